@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What this repository weighs (`make weight`): statements, modules, imports, numbers and words,
-beside those of the last release.
+beside those of the last two releases.
 
 For each top folder: statements (docstrings not counted), modules, imports between modules of this
 repository (pairs of files), numbers in the code (constants with a name, and literals; 0, 1, 2 and
@@ -8,7 +8,8 @@ repository (pairs of files), numbers in the code (constants with a name, and lit
 the sample passes through, from the request to the take: modules, entries from one into another, and
 re-entries, into a module that was entered before; and of the modules that the steps after sampling
 enter, the numbers (tables have names; these steps read no file). docs/development/weight.json has
-the figures compared with.
+the figures of releases, each measured at the commit that gave the version its name; --keep adds to
+it and replaces nothing.
 """
 
 import argparse
@@ -134,19 +135,22 @@ def imported_files(file: Path, nodes: list[ast.AST], files: set[Path], tree: Pat
     return result
 
 
+def folder_of(path: Path) -> str:
+    """The row of a path that begins at the root: its top folder, "." for a file beside the folders,
+    TESTS within any folder."""
+    parts = path.parts[:-1]
+    return TESTS if TESTS in parts else parts[0] if parts else "."
+
+
 def figures_of(tree: Path) -> dict[str, Figures]:
-    """{top folder: FIGURES} of a work tree; files beside the folders are under "."; tests within
-    another folder are under TESTS."""
+    """{folder: FIGURES} of a work tree."""
     paths = tracked_files(tree)
     files = {path for path in paths if path.suffix == ".py"}
     result: dict[str, Figures] = {}
     for path in paths:
         if path.suffix not in (".py", ".md"):
             continue
-        parts = path.relative_to(tree).parts[:-1]
-        counts = result.setdefault(
-            TESTS if TESTS in parts else parts[0] if parts else ".", dict.fromkeys(FIGURES, 0)
-        )
+        counts = result.setdefault(folder_of(path.relative_to(tree)), dict.fromkeys(FIGURES, 0))
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".md":
             counts["words"] += len(text.split())
@@ -263,39 +267,69 @@ def weigh(tree: Path) -> dict[str, Any]:
     return result
 
 
-def table(now: dict[str, Any], base: dict[str, Any], name: str) -> Iterator[str]:
-    """Lines that show figures beside those of a base, as their difference."""
+def rows_of(weighed: dict[str, Any]) -> dict[str, Figures]:
+    """{title: figures} of all that a table shows."""
+    takes = {name: weighed[name] for name in ("take", "after sampling") if name in weighed}
+    return weighed["folders"] | totals_of(weighed["folders"]) | takes
 
-    def row(title: str, new: Figures, old: Figures, figures: tuple[str, ...]) -> str:
-        cells = [f"{new.get(f, 0):>9,} {new.get(f, 0) - old.get(f, 0):>+7}" for f in figures]
-        return f"{title:22s}" + "".join(cells)
 
-    since = f"{name} ({base['commit']}, {base['day']})"
-    yield f"what the repository weighs, and how much more than {since}"
-    yield f"{'':22s}" + "".join(f"{figure:>17s}" for figure in FIGURES)
-    for folder in sorted({*now["folders"], *base["folders"]}):
-        yield row(folder, now["folders"].get(folder, {}), base["folders"].get(folder, {}), FIGURES)
-    new, old = totals_of(now["folders"]), totals_of(base["folders"])
-    for title in TOTALS:
-        yield row(title, new[title], old[title], FIGURES)
-    for name, title in (("take", "one take"), ("after sampling", "after sampling")):
-        if name in now:
-            figures = tuple(now[name])
-            yield f"{'':22s}" + "".join(f"{figure:>17s}" for figure in figures)
-            yield row(title, now[name], base.get(name, {}), figures)
+def growth(new: float, old: float) -> str:
+    """How much more a figure is, in per cent; "new" where there was nothing."""
+    return f"{100 * (new - old) / old:+.1f} %" if old else "new" if new else ""
+
+
+def table(now: dict[str, Any], releases: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Lines that show each figure beside those of releases (newest first), and how much it grew."""
+    bases = {name: rows_of(base) for name, base in releases.items()}
+    for name, base in releases.items():
+        yield f"{name} is commit {base['commit']} of {base['day']}"
+    names = "".join(f"{name:>10}" for name in releases)
+    yield f"{'':22}{'':15}{'now':>10}{names}" + "".join(f"   since {name}" for name in releases)
+    for title, figures in rows_of(now).items():
+        for figure, new in figures.items():
+            old = [base.get(title, {}).get(figure, 0) for base in bases.values()]
+            if not new and not any(old):
+                continue
+            cells = "".join(f"{value:>10,}" for value in (new, *old))
+            since = "".join(
+                f"{growth(new, each):>{9 + len(name)}}" for name, each in zip(bases, old)
+            )
+            yield f"{title:22}{figure:15}{cells}{since}"
+
+
+def files_grown(tree: Path, commit: str, count: int = 3) -> Iterator[str]:
+    """Lines that name, for each folder, the files that gained most lines since a commit; none where
+    the repository lacks it."""
+    command = ["git", "-C", str(tree), "diff", "--numstat", "-z", "--no-renames", commit, "--"]
+    done = subprocess.run([*command, "*.py", "*.md"], capture_output=True, text=True)
+    if done.returncode:
+        return
+    gains: dict[str, list[tuple[int, str]]] = {}
+    for line in filter(None, done.stdout.split("\0")):
+        added, removed, name = line.split("\t")
+        gains.setdefault(folder_of(Path(name)), []).append((int(added) - int(removed), name))
+    for folder, files in sorted(gains.items()):
+        most = sorted(files, reverse=True)[:count]
+        names = ", ".join(f"{name} {gain:+}" for gain, name in most)
+        yield f"{folder:22}{sum(gain for gain, _ in files):+7,} lines; most: {names}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the name to store the figures under."""
-    parser.add_argument("--keep", metavar="NAME", help="store these figures there, under this name")
+    parser.add_argument("--keep", metavar="NAME", help="add these figures there, under a new name")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the table; with --keep store the figures too."""
+    """Print the tables; with --keep add the figures to those of releases. Ends with a sentence
+    where these have the name."""
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    if args.keep in kept:
+        sys.exit(f"{args.keep} is stored already, and figures of releases stay: give another name")
     now = weigh(ROOT)
-    base = next(reversed(kept), args.keep or "nothing")
-    print("\n".join(table(now, kept.get(base, now), base)))
+    releases = {name: kept[name] for name in reversed(list(kept)[-2:])}
+    print("\n".join(table(now, releases)))
+    for name, base in releases.items():
+        print("\n".join([f"\nsince {name}:", *files_grown(ROOT, base["commit"])]))
     if args.keep:
-        kept[args.keep] = now
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(kept | {args.keep: now}, indent=1)
+        KEPT.write_text(text + "\n", encoding="utf-8")

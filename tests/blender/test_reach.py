@@ -25,6 +25,7 @@ from thunder.scene.media import export
 from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.face import conventions, mapping
+from timing import keeps
 
 POINTS = {
     "upper": (0, -0.1, 1.6003),
@@ -200,8 +201,8 @@ def test_measuring_changes_nothing_and_is_quick_on_a_heavy_face(blender):
     began = time.process_time()
     detection.detect(face, anew=True)
     spent = time.process_time() - began
-    # a second is promised; a busy machine gets half a second more
-    assert len(face.data.vertices) > 60000 and spent < 1.5
+    assert len(face.data.vertices) > 60000
+    keeps(1.0, spent, "measuring a heavy face")
     began = time.process_time()
     detection.detect(face)
     assert time.process_time() - began < 0.1 * spent

@@ -175,6 +175,40 @@ def test_statements_modules_imports_numbers_and_words_of_each_folder(tree):
     ]["words"] == 5
 
 
+@pytest.fixture
+def releases(tree, tmp_path, monkeypatch):
+    """Runs `make weight` in `tree`; its stored figures, of two releases that it grew since."""
+    who = ["-c", "user.name=x", "-c", "user.email=x"]
+    for command in (["add", "."], [*who, "commit", "-qm", "1"]):
+        subprocess.run(["git", "-C", tree, *command], check=True)
+    monkeypatch.setattr(weight, "ROOT", tree)
+    monkeypatch.setattr(weight, "KEPT", tmp_path / "weight.json")
+    monkeypatch.setattr(weight, "trace_take", lambda tree: ({"modules": 3}, {"modules": 1}))
+    for name, more in (("0.9", "x = 5\n"), ("1.0", "y = 6\nz = 7\n")):
+        main(["weight", "--keep", name])
+        with open(tree / "thunder_core" / "b.py", "a") as file:
+            file.write(more)
+    return weight.KEPT
+
+
+def test_what_grew_is_told_beside_the_last_two_releases(releases, capsys):
+    capsys.readouterr()
+    main(["weight"])
+    said = capsys.readouterr().out.splitlines()
+    [row] = [line.split() for line in said if line.startswith("thunder_core          statements")]
+    assert row == ["thunder_core", "statements", "20", "18", "17", "+11.1", "%", "+17.6", "%"]
+    assert [line for line in said if "thunder_core/b.py +3" in line]
+
+
+def test_figures_of_a_release_are_never_replaced(releases, capsys):
+    before = releases.read_bytes()
+    with pytest.raises(SystemExit, match=r"0\.9 is stored already"):
+        main(["weight", "--keep", "0.9"])
+    assert releases.read_bytes() == before
+    main(["weight", "--keep", "1.1"])
+    assert releases.read_bytes().startswith(before.rstrip(b"\n}"))
+
+
 def test_one_take_changes_module_no_more_often_than_was_agreed():
     walk = "from research import weight; print(weight.trace_take(weight.ROOT)[0])"
     said = subprocess.run(
