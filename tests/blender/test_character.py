@@ -5,6 +5,7 @@ back."""
 import json
 import os
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from characters import add_mesh, deform, grid_mesh, rig_with
 from performances import performance, reopen, show_take
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import character, detection, head as head_module, mapping_table
+from thunder.scene.heads.driven import change
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
@@ -325,6 +327,48 @@ def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender, scene):
     motion = read(scene, rig)
     assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-3
     assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
+
+
+def test_a_driver_is_calculated_as_blender_does(blender):
+    controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
+    controls["v"] = 0.25
+    controls.id_properties_ui("v").update(default=0.25)
+    board = controls.pose.bones["face"]
+    board.rotation_mode = "XYZ"
+    curve = controls.driver_add("scale", 0)
+    variable, source = drive(curve, "v")
+    source.id, source.data_path = controls, '["v"]'
+
+    def change_of(put, *values):
+        """What Blender changes between two values of a control."""
+        seen = []
+        for value in values:
+            put(value)
+            controls.update_tag()
+            graph = blender.context.evaluated_depsgraph_get()
+            seen.append(controls.evaluated_get(graph).scale[0])
+        return pytest.approx(seen[1] - seen[0], rel=1e-4)
+
+    slider = mapping.Target("PROPERTY", "v", controls.name)
+    for expression in (
+        "degrees(v)", "radians(60 * v)", "sin(v)", "cos(v)", "tan(v)", "sqrt(v)", "pow(v, 3)",
+        "abs(v - .5) + fabs(-v)", "min(v, .5) - max(v, .4)", "clamp(3 * v)", "clamp(v, .1, .3)",
+        "2 * v ** 2 - v / 3 + pi", "-v if v > .5 else +v", "(v < .5) + 2 * (v >= .7)",
+        "(v <= .7) - 3 * (v == .25) + 5 * (v != .25)",
+    ):  # fmt: skip
+        curve.driver.expression = expression
+        expected = change_of(partial(controls.__setitem__, "v"), 0.25, 0.75)
+        assert change(curve, {slider: 0.5}) == expected, expression
+    curve.driver.expression, variable.type = "degrees(v)", "TRANSFORMS"
+    source.bone_target, source.transform_space = "face", "LOCAL_SPACE"
+    for kind, path in (("ROT", "rotation_euler"), ("LOC", "location"), ("SCALE", "scale")):
+        source.transform_type = f"{kind}_Z"
+        rest, turned = (
+            getattr(board, path)[2],
+            mapping.Target("BONE", "", controls.name, "face", path, 2),
+        )
+        expected = change_of(partial(getattr(board, path).__setitem__, 2), rest, rest + 0.5)
+        assert change(curve, {turned: 0.5}) == expected, kind
 
 
 def test_properties_named_like_channels_are_a_control_rig(blender, scene):

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import bpy
@@ -26,6 +27,7 @@ from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import fingerprint, mixdown, strip, voice_cache
 from thunder.thunder_core import findings, progress
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.direction import DIRECTION_NAMES
 from thunder.thunder_core.findings import Finding, OPEN
 from timing import keeps
@@ -488,6 +490,24 @@ def test_a_verdict_is_greyed_from_an_edit_until_the_take_is_scored_again(
     assert not row_of(copy), "a copy has its verdict"
 
 
+def test_a_check_that_tolerates_more_asks_the_engine_and_is_no_verdict(
+    blender, stage, scene, rig, engine
+):
+    open_jaw(rig)
+    score_now()
+    engine.total, checked = 95.0, scene.thunder_check
+    for take, total in ((False, 71.5), (True, 80.0)):
+        if take:
+            provenance.store_sync(show(stage, score=total).action, np.full(75, total, np.float32))
+        checked.tolerance = "SNAPPY"
+        progress.result(checking.check(engine, scene, rig))
+        assert engine.asked[-1][1]["tolerance"] == "snappy" and len(checked.findings) == 1
+        assert live_score.shown_score(scene, rig).total == pytest.approx(total)
+    checked.tolerance = "REALISTIC"
+    progress.result(checking.check(engine, scene, rig))
+    assert not checked.findings, "of a take in sync, what its score found"
+
+
 def test_a_verdict_on_the_animators_own_animation_is_greyed_from_an_edit_on(
     blender, stage, scene, rig, engine
 ):
@@ -642,3 +662,54 @@ def test_the_curves_are_of_the_shown_take_its_voice_and_its_score(blender, stage
     voice_cache.cache.file_opened()  # waits for the voice
     content = overlay.content_of(blender.context)
     assert len(content.opening) == 75 and content.score.total == pytest.approx(80.0)
+
+
+@pytest.mark.parametrize("fps", [25.0, 48.0])
+def test_curves_over_the_editors_lie_where_their_sound_plays_at_any_rate(monkeypatch, fps):
+    """Mouth, waveform, lip-sync and what is found of second 1 are drawn on its frame."""
+    drawn = {}
+    monkeypatch.setattr(
+        overlay._Picture, "_add", lambda self, kind, at, color: drawn.update({color: np.array(at)})
+    )
+    monkeypatch.setattr(overlay.gpu.shader, "from_builtin", lambda name: None)
+    monkeypatch.setattr(overlay, "batch_for_shader", lambda shader, kind, content: content)
+    peaks, opening, score = np.zeros((200, 2)), np.zeros(50), np.full(50, 100.0)
+    peaks[100:104], opening[25], score[25] = (-1.0, 1.0), 9.0, 0.0
+    shown = SimpleNamespace(
+        per_frame=score,
+        clock=timing.Clock(11.0, fps),
+        grade=SimpleNamespace(spans=[(11 + fps, 11 + fps)]),
+    )
+    content = overlay._Content((), peaks, 11.0, opening, 11.0, shown, fps)
+    picture = overlay._Picture(content, 11.0, 11.0 + 2 * fps, 2000, 58.0, 1.0)
+    [(_, sync, _)] = picture.batches
+    places = [
+        drawn[overlay._MOUTH_LINE][:, 1].argmax(),
+        drawn[overlay._VOICE][1::2, 1].argmax(),
+        sync["color"][:, 0].argmax(),
+        0,
+    ]
+    rows = [
+        drawn[overlay._MOUTH_LINE],
+        drawn[overlay._VOICE][1::2],
+        sync["pos"],
+        drawn[overlay._DRIFT_FILL].mean(0)[None],
+    ]
+    assert [row[place, 0] for row, place in zip(rows, places)] == pytest.approx([1000] * 4, abs=12)
+
+
+def test_the_loudness_beside_a_take_follows_its_strip(blender, stage, sequence):
+    """Of a strip that was trimmed and moved: no sound where it is cut, the rest where it was."""
+    scene, voice = sequence
+    entry = show_take(stage, performance(), voice=voice.name)
+    fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.find(blender.context)))
+    loudness = partial(voice_cache.loudness_of_take, scene)
+
+    def levels():
+        return progress.result(loudness(strip.find(blender.context), entry))
+
+    before = levels()
+    trim_start(voice, 10)
+    strip.move(voice, 30)
+    assert before[12] > 0.1 and np.abs(levels()[:10]).max() == 0.0
+    assert levels()[10:] == pytest.approx(before[10:], abs=0.02)

@@ -109,6 +109,24 @@ def test_a_marked_range_is_filled_above_the_old_line_and_its_handles_reach_the_r
     assert old.mute is False
 
 
+def test_a_line_begins_with_its_first_frame_though_frames_are_drawn_late(booth, monkeypatch):
+    scene, _ = booth()
+    scene.frame_set(31)
+    scene, taken = booth(countdown=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(recording.playback, "is_on", lambda: True)
+        for frame, drawn in ((6, 40.0), (11, 50.25), (21, 50.61), (31, 51.3)):  # 6: the jump there
+            patch.setattr(recording.time, "perf_counter", lambda at=drawn: at)
+            scene.frame_set(frame)
+            taken._note_frame(scene)
+    assert taken.started == pytest.approx(50.61 + 10 / 25)
+    result = {"path": taken.path, "began": taken.started - 0.42, "seconds": 2.0}
+    write_wav(taken.path, np.zeros(2 * 48000), 48000)
+    added = recording.lay(scene, taken, result)
+    assert compat.strip_span(added) == (31, 71)
+    assert compat.content_start(added) == 31 - 11 and added.sound_offset == pytest.approx(0.02)
+
+
 def test_who_stops_in_the_countdown_keeps_nothing(booth):
     _, taken = booth(countdown=5)
     jobs.begin("Recording", taken.steps(), survives_undo=True)

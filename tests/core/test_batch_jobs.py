@@ -284,6 +284,16 @@ def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
     assert {job.name for job in read.jobs} - {*read.refused} == {"good", "😀" * 50}
 
 
+@pytest.mark.parametrize("one, other", [("\u00e9t\u00e9", "e\u0301te\u0301"), ("Zoë", "ZOË")])
+def test_jobs_whose_names_a_disk_takes_for_one_get_folders_of_their_own(complaints, one, other):
+    """As a Mac decomposes its letters, or in capitals."""
+    listed = [(name, {}, name + ending) for name, ending in ((one, ".wav"), (other, ".flac"))]
+    names = [job.name for job in job_file.name_jobs(listed, {})]
+    assert names == [one + ".wav", other + ".flac"]
+    [problem] = complaints(f"[jobs.'{one}']\naudio = 'a.wav'\n[jobs.'{other}']\naudio = 'a.wav'\n")
+    assert "some disks take their folders for one" in problem
+
+
 def test_jobs_are_chosen_by_name_and_names_become_names_of_folders():
     jobs = job_file.name_jobs(
         [("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {}

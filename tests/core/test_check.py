@@ -30,9 +30,9 @@ def late(motion, frames):
     return Motion(motion.expression[at], motion.jaw[at])
 
 
-def findings(engine, sample, motion):
+def findings(engine, sample, motion, **how):
     """What is found in a motion of a voice."""
-    return list(engine.score(sample, motion).findings)
+    return list(engine.score(sample, motion, **how).findings)
 
 
 def kinds(findings):
@@ -122,9 +122,14 @@ def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found
     assert "mm apart" in found.sentence(25)
     at = np.arange(motion.frames)
     at[30:50] = 30
-    found = findings(engine, sample, Motion(motion.expression[at], motion.jaw[at]))
-    still = next(each for each in found if each.kind == STILL)
+    held = Motion(motion.expression[at], motion.jaw[at])
+    still = next(each for each in findings(engine, sample, held) if each.kind == STILL)
     assert still.start < 1.7 and still.end > 1.5
+    at[41:50] = np.arange(41, 50)  # held for less
+    held = Motion(motion.expression[at], motion.jaw[at])
+    assert STILL in kinds(findings(engine, sample, held))
+    for tolerance in (SNAPPY, CARTOONY):
+        assert STILL not in kinds(findings(engine, sample, held, tolerance=tolerance))
 
 
 def test_a_mouth_that_moves_in_silence_is_found_and_a_held_pose_is_allowed_when_snappy_or_cartoony():

@@ -4,8 +4,10 @@ whatever ends it."""
 
 import contextlib
 import os
+import queue
 import re
 import shutil
+import threading
 import time
 import wave
 
@@ -77,6 +79,15 @@ def test_what_is_spoken_is_in_the_file_sample_for_sample(record, spoken, out):
     assert result["path"] == str(out) and result["ended"] == ""
     assert len(kept) == round(result["seconds"] * RATE) >= RATE
     assert (kept == read(spoken)[: len(kept)]).all()
+
+
+def test_a_recording_begins_when_its_first_sample_was_spoken_though_blocks_arrive_late(out):
+    blocks, stop = queue.SimpleQueue(), threading.Event()
+    for number, late in enumerate((0.2, 0.03, 0.3, 0.1), start=1):
+        blocks.put((100.0 + 0.1 * number + late, bytes(2 * RATE // 10)))
+    on_level = lambda level: stop.set() if level["seconds"] > 0.25 else None  # noqa: E731
+    result = microphone._write(str(out), blocks, stop, on_level)
+    assert result["began"] == pytest.approx(100.03) and result["seconds"] == pytest.approx(0.4)
 
 
 def test_the_file_is_whole_while_it_grows_and_when_the_process_is_killed(record, spoken, out):

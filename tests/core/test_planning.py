@@ -15,6 +15,7 @@ from thunder_core.direction import AXES, Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.engine import Thunder
 from thunder_core.engine.performance import Performance, side_of
+from thunder_core.engine.planning import take_plan
 from thunder_core.engine.planning.choice import deal, DECK
 from thunder_core.engine.planning.lip_kernels import (
     apply_kernel,
@@ -56,7 +57,9 @@ from thunder_core.events import (
     KNIT,
     LOOK,
     Look,
+    Nod,
     Plan,
+    Raise,
     SIDE,
 )  # fmt: skip
 from thunder_core.face.mechanics import lips_of, Sounds
@@ -451,3 +454,16 @@ def test_nothing_is_planned_beside_a_kept_part_of_the_face_that_would_perform_it
     )
     events[:, curves] = 1.0
     assert np.array_equal(events, free), "all else stays"
+
+
+def test_an_accent_rises_in_its_own_time_and_falls_in_its_own():
+    """Brows rise fastest at their time; a head is furthest at its own."""
+    up = Raise(at=2.0, height=0.2, rise=0.2, hold=0.4, fall=1.2)
+    nod = Nod(at=2.0, degrees=np.array([4.0, 0.0, 0.0]), down=0.2, back=1.2, until=2.4)
+    raised = take_plan._brows([up], np.arange(125) / FPS, 1.0)[:, 0]
+    nodded = take_plan._head(Plan(nods=[nod]), 125, 1.0)[:, 0]
+    for curve, foot, top in ((raised, 1.9, 2.1), (nodded, 1.8, 2.0)):
+        moving = np.flatnonzero(curve > 1e-6) / FPS
+        assert (moving[0], moving[-1]) == pytest.approx((foot, top + 1.6), abs=2 / FPS)
+        at_rest = np.flatnonzero(curve > 0.999 * curve.max()) / FPS
+        assert (at_rest[0], at_rest[-1]) == pytest.approx((top, top + 0.4), abs=2 / FPS)

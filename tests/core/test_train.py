@@ -229,8 +229,8 @@ def test_half_precision_is_used_only_where_it_is_wanted(monkeypatch):
         assert (made.dtype == torch.bfloat16) == wanted
 
 
-def small_fit(folder, stop=None):
-    """A network fitted in 20 steps; it is interrupted in the step `stop`."""
+def small_fit(folder, stop=None, steps=20, validate=None):
+    """A network fitted in some steps; it is interrupted in the step `stop`."""
     torch.manual_seed(0)
     model, asked = nn.Linear(3, 1), []
 
@@ -243,8 +243,20 @@ def small_fit(folder, stop=None):
             raise KeyboardInterrupt
         return {"total": (model(x) - x @ torch.tensor([[1.0], [-2.0], [0.5]])).square().mean()}
 
-    schedule = Schedule(steps=20, rate=0.05, warmup=2, half=False, average=0.9, checkpoint_every=5)
-    return fit(model, batch, loss, schedule, folder)
+    schedule = Schedule(steps, rate=0.05, warmup=2, half=False, average=0.9, checkpoint_every=5)
+    return fit(model, batch, loss, schedule, folder, validate, 50)
+
+
+def test_validation_measures_averaged_weights_and_training_goes_on_with_its_own(tmp_path):
+    measured = []
+
+    def validate(model):
+        measured.append(model.weight.detach().clone())
+        return {}
+
+    validated = small_fit(tmp_path / "a", steps=70, validate=validate)
+    assert torch.equal(validated.weight, small_fit(tmp_path / "b", steps=70).weight)
+    assert len(measured) == 2 and torch.equal(measured[-1], validated.weight)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
