@@ -445,7 +445,12 @@ def test_a_run_into_the_folder_of_other_jobs_says_so_before_it_bakes(
     assert warnings("german") == []
 
 
-def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch, capsys, voice):
+@pytest.mark.parametrize("named", ["", "elsewhere"], ids=["the file's", "the command's"])
+def test_a_run_that_is_stopped_says_what_is_left(
+    blender, tmp_path, monkeypatch, capsys, voice, named
+):
+    """In the folder of the job file, or of the command, which goes before it."""
+
     def events(*_):
         yield {"event": "done", "job": "a", "report": {"takes": [{"score": None}]}}
         raise KeyboardInterrupt(15)
@@ -455,14 +460,15 @@ def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch,
     )
     monkeypatch.setattr(batch, "events_of", events)
     with pytest.raises(KeyboardInterrupt):
-        batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml")]))
+        out = ["--out", str(tmp_path / named)] if named else []
+        batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml"), *out]))
     said = capsys.readouterr().out.splitlines()
     assert said == [
         "2 jobs to bake",
         "[1/2] a: 1 take in 0 s",
         "1 baked, 1 not baked: the same command goes on from here",
     ]
-    rows = json.loads((tmp_path / "out" / "batch.json").read_text())["jobs"]
+    rows = json.loads((tmp_path / (named or "out") / "batch.json").read_text())["jobs"]
     assert [row["state"] for row in rows] == ["baked", "not baked"]
 
 

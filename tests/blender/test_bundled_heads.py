@@ -103,6 +103,19 @@ def test_lines_lie_where_the_skin_folds(still, rig):
     assert max(part[place[:, 2] < -0.04, :2].max() for part in at.values()) == 0.0
 
 
+def test_lines_between_the_brows_lean_apart_upwards(still, rig):
+    place = np.array([vertex.co for vertex in rig.mesh.data.vertices])
+    between, across = (
+        np.array([row.vector[1] for row in rig.mesh.data.attributes[name].data])
+        for name in ("Thunder Wrinkles Left", "Thunder Wrinkle Lines")
+    )
+    at = (between > 0.1) & (place[:, 0] < 0.02)
+    slopes, *_ = np.linalg.lstsq(
+        np.c_[place[at][:, [0, 2]], np.ones(at.sum())], across[at], rcond=None
+    )
+    assert -slopes[1] / slopes[0] == pytest.approx(0.08, abs=0.03)
+
+
 def test_no_script_is_run_for_it(still, rig):
     drivers = [
         curve.driver for block in (rig.mesh, rig.keys) for curve in block.animation_data.drivers

@@ -822,6 +822,17 @@ def test_a_bake_makes_the_character_that_an_instance_shows_editable(blender, lib
     assert tuple(rig.mesh.matrix_world.translation) == (1, 2, 3)
 
 
+def test_a_bake_makes_the_chosen_character_editable_and_not_the_selected_one(blender, library):
+    from thunder.cli import bake
+
+    scene = blender.context.scene
+    scene.thunder.head = link(blender, library, False)
+    other = grid_mesh(blender, "Selected", ["jawOpen", "mouthPucker"])
+    blender.context.view_layer.objects.active = other
+    rig = bake.choose_head(scene, None)
+    assert rig.mesh.name == "Face" and rig.mesh.override_library is not None
+
+
 def test_an_instance_of_a_collection_of_this_file_is_said(blender, scene):
     from thunder.cli import bake
 

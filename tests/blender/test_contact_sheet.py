@@ -161,6 +161,18 @@ def heights(row, track):
     return 1 - drawn[0] / len(part)
 
 
+def test_the_voice_fills_its_place_in_the_title(stage):
+    entry = enter(stage, syllables(), seed=1)
+    row = contact_sheet._row(entry)
+    width = round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL)
+    title, below = np.zeros((2, CELL, width, 3), np.float32)
+    full = activity.full_heights([row.tracks])
+    contact_sheet._draw_curves([title, below], [row], full, np.full(50, 0.4))
+    rows = CELL - np.flatnonzero(title.any(axis=(1, 2)))
+    low, high = contact_sheet.VOICE
+    assert (rows[-1], rows[0]) == pytest.approx((low * CELL, high * CELL), abs=2)
+
+
 def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stage, tmp_path):
     enter(stage, syllables(), seed=1)
     before = counts(blender)

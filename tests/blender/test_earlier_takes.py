@@ -2,7 +2,11 @@
 """Earlier takes stay: a new batch folds them, a click unfolds them, and Clear Earlier Takes spares
 what the animator touched."""
 
+from contextlib import suppress
+from types import SimpleNamespace
+
 import pytest
+from drawing import Context
 from performances import reopen
 from thunder.scene.animation import display
 from thunder.scene.heads import head
@@ -114,6 +118,21 @@ def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, scene
     assert doomed not in blender.data.actions
     with pytest.raises(RuntimeError, match="No earlier take can be deleted"):
         blender.ops.thunder.delete_takes(which="EARLIER")
+
+
+def test_only_what_deletes_takes_that_are_not_listed_asks_before(blender, scene):
+    generate(blender, 1, 11)
+    asked = []
+    manager = SimpleNamespace(
+        invoke_confirm=lambda operator, *_, **how: asked.append(operator.which)
+    )
+    for which in ("UNSTARRED", "EARLIER"):
+        operator = SimpleNamespace(which=which, description=lambda *_: "")
+        with suppress(TypeError):  # what asks nothing goes on, which this stand-in cannot
+            blender.types.THUNDER_OT_delete_takes.invoke(
+                operator, Context(blender.context, window_manager=manager), None
+            )
+    assert asked == ["EARLIER"]
 
 
 def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tmp_path):

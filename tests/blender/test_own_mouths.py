@@ -229,3 +229,11 @@ def test_weights_are_shares_of_one():
     of_mouths = own_mouths.weights(SAID, leads, np.arange(75) / 25, opening)
     total = sum(of_mouths.values())
     assert total == pytest.approx(1.0) and min(map(np.min, of_mouths.values())) >= 0.0
+
+
+def test_a_face_is_known_by_its_limits_unless_drawn_mouths_are_all_it_has(blender, scene):
+    """Takes are scored as this face shows them; a jaw that drawn mouths stand beside counts."""
+    face = artist(blender)
+    limits = head.resolve(face).sums
+    map_mouths(scene, face, OH="MyOh")
+    assert limits and head.resolve(face).sums is not None

@@ -6,6 +6,7 @@ import importlib
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,3 +201,11 @@ def test_without_a_microphone_or_with_silence_there_is_a_sentence_and_no_file(
     with pytest.raises(error, match=sentence):
         speak(taken, seconds=0.4)
     until(lambda: not Path(taken.path).exists(), 10)
+
+
+@pytest.mark.parametrize("space", ["SEQUENCE_EDITOR", "VIEW_3D", None])
+def test_a_line_goes_into_the_scene_of_the_sequencer_where_that_is_under_the_mouse(space):
+    context = SimpleNamespace(scene="shot", sequencer_scene="edit", space_data=None)
+    context.space_data = space and SimpleNamespace(type=space)
+    wanted = "edit" if space == "SEQUENCE_EDITOR" else "shot"
+    assert operators.scene_of(context) == wanted

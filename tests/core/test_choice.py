@@ -112,6 +112,9 @@ def test_words_of_a_text_are_content_words_where_they_are_accented_or_long():
     )  # fmt: skip
     spots = spots_of(voice_of(words=words))
     assert [spot.text for spot in spots] == ["battle", "unaccented"]
+    shorter = replace(words[1], start=0.7, end=0.95)
+    weights = [spots_of(voice_of(words=(word,)))[0].weight for word in (words[1], shorter)]
+    assert weights == pytest.approx([0.3, 0.3 * 0.25 / 0.34])  # what carries little is short
     assert spots[0].at == pytest.approx(20 / FPS) and spots[1].at == pytest.approx(2.3)
 
 

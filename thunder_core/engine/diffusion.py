@@ -148,9 +148,9 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
         x = (distance / np.maximum(span, 1e-6)).clip(0, 1)
         fade = np.where(has_neighbour & ~mask, 1 - smoothstep(x), 0.0).astype(np.float32)
         border = nearest.clip(0, frames - 1)
-        # the kept neighbour further inside, which gives the error's slope where there is one
+        # the kept neighbour further inside, which gives the error's slope: 0 at the line's ends
         further = (border + inside).clip(0, frames - 1)
-        slopes = np.take_along_axis(mask, further, 0) & (further != border)
+        slopes = np.take_along_axis(mask, further, 0)
         ends.append((fade, border[None], further[None], slopes, distance.astype(np.float32)))
 
     def denoise_rest(x: np.ndarray, step: int) -> np.ndarray:
