@@ -232,7 +232,7 @@ def bake(
         chosen, takes=chosen.takes, direction=direction_of(chosen),
         perform_as=performance, listening=chosen.listen_to is not None,
     )  # fmt: skip
-    words = words_of(chosen.transcript)
+    words_of(chosen.transcript)  # raises before anything is done
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
     _open_scene(chosen)
@@ -250,6 +250,8 @@ def bake(
     if not given:
         hashes |= hashes_of([strip.file_of(voice)])
     warnings = warn(chosen.command, strip.warning(voice))
+    words, note = words_of(chosen.transcript, transcript.part_of(scene, voice))
+    warnings += warn(chosen.command, note)
     scene_before = str(manifest.read_report(chosen.out).get("blend") or "")
     if scene_before not in ("", f"{name}.blend"):
         warnings += warn(
@@ -835,11 +837,12 @@ def user_preset_file(values: Mapping[str, object]) -> str | None:
     return None if name is None else str(presets.user_path(name))
 
 
-def words_of(given: str | None) -> str:
+def words_of(given: str | None, part: subtitles.Part | None = None) -> tuple[str, str]:
     """The words that --transcript gives, or those in the file that it names, on one line; "" where
-    it is left out. Raises BadRequest."""
+    it is left out; and a note on its subtitles. part: as of `subtitles.read_text`. Raises
+    BadRequest."""
     if not given:
-        return ""
+        return "", ""
     if not settings.is_text_file(given):
-        return " ".join(given.split())
-    return subtitles.read_text(given, "name another with --transcript")
+        return " ".join(given.split()), ""
+    return subtitles.read_text(given, "name another with --transcript", part)

@@ -88,7 +88,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     started = time.monotonic()
     sound = os.path.abspath(chosen.audio)
     npz = [file_of_take("npz", rank) for rank in range(chosen.takes)]
-    words = bake.words_of(chosen.transcript)
+    words, _ = bake.words_of(chosen.transcript)
     if chosen.transcript is None and sound == str(shipped.SAMPLE):
         words = shipped.SAMPLE_TEXT
     bake.check_engine(chosen.engine, chosen.weights)

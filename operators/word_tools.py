@@ -13,7 +13,7 @@ from ..scene.heads import head
 from ..scene.host import jobs, playback
 from ..scene.review import listening, word_track
 from ..scene.takes import dialogue, keep, mix, provenance, take_list, transcript, word_places
-from ..scene.voice import fingerprint, strip
+from ..scene.voice import strip
 from ..thunder_core import subtitles
 from ..thunder_core.direction import CLOSED
 from ..thunder_core.errors import attempt, BadRequest
@@ -380,6 +380,8 @@ class FindsWords(SlicedWork):
 
     obstacles = (lambda context: attempt(strip.find, context)[1],)
 
+    note = ""  # on the text
+
     def text(self, context, voice: strip.Voice) -> str | None:
         """The text to find; None: the transcript's. Raises BadRequest."""
         return None
@@ -390,7 +392,7 @@ class FindsWords(SlicedWork):
         return "Finding words", word_places.find(connection.start_client(), voice, text)
 
     def finish(self, context, found):
-        self.report({"INFO"}, found.sentence)
+        self.report({"INFO"}, ". ".join(filter(None, (found.sentence, self.note))))
         self.warn([found.warning])
 
 
@@ -472,9 +474,11 @@ class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
     )
 
     def text(self, context, voice):
-        state = fingerprint.of_voice(bpy.data.scenes[voice.scene], voice)
-        part = state.seconds if state is not None and state.last else None
-        return subtitles.read_text(bpy.path.abspath(self.filepath), "choose another", part)
+        part = transcript.part_of(context.scene, voice)
+        text, self.note = subtitles.read_text(
+            bpy.path.abspath(self.filepath), "choose another", part
+        )
+        return text
 
 
 class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads what a voice says from a file: plain text (.txt), or subtitles with times (.srt, .vtt)."""
 
+import html
 import re
+from dataclasses import dataclass
 
 from . import files
 from .errors import BadRequest
@@ -10,13 +12,28 @@ ENDINGS = (".txt", ".srt", ".vtt")
 _MOST_BYTES = 2**20
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}", re.ASCII)
+# a character's name or number, as &amp; and &#39; are
+_ENTITY = re.compile(r"&(?:#x?[0-9a-f]{1,7}|[a-z][a-z0-9]{1,31});", re.IGNORECASE | re.ASCII)
+# seconds: by which clocks differ that are the same, and of a subtitle that is heard
+_SAME_CLOCK, _LEAST_HEARD = 2.0, 0.15
 # tags, styles, [door slams], the dash of a speaker
-_MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}|\[[^\]]*\]|^\s*-\s+")
+_MARKUP = re.compile(r"</?\w[^>]*>|\{\\[^}]*\}|\[[^\]]*\]|^\s*-\s+")
 
 
-def read_text(path: str, advice: str, part: tuple[float, float] | None = None) -> str:
-    """What a file says, on one line. part: seconds of the recording that play; of subtitles only
-    those in it are read, or all if none is.
+@dataclass(frozen=True)
+class Part:
+    """What a strip plays of its recording.  begin, end: seconds of the recording.  whole: its
+    length.  placed: seconds of the scene at which the strip begins."""
+
+    begin: float
+    end: float
+    whole: float
+    placed: float
+
+
+def read_text(path: str, advice: str, part: Part | None = None) -> tuple[str, str]:
+    """What a file says, on one line, and a sentence on which of its subtitles were read, where that
+    is not plain. part: what plays, whose subtitles alone are read; None: all.
 
     advice: ends the sentence of an error. Raises BadRequest.
     """
@@ -31,16 +48,64 @@ def read_text(path: str, advice: str, part: tuple[float, float] | None = None) -
         ) from error
     except OSError as error:
         raise BadRequest(f"“{path}” cannot be read ({error.strerror}): {advice}") from error
+    note = ""
     if path.lower().endswith((".srt", ".vtt")):
         cues = cues_of(text)
-        begin, end = part or (0.0, float("inf"))
-        text = " ".join(
-            [said for start, stop, said in cues if stop > begin and start < end]
-            or [said for *_, said in cues]
-        )
+        if part is not None and cues:
+            cues, note = _cues_in(cues, part, path, advice)
+        text = " ".join(said for *_, said in cues)
     if not (words := " ".join(text.split())):
         raise BadRequest(f"“{path}” holds no words: write into it what the voice says, or {advice}")
-    return words
+    return words, note
+
+
+def _cues_in(
+    cues: list[tuple[float, float, str]], part: Part, path: str, advice: str
+) -> tuple[list[tuple[float, float, str]], str]:
+    """The subtitles of what a strip plays, and a sentence on their clock, if it is not plainly that
+    of the recording: it may be the edit's, and begin at 1 h or 10 h. Raises BadRequest."""
+    length = part.end - part.begin
+    first, last = cues[0][0], max(stop for _, stop, _ in cues)
+    hours = first // 3600 * 3600
+    of_recording, of_scene = (
+        _between(cues, begin, begin + length)
+        or _between(cues, begin + hours, begin + hours + length)
+        for begin in (part.begin, part.placed)
+    )
+    is_of_recording = last - hours <= part.whole + _SAME_CLOCK
+    if of_recording and is_of_recording and of_scene in ([], of_recording) and not hours:
+        return of_recording, ""
+    found, clock = (
+        (of_recording, "the recording's clock")
+        if of_recording and (is_of_recording or not of_scene)
+        else (of_scene, "where the strip lies in the scene")
+    )
+    if found:
+        begins = f", which begins at {hours // 3600:.0f} h" if hours else ""
+        return found, f"Read {len(found)} of {len(cues)} subtitles, by {clock}{begins}"
+    if last - first <= length + _SAME_CLOCK:
+        return cues, f"Read all {len(cues)} subtitles, which lie elsewhere but last no longer"
+    raise BadRequest(
+        f"“{path}” has subtitles from {_clock(first)} to {_clock(last)}, but the strip plays "
+        f"{_clock(part.begin)} to {_clock(part.end)} of its recording and begins at "
+        f"{_clock(part.placed)} of the scene: move it to its place in the edit, or {advice}"
+    )
+
+
+def _between(
+    cues: list[tuple[float, float, str]], begin: float, end: float
+) -> list[tuple[float, float, str]]:
+    """The subtitles of which enough lies between two times to be heard."""
+    return [
+        (start, stop, said)
+        for start, stop, said in cues
+        if min(stop, end) - max(start, begin) >= min(_LEAST_HEARD, max(0.0, stop - start) / 2)
+    ]
+
+
+def _clock(seconds: float) -> str:
+    minutes = int(max(seconds, 0.0)) // 60
+    return f"{minutes // 60}:{minutes % 60:02d}:{max(seconds, 0.0) % 60:04.1f}"
 
 
 def cues_of(text: str) -> list[tuple[float, float, str]]:
@@ -51,7 +116,9 @@ def cues_of(text: str) -> list[tuple[float, float, str]]:
         lines = block.strip().split("\n")
         for number, line in enumerate(lines):
             if match := _CUE.match(line):
-                said = " ".join(_MARKUP.sub(" ", each) for each in lines[number + 1 :]).strip()
+                said = " ".join(
+                    _MARKUP.sub(" ", _unescape(each)) for each in lines[number + 1 :]
+                ).strip()
                 cues += (
                     [(_seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), said)]
                     if said
@@ -59,6 +126,14 @@ def cues_of(text: str) -> list[tuple[float, float, str]]:
                 )
                 break
     return cues
+
+
+def _unescape(line: str) -> str:
+    """A line with characters in place of their names, which some exporters name twice:
+    &amp;nbsp;."""
+    for _ in range(2):
+        line = _ENTITY.sub(lambda match: html.unescape(match[0]), line)
+    return line.replace("\u00ad", "")  # hyphens that are not seen
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:

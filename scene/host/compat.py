@@ -68,6 +68,12 @@ def content_start(strip) -> float:
     return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
 
 
+def content_length(strip) -> int:
+    """Scene frames that the untrimmed content of a strip lasts."""
+    name = "content_duration" if hasattr(strip, "content_duration") else "frame_duration"
+    return int(getattr(strip, name))
+
+
 def content_trim(strip) -> float:
     """Frames that are cut off the beginning of a strip's content for good: the content begins that
     much later in its source."""

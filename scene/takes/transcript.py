@@ -7,7 +7,7 @@ from dataclasses import replace
 import bpy
 from bpy.props import CollectionProperty, EnumProperty, FloatProperty, StringProperty
 
-from ...thunder_core import spoken
+from ...thunder_core import spoken, subtitles
 from ...thunder_core.direction import (
     CLOSED,
     DirectionRequest,
@@ -20,7 +20,7 @@ from ...thunder_core.direction import (
     THROWN_AWAY,
 )
 from ..animation import keying
-from ..host import jobs
+from ..host import compat, jobs
 from ..voice import fingerprint, strip
 
 LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
@@ -118,6 +118,18 @@ def text_of(scene, voice: str, state: fingerprint.State | None = None) -> str:
 def state_of(scene, voice: strip.Voice) -> fingerprint.State | None:
     """The current state of a voice, None if it is gone."""
     return fingerprint.of_voice(bpy.data.scenes.get(voice.scene, scene), voice)
+
+
+def part_of(scene, voice: strip.Voice) -> subtitles.Part | None:
+    """What a voice plays of its recording, and where in the scene; None for a file."""
+    state = state_of(scene, voice)
+    if state is None or not state.last:
+        return None
+    strips_scene = bpy.data.scenes.get(voice.scene, scene)
+    length = compat.content_length(strip.by_name(strips_scene, voice.strip))
+    return subtitles.Part(
+        *state.seconds, length / state.fps, (state.first - strips_scene.frame_start) / state.fps
+    )
 
 
 def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:

@@ -362,10 +362,66 @@ def test_subtitles_are_read_with_their_times(tmp_path, ending, text):
     file = tmp_path / f"line.{ending}"
     file.write_bytes(text.encode())
     assert [each[:2] for each in subtitles.cues_of(text)] == [(1.5, 3.0), (60.0, 62.25)]
-    assert subtitles.read_text(str(file), "…") == "Mary bought a lamp. Maybe!"
-    assert subtitles.read_text(str(file), "…", (0.0, 10.0)) == "Mary bought a lamp."
-    # times of a film, not of the recording
-    assert subtitles.read_text(str(file), "…", (100.0, 110.0)) == "Mary bought a lamp. Maybe!"
+    assert subtitles.read_text(str(file), "…") == ("Mary bought a lamp. Maybe!", "")
+    part = subtitles.Part(0.0, 10.0, 70.0, 0.0)
+    assert subtitles.read_text(str(file), "…", part) == ("Mary bought a lamp.", "")
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        (
+            "&gt;&gt; Rock &amp; roll,&nbsp;Anna&#39;s &quot;hit&quot;",
+            '>> Rock & roll, Anna\'s "hit"',
+        ),
+        ("{\\an8}<i>here</i>&lrm; <c.yellow>to<00:01.000>day</c>", "here \u200e to day"),
+        ("<v Anna Lee>su&shy;per &amp;nbsp;bad &lt;b&gt;bump&lt;/b&gt;", "super bad bump"),
+        ("3 &lt; 4 and 5 > 2, AT&T; &unknown; &#99999999999;", None),
+    ],
+)
+def test_names_of_characters_are_not_words(tmp_path, line, said):
+    (tmp_path / "a.vtt").write_text(f"WEBVTT\n\n00:01.000 --> 00:02.000 align:start\n{line}\n")
+    read, _ = subtitles.read_text(str(tmp_path / "a.vtt"), "…")
+    assert read == (said or line.replace("&lt;", "<"))
+
+
+def edit(first, lines=("one", "two", "three", "four"), seconds=5.0):
+    """Subtitles of an edit whose clock begins at `first`, one after the other."""
+    blocks = []
+    for number, line in enumerate(lines):
+        times = [f"{int(t // 3600):02d}:{int(t // 60 % 60):02d}:{t % 60:06.3f}".replace(".", ",")
+                 for t in (first + seconds * number, first + seconds * (number + 1))]  # fmt: skip
+        blocks.append(f"{number + 1}\n{times[0]} --> {times[1]}\n{line}\n")
+    return "\n".join(blocks)
+
+
+@pytest.mark.parametrize(
+    "first, part, said, note",
+    [  # begin and end in the recording, its length, place in the scene
+        (0.0, (0.0, 20.0, 20.0, 0.0), "one two three four", ""),
+        (0.0, (5.0, 10.0, 20.0, 5.0), "two", ""),
+        (0.0, (5.0, 10.0, 20.0, 400.0), "two", ""),
+        (0.0, (5.0, 10.0, 20.0, 15.0), "two", "1 of 4 subtitles, by the recording's clock"),
+        (3600.0, (0.0, 20.0, 20.0, 0.0), "one two three four", "clock, which begins at 1 h"),
+        (0.0, (0.0, 5.0, 5.0, 10.0), "three", "1 of 4 subtitles, by where the strip lies"),
+        (36000.0, (2.0, 7.0, 9.0, 15.0), "four", "lies in the scene, which begins at 10 h"),
+        (0.0, (0.0, 4.98, 4.98, 5.04), "two", "by where the strip lies"),  # to the frame
+        (2531.0, (0.0, 19.0, 19.0, 0.0), "one two three four", "Read all 4 subtitles, which lie"),
+    ],
+)
+def test_subtitles_of_an_edit_are_read_where_the_strip_lies(tmp_path, first, part, said, note):
+    (tmp_path / "a.srt").write_text(edit(first))
+    read, told = subtitles.read_text(str(tmp_path / "a.srt"), "…", subtitles.Part(*part))
+    assert read == said and (note in told if note else not told)
+
+
+def test_subtitles_of_neither_clock_are_asked_for(tmp_path):
+    (tmp_path / "a.srt").write_text(edit(2531.0))
+    with pytest.raises(
+        BadRequest, match="0:42:11.0 to 0:42:31.0, but the strip plays 0:00:00"
+    ) as e:
+        subtitles.read_text(str(tmp_path / "a.srt"), "choose", subtitles.Part(0.0, 5.0, 5.0, 60.0))
+    assert "move it to its place in the edit, or choose" in str(e.value)
 
 
 @pytest.mark.parametrize(
