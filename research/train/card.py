@@ -42,7 +42,7 @@ Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other spe
 nothing and give the figures above; those of the distilled model are of validation voices. Progress was watched on the ten too,
 so figures are a little flattering. Motion is the teacher's, which in a tenth of what the diffusion model drew performed the lips of GRID's speakers.
 Its {count} lip constants (`lip_kernels.json`) are
-fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width); sizes and rates of nods, brows,
+fitted to measured lips of real speakers (23 of 38 clips; r left out {opening} for opening, {width} for width, of the other 15 {check_opening} and {check_width}); sizes and rates of nods, brows,
 blinks and looks were set by hand beside those of 13. No network was trained on other footage.
 
 ## Make them again
@@ -120,11 +120,11 @@ def write_card(weights: Path) -> Path:
             f"| {origin} | {figures} |"
         )
     kernels = json.loads(KERNELS.read_text())
-    left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
+    measured = kernels["figures"]
+    left_out = {name: measured[f"{name}_r_left_out"] for name in ("opening", "width")}
+    checked = {f"check_{name}": measured[f"{name}_r_check"] for name in ("opening", "width")}
     of_stages = {k: steps.get(k, "") for k in ("m2s", "vocoder", "denoiser", "distilled")}
-    tail = TAIL.format(
-        count=count_constants(), fitted_on=kernels["fitted_on"], **left_out, **of_stages
-    )
+    tail = TAIL.format(count=count_constants(), **left_out, **checked, **of_stages)
     if learned:  # not from the data that the tail describes
         tail = OWN_TAIL.format(
             learned="\n".join(learned), copied=", ".join(copied) or "nothing",
