@@ -8,6 +8,7 @@ import pickle
 import pickletools
 import struct
 import sys
+import time
 import types
 import zlib
 
@@ -244,3 +245,98 @@ def test_lists_in_lists_are_not_unfolded(tmp_path):
         level = [level] * 1000
     path.write_bytes(pickle.dumps({"a": level, "b": ["neck", 1, 2.0, b"x"]}, 2))
     assert unpickle(path) == {"a": [None] * 1000, "b": ["neck", 1, 2.0, "x"]}
+
+
+# ---- what a small file can make large or slow
+
+
+KEEP, PART = b"q\xfa", b"h\xfa"  # store what was made last, and name it again
+
+
+def text(count):
+    """A text of so many letters, as PART."""
+    return b"X" + struct.pack("<I", count) + b"a" * count + KEEP
+
+
+def number(value):
+    return b"\x8a\x0c" + value.to_bytes(12, "little")
+
+
+def bytes_of(shape):
+    """An array of numbers of a byte, whose contents are PART."""
+    return (
+        b"cnumpy\n_reconstruct\n(cnumpy\nndarray\nK\0U\1btR(K\1" + shape + b"\x85cnumpy\ndtype\n"
+        b"(U\2u1K\0K\1tR(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89" + PART + b"tb"
+    )  # fmt: skip
+
+
+def by_names(count, entry):
+    """A dictionary of so many names, each of the same entry."""
+    return b"}" + b"".join(b"X\5\0\0\0%05d%ss" % (n, entry) for n in range(count))
+
+
+def matrix(shape, **parts):
+    """A compressed matrix, whose parts nothing has checked."""
+    state = b"U\6_shape" + shape + b"\x86s"
+    for name, values in (dict(data=[1.0], indices=[0], indptr=[0, 1]) | parts).items():
+        value = values if isinstance(values, bytes) else pickle.dumps(np.array(values), 2)[2:-1]
+        state += b"U" + bytes([len(name)]) + name.encode() + value + b"s"
+    return b"cscipy.sparse\ncsr_matrix\n)\x81}" + state + b"b"
+
+
+TUPLES = b"N" + b"2\x86" * 99  # of two, each of which is the tuple before it
+MODULUS = 2**61 - 1  # the hash of a number is its remainder by this
+BOMBS = {
+    "a text encoded often": lambda: (
+        text(400_000) + b"c_codecs\nencode\nq\2(" + (b"h\2" + PART + b"U\6latin1\x86R") * 15_000 + b"l"
+    ),
+    "arrays of one text": lambda: text(2**20) + by_names(3000, bytes_of(b"J\0\0\x10\0")),
+    "one array by many names": lambda: (
+        text(2**20) + bytes_of(b"J\0\0\x10\0") + KEEP + by_names(20_000, PART)
+    ),
+    "one list by many names": lambda: b"(" + b"N" * 40_000 + b"l" + KEEP + by_names(15_000, PART),
+    "a long tuple as arguments": lambda: (
+        b"(" + b"N" * 40_000 + b"t" + KEEP + b"cnumpy\ndtype\nq\2(" + (b"h\2" + PART + b"R") * 18_000 + b"l"
+    ),
+    "very many sets": lambda: b"(" + b"\x8f" * 2**22 + b"l",
+    "very many marks": lambda: b"(" * 2**23,
+    "a key of tuples": lambda: b"}" + TUPLES + b"Ns",
+    "keys of tuples": lambda: b"(" + TUPLES + b"Nd",
+    "a set of tuples": lambda: b"\x8f(" + TUPLES + b"\x90",
+    "a frozen set of tuples": lambda: b"(" + TUPLES + b"\x91",
+    "keys that collide": lambda: (
+        b"}" + b"".join(number(n * MODULUS) + b"Ns" for n in range(30_000))
+    ),
+    "places that collide": lambda: (
+        b"N" + b"".join(b"p%d\n" % (n * MODULUS) for n in range(50_000))
+    ),
+    "a row 2³³ times": lambda: by_names(1, matrix(b"K\1K\1", indptr=[0, 2**33])),
+    "2³³ rows without columns": lambda: by_names(
+        1, matrix(number(2**33) + b"K\0", data=np.ones(0), indices=np.zeros(0, np.int32))
+    ),
+    "2³³ times a text": lambda: text(2) + by_names(1, matrix(PART + number(2**33))),
+    "many matrices of the same parts": lambda: (
+        pickle.dumps(np.zeros(2**10, np.int32), 2)[:-1]
+        + KEEP
+        + by_names(
+            300, matrix(b"M\xff\3J\0\0\1\0", indptr=PART, data=[], indices=np.zeros(0, int))
+        )
+    ),
+    "texts in a list, of which one is long": lambda: (
+        text(30_000) + b"}X\n\0\0\0v_template(" + PART + b"U\1b" * 20_000 + b"ls"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_part_that_is_named_often_costs_no_more_than_the_file(tmp_path, name):
+    content = b"\x80\x04" + BOMBS[name]() + b"."
+    began = time.process_time()
+    refused(tmp_path / "bomb.pkl", content, ".", 64 * MEGABYTE)
+    assert time.process_time() - began < 10
+
+
+def test_a_file_cannot_change_what_is_done_with_the_next(tmp_path):
+    path = tmp_path / "head.pkl"
+    state = b"N}U\x0c__defaults__(NtsU\0Ns\x86b"
+    refused(path, b"\x80\x02cnumpy\n_frombuffer\n" + state + b".", "changes what is not an array")

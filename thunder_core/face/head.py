@@ -179,7 +179,9 @@ def _require_array(path, data, name):
         raise BadHead(
             f"{path.name} lacks {name}, which every FLAME-format head has: choose another file"
         )
-    value = np.asarray(data[name])
+    value = data[name]
+    # a list of a pickle is never an array, and of texts it can become a very large one
+    value = np.asarray(None if isinstance(value, list) else value)
     if value.dtype.kind not in "biuf":
         raise BadHead(f"{name} in {path.name} is not an array of numbers: choose another file")
     return value
@@ -212,7 +214,8 @@ def _integers(path, data, name):
 
 def _rig(path, data):
     """Fields of `Head` that every FLAME-format file has."""
-    kintree = np.asarray(data.get("kintree_table", [_PARENTS, range(5)])).astype(np.int64)
+    standard = {"kintree_table": np.array([_PARENTS, range(5)])}
+    kintree = _require_array(path, standard | data, "kintree_table").astype(np.int64)
     return {
         name: _array(path, data, name)
         for name in ("v_template", "J_regressor", "weights", "posedirs")

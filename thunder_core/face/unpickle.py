@@ -2,6 +2,7 @@
 """Reads the pickle of a FLAME model as plain data, without running anything in the file."""
 
 import io
+import operator
 import pickle
 import re
 from pathlib import Path
@@ -12,6 +13,8 @@ from ..arrays import MOST_BYTES
 from ..errors import BadHead
 
 _NUMBER = re.compile(r"[<>=|]?([biuf])([1248])")
+_MOST_INSTRUCTIONS = 100_000  # a FLAME file has some hundreds; each can make an object
+_MOST_ARGUMENTS = 4  # that are read of a call; one long tuple may be those of many calls
 
 
 class _Refused(Exception):
@@ -24,7 +27,7 @@ def unpickle(path: str | Path) -> dict:
     numpy arrays, scipy sparse matrices (returned dense) and chumpy arrays are understood without
     the unpickling code of numpy, scipy or chumpy, which a file could make run anything. Raises
     BadHead if the file is no such pickle, is damaged, or names anything else, such as a function to
-    call.
+    call. Time and memory are bounded by the size of the file and MOST_BYTES.
     """
     path = Path(path)
     try:
@@ -32,11 +35,8 @@ def unpickle(path: str | Path) -> dict:
             raise _Refused(f"is larger than {MOST_BYTES >> 20} MB")
         # From memory: a file reserves the size that is asked for before it looks how much it has.
         data = _FlameUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-        return {
-            _text(key): _plain(value)
-            for key, value in data.items()
-            if isinstance(key, (str, bytes))
-        }
+        contents = _Contents()
+        return {_text(key): contents.plain(value) for key, value in data.items()}
     except _Refused as reason:
         raise BadHead(
             f"{path.name} {reason}, and nothing in it was run: choose the .pkl file of a FLAME "
@@ -88,6 +88,15 @@ class _ByRow(_Placeholder):
     """A sparse matrix, compressed by row."""
 
 
+class _Named(dict):
+    """A dictionary by texts. Other keys are ignored: to hash a nested one, or many that collide,
+    can take for ever."""
+
+    def __setitem__(self, key, value):
+        if isinstance(key, (str, bytes)):
+            super().__setitem__(key, value)
+
+
 def _rebuild(kind, *_):
     """numpy's _reconstruct and copyreg's _reconstructor: both begin with the class."""
     if kind not in _ALLOWED.values() or not isinstance(kind, type):
@@ -117,8 +126,9 @@ _ALLOWED = {
     ("scipy", "csr_matrix"): _ByRow,
     ("scipy", "csc_array"): _ByColumn,
     ("scipy", "csr_array"): _ByRow,
-    # how Python 3 writes bytes, and those of an empty array, for Python 2
-    ("_codecs", "encode"): lambda text, *_: text.encode("latin1"),
+    # how Python 3 writes bytes, and those of an empty array, for Python 2. The text stands for
+    # them, as in a file of Python 2, so that one that is encoded often exists once
+    ("_codecs", "encode"): lambda text, *_: text,
     ("__builtin__", "bytes"): lambda: b"",
     ("builtins", "bytes"): lambda: b"",
     # chumpy's own, which is ignored
@@ -129,58 +139,167 @@ _ALLOWED = {
 }
 
 
+class _Instructions(dict):
+    """What each instruction of a pickle does, for so many instructions."""
+
+    left = _MOST_INSTRUCTIONS
+
+    def __getitem__(self, code):
+        self.left -= 1
+        if self.left < 0:
+            raise _Refused(f"has more than {_MOST_INSTRUCTIONS:,} parts")
+        return super().__getitem__(code)
+
+
 class _FlameUnpickler(pickle._Unpickler):
     """Python's unpickler in pure Python, with a placeholder for every global; the one in C reserves
     memory for whatever memo index a file names."""
 
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.dispatch = _Instructions(self.dispatch)
+
     def find_class(self, module, name):
         """The placeholder for a global that the pickle names."""
-        holder = _ALLOWED.get((str(module).split(".")[0], name))
+        holder = _ALLOWED.get((module[:60].split(".")[0], name))
         if holder is None:
-            raise _Refused(
-                f"asks for {str(module)[:60]}.{str(name)[:60]}, which a head never needs"
-            )
+            raise _Refused(f"asks for {module[:60]}.{name[:60]}, which a head never needs")
         return holder
 
     def load_bytearray8(self):
         # Python's implementation allocates the claimed size before it reads.
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
-    dispatch = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: load_bytearray8}
+    def load_reduce(self):
+        arguments, call = self.stack.pop(), self.stack.pop()
+        self.append(call(*arguments[:_MOST_ARGUMENTS]))
+
+    def load_newobj_ex(self):
+        self.stack.pop()  # arguments by name
+        self.load_reduce()
+
+    def load_put(self):
+        # Python's takes any number, and many that collide in a dictionary take for ever.
+        place = int(self.readline()[:-1])
+        if not 0 <= place <= _MOST_INSTRUCTIONS:
+            raise _Refused("numbers its parts as no FLAME file does")
+        self.memo[place] = self.stack[-1]
+
+    def load_build(self):
+        # Python's sets attributes of whatever is there, also of the functions above.
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], _Placeholder):
+            raise _Refused("changes what is not an array")
+        self.stack[-1].__setstate__(state)
+
+    def load_empty_dictionary(self):
+        self.append(_Named())
+
+    def load_dict(self):
+        items = self.pop_mark()
+        self.append(_Named())
+        for key, value in zip(items[::2], items[1::2]):
+            self.stack[-1][key] = value
+
+    def load_set(self):
+        # No set is needed: what is in one is not even hashed.
+        self.append(_Placeholder())
+
+    def load_frozenset(self):
+        self.pop_mark()
+        self.append(_Placeholder())
+
+    dispatch = pickle._Unpickler.dispatch | {
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_reduce,
+        pickle.NEWOBJ_EX[0]: load_newobj_ex,
+        pickle.PUT[0]: load_put,
+        pickle.BUILD[0]: load_build,
+        pickle.EMPTY_DICT[0]: load_empty_dictionary,
+        pickle.DICT[0]: load_dict,
+        pickle.EMPTY_SET[0]: load_set,
+        pickle.FROZENSET[0]: load_frozenset,
+        pickle.ADDITEMS[0]: pickle._Unpickler.load_pop_mark,
+    }
 
 
-def _plain(value):
-    """A held value as numpy array, number or string; a list of numbers and strings; None for
-    anything else."""
-    if isinstance(value, _Chumpy):
-        return _plain(value.state.get("x"))
-    if isinstance(value, _Array):
-        _, shape, dtype, by_column, raw = value.state
-        return np.frombuffer(_bytes(raw), _dtype(dtype)).reshape(
-            shape, order="F" if by_column else "C"
+class _Contents:
+    """Makes arrays, numbers and texts of held values: of each once, and MOST_BYTES in total, since
+    many names, arrays and matrices of a small file may share their parts."""
+
+    def __init__(self):
+        self._left = MOST_BYTES
+        self._made: dict[int, object] = {}  # by the id of the held value, which outlives this
+
+    def plain(self, value):
+        """A held value as numpy array, number or string; a list of numbers and strings; None for
+        anything else."""
+        if id(value) not in self._made:
+            self._made[id(value)] = self._make(value)
+        return self._made[id(value)]
+
+    def _make(self, value):
+        if isinstance(value, _Chumpy):
+            return self.plain(value.state.get("x"))
+        if isinstance(value, _Array):
+            _, shape, dtype, by_column, raw = value.state
+            return np.frombuffer(self._bytes(raw), _dtype(dtype)).reshape(
+                shape, order="F" if by_column else "C"
+            )
+        if isinstance(value, (_ByColumn, _ByRow)):
+            return self._dense(value)
+        if isinstance(value, (list, tuple)):
+            self._reserve(8 * len(value))
+            return [self._single(item) for item in value]
+        return self._single(value)
+
+    def _single(self, value):
+        """A held number or string; None for anything else."""
+        if isinstance(value, _Scalar):
+            kind = _dtype(value.args[0])
+            return np.frombuffer(self._bytes(value.args[1]), kind, 1)[0]
+        return _text(value) if isinstance(value, (str, bytes, int, float, bool)) else None
+
+    def _bytes(self, raw):
+        """The contents of an array, which Python 2 wrote as text."""
+        if not isinstance(raw, str):
+            return raw
+        self._reserve(len(raw))
+        return raw.encode("latin1")
+
+    def _dense(self, held):
+        """A compressed sparse matrix as a dense array, without scipy."""
+        shape = held.state.get("_shape", held.state.get("shape"))
+        data, indices, start = (
+            self.plain(held.state[name]) for name in ("data", "indices", "indptr")
         )
-    if isinstance(value, (_ByColumn, _ByRow)):
-        return _dense(value)
-    if isinstance(value, (list, tuple)):
-        return [_single(item) for item in value]
-    return _single(value)
+        rows, columns = map(operator.index, shape if isinstance(held, _ByRow) else shape[::-1])
+        start = start.astype(np.int64)
+        # before any of them is used as a size
+        if not (
+            max(rows, columns) <= MOST_BYTES
+            and start.shape == (rows + 1,)
+            and (np.diff(start, prepend=0, append=len(data)) >= 0).all()
+            and len(data) == len(indices)
+        ):
+            raise ValueError("the parts of a matrix do not fit each other")
+        self._reserve(rows * columns * data.itemsize + 16 * (len(data) + len(start)))
+        dense = np.zeros((rows, columns), data.dtype)
+        places = np.repeat(np.arange(rows), np.diff(start))
+        np.add.at(dense, (places, indices), data)
+        return dense if isinstance(held, _ByRow) else dense.T
 
-
-def _single(value):
-    """A held number or string; None for anything else."""
-    if isinstance(value, _Scalar):
-        return np.frombuffer(_bytes(value.args[1]), _dtype(value.args[0]))[0]
-    return _text(value) if isinstance(value, (str, bytes, int, float, bool)) else None
+    def _reserve(self, size):
+        """Count bytes that are about to be made. Raises _Refused."""
+        self._left -= size
+        if self._left < 0:
+            raise _Refused(f"claims more than {MOST_BYTES >> 20} MB of arrays")
 
 
 def _text(value):
     """Bytes as text; anything else as it is."""
     return value.decode("latin1") if isinstance(value, bytes) else value
-
-
-def _bytes(raw):
-    """The contents of an array, which Python 2 wrote as text."""
-    return raw.encode("latin1") if isinstance(raw, str) else raw
 
 
 def _dtype(held):
@@ -191,15 +310,3 @@ def _dtype(held):
         raise _Refused(f"holds an array of kind {name[:20]!r} where numbers belong")
     order = _text(held.state[1]) if held.state else "="
     return np.dtype((order if order in ("<", ">") else "=") + match[1] + match[2])
-
-
-def _dense(held):
-    """A compressed sparse matrix as a dense array, without scipy."""
-    shape = held.state.get("_shape", held.state.get("shape"))
-    data, indices, start = (_plain(held.state[name]) for name in ("data", "indices", "indptr"))
-    rows, columns = shape if isinstance(held, _ByRow) else shape[::-1]
-    if rows * columns * data.itemsize > MOST_BYTES:
-        raise _Refused(f"claims more than {MOST_BYTES >> 20} MB of arrays")
-    dense = np.zeros((rows, columns), data.dtype)
-    np.add.at(dense, (np.repeat(np.arange(rows), np.diff(start.astype(np.int64))), indices), data)
-    return dense if isinstance(held, _ByRow) else dense.T
