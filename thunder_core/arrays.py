@@ -19,24 +19,26 @@ class Unreadable(ValueError):
     file's name."""
 
 
-def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_npz(path: str | os.PathLike, most: int = MOST_BYTES) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name; they may be read-only.
+
+    most: bytes of the file, and of all arrays together.
 
     Numbers, truth values and texts only; never objects, so nothing in the file is run. Raises
     Unreadable, and OSError if the file cannot be opened. Peak memory is that of the arrays plus the
     largest one.
     """
-    if os.path.getsize(path) > MOST_BYTES:
-        raise Unreadable(f"is larger than {_megabytes(MOST_BYTES)}")
+    if os.path.getsize(path) > most:
+        raise Unreadable(f"is larger than {_megabytes(most)}")
     try:
         with open_input(path) as file, zipfile.ZipFile(file) as archive:
             members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
             if len(members) > _MOST_MEMBERS:
                 raise Unreadable(f"holds more than {_MOST_MEMBERS} arrays")
             total = sum(member.file_size for member in members)
-            if total > MOST_BYTES:
+            if total > most:
                 raise Unreadable(
-                    f"claims {_megabytes(total)} of arrays, more than {_megabytes(MOST_BYTES)}"
+                    f"claims {_megabytes(total)} of arrays, more than {_megabytes(most)}"
                 )
             return {
                 member.filename.removesuffix(".npy"): _read_array(archive, member)

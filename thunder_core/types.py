@@ -105,7 +105,11 @@ EYE_DOWN_RADIANS = 0.45
 
 
 FPS = 25.0  # frames per second of every Motion; conversion to scene rates happens only in scene/
-MOST_FPS = 1000.0  # highest plausible frame rate of a scene or file
+LEAST_FPS, MOST_FPS = 1.0, 1000.0  # plausible frame rates of a scene or file
+# a recorded performance has at most so many seconds, and frames
+LONGEST_RECORDING, MOST_FRAMES = 4 * 3600.0, 4 * 3600 * 60
+LARGEST_TURN = 6.3  # radians, a full turn: no joint of a face turns by more
+LARGEST_COEFFICIENT = 100.0  # of an expression channel, in whatever unit, far beyond any face
 RATE = 16000  # samples per second of every Speech the models see
 Role = StrEnum("Role", ["SPEAKS", "LISTENS", "IDLE"])  # of a face for the sound of a take
 SPEAKS, LISTENS, IDLE = Role

@@ -10,7 +10,7 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadSound, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
-from ...thunder_core.types import MOST_FPS
+from ...thunder_core.types import LEAST_FPS, MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
@@ -333,7 +333,7 @@ def _clock(scene, start: float) -> Clock:
     """The clock of a sound at a frame. Raises BadSound at a rate at which a take would have no
     keys, or billions."""
     clock = Clock.of(scene, start)
-    if not 1.0 <= clock.fps <= MOST_FPS:
+    if not LEAST_FPS <= clock.fps <= MOST_FPS:
         raise BadSound(
             f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to "
             f"{MOST_FPS:g} in its Output properties, such as 24"

@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 import smplx
+from memory import held_at_most
 
 from thunder_core.animation import motion_file
 from thunder_core.direction import Direction, Style
@@ -67,6 +68,12 @@ def test_what_a_take_says_of_its_reading_is_believed_where_it_holds_together(dam
     assert motion_file.style_of_take({"reading": damaged}) is motion_file.style_of_take({}) is None
 
 
+def _frames(count, fps):
+    """Arrays of a recording of so many frames, of zeros, which a zip makes small."""
+    parts = {part: np.zeros((count, 3), np.int8) for part in ("expression", "jaw", "head", "eyes")}
+    return parts | {"fps": np.float64(fps)}
+
+
 @pytest.mark.parametrize(
     "changes, said",
     [
@@ -75,16 +82,32 @@ def test_what_a_take_says_of_its_reading_is_believed_where_it_holds_together(dam
         ({"jaw": np.zeros((8, 3), np.float32)}, "do not belong together"),
         ({"jaw": np.full((9, 3), np.nan, np.float32)}, "not numbers"),
         *(
-            ({"fps": np.float64(fps)}, "do not belong together")
-            for fps in (0.0, -25.0, 3e8, np.nan, np.inf)
+            ({"fps": np.float64(fps)}, "a second, which no recording of a face has: save it with")
+            for fps in (0.0, -25.0, 3e8, np.nan, np.inf, 1e-6, 0.99)
         ),
         ({"fps": np.array("fast")}, "do not belong together"),
         ({"expression": np.zeros((0, 3), np.float32)}, "do not belong together"),
+        *(
+            ({part: np.full((9, 3), value)}, f"in {part}, more than a face can do: save turns")
+            for part in ("expression", "jaw", "head", "eyes")
+            for value in (1e30, -101)
+        ),
+        *(({part: np.full((9, 3), 180.0)}, "in radians") for part in ("jaw", "head", "eyes")),
+        (_frames(4 * 3600 * 2 + 9, 2.0), "28,809 frames at 2 a second"),
+        (_frames(10**6, 1000.0), "1,000,000 frames at 1000 a second"),
     ],
 )
 def test_what_is_no_take_is_refused(tmp_path, changes, said):
-    with pytest.raises(BadRequest, match=said):
-        motion_file.read(saved(tmp_path, **changes))
+    path = saved(tmp_path, **changes)
+    with held_at_most(64 * 2**20), pytest.raises(BadRequest, match=said):
+        motion_file.read_recording(str(path), CHANNELS)
+
+
+def test_a_small_file_of_many_frames_is_read_in_little_memory(tmp_path):
+    np.savez_compressed(tmp_path / "bomb.npz", **_frames(28_000_000, 1000.0))
+    assert (tmp_path / "bomb.npz").stat().st_size < 2**20
+    with held_at_most(400 * 2**20), pytest.raises(BadRequest, match="“bomb.npz”.*: "):
+        motion_file.read_recording(str(tmp_path / "bomb.npz"), CHANNELS)
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path):

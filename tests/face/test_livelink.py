@@ -295,6 +295,7 @@ RECORDINGS = {
     "lines in quotes": HEADING + '"a\n",' * 100_000,
     "a heading of a million columns": "x," * 1_000_000,
     "a column of 5000 letters": HEADING.replace("JawOpen", "J" * 5000),
+    "rows in quotes": HEADING + '"\n",' * 2_000_000,
     "nothing": "",
     "heading": HEADING,
 }
@@ -306,6 +307,13 @@ def test_a_recording_of_absurd_values_is_refused_in_little_memory(tmp_path, name
     with held_at_most(200 * 2**20), pytest.raises(BadRequest, match=": ") as error:
         livelink.read(tmp_path / "a.csv", ("jawOpen",))
     assert len(str(error.value)) < 250 and str(error.value).isprintable()
+
+
+def test_a_recording_of_too_many_rows_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(livelink, "MOST_FRAMES", 1000)
+    (tmp_path / "a.csv").write_text("JawOpen\n" + "0\n" * 1000 + "rest")
+    with pytest.raises(BadRequest, match="it has more than 1,000 rows"):
+        livelink.read(tmp_path / "a.csv", ("jawOpen",))
 
 
 QUAD = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"

@@ -15,7 +15,19 @@ from ..errors import BadRequest, NoSpace
 from ..face import livelink
 from ..files import write_file
 from ..filters import smoothstep
-from ..types import FPS, MOST_FPS, Motion, pack, reorder, unpack
+from ..types import (
+    FPS,
+    LARGEST_COEFFICIENT,
+    LARGEST_TURN,
+    LEAST_FPS,
+    LONGEST_RECORDING,
+    MOST_FPS,
+    MOST_FRAMES,
+    Motion,
+    pack,
+    reorder,
+    unpack,
+)
 from .timing import monotone_cubic
 
 RECORDINGS = (".csv", ".tsv", ".npz")  # endings of recorded performances
@@ -97,19 +109,38 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
         raise BadRequest(f"“{name}” {error}: choose a file that was written as a take") from error
     try:
         channels, fps = tuple(map(str, data["channels"].ravel())), float(data["fps"].item())
-        parts = [data[each].astype(np.float32) for each in ("expression", "jaw", "head", "eyes")]
+        held = [data[each] for each in ("expression", "jaw", "head", "eyes")]
         widths = (len(channels), 3, 3, 3)
-        fits = all(x.shape == (len(parts[0]), width) for x, width in zip(parts, widths))
+        frames = len(held[0])
+        fits = frames > 0 and all(x.shape == (frames, width) for x, width in zip(held, widths))
     except (KeyError, ValueError, TypeError):
         fits = False
-    if not (fits and len(parts[0]) and 0 < fps <= MOST_FPS):
+    if not fits:
         raise BadRequest(
             f"“{name}” lacks arrays of a take, or they do not belong together: choose a file that "
             f"was written as a take, by this version"
         )
+    # before anything is made of it: of a rate next to 0 would come hours
+    if not (
+        LEAST_FPS <= fps <= MOST_FPS
+        and frames <= MOST_FRAMES
+        and (frames - 1) / fps <= LONGEST_RECORDING
+    ):
+        raise BadRequest(
+            f"“{name}” has {frames:,} frames at {fps:g} a second, which no recording of a face "
+            f"has: save it with the right fps, {LEAST_FPS:g} to {MOST_FPS:g}, or cut it"
+        )
+    expression, jaw, head, eyes = parts = [x.astype(np.float32) for x in held]
     if not all(np.isfinite(x).all() for x in parts):
         raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
-    expression, jaw, head, eyes = parts
+    for part, values, largest in zip(
+        ("expression", "jaw", "head", "eyes"), parts, (LARGEST_COEFFICIENT, *3 * [LARGEST_TURN])
+    ):
+        if values.size and (most := np.abs(values).max()) > largest:
+            raise BadRequest(
+                f"“{name}” holds {most:.3g} in {part}, more than a face can do: save turns in "
+                f"radians and channels as 0 to 1"
+            )
     return Motion(expression, jaw, head, eyes, fps), channels
 
 

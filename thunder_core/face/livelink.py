@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import BadRequest
 from ..files import open_input
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
-from ..types import FPS, Motion
+from ..types import FPS, LONGEST_RECORDING, MOST_FRAMES, Motion
 from .conventions import match, words
 from .mapping import derived_keys, motion_of
 from .row_times import kind_of, number_in, times_of, UnknownRate
@@ -43,8 +43,7 @@ _SHAPES = (
 )  # fmt: skip
 _LARGEST = 2**28  # largest file that is read, bytes
 _FARTHEST = 180.0  # largest value, far beyond any face: an angle in degrees
-_LONGEST = 4 * 3600.0  # seconds
-# letters of the line of names, letters and words of a name, columns that count
+# letters of a line, letters and words of a name, columns that count
 _LONGEST_LINE, _LONGEST_NAME, _MOST_WORDS, _MOST_CLOCKS = 2**16, 64, 12, 4
 # above this blend shapes are no overshoot, and above that percent
 _MOST_SHAPE, _LEAST_PERCENT = 1.5, 10.0
@@ -140,7 +139,7 @@ def read(path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0) ->
             table = _read_table(file)
         seconds, read_at = times_of(table.clocks, len(table.values), rate)
         seconds = seconds - seconds[0]
-        if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= _LONGEST):
+        if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= LONGEST_RECORDING):
             raise ValueError("its times do not follow each other")
         curves, notes = _values_of(table)
     except UnknownRate as unknown:
@@ -206,12 +205,17 @@ def _read_table(file: TextIO) -> _Table:
     clocks = [(each, list[str]()) for each in places if kind_of(each)][:_MOST_CLOCKS]
     of_values = [places[each] for each in columns.values()]
     numbers = array("d")
-    for row in csv.reader(file, delimiter=separator, skipinitialspace=True):
+    # a line is a row, whatever quotes it begins
+    lines = iter(lambda: file.readline(_LONGEST_LINE), "")
+    for line in lines:
+        (row,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
         if any(row):
+            if len(numbers) == MOST_FRAMES * len(columns):
+                raise ValueError(f"it has more than {MOST_FRAMES:,} rows")
             numbers.extend([number_in(row[place]) for place in of_values])
             for each, cells in clocks:
                 cells.append(row[places[each]])
-    values = np.array(numbers).reshape(-1, len(columns))
+    values = np.frombuffer(numbers).reshape(-1, len(columns))
     if not len(values) or not (np.abs(values) <= _FARTHEST).all():
         raise ValueError(
             f"it holds no frames, or values that are not numbers up to {_FARTHEST:.0f}"

@@ -33,13 +33,14 @@ import torchaudio
 from scipy.spatial.transform import Rotation, Slerp
 from tqdm import tqdm
 
+from ..arrays import read_npz
 from ..errors import BadHead, ThunderError
 from ..face import regions
 from ..face.head import Head, load_head
 from ..face.retarget import MOST, Retarget, to_head
 from ..filters import gaussian
 from ..spoken import phone_index, SILENCE
-from ..types import FPS, Motion, pack, RATE, reorder
+from ..types import FPS, LEAST_FPS, MOST_FPS, Motion, pack, RATE, reorder
 
 COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
 _OF_THE_MOUTH = 0.5  # share of the mouth's region from which a vertex is an input of mesh-to-speech
@@ -141,8 +142,7 @@ class BadTracking(ThunderError):
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a sequence by their names. Raises BadTracking."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+        return read_npz(path)
     except Exception as error:  # zip, header and object-array errors all mean the same to the user
         raise BadTracking(
             f"{path.name} cannot be read as a tracked sequence ({error}). Save it with "
@@ -238,7 +238,11 @@ def read_tracked(
     path = Path(path)
     data = load_arrays(path)
     rate = np.asarray(data.get("fps", np.nan))
-    if rate.dtype.kind not in "fiu" or rate.size != 1 or not 1 <= float(rate.ravel()[0]) <= 1000:
+    if (
+        rate.dtype.kind not in "fiu"
+        or rate.size != 1
+        or not (LEAST_FPS <= float(rate.ravel()[0]) <= MOST_FPS)
+    ):
         raise BadTracking(
             f"{path.name} has no frame rate between 1 and 1000. Save fps, the frames per second "
             f"of its arrays."
