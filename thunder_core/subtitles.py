@@ -10,14 +10,15 @@ from .errors import BadRequest
 
 ENDINGS = (".txt", ".srt", ".vtt")
 _MOST_BYTES = 2**20
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
+_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}", re.ASCII)
 # a character's name or number, as &amp; and &#39; are
 _ENTITY = re.compile(r"&(?:#x?[0-9a-f]{1,7}|[a-z][a-z0-9]{1,31});", re.IGNORECASE | re.ASCII)
 # seconds: by which clocks differ that are the same, and of a subtitle that is heard
 _SAME_CLOCK, _LEAST_HEARD = 2.0, 0.15
-# tags, styles, [door slams], the dash of a speaker
-_MARKUP = re.compile(r"</?\w[^>]*>|\{\\[^}]*\}|\[[^\]]*\]|^\s*-\s+")
+# Tags, styles, [door slams], the dash of a speaker. None holds what begins another, so that each
+# letter is looked at once.
+_MARKUP = re.compile(r"</?\w[^<>]*>|\{\\[^{}]*\}|\[[^][]*\]|^\s*-\s+")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ def read_text(path: str, advice: str, part: Part | None = None) -> tuple[str, st
         raise BadRequest(f"{problem}: {advice}")
     try:
         with files.open_input(path) as file:
-            text = file.read(_MOST_BYTES).decode("utf-8-sig").replace("\0", " ")
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise BadRequest(f"“{path}” is larger than {_MOST_BYTES >> 20} MB of text: {advice}")
+        text = data.decode("utf-8-sig").replace("\0", " ")
     except UnicodeDecodeError as error:
         raise BadRequest(
             f"“{path}” is not text in UTF-8: save it in this encoding, or {advice}"

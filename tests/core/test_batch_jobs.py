@@ -4,6 +4,7 @@ before jobs are baked."""
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -307,3 +308,32 @@ def test_jobs_are_chosen_by_name_and_names_become_names_of_folders():
     assert job_file.choose_jobs(jobs, ["outro", "outro"]) == jobs[1:]
     with pytest.raises(BadRequest, match="There is no job “intr”: did you mean “intro”?"):
         job_file.choose_jobs(jobs, ["intr"])
+
+
+JOB = "[jobs.a]\naudio = 'a.wav'\n"
+SLOW = {  # what took minutes or ended in a traceback
+    "parts of a key": "a." * 50_000 + "a = 1",
+    "parts of a key in quotes": '"a".' * 50_000 + "a = 1",
+    "parts of a table": f"[{'a.' * 50_000}a]",
+    "parts in a value": "a = {" + "a." * 50_000 + "a = 1}",
+    "blanks in speakers": JOB + f'speakers = ["a{" " * 100_000}x"]',
+    "slashes in a transcript": JOB + f'transcript = "{"/" * 100_000} "',
+    "digits of a number": JOB + f"takes = 0x{'f' * 100_000}",
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_long_value_is_refused_in_little_time(complaints, name):
+    began = time.process_time()
+    assert all(": " in sentence and len(sentence) < 400 for sentence in complaints(SLOW[name]))
+    assert time.process_time() - began < 4
+
+
+def test_dots_in_texts_are_no_parts_of_a_key(read):
+    words = "No. " * 60
+    for text in (
+        f'transcript = "{words}\\" {words}"',
+        f'transcript = """{words}\n{words}"""',
+        f"transcript = '{words}' # {words}",
+    ):
+        assert read(JOB + text).jobs[0].settings["transcript"].startswith(words.strip())

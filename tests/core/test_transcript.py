@@ -2,6 +2,8 @@
 """The words of a text and their m, b and p are found in the voice, in order and in time, through an ear
 that mishears, and are when filmed lips close; they are kept as text, and read from files of words and subtitles."""
 
+import time
+
 import numpy as np
 import pytest
 from memory import held_at_most
@@ -434,3 +436,28 @@ def test_a_file_that_says_nothing_is_told_of(tmp_path, content, said):
         file.write_bytes(content)
     with pytest.raises(BadRequest, match=said):
         subtitles.read_text(str(file), "choose another")
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "[", "{\\", "<[{\\", "<b", "&#", "&a", "- ", " \n", "\n", "00:01.000 ", "9"]
+)
+def test_subtitles_of_a_megabyte_are_read_in_little_time(tmp_path, piece):
+    file = tmp_path / "line.srt"
+    heading = "00:00:01,000 --> 00:00:02,000\nMary "
+    file.write_text(heading + piece * (10**6 // len(piece)))
+    began = time.process_time()
+    assert subtitles.read_text(str(file), "choose another")[0].startswith("Mary")
+    assert time.process_time() - began < 4
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (f"{'9' * 400}:00:01,000 --> {'9' * 400}:00:02,000\nMary", "holds no words"),
+        ("Mary " * 300_000, "is larger than 1 MB of text: choose another"),
+    ],
+)
+def test_subtitles_of_absurd_size_are_refused_with_a_sentence(tmp_path, text, said):
+    (tmp_path / "line.srt").write_text(text)
+    with pytest.raises(BadRequest, match=said):
+        subtitles.read_text(str(tmp_path / "line.srt"), "choose another")

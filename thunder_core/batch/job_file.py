@@ -3,6 +3,7 @@
 anything is baked."""
 
 import os
+import re
 import tomllib
 import unicodedata
 from collections import Counter
@@ -32,6 +33,10 @@ SOUNDS = frozenset(
 )
 TOP = ("out", "defaults", "jobs")  # keys of a job file
 LONGEST = 2**24  # largest job file, bytes
+_MOST_PARTS = 20  # of a key with dots; Python's parser takes the square of their number
+_QUOTED = re.compile(
+    r'''"""[\s\S]*?"""|\'{3}[\s\S]*?\'{3}|"(?:[^"\\\n]|\\.)*"?|\'[^\'\n]*\'?|#.*'''
+)
 # a setting → the setting of the input that determines it
 _GIVEN_BY = {"fps": "blend", "start": "strip"}
 # reserved on Windows
@@ -95,6 +100,11 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
         with open(path, "rb") as file:
             # Windows' editors begin a file with a byte order mark
             text = file.read(LONGEST).decode("utf-8-sig")
+        if any(
+            each.count(".") > _MOST_PARTS
+            for each in re.split(r"[^\w.\- \t]+", _QUOTED.sub("_", text))
+        ):
+            raise ValueError(f"a key of more than {_MOST_PARTS} parts")
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadRequest(

@@ -28,7 +28,7 @@ LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
 COMMITS = ("ones", "twos", "threes")  # frames for which a committed pose is held
 # a head, and the first and last frame that it speaks
-SPEAKS = re.compile(r"(\S.*?) +(-?\d{1,7})-(-?\d{1,7})")
+SPEAKS = re.compile(r"(\S(?:.*\S)?) +(-?\d{1,7})-(-?\d{1,7})")
 CURVES, SOUND = "dailies.json", "voice.wav"
 LONGEST_TEXT = 4096  # letters of a name or path
 
@@ -161,17 +161,17 @@ def transcript(value) -> str:
         raise BadSetting("is not a text in quotes")
     if not value.strip():
         raise BadSetting("is empty: write what the voice says")
+    if len(value) > LONGEST_TEXT:  # first: a pattern may go through it many times
+        raise BadSetting(
+            f"has {len(value)} letters: write more than {LONGEST_TEXT} into a .txt file and name "
+            f"that"
+        )
     if _FILE_NAME.fullmatch(value) and not is_text_file(value):
         raise BadSetting(
             f"names a file that is not read: give words, or a {', '.join(ENDINGS)} file"
         )
     if not is_utf8(value) or "\0" in value:
         raise BadSetting("has letters that no text can have")
-    if len(value) > LONGEST_TEXT:
-        raise BadSetting(
-            f"has {len(value)} letters: write more than {LONGEST_TEXT} into a .txt file and name "
-            f"that"
-        )
     return value
 
 
@@ -393,9 +393,12 @@ def make_absolute(settings: Mapping[str, object], folder: str) -> dict[str, obje
 def quote(value) -> str:
     """A value as a sentence shows it, not too long."""
     try:
-        written = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        written = str(value)
+        try:
+            written = json.dumps(value, ensure_ascii=False)
+        except TypeError:
+            written = str(value)
+    except ValueError:  # a number of thousands of digits, which Python does not write
+        written = "a very long number"
     return shorten(written)
 
 
