@@ -17,6 +17,7 @@ from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
 from ..thunder_core.languages import names_of
+from ..thunder_core.spoken import is_other_script
 from . import character, dialogue
 from .menus import draw_stage
 from .tab import (
@@ -269,6 +270,8 @@ def draw_transcript(layout, record, settings, words: str = "") -> None:
         text=words or "Add Transcript" if record is None else "",
         icon="ADD" if record is None else "FULLSCREEN_ENTER",
     )
+    if record is not None and is_other_script(record.text):
+        layout.label(text="Lips cannot follow this alphabet", icon="INFO")
     if record is not None and record.is_typed:
         return
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")

@@ -12,13 +12,16 @@ from .channels import say_chosen
 PROTOCOL = 6
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
 # events before takes: one channel of the sound was chosen, nobody speaks in the sound, its text is
-# another's, it is hard to understand
+# another's, it is hard to understand, lips cannot follow the letters of its text
 CHANNEL, UNSPOKEN, OTHER_TEXT, UNCLEAR = "channel", "unspoken", "other_text", "unclear"
+OTHER_SCRIPT = "other_script"
 NOTES = {
     UNSPOKEN: "Nobody speaks in “{}”, so its takes will show an idle face: if somebody should "
     "speak, choose another sound or Channel",
     OTHER_TEXT: "“{}” does not seem to say its transcript, so its takes are made without it: give "
     "all its words, from the first to the last",
+    OTHER_SCRIPT: "Lips cannot follow the transcript of “{}”, because the letters of its alphabet "
+    "are not known as sounds; they follow the voice alone: write what is said in Latin letters",
     UNCLEAR: "“{}” is hard to understand (noise, other voices or fast speech), so its takes may "
     "miss the same m, b, p, f and v: use a cleaner recording, or give its words with Add "
     "Transcript (in a bake: --transcript) and generate again",

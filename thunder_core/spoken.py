@@ -7,7 +7,7 @@ import re
 import unicodedata
 from dataclasses import astuple, dataclass, replace
 from difflib import SequenceMatcher
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -165,6 +165,19 @@ def split(text: str) -> list[str]:
         is_letter = c in "'’" or unicodedata.category(c)[0] in "LMN"
         parts.append((f" {c} " if "\u3040" <= c <= "\u9fff" else c) if is_letter else " ")
     return [word for each in "".join(parts).split() if (word := each.strip("'’"))]
+
+
+# alphabets whose letters are known as sounds, as Unicode calls them
+_ALPHABETS = ("LATIN", "FULLWIDTH LATIN", "CYRILLIC", "GREEK", "MODIFIER")
+
+
+@lru_cache(maxsize=16)  # drawn again and again
+def is_other_script(text: str) -> bool:
+    """Whether most letters of a text are of an alphabet whose sounds are not known, such as Arabic,
+    Japanese or Thai: lips cannot follow it."""
+    letters = [c for c in text if unicodedata.category(c)[0] == "L"]
+    known = sum(c.isascii() or unicodedata.name(c, "").startswith(_ALPHABETS) for c in letters)
+    return 2 * known < len(letters)
 
 
 def slice_text(text: str, first: int, behind: int) -> str:

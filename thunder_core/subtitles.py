@@ -69,7 +69,7 @@ def _cues_in(
     """The subtitles of what a strip plays, and a sentence on their clock, if it is not plainly that
     of the recording: it may be the edit's, and begin at 1 h or 10 h. Raises BadRequest."""
     length = part.end - part.begin
-    first, last = cues[0][0], max(stop for _, stop, _ in cues)
+    first, last = min(start for start, _, _ in cues), max(stop for _, stop, _ in cues)
     hours = first // 3600 * 3600
     of_recording, of_scene = (
         _between(cues, begin, begin + length)

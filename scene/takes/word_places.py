@@ -435,6 +435,11 @@ class FoundWords:
         """A warning about a text that the voice does not say, "" for none."""
         if self.spoken.text and not self.spoken.words:
             return "The transcript has no words: enter what the voice says"
+        if spoken.is_other_script(self.spoken.text):
+            return (
+                "The letters of this alphabet are not known as sounds: words are placed by their "
+                "length, and lips follow the voice alone. Write what is said in Latin letters"
+            )
         if self.spoken.words and not self.spoken.matches:
             return (
                 "The voice does not seem to say this transcript: check that it is this "

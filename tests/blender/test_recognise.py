@@ -570,3 +570,6 @@ def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client
     assert "Use Recognized Words (English)" in layout.texts("prop")
     record.text = "a bumb"
     assert drawn(sidebar.draw_transcript, record, lined.thunder).of("prop") == ["text"]
+    record.text = "ままは"
+    texts = drawn(sidebar.draw_transcript, record, lined.thunder).texts()
+    assert "Lips cannot follow this alphabet" in texts

@@ -591,6 +591,9 @@ def test_what_is_not_heard_is_named_word_by_word(blender, voiced_scene, client):
     )
     other = word_places.FoundWords(spoken.Spoken([], found.spoken.words, "a bump", False), ())
     assert other.warning.startswith("The voice does not seem to say this transcript")
+    transcript.ensure(voiced_scene, "line").text = "ままは"
+    found = progress.result(word_places.find(client, strip.find(blender.context)))
+    assert "words are placed by their length, and lips follow the voice alone" in found.warning
 
 
 def test_after_takes_they_are_found(blender, voiced_scene, client):

@@ -3,6 +3,7 @@
 that mishears, and are when filmed lips close; they are kept as text, and read from files of words and subtitles."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -357,6 +358,38 @@ a lamp.
 01:00.000 --> 01:02.250
 Maybe!
 """
+
+
+OTHER_SCRIPTS = (
+    "مرحبا بكم في بيتنا",
+    "ままはぱんをたべて",
+    "แม่พาพี่ไปบ้าน",
+    "妈妈把苹果放在门旁边。",
+    "मेरी माँ बाज़ार में",
+    "아버지가 방에",
+)
+
+
+@pytest.mark.parametrize("text", OTHER_SCRIPTS)
+def test_words_in_letters_without_known_sounds_share_the_speech(text):
+    """Each gets its part of the time in which somebody speaks, and no sound changes."""
+    belief, _ = belief_of("SIL20 AA30 SIL25 M30 AH20 SIL15")
+    found, matches = words(belief, text)
+    assert matches and [word.text for word in found] == split(text)
+    assert found[0].start == pytest.approx(0.39, abs=0.02) and found[-1].end <= 2.6
+    lengths = [word.end - word.start for word in found]
+    assert min(lengths) > 0 and all(a.end <= b.start + 1e-6 for a, b in pairwise(found))
+    logits = np.log(belief)
+    assert np.array_equal(follow(logits, text)[0], logits)
+    assert spoken.is_other_script(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Rock & roll", "Мама мыла раму", "Η μαμά μου", "1984", "", "café naïve", "Sushi すし please"],
+)
+def test_texts_of_known_alphabets_are_followed(text):
+    assert not spoken.is_other_script(text)
 
 
 @pytest.mark.parametrize("ending, text", [("srt", SRT), ("vtt", VTT)])

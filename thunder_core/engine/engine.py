@@ -425,8 +425,8 @@ class Engine:
         need .4 GB.
         on_note: is called before takes are sampled, with UNSPOKEN if the sound has no speech, so
         that they will be idle, with OTHER_TEXT if it does not seem to say the text of the
-        direction, which then changes nothing, and with UNCLEAR if its phones are hard to recognise.
-        Raises BadRequest.
+        direction, which then changes nothing, with OTHER_SCRIPT if lips cannot follow the letters
+        of that, and with UNCLEAR if its phones are hard to recognise. Raises BadRequest.
         """
         line = hear(self, speech, request, progress, on_note)
         return generate(self, line, progress, on_take, on_sampled)

@@ -28,8 +28,9 @@ from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
 from ..findings import LipSyncScore
 from ..progress import Progress, share
-from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
+from ..protocol import OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
+from ..spoken import is_other_script
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
 from .another_voice import align_words, move, style_of_mouth
@@ -119,7 +120,11 @@ def hear(
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity, pull = engine.identity, float(request.speech_guidance)
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
-    notes = {OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, UNCLEAR: is_unclear}
+    other_script = speaks and is_other_script(direction.text)
+    notes = {
+        OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, OTHER_SCRIPT: other_script,
+        UNCLEAR: is_unclear and not other_script,  # it asks for the text
+    }  # fmt: skip
     for note in (note for note, is_so in notes.items() if is_so):
         on_note(note)
     guide = _guide(engine, voice, pull) if pull and speaks else None

@@ -5,7 +5,8 @@ encoder's phones; no dictionary. Also the sounds that the encoder recognises, on
 Spelling says little about vowels and much about lips: in most languages an m, b or p that is
 written is spoken. Each letter may sound as any of the phones it is commonly read as; the likeliest
 path through the letters, by the encoder's phones, shows when each is spoken (Viterbi's algorithm).
-Letters may be silent at a price, bilabials only where spelling has silent ones. What a letter is
+Letters may be silent at a price, bilabials only where spelling has silent ones. Words in letters of
+other alphabets are placed by their length. What a letter is
 never read as can then be ruled out (`follow`), so that takes miss fewer m, b, p, f and v
 (research/transcripts.py).
 """
@@ -14,11 +15,11 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
-from ...spoken import PHONES, SILENCE, split, Word
+from ...spoken import is_other_script, PHONES, SILENCE, split, Word
 from .encoder import softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
@@ -349,6 +350,10 @@ def _place(
     """The letters of a text, their rows as `align` gives them in the way that matches best, the
     words with these, and whether the text matches the voice."""
     sequence, tried = letters(text), []
+    if is_other_script(text):
+        places = _share_out(belief, sequence)
+        found = _find_words(belief, text, sequence, places)
+        return sequence, places, [replace(word, sure=1.0) for word in found], True
     for cut, untold, least in _WAYS[: 1 if len(sequence) > _BAND else len(_WAYS)]:
         places = align(belief, sequence, cut, untold)
         found = _find_words(belief, text, sequence, places)
@@ -358,6 +363,18 @@ def _place(
             break
     better, places, found = max(tried, key=lambda each: each[0])
     return sequence, places, found, better > 0
+
+
+def _share_out(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
+    """Rows [start, end) of letters that nothing tells the sound of: equal shares of those in which
+    somebody speaks."""
+    rows = np.flatnonzero(belief[:, SILENCE] < 0.5)
+    said = np.cumsum([0, *(letter.number >= 0 for letter in sequence)])
+    edges = said * len(rows) // max(1, int(said[-1]))
+    return [
+        (int(rows[start]), int(rows[end - 1]) + 1) if end > start else (-1, -1)
+        for start, end in pairwise(edges.tolist())
+    ]
 
 
 def likelihood(belief: np.ndarray, text: str) -> float:
