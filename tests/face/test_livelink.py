@@ -121,7 +121,7 @@ def test_an_angle_of_the_head_is_in_radians_and_turns_it(tmp_path, column, axis,
         ("Timecode,JawOpen\n00:00:00:00.0\n", "out of range"),
         ("Timecode,JawOpen\n00:00:00:00.0,nan\n", "not numbers"),
         ("Timecode,JawOpen\n00:00:00:00.0,1e9\n", "not numbers"),
-        ("Timecode,JawOpen\nnoon,0\n", "convert string"),
+        ("Timecode,JawOpen\n0:noon,0\n1:noon,0\n", "has a time that cannot be read, “0:noon”"),
         ("Timecode,JawOpen\n00:00:00:999.0,0\n", "count to 999 frames"),
         ("frame,jawOpen\n1,0\nlater,0\n", "convert string"),
         ("seconds,jawOpen\n1,0\n0.5,0\n", "do not follow"),
@@ -229,6 +229,21 @@ def test_what_a_file_does_not_tell_is_asked_for_by_the_name_of_the_option(
     assert "at 30 " in said and "as set" in said
 
 
+@pytest.mark.parametrize(
+    "heading",
+    ["Timecode (60fps)", "TimecodeHH:MM:SS:FF", "Time (hh:mm:ss:ff) 60 fps", "Frame_60fps"],
+)
+def test_names_may_say_the_rate_and_how_times_are_written(tmp_path, heading):
+    clocks = [code(row / 60, 60) if "rame" not in heading else str(row) for row in range(25)]
+    path = table(tmp_path / "a.csv", clocks, heading)
+    if "60" in heading:
+        read, said = livelink.read(path, CHANNELS)
+        assert read.frames == 11 and f"at 60 frames a second, by its column “{heading}”" in said
+    else:
+        with pytest.raises(BadRequest, match="stays within one second"):
+            livelink.read(path, CHANNELS)
+
+
 def test_a_second_column_tells_what_the_first_does_not(tmp_path):
     clocks = [f"{code(row / 60, 60)},{row / 60:.4f}" for row in range(25)]
     read, said = livelink.read(table(tmp_path / "a.csv", clocks, "Timecode,timestamp"), CHANNELS)
@@ -287,7 +302,7 @@ HEADING = "Timecode,BlendShapeCount,JawOpen\n"
 RECORDINGS = {
     "digits": HEADING + f"00:00:00:00,61,{'9' * 5000}\n",
     "timecode of digits": HEADING + f"{'9' * 5000}:00:00:00,61,0\n{'9' * 5000}:00:01:00,61,0\n",
-    "frames of digits": HEADING + f"00:00:00:{'9' * 5000},61,0\n",
+    "frames of digits": HEADING + 2 * f"00:00:00:{'9' * 5000},61,0\n",
     "zero byte": HEADING + "00:00:00:00,61,\0\n",
     "not a number": HEADING + "00:00:00:00,61,nan\n",
     "escapes": HEADING + "00:00:00:00,61,\x1b[31m\n",

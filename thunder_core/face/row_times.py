@@ -21,11 +21,14 @@ _MOST_REPEATED = 0.6  # share of rows that may have the time of the row before
 _KINDS = {
     "code": r"(?:smpte )?time ?code|smpte|tc",
     "time": r"(?:(?:elapsed|capture|device|video|media|recording|relative|unix|system) )*"
-    r"(?:times?|time ?stamps?|clock|elapsed|t)?(?: in)? ?(?:(?P<s>s|secs?|seconds?)"
+    r"(?:times?|time ?stamps?|ts|clock|elapsed|t)?(?: in)? ?(?:(?P<s>s|secs?|seconds?)"
     r"|(?P<ms>ms|msecs?|millis|milliseconds?)|(?P<µs>[uµμ] ?s|usecs?|micros|microseconds?)"
     r"|(?P<ns>ns|nsecs?|nanos|nanoseconds?))?",
-    "frame": r"frames?(?: ?(?:number|num|no|nr|index|idx|id|count|counter))?|index|row",
+    "frame": r"frames?(?: ?(?:number|num|no|nr|index|idx|id|count|counter))?|index|idx|row",
 }
+# what may follow in a name: how the time is written, how many frames a second has
+_FORMAT = re.compile(r"(?: h+ m+ s+(?: [fms]+)?)?(?: (?:\d+ )+fps)?$")
+_FPS = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?fps\b", re.IGNORECASE | re.ASCII)
 # hours (or none), minutes, seconds, and frames or decimals, behind a date
 _CODE = re.compile(
     r"(?:\d{4}-\d\d-\d\d[T ])?(?:(\d{1,3})[:;])?(\d{1,2})[:;](\d{1,2})"
@@ -40,13 +43,17 @@ class UnknownRate(Exception):
 
 def kind_of(name: str) -> str:
     """What a column counts by its name, “code”, “time” or “frame”; “” for none of these."""
-    spelt = " ".join(words(name))
+    spelt = _spell(name)
     return next((kind for kind in _KINDS if spelt and re.fullmatch(_KINDS[kind], spelt)), "")
+
+
+def _spell(name: str) -> str:
+    return _FORMAT.sub("", " ".join(words(name)))
 
 
 def _unit_of(name: str) -> str:
     """The unit that a column of times names, one of _UNITS, “” for none."""
-    match = re.fullmatch(_KINDS["time"], " ".join(words(name)))
+    match = re.fullmatch(_KINDS["time"], _spell(name))
     return next((unit for unit, text in match.groupdict().items() if text), "") if match else ""
 
 
@@ -56,6 +63,10 @@ def number_in(cell: str) -> float:
     if not math.isfinite(value):
         raise ValueError("it holds values that are not numbers")
     return value
+
+
+def _shorten(cell: str) -> str:
+    return "".join(filter(str.isprintable, cell))[:20]
 
 
 def times_of(
@@ -73,11 +84,13 @@ def times_of(
         columns, key=lambda each: (order.index(kind_of(each[0])), not _unit_of(each[0]))
     )
     for name, cells in ranked if count else ():
+        fps = _FPS.search(name)
+        named = float(fps[1]) if fps else 0.0
         try:
             if ":" in cells[0] or ";" in cells[0]:
-                seconds, rows = _times_of_codes(cells, rate)
+                seconds, rows = _times_of_codes(cells, rate, named)
             elif kind_of(name) == "frame":
-                seconds, rows = _times_of_frames(cells, rate)
+                seconds, rows = _times_of_frames(cells, rate or named)
             else:
                 seconds, rows = _times_of_numbers(cells, _unit_of(name), rate)
         except UnknownRate as unknown:
@@ -89,20 +102,21 @@ def times_of(
     return np.arange(count) / (rate or 1.0), f"at {rate:g} rows a second, as set" if rate else ""
 
 
-def _times_of_codes(cells: list[str], rate: float) -> tuple[np.ndarray, str]:
-    """Times of hours:minutes:seconds with frames (behind : or ;) or decimals, and their rate."""
+def _times_of_codes(cells: list[str], rate: float, named: float) -> tuple[np.ndarray, str]:
+    """Times of hours:minutes:seconds with frames (behind : or ;) or decimals, and their rate.
+    named: frames per second that the column's name has, 0 for none."""
     found = []
     for cell in cells:
         match = _CODE.fullmatch(cell.strip())
         if match is None:
-            raise ValueError(f"could not convert string to a time: {cell[:20]}")
+            raise UnknownRate(f"has a time that cannot be read, “{_shorten(cell)}”")
         found.append(match.groups())
     marks = {mark for *_, mark, _ in found if mark}
     whole = np.array([3600 * int(h or 0) + 60 * int(m) + int(s) for h, m, s, *_ in found], float)
     whole += 86400.0 * np.cumsum(np.diff(whole, prepend=whole[0]) < -43200)  # past midnight
     if marks and marks <= {":", ";"}:
         frames = np.array([number_in(part or "0") for *_, part in found])
-        base = rate or _frames_a_second(whole, frames)
+        base = rate or named or _frames_a_second(whole, frames)
         nominal = math.ceil(base)  # 29.97 frames a second are counted to 30
         if frames.max() >= nominal:
             raise ValueError(f"its timecodes count to {frames.max():g}, beyond {base:g} frames")
@@ -145,9 +159,9 @@ def _times_of_frames(cells: list[str], rate: float) -> tuple[np.ndarray, str]:
 
 def _times_of_numbers(cells: list[str], unit: str, rate: float) -> tuple[np.ndarray, str]:
     """Times of numbers in a unit, which the rows tell where it is “”, and how many a second has."""
-    times = np.array([number_in(cell) for cell in cells])
     if rate:
         raise UnknownRate("is not used")
+    times = np.array([number_in(cell) for cell in cells])
     times = times - times[0]
     if unit:
         return _check_steps(times * _UNITS[unit], unit)
@@ -177,4 +191,4 @@ def _check_steps(seconds: np.ndarray, unit: str) -> tuple[np.ndarray, str]:
     rate = 1 / _step_of(seconds)
     if not _POSSIBLE[0] <= rate <= _POSSIBLE[1]:
         raise UnknownRate(f"in {unit} would mean {rate:.3g} rows a second")
-    return seconds, f"at {rate:.4g} rows a second (times in {unit})"
+    return seconds, f"at {round(rate, 1):g} rows a second (times in {unit})"
