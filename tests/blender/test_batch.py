@@ -70,6 +70,16 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         assert isinstance(chosen, argparse.Namespace)
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--style=Whisper", "--mood=warm", "--spread=.2", "--head-movement=.5", "--no-as-asked"],
+)
+def test_each_option_of_a_performance_alone_directs_it(option):
+    usual = ["--audio=a.wav", "--out=o"]
+    assert command.direction_of(command.options(usual)) is None
+    assert command.direction_of(command.options([*usual, option])) is not None
+
+
 @pytest.mark.parametrize("option", settings.GONE)
 def test_an_option_of_earlier_versions_is_said_with_what_to_do(option, capfd):
     with pytest.raises(SystemExit):
@@ -151,8 +161,8 @@ def test_progress_counts_a_film_as_what_it_takes():
     assert products.Outputs("a", ("blend", "video"), 8, 1).share_of_takes < 0.1
 
 
-def test_a_bake_says_all_the_time_what_it_does(client, tmp_path):
-    steps = []
+def test_a_bake_says_all_the_time_what_it_does(blender, client, tmp_path):
+    steps, client.origin, client.note = [], "changed", "These weights are yours"
     arguments = [
         "--audio",
         noise(tmp_path / "line.wav", 0.6),
@@ -165,7 +175,8 @@ def test_a_bake_says_all_the_time_what_it_does(client, tmp_path):
         "--out",
         tmp_path / "out",
     ]
-    command.bake(command.options([str(each) for each in arguments]), steps.append)
+    report = command.bake(command.options([str(each) for each in arguments]), steps.append)
+    assert report["warnings"] == [client.note]
     fractions = [step.fraction for step in steps]
     assert (
         fractions == sorted(fractions) and 0.0 <= fractions[0] < 0.1 and fractions[-1] <= 1.0 + 1e-9

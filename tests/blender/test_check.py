@@ -326,6 +326,7 @@ def test_files_are_checked_as_text_json_and_junit_the_worst_are_drawn_and_all_st
     suite = ElementTree.fromstring(said[said.index("<testsuite") :])
     assert code == check.FAILED
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+    assert [case.get("name") for case in suite] == ["line", "line", "missing.blend"]
     assert [Path(path).read_bytes() for path in files] == before
 
 

@@ -440,6 +440,22 @@ def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_sw
     assert scene.frame_current == 33 and not engine.asked
 
 
+def test_what_moves_no_head_is_not_scored_nor_a_listener_that_was_committed(
+    blender, stage, scene, rig, engine, monkeypatch
+):
+    entry, asked = show(stage), []
+    monkeypatch.setattr(live_score.live, "score_soon", lambda: asked.append(True))
+    window = SimpleNamespace(app=SimpleNamespace(background=False), data=bpy.data)
+    monkeypatch.setattr(live_score, "bpy", window)
+    live_score.live.actions_edited(scene, {bpy.data.actions.new("a door").session_uid})
+    assert not asked
+    live_score.live.actions_edited(scene, {entry.action.session_uid})
+    assert asked
+    monkeypatch.setattr(live_score, "bpy", bpy)
+    entry.role = "LISTENS"
+    assert progress.result(live_score.points_lost(scene, rig, entry)) is None and not engine.asked
+
+
 # ---- a verdict, and keys that were edited after it
 
 

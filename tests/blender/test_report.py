@@ -6,6 +6,7 @@ import getpass
 import os
 import re
 import socket
+from types import SimpleNamespace
 
 import pytest
 from thunder.scene.engine import connection
@@ -38,6 +39,14 @@ def test_the_state_of_an_engine_that_another_python_runs_is_told(monkeypatch):
         monkeypatch.setattr(connection, "is_packaged", lambda packaged=packaged: packaged)
         monkeypatch.setattr(connection, "current_python", lambda python=python: (python, ""))
         assert f"State: {state}\n" in problem_report.engine()
+
+
+def test_an_engine_that_was_stopped_has_left_its_last_words(monkeypatch):
+    engine = SimpleNamespace(stop=lambda: None, log="the last words")
+    monkeypatch.setattr(connection._engine, "client", engine)
+    monkeypatch.setattr(connection._engine, "log", "older ones")
+    connection.stop()
+    assert connection._engine.client is None and connection.log() == "the last words"
 
 
 @pytest.fixture

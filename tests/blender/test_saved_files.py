@@ -72,8 +72,10 @@ def test_a_take_plays_on_keys_and_bones(scene, rig):
 
 def test_takes_that_are_in_no_list_are_listed_again_whole(blender, scene, rig):
     display.restore_animation(rig)
+    own = blender.data.actions.new(scene.thunder.takes[0].action.name + " for the trailer")
     scene.thunder.takes.clear()
     assert blender.ops.thunder.adopt_takes() == {"FINISHED"}
+    assert not own.use_fake_user, "what is called like a take is none"
     assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2]
     for entry in scene.thunder.takes:
         assert None not in keying.curves_of_tracks(rig, entry)

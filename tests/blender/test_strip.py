@@ -374,14 +374,14 @@ def test_the_spoken_strip_is_muted_packed_and_replaced(blender, scene, tmp_path)
 
 
 def test_the_sample_voice_is_saved_in_the_file(blender, scene, tmp_path):
-    """It speaks where the add-on, and its file with it, is gone."""
+    """It speaks where the add-on's file is gone, or is another one's."""
     assert blender.ops.thunder.sample_voice() == {"FINISHED"}
     expected, _ = mixed(strip.find(blender.context), tmp_path)
     reopen(blender, tmp_path)
     voice = strip.find(blender.context)
     sound = strip.by_name(blender.context.scene, voice.strip).sound
-    sound.filepath = str(tmp_path / "gone.wav")
-    assert sound.packed_file and np.array_equal(mixed(voice, tmp_path)[0], expected)
+    for sound.filepath in (clicks(tmp_path / "other.wav", (0.5,), 2.0), str(tmp_path / "gone.wav")):
+        assert sound.packed_file and np.array_equal(mixed(voice, tmp_path)[0], expected)
 
 
 # ---- long sounds are read in blocks

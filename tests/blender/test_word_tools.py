@@ -178,18 +178,20 @@ def test_a_sound_is_corrected_and_a_word_moved(blender, worded):
 
 
 def test_a_short_marked_word_is_written_before_longer_ones(blender, worded):
-    def written():
-        """The words of a track in whose one row two do not fit."""
+    def written(scale=1.0):
+        """The words of a track in whose one row two do not fit, and how high they stand."""
         picture = word_track._Picture.__new__(word_track._Picture)
         word_track.Picture.__init__(picture, START, START + 100, 200, 20)
-        picture.track, picture.scale, picture.texts = track_of(worded), 1.0, []
+        picture.track, picture.scale, picture.texts = track_of(worded), scale, []
         picture.track.words[:, 2] = 1.0  # both were heard
         picture._words(slice(0, 2), 1)
-        return [text for _, _, text, *_ in picture.texts]
+        return [(text, y) for _, y, text, *_ in picture.texts]
 
-    assert written() == ["bump"]
+    [(text, y)] = written()
+    assert text == "bump" and y > word_track.SOUNDS
+    assert written(2.0) == [("bump", 2 * y)], "twice as high at twice the interface's scale"
     blender.ops.thunder.mark_word(kind=STRESSED)
-    assert written() == ["a ▲"]
+    assert written() == [("a ▲", y)]
 
 
 def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
