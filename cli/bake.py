@@ -634,6 +634,18 @@ def open_file(path: str | None, advice: str = "name another with --blend") -> No
             ) from error
     elif not bpy.data.filepath:  # Blender starts with a default cube
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    _leave_edit_mode()
+
+
+def _leave_edit_mode() -> None:
+    """Put what was saved in Edit Mode into Object Mode: in it Blender shows no takes."""
+    objects = bpy.context.view_layer.objects
+    active = objects.active
+    for obj in objects:
+        if obj.mode == "EDIT":
+            objects.active = obj
+            bpy.ops.object.mode_set(mode="OBJECT")  # with it all of its kind
+    objects.active = active
 
 
 def check_file(allow_newer: bool) -> None:

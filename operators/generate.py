@@ -204,6 +204,12 @@ class StripOperator(InstantWork):
         name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
     )
 
+    def execute(self, context):
+        if strip.by_name(strip.scene_of_strips(context), self.strip) is None:
+            self.report({"ERROR"}, f"The strip “{self.strip}” was deleted: choose another")
+            return {"CANCELLED"}
+        return super().execute(context)
+
 
 class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
     """Choose who speaks this strip: a head, or nobody for music and off-screen voices"""

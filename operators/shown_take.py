@@ -45,7 +45,7 @@ class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
     take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take used for this part")
 
     def act(self, context):
-        setattr(context.scene.thunder_mix, self.part, bpy.data.actions[self.take])
+        setattr(context.scene.thunder_mix, self.part, bpy.data.actions.get(self.take))
 
 
 class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):

@@ -197,12 +197,11 @@ def write_take(
             for curve in compat.all_curves(action):
                 covered.append(_bytes_of(curve))
                 yield 0.9
-            action.use_fake_user = True
             remember(action, performance, _checksum_of(covered))
         yield 1.0
         return actions
     except BaseException:  # also if closed at the last step, when nothing is listed yet
-        bpy.data.batch_remove(actions)
+        playback.remove(actions)
         raise
 
 
@@ -380,7 +379,8 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
         if animation.action_blend_type != "REPLACE" or animation.action_influence != 1.0:
             return False
         base = display.base_tracks(target)
-        if len(animation.nla_tracks) > len(base) or (base and not _covers(animation, frames)):
+        is_covered = animation.action is not None and _covers(animation, frames)
+        if len(animation.nla_tracks) > len(base) or (base and not is_covered):
             return False
     armatures = [
         target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"

@@ -9,6 +9,7 @@ import numpy as np
 
 # since Blender 4.4 one action can animate several data-blocks
 HAS_SLOTS = bpy.app.version >= (4, 4, 0)
+MIXES_IN_JOBS = bpy.app.version >= (5, 2, 0)  # sound.mixdown returns at once
 _LAYERED_ONLY = bpy.app.version >= (5, 0, 0)  # Action.fcurves is gone
 
 # property of an action without slots: name of the data-block that it was made for
@@ -91,10 +92,12 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
     """Fresh actions that animate the data-blocks `targets`: (actions, one curve collection per
     target).
 
-    From 4.4 on a single action with a slot per target; before, one action per target.
+    From 4.4 on a single action with a slot per target; before, one action per target. They have a
+    fake user, or a purge would remove them while they are written.
     """
     if HAS_SLOTS:
         action = bpy.data.actions.new(name)
+        action.use_fake_user = True
         strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
         curves = []
         for target in targets:
@@ -106,7 +109,7 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
         for i, target in enumerate(targets)
     ]
     for action, target in zip(actions, targets):
-        action.id_root = target.id_type
+        action.id_root, action.use_fake_user = target.id_type, True
         action[TARGET] = target.name
     return actions, [action.fcurves for action in actions]
 
@@ -135,6 +138,19 @@ def all_curves(action) -> list:
         for bag in strip.channelbags
         for curve in bag.fcurves
     ]
+
+
+def place_of_curves(action) -> tuple[int, list[int]]:
+    """How many f-curves an action has, and where in memory each collection and its first one
+    are: quick."""
+    collections = (
+        [bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags]
+        if HAS_SLOTS
+        else [action]
+    )
+    first = [each.fcurves[0].as_pointer() for each in collections if len(each.fcurves)]
+    count = sum(len(each.fcurves) for each in collections)
+    return count, [*(each.as_pointer() for each in collections), *first]
 
 
 def shift(action, frames: float) -> None:
@@ -168,6 +184,18 @@ def curves_of(action, slot: str) -> list:
         for strip in layer.strips
         if (bag := strip.channelbag(chosen)) is not None
         for curve in bag.fcurves
+    ]
+
+
+def curves_in_strips(strips) -> list:
+    """The f-curves of the actions that NLA strips, and those in them, play."""
+    return [
+        curve
+        for strip in strips
+        for curve in (
+            *(all_curves(strip.action) if strip.action is not None else ()),
+            *curves_in_strips(strip.strips),
+        )
     ]
 
 

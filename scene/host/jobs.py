@@ -5,7 +5,8 @@ slices; and small tasks that run while nobody edits.
 
 Undo, redo and opening a file free Blender's data-blocks and read them again; using an old reference
 to one, or to something in it, then crashes Blender. So all references are dropped before, in one
-place: `Session.release`.
+place: `Session.release`. Of what an animator deletes or purges Blender tells nobody: a `Watch`
+looks before each slice whether what work refers to is still there.
 
 A job is a Generator[Step, None, T]: it yields Steps and returns its value; an operator's timer
 advances it step by step, or it runs to its end without a window. Parts of it that report only how
@@ -26,7 +27,7 @@ from bpy.app.handlers import persistent
 
 from ...thunder_core.errors import Cancelled, CancelledByUndo, ThunderError
 from ...thunder_core.progress import map_progress, time_in_words
-from . import playback
+from . import compat, playback
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -167,11 +168,18 @@ class Session:
         """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a
         sentence.  may_go_on: whether work that looks its data up again goes on afterwards."""
         with ExitStack() as last_to_first:  # all of it, whatever one of them raises
-            last_to_first.callback(self.held.clear)
             for part in self.parts:
                 last_to_first.callback(part.release)
+            last_to_first.callback(self.release_job, why, may_go_on)
+
+    def release_job(
+        self, why: str, may_go_on: bool = True, kind: type[Cancelled] = CancelledByUndo
+    ) -> None:
+        """The same of the running job alone. kind: of the error that it ends with."""
+        with ExitStack() as last_to_first:
+            last_to_first.callback(self.held.clear)
             if self.job is not None:
-                last_to_first.callback(self.job.release, why, may_go_on, bool(self.held))
+                last_to_first.callback(self.job.release, why, may_go_on, bool(self.held), kind)
             for work in self.held:
                 last_to_first.callback(work.close)
 
@@ -324,17 +332,77 @@ def stage(
 
 def restart_after_undo(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
     """Work that refers to Blender's data between steps, in a job that survives an undo: the
-    undo closes the work, and make() begins it again with data that it looks up. Returns the value
-    of the work."""
+    undo, or what is deleted meanwhile, closes the work, and make() begins it again with data that
+    it looks up, or raises what is missing. Returns the value of the work."""
+    failed = False
     while True:
         work = make()
         session.held.add(work)
         try:
             value = yield from work
-            if work in session.held:  # else an undo has closed it
+            if work in session.held:  # else it was closed
                 return value
+        except ReferenceError:
+            if failed:
+                raise
+            failed = True
         finally:
             session.held.discard(work)
+
+
+class Watch:
+    """Tells before a slice of work what was deleted since the last one: takes of a list, their
+    heads, or actions and curves. A reference to a take or a curve that is gone crashes Blender; one
+    to a data-block raises ReferenceError, but work is to end before it has done a part of it."""
+
+    def __init__(self):
+        self.before: dict[int, tuple] = {}
+
+    def look(self, holds: bool = True) -> None:
+        """Remember where all these are, or nothing if the work holds none of them."""
+        self.before = self._places() if holds else {}
+
+    def lost(self) -> str:
+        """The reason why the work cannot go on, "" if it can."""
+        now = self._places() if self.before else {}
+        for uid, (name, count, place) in self.before.items():
+            there = now.get(uid)
+            if there is None or there[1] < count or there[2] != place:
+                return f"“{name}” was deleted or changed"
+        return ""
+
+    @staticmethod
+    def _places() -> dict[int, tuple]:
+        """(name, number of parts, which and where they are) by session ids. What nothing uses is
+        left out, for no work holds it, and it is purged."""
+        places = {}
+        for scene in bpy.data.scenes:
+            takes = [
+                (entry.as_pointer(), entry.action.session_uid if entry.action else 0)
+                for entry in scene.thunder.takes
+            ]
+            places[scene.session_uid] = scene.name, 0, takes
+            for face in {entry.head for entry in scene.thunder.takes} - {None}:
+                keys = getattr(face.data, "shape_keys", None)
+                rigs = [each.session_uid for each in (face.parent, keys) if each is not None]
+                places[face.session_uid] = face.name, len(keys.key_blocks) if keys else 0, rigs
+        for action in bpy.data.actions:
+            if action.users:
+                places[action.session_uid] = action.name, *compat.place_of_curves(action)
+        return places
+
+
+def _sizes() -> dict[int, int]:
+    """The number of parts of each data-block that work may use, by session ids."""
+    parts = {
+        "scenes": (), "objects": "modifiers", "meshes": "vertices", "armatures": "bones",
+        "shape_keys": "key_blocks", "actions": (), "sounds": (), "cameras": (),
+    }  # fmt: skip
+    return {
+        block.session_uid: len(getattr(block, of_kind)) if of_kind else 0
+        for kind, of_kind in parts.items()
+        for block in getattr(bpy.data, kind)
+    }
 
 
 class Recent(dict):
@@ -404,26 +472,32 @@ class Job:
         self, title: str, steps: Generator[Step, None, object], survives_undo: bool = False
     ):
         self.title, self.steps, self.survives_undo = title, steps, survives_undo
-        self.undone: CancelledByUndo | None = None
+        self.undone: Cancelled | None = None
         self.over, self.value = False, None  # type: bool, object
         self.step, self.note = Step(0.0, title), ""
         self.started = time.monotonic()
         self.pace = Pace()
         self.stop_requested = False
         self.longest = 0.0  # seconds of a step
+        self.watch, self.sizes = Watch(), _sizes()
 
     @property
     def time_left(self) -> str:
         """A guess in words: “12 s left”; "" while it is too early."""
         return self.pace.time_left(self.step.fraction)
 
-    def advance(self, seconds: float | None = None) -> bool:
+    def advance(self, seconds: float | None = None, is_alone: bool = False) -> bool:
         """Run for about `seconds`, or as long as the window may be blocked. Returns whether the job
-        is over."""
+        is over.
+
+        is_alone: nobody can delete anything before the next slice.
+        """
         if seconds is None:
             seconds = (
                 max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
             )
+        if why := self.watch.lost():
+            session.release_job(why, kind=Cancelled)
         now = time.monotonic()
         end = now + seconds
         while not self.over:
@@ -438,6 +512,13 @@ class Job:
             except StopIteration as stop:
                 self.over, self.value = True, stop.value
                 break
+            except ThunderError:
+                raise
+            except Exception as error:
+                if isinstance(error, ReferenceError) or self._has_lost():
+                    why = "something that it works on was deleted"
+                    raise self._cancelled(Cancelled, why) from error
+                raise
             # work that tries again, or begins again after an undo, tells less than before
             self.step = replace(step, fraction=max(step.fraction, before.fraction))
             self.note = self.note if self.step.note is None else self.step.note
@@ -450,22 +531,29 @@ class Job:
             # been waiting.
             if now >= end or (not self.step.busy and (self.step == before or before.busy)):
                 break
+        self.watch.look(self.step.busy and not self.over and not is_alone)
         return self.over
+
+    def _has_lost(self) -> bool:
+        """Whether a data-block, or a part of one, was deleted since the job began."""
+        now = _sizes()
+        return any(now.get(uid, -1) < size for uid, size in self.sizes.items())
+
+    def _cancelled(self, kind: type[Cancelled], why: str) -> Cancelled:
+        return kind(f"{self.title} was cancelled, because {why}: start it again")
 
     def close(self) -> None:
         """Stop where it is; the generator's clean-up runs."""
         self.steps.close()
 
-    def release(self, why: str, may_go_on: bool, renews: bool) -> None:
-        """Blender's data are about to be replaced: stop, unless the job goes on afterwards.
-        `advance` then raises the sentence.
+    def release(self, why: str, may_go_on: bool, renews: bool, kind: type[Cancelled]) -> None:
+        """Blender's data are about to be replaced, or were deleted: stop, unless the job goes on
+        afterwards. `advance` then raises the sentence.
 
-        renews: whether what held them was closed and begins again."""
+        renews: whether what held them was closed and begins again.  kind: of the error."""
         if not (may_go_on and self.survives_undo and (renews or not self.step.busy)):
+            self.undone = self._cancelled(kind, why)
             self.close()
-            self.undone = CancelledByUndo(
-                f"{self.title} was cancelled, because {why}: start it again"
-            )
 
 
 def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool = False) -> Job:
@@ -498,7 +586,7 @@ def run_through(
     job = begin(title, steps)
     try:
         last, due = None, 0.0
-        while not job.advance(0.0):
+        while not job.advance(0.0, is_alone=True):
             is_due = job.step != last and time.monotonic() >= due
             if on_step is not None and (is_due or job.step.note):
                 on_step(job.step)

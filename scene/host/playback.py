@@ -24,21 +24,48 @@ def empty(scene) -> None:
             members.unlink(member)
 
 
+def is_there(block) -> bool:
+    """Whether a data-block is still in the file: the animator may have deleted it between two
+    slices."""
+    try:
+        return bool(block.session_uid)
+    except ReferenceError:
+        return False
+
+
+def remove(blocks: Iterable) -> None:
+    """Remove data-blocks from the file, those of them that are still there."""
+    bpy.data.batch_remove([block for block in blocks if is_there(block)])
+
+
+def copy_of(scene):
+    """A copy of a scene, which `remove_scene` takes away."""
+    copy = scene.copy()
+    copy.use_fake_user = True  # without a user it would be in the way of a purge
+    return copy
+
+
+def remove_scene(scene) -> None:
+    """Remove a scene that work has added, if it is still there."""
+    if is_there(scene):
+        if len(bpy.data.scenes) == 1:  # the animator has deleted all others
+            bpy.data.scenes.new("Scene")
+        bpy.data.scenes.remove(scene)
+
+
 @contextlib.contextmanager
 def apart(scene, objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Scene]:
     """A copy of a scene in which some of its objects play for a while, so that the animator's stays
     on its frame and is not drawn again."""
-    other = scene.copy()
+    other = copy_of(scene)
     other.name = APART
-    name = other.name
     try:
         empty(other)
         for obj in set(objects):
             other.collection.objects.link(obj)
         yield other
     finally:
-        if (other := bpy.data.scenes.get(name)) is not None:  # else an undo removed it
-            bpy.data.scenes.remove(other)
+        remove_scene(other)
 
 
 def start(scene, frame: int) -> None:

@@ -218,10 +218,10 @@ class _Sheet(puppets.Portrait):
         return picture[::-1, :, :3]
 
     def _remove_texts(self) -> None:
-        # the objects go with them
-        bpy.data.batch_remove(
-            [obj.data for obj in self.scene.collection.objects if obj.type == "FONT"]
-        )
+        if playback.is_there(self.scene):
+            # the objects go with them
+            texts = [obj.data for obj in self.scene.collection.objects if obj.type == "FONT"]
+            bpy.data.batch_remove(texts)
 
     def end(self) -> None:
         """Remove everything from the file."""

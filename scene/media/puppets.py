@@ -14,7 +14,7 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import write_error
 from ..animation import display
 from ..heads import binding, character, family, head, rna_paths
-from ..host import compat
+from ..host import compat, playback
 
 FACE_SHARE = 0.2  # share of a key's largest movement above which a vertex belongs to the face
 KEYS_LOOKED_AT = 12  # keys sampled to find the moving part of a face
@@ -322,7 +322,8 @@ class Portrait:
             raise
 
     def remove_at_end(self, block):
-        """Remove a data-block at the end, too; returns it."""
+        """Remove a data-block at the end, too, and let no purge do so before; returns it."""
+        block.use_fake_user = True
         self.data.append(block)
         return block
 
@@ -364,9 +365,9 @@ class Portrait:
 
     def end(self) -> None:
         """Remove everything from the file."""
-        bpy.data.scenes.remove(self.scene)
+        playback.remove_scene(self.scene)
         if not self.had_result:
             bpy.data.batch_remove(
                 [image for image in bpy.data.images if image.type == "RENDER_RESULT"]
             )
-        bpy.data.batch_remove(self.data)  # the camera's object goes with it
+        playback.remove(self.data)  # the camera's object goes with it

@@ -146,7 +146,8 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
         else (scene.frame_start, scene.frame_end)
     )
     size = film_size(scene.render.resolution_x, scene.render.resolution_y)
-    copy, folder = scene.copy(), tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
+    copy = playback.copy_of(scene)
+    folder = tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
     pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
     try:
         copy.camera = camera_of(scene)
@@ -171,7 +172,7 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
     except (OSError, RuntimeError) as error:
         raise write_error(os.path.dirname(path), error) from error
     finally:
-        bpy.data.scenes.remove(copy)
+        playback.remove_scene(copy)
         shutil.rmtree(folder, ignore_errors=True)
 
 

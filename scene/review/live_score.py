@@ -248,6 +248,7 @@ def score_steps(
     clock = Clock.of(scene, voice.clock.start)
     read = keying.read_quietly if quietly else keying.read
     seconds = yield from voice_cache.seconds_of(scene, voice)
+    entry = take_list.on_head(scene, rig.mesh)  # not held while the voice is read
     motion: Motion | None = yield from jobs.stage(
         read(rig, head.channel_names(), clock, seconds), "Scoring", 0.96, 0.97
     )
@@ -513,6 +514,7 @@ class LiveScore(jobs.Part):
         # by action: mouth opening as last read, from which scene frame on
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
         self.job: Generator[jobs.Step, None, None] | None = None
+        self.watch = jobs.Watch()
         self.task = jobs.Task(self.step)
         self.why_failed = ""
         self.version = 0
@@ -560,14 +562,18 @@ class LiveScore(jobs.Part):
             self.stop()
             return None
         try:
+            if self.job is not None and self.watch.lost():
+                self.job.close()
+                self.job = None
             if self.job is None:
                 self.job = _score_current(scene)
             end = time.monotonic() + jobs.STEP_SECONDS
             while time.monotonic() < end:
                 if not next(self.job).busy:
                     break
+            self.watch.look()
             return PAUSE_SECONDS
-        except StopIteration:
+        except (StopIteration, ReferenceError):  # it is done, or what it scored was deleted
             self.why_failed = ""
         except (ThunderError, OSError) as error:
             self.why_failed = str(error)

@@ -22,6 +22,7 @@ _HELD = (
     "The lips of “{}” stay {:.0f} mm apart where the take shuts them: look for a shape key whose "
     "value is not 0, a posed bone or a driver that holds them open"
 )
+_EDITED = "“{}” is in Edit Mode, which shows no take: leave it to see them"
 # modifiers that leave a mesh its vertices, the first of what they make
 _KEEPS = (
     "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM",
@@ -39,6 +40,8 @@ def look(
     follow.
     """
     name, sentence, held = rig.owner.name, "", ""
+    if rig.armature is None and any(obj.mode == "EDIT" for obj in rig.objects):
+        return _EDITED.format(name)  # not a fault: it is not kept
     if rig.armature is None:
         plan = character.plan_of(rig.mesh)
         seen = detection.reach_of(rig.mesh, plan)

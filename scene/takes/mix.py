@@ -18,7 +18,7 @@ from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
-from ..host import compat
+from ..host import compat, playback
 from ..host.jobs import registration
 from ..voice import fingerprint
 from . import provenance, take_list
@@ -281,7 +281,6 @@ def key_and_list(
                 yield 0.9 * index / len(rig.driver.tracks)
         yield 0.9
         for action in actions:
-            action.use_fake_user = True
             keying.remember(action, performance, keying.checksum_of(action))
         yield 0.9
         entry = take_list.add_to_list(
@@ -300,7 +299,7 @@ def key_and_list(
         return entry
     finally:
         if not complete:
-            bpy.data.batch_remove(actions)
+            playback.remove(actions)
 
 
 def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list) -> dict:

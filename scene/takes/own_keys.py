@@ -7,7 +7,6 @@ import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import bpy
 import numpy as np
 
 from ...thunder_core.animation import keyframes
@@ -17,7 +16,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.filters import smoothstep
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
-from ..host import compat
+from ..host import compat, playback
 from ..voice.fingerprint import State
 from .commit import following, reading
 from .shape.applying import STRENGTH
@@ -210,7 +209,7 @@ def carry(
                     _carry_curve(curve, new, into, late, first, last)
                 yield (block + number / len(curves)) / len(rig.targets)
     except BaseException:
-        bpy.data.batch_remove(actions)
+        playback.remove(actions)
         raise
 
 

@@ -25,6 +25,7 @@ from ...thunder_core.types import FPS, Keep, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
 from ..engine import install
 from ..heads import head, rna_paths
+from ..host import playback
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import generation, own_keys, provenance, take_list, turns
@@ -502,7 +503,7 @@ def _replace(
         None,
     )
     if index is None:  # deleted meanwhile: the result is not needed
-        bpy.data.batch_remove(actions)
+        playback.remove(actions)
         return
     old, then = entries[index], fingerprint.of_take(entries[index])
     is_edited, shown = provenance.is_edited(old), display.is_shown(rig, old)

@@ -550,7 +550,7 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
     scene = bpy.data.scenes.get(name)  # the animator has continued working meanwhile
     state = None if scene is None else fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     if state is None:
-        raise BadRequest(f"The voice “{voice.name}” was removed meanwhile")
+        raise BadRequest(f"The voice “{voice.name}” was removed meanwhile: choose another")
     begin = state.seconds[0] if state.last else 0.0
     packed = spoken.pack(answer, begin, said)
     record = transcript.ensure(scene, voice.name)

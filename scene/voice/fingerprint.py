@@ -123,8 +123,8 @@ def remember(action, state: State | None) -> None:
 
 def state_of(action) -> State | None:
     """The voice of a take when it was made, None if its action has no record of it that can be
-    read."""
-    return read(action.get(STATE, ""))
+    read, or was deleted."""
+    return None if action is None else read(action.get(STATE, ""))
 
 
 def read(text: str) -> State | None:

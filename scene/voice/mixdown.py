@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sound of a voice's strip alone as a WAV file: read from the strip's file, where trim, offset
-and volume are applied here without Blender's data, or mixed down by Blender in short pieces."""
+and volume are applied here without Blender's data, or mixed down by Blender, in short pieces beside
+a window."""
 
 import contextlib
 import errno
+import itertools
 import math
 import os
 import shutil
@@ -36,6 +38,7 @@ _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
 _SPARE = 1 << 20  # bytes that must be left on a disk beside a sound
 _LARGEST = 2**32  # largest WAV file, bytes
 _EDGE = 0.02  # seconds in which a part of a sound fades in and out
+_READ_BYTES = 24 << 18  # of a piece in memory at once: whole samples of 1 to 8 channels
 _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
 
 # layouts that a mix-down has, by Blender's names of a sound's
@@ -212,18 +215,18 @@ def _open_wave(path: str, begin: float) -> Iterator[Source]:
 def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
     """A plan for reading the sound of a strip from frame `first` up to `last`; None for a strip
     that only Blender can mix down: retimed, with modifiers, or with a volume that is driven or
-    perhaps animated in the NLA.
+    animated in the NLA.
 
     Pan is ignored: it is not of the voice.
     """
     members = [*lineage(scene, strip)[0], strip]
     paths = tuple(_volume_path(scene, member) for member in members)
     animation = scene.animation_data
-    if animation is not None and (
-        animation.nla_tracks
-        or any(driver.data_path.endswith(paths) for driver in animation.drivers)
-    ):
-        return None
+    if animation is not None:
+        tracks = [compat.curves_in_strips(track.strips) for track in animation.nla_tracks]
+        curves = itertools.chain(animation.drivers, *tracks)
+        if any(curve.data_path.endswith(paths) for curve in curves):
+            return None
     if len(getattr(strip, "retiming_keys", ())) or len(strip.modifiers):
         return None
     sound = strip.sound
@@ -336,7 +339,8 @@ def mix_down(voice: Voice, path: str, quietly: bool = False) -> Generator[float,
 def _write_in_thread(plan: Plan, path: str) -> Generator[float, None, None]:
     """As `write`, in a thread: a compressed file is decoded first, which takes seconds where the
     recording is long."""
-    fraction, stopped = 0.0, False
+    # of its own: a thread that is closed may still write while another one begins again
+    fraction, stopped, part = 0.0, False, f"{path}.{time.monotonic_ns()}.part"
 
     def progress(done: float) -> None:
         nonlocal fraction
@@ -345,7 +349,7 @@ def _write_in_thread(plan: Plan, path: str) -> Generator[float, None, None]:
             raise Cancelled
 
     pool = ThreadPoolExecutor(1, "thunder voice")
-    writing = pool.submit(write, plan, path, progress)
+    writing = pool.submit(write, plan, part, progress)
     pool.shutdown(wait=False)  # nobody who cancels waits for it
     try:
         while not writing.done():
@@ -354,6 +358,7 @@ def _write_in_thread(plan: Plan, path: str) -> Generator[float, None, None]:
     finally:
         stopped = True
     writing.result()
+    os.replace(part, path)
 
 
 def write(plan: Plan, path: str, progress: Callable[[float], None] = no_progress) -> None:
@@ -384,7 +389,11 @@ def write(plan: Plan, path: str, progress: Callable[[float], None] = no_progress
 def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float, None, None]:
     """As `mix_down`, for a strip that only Blender can mix down: a copy of the scene with
     everything else muted, at the sound's rate, a few seconds at a time so that no step takes
-    long."""
+    long.
+
+    Without a window Blender 5.2 mixes down in a job that ends only with its scene, and begins no
+    other before: there it mixes the whole strip at once.
+    """
     first, last = int(voice.clock.start), int(voice.last)
     if first < 0:
         raise BadSound(
@@ -397,14 +406,19 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
         raise BadSound(say_missing(voice.name, channel, channels))
     kept = channels if channel is None else 1
     rate = min(192000, max(8000, int(strip.sound.samplerate)))
-    bounds = _bounds(first, last, voice.clock.fps)
+    is_job = compat.MIXES_IN_JOBS and bpy.app.background
+    bounds = [first, last] if is_job else _bounds(first, last, voice.clock.fps)
     samples = [int(frame / voice.clock.fps * rate) for frame in bounds]  # as Blender counts
     counts = np.diff(samples).tolist()
     sizes = [count * channels * _BYTES for count in counts]
     check_space(path, sum(sizes) + _SPARE)
     piece = Path(f"{path}.piece.wav")
     try:
-        with playback.apart(scene, ()) as alone, open(path, "wb") as file:
+        with (
+            playback.apart(scene, ()) as alone,
+            _ending_jobs(alone) if is_job else contextlib.nullcontext(),
+            open(path, "wb") as file,
+        ):
             _let_play(alone, [strip.name, *(meta.name for meta in lineage(scene, strip)[0])])
             yield 0.0  # a copy of the scene is enough for one slice
             file.write(wav_header(kept, rate, sum(counts) * kept * _BYTES))
@@ -412,16 +426,33 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
                 alone.frame_start, alone.frame_end = start, end - 1
                 _mix_piece(voice, alone, piece, layout, rate)
                 fraction = (start - first) / (last - first)
-                sound = yield from _wait_until_written(voice, piece, size, fraction)
-                sound = sound[:size].ljust(size, b"\0")  # silence where it is shorter
-                mixed = np.frombuffer(sound, "<f4").reshape(-1, channels)
-                file.write(mixed if channel is None else _single(mixed, channel))
+                begin, length = yield from _wait_until_written(voice, piece, size, fraction)
+                with open(piece, "rb") as mixed:
+                    mixed.seek(begin)
+                    for done in range(0, size, _READ_BYTES):
+                        count = min(size - done, _READ_BYTES)
+                        sound = mixed.read(max(0, min(count, length - done)))
+                        # silence where it is shorter
+                        samples = np.frombuffer(sound.ljust(count, b"\0"), "<f4")
+                        samples = samples.reshape(-1, channels)
+                        file.write(samples if channel is None else _single(samples, channel))
                 piece.unlink()
                 yield (end - first) / (last - first)
     except OSError as error:
         raise no_space(path, error) from error
     finally:
         piece.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _ending_jobs(scene) -> Iterator[None]:
+    """Delete a scene at the end as an animator would: Blender's jobs of it end too."""
+    try:
+        yield
+    finally:
+        if playback.is_there(scene):
+            with bpy.context.temp_override(scene=scene):
+                bpy.ops.scene.delete()
 
 
 def _bounds(first: int, last: int, fps: float) -> list[int]:
@@ -465,10 +496,11 @@ def _let_play(copy, names: list[str]) -> None:
 
 def _wait_until_written(
     voice: Voice, piece: Path, expected: int, fraction: float
-) -> Generator[float, None, bytes]:
-    """Wait until a WAV file of `expected` bytes of sound is complete; returns the sound."""
+) -> Generator[float, None, tuple[int, int]]:
+    """Wait until a WAV file of `expected` bytes of sound is complete; returns its first byte, and
+    their number."""
     size, grown = -1, time.monotonic()
-    while (sound := _sound_of(piece)) is None:
+    while (sound := _place_of_sound(piece)) is None:
         now = piece.stat().st_size if piece.exists() else 0
         if now != size:
             size, grown = now, time.monotonic()
@@ -476,7 +508,7 @@ def _wait_until_written(
             raise _mix_error(voice, "Blender stopped writing")
         yield fraction
         time.sleep(0.002)
-    if len(sound) < expected - _ROUNDING:
+    if sound[1] < expected - _ROUNDING:
         raise ThunderError(
             f"Esc stopped Blender's mix-down of “{voice.strip}”: try again, after rendering a "
             f"frame (F12) if that does not help"
@@ -484,12 +516,16 @@ def _wait_until_written(
     return sound
 
 
-def _sound_of(piece: Path) -> bytes | None:
-    """The sound of a finished WAV file; None while its header does not agree with its length."""
-    data = piece.read_bytes() if piece.exists() else b""
-    at = data.find(b"data", 0, 4096) + 8
-    size = int.from_bytes(data[at - 4 : at], "little")
-    return data[at : at + size] if at > 8 and 0 < size <= len(data) - at else None
+def _place_of_sound(piece: Path) -> tuple[int, int] | None:
+    """(first byte, number of bytes) of the sound in a finished WAV file; None while its header does
+    not agree with its length."""
+    if not piece.exists():
+        return None
+    with open(piece, "rb") as file:
+        header, length = file.read(4096), os.fstat(file.fileno()).st_size
+    at = header.find(b"data") + 8
+    size = int.from_bytes(header[at - 4 : at], "little")
+    return (at, size) if at > 8 and 0 < size <= length - at else None
 
 
 def wav_header(channels: int, rate: int, size: int) -> bytes:

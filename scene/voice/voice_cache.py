@@ -146,11 +146,12 @@ def loudness_of_take(scene, voice: strip.Voice, entry) -> Generator[Step, None, 
 
     The voice may have been moved or trimmed since the take was made.
     """
+    then = fingerprint.of_take(entry)
     peaks = yield from _wait_for_peaks(scene, voice)
     if peaks is None:
         return None
     levels = activity.loudness(peaks, PEAKS_PER_SECOND)
-    then, now = fingerprint.of_take(entry), fingerprint.of_voice(scene, voice)
+    now = fingerprint.of_voice(scene, voice)
     late = (
         round((then.seconds[0] - now.seconds[0]) * FPS)
         if then is not None and now is not None and then.last and now.last

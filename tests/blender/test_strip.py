@@ -259,11 +259,25 @@ def test_what_the_file_does_not_tell_is_mixed_by_blender(
     assert asked and np.abs(samples).max() > 0.1
 
 
+def test_an_nla_that_does_not_move_the_volume_leaves_the_strip_to_its_file(
+    blender, scene, tmp_path, monkeypatch
+):
+    line = place(scene, clicks(tmp_path / "a.wav", (0.5,), 3.0))
+    scene.keyframe_insert("audio_volume", frame=1)
+    animation = scene.animation_data
+    action, slot = animation.action, animation.action_slot
+    animation.action = None
+    animation.nla_tracks.new().strips.new("fade", 20, action).action_slot = slot
+    monkeypatch.delattr(mixdown, "_mix_with_blender")
+    samples, _ = heard(line, tmp_path)
+    assert np.abs(samples).max() > 0.1
+
+
 def test_a_mix_down_that_esc_cut_short_is_said_to_be_that(blender, scene, tmp_path, monkeypatch):
     """As Blender 5.2 does in a window: the first block, and the header of a finished file."""
     line = place(scene, clicks(tmp_path / "a.wav", (0.5,), 3.0))
     drive_volume(line)
-    monkeypatch.setattr(mixdown, "_sound_of", lambda path: bytes(8192))
+    monkeypatch.setattr(mixdown, "_place_of_sound", lambda path: (44, 8192))
     with pytest.raises(
         errors.ThunderError, match=r"Esc stopped Blender's mix-down of “line”: try again"
     ) as caught:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undo and redo between any two slices of long work: it goes on or is cancelled with a sentence, and
-nothing of the animator's is lost; every operator that changes the file is a step of undo.
+"""Undo, redo and deletions between any two slices of long work: it goes on or ends with a sentence,
+and nothing else of the animator's is lost; every operator that changes the file is a step of undo.
 
 Every place at which a job waits between two slices is visited, so whoever holds data of Blender's
 there sees it fail, or Blender crash."""
 
 import inspect
 import os
+import random
 
 import numpy as np
 import pytest
+from deleting import DELETIONS
 from performances import noise, trim_end
 from played_engine import seeds
 from thunder.scene.animation import keying
@@ -324,6 +326,47 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, clien
     ] == wanted, state(blender)[0]
     assert all(len(compat.all_curves(entry.action)) > 10 for entry in scene.thunder.takes)
     assert len(seen) > 10
+
+
+def left_behind(blender, before):
+    """Scenes, puppets and actions without use that work has left in the file."""
+    data = blender.data
+    unused = [action for action in data.actions if action.users <= action.use_fake_user]
+    return [
+        *(scene.name for scene in data.scenes if scene.name.startswith("Thunder")),
+        *(obj.name for obj in data.objects if head.PUPPET_MARK in obj),
+        *(action.name for action in unused if action.session_uid not in before),
+    ]
+
+
+@pytest.mark.parametrize("name", [*ARE_CANCELLED, *GO_ON])
+def test_what_is_deleted_between_any_two_slices_ends_in_a_sentence(shot, blender, client, name):
+    """Purge Unused Data too, which nothing of the work falls victim to."""
+    survives = name in GO_ON
+    begin, seen, path = (ARE_CANCELLED | GO_ON)[name], set(), blender.data.filepath
+    random.seed(name)
+    todo = sorted(DELETIONS)
+    while True:
+        blender.ops.wm.open_mainfile(filepath=path)
+        before = {action.session_uid for action in blender.data.actions}
+        what = random.choice(todo)
+        job = jobs.begin(name, begin(blender, client), survives)
+        try:
+            while not (over := job.advance(0.0)) and (place := place_of(job.steps)) in seen:
+                pass
+            if over:
+                break
+            seen.add(place)
+            print(name, what, place[-1], flush=True)
+            DELETIONS[what](blender)
+            while not job.advance(0.0):
+                pass
+        except errors.ThunderError as error:
+            assert what != "purge", error
+            assert ": " in str(error)
+        jobs.end_job()
+        assert not left_behind(blender, before), (what, place)
+    assert len(seen) > 1
 
 
 def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot, blender, client):

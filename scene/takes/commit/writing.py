@@ -2,7 +2,7 @@
 """Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA
 strips, and undoes it where that fails."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from ....thunder_core.animation.commit.planning import Plan
 from ...animation import display, fcurves
 from ...animation.keying import checksum_of, PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
-from ...host import compat
+from ...host import compat, playback
 from ...host.jobs import stage, Step
 from .. import provenance
 from ..shape import applying
@@ -38,15 +38,20 @@ def write(
     left = animator_actions if plan.keeps else []
     animator_actions = animator_actions if plan.takes_part else [None] * len(animator_actions)
     old_strips = [
-        [strip for number, strip in enumerate(reading.active_strips(t)) if number in old]
-        for t, old in zip(rig.targets, plan.old_strips)
+        {
+            _names(*pair)
+            for number, pair in enumerate(reading.active_strips(target))
+            if number in old
+        }
+        for target, old in zip(rig.targets, plan.old_strips)
     ]
     tracks = [{track.as_pointer() for track in reading.nla_tracks(t)} for t in rig.targets]
     work = _Writing(rig, entry, before, plan, drawing, animator_actions, states, tracks)
     actions = yield from work.write_curves()
     # From here on without a pause.
     for target, strips in zip(rig.targets, old_strips):
-        _remove_strips(target, strips)
+        there = reading.active_strips(target)
+        _remove_strips(target, [pair for pair in there if _names(*pair) in strips])
     for action in filter(None, left):
         action.use_fake_user = True  # without a user the next save would drop it
     about = record.to_dict() if (record := record_of(display.actions_of(entry)[0])) else {}
@@ -142,12 +147,16 @@ class _Writing:
         try:
             above = (yield from self._make_actions(strips)) if any(strips) else []
             actions = yield from put_curves(self.drawing.curves)
-        except BaseException:  # a cancel too
+        except (GeneratorExit, ReferenceError):  # at a step, where nothing plays them yet
+            playback.remove(self.made)
+            raise
+        except BaseException:
             self._undo()
             raise
         for index, target in enumerate(self.rig.targets):
             if strips[index]:
                 self._lay(target, above[min(index, len(above) - 1)], index, strips[index][0].span)
+        _drop_fake_users(above)
         return actions + above
 
     def _undo(self) -> None:
@@ -162,7 +171,7 @@ class _Writing:
                 target, *display.part_of(display.actions_of(self.entry), self.rig, index)
             )
         display.restore_animation(self.rig)
-        bpy.data.batch_remove(self.made)
+        playback.remove(self.made)
         display.show(self.rig, self.entry)
 
     def _make_actions(self, written: Curves) -> Generator[Step, None, list]:
@@ -183,7 +192,7 @@ class _Writing:
                 copies[action].name = free_name(
                     self.plan.names.of_copy(action.name), copies[action]
                 )
-                copies[action].use_fake_user = False
+                copies[action].use_fake_user = True
                 yield Step(0.9, "Writing keys", busy=True)
         if not copies:
             return (yield from self._in_new_actions(written))
@@ -267,6 +276,7 @@ class _Writing:
                 self._lay(
                     target, actions[min(index, len(actions) - 1)], index, self.plan.choice.span
                 )
+        _drop_fake_users(actions)
         return actions
 
     def _still_values(self, written: Curves) -> list[list]:
@@ -324,6 +334,18 @@ class _Writing:
         for target, (action, slot), state in zip(self.rig.targets, results, self.states):
             compat.assign_action(target, action, slot)
             target.animation_data.action_extrapolation = state.get("action_extrapolation", "HOLD")
+        _drop_fake_users(action for action, _ in results)
+
+
+def _drop_fake_users(actions: Iterable[bpy.types.Action]) -> None:
+    """Let new actions live as long as what plays them now."""
+    for action in actions:
+        action.use_fake_user = False
+
+
+def _names(track, strip) -> tuple[str, str]:
+    """What finds an NLA strip again."""
+    return track.name, strip.name
 
 
 def _remove_strips(target, strips: list) -> None:
