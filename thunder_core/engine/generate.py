@@ -120,7 +120,7 @@ def hear(
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity, pull = engine.identity, float(request.speech_guidance)
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
-    other_script = speaks and is_other_script(direction.text)
+    other_script = speaks and direction.text != "" and is_other_script(direction.text)
     notes = {
         OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, OTHER_SCRIPT: other_script,
         UNCLEAR: is_unclear and not other_script,  # it asks for the text
