@@ -382,6 +382,8 @@ def test_words_in_letters_without_known_sounds_share_the_speech(text):
     logits = np.log(belief)
     assert np.array_equal(follow(logits, text)[0], logits)
     assert spoken.is_other_script(text)
+    silent, _ = words(belief_of("SIL40")[0], text)
+    assert not any(word.is_found for word in silent)
 
 
 @pytest.mark.parametrize(

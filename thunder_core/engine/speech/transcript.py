@@ -353,7 +353,8 @@ def _place(
     if is_other_script(text):
         places = _share_out(belief, sequence)
         found = _find_words(belief, text, sequence, places)
-        return sequence, places, [replace(word, sure=1.0) for word in found], True
+        found = [replace(word, sure=float(word.end > word.start)) for word in found]
+        return sequence, places, found, True
     for cut, untold, least in _WAYS[: 1 if len(sequence) > _BAND else len(_WAYS)]:
         places = align(belief, sequence, cut, untold)
         found = _find_words(belief, text, sequence, places)
