@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from .filters import gaussian
 from .types import FPS, RATE
 
 # ---- level and spectrograms
@@ -24,6 +25,9 @@ LOUDEST = 25
 # time
 RARE = 8.0
 VOICE = 20.0  # ratio to the loudest half second down to which frames belong to the voice (26 dB)
+_SLOW_STEP = 32  # samples of a mean in `high_pass`
+# deviation of a Gaussian, times its frequency, at which it lets half of the amplitude through
+_HALF = float(np.sqrt(np.log(4)) / (2 * np.pi))
 # samples of a transform: shorter windows are filled with zeros, so that the lowest bands have bins
 _SHORTEST = 512
 # Slaney's scale: Hz per mel, up to a frequency in Hz beyond which it is logarithmic
@@ -152,25 +156,49 @@ def gain(samples: np.ndarray, target: float = 0.1) -> float:
     return target / max(active_level(samples), 1e-5)
 
 
-def loudness(samples: np.ndarray, frames: int) -> np.ndarray:
+def amplitudes(samples: np.ndarray, frames: int) -> np.ndarray:
+    """RMS of a sound [n] in the 80 ms around each animation frame, float32 [frames]."""
+    hop = int(RATE / FPS)
+    samples = np.asarray(samples, np.float32)[: frames * hop]
+    whole = len(samples) // hop
+    powers = np.zeros(frames + 1, np.float32)  # of the 40 ms before each frame, and behind the last
+    powers[1 : whole + 1] = np.square(frame_rms(samples[: whole * hop].reshape(whole, hop)))
+    if whole < frames:
+        powers[whole + 1] = np.square(samples[whole * hop :]).sum() / hop
+    return np.sqrt((powers[:-1] + powers[1:]) / 2)
+
+
+def loudness(samples: np.ndarray, frames: int, heard: np.ndarray | None = None) -> np.ndarray:
     """Loudness of a sound [n] around each animation frame: float32 [frames, 2], roughly −1
     (silence) … 1 (loudest).
 
     Channel 0 is compressed amplitude, channel 1 level in units of 20 dB, both relative to the
-    clip's speech level, so that a quiet recording animates like a loud one.
+    clip's speech level, so that a quiet recording animates like a loud one. heard: [frames] 0 … 1,
+    0 where nothing but a steady floor sounds; None: all of it is heard.
     """
-    window, hop = int(0.08 * RATE), int(RATE / FPS)
-    need = (frames - 1) * hop + window
-    padded = np.pad(
-        np.asarray(samples, np.float32), (window // 2, max(0, need - window // 2 - len(samples)))
-    )
-    amplitude = frame_rms(
-        np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:frames]
-    ) * np.float32(gain(samples, 1.0))
+    amplitude = amplitudes(samples, frames) * np.float32(gain(samples, 1.0))
+    if heard is not None:
+        amplitude = amplitude * np.float32(heard)
     decibel = 20 * np.log10(np.maximum(amplitude, 1e-3))
     return np.stack(
         [2 * np.sqrt(np.minimum(amplitude, 2)) - 1, np.clip(decibel / 20 + 1, -2, 1)], -1
     )
+
+
+def high_pass(samples: np.ndarray, hertz: float = 20.0) -> np.ndarray:
+    """A sound [n] without what changes more slowly: at the limit half is left. Below 20 Hz, the
+    mean and its drift, nothing can be heard."""
+    samples = np.asarray(samples, np.float32)
+    count = max(1, len(samples) // _SLOW_STEP)
+    step = min(_SLOW_STEP, len(samples))
+    means = samples[: count * step].reshape(count, step).mean(1, dtype=np.float64)
+    slow = gaussian(means, _HALF * RATE / step / hertz, "nearest")
+    middles = step * np.arange(count) + (step - 1) / 2
+    result = np.empty_like(samples)
+    for start in range(0, len(samples), PIECE * RATE):
+        at = slice(start, min(start + PIECE * RATE, len(samples)))
+        result[at] = samples[at] - np.interp(np.arange(at.start, at.stop), middles, slow)
+    return result
 
 
 def level(samples: np.ndarray) -> np.ndarray:

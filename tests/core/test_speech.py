@@ -15,7 +15,7 @@ from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
 from thunder_core.engine.planning.lip_kernels import plan_lips, presence_in
 from thunder_core.engine.speech import encoder as encoder_module
-from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.encoder import (
     at_frames,
     phonetic,
@@ -30,6 +30,7 @@ from thunder_core.face.head import load_head
 from thunder_core.networks import speech as encoder_network
 from thunder_core.networks.speech import MeshToSpeech, Mouth, SpeechEncoder
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
+from thunder_core.request import DRAFT, Request
 from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE
@@ -362,8 +363,8 @@ def test_where_nothing_at_all_is_heard_lips_settle_at_once():
     logits = np.zeros((200, len(PHONES)), np.float32)
     logits[:, SILENCE] = -14
     logits[80:110, SILENCE] = 14  # a pause of 15 frames
-    room, gated = np.full(100, -1.2), np.full(100, -1.2)
-    gated[42:54] = -2.0
+    room, gated = np.zeros(100, np.float32), np.zeros(100, np.float32)
+    gated[42:54] = 1.0
     assert presence(logits, 100, room).min() == 1.0
     alive = presence(logits, 100, gated)
     assert alive[45:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
@@ -371,8 +372,106 @@ def test_where_nothing_at_all_is_heard_lips_settle_at_once():
     cut_off[:, SILENCE] = -14  # the encoder expects that it goes on
     alive = presence(cut_off, 100, gated)
     assert alive[46:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
-    closure = np.where(np.arange(100) // 4 == 12, -2.0, -1.2)  # of a plosive
+    closure = (np.arange(100) // 4 == 12).astype(np.float32)  # of a plosive
     assert presence(cut_off, 100, closure).min() == 1
+
+
+def coloured(power, decibels):
+    """Noise as long as the sample whose power falls with so much of the frequency, dBFS."""
+    count = len(SAMPLE)
+    spectrum = np.fft.rfft(np.random.default_rng(1).standard_normal(count))
+    spectrum *= np.maximum(np.fft.rfftfreq(count, 1 / RATE), 20.0) ** (-power / 2)
+    spectrum[0] = 0
+    sound = np.fft.irfft(spectrum, count)
+    return 10 ** (decibels / 20) * sound / sound.std()
+
+
+def hum(hertz, decibels):
+    """Eight harmonics of the mains, dBFS."""
+    turns = 2 * np.pi * hertz * np.arange(len(SAMPLE)) / RATE
+    sound = sum(np.sin(k * turns + k) / k for k in range(1, 9))
+    return 10 ** (decibels / 20) * sound / sound.std()
+
+
+def rounded(samples, bits, dither):
+    """Samples as whole numbers of so many bits, with a dither of so many steps."""
+    shaken = dither * np.random.default_rng(2).uniform(-1, 1, len(samples))
+    return np.round(samples * 2 ** (bits - 1) + shaken) / 2 ** (bits - 1)
+
+
+def beside_the_voice(noise):
+    """A noise that is cut off a fifth of a second from the voice, as by an editor."""
+    loud = np.abs(SAMPLE) > 0.01
+    return noise * (np.convolve(loud, np.ones(2 * RATE // 5), "same") > 0.5)
+
+
+TIME = np.arange(len(SAMPLE)) / RATE
+# what is made of the sample, and how alike mouths then are while somebody speaks
+STEADY = {
+    "an offset": (lambda: 0.4 * SAMPLE + 0.45, 0.99),
+    "a drifting offset": (lambda: SAMPLE + 0.05 * np.sin(0.6 * TIME), 0.99),
+    "a rumble": (lambda: SAMPLE + 0.03 * np.sin(2 * np.pi * 8 * TIME), 0.99),
+    "hum of 50 Hz": (lambda: SAMPLE + hum(50, -40), 0.97),
+    "hum of 60 Hz": (lambda: SAMPLE + hum(60, -30), 0.97),
+    "white noise": (lambda: SAMPLE + coloured(0, -60), 0.97),
+    "loud white noise": (lambda: SAMPLE + coloured(0, -40), 0.8),
+    "faint pink noise": (lambda: SAMPLE + coloured(1, -70), 0.97),
+    "pink noise": (lambda: SAMPLE + coloured(1, -50), 0.97),
+    "a room that swells": (
+        lambda: SAMPLE + coloured(1.5, -50) * 10 ** (0.2 * np.sin(TIME / 2)),
+        0.97,
+    ),
+    "a room cut off beside the voice": (lambda: SAMPLE + beside_the_voice(coloured(1, -50)), 0.95),
+    "a quiet recording": (lambda: rounded(SAMPLE / 316, 16, 0.5), 0.95),
+    "a quiet recording in noise": (lambda: SAMPLE / 316 + coloured(1, -110), 0.95),
+    "eight bits": (lambda: rounded(SAMPLE, 8, 1), 0.95),
+    "clipped, in noise": (lambda: np.clip(4 * SAMPLE + coloured(0, -50), -0.7, 0.7), 0.85),
+}
+
+
+def mouth_of(engine, samples):
+    """Opening [T] in mm of the plain take of a sound."""
+    (take,) = engine.generate(sound_of(samples, RATE, "line"), Request(1, 11, DRAFT))
+    return take.opening
+
+
+@pytest.fixture(scope="module")
+def clean_mouth(engine):
+    return mouth_of(engine, SAMPLE)
+
+
+@pytest.mark.parametrize("what", STEADY)
+def test_what_is_constant_moves_no_mouth(engine, clean_mouth, what):
+    make, alike = STEADY[what]
+    mouth = mouth_of(engine, make())
+    level = loudness(SAMPLE, len(mouth))[:, 1]
+    pause, spoken = level <= -1.99, level > -0.5
+    # a frame before the voice, lips may open for it; on the last one it might go on
+    pause &= ~np.append(level[1:] > -1.9, True)
+    assert pause.sum() > 10 and clean_mouth[pause].max() < 1
+    assert mouth[pause].max() < 1.5 and (mouth - clean_mouth)[pause].std() < 0.3
+    assert np.corrcoef(mouth[spoken], clean_mouth[spoken])[0, 1] > alike
+
+
+def test_a_breath_in_a_noisy_pause_may_part_lips(engine):
+    noisy = SAMPLE + coloured(1, -60)
+    quiet = np.flatnonzero(loudness(SAMPLE, 200)[:, 1] <= -1.99)
+    middle = quiet[(quiet > 20) & (quiet < 180)].mean()
+    breath = coloured(0, -42) * np.exp(-(((TIME - middle / 25) / 0.07) ** 2))
+    nothing, breathed = (
+        engine.thunder.analyse(each.astype(np.float32), 200).presence[round(middle)]
+        for each in (noisy, noisy + breath)
+    )
+    assert nothing < 0.1 and breathed > 0.5
+
+
+def test_without_its_slow_part_a_sound_keeps_its_voice(monkeypatch):
+    tone = np.sin(2 * np.pi * 100 * np.arange(3 * RATE) / RATE).astype(np.float32)
+    whole = acoustics.high_pass(tone + 0.5)
+    assert np.abs(whole - tone)[800:-800].max() < 0.01
+    monkeypatch.setattr(acoustics, "PIECE", 1)
+    assert np.array_equal(acoustics.high_pass(tone + 0.5), whole)
+    assert not acoustics.high_pass(np.ones(5)).any()
 
 
 def test_the_encoder_reads_a_sound_as_the_network_of_training_does():

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..acoustics import high_pass
 from ..animation.traits import PerformanceMeter
 from ..direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
 from ..errors import BadRequest, BadWeights
@@ -155,6 +156,7 @@ class Thunder:
     ) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` may raise to
         stop."""
+        samples = high_pass(samples)
         features, units, presence, logits, belief = encode(
             samples, frames, self.encoder, self.units, self.feature_encoder, progress
         )

@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from ... import filters
-from ...acoustics import BINS, HOP, level, log_mel, loudness, whisper_mel
+from ...acoustics import (
+    amplitudes,
+    BINS,
+    gain,
+    high_pass,
+    HOP,
+    level,
+    log_mel,
+    loudness,
+    whisper_mel,
+)
 from ...progress import no_progress
 from ...spoken import PHONES, SILENCE
 from ...types import FPS, RATE
@@ -38,12 +48,17 @@ _CHUNK = 20 * 50
 _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
 _LIPS_MOVE, _EASE = 8, 4
-# Where nothing at all is heard, as in gated and synthetic voices, nobody breathes in through open
-# lips, and nothing is said, though the encoder expects that a sound which is cut off goes on:
-# levels (`loudness`) at which that is so, and above which a room is heard; frames of the longest
-# closure of a plosive, over which lips come to rest and leave it; the presence below which they do
-# (`Pipeline`).
-_GATED, _CLOSURE, _GATED_EASE, _RESTING = (-1.9, -1.6), 5, 3, 1 / 3
+# What is constant is not heard: levels under the voice, dB, at which a recording has no sound, and
+# above which it has one; dB above the steady floor at which only the floor is there, and above
+# which something else is, such as a breath; frames on either side in which the lowest level where
+# nobody speaks is the floor; Hz below which the floor may swell as it likes.
+_GATED, _FLOOR, _AROUND, _HUM = (-58.0, -52.0), (3.0, 8.0), 50, 94.0
+# probability of silence up to which somebody may speak, and from which nobody does
+_SURE = (0.5, 0.75)
+# Where nothing is heard nobody breathes in through open lips, and nothing is said, though the
+# encoder expects that a sound which is cut off goes on: frames of the longest closure of a plosive,
+# over which lips come to rest and leave it; the presence below which they do (`Pipeline`).
+_CLOSURE, _GATED_EASE, _RESTING = 5, 3, 1 / 3
 
 
 class SpeechEncoder:
@@ -158,8 +173,9 @@ def encode(
     analysed = (
         (hidden, logits) if feature_encoder is None else feature_encoder.analyse(samples, progress)
     )
-    features = speech_features(*analysed, samples, frames)
-    present = presence(logits, frames, features[:, -1])
+    nothing = unheard(samples, logits, frames)
+    features = speech_features(*analysed, samples, frames, 1 - nothing)
+    present = presence(logits, frames, nothing)
     return features, units.over(hidden, frames), present, logits, softmax(logits)
 
 
@@ -184,11 +200,39 @@ def phonetic(hidden: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
 
 
 def speech_features(
-    hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray, frames: int
-) -> np.ndarray:
+    hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray, frames: int,
+    heard: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Speech features a [frames, width + 42] from hidden features and phone logits [N, …] at 50 Hz
-    and the sound [n] itself."""
-    return np.concatenate([phonetic(hidden, logits, frames), loudness(samples, frames)], -1)
+    and the sound [n] itself. heard: as of `loudness`."""
+    return np.concatenate([phonetic(hidden, logits, frames), loudness(samples, frames, heard)], -1)
+
+
+def unheard(samples: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
+    """Where a sound [n] has nothing but what is constant around an animation frame, float32
+    [frames] 0 … 1: no sound at all, or the steady floor of hum and noise, where no phone is heard
+    in it (logits [N, 40] at 50 Hz). A breath rises above the floor."""
+    silent = at_frames(softmax(logits)[:, SILENCE, None], frames)[:, 0]
+    whole = _decibel(samples, samples, frames)
+    nothing = np.interp(whole, _GATED, (1.0, 0.0))
+    # frames that tell the floor: others hold the recording's ends, or gaps without any sound
+    tells = (silent > 0.5) & (filters.highest(-whole, _CLOSURE) < -_GATED[0])
+    tells[[0, -1]] = False
+    # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
+    above = np.zeros(frames)
+    for band in (high_pass(samples, _HUM), np.diff(samples, prepend=samples[:1])):
+        decibel = _decibel(band, samples, frames)
+        floor = -filters.highest(np.where(tells, -decibel, -np.inf), 2 * _AROUND + 1)
+        floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
+        above = np.maximum(above, decibel - floor)
+    steady = np.interp(above, _FLOOR, (1.0, 0.0)) * np.interp(silent, _SURE, (0.0, 1.0))
+    return np.maximum(nothing, steady).astype(np.float32)
+
+
+def _decibel(part: np.ndarray, samples: np.ndarray, frames: int) -> np.ndarray:
+    """Level of a part [n] of a sound [n] around each animation frame, dB beside its voice
+    [frames]."""
+    return 20 * np.log10(np.maximum(amplitudes(part, frames) * gain(samples, 1.0), 1e-6))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -199,17 +243,16 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers
 
 
-def presence(logits: np.ndarray, frames: int, level: np.ndarray | None = None) -> np.ndarray:
+def presence(logits: np.ndarray, frames: int, nothing: np.ndarray | None = None) -> np.ndarray:
     """Whether somebody speaks around each animation frame, float32 [frames] 0 … 1, from phone
     logits [N, 40] at 50 Hz.
 
     1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after
-    it. level: channel 1 of `loudness`; where nothing at all is heard they settle at once.
+    it. nothing: [frames] of `unheard`; there they settle at once.
     """
     spoken = at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0]
     present = presence_of(spoken)
-    if level is not None:
-        nothing = np.interp(level, _GATED, (1.0, 0.0)).astype(np.float32)
+    if nothing is not None:
         nothing = -filters.highest(-nothing, _CLOSURE)
         nothing = filters.highest(nothing, _CLOSURE + 1, -1)  # and a frame before
         spoken = spoken * (1 - nothing)
