@@ -29,8 +29,8 @@ from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.networks import speech as encoder_network
 from thunder_core.networks.speech import MeshToSpeech, Mouth, SpeechEncoder
-from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.request import DRAFT, Request
+from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE
