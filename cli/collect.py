@@ -81,6 +81,7 @@ def _add(scene, job: Job, out: str):
     rows = {
         row["action"]: row
         for row in manifest.read_report(os.path.join(out, job.name)).get("takes", ())
+        if "action" in row
     }
     try:
         with quiet(), bpy.data.libraries.load(path, link=False) as (source, target):

@@ -80,17 +80,17 @@ def find_take(out: str, job: str, digest: str, collected: str | None) -> tuple[s
     report = manifest.read_report(os.path.join(out, job)) if folder_name(job) == job else {}
     if not report:
         raise BadRequest(f"There is no bake of it in “{out}”: name the folder of the page as --out")
-    row = next((row for row in report["takes"] if row.get("curves_sha256") == digest), None)
+    row = next((row for row in report.get("takes", ()) if row.get("curves_sha256") == digest), None)
     if row is None:
         raise BadRequest("It was baked again since it was picked: pick it anew")
     if collected:
-        listed = manifest.read_json(os.path.join(out, f"{os.path.splitext(collected)[0]}.json"))
+        listed = manifest.read_collected(out, os.path.splitext(collected)[0])
         for each in listed.get("takes", ()):
             if (each["job"], each["seed"]) == (job, row["seed"]):
                 return collected, each["action"]
     if not report.get("blend"):
         raise BadRequest("It was baked without a scene: add “blend” to its outputs")
-    return os.path.join(job, report["blend"]), row["action"]
+    return os.path.join(job, report["blend"]), str(row.get("action"))
 
 
 def commit_scene(out: str, source: str, actions: dict[str, str], chosen: argparse.Namespace) -> str:

@@ -35,7 +35,7 @@ DAY = 86400.0  # seconds after which nobody writes a temporary file any more
 
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
 # what reading a file of ours may raise that is missing, or that somebody has changed
-_NO_LIST = (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError)
+_NO_LIST = (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 def not_a_file(path: str | os.PathLike) -> str:
@@ -466,7 +466,11 @@ def _listed(folder: str) -> dict[str, str] | None:
     Raises OSError."""
     path = os.path.join(folder, MANIFEST)
     with contextlib.suppress(*_NO_LIST), open(path, encoding="utf-8") as file:
-        return dict(json.load(file)[_HEADING])
+        listed = json.load(file)[_HEADING]
+        # names that lead elsewhere are none of ours
+        return {
+            name: str(digest) for name, digest in listed.items() if os.path.basename(name) == name
+        }
     return None
 
 

@@ -75,6 +75,97 @@ def why(job, folder):
     return run
 
 
+def _damaged(change):
+    """A report that `change` was made in, by its places, as a bake wrote it otherwise."""
+
+    def damage(content):
+        *way, last = change[0]
+        inner = content
+        for each in way:
+            inner = inner[each]
+        inner[last] = change[1]
+        return content
+
+    return damage
+
+
+DAMAGES = {
+    "report.json": [
+        (["takes", 0, "rank"], "first"),
+        (["takes", 0, "rank"], 1e308),
+        (["takes", 0, "seed"], None),
+        (["takes", 0, "score"], "much"),
+        (["takes", 0, "score"], float("nan")),
+        (["takes", 0, "video"], "../../video.mp4"),
+        (["takes"], [None]),
+        (["takes"], {"rank": 1}),
+        (["takes"], "takes"),
+        (["seconds"], 3),
+        (["seconds", "all"], float("inf")),
+        (["seconds", "all"], "long"),
+        (["warnings"], 7),
+        (["notes"], [[]]),
+        (["made_from"], []),
+        (["made_from", "inputs"], [1]),
+        (["made_from", "used"], {"a": 1}),
+    ],
+    "dailies.json": [
+        (["seconds"], 1e308),
+        (["seconds"], -1),
+        (["seconds"], float("nan")),
+        (["seconds"], "2"),
+        (["peaks"], "no letters"),
+        (["peaks"], [1, 2]),
+        (["takes"], [None]),
+        (["takes"], 3),
+        (["takes", 0, "opening"], "A" * 2**20),
+        (["takes", 0, "grade"], {"good": 1}),
+        (["takes", 0, "drifts"], [[0, float("inf")]]),
+        (["takes", 0, "drifts"], [1]),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "file, change", [(file, change) for file in DAMAGES for change in DAMAGES[file]]
+)
+def test_a_damaged_report_is_said_on_the_page_and_the_others_are_shown(
+    tmp_path, job, folder, why, file, change
+):
+    shown = {"seconds": 2.0, "peaks": "AAAA", "takes": [{"opening": "AAAA", "width": "AAAA",
+             "grade": "good", "reason": "", "drifts": [[0.1, 0.2]]}]}  # fmt: skip
+    report = json.loads((folder / "report.json").read_text())
+    out, good = tmp_path / "out", Job("good", job.settings)
+    for name in ("good", job.name):
+        contents = {"report.json": report, "dailies.json": shown}
+        with Transaction(str(out / name), force=True) as files:
+            for each, content in contents.items():
+                content = json.loads(json.dumps(content))
+                damage = (
+                    _damaged(change) if name == job.name and each == file else lambda same: same
+                )
+                files.write(each, json.dumps(damage(content)))
+    data = manifest.collect_report(
+        str(out), [job, good], dict.fromkeys(("intro", "good"), "baked"), MAKER
+    )
+    manifest.write_report(str(out), data)
+
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+
+    page = (out / "batch.html").read_text().partition('id="data">')[2].partition("</script>")[0]
+    lines = {line["name"]: line for line in json.loads(page, parse_constant=refuse)["lines"]}
+    assert len(lines["good"]["takes"]) == 2 and lines["good"]["seconds"] == 2.0
+    if file == "report.json":
+        assert (
+            lines["intro"]["sentence"]
+            == "The report of “intro” is missing or damaged: bake it again"
+        )
+        assert lines["intro"]["takes"] == [] and why() == REPORT_CHANGED
+    else:
+        assert lines["intro"]["seconds"] == 0 and len(lines["intro"]["takes"]) == 2
+
+
 REPORT_CHANGED = "its report was changed or is damaged"
 
 

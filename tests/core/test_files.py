@@ -5,6 +5,7 @@ fails."""
 import builtins
 import contextlib
 import errno
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from thunder_core import files, named_files, records
 from thunder_core.errors import BadRequest, NoSpace
+from thunder_core.files import files_written, hash_of, MANIFEST, Transaction
 from thunder_core.named_files import NamedFiles
 
 CALLS = [
@@ -493,3 +495,21 @@ def test_texts_versions_and_frames_in_records_are_of_their_kind():
 )
 def test_the_reason_of_a_failure_is_the_last_line_that_is_said(error, reason):
     assert files.reason_of(error) == reason
+
+
+def test_a_list_of_files_names_none_elsewhere(tmp_path):
+    folder, other = tmp_path / "out", tmp_path / "notes.txt"
+    other.write_text("mine")
+    with Transaction(str(folder)) as written:
+        written.write("a.txt", "ours")
+    path = folder / MANIFEST
+    listed = json.loads(path.read_text())
+    (heading,) = listed
+    listed[heading]["../notes.txt"] = hash_of(other)
+    path.write_text(json.dumps(listed))
+    assert [*files_written(str(folder))] == ["a.txt"]
+    with Transaction(str(folder)) as written:
+        written.remove(re.compile(".*"))
+    assert other.read_text() == "mine" and not (folder / "a.txt").exists()
+    path.write_text(json.dumps({heading: []}))
+    assert files_written(str(folder)) == {}

@@ -23,7 +23,7 @@ from typing import cast
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, JOURNAL, Transaction
-from . import dailies
+from . import dailies, forms
 from .job_file import free_name, Job
 from .settings import CURVES, path_names
 
@@ -33,6 +33,8 @@ FAILED_FILE = ".failed.json"
 COLLECTED = "_takes"  # ending of the name of a scene with the takes of several jobs
 NOT_YET = "not baked yet"  # of `what_changed`
 _NOT_OURS = "its report was changed or is damaged"
+JSON_NAME = "batch.json"
+_FORMS = {REPORT: forms.REPORT, CURVES: forms.DAILIES, JSON_NAME: forms.RUN}
 _LONGEST = 2**26  # largest file that is read, bytes
 
 
@@ -93,20 +95,22 @@ def read_report(folder: str, name: str = REPORT) -> dict:
     """The report in the folder of a job, or another file of a dictionary that a bake wrote there;
     empty if there is none, it cannot be read, or it is not as a bake wrote it.
 
-    So no other code has to expect what an edit by hand or a damaged disk may have left there.
+    So no other code has to expect what an edit by hand or a damaged disk may have left there, and
+    one job of many that does not end the others.
     """
     path = os.path.join(folder, name)
     with contextlib.suppress(OSError):
         if files_written(folder).get(name) == hash_of(path):
-            return read_json(path)
+            return read_json(path, _FORMS[name])
     return {}
 
 
-def read_json(path: str) -> dict:
-    """The dictionary in a file; empty if there is none, or it cannot be read."""
+def read_json(path: str, form: forms.Form | None = None) -> dict:
+    """The dictionary in a file; empty if there is none, it cannot be read, or it has another
+    form."""
     with contextlib.suppress(OSError, ValueError, RecursionError), open(path, "rb") as file:
         content = json.loads(file.read(_LONGEST))
-        return content if isinstance(content, dict) else {}
+        return content if isinstance(content, dict) and (form is None or form(content)) else {}
     return {}
 
 
@@ -219,7 +223,13 @@ def is_scene_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str])
     changed since is left alone."""
     if not os.path.isfile(os.path.join(out, f"{scene.name}.blend")):
         return False
-    return read_json(os.path.join(out, f"{scene.name}.json")).get(MADE_FROM) == made_from
+    return read_collected(out, scene.name).get(MADE_FROM) == made_from
+
+
+def read_collected(out: str, name: str) -> dict:
+    """What is listed of the scene of that name with the takes of several jobs, empty if it cannot
+    be read."""
+    return read_json(os.path.join(out, f"{name}.json"), forms.SCENE)
 
 
 # ---- jobs that failed
@@ -265,7 +275,7 @@ def failure_of(out: str, job: str) -> str:
 # each, as on a farm.
 
 
-JSON_NAME, HTML_NAME = "batch.json", "batch.html"
+HTML_NAME = "batch.html"
 STATES = BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
 BAKING = "being baked"  # state while a run goes on
 
@@ -333,6 +343,8 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
         row.setdefault("sentence", failure_of(out, job.name))
     if state in (BAKED, UP_TO_DATE):
         baked = read_report(folder)
+        if not baked:
+            row["sentence"] = f"The report of “{job.name}” is missing or damaged: bake it again"
         kept = (
             "takes",
             "warnings",
