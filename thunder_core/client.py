@@ -80,7 +80,7 @@ class Client:
     @property
     def folder(self) -> str:
         """The private folder (mode 0700) for sounds and arrays; made when first needed or cleaned
-        away, removed by stop."""
+        away, at another path if something of others is there now; removed by stop."""
         try:
             if self._private is None:
                 sweep()
@@ -99,8 +99,10 @@ class Client:
         when a path leads nowhere, NoSpace."""
         with self._mutex:
             folder = self.folder  # also for a worker that runs: it may have been cleaned away
-            if self.running:
+            if self.running and self._process.folder == folder:
                 return
+            if self.running:  # it would write into what is there now
+                threading.Thread(target=self._process.end, daemon=True).start()
             python = find_engine(self.python, self.venvs)
             if self.weights and not os.path.isdir(self.weights):
                 raise BadWeights(

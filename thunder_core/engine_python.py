@@ -4,7 +4,6 @@ Blender's with a package's libraries."""
 
 import json
 import os
-import shutil
 import sys
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from .errors import NoEngine
 from .installer import python_in
 from .shipped import VENDOR
+from .system_calls import find_program
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # what to do about a Python that cannot run the engine, as the end of a sentence
@@ -139,9 +139,12 @@ def _this_python(pythons: list[str]) -> str:
 def _python_of(path: str) -> str | None:
     """The Python executable that `path` is, or that the virtual environment `path` holds."""
     path = os.path.expanduser(path)
-    if os.path.isfile(path):
+    if not os.path.dirname(path):  # a name: of a program of PATH first, never of a file here
+        if program := find_program(path):
+            return program
+    elif os.path.isfile(path):
         return os.path.abspath(path)
     for python in (python_in(path), os.path.join(path, "bin", "python3")):
         if os.path.isfile(python):
             return os.path.abspath(python)
-    return None if os.sep in path or os.path.isdir(path) else shutil.which(path)
+    return None

@@ -31,6 +31,7 @@ MANIFEST = "thunder-files.json"  # file in a Transaction's folder: the names and
 JOURNAL = PART + "journal" + PART_END
 # seconds to wait for another process that writes into the same folder
 WAIT = 30.0
+SCAN = 1.0  # seconds for which others may read a file that gets another name on Windows
 DAY = 86400.0  # seconds after which nobody writes a temporary file any more
 
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
@@ -119,7 +120,7 @@ def part_of(path: str | os.PathLike) -> Iterator[str]:
     try:
         yield part
         _finish(part, path)
-        os.replace(part, path)
+        _patiently(os.replace, part, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.remove(part)
@@ -171,17 +172,22 @@ def files_written(folder: str) -> dict[str, str]:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove the temporary files in a folder that are older than a day; not while a transaction's
-    journal needs them."""
-    try:
+    """Remove the temporary files in a folder that are older than a day by the clock of their disk,
+    which need not be ours; not while a transaction's journal needs them."""
+    with contextlib.suppress(OSError):
         names = os.listdir(folder)
-    except OSError:
-        return
-    for name in filter(is_part, names if JOURNAL not in names else ()):
-        path = os.path.join(folder, name)
-        with contextlib.suppress(OSError):
-            if _is_mine(path) and time.time() - os.lstat(path).st_mtime >= DAY:
-                os.remove(path)
+        if JOURNAL in names or not any(map(is_part, names)):
+            return
+        made_now = _new_part(folder, "")
+        try:
+            now = os.lstat(made_now).st_mtime
+        finally:
+            _patiently(os.remove, made_now)
+        for name in filter(is_part, names):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):
+                if _is_mine(path) and now - os.lstat(path).st_mtime >= DAY:
+                    os.remove(path)
 
 
 def check_writable(folder: str) -> None:
@@ -293,7 +299,7 @@ class Transaction:
         self._lock.close()
         for part in self._parts.values():
             with contextlib.suppress(OSError):
-                os.remove(part)
+                _patiently(os.remove, part)
         for folder in self._made:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
@@ -352,11 +358,13 @@ class Transaction:
             write_file(self._path(JOURNAL), json.dumps(moves))
             for name, part, old, _ in moves:
                 if old:
-                    os.rename(self._path(name), self._path(old))
+                    _patiently(os.rename, self._path(name), self._path(old))
                 if part:
-                    os.replace(self._path(part), self._path(name))
+                    _patiently(os.replace, self._path(part), self._path(name))
             sync(self.folder)
-            os.remove(self._path(JOURNAL))  # from here on the new files are the ones that stay
+            _patiently(
+                os.remove, self._path(JOURNAL)
+            )  # from here on the new files are the ones that stay
         except BaseException:
             self.kept = {}
             self._undo(moves)
@@ -400,16 +408,16 @@ class Transaction:
             path, part, old = (self._path(name or "") for name in move[:3])
             if move.old and os.path.lexists(old):
                 if not os.path.lexists(path) or _has_hash(path, move.sha256):
-                    os.replace(old, path)
+                    _patiently(os.replace, old, path)
                 elif is_part(move.old):  # somebody has written the file since: both stay
-                    os.rename(old, self._path(self._free_name(move.name)))
+                    _patiently(os.rename, old, self._path(self._free_name(move.name)))
             elif not move.old and not os.path.lexists(part) and _has_hash(path, move.sha256):
-                os.remove(path)
+                _patiently(os.remove, path)
             if move.part and os.path.lexists(part):
-                os.remove(part)
+                _patiently(os.remove, part)
         sync(self.folder)
         with contextlib.suppress(FileNotFoundError):
-            os.remove(self._path(JOURNAL))
+            _patiently(os.remove, self._path(JOURNAL))
 
     # ---- the folder
 
@@ -484,6 +492,20 @@ def _new_part(folder: str, suffix: str) -> str:
     path = os.path.join(folder, _part_name(suffix))
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600))
     return path
+
+
+def _patiently(act: Callable[..., object], *paths: str) -> None:
+    """Rename or remove a file. Windows refuses that while a virus scanner or an indexer reads it,
+    which takes a moment: there it is tried again for SCAN seconds. Raises OSError."""
+    end = time.monotonic() + SCAN
+    while True:
+        try:
+            act(*paths)
+            return
+        except PermissionError:
+            if not system_calls.WINDOWS or time.monotonic() >= end:
+                raise
+            time.sleep(0.02)
 
 
 def _fill(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> None:

@@ -23,10 +23,16 @@ YOUNG = 10.0  # seconds; the client of a newer folder may be about to lock it
 
 
 class PrivateFolder:
-    """A folder only this user can read (mode 0700), at `path` until `remove`. Raises OSError when
-    it cannot be made."""
+    """A folder only this user can read (mode 0700), until `remove`. Raises OSError when it cannot
+    be made.
+
+    path: where it is; `restore` may change it.
+    """
 
     def __init__(self):
+        self._make()
+
+    def _make(self) -> None:
         self.path = tempfile.mkdtemp(prefix=PREFIX)
         try:
             self._lock = _lock(os.path.join(self.path, LOCK))
@@ -35,17 +41,26 @@ class PrivateFolder:
             raise
 
     def restore(self) -> None:
-        """Make the folder again, empty and at the same path, if somebody cleaned it away. Raises
-        OSError."""
-        if not os.path.isdir(self.path):
+        """To be called before each use. Makes the folder again, empty, if somebody cleaned it away:
+        at the same path, or at another one if what is there now is not a folder of this user alone.
+        Raises OSError."""
+        with contextlib.suppress(OSError):
+            if _is_private(self.path, PRIVATE):
+                return
+        self._lock.close()
+        try:
             os.mkdir(self.path, 0o700)
-            self._lock.close()
+        except FileExistsError:
+            self._make()
+        else:
             self._lock = _lock(os.path.join(self.path, LOCK))
 
     def remove(self) -> None:
         """Remove the folder with all its files."""
         self._lock.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if _is_private(self.path, PRIVATE):
+                shutil.rmtree(self.path, ignore_errors=True)
 
 
 def sweep() -> None:
@@ -97,7 +112,9 @@ def _is_private(folder: str, name: re.Pattern) -> bool:
     makes them."""
     status = os.lstat(folder)
     if not (
-        name.fullmatch(os.path.basename(os.path.abspath(folder))) and stat.S_ISDIR(status.st_mode)
+        name.fullmatch(os.path.basename(os.path.abspath(folder)))
+        and stat.S_ISDIR(status.st_mode)
+        and not getattr(status, "st_reparse_tag", 0)  # a junction of Windows
     ):
         return False
     return system_calls.WINDOWS or (

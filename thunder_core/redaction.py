@@ -2,20 +2,24 @@
 """Keeps of a text (an error, a traceback, a log) only what is known to be public, for a report that
 others may read. Standard library only.
 
-Public are: words and names that the code of the add-on holds or that Python's messages are made of,
-numbers, and of tracebacks the files and lines of our code and of Python's packages. What stands
+Public are: words of the add-on's messages, names in its code (never what comments and docstrings
+name: people), words of Python's messages, unless this user or machine is called so, numbers, and of tracebacks the files and lines of our code and of Python's packages. What stands
 between quotes is kept only if it is a name of the code. All else is replaced by REMOVED: names and
 paths come in forms that no list foresees.
 """
 
 import builtins
+import contextlib
 import errno
+import getpass
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 
 from .engine_python import ROOT
 
@@ -25,6 +29,7 @@ CODE = ("__init__.py", "bake.py", "demo.py", "cli", "operators", "panels", "scen
 _LONGEST = 2000  # letters of a line that is looked at
 _WORD = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")  # also a dotted name
 _QUOTED = re.compile(r"""(?<!\w)(['"“])([^'"”]*)(['"”])(?!\w)""")
+_QUOTED_TEXT = re.compile("“[^”]*”")
 _NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
 _PATH = re.compile(r"[/\\@$~%]")  # in a word: part of a path or an address
 _FILE = re.compile(r'\s*File "([^"]*)", line (\d{1,7})(, in [\w<>]+)?')
@@ -109,7 +114,8 @@ def _is_public(word: str) -> bool:
     """Whether all parts of what stands between two blanks are known or numbers."""
     parts = [part.strip(".") for part in re.findall(r"[\w.]+", word)]
     return not _PATH.search(word) and all(
-        not part or part in _public_words() or _NUMBER.fullmatch(part) for part in parts
+        not part or _public_words().issuperset(part.split(".")) or _NUMBER.fullmatch(part)
+        for part in parts
     )
 
 
@@ -120,9 +126,38 @@ def _public_words() -> frozenset[str]:
     for name in CODE:
         place = Path(ROOT, name)
         for path in [place] if place.is_file() else place.rglob("*.py"):
-            texts.append(path.read_text(encoding="utf-8"))
+            code = path.read_text(encoding="utf-8")
+            texts += _texts_of(compile(code, path.name, "exec", dont_inherit=True, optimize=2))
     names = {name for text in texts for name in _WORD.findall(text)}
-    return frozenset(names.union(*(name.split(".") for name in names)))
+    names |= {part for name in names for part in name.split(".")}
+    private = {part.lower() for text in _own_names() for part in _WORD.findall(text)}
+    return frozenset(name for name in names if name.lower() not in private)
+
+
+def _texts_of(code: CodeType) -> list[str]:
+    """The names in compiled code, and its texts without what they quote, which may be anybody's
+    name. Comments and docstrings are not in it."""
+    texts = [
+        code.co_name, *code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars,
+    ]  # fmt: skip
+    constants = list(code.co_consts)
+    while constants:
+        constant = constants.pop()
+        if isinstance(constant, CodeType):
+            texts += _texts_of(constant)
+        elif isinstance(constant, (tuple, frozenset)):
+            constants += constant
+        elif isinstance(constant, str):
+            texts.append(_QUOTED_TEXT.sub(" ", constant))
+    return texts
+
+
+def _own_names() -> list[str]:
+    """What this user, the home and the machine are called."""
+    names = [platform.node(), Path.home().name]
+    with contextlib.suppress(OSError, KeyError, ImportError):  # a user without an entry
+        names.append(getpass.getuser())
+    return names
 
 
 def _public_file(path: str, places: list[tuple[str, str]]) -> str:

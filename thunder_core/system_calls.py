@@ -14,13 +14,16 @@ import sys
 
 WINDOWS = os.name == "nt"
 
-_GUARD = """
+# by its path: Windows looks for a name in the current folder first, where anybody's program may lie
+TASKKILL = os.path.join(os.environ.get("SystemRoot", "C:\\Windows"), "System32", "taskkill.exe")
+
+_GUARD = f"""
 import os, signal, subprocess, sys, threading
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 def watch():
     os.read(0, 1)
     if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)])
+        subprocess.run([{TASKKILL!r}, "/F", "/T", "/PID", str(child.pid)])
     else:
         os.killpg(0, signal.SIGKILL)
 threading.Thread(target=watch, daemon=True).start()
@@ -28,6 +31,22 @@ os.close(1)
 code = child.wait()
 os._exit(code if 0 <= code < 256 else 1)
 """
+
+
+def find_program(name: str) -> str | None:
+    """Path of a program in the folders of PATH, never in the current folder, where Windows looks
+    first; None if it is in none."""
+    endings = [""]
+    if WINDOWS:
+        endings = os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")
+        if name.lower().endswith(tuple(each.lower() for each in endings if each)):
+            endings = [""]
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        for ending in endings if os.path.isabs(folder) else ():
+            path = os.path.join(folder, name + ending)
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                return path
+    return None
 
 
 def lock(handle: int) -> None:
@@ -73,9 +92,7 @@ def kill_group(process: subprocess.Popen) -> None:
     with contextlib.suppress(OSError):  # it ended this moment
         if WINDOWS:
             subprocess.run(
-                ["taskkill", "/F", "/T", "/PID", str(process.pid)],
-                capture_output=True,
-                **new_group(),
+                [TASKKILL, "/F", "/T", "/PID", str(process.pid)], capture_output=True, **new_group()
             )
         else:
             os.killpg(process.pid, signal.SIGKILL)

@@ -299,7 +299,7 @@ class WorkerProcess(PipedProcess):
         self.shown = SILENCE_SHOWN  # silence at which the animator gets the next message
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
-        self.python = command[0]
+        self.python, self.folder = command[0], folder
         super().__init__(command, environment(libraries), ADVICE, folder)
         self._start_threads(
             log=self._read_log,

@@ -5,7 +5,6 @@ Blender."""
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -343,7 +342,8 @@ def fitting_python(newest: tuple[int, int] = installer.NEWEST) -> tuple[str | No
     """A Python that can create the environment, at most `newest`, Blender's first; or None and a
     sentence on what is missing."""
     paths = [
-        path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)
+        path if os.path.isabs(path) else system_calls.find_program(path)
+        for path in (sys.executable, *_POSSIBLE)
     ]
     for path in dict.fromkeys(filter(None, paths)):
         answer = _ask(path)

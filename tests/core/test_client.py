@@ -114,6 +114,18 @@ def test_a_private_folder_that_was_cleaned_away_is_made_again(real):
     assert not os.path.exists(lost)
 
 
+def test_a_worker_whose_folder_was_taken_by_others_is_replaced(real, tmp_path):
+    lost, pid = real.folder, real.pid
+    shutil.rmtree(lost)
+    lost_now = tmp_path / "theirs"
+    lost_now.mkdir()
+    os.symlink(lost_now, lost)
+    real.request("release").wait(timeout=60)
+    assert real.pid != pid and os.readlink(f"/proc/{real.pid}/cwd") == real.folder != lost
+    assert os.path.isfile(real.put_array([1.0])) and not os.listdir(lost_now)
+    os.remove(lost)
+
+
 # -- an engine that hangs
 # ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -284,6 +285,65 @@ def test_old_leftovers_are_removed_and_not_what_another_process_is_writing(tmp_p
         write(tmp_path, OLD)
         write(tmp_path, {"report.json": b"{}"})
     assert set(os.listdir(tmp_path)) - {files.MANIFEST, *OLD} == set(names[1:])
+
+
+@pytest.mark.parametrize("ahead", [3 * files.DAY, -3 * files.DAY])
+def test_a_clock_that_is_wrong_removes_no_file_that_another_process_is_writing(
+    tmp_path, monkeypatch, ahead
+):
+    real, part, old = time.time, tmp_path / ".thunder_11.part", tmp_path / ".thunder_00.part"
+    part.write_text("")
+    old.write_text("")
+    os.utime(old, (0, 0))
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    files.write_file(tmp_path / "one.json", "{}")
+    write(tmp_path, OLD)
+    assert part.exists() and not old.exists()
+
+
+class Scanner:
+    """Refuses a call so many times, as Windows does for files that others read."""
+
+    def __init__(self, monkeypatch, name, times):
+        self.left, self.act = times, getattr(os, name)
+        monkeypatch.setattr(os, name, self)
+
+    def __call__(self, *paths):
+        self.left -= 1
+        if self.left >= 0:
+            raise PermissionError(errno.EACCES, "another process uses it")
+        return self.act(*paths)
+
+
+@pytest.mark.parametrize("name", ["replace", "rename", "remove"])
+def test_files_that_a_scanner_reads_on_windows_are_replaced_a_moment_later(
+    tmp_path, monkeypatch, name
+):
+    write(tmp_path, OLD)
+    (tmp_path / "one.json").write_text("old")
+    monkeypatch.setattr(files, "_lock", lambda handle: True)
+    monkeypatch.setattr(files.system_calls, "WINDOWS", True)
+    scanner = Scanner(monkeypatch, name, 3)
+    if name == "replace":
+        files.write_file(tmp_path / "one.json", "new")
+        assert (tmp_path / "one.json").read_text() == "new"
+        scanner.left = 3
+    write(tmp_path, dict.fromkeys(OLD, b"new"))
+    assert scanner.left < 0 and all((tmp_path / each).read_bytes() == b"new" for each in OLD)
+    assert not [each for each in os.listdir(tmp_path) if files.is_part(each)]
+
+
+def test_files_that_stay_in_use_are_given_up_after_a_second_and_elsewhere_at_once(
+    tmp_path, monkeypatch
+):
+    Scanner(monkeypatch, "replace", 10**6)
+    for windows in (False, True):
+        monkeypatch.setattr(files.system_calls, "WINDOWS", windows)
+        began = time.monotonic()
+        with pytest.raises(PermissionError):
+            files.write_file(tmp_path / "one.json", "new")
+        assert (time.monotonic() - began >= files.SCAN) == windows
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_list_names_no_file_that_was_removed(tmp_path):

@@ -7,11 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from research.harness import ROOT
 from thunder_core import private_folder, system_calls
+from thunder_core.engine_python import find_engine_python
+from thunder_core.errors import NoEngine
 from thunder_core.private_folder import (
     is_orphaned,
     LOCK,
@@ -133,6 +137,37 @@ def test_a_folder_in_use_stays_until_its_client_lets_go_and_is_made_again_if_it_
         remove_if_orphaned(gone, patience=60.0)
 
 
+@pytest.mark.parametrize("what", ["folder", "link", "file", "open to others", "another's"])
+def test_what_others_put_in_the_place_of_a_lost_folder_is_not_used(temporary, monkeypatch, what):
+    own, theirs = PrivateFolder(), temporary / "theirs"
+    before = own.path
+    shutil.rmtree(own.path)
+    theirs.mkdir(0o700)
+    (theirs / "notes.txt").write_text("theirs")
+    if what == "link":
+        os.symlink(theirs, before)
+    elif what == "file":
+        Path(before).write_text("theirs")
+    else:
+        theirs.rename(before)
+        os.chmod(before, 0o700 if what == "another's" else 0o755)
+    if what == "another's":
+        inode, is_mine = os.lstat(before).st_ino, system_calls.is_mine
+        monkeypatch.setattr(
+            system_calls, "is_mine", lambda status: status.st_ino != inode and is_mine(status)
+        )
+    own.restore()
+    assert own.path != before and os.stat(own.path).st_mode & 0o777 == 0o700
+    assert os.path.dirname(own.path) == str(temporary) and os.listdir(own.path) == [LOCK]
+    assert not is_orphaned(own.path)
+    kept = own.path
+    own.restore()
+    assert own.path == kept
+    own.path = before  # as if it came between
+    own.remove()
+    assert os.path.lexists(before) and (what == "file" or os.listdir(before) == ["notes.txt"])
+
+
 def test_a_folder_that_cannot_be_locked_is_not_left_behind(temporary, monkeypatch):
     def refused(handle):
         raise OSError
@@ -176,3 +211,59 @@ def test_the_runtime_beside_blender_is_found_from_its_python(monkeypatch, tmp_pa
     (tmp_path / "blender.crt").mkdir()
     system_calls.find_runtime()
     assert searched == [str(tmp_path / "blender.crt")]
+
+
+# ---- programs
+
+
+def program(path):
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_a_program_is_looked_for_on_the_path_and_never_in_the_current_folder(
+    tmp_path, monkeypatch, windows
+):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(system_calls, "WINDOWS", windows)
+    monkeypatch.setenv("PATHEXT", ".COM;.EXE")
+    ending = ".EXE" if windows else ""
+    program(here / f"ffmpeg{ending}")
+    monkeypatch.setenv("PATH", os.pathsep.join(["", ".", "..", str(there)]))
+    assert system_calls.find_program("ffmpeg") is None
+    wanted = program(there / f"ffmpeg{ending}")
+    for name in ("ffmpeg", f"ffmpeg{ending}"):
+        assert system_calls.find_program(name) == wanted
+    (there / f"notes{ending}").write_text("")
+    assert system_calls.find_program("notes") is None, "it cannot be run"
+
+
+def test_a_python_that_is_named_without_a_folder_is_never_one_of_the_current_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    program(tmp_path / "python9")
+    with pytest.raises(NoEngine, match="There is no Python at “python9”"):
+        find_engine_python("python9")
+    assert find_engine_python("./python9") == str(tmp_path / "python9")
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert find_engine_python(program(tmp_path / "bin" / "python9")[-7:]) == str(
+        tmp_path / "bin" / "python9"
+    )
+
+
+def test_the_program_of_windows_that_ends_processes_is_run_by_its_path(monkeypatch):
+    ran = []
+    monkeypatch.setattr(system_calls, "WINDOWS", True)
+    monkeypatch.setattr(system_calls, "new_group", dict)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: ran.append(command[0]))
+    system_calls.kill_group(SimpleNamespace(pid=1))
+    assert ran == [system_calls.TASKKILL] and repr(ran[0]) in system_calls._GUARD
+    assert os.path.basename(ran[0]) == "taskkill.exe" and "System32" in ran[0]

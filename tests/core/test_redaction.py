@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a report tells: no name or path in whatever form, and every line that helps."""
 
+import getpass
+import platform
 import traceback
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from research.harness import ROOT
 from thunder_core import redaction
@@ -173,3 +176,44 @@ def test_a_long_log_takes_no_long_time():
         "\n".join([f"{'annabel (“' * 5000} is {n}" for n in range(60)]), PLACES
     )
     assert len(words) < 2000
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """Call this user, home and machine otherwise."""
+
+    def call(user="annabel", home="annabel", machine="box"):
+        monkeypatch.setattr(getpass, "getuser", lambda: user)
+        monkeypatch.setattr(Path, "home", lambda: Path("/home") / home)
+        monkeypatch.setattr(platform, "node", lambda: machine)
+        redaction._public_words.cache_clear()
+
+    yield call
+    redaction._public_words.cache_clear()
+
+
+def test_people_whom_our_comments_docstrings_and_examples_name_are_not_told(called):
+    called()
+    for name in (
+        "Carpenter",
+        "Ekman",
+        "Perez",
+        "Boyd",
+        "Edwards",
+        "Newton",
+        "Carlson",
+        "Anna",
+        "Ben",
+    ):
+        for said in (f"Sampling takes of {name}", f"KeyError: '{name}'", f"{name}: it broke"):
+            assert name not in redaction.redact(said, PLACES)
+
+
+@pytest.mark.parametrize("name", ["user", "home", "machine"])
+def test_a_user_or_machine_that_is_called_as_a_word_of_the_code_is_not_told(called, name):
+    assert "Render" in redaction.redact("Render it", PLACES) or "render" in redaction.redact(
+        "render"
+    )
+    called(**{name: "Render-box.local"})
+    for said in ("user render", "RENDER", "KeyError: 'render'", "module 'render.local' is gone"):
+        assert "render" not in redaction.redact(said, PLACES).lower()

@@ -656,7 +656,7 @@ def test_headers_of_sounds(folder, content, monkeypatch):
     path = saved(folder, "sound.wav", content)
     with monkeypatch.context() as patched:
         # libsndfile alone: a process of ffmpeg for each would take minutes
-        patched.setattr(audio.shutil, "which", lambda *_: None)
+        patched.setattr(audio.system_calls, "find_program", lambda *_: None)
         with bounded():
             speech = audio.read_sound(path)
             assert (

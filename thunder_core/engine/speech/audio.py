@@ -5,7 +5,6 @@ it cannot."""
 import contextlib
 import math
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -281,7 +280,7 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress, channel: int | N
 
     It ends with this process, and at once when `progress` raises.
     """
-    ffmpeg, sound = shutil.which("ffmpeg"), None
+    ffmpeg, sound = system_calls.find_program("ffmpeg"), None
     with tempfile.TemporaryDirectory() as folder:
         made = os.path.join(folder, "sound.wav")
         command = [
