@@ -5,6 +5,7 @@ what lies in the folder."""
 import dataclasses
 import json
 import os
+import time
 from functools import partial
 
 import pytest
@@ -382,3 +383,52 @@ def test_a_collected_scene_is_made_again_when_a_job_has_other_files_or_it_is_gon
     assert is_current(made_from) and not is_current(baked("b", "3"))
     (tmp_path / "s_takes.blend").unlink()
     assert not is_current(made_from)
+
+
+def test_no_file_of_a_run_that_is_copied_tells_where_it_was_made(tmp_path, folder):
+    out, home = str(tmp_path / "out"), str(tmp_path)
+    jobs = [
+        Job(name, {"audio": f"{home}/voices/{name}.wav", "style": f"{home}/{name}.json"})
+        for name in ("intro", "next", "last")
+    ]
+    manifest.note_failure(out, "next", f"“{home}/voices/next.wav” is silent: choose another")
+    report = manifest.collect_report(
+        out, jobs, {"intro": "baked", "next": "failed"}, MAKER,
+        {"last": {"sentence": f"FileNotFoundError: '{home}/a b.wav' and {home}/log.txt are gone"}},
+        [{"file": "s.blend", "jobs": ["intro"], "sentence": f"“{home}” cannot be written: free it"}],
+        source=f"{home}/jobs.toml",
+    )  # fmt: skip
+    going = manifest.while_running(report, {"last": f"38% of {home}/x.wav"}, "1 of 3 done")
+    for each in (report, going):
+        manifest.write_report(out, each)
+        page = (tmp_path / "out" / "batch.html").read_text()
+        data = page.partition('id="data">')[2].partition("</script>")[0]
+        said = [line["sentence"] for line in json.loads(data)["lines"]]
+        assert home not in page and "“next.wav” is silent: choose another" in said
+    rows = json.loads((tmp_path / "out" / "batch.json").read_text())["jobs"]
+    assert rows[0]["settings"]["audio"] == os.path.join("..", "voices", "intro.wav")
+    assert [*rows[0]["made_from"]["used"]] == [os.path.join("..", "skin.png")]
+    assert manifest.other_source(out, f"{home}/jobs.toml") == ""
+    assert manifest.other_source(out, f"{home}/b.toml") == f"{home}/jobs.toml"
+
+
+@pytest.mark.parametrize(
+    "sentence, told",
+    [
+        ("“/home/annabel/a b.wav” is silent: choose", "“a b.wav” is silent: choose"),
+        ("“C:\\Users\\annabel\\a b.wav” is silent", "“a b.wav” is silent"),
+        ("The folder “/home/annabel/out/” is full", "The folder “out” is full"),
+        ("[Errno 2]: '/home/annabel/x y' -> \"/b/c\"", "[Errno 2]: 'x y' -> \"c\""),
+        ("see /home/annabel/log.txt, or \\\\host\\annabel\\b", "see log.txt, or b"),
+        (
+            "24/25 of “line/2” and/or https://x.org/a/b",
+            "24/25 of “line/2” and/or https://x.org/a/b",
+        ),
+        *(("“/" + piece * 10**5, None) for piece in ("a", "/", "/a", "“/a", "'", ",/", "\\")),
+    ],
+)
+def test_a_page_names_files_and_not_their_folders(sentence, told):
+    began = time.process_time()
+    assert told is None or dailies._without_folders(sentence) == told
+    dailies._without_folders(sentence)
+    assert time.process_time() - began < 4

@@ -6,6 +6,7 @@ text; addresses of files are made here.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from .settings import OUTPUTS, SOUND
 
 FIRST = ("failed", "being baked")  # states of lines that come first
 REFRESH = 15  # seconds after which the page of a run that goes on is read again
+# a path from the root of a system, in quotes or until the next blank
+_PATH = re.compile(
+    r"""(?P<begin>[“"'])(?P<quoted>(?:[A-Za-z]:)?[/\\][^“”"'\n]*)(?P<end>[”"'])"""
+    r"""|(?<![\w:/\\.])(?P<bare>(?:[A-Za-z]:)?[/\\]{1,2}[^\s/\\“”"']+[/\\][^\s“”"']*)"""
+)
 _HERE = Path(__file__).parent
 _KEYS = (
     ("↓ ↑", "next, previous line"),
@@ -33,12 +39,12 @@ def page(report: Mapping, curves: Mapping[str, Mapping]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
     rows = sorted(report["jobs"], key=lambda row: row["state"] not in FIRST)
     # each once
-    notes = dict.fromkeys(str(note) for row in rows for note in row.get("notes", ()))
+    notes = dict.fromkeys(_without_folders(note) for row in rows for note in row.get("notes", ()))
     about = f"THUNDER {report['thunder']}, Blender {report['blender']}, weights {report['weights']}"
     head = element(
         "header",
         element("h1", "Baked takes"),
-        *([element("p", report["running"])] if "running" in report else []),
+        *([element("p", _without_folders(report["running"]))] if "running" in report else []),
         element("p", counts or "no jobs", title=" · ".join([about, *notes])),
         *map(_scene, report.get("scenes", ())),
         element("input", type="search", id="search", placeholder="Search", aria_label="Search"),
@@ -73,7 +79,8 @@ def page(report: Mapping, curves: Mapping[str, Mapping]) -> str:
 def _scene(row: Mapping) -> Html:
     """A paragraph about a scene with the takes of several jobs."""
     if row.get("sentence"):
-        return element("p", row["file"], " was not written: ", row["sentence"], class_="sentence")
+        sentence = _without_folders(row["sentence"])
+        return element("p", row["file"], " was not written: ", sentence, class_="sentence")
     return element(
         "p",
         element("a", row["file"], href=link(row["file"])),
@@ -94,9 +101,9 @@ def _line(row: Mapping, curves: Mapping) -> dict:
     return {
         "name": name,
         "state": row["state"],
-        "sentence": str(row.get("sentence", "")),
-        "doing": str(row.get("doing", "")),
-        "warnings": [str(each) for each in row.get("warnings", ())],
+        "sentence": _without_folders(row.get("sentence", "")),
+        "doing": _without_folders(row.get("doing", "")),
+        "warnings": [_without_folders(each) for each in row.get("warnings", ())],
         "text": str(row.get("transcript", "")),
         "voice": _voice(row["settings"]),
         "about": " · ".join(filter(None, about)),
@@ -110,6 +117,17 @@ def _line(row: Mapping, curves: Mapping) -> dict:
             for number, take in enumerate(row.get("takes", ()))
         ],
     }
+
+
+def _without_folders(sentence: object) -> str:
+    """A sentence with the names of files in place of their paths: the page is made to be copied,
+    and folders are called after people and films."""
+
+    def name_of(match):
+        path = (match["quoted"] or match["bare"]).rstrip("/\\")
+        return (match["begin"] or "") + re.split(r"[/\\]", path)[-1] + (match["end"] or "")
+
+    return _PATH.sub(name_of, str(sentence))
 
 
 def _take(job: str, take: Mapping, shown: Mapping) -> dict:

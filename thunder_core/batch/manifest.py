@@ -300,7 +300,7 @@ def collect_report(
     counts = {state: sum(row["state"] == state for row in rows) for state in STATES}
     return {
         **asdict(maker),
-        "source": source,
+        "source": _from(out, source),
         "counts": counts,
         "scenes": [dict(scene) for scene in scenes],
         "jobs": rows,
@@ -309,8 +309,17 @@ def collect_report(
 
 def other_source(out: str, source: str) -> str:
     """The source of the report that a folder holds, "" if that is this one or is not known."""
-    known = str(read_report(out, JSON_NAME).get("source", ""))
+    known = read_report(out, JSON_NAME).get("source", "")
+    known = os.path.normpath(os.path.join(out, known)) if known else ""
     return "" if known == source else known
+
+
+def _from(out: str, path: str) -> str:
+    """A path as seen from the folder of a run's report, which is made to be copied; "" for none."""
+    try:
+        return os.path.relpath(path, out) if path else ""
+    except ValueError:  # on another drive of Windows
+        return os.path.basename(path)
 
 
 def while_running(report: dict, running: Mapping[str, str], summary: str) -> dict:
@@ -338,7 +347,9 @@ def write_report(out: str, report: dict, force: bool = False) -> Transaction:
 def _row(out: str, job: Job, state: str, notes: dict) -> dict:
     """The report's row for a job."""
     folder = os.path.join(out, job.name)
-    row = {"name": job.name, "state": state, **notes, "settings": dict(job.settings)}
+    settings = dict(job.settings)
+    settings |= {name: _from(out, str(settings[name])) for name in path_names(settings)}
+    row = {"name": job.name, "state": state, **notes, "settings": settings}
     if state == FAILED:
         row.setdefault("sentence", failure_of(out, job.name))
     if state in (BAKED, UP_TO_DATE):
@@ -355,6 +366,9 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
             "transcript",
             "recognised",
         )
-        row |= {"made_from": baked.get(MADE_FROM, {}), "files": files_written(folder)}
+        made_from = dict(baked.get(MADE_FROM, {}))
+        if used := made_from.get("used"):
+            made_from["used"] = {_from(out, path): digest for path, digest in used.items()}
+        row |= {MADE_FROM: made_from, "files": files_written(folder)}
         row |= {key: baked[key] for key in kept if key in baked}
     return row
