@@ -314,10 +314,12 @@ def bake(
     take_list.number_in_order(entries)
     said = transcript.text_of(scene, voice.name, state)
     report = _report_takes(performances, entries) | {
-        # by their names: the folder is made to be copied
+        # by its name: the folder is made to be copied
         "audio": None
         if chosen.seconds
-        else os.path.basename(sound) or f"{os.path.basename(bpy.data.filepath)}: {chosen.strip}",
+        else os.path.basename(sound)
+        if sound
+        else f"{os.path.basename(bpy.data.filepath)}: {chosen.strip}",
         "sha256": hashes.get(sound or bpy.data.filepath),
         "seed": seed,
         # of a strip's chosen channel the engine knows nothing

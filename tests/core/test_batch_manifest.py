@@ -415,11 +415,11 @@ def test_no_file_of_a_run_that_is_copied_tells_where_it_was_made(tmp_path, folde
 @pytest.mark.parametrize(
     "sentence, told",
     [
-        ("“/home/annabel/a b.wav” is silent: choose", "“a b.wav” is silent: choose"),
+        ("“/films/annabel/a b.wav” is silent: choose", "“a b.wav” is silent: choose"),
         ("“C:\\Users\\annabel\\a b.wav” is silent", "“a b.wav” is silent"),
-        ("The folder “/home/annabel/out/” is full", "The folder “out” is full"),
-        ("[Errno 2]: '/home/annabel/x y' -> \"/b/c\"", "[Errno 2]: 'x y' -> \"c\""),
-        ("see /home/annabel/log.txt, or \\\\host\\annabel\\b", "see log.txt, or b"),
+        ("The folder “/films/annabel/out/” is full", "The folder “out” is full"),
+        ("[Errno 2]: '/films/annabel/x y' -> \"/b/c\"", "[Errno 2]: 'x y' -> \"c\""),
+        ("see /films/annabel/log.txt, or \\\\host\\annabel\\b", "see log.txt, or b"),
         (
             "24/25 of “line/2” and/or https://x.org/a/b",
             "24/25 of “line/2” and/or https://x.org/a/b",
