@@ -22,7 +22,7 @@ _HELD = (
     "The lips of “{}” stay {:.0f} mm apart where the take shuts them: look for a shape key whose "
     "value is not 0, a posed bone or a driver that holds them open"
 )
-_EDITED = "“{}” is in Edit Mode, which shows no take: leave it to see them"
+_EDITED = "“{}” is in Edit Mode, which does not show all of a take: leave it"
 # modifiers that leave a mesh its vertices, the first of what they make
 _KEEPS = (
     "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM",

@@ -55,6 +55,38 @@ def test_lips_that_follow_are_not_spoken_of(blender, scene, keyed):
     assert head_state.fault(rig.owner) == ""
 
 
+@pytest.mark.parametrize("keyed", [True, False], ids=["jaw by key", "jaw by bone"])
+@pytest.mark.parametrize("mode", ["EDIT", "SCULPT", "WEIGHT_PAINT", "EDIT rig", "POSE rig"])
+def test_a_face_is_looked_at_in_every_mode_that_shows_all_of_a_take(blender, scene, mode, keyed):
+    face = small_face(blender, KEYS if keyed else without("jawOpen"))
+    armature = skin(blender, face)
+    rig, opening, _ = speak(scene, face)
+    blender.context.view_layer.objects.active = armature if " " in mode else face
+    blender.ops.object.mode_set(mode=mode.partition(" ")[0])
+    said = look(scene, rig, opening)
+    is_edited = mode.startswith("EDIT")
+    assert said == is_edited * "“Face” is in Edit Mode, which does not show all of a take: leave it"
+    assert head_state.fault(rig.owner) == ""
+    blender.ops.object.mode_set(mode="OBJECT")
+    assert look(scene, rig, opening) == ""
+
+
+def test_a_bake_leaves_the_edit_mode_of_all_objects_of_its_file(blender, scene, tmp_path):
+    faces = [small_face(blender, KEYS), small_face(blender, KEYS)]
+    armature = skin(blender, faces[0])
+    for obj in faces:
+        obj.select_set(True)
+    blender.context.view_layer.objects.active = faces[1]
+    blender.ops.object.mode_set(mode="EDIT")
+    blender.context.view_layer.objects.active = armature
+    path = str(tmp_path / "edited.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    bake_module.open_file(path)
+    objects = blender.data.objects
+    assert {obj.mode for obj in objects} == {"OBJECT"} and len(objects) == 3
+    assert blender.context.view_layer.objects.active.type == "ARMATURE"
+
+
 def test_a_character_of_bones_alone_speaks_with_its_jaw(blender, scene):
     """Without any shape key: found by its jaw bone, its lips part and close by that."""
     face = bare_face(blender)

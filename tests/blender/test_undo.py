@@ -371,6 +371,31 @@ def test_what_is_deleted_between_any_two_slices_ends_in_a_sentence(shot, blender
     assert len(seen) > 1
 
 
+MODES = ["EDIT", "SCULPT", "WEIGHT_PAINT", "VERTEX_PAINT", "TEXTURE_PAINT", "EDIT rig", "POSE rig"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_work_is_done_or_says_a_sentence_in_every_mode(shot, blender, client, mode):
+    mode, _, of_rig = mode.partition(" ")
+    rig, path = head.find(blender.context.scene), blender.data.filepath
+    layer = blender.context.view_layer
+    layer.objects.active = rig.armature if of_rig else rig.mesh
+    for obj in layer.objects:
+        obj.select_set(obj.type == layer.objects.active.type)  # several are edited at once
+    blender.ops.object.mode_set(mode=mode)
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    done = 0
+    for name, begin in (ARE_CANCELLED | GO_ON).items():
+        blender.ops.wm.open_mainfile(filepath=path)
+        try:
+            jobs.run_through(name, begin(blender, client))
+            done += 1
+        except errors.ThunderError as error:
+            print(name, error)
+        assert blender.context.mode.startswith(mode.partition("_")[2] or mode)
+    assert done > 15
+
+
 def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot, blender, client):
     job = jobs.begin("generate", GO_ON["generate all"](blender, client), survives_undo=True)
     while len(blender.context.scene.thunder.takes) < 5:
