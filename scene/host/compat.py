@@ -88,6 +88,10 @@ def content_trim(strip) -> float:
 # ---- actions
 
 
+# session ids of the actions whose curves anybody was given (jobs.Watch)
+given: set[int] = set()
+
+
 def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
     """Fresh actions that animate the data-blocks `targets`: (actions, one curve collection per
     target).
@@ -97,6 +101,7 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
     """
     if HAS_SLOTS:
         action = bpy.data.actions.new(name)
+        given.add(action.session_uid)
         action.use_fake_user = True
         strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
         curves = []
@@ -109,6 +114,7 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
         for i, target in enumerate(targets)
     ]
     for action, target in zip(actions, targets):
+        given.add(action.session_uid)
         action.id_root, action.use_fake_user = target.id_type, True
         action[TARGET] = target.name
     return actions, [action.fcurves for action in actions]
@@ -129,6 +135,7 @@ def new_curve(curves, data_path: str, index: int, group: str):
 
 def all_curves(action) -> list:
     """Every f-curve of an action, whatever its slots."""
+    given.add(action.session_uid)
     if not HAS_SLOTS:
         return list(action.fcurves)
     return [
@@ -173,6 +180,8 @@ def curves_for(data_block) -> list:
 def curves_of(action, slot: str) -> list:
     """The f-curves of an action's slot of that identifier; before 4.4 all of the action's; none
     without an action."""
+    if action is not None:
+        given.add(action.session_uid)
     if action is not None and not HAS_SLOTS:
         return list(action.fcurves)
     chosen = None if action is None else action.slots.get(slot)
@@ -207,6 +216,7 @@ def by_place(curves) -> dict[tuple[str, int], bpy.types.FCurve]:
 def curves_in(action, data_block, slot: str = ""):
     """The curve collection of a data-block in an action: that of the slot of that identifier, else
     a new slot's."""
+    given.add(action.session_uid)
     if not HAS_SLOTS:
         return action.fcurves
     chosen = action.slots.get(slot) if slot else None

@@ -373,8 +373,8 @@ class Watch:
 
     @staticmethod
     def _places() -> dict[int, tuple]:
-        """(name, number of parts, which and where they are) by session ids. What nothing uses is
-        left out, for no work holds it, and it is purged."""
+        """(name, number of parts, which and where they are) by session ids. Actions that nothing
+        uses are left out: no work holds them, and they are purged."""
         places = {}
         for scene in bpy.data.scenes:
             takes = [
@@ -387,7 +387,7 @@ class Watch:
                 rigs = [each.session_uid for each in (face.parent, keys) if each is not None]
                 places[face.session_uid] = face.name, len(keys.key_blocks) if keys else 0, rigs
         for action in bpy.data.actions:
-            if action.users:
+            if action.session_uid in compat.given and action.users:
                 places[action.session_uid] = action.name, *compat.place_of_curves(action)
         return places
 
@@ -480,6 +480,7 @@ class Job:
         self.stop_requested = False
         self.longest = 0.0  # seconds of a step
         self.watch, self.sizes = Watch(), _sizes()
+        compat.given.clear()
 
     @property
     def time_left(self) -> str:
