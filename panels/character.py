@@ -23,7 +23,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
     """Channels and what they move; with Preview on, a click on a row shows it on the character"""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        name = item.bone if item.kind in ("BONE", "JOINT") else item.target
+        name = item.bone or item.object if item.kind in ("BONE", "JOINT") else item.target
         nothing = item.kind == "NONE" or not name
         row = tune(layout.row(align=True), active=not nothing)
         split = row.split(factor=0.55)

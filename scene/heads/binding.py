@@ -41,22 +41,22 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     """
     plan = jaw_balance.apply_balance(plan)
     blocks = {data: number for number, data in enumerate(first)}
-    shapes = {
-        obj: _Shapes.of(obj.data.shape_keys)
-        for obj in objects
-        if obj.type == "MESH" and obj.data and obj.data.shape_keys
-    }
+    shapes = _shapes_of(objects)
     tracks: dict[mapping.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
     parts, unbound_rules = [], []
     rests = {rule.target: rule.weight for rule in plan.rules if rule.source == mapping.DEFAULT}
     for rule in [each for each in plan.rules if each.source != mapping.DEFAULT]:
-        places = _places(rule.target, _objects_named(rule.target.object, objects), shapes)
-        for data, path, index, group, rest in places:
+        found = places(rule.target, _objects_named(rule.target.object, objects), shapes)
+        for data, path, index, group, rest in found:
             block = blocks.setdefault(data, len(blocks))
             if path == ROTATION:
                 turns.setdefault((block, group), []).append((rule.source, index, rule.weight))
-            elif rule.target.path == EULER and len(data.pose.bones[group].rotation_mode) > 3:
+            elif (
+                rule.target.path == EULER
+                and rule.target.bone
+                and len(data.pose.bones[group].rotation_mode) > 3
+            ):
                 about = basis(data, group, plan)[index]  # the bone's axis, along those of the head
                 turns.setdefault((block, group), []).extend(
                     (rule.source, axis, rule.weight * by) for axis, by in enumerate(about) if by
@@ -65,7 +65,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
                 rest += rests.get(rule.target, 0.0)
                 track = mapping.Track(block, path, index, group, rest)
                 parts.append((rule.source, tracks.setdefault(track, len(tracks)), rule.weight))
-        if not places:
+        if not found:
             unbound_rules.append(rule)
     for joint in plan.joints:
         armatures = _having_bone(joint.bone, _objects_named(joint.object, objects))
@@ -111,10 +111,19 @@ def _having_bone(bone: str, objects: list) -> list:
     return [obj for obj in objects if obj.type == "ARMATURE" and bone in obj.pose.bones]
 
 
-def _places(target: mapping.Target, objects: list, shapes: dict) -> list[tuple]:
+def _shapes_of(objects: list) -> dict[bpy.types.Object, _Shapes]:
+    return {
+        obj: _Shapes.of(obj.data.shape_keys)
+        for obj in objects
+        if obj.type == "MESH" and obj.data and obj.data.shape_keys
+    }
+
+
+def places(target: mapping.Target, objects: list, shapes: dict | None = None) -> list[tuple]:
     """What a rule's target is among objects: (data-block, path, index, group, value at rest) of
     each."""
     if target.kind == "KEY":
+        shapes = _shapes_of(objects) if shapes is None else shapes
         path = rna_paths.key_path(target.name)
         # Objects may share one mesh, so each set of keys counts once; keys that copy another by a
         # driver follow it.
@@ -126,6 +135,12 @@ def _places(target: mapping.Target, objects: list, shapes: dict) -> list[tuple]:
         free = [keys for keys, driven in having.items() if path not in driven]
         return [(keys, path, 0, "Thunder", 0.0) for keys in free or having]
     armatures = _having_bone(target.bone, objects)
+    if target.kind == "BONE" and not target.bone:  # an object's own channel
+        moving = [obj for obj in objects if obj.name == target.object]
+        return [
+            (obj, target.path, target.index, obj.name, 0.0 + (target.path == "scale"))
+            for obj in moving
+        ]
     if target.kind == "BONE":
         path, rest = target.path, float(target.path == "scale")
         if path != ROTATION:

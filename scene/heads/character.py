@@ -9,7 +9,7 @@ import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
-from . import binding, head_state, reach
+from . import binding, driven, head_state, reach
 from .detection import detect, reach_of, unused_of
 from .family import face_of, points_of, relatives
 
@@ -61,13 +61,16 @@ def resolve(obj: bpy.types.Object) -> Character:
         rule.target.kind == "KEY" and rule.target.name in keys.key_blocks for rule in plan.rules
     )
     bound = binding.bind(plan, objects, (keys,) if moves_face else ())
-    unused = "".join(f" ({reason})" for reason in unused_of(face, plan)[:1])
+    reasons = unused_of(face, plan)
+    unused = "".join(f" ({reason})" for reason in reasons[:1])
     if not bound.targets and not unused:
         raise BadHead(
             f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or "
             f"map it by hand"
         )
     if not ({"jawOpen", "jaw.x"} & bound.driver.used or bound.driver.leads):
+        if driven.SCRIPTS in reasons:
+            raise BadHead(driven.SCRIPTS)
         raise BadHead(
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
             f"bone, map one by hand in Thunder Character"
@@ -89,9 +92,13 @@ def faults_of(face: bpy.types.Object) -> list[str]:
     seen = reach_of(face, plan)
     return [
         *seen.faults.values(),
-        *(f"{reason}, so it is not used" for reason in unused_of(face, plan)),
+        *map(_sentence, unused_of(face, plan)),
         *(["Left and right appear to be swapped"] if seen.is_mirrored else []),
     ]
+
+
+def _sentence(reason: str) -> str:
+    return reason if reason == driven.SCRIPTS else f"{reason}, so it is not used"
 
 
 def say_unused(face: bpy.types.Object) -> str:
@@ -99,7 +106,7 @@ def say_unused(face: bpy.types.Object) -> str:
     mapped the character, and channels that do the opposite; "" for nothing."""
     plan = plan_of(face)
     names = () if head_state.mapping(face) else unused_of(face, plan)
-    wrong = [f"{reason}, so it is not used" for reason in names]
+    wrong = [*map(_sentence, names)]
     wrong += [
         sentence
         for name, sentence in reach_of(face, plan).faults.items()

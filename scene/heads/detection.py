@@ -14,10 +14,9 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import conventions, jaw_balance, mapping
 from ...thunder_core.rotation import quaternion_to_rotvec
 from ...thunder_core.types import GAZE
-from ..host import compat
-from ..host.jobs import Recent
-from . import binding, reach, rna_paths
-from .driven import CHAIN, copied_bone, follow
+from ..host import compat, jobs
+from . import binding, driven, reach, rna_paths, trial
+from .driven import CHAIN, copied_bone
 from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
@@ -38,7 +37,8 @@ class _Found:
     unused: tuple[str, ...]
 
 
-_detected: Recent = Recent(CACHE_MOST)  # _Found by a key that identifies a face, and its mapping
+# _Found by a key that identifies a face, and its mapping
+_detected: jobs.Recent = jobs.Recent(CACHE_MOST)
 
 
 def detect(face: bpy.types.Object, anew: bool = False) -> mapping.Mapping:
@@ -88,8 +88,11 @@ def unused_of(face: bpy.types.Object, plan: mapping.Mapping | None = None) -> tu
     )
 
 
-def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
-    """What is found on a face, for this mapping or (None) the one that suits it."""
+def _look(
+    face, plan: mapping.Mapping | None, anew: bool, looks: trial.Trial | None = None
+) -> _Found:
+    """What is found on a face, for this mapping or (None) the one that suits it. looks: those that
+    were begun."""
     family = relatives(face)
     parts = sorted(filter(key_names, family), key=lambda obj: obj is not face)
     rigs = [obj for obj in family if obj.type == "ARMATURE"]
@@ -124,8 +127,10 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
     )
     known = _detected.get(signature)
     if anew or known is None or not reach.is_as_measured(parts, known.probes):
-        meter = _meter(family, face)
-        own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
+        meter, looks = _meter(family, face), looks or trial.Trial()
+        with looks:
+            own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones, looks)
+            meter.look(own, looks)
         if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
             unused += ruled
         shapes = getattr(conventions.find((*names, *(key for _, key in muted))), "shapes", {})
@@ -135,11 +140,33 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         first = sorted(unused, key=lambda said: not said.startswith(jaws))  # why a face fails
         seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
         known = _detected[signature] = _Found(own, seen, meter.probes(), tuple(first))
+        if looks.waits:
+            _waiting.append((face.name, plan, looks))
+            look_on.start(0.0)
     return known
 
 
+_waiting: list[tuple] = []  # (name of a face, mapping, what was seen) of which not all was seen yet
+
+
+def _go_on() -> float | None:
+    """Look further at a face."""
+    name, plan, looks = _waiting.pop(0)
+    face, count = bpy.data.objects.get(name), len(looks.known)
+    if face is not None:
+        looks.begin()
+        _look(face, plan, True, looks)
+        if len(looks.known) == count and looks.waits:  # it is not to be moved
+            _waiting.pop()
+        jobs.redraw()
+    return 0.0 if _waiting else None
+
+
+look_on = jobs.Task(_go_on)  # drawing must not change data
+
+
 def _detect(
-    meter: reach.Meter, names, properties, bones
+    meter: reach.Meter, names, properties, bones, looks: trial.Trial
 ) -> tuple[mapping.Mapping, tuple[str, ...]]:
     parts, rigs = meter.parts[: meter.keyed] or meter.parts, meter.rigs
     dead = meter.dead_keys()
@@ -149,7 +176,8 @@ def _detect(
     ]
     names = tuple(name for name in names if name not in dead)
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
-    plan, convention, fallbacks = _by_names(meter, names, properties, others)
+    plan, convention, fallbacks = _by_names(meter, names, properties, others, looks)
+    meter.look(plan, looks)
     jaws = _acting(meter, plan, _usable("jaw", convention, rigs))
     plan = _face_forward(plan, meter, convention)
     inverted = {
@@ -164,22 +192,31 @@ def _detect(
             tuple(name for name in every if name not in inverted) for every in (names, properties)
         )
         facing = {"forward": plan.forward, "up": plan.up}
-        plan, convention, _ = _by_names(meter, names, properties, others)
+        plan, convention, _ = _by_names(meter, names, properties, others, looks)
         plan = replace(plan, **facing)
     joints, more = _joints(convention, meter, plan, jaws)
     plan = replace(plan, rules=plan.rules + tuple(more), joints=joints)
     lost = set() if {"jaw", "jawOpen"} & plan.used else {*shapes.get("jawOpen", ())} - dead
+    if any(map(driven.needs_scripts, _drivers_of_keys(parts, set().union(*shapes.values())))):
+        unused.insert(0, driven.SCRIPTS)
     unused += [f"“{name}” has a driver that is not followed" for name in lost - inverted.keys()]
     return _fit_to_keys(plan, meter), tuple(unused)
 
 
-def _by_names(meter: reach.Meter, names, properties, others) -> tuple:
+def _drivers_of_keys(parts, names) -> list:
+    """The drivers of keys with these names."""
+    every = (rna_paths.drivers_of(part.data.shape_keys) for part in parts if key_names(part))
+    paths = set(map(rna_paths.key_path, names))
+    return [curve for curves in every for path, curve in curves.items() if path in paths]
+
+
+def _by_names(meter: reach.Meter, names, properties, others, looks: trial.Trial) -> tuple:
     """The rules that names give, as a mapping; the convention, None for none; and the channels that
     use another's shapes."""
     parts, rigs = meter.parts[: meter.keyed], meter.rigs
     recognised = conventions.find(names, others) if names else None
     by_property = conventions.find(properties, others) if properties else None
-    rules = _rules_of_keys(recognised, parts) if recognised is not None else []
+    rules = _rules_of_keys(recognised, parts, looks) if recognised is not None else []
     if by_property is not None and len(by_property.shapes) > len({rule.source for rule in rules}):
         recognised, rules = by_property, _rules_of_properties(by_property, rigs + meter.parts)
     if recognised is None:
@@ -241,7 +278,9 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     return plan
 
 
-def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:
+def _rules_of_keys(
+    recognised: conventions.Recognised, parts, looks: trial.Trial
+) -> list[mapping.Rule]:
     """Rules from channels to shape keys, or to the controls that drive those."""
     rules = []
     for channel, shapes in recognised.shapes.items():
@@ -255,12 +294,32 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Ru
             if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(mapping.Rule(channel, mapping.Target("KEY", name), weight))
                 continue
-            target, distance, rest = next(filter(None, map(follow, curves)), (None, 0.0, 0.0))
-            if target is not None and target.kind != "KEY":
+            found = (
+                driven.follow(curve) or looks.way(keys, curve)
+                for keys, curve in zip(keys_there, curves)
+            )
+            target, distance, rest = next(filter(None, found), (None, 0.0, 0.0))
+            if target is not None and target.kind == "KEY":
+                target = _key_elsewhere(target, parts, recognised)
+            if target is not None:
                 rules.append(mapping.Rule(channel, target, weight * distance))
                 if abs(rest) > _STILL:
                     rules.append(mapping.Rule(mapping.DEFAULT, target, rest))
     return list(dict.fromkeys(rules))
+
+
+def _key_elsewhere(
+    target: mapping.Target, parts, recognised: conventions.Recognised
+) -> mapping.Target | None:
+    """A key that drives others as a control of a character, where it is on one of its objects or on
+    another; None for one that has a rule of its own, as one that copies follow."""
+    if any(target.name in shapes for shapes in recognised.shapes.values()):
+        return None
+    if any(target.name in part.data.shape_keys.key_blocks for part in parts):
+        return target
+    others = [obj for scene in parts[0].users_scene for obj in scene.objects]
+    named = (obj.name for obj in others if target.name in key_names(obj))
+    return replace(target, object=next(named, ""))
 
 
 def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[mapping.Rule]:

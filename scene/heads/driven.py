@@ -3,50 +3,24 @@
 bone, and what a slider moves."""
 
 import ast
-import math
-import operator
 import re
+from collections.abc import Callable
 
+import bpy
 from mathutils import Matrix, Quaternion
 
-from ...thunder_core.face import mapping
+from ...thunder_core.face import driver_math, mapping
 from . import rna_paths
 
-CHAIN = 3  # drivers or copying bones in a row that are followed
-# Controls are probed with increasing movements until one has an effect: some have a range of
-# millimetres, some go from 0 to 100. Most stop where the key is at 1.
-_STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
-_SEEN = 0.01  # least change of the key that counts
-
-_OPERATORS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_FUNCTIONS = {
-    "min": min,
-    "max": max,
-    "abs": abs,
-    "sqrt": math.sqrt,
-    "sin": math.sin,
-    "cos": math.cos,
-    "tan": math.tan,
-    "pow": pow,
-    "degrees": math.degrees,
-    "radians": math.radians,
-    "fabs": math.fabs,
-    "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high),
-}
+CHAIN = 3  # copying bones in a row that are followed
+_DEEP = 8  # drivers in a row that are followed
+_UNREADABLE = (
+    ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError,
+)  # fmt: skip
+SCRIPTS = (
+    "Drivers of this character need scripts: allow them in Preferences › Save & Load › Auto Run "
+    "Python Scripts, and open the file again"
+)
 
 
 def copying(rig, bone: str):
@@ -119,46 +93,76 @@ def sources_of(constraint) -> set[str]:
     return set() if constraint.mute else {getattr(each, "subtarget", "") for each in targets}
 
 
-def follow(curve) -> tuple[mapping.Target, float, float] | None:
+Way = tuple[mapping.Target, float, float]
+
+
+def follow(curve) -> Way | None:
     """The control behind a driven value, the distance by which it brings the value from 0 to 1, and
     how far from its default the value is 0; None if it cannot be keyed or the dependence is not
     simple arithmetic."""
-    driver = curve.driver
-    inputs = {variable.name: _input(variable) for variable in driver.variables}
-    if not inputs or None in inputs.values():
-        return None
-    rest = {name: at for name, (_, at) in inputs.items()}
+    rest, is_readable = controls(curve)
     try:
-        still = _value(curve, rest)
-        controls = []  # (slope, control)
-        for name, (target, at) in inputs.items():
-            for sign in (1, -1):
-                moved = (
-                    (step, _value(curve, rest | {name: at + sign * step}) - still)
-                    for step in _STEPS
-                )
-                # Only movement that raises the value counts; the other direction belongs to another
-                # key.
-                slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
-                if slope > 0:
-                    controls.append((slope, (target, sign / slope, -still * sign / slope)))
-    except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
+        return _nearest(rest, lambda at: _value(curve, at)) if rest and is_readable else None
+    except _UNREADABLE:
         return None
-    return max(controls, key=lambda each: each[0], default=(0.0, None))[1]
 
 
-def change(curve, moved: dict[mapping.Target, float]) -> float:
+def _nearest(
+    rest: dict[mapping.Target, float], value: Callable[[dict[mapping.Target, float]], float]
+) -> Way | None:
+    """Of controls with their values at rest the one that goes least far until a value is full, as
+    `follow`; None if it never rises."""
+    still, ways = value(rest), []
+    for target, at in rest.items():
+        far = driver_math.distance(
+            lambda by, target=target, at=at: value(rest | {target: at + by}) - still
+        )
+        # an object of its own may stand anywhere; its default is 0
+        stands = 0.0 if target.bone or target.kind != "BONE" else at - (target.path == "scale")
+        ways += [(target, far, stands - still * far)] if far else []
+    return min(ways, key=lambda way: abs(way[1]), default=None)
+
+
+def look(curve, seen: Callable[[mapping.Target, float], float]) -> Way | None:
+    """What `follow` finds for a driver that cannot be read, by what Blender shows.
+
+    seen: the driven value where a control has this value.
+    """
+
+    def value(at: dict[mapping.Target, float]) -> float:
+        moved = [target for target in at if at[target] != rest[target]] or list(at)[:1]
+        return seen(moved[0], at[moved[0]])
+
+    rest, _ = controls(curve)
+    return _nearest(rest, value) if rest else None
+
+
+def change(
+    curve, moved: dict[mapping.Target, float], rest: dict[mapping.Target, float] | None = None
+) -> float:
     """How far a driven value goes where controls go so far from rest; 0 if that cannot be
-    followed."""
-    inputs = {variable.name: _input(variable) for variable in curve.driver.variables}
-    if not any(each is not None and each[0] in moved for each in inputs.values()):
+    followed. rest: of `controls`, where these are known."""
+    rest = controls(curve)[0] if rest is None else rest
+    if not rest.keys() & moved.keys():
         return 0.0
     try:
-        rest = {name: at for name, (_, at) in inputs.items()}
-        there = {name: at + moved.get(target, 0.0) for name, (target, at) in inputs.items()}
+        there = {target: at + moved.get(target, 0.0) for target, at in rest.items()}
         return _value(curve, there) - _value(curve, rest)
-    except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
+    except _UNREADABLE:
         return 0.0
+
+
+def needs_scripts(curve) -> bool:
+    """Whether a driver stands still because scripts are off: an expression that only Python
+    calculates, and Blender refused."""
+    driver = curve.driver
+    if driver.type != "SCRIPTED" or driver.is_valid or driver.is_simple_expression:
+        return False
+    try:
+        ast.parse(driver.expression.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return bpy.app.autoexec_fail
 
 
 def driven_target(block, path: str, index: int) -> mapping.Target | None:
@@ -168,14 +172,25 @@ def driven_target(block, path: str, index: int) -> mapping.Target | None:
         return mapping.Target("KEY", owner[len('key_blocks["') : -2])
     if custom or block.id_type != "OBJECT" or (bone := rna_paths.bone_of(path)) is None:
         return None
+    if owner != rna_paths.bone_path(bone[0]):  # a constraint's
+        return None
     return mapping.Target("BONE", "", block.name, bone[0], bone[1], index)
 
 
-def _value(curve, inputs: dict[str, float]) -> float:
+def _value(curve, at: dict[mapping.Target, float], deep: int = _DEEP) -> float:
+    """A driven value where controls have these values."""
+    if not deep:
+        raise ValueError("too many drivers in a row")
     driver = curve.driver
+    inputs = {
+        variable.name: _value(above, at, deep - 1)
+        if (above := _driver_of(variable)) is not None
+        else at[_input(variable)[0]]
+        for variable in driver.variables
+    }
     numbers = list(inputs.values())
     if driver.type == "SCRIPTED":
-        value = float(_calculate(ast.parse(driver.expression, mode="eval").body, inputs))
+        value = driver_math.calculate(driver.expression, inputs)
     else:
         value = {
             "AVERAGE": lambda: sum(numbers) / len(numbers),
@@ -186,34 +201,62 @@ def _value(curve, inputs: dict[str, float]) -> float:
     return curve.evaluate(value) if len(curve.keyframe_points) or len(curve.modifiers) else value
 
 
-def _calculate(node, names: dict[str, float]):
-    """The value of a driver's expression if it is plain arithmetic; it is never executed as
-    Python."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return node.value
-    if isinstance(node, ast.Name):
-        return math.pi if node.id == "pi" and "pi" not in names else names[node.id]
-    if isinstance(node, ast.UnaryOp):
-        return _OPERATORS[type(node.op)](_calculate(node.operand, names))
-    if isinstance(node, ast.BinOp):
-        left, right = _calculate(node.left, names), _calculate(node.right, names)
-        if isinstance(node.op, ast.Pow) and (abs(left) > 1e6 or abs(right) > 64):
-            raise ValueError("too large a power")
-        return _OPERATORS[type(node.op)](left, right)
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        return _OPERATORS[type(node.ops[0])](
-            _calculate(node.left, names), _calculate(node.comparators[0], names)
-        )
-    if isinstance(node, ast.IfExp):
-        return _calculate(node.body if _calculate(node.test, names) else node.orelse, names)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        return _FUNCTIONS[node.func.id](*(_calculate(argument, names) for argument in node.args))
-    raise ValueError("no plain arithmetic")
+def controls(curve, deep: int = _DEEP) -> tuple[dict[mapping.Target, float], bool]:
+    """What takes keys behind a driven value, drivers of drivers too, each with its value at rest;
+    and whether the value can be calculated from these."""
+    found, is_readable = {}, deep > 0
+    for variable in curve.driver.variables if deep else ():
+        if (above := _driver_of(variable)) is not None:
+            more, is_known = controls(above, deep - 1)
+        else:
+            known = _input(variable)
+            is_known, more = known is not None, dict([known] if known else _channels(variable))
+        found, is_readable = found | more, is_readable and is_known
+    return found, is_readable
 
 
+_INDEXED = re.compile(r"^(.*?)(?:\[(\d)\]|\.([xyz]))?$", re.DOTALL)
+
+
+def _driver_of(variable):
+    """The driver of what a driver's variable reads; None if it has none."""
+    source = variable.targets[0]
+    data = source.id.animation_data if source.id is not None else None
+    if data is None or not len(data.drivers):
+        return None
+    path, index = source.data_path, 0
+    if variable.type == "TRANSFORMS":
+        match = _TRANSFORM.match(source.transform_type)
+        if match is None:
+            return None
+        path, index = _PATHS[match[1]], "XYZ".index(match[2])
+        path = f"{rna_paths.bone_path(source.bone_target)}.{path}" if source.bone_target else path
+    elif variable.type == "SINGLE_PROP":
+        match = _INDEXED.match(path)
+        path, index = match[1], int(match[2] or "xyz".find(match[3] or "x"))
+    else:
+        return None
+    return data.drivers.find(path, index=index)
+
+
+def _channels(variable) -> list[tuple[mapping.Target, float]]:
+    """All channels of the bones and objects that a driver's variable looks at, as it cannot be told
+    which of them counts."""
+    return [
+        found
+        for source in variable.targets
+        if source.id is not None and source.id.id_type == "OBJECT"
+        if variable.type != "SINGLE_PROP"
+        for path in ("location", "rotation_euler", "scale")
+        for index in range(3)
+        if (found := _bone(source.id, source.bone_target, path, index)) is not None
+    ]
+
+
+_PATHS = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}
 _TRANSFORM = re.compile(r"(LOC|ROT|SCALE)_([XYZ])$")
 _BONE_CHANNEL = re.compile(
-    r'^pose\.bones\["(.+)"\]\.(location|scale|rotation_euler)(?:\[(\d)\]|\.([xyz]))$'
+    r'^(?:pose\.bones\["(.+)"\]\.)?(location|scale|rotation_euler)(?:\[(\d)\]|\.([xyz]))$'
 )
 
 
@@ -224,14 +267,15 @@ def _input(variable):
         return None
     if variable.type == "TRANSFORMS":
         match = _TRANSFORM.match(source.transform_type)
-        if match and source.transform_space in ("LOCAL_SPACE", "TRANSFORM_SPACE"):
-            path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[match[1]]
-            return _bone(source.id, source.bone_target, path, "XYZ".index(match[2]))
+        # the local space of an object is not what its own channels say
+        own = ("LOCAL_SPACE", "TRANSFORM_SPACE") if source.bone_target else ("TRANSFORM_SPACE",)
+        if match and source.transform_space in own:
+            return _bone(source.id, source.bone_target, _PATHS[match[1]], "XYZ".index(match[2]))
     if variable.type != "SINGLE_PROP":
         return None
     if channel := _BONE_CHANNEL.match(source.data_path):
         index = int(channel[3]) if channel[3] else "xyz".index(channel[4])
-        return _bone(source.id, channel[1], channel[2], index, is_stored=True)
+        return _bone(source.id, channel[1] or "", channel[2], index, is_stored=True)
     path, name, custom = rna_paths.split(source.data_path)
     if source.id.id_type == "KEY" and path.startswith("key_blocks"):
         return mapping.Target("KEY", path[len('key_blocks["') : -2]), 0.0
@@ -246,9 +290,15 @@ def _input(variable):
 
 
 def _bone(obj, bone: str, path: str, index: int, is_stored: bool = False):
-    """A bone's channel and its value at rest; is_stored: the number itself, not how it turns."""
-    pose = obj.pose.bones.get(bone) if obj.id_type == "OBJECT" and obj.pose else None
-    is_turn = path == "rotation_euler" and is_stored
-    if pose is None or (is_turn and len(pose.rotation_mode) > 3):
+    """A channel of a bone, or of an object where that is "", and its value at rest; is_stored: the
+    number itself, not how it turns."""
+    if obj.id_type != "OBJECT":
         return None
-    return mapping.Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0
+    pose = obj.pose.bones.get(bone) if bone and obj.pose else None if bone else obj
+    is_whole = not bone and obj.type == "ARMATURE"  # where a character stands is no control
+    if pose is None or is_whole:
+        return None
+    if path == "rotation_euler" and (is_stored or not bone) and len(pose.rotation_mode) > 3:
+        return None
+    target = mapping.Target("BONE", "", obj.name, bone, path, index)
+    return target, (1.0 if path == "scale" else 0.0) if bone else getattr(obj, path)[index]

@@ -93,7 +93,7 @@ def plan_of_rows(rows, like: mapping.Mapping) -> mapping.Mapping:
                     row.source, mapping.Target(row.kind, row.target, row.object, bone), row.weight
                 )
             )
-        elif row.kind == "BONE" and row.bone:
+        elif row.kind == "BONE" and (row.bone or row.object):
             rules.append(
                 mapping.Rule(
                     row.source,

@@ -7,7 +7,7 @@ their vertex groups and the keys they are relative to), the weights of bones, an
 """
 
 from collections.abc import Mapping as Values
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
 import bpy
@@ -142,13 +142,52 @@ class Meter:
         self.key, self.weights = cache(self._key), cache(self._weights)
         self.still = cache(lambda part: np.zeros_like(self.rest(part)))
         self._offsets: dict[tuple, np.ndarray] = {}
+        # what Blender showed of a control either way (True: up): how far it went, and what it did
+        self._shown: dict[tuple[mapping.Target, bool], tuple[float, list[np.ndarray]]] = {}
         blocks = [*rigs, *parts, *(part.data.shape_keys for part in parts if part.data.shape_keys)]
-        self._drivers = [
-            (target, curve)
-            for block in dict.fromkeys(blocks)
-            for curve in (block.animation_data.drivers if block.animation_data else ())
-            if (target := driven.driven_target(block, curve.data_path, curve.array_index))
-        ]
+        # what drivers do that are followed, and the controls of those that are not
+        self._drivers, self._carried = [], set()
+        for block in dict.fromkeys(blocks):
+            for curve in block.animation_data.drivers if block.animation_data else ():
+                target = driven.driven_target(block, curve.data_path, curve.array_index)
+                rest, is_readable = driven.controls(curve)
+                if target is not None and is_readable:
+                    self._drivers.append((target, curve, rest))
+                else:
+                    self._carried |= rest.keys()
+
+    def look(self, plan: mapping.Mapping, trial) -> None:
+        """Measure, by what Blender shows, the targets of a mapping whose effect is not followed.
+        trial: trial.Trial."""
+        parts = self.parts[: self.keyed] or self.parts
+        for rule in plan.rules:
+            target, amount = rule.target, rule.weight
+            turns = target.path == binding.ROTATION
+            if turns or not amount or self.is_measured({target: amount}):
+                continue
+            shown = trial.offsets(parts, self.base, {target: amount})
+            if shown is not None:
+                by = [
+                    each - self.offsets(part, {target: amount}, plan)
+                    for part, each in enumerate(shown)
+                ]
+                self._shown[target, amount > 0] = amount, by
+                self._offsets.clear()
+
+    def is_measured(self, moves: Moves) -> bool:
+        """Whether `offsets` are all that these moves do: nothing that is not followed carries them
+        on, or it was looked at."""
+        left = {
+            _anywhere(target): by
+            for target, by in moves.items()
+            if (target, by > 0) not in self._shown
+        }
+        if self._carried & left.keys():
+            return False
+        every = self._spread(left)
+        if any(target.kind == "BONE" and target.bone for target in every):
+            return self.follows(left)
+        return len(every) > len(left) or all(target.kind == "KEY" for target in left)
 
     def _matrix(self, part: int) -> Matrix:
         return self.base.matrix_world.inverted_safe() @ self.parts[part].matrix_world
@@ -210,6 +249,7 @@ class Meter:
                 len(self.key(part, name)[0]) for part, has in enumerate(self.names) if name in has
             )
             and len(self._spread({mapping.Target("KEY", name): 1.0})) == 1
+            and mapping.Target("KEY", name) not in self._carried
         }
         return set() if dead == names else dead
 
@@ -224,6 +264,7 @@ class Meter:
 
     def _spread(self, moves: Moves, plan: mapping.Mapping | None = None) -> Moves:
         """Moves, and those that drivers add to them, also by how a mapping turns bones."""
+        moves = {_anywhere(target): by for target, by in moves.items()}
         result = dict(moves)
         turns = {
             mapping.Target("BONE", "", rig.name, bone, binding.EULER, axis): angle
@@ -236,8 +277,8 @@ class Meter:
         for _ in range(driven.CHAIN):
             result |= {
                 target: by
-                for target, curve in self._drivers
-                if target not in moves and (by := driven.change(curve, turns | result))
+                for target, curve, rest in self._drivers
+                if target not in moves and (by := driven.change(curve, turns | result, rest))
             }
         return result
 
@@ -255,6 +296,10 @@ class Meter:
             for rig in self.rigs:
                 if turned := _matrices(rig, every, plan):
                     self._skin(part, rig, turned, result)
+            for (target, up), (full, by) in self._shown.items():
+                amount = moves.get(target, 0.0)
+                if amount and (amount > 0) == up and part < len(by):
+                    result += np.float32(amount / full) * by[part].astype(np.float32)
             # of the many meshes that nothing moves one array is kept
             self._offsets[place] = result if result.any() else self.still(part)
         return self._offsets[place]
@@ -287,7 +332,7 @@ class Meter:
         """Whether `offsets` are all that moves do: no constraint, driver or modifier that is not
         followed carries them on."""
         every = self._spread(moves)
-        touched = {target.bone for target in every if target.kind == "BONE"}
+        touched = {target.bone for target in every if target.kind == "BONE"} - {""}
         bones = [(rig, bone) for rig in self.rigs for bone in rig.pose.bones]
         for _ in range(driven.CHAIN):
             touched |= {
@@ -306,7 +351,7 @@ class Meter:
             or any(
                 source.bone_target in touched
                 or any(f'pose.bones["{name}"]' in source.data_path for name in touched)
-                for _, curve in self._drivers
+                for _, curve, _ in self._drivers
                 for source in (variable.targets[0] for variable in curve.driver.variables)
             )
         )
@@ -546,8 +591,7 @@ class Face:
         """Whether what opens the mouth can be measured: not a control of a rig that moves the face
         in another way than is followed."""
         moves = {each.target: each.weight for each in self.rules if each.source in self.row["open"]}
-        is_known = self.is_looked_at or self.lips is not None
-        return is_known or all(each.kind == "KEY" for each in moves) or self.meter.follows(moves)
+        return self.is_looked_at or self.lips is not None or self.meter.is_measured(moves)
 
     def _pairs(self, moved: np.ndarray) -> np.ndarray:
         """How far each pair in the middle of the lips is apart, [n] mm, by moves or places."""
@@ -802,6 +846,11 @@ def live_keys(part: bpy.types.Object) -> tuple[str, ...]:
         for number, name in enumerate(key_names(part))
         if not (number and part.data.shape_keys.key_blocks[name].mute)
     )
+
+
+def _anywhere(target: mapping.Target) -> mapping.Target:
+    """A key whichever mesh it is on, as drivers tell it; anything else as it is."""
+    return replace(target, object="") if target.kind == "KEY" else target
 
 
 def jaw_rules(plan: mapping.Mapping) -> list[mapping.Rule]:

@@ -11,7 +11,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.errors import attempt
 from ...thunder_core.types import FPS
-from ..heads import head
+from ..heads import head, trial
 from ..host import jobs
 from ..takes import take_list
 from ..voice import strip, voice_cache
@@ -237,6 +237,11 @@ def draw(name: str) -> None:
     picture.draw(MARGIN * scale)
 
 
+def _draw(name: str) -> None:
+    with trial.drawing:
+        draw(name)
+
+
 def _redraw_when_read() -> float | None:
     if voice_cache.cache.is_reading():
         return LOOK_SECONDS
@@ -253,7 +258,7 @@ def register():
         return
     for name in _SPACES:
         space = getattr(bpy.types, name)
-        _handles.append((space, space.draw_handler_add(draw, (name,), "WINDOW", "POST_PIXEL")))
+        _handles.append((space, space.draw_handler_add(_draw, (name,), "WINDOW", "POST_PIXEL")))
 
 
 def unregister():

@@ -11,8 +11,7 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.face import own_mouths
 from ...thunder_core.types import FPS
-from ..heads import character, detection, head, head_state, mapping_table, reach
-from ..heads.family import points_of
+from ..heads import character, detection, head, head_state, mapping_table, reach, trial
 from ..host import playback
 
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
@@ -23,13 +22,6 @@ _HELD = (
     "value is not 0, a posed bone or a driver that holds them open"
 )
 _EDITED = "“{}” is in Edit Mode, which does not show all of a take: leave it"
-# modifiers that leave a mesh its vertices, the first of what they make
-_KEEPS = (
-    "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM",
-    "LAPLACIANSMOOTH", "LATTICE", "MESH_CACHE", "MESH_DEFORM", "MESH_SEQUENCE_CACHE", "MULTIRES",
-    "SHRINKWRAP", "SIMPLE_DEFORM", "SMOOTH", "SOLIDIFY", "SUBSURF", "SURFACE_DEFORM", "WARP",
-    "WAVE",
-)  # fmt: skip
 
 
 def look(
@@ -84,38 +76,10 @@ def _opened(scene_name: str, rig: head.Rig, meter: reach.Meter) -> list[np.ndarr
         for amount in (0.0, 1.0):
             mapping_table.show(scene, rig, [*drawn, "jaw"][0], amount)
             layer = bpy.context.view_layer
-            shown.append([_points(layer, part, meter.base) for part in meter.parts])
+            shown.append([trial.points(layer, part, meter.base) for part in meter.parts])
     finally:
         mapping_table.end(scene)
     return [now - rest for rest, now in zip(*shown)]
-
-
-def _points(
-    layer: bpy.types.ViewLayer, part: bpy.types.Object, base: bpy.types.Object
-) -> np.ndarray:
-    """Where Blender shows the vertices of a mesh, [V, 3] in the space of another object: where it
-    is hidden, or a modifier adds or removes some, those of a copy without such modifiers."""
-    layer.update()
-    shown = part.evaluated_get(layer.depsgraph)
-    makers = [each.name for each in part.modifiers if each.type not in _KEEPS]
-    count, is_seen = len(part.data.vertices), part.visible_get(view_layer=layer)
-    twin = part.copy() if makers and len(shown.data.vertices) != count or not is_seen else None
-    try:
-        if twin is not None:
-            for name in makers:
-                twin.modifiers.remove(twin.modifiers[name])
-            twin.hide_viewport = False
-            layer.id_data.collection.objects.link(twin)
-            layer.update()
-        shown, seen = (
-            (twin or part).evaluated_get(layer.depsgraph),
-            base.evaluated_get(layer.depsgraph),
-        )
-        into = np.array(seen.matrix_world.inverted_safe() @ shown.matrix_world)
-        return points_of(shown.data.vertices)[:count] @ into[:3, :3].T + into[:3, 3]
-    finally:
-        if twin is not None:
-            bpy.data.objects.remove(twin)
 
 
 def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
@@ -125,7 +89,7 @@ def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
     with playback.apart(bpy.data.scenes[scene_name], [*parts, base]) as other:
         for number, frame in enumerate(frames):
             playback.go_to(other, frame)
-            points = [_points(other.view_layers[0], part, base) for part in parts]
+            points = [trial.points(other.view_layers[0], part, base) for part in parts]
             gaps.append(reach.lip_gap(seen, np.concatenate(points)[ids]))
             yield (number + 1) / len(frames)
     return np.array(gaps)

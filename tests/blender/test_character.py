@@ -13,7 +13,7 @@ from characters import add_mesh, deform, grid_mesh, rig_with
 from performances import performance, reopen, show_take
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import character, detection, head as head_module, mapping_table
-from thunder.scene.heads.driven import change
+from thunder.scene.heads.driven import change, follow
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
@@ -404,7 +404,7 @@ def test_a_driver_that_cannot_be_followed_is_said_and_its_expression_never_runs_
         curve = block.driver_add("value")
         _, target = drive(curve, expression)
         target.id, target.data_path = controls, '["jaw"]'
-        assert detection.follow(curve) is None
+        assert follow(curve) is None
     rig = head_module.find(blender.context.scene)
     assert "mouthPucker" not in rig.channels
     missing = dict(conventions.missing(rig.driver.used, head_module.channel_names()))

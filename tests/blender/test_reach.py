@@ -20,6 +20,7 @@ from thunder.scene.heads import (
     head_state,
     reach,
     rna_paths,
+    trial,
 )
 from thunder.scene.media import export
 from thunder.scene.takes import word_places
@@ -641,6 +642,189 @@ def test_a_jaw_key_whose_driver_is_not_followed_is_named(blender):
     driver.expression = "sin(frame)"
     with pytest.raises(errors.BadHead, match="no jaw .“jawOpen” has a driver that is not followed"):
         head_module.resolve(face)
+
+
+DIALS = ("ring", "pin", "knob", "lever")  # properties whose names say nothing
+
+
+def drive_by(owner, path, expression, kind="SINGLE_PROP", index=-1, **places):
+    """A driver of one variable v that reads (id, path or bone …); places: of its targets, lists."""
+    curve = owner.driver_add(path, index) if index >= 0 else owner.driver_add(path)
+    variable = curve.driver.variables.new()
+    variable.name, variable.type = "v", kind
+    for name in ("id", *sorted(set(places) - {"id"})):
+        for target, value in zip(variable.targets, places[name]):
+            if name == "id" and kind == "SINGLE_PROP":
+                target.id_type = value.id_type
+            setattr(target, name, value)
+    curve.driver.expression = expression
+    return curve
+
+
+def driven_face(bpy, kind):
+    """A face whose jaw key is driven in a way of this kind; the face."""
+    face = small_face(bpy, KEYS)
+    armature = skin(bpy, face, jaw=())
+    armature.data.bones["jaw"].name = "spare"
+    controls_before(bpy, armature, "ctl", "ctl2")
+    for name in ("ctl", "ctl2"):
+        armature.pose.bones[name].rotation_mode = "XYZ"
+    jaw = face.data.shape_keys.key_blocks["jawOpen"]
+    for name in DIALS:
+        armature[name] = armature.data[name] = 0.0
+    board = bpy.data.objects.new("Board", None)
+    bpy.context.collection.objects.link(board)
+    board.location.z = 1.5
+    if kind in ("v % 3", "log(1 + v)", "[v][0]", "tried(v)"):
+        drive_by(jaw, "value", kind, id=[armature], data_path=['["ring"]'])
+    elif kind == "four in a row":
+        drive_by(jaw, "value", "v", id=[armature], data_path=['["ring"]'])
+        for one, two in zip(DIALS, DIALS[1:]):
+            path = f'["{two}"]'
+            drive_by(armature, f'["{one}"]', "v / 2", id=[armature], data_path=[path])
+    elif kind == "by the armature's data":
+        drive_by(jaw, "value", "v", id=[armature.data], data_path=['["ring"]'])
+        drive_by(armature.data, '["ring"]', "v", id=[armature], data_path=['["pin"]'])
+    elif kind == "a bone that a property moves":
+        where = dict(bone_target=["ctl"], transform_type=["LOC_Y"], transform_space=["LOCAL_SPACE"])
+        drive_by(jaw, "value", "20 * v", "TRANSFORMS", id=[armature], **where)
+        bone = armature.pose.bones["ctl"]
+        drive_by(bone, "location", "v / 20", index=1, id=[armature], data_path=['["ring"]'])
+    elif kind == "an object's place":
+        drive_by(jaw, "value", "10 * (1.5 - v)", id=[board], data_path=["location[2]"])
+    elif kind == "an object's turn":
+        where = dict(transform_type=["ROT_X"], transform_space=["TRANSFORM_SPACE"])
+        drive_by(jaw, "value", "v", "TRANSFORMS", id=[board], **where)
+    elif kind == "a bone's place in the world":
+        where = dict(bone_target=["ctl"], transform_type=["LOC_Z"], transform_space=["WORLD_SPACE"])
+        drive_by(jaw, "value", "10 * (1.6 - v)", "TRANSFORMS", id=[armature], **where)
+    elif kind == "an angle between bones":
+        places = dict(id=[armature] * 2, bone_target=["ctl", "ctl2"])
+        drive_by(jaw, "value", "v", "ROTATION_DIFF", **places)
+    elif kind == "a key of another mesh":
+        other = small_face(bpy, {"talk": {}}, name="Other")
+        other.location.x = 3.0
+        path = rna_paths.key_path("talk")
+        drive_by(jaw, "value", "v", id=[other.data.shape_keys], data_path=[path])
+    bpy.context.view_layer.update()
+    return face
+
+
+DRIVEN = (
+    *("v % 3", "log(1 + v)", "[v][0]", "tried(v)", "four in a row", "by the armature's data"),
+    *("a bone that a property moves", "an object's place", "an object's turn"),
+    *("a bone's place in the world", "an angle between bones", "a key of another mesh"),
+)
+
+
+def numbers_of(bpy):
+    """What a trial may change: properties, places, and which drivers work."""
+    armature, board = bpy.data.objects["Rig"], bpy.data.objects["Board"]
+    bones = [tuple(map(tuple, bone.matrix_basis)) for bone in armature.pose.bones]
+    keys = [block.value for key in bpy.data.shape_keys for block in key.key_blocks]
+    working = [
+        curve.driver.is_valid
+        for block in (*bpy.data.shape_keys, armature, armature.data)
+        for curve in (block.animation_data.drivers if block.animation_data else ())
+    ]
+    place = (*board.location, *board.rotation_euler, *board.scale)
+    return [armature[name] for name in DIALS], bones, keys, working, place
+
+
+@pytest.mark.parametrize("kind", DRIVEN)
+def test_a_jaw_opens_however_its_key_is_driven(blender, kind):
+    """Followed where the driver can be read, else by what Blender shows; nothing stays moved."""
+    blender.app.driver_namespace["tried"] = lambda value: (value + value * value) / 2
+    face = driven_face(blender, kind)
+    before = numbers_of(blender)
+    plan = character.plan_of(face)
+    assert numbers_of(blender) == before
+    seen = detection.reach_of(face, plan)
+    assert "open" not in seen.faults and not detection.unused_of(face)
+    assert seen.shown["open"][0] == pytest.approx(22, abs=0.5)
+    assert gap_at(blender, face, jaw=1.0) == pytest.approx(22, abs=0.5)
+
+
+def test_a_driver_whose_values_fail_on_the_way_goes_on_working(blender):
+    blender.app.driver_namespace["tried"] = lambda value: value
+    face = driven_face(blender, "tried(v)")
+    keys, armature = face.data.shape_keys, blender.data.objects["Rig"]
+    pucker = keys.key_blocks["mouthPucker"]
+    drive_by(pucker, "value", "sqrt(1 + v) - 1", id=[armature], data_path=['["ring"]'])
+    assert {"jawOpen"} <= character.plan_of(face).used
+    armature["ring"] = 0.5
+    armature.update_tag()
+    blender.context.view_layer.update()
+    shown = keys.evaluated_get(blender.context.evaluated_depsgraph_get()).key_blocks
+    assert shown["mouthPucker"].value == pytest.approx(1.5**0.5 - 1, abs=1e-3)
+
+
+@pytest.mark.parametrize("why", ["a panel", "an overlay", "no time"])
+def test_a_driver_that_may_not_be_tried_yet_is_tried_soon(blender, monkeypatch, why):
+    """While Blender draws nothing may be moved; and a slice of looks takes a fifth of a second."""
+    face = driven_face(blender, "[v][0]")
+
+    def refuse(*_):
+        raise AttributeError("Writing to ID classes in this context is not allowed")
+
+    with monkeypatch.context() as patch:
+        if why == "an overlay":
+            patch.setattr(trial.drawing, "active", True)
+        elif why == "no time":
+            patch.setattr(trial.time, "monotonic", lambda at=iter(range(10**6)): float(next(at)))
+            patch.setattr(trial, "is_waited_for", lambda: True)
+        else:
+            patch.setattr(rna_paths, "set_value", refuse)
+        assert "jawOpen" not in character.plan_of(face).used
+    assert detection.look_on.due is not None
+    detection.look_on.tick()
+    assert "jawOpen" in character.plan_of(face).used and detection.look_on.due is None
+
+
+def test_an_own_control_of_a_constraint_is_measured_on_the_face(blender):
+    """A key that moves no point turns the jaw by a constraint's influence: no second jaw is added,
+    and none is missed."""
+    face = small_face(blender, without("jawOpen") | {"jawOpen": {}})
+    armature = skin(blender, face)
+    turn = armature.pose.bones["jaw"].constraints.new("TRANSFORM")
+    turn.target, turn.subtarget = armature, "head"
+    turn.owner_space = turn.target_space = "LOCAL"
+    turn.map_to, turn.mix_mode_rot = "ROTATION", "ADD"
+    turn.to_min_x_rot = turn.to_max_x_rot = 0.3
+    path = rna_paths.key_path("jawOpen")
+    drive_by(turn, "influence", "v", id=[face.data.shape_keys], data_path=[path])
+    blender.context.view_layer.update()
+    plan = character.plan_of(face)
+    seen = detection.reach_of(face, plan)
+    opened = gap_at(blender, face, jaw=1.0)
+    assert not plan.joints or {joint.joint for joint in plan.joints} == {"neck"}
+    assert opened > 15 and seen.shown["open"][0] == pytest.approx(opened, rel=0.05)
+    assert "open" not in seen.faults
+
+
+def test_one_control_of_two_keys_is_measured_either_way(blender):
+    """A face board whose drivers cannot be read: up purses the lips, down widens them."""
+    face = driven_face(blender, "[v][0]")
+    blocks, armature = face.data.shape_keys.key_blocks, blender.data.objects["Rig"]
+    for name, expression in (("mouthStretchLeft", "max([-v][0], 0)"), ("mouthPucker", "[v][0]")):
+        drive_by(blocks[name], "value", expression, id=[armature], data_path=['["pin"]'])
+    blender.context.view_layer.update()
+    seen = detection.reach_of(face, character.plan_of(face))
+    assert not {"wide", "round", "open"} & set(seen.faults)
+    assert seen.shown["round"][1] == pytest.approx(-24, abs=0.5)
+    assert seen.shown["wide"][1] == pytest.approx(18, abs=0.5)
+
+
+def test_drivers_that_need_scripts_say_so(blender):
+    face = driven_face(blender, "of_a_script(v)")
+    keys, armature = face.data.shape_keys, blender.data.objects["Rig"]
+    jaw = keys.key_blocks["jawOpen"]
+    drive_by(jaw, "value", "of_a_script(v)", id=[armature], data_path=['["ring"]'])
+    blender.context.view_layer.update()
+    with pytest.raises(errors.BadHead, match="^Drivers of this character need scripts: allow them"):
+        head_module.resolve(face)
+    skin(blender, face)  # another jaw
+    assert any("need scripts" in sentence for sentence in character.faults_of(face))
 
 
 @pytest.mark.parametrize("name, least, apart", [("jawOpen", 0.2, 4.4), ("eyeBlinkLeft", 0.5, 0.0)])

@@ -487,7 +487,7 @@ class Target:
     """Something on a rig that a rule adds to.
 
     kind: KEY (a shape key, `name`) · BONE (a channel of a bone, `path` and `index`) · PROPERTY (a
-    custom property, `name`, of a bone, or of the object itself where `bone` is empty).
+    custom property, `name`, of a bone). Where `bone` is empty the object itself is meant.
     object: which object of the character; empty means every one of its objects that has it.
     path: location, scale, rotation_euler, or rotation, the rotation vector in the head's axes, for
     any rotation mode.
@@ -613,7 +613,7 @@ class Mapping:
         """Raise ValueError unless all values are what they should be."""
         for number, rule in enumerate(self.rules, 1):
             to = rule.target
-            named = to.bone and to.path in PATHS if to.kind == "BONE" else to.name
+            named = (to.bone or to.object) and to.path in PATHS if to.kind == "BONE" else to.name
             if (
                 not all(map(is_text, (rule.source, to.name, to.object, to.bone, to.path)))
                 or not rule.source
