@@ -81,6 +81,8 @@ class Trial:
         space of `base`; None if that cannot be seen yet."""
         place = (base.name_full, *at.items())
         try:
+            if any(part.mode == "EDIT" for part in parts):  # Blender shows the edited mesh
+                raise _LaterError
             if place not in self.known:
                 with self._moved({target: _rest(target) for target in at}) as layer:
                     still = [points(layer, part, base) for part in parts]

@@ -800,6 +800,10 @@ def test_an_own_control_of_a_constraint_is_measured_on_the_face(blender):
     assert not plan.joints or {joint.joint for joint in plan.joints} == {"neck"}
     assert opened > 15 and seen.shown["open"][0] == pytest.approx(opened, rel=0.05)
     assert "open" not in seen.faults
+    blender.context.view_layer.objects.active = face
+    blender.ops.object.mode_set(mode="EDIT")  # which shows no drivers
+    assert "open" not in detection.reach_of(face, detection.detect(face, anew=True)).faults
+    blender.ops.object.mode_set(mode="OBJECT")
 
 
 def test_one_control_of_two_keys_is_measured_either_way(blender):
