@@ -151,3 +151,26 @@ def test_what_is_not_finite_is_refused(tmp_path):
     with pytest.raises(BadRequest, match="not finite"):
         motion_file.write_parameters(str(tmp_path / "take.npz"), broken)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "beginning, is_film",
+    [
+        (b"\0\0\0\x20ftypisom", True),
+        (b"\x1aE\xdf\xa3\x9f", True),
+        (b"RIFF\x10\0\0\0AVI LIST", True),
+        (b"\0\0\1\xba", True),
+        ((b"G" + bytes(187)) * 2, True),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", False),
+        (b"#EXTM3U\n#EXTINF:2,\nhttp://host/a.ts\n", False),
+        (b"<?xml version='1.0'?><MPD><Period/></MPD>", False),
+        (b"v=0\nc=IN IP4 10.0.0.1\n", False),
+        (b"\x89PNG\r\n\x1a\n", False),
+        (b"RIFF\x10\0\0\0WAVEfmt ", False),
+    ],
+)
+def test_a_film_is_known_by_how_it_begins_and_what_names_other_files_is_none(
+    tmp_path, beginning, is_film
+):
+    (tmp_path / "a.mp4").write_bytes(beginning)
+    assert motion_file.is_video(str(tmp_path / "a.mp4")) == is_film

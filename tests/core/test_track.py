@@ -257,6 +257,53 @@ def test_it_goes_on_where_it_was_stopped_and_marks_what_may_not_train(
     assert name == "bob/plain"
 
 
+OPEN = """
+import sys
+from thunder_core.engine.tracking import video
+from thunder_core.errors import BadRequest
+for path in sys.argv[1:]:
+    try:
+        print(video.open_video(path).isOpened())
+    except BadRequest as error:
+        print(error)
+"""
+
+
+def test_a_video_is_read_alone_whatever_it_names_and_not_beyond_the_largest_pictures(tmp_path):
+    """As a sound is: no playlist, list of files or numbered pictures."""
+
+    def film(name, size, *more):
+        source = ["-f", "lavfi", "-i", f"color=black:s={size}:r=1:d=2"]
+        command = ["ffmpeg", "-v", "error", *source, *more, tmp_path / name]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+    film("small.avi", "64x48", "-c:v", "mjpeg")
+    film("small.mkv", "64x48", "-c:v", "mjpeg")
+    film("large.mkv", "10000x4000", "-c:v", "ffv1")
+    film("a_%02d.png", "64x48")
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile small.avi\n")
+    (tmp_path / "play.mp4").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nsmall.avi\n#EXT-X-ENDLIST\n"
+    )
+    (tmp_path / "a_%02d.png").write_bytes((tmp_path / "a_01.png").read_bytes())
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    names = (
+        "small.avi", "small.mkv", "list.mp4", "play.mp4", "a_%02d.png", "none.mp4", "empty.mp4",
+        "large.mkv",
+    )  # fmt: skip
+    done = subprocess.run(
+        [find_tracker(), "-c", OPEN, *(tmp_path / name for name in names)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said = dict(zip(names, done.stdout.splitlines()))
+    assert said["small.avi"] == said["small.mkv"] == "True"
+    for name in ("list.mp4", "play.mp4", "a_%02d.png"):
+        assert said[name] == f"“{name}” cannot be read as a video: save it as MP4 (H.264)"
+    assert said["none.mp4"].startswith("There is no file") and said["none.mp4"].endswith("a video")
+    assert "is empty: choose a video" in said["empty.mp4"]
+    assert "“large.mkv” have 10000 × 4000 pixels: save them smaller" in said["large.mkv"]
+
+
 def test_every_landmark_has_one_across_the_face():
     assert (ACROSS[ACROSS] == np.arange(POINTS)).all()
     right, left = (

@@ -29,6 +29,8 @@ from memory import held_at_most
 from rows_sounds import pcm, RATE, voice, wav
 from safetensors.torch import save
 
+from thunder_core import subtitles
+from thunder_core.animation import motion_file
 from thunder_core.client import Client
 from thunder_core.engine import worker
 from thunder_core.engine.alignment import Match
@@ -41,7 +43,7 @@ from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.unpickle import unpickle
 from thunder_core.findings import LipSyncScore
 from thunder_core.spoken import PHONES
-from thunder_core.types import Motion, Speech, Take
+from thunder_core.types import MOST_FRAMES, Motion, Speech, Take
 
 MEGABYTE = 2**20
 SECONDS = 10  # of processor time that one input may cost
@@ -682,3 +684,47 @@ def test_texts(text):
                 and 0 <= closure.sure <= 1
                 and set(closure.text) <= set(transcript.BILABIALS)
             )
+
+
+SUBTITLES = (
+    b"1\n00:00:01,500 --> 00:00:03,000\n<i>Mary</i> {\\an8}bought\n- a lamp. [slams] &amp;\n\n"
+    b"2\n01:00:00,000 --> 01:00:02,250\nMaybe!\n"
+)
+SUBTITLE_WORDS = (
+    b"<" * 2000, b"[" * 2000, b"{\\" * 2000, b"9" * 400, b" --> ", b"\n\n", b"\r", b"\xff", b"&#",
+)  # fmt: skip
+
+
+@ordinary
+@given(content=damaged(SUBTITLES, (2, 19, 32, 60, 100), SUBTITLE_WORDS))
+def test_subtitles(folder, content):
+    path = saved(folder, "line.srt", content)
+    with bounded():
+        words, _ = subtitles.read_text(str(path), "choose another")
+        assert words and "\n" not in words
+
+
+@st.composite
+def recordings(draw):
+    """A take as an .npz, some of whose arrays are other ones."""
+    count = draw(st.sampled_from((1, 2, 25, 10**6)))
+    values = np.zeros((count, 3), draw(st.sampled_from((np.int8, np.float16, np.float32))))
+    arrays = dict.fromkeys(("expression", "jaw", "head", "eyes"), values)
+    arrays |= {"fps": np.float64(25), "channels": np.array(["jawOpen", "a", "b"])}
+    for name in draw(st.lists(st.sampled_from(sorted(arrays)), max_size=2)):
+        number = draw(st.sampled_from((1e-6, 1e30, -7.0, np.nan, np.inf, 0.0, 1000.0, 5e-324)))
+        arrays[name] = np.full(np.shape(arrays[name])[:1], number) if draw(st.booleans()) else (
+            np.full(np.shape(arrays[name]), number)
+        )  # fmt: skip
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+@ordinary
+@given(content=st.one_of(recordings(), recordings().flatmap(damaged)))
+def test_recordings_of_motion(folder, content):
+    path = saved(folder, "take.npz", content)
+    with bounded(256):
+        motion, _ = motion_file.read_recording(str(path), ("jawOpen",))
+        assert motion.frames <= MOST_FRAMES and np.isfinite(motion.jaw).all()

@@ -4,6 +4,7 @@ FLAME parameters, which smplx and other FLAME programs read directly; reads it, 
 faces. numpy only."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from ..arrays import read_npz, Unreadable
 from ..direction import AXES, Direction, DIRECTION_NAMES, NEUTRAL
 from ..errors import BadRequest, NoSpace
 from ..face import livelink
-from ..files import write_file
+from ..files import open_input, write_file
 from ..filters import smoothstep
 from ..types import (
     FPS,
@@ -33,6 +34,13 @@ from .timing import monotone_cubic
 RECORDINGS = (".csv", ".tsv", ".npz")  # endings of recorded performances
 # endings of videos in which a face can be followed
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".m4v")
+# How a film itself begins: MP4 and MOV, Matroska and WebM, AVI, MPEG, transport streams, Flash,
+# WMV, MXF, Ogg. Playlists and lists of files, which name others, begin otherwise.
+_FILM = re.compile(
+    rb"....(?:ftyp|moov|mdat|free|skip|wide|pnot)|\x1aE\xdf\xa3|RIFF....AVI |\x00\x00\x01[\xb3\xba]"
+    rb"|G.{187}G|.{4}G.{191}G|FLV\x01|0&\xb2u\x8ef\xcf\x11|\x06\x0e\x2b\x34|OggS",
+    re.DOTALL,
+)
 _EASE_SECONDS = 0.5  # from the ends of a recording to rest
 SHAPE = 300  # identity coefficients of a FLAME model
 
@@ -165,6 +173,12 @@ def read_recording(path: str, channels: tuple[str, ...], rate: float = 0.0) -> t
     count = max(1, round((motion.frames - 1) / motion.fps * FPS) + 1)
     rows = np.clip(np.arange(count) * motion.fps / FPS, 0, motion.frames - 1)
     return unpack(monotone_cubic(pack(motion), rows), len(channels)), ""
+
+
+def is_video(path: str) -> bool:
+    """Whether a file is a film by how it begins. Raises OSError."""
+    with open_input(path) as file:
+        return _FILM.match(file.read(400)) is not None
 
 
 def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:

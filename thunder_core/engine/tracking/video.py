@@ -16,10 +16,13 @@ import cv2
 import mediapipe
 import numpy as np
 
+from ...animation.motion_file import is_video
 from ...errors import BadRequest
+from ...files import not_a_file
 from ...filters import gaussian
 from ...progress import no_progress, Progress
 from ...types import FPS
+from ..speech.audio import LONGEST
 from .spots import ACROSS, OUTER_EYES, POINTS
 
 SHORTEST = 1.0  # seconds of one face that can be followed
@@ -32,6 +35,8 @@ _CUT = 0.15  # mean difference of brightness, 0 … 1, between two pictures of d
 _SAME_PLACE, _TIMES, _BEFORE = 0.06, 8, 12
 _OTHER = 0.1  # share of pictures with a second face that is told
 _UNEVEN = 0.3  # difference of a picture's duration from the usual one, as its share, that is told
+_MOST_PIXELS = 2**25  # of a picture: 7680 × 4320 are fewer
+_MOST_RATE = 120  # pictures a second of the longest video
 SIDE = 240  # pixels of each side of the pictures that are kept
 _SHOWN = 24  # pictures that are kept to be looked at
 _FACE = 1.6  # side of such a picture, in sizes of the face
@@ -70,13 +75,17 @@ def follow(
             f"Pixels are not {aspect:g} times as wide as high: enter 1 / {_SQUEEZED} to "
             f"{_SQUEEZED}, or 0 for what the video says"
         )
-    film = cv2.VideoCapture(path)
+    film = open_video(path)
     count = max(1.0, film.get(cv2.CAP_PROP_FRAME_COUNT))
     wide = aspect or film.get(cv2.CAP_PROP_SAR_NUM) / max(1.0, film.get(cv2.CAP_PROP_SAR_DEN)) or 1
     times: list[float] = []
     changes: list[float] = []
-    notes, points, cuts, pictures = [], [], [], {}
-    size = tuple(int(film.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    notes, cuts, pictures = [], [], {}
+    points: list[np.ndarray | None] = []
+    if not 1 / _SQUEEZED <= wide <= _SQUEEZED:
+        notes.append(f"The video says that its pixels are {wide:g} times as wide as high: ignored")
+        wide = 1
+    size = _size_of(film)
     if wide == 1 and size in _TELEVISION:
         notes.append(
             f"The picture is {size[0]} × {size[1]}, as television squeezes 4:3: if it is, enter "
@@ -108,7 +117,9 @@ def follow(
             found = _choose(faces, last)
             number = len(times)
             times.append(film.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-            points.append(np.full((POINTS, 3), np.nan) if found is None else found)
+            if not times[-1] <= LONGEST or number >= LONGEST * _MOST_RATE:
+                raise BadRequest(f"“{name}” is longer than {LONGEST // 60} minutes: cut it")
+            points.append(found)
             last = last if found is None else found
             if found is not None and number % every == 0:
                 pictures[number] = _picture(picture, found)
@@ -118,10 +129,39 @@ def follow(
             progress(min(1.0, number / count), "Following the face")
     film.release()
     if not times:
-        raise BadRequest(f"“{name}” cannot be read as a video: save it as MP4 (H.264)")
-    return _longest_shot(
-        name, np.array(times), np.stack(points), cuts, others / len(times), pictures, notes
-    )
+        raise _unreadable(name)
+    return _longest_shot(name, np.array(times), points, cuts, others / len(times), pictures, notes)
+
+
+def open_video(path: str) -> cv2.VideoCapture:
+    """A video, from this local file alone: no playlist, list of files or address that it is, no
+    numbered pictures. Raises BadRequest."""
+    name = os.path.basename(path)
+    if problem := not_a_file(path):
+        raise BadRequest(f"{problem}: choose a video")
+    # OpenCV passes no list of formats on
+    if not is_video(path):
+        raise _unreadable(name)
+    film = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    if not film.isOpened():
+        raise _unreadable(name)
+    width, height = _size_of(film)
+    if width * height > _MOST_PIXELS:
+        raise BadRequest(
+            f"The pictures of “{name}” have {width} × {height} pixels: save them smaller, such as "
+            f"1920 × 1080"
+        )
+    return film
+
+
+def _size_of(film: cv2.VideoCapture) -> tuple[int, int]:
+    """Width and height of the pictures, pixels."""
+    width, height = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    return int(film.get(width)), int(film.get(height))
+
+
+def _unreadable(name: str) -> BadRequest:
+    return BadRequest(f"“{name}” cannot be read as a video: save it as MP4 (H.264)")
 
 
 def _is_cut(changes: list[float]) -> bool:
@@ -175,12 +215,14 @@ def _picture(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
 
 
 def _longest_shot(
-    name: str, times: np.ndarray, points: np.ndarray, cuts: list[int], others: float,
+    name: str, times: np.ndarray, points: list[np.ndarray | None], cuts: list[int], others: float,
     pictures: dict[int, np.ndarray], notes: list[str],
 ) -> Followed:  # fmt: skip
     """The longest stretch of one shot in which a face is followed, at 25 fps, with `notes` on the
-    video so far. Raises BadRequest."""
-    seen = np.flatnonzero(np.isfinite(points).all((1, 2)))
+    video so far. points: of the face in each picture, None without one. Raises BadRequest."""
+    seen = np.array(
+        [k for k, each in enumerate(points) if each is not None and np.isfinite(each).all()], int
+    )
     breaks = [
         k + 1
         for k, (a, b) in enumerate(zip(seen[:-1], seen[1:]))
@@ -192,6 +234,7 @@ def _longest_shot(
             f"No face is seen in “{name}” for {SHORTEST:g} s in one shot: film one person from the "
             f"front, the face at least a fifth of the picture's height"
         )
+    faces = np.stack([points[k] for k in kept])
     steps = np.diff(times)
     start, end = times[kept[0]], times[kept[-1]]
     if cuts:
@@ -211,14 +254,14 @@ def _longest_shot(
             f"The frame rate varies ({1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms a "
             f"picture): pictures are placed by their own times"
         )
-    wide = np.median(np.linalg.norm(np.diff(points[kept][:, OUTER_EYES, :2], axis=1)[:, 0], axis=1))
+    wide = np.median(np.linalg.norm(np.diff(faces[:, OUTER_EYES, :2], axis=1)[:, 0], axis=1))
     if wide < _SMALL:
         notes.append(
             f"The face is small, {wide:.0f} pixels between the outer corners of the eyes: lips are "
             f"uncertain below {_SMALL}"
         )
     at = start + np.arange(int((end - start) * FPS + 1e-6) + 1) / FPS
-    flat = points[kept].reshape(len(kept), -1)
+    flat = faces.reshape(len(kept), -1)
     if 1 / usual > 1.5 * FPS:  # or jitter would be folded into the motion
         flat = gaussian(flat, 0.35 / usual / FPS, "nearest")
     values = np.stack([np.interp(at, times[kept], flat[:, c]) for c in range(flat.shape[1])], 1)
