@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.calibrate import aligned_phones
+from research.faces.lip_clips import aligned_phones
 from research.faces.real_faces import solve_missing, solved_clips
 from research.harness import (
     add_shared,

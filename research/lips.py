@@ -10,8 +10,8 @@ the phones that the encoder hears, one by one and their mean, and the real mouth
 which m, b and p lips shut where real ones do, and where they do not. Curves go to FOLDER, tables to
 stdout and research/results/lips.txt. Two minutes on one core; --clips and --takes ask for less;
 --split fit is for choosing constants, where the maps have seen what they are compared with, and
---split grid measures people who read GRID; --other-plan gives takes the lip plan of half a clip
-later, with the right sound; --against FOLDER compares with an earlier run's curves, clip by clip.
+--split grid measures people who read GRID; --against FOLDER compares with an earlier run's curves,
+clip by clip.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from research.faces.calibrate import phones_of
 from research.faces.lip_clips import (
     clip_lines,
     comparison_lines,
@@ -38,6 +37,7 @@ from research.faces.lip_clips import (
     LipClip,
     map_voice,
     mean_of,
+    phones_of,
     read_clips,
     read_grid,
     Rows,
@@ -52,13 +52,13 @@ from research.harness import (
     write_table,
 )
 from thunder_core.direction import Direction
-from thunder_core.engine import voice as voice_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.planning.lip_kernels import encoder_matches, occupancy, plan_lips
+from thunder_core.engine.planning.mouth_map import encoder_matches, occupancy
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.face.lips import CLOSED_MM, Lips
+from thunder_core.face.lips import CLOSED_MM
+from thunder_core.face.mouth_shape import MouthShape, OPENING
 from thunder_core.progress import no_progress
 from thunder_core.request import NORMAL, Request
 from thunder_core.train.teacher import perform
@@ -116,14 +116,14 @@ def teacher_motion(
     )
 
 
-def noise_share(engine: Engine, margins: Lips, clip: LipClip, takes: int) -> float:
+def noise_share(engine: Engine, mouth: MouthShape, clip: LipClip, takes: int) -> float:
     """Share of the variance of a clip's openings that noise alone makes: between takes of one
     plan, in the usual direction."""
     voice = engine.analyse(sound_of(clip.samples, RATE, clip.name))
     style = Direction().vector()[None]
     performances = [Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
     motions = engine.thunder.perform(voice, performances, NORMAL, 1.0, no_progress)
-    gaps = np.array([margins.beyond_rest(motion) for motion in motions])
+    gaps = np.array([mouth.measure(motion.expression, motion.jaw)[:, OPENING] for motion in motions])
     return float(gaps.var(0, ddof=1).mean() / gaps.var(ddof=1))
 
 
@@ -132,13 +132,13 @@ def against_lines(folder: Path, earlier: Path, clips: Sequence[LipClip]) -> list
 
     def read(of: Path, clip: LipClip) -> dict[str, dict[str, float]]:
         with np.load(of / f"{clip.name}.npz") as file:
-            takes, widths = file["openings"], file["widths"]
+            takes = file["mouths"]
             rows = {
-                "average take": figures(clip, takes, widths),
-                "mean of takes": figures(clip, takes.mean(0)[None], widths.mean(0)[None]),
-                "linear map": figures(clip, file["map_openings"], file["map_widths"]),
+                "average take": figures(clip, takes),
+                "mean of takes": figures(clip, takes.mean(0)[None]),
+                "linear map": figures(clip, file["map"][None]),
             }
-        wrong = np.mean([count_false_closures(take, clip.opening) for take in takes])
+        wrong = np.mean([count_false_closures(take, clip.opening) for take in takes[..., OPENING]])
         rows["average take"]["wrong closures"] = float(wrong) * FPS * 60 / clip.frames
         return rows
 
@@ -161,7 +161,6 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--out", type=Path, default=ROOT / "out" / "lips")
     p.add_argument("--split", choices=("fit", "check", "grid"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
-    p.add_argument("--other-plan", action="store_true", help="plan lips of half a clip later")
     p.add_argument("--against", type=Path, help="folder of curves (--out) of an earlier run")
 
 
@@ -171,11 +170,7 @@ def run(args: Namespace) -> None:
     check = read_grid(args.data) if args.split == "grid" else read_clips(args.data, args.split)
     check = [clip for clip in check if not args.clips or clip.name in args.clips]
     engine = Engine.load(args.weights)
-    if args.other_plan:
-        setattr(
-            voice_module, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0)
-        )
-    margins, encoder = Lips.of(engine.head), engine.thunder.encoder
+    mouth, encoder = MouthShape.of(engine.head), engine.thunder.encoder
     map_fits = encoder_matches(encoder)
     phones_by_clip = phones_of(fit)  # of the other split too, which is in the same folders
     spoken = {
@@ -209,10 +204,9 @@ def run(args: Namespace) -> None:
         direction = usual_direction(SPREAD)
         request = Request(args.takes, args.seed, steps=args.steps, direction=direction)
         takes = engine.generate(speech, request)
-        gaps = fit_length(
-            np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames
-        )
-        widths = fit_length(np.array([take.width for take in takes]), clip.frames)
+        mouths = np.array([mouth.measure(each.motion.expression, each.motion.jaw) for each in takes])
+        mouths = fit_length(mouths.swapaxes(1, 2), clip.frames).swapaxes(1, 2)
+        gaps = mouths[..., OPENING]
         first = [take.seed for take in takes].index(args.seed)
         on_top += first == 0
         for number, gap in enumerate(gaps):
@@ -226,35 +220,35 @@ def run(args: Namespace) -> None:
             teacher_motion(engine, features, phones, seed)
             for seed in range(args.seed, args.seed + args.takes)
         ]
-        teacher = tuple(map(np.array, zip(*map(margins.gap_and_width, readings))))
+        teacher = np.array([mouth.measure(each.expression, each.jaw) for each in readings])
         curves = {
-            "average take": (gaps, widths),
-            "best by score": (gaps[:1], widths[:1]),
-            "mean of takes": (gaps.mean(0)[None], widths.mean(0)[None]),
-            "linear map": tuple(map_voice(features, what, map_fits)[None] for what in CURVES),
+            "average take": mouths,
+            "best by score": mouths[:1],
+            "mean of takes": mouths.mean(0)[None],
+            "linear map": map_voice(features, map_fits)[None],
             "teacher": teacher,
-            "mean of teacher": tuple(each.mean(0)[None] for each in teacher),
+            "mean of teacher": teacher.mean(0)[None],
         }
         said = spoken.get(clip.name)
         rows["aligned phones, ridge"][clip.name] = (
-            {} if said is None else figures(clip, *(phone_bar(said, what)[None] for what in CURVES))
+            {}
+            if said is None
+            else figures(clip, np.stack([phone_bar(said, what) for what in CURVES], 1)[None])
         )
-        noise.append(noise_share(engine, margins, clip, args.takes))
+        noise.append(noise_share(engine, mouth, clip, args.takes))
         if args.takes > 1:
             alike.append(np.corrcoef(gaps)[np.triu_indices(args.takes, 1)].mean())
-        for name, (opening, width) in curves.items():
-            rows[name][clip.name] = figures(clip, opening, width)
+        for name, curves_of in curves.items():
+            rows[name][clip.name] = figures(clip, curves_of)
         seen = np.nan_to_num(clip.opening, nan=np.nanmedian(clip.opening))
-        for name, curves_of in (("any of them", gaps), ("real lips", seen[None])):
-            dip = np.any([dips(curve, clip) for curve in curves_of], axis=0)
+        for name, openings in (("any of them", gaps), ("real lips", seen[None])):
+            dip = np.any([dips(curve, clip) for curve in openings], axis=0)
             rows[name][clip.name] = {"PBM": float(dip.mean())} if dip.size else {}
         np.savez(
             args.out / f"{clip.name}.npz",
             seeds=[take.seed for take in takes],
-            openings=gaps,
-            widths=widths,
-            map_openings=curves["linear map"][0],
-            map_widths=curves["linear map"][1],
+            mouths=mouths,
+            map=curves["linear map"][0],
         )
     minutes = sum(clip.frames for clip in check) / FPS / 60
     lines = [
@@ -262,7 +256,7 @@ def run(args: Namespace) -> None:
         f"threads, device {engine.device}; "
         f"weights {engine.weights}; {args.takes} takes, {describe_sampling(args.steps)}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
-        f"`{args.split}`{', lip plan of half a clip later' * args.other_plan}"
+        f"`{args.split}`"
         f", Spread {SPREAD:g}; the linear map is the lip plan's own, that of phones is fitted to "
         f"{len(fit)} of `fit`",
         "",

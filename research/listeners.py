@@ -12,7 +12,7 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from research.faces.calibrate import aligned_phones
+from research.faces.lip_clips import aligned_phones
 from research.harness import (
     add_shared,
     columns_of,

@@ -34,7 +34,7 @@ from thunder_core.direction import DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.recognition import Recogniser
-from thunder_core.face.lips import Lips
+from thunder_core.face.mouth_shape import MouthShape, OPENING
 from thunder_core.request import Request
 from thunder_core.spoken import Word
 from thunder_core.types import FPS, RATE, Speech
@@ -149,13 +149,13 @@ def of_clip(engine: Engine, clip: LipClip, text: str, args: Namespace) -> dict[s
         direction=DirectionRequest(direction.vectors, direction.spread, text=text),
     )
     takes = engine.generate(sound_of(clip.samples, RATE, clip.name), request)
-    lips = Lips.of(engine.head)
-    gaps = fit_length(np.array([lips.beyond_rest(take.motion) for take in takes]), clip.frames)
-    widths = fit_length(np.array([take.width for take in takes]), clip.frames)
+    mouth = MouthShape.of(engine.head)
+    mouths = np.array([mouth.measure(take.motion.expression, take.motion.jaw) for take in takes])
+    gaps = fit_length(mouths[..., OPENING], clip.frames)
     shut = true_closures(gaps, 0, clip)
     wrong = np.mean([count_false_closures(gap, clip.opening) for gap in gaps])
     return {
-        "opening r": figures(clip, gaps, widths)["opening"],
+        "opening r": figures(clip, mouths)["opening"],
         "wrong closures a minute": float(wrong) * FPS * 60 / clip.frames,
     } | ({"closures": float(shut["each"].mean())} if shut else {})
 

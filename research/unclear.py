@@ -34,6 +34,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import UNCLEAR
 from thunder_core.face.lips import Lips
+from thunder_core.face.mouth_shape import OPENING
 from thunder_core.request import Request
 from thunder_core.spoken import PHONES
 from thunder_core.train.motions import noise
@@ -91,7 +92,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
                 lips.beyond_rest(take.motion) for take in engine.generate(Speech(samples), request)
             ]
             curves = fit_length(np.array(gaps), clip.frames)
-            map_curve = map_voice(encode_clip(encoder, clip, samples)[0], "opening", map_fits)
+            map_curve = map_voice(encode_clip(encoder, clip, samples)[0], map_fits)[:, OPENING]
             values.append(
                 [
                     np.mean([follows(curve, clip.opening) for curve in curves]),

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from thunder_core.direction import Direction
-from thunder_core.engine.planning.lip_kernels import kernels
+from thunder_core.engine.planning.mouth_map import kernels
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head

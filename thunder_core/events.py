@@ -15,7 +15,7 @@ import numpy as np
 # left and right outer brow, channel values; knit: of both.  look: degrees that the gaze in the
 # world turns and is lowered.  blink: closure of the lids, 0 … 1.  breath: of an inhalation, 0 … 1.
 # side: −1 or 1, to which side a mood turns and tilts the head and doubt raises a brow, above 0 the
-# left. open, wide: of the lips, `planning.lip_kernels.plan_lips`.
+# left. open, wide: of the lips, `planning.mouth_map.plan_lips`.
 _SIZES = {
     "nod": 3.0, "turn": 3.0, "tilt": 3.0, "raise_inner": 0.2, "raise_left": 0.2, "raise_right": 0.2,
     "knit": 0.2,

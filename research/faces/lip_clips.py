@@ -2,8 +2,8 @@
 """Clips of real people with measured lips, the linear map of a voice that lips are planned by, and
 how well curves follow them.
 
-DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their measured curves and
-`split.toml`.
+DATA has one or more folders, `lips/`, `lips_more/` and `lips_third/`; each has clips, their measured
+curves, landmarks and `split.toml`.
 """
 
 import csv
@@ -18,18 +18,23 @@ from typing import NamedTuple
 import numpy as np
 
 from research.harness import bootstrap, required
-from thunder_core.engine.planning.lip_kernels import kernels, phone_probabilities, presence_in
-from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
+from thunder_core.engine.planning.mouth_map import mouth_map, presence_in
+from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
+from thunder_core.engine.tracking import solve, spots
+from thunder_core.face.head import load_head
+from thunder_core.face.mouth_shape import CHIN, OPENING, SIGNALS, UPPER_LIP, WIDTH
+from thunder_core.spoken import phone_index
 from thunder_core.train.corpus import read_recording, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import likeliest
 from thunder_core.types import FPS
 
-FOLDERS = ("lips", "lips_more")
+FOLDERS = ("lips", "lips_more", "lips_third")
 # between the outer corners of the eyes: the unit of measured lips (slope of solved against measured
 # openings)
 EYES_MM = 90.0
 SHUT_MM = 0.6  # gap below which lips count as shut
 CURVES = ("opening", "width")
+_HEIGHTS = {"upper lip": [UPPER_LIP], "chin": [CHIN], "corner": [4, 5]}  # places among SIGNALS
 # frames: the best of these is that of `r_at_best_lag`, as in the data's score.py
 _LAGS = range(-3, 4)
 SILENT = ("SIL", "+SPN+", "+NSN+")  # symbols of what is no phone
@@ -40,6 +45,8 @@ _MAP_REACH, _MAP_PULL = 2, 1500.0
 # percentile below which real lips count as closed, and below which another curve must be then
 _LOWEST, _LOW = 15, 25
 _BEFORE = 1  # frames by which lips lead the sound of m, b and p
+_CHIN = (*spots.CHIN, 199)  # landmarks
+_BESIDE_CUT = 4  # frames that are not measured
 
 
 def stack_neighbours(x: np.ndarray, reach: int) -> np.ndarray:
@@ -53,7 +60,8 @@ class LipClip:
     """A talking face: its sound, and opening and width in millimetres [T], NaN where no face was
     seen.
 
-    width: None where it is not reliable.  bilabials: (start, end) in seconds of m, b and p.
+    width: None where it is not reliable.  bilabials: (start, end) in seconds of m, b and p.  cuts:
+    frames at which another picture begins.
     """
 
     folder: Path
@@ -63,6 +71,7 @@ class LipClip:
     bilabials: np.ndarray
     language: str
     tier: str
+    cuts: tuple[int, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -84,9 +93,54 @@ class LipClip:
         """The sound at 16 kHz."""
         return read_recording(self.path)
 
+    @property
+    def is_tracked(self) -> bool:
+        """Whether its landmarks are there."""
+        return self._landmarks.exists()
+
+    @property
+    def _landmarks(self) -> Path:
+        return self.folder / "landmarks" / f"{self.name}.npz"
+
+    @cached_property
+    def _held(self) -> tuple[np.ndarray, np.ndarray]:
+        """Its landmarks [F, 478, 3] held still at the head's size, mm, and frames [T] that have
+        them, without those beside cuts."""
+        points = solve.read_landmarks(self._landmarks)[: self.frames]
+        seen = np.isfinite(points).all((1, 2))
+        held = solve.stabilise(points[seen], load_head())[0]
+        frames = np.flatnonzero(seen)
+        for cut in self.cuts:
+            keep = (frames < cut - _BESIDE_CUT) | (frames >= cut + _BESIDE_CUT)
+            frames, held = frames[keep], held[keep]
+        return held, frames
+
+    @cached_property
+    def mouth(self) -> np.ndarray:
+        """The mouth's signals (`face.mouth_shape.SIGNALS`) [T, 6], mm on a face of the head's size,
+        NaN where no face was seen; opening, width and heights not above rest."""
+        held, frames = self._held
+        mouth = np.full((self.frames, len(SIGNALS)), np.nan)
+        mouth[frames] = mouth_signals(held)
+        return mouth
+
+    @cached_property
+    def resting_mouth(self) -> np.ndarray:
+        """The same [6] of the person's resting face."""
+        return mouth_signals(solve.resting_face(self._held[0])[None])[0]
+
     def curve(self, what: str) -> np.ndarray | None:
         """One of CURVES [T]."""
         return self.opening if what == "opening" else self.width
+
+
+def mouth_signals(points: np.ndarray) -> np.ndarray:
+    """`face.mouth_shape.SIGNALS` [T, 6] of landmarks [T, 478, 3] that are held still."""
+    upper, lower = (points[:, landmark, 1] for landmark in spots.INNER_LIPS)
+    right, left = (points[:, landmark] for landmark in spots.CORNERS)
+    across = np.linalg.norm((left - right)[:, :2], axis=1)
+    chin = points[:, list(_CHIN), 1].mean(1)
+    return np.stack([upper - lower, across, upper, chin, left[:, 1], right[:, 1]], 1)
 
 
 def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
@@ -108,6 +162,7 @@ def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
                         file["bilabials"],
                         str(file["lang"]),
                         str(file["tier"]),
+                        tuple(map(int, file["cuts"])) if "cuts" in file else (),
                     )
                 )
     return clips
@@ -165,6 +220,26 @@ def spoken_phones(folder: Path) -> dict[str, list[Phone]]:
     return phones
 
 
+def aligned_phones(folder: Path) -> dict[str, np.ndarray]:
+    """10 ms phone labels of every clip of a folder of measured lips, from its `phones.tsv`."""
+    phones: dict[str, np.ndarray] = {}
+    for name, said in sorted(spoken_phones(folder).items()):
+        labels = np.zeros(round(said[-1].end * 100) + 1, np.uint8)
+        for phone in said:
+            labels[round(phone.start * 100) : round(phone.end * 100)] = phone_index(phone.symbol)
+        phones[name] = labels
+    return phones
+
+
+def phones_of(clips: Sequence[LipClip]) -> dict[str, np.ndarray]:
+    """`aligned_phones` of all folders that clips are in."""
+    return {
+        name: labels
+        for folder in {clip.folder for clip in clips}
+        for name, labels in aligned_phones(folder).items()
+    }
+
+
 def encode_clip(
     encoder: SpeechEncoder, clip: LipClip, samples: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -210,18 +285,13 @@ def fit_bar(
     return lambda x, what: inputs(x) @ weights[what]
 
 
-def map_voice(features: np.ndarray, what: str, map_fits: bool = True) -> np.ndarray:
-    """The bar that all lip motion must beat: the linear map that lips are planned by, before
-    sounds are placed in it. A curve [T] of CURVES, in deviations, of speech features [T, d].
+def map_voice(features: np.ndarray, map_fits: bool = True) -> np.ndarray:
+    """The bar that all lip motion must beat: what the map of mouths hears, before sounds are placed
+    in it. Signals [T, 6] in deviations, of speech features [T, d].
 
     map_fits: whether it was fitted to their encoder; else their phones alone are mapped.
     """
-    return kernels()[what].curve(
-        phone_probabilities(features),
-        features[:, -LOUDNESS:],
-        presence_in(features) > 0.5,
-        features if map_fits else None,
-    )
+    return mouth_map().curves(features, presence_in(features) > 0.5, map_fits)
 
 
 def fit_length(curve: np.ndarray, frames: int) -> np.ndarray:
@@ -314,24 +384,26 @@ def interval(values: Sequence[float], weights: Sequence[float]) -> tuple[float, 
     return bootstrap(lambda drawn: float(np.average(x[drawn], weights=w[drawn])), len(x), 0.9)
 
 
-def figures(clip: LipClip, openings: np.ndarray, widths: np.ndarray) -> dict[str, float]:
-    """How well curves [K, T] follow a clip's lips, on average over the K of them.
+def figures(clip: LipClip, mouths: np.ndarray) -> dict[str, float]:
+    """How well mouths [K, T, 6] (`face.mouth_shape.SIGNALS`; 2: opening and width alone) follow a
+    clip's, on average over the K of them.
 
-    opening, width: r.  PBM: m, b and p with a dip.  closed: see `closes`.  CRPS: of the openings
-    together.
+    opening, width, upper lip, chin, corner: r.  PBM: m, b and p with a dip.  closed: see `closes`.
+    CRPS: of the openings together.
     """
-    openings, widths = fit_length(openings, clip.frames), fit_length(widths, clip.frames)
-    return {
-        "opening": float(np.mean([follows(curve, clip.opening) for curve in openings])),
-        "width": float("nan")
-        if clip.width is None
-        else float(np.mean([follows(curve, clip.width) for curve in widths])),
-        "PBM": float(np.mean([dips(curve, clip).mean() for curve in openings]))
-        if len(clip.bilabials)
-        else float("nan"),
-        "closed": float(np.mean([closes(curve, clip.opening) for curve in openings])),
-        "CRPS": spread_error(openings, clip.opening),
-    }
+    mouths = fit_length(mouths.swapaxes(1, 2), clip.frames)
+    openings, widths = mouths[:, OPENING], mouths[:, WIDTH]
+    rows = {"opening": [follows(curve, clip.opening) for curve in openings]}
+    if clip.width is not None:
+        rows["width"] = [follows(curve, clip.width) for curve in widths]
+    for name, places in _HEIGHTS.items() if clip.is_tracked and mouths.shape[1] > WIDTH + 1 else ():
+        pairs = [(curves[place], clip.mouth[:, place]) for curves in mouths for place in places]
+        rows[name] = [follows(*pair) for pair in pairs]
+    if len(clip.bilabials):
+        rows["PBM"] = [dips(curve, clip).mean() for curve in openings]
+    rows["closed"] = [closes(curve, clip.opening) for curve in openings]
+    result = {name: float(np.mean(values)) for name, values in rows.items()}
+    return result | {"CRPS": spread_error(openings, clip.opening)}
 
 
 Rows = dict[str, dict[str, dict[str, float]]]  # system → clip → figures
@@ -357,6 +429,7 @@ def comparison_lines(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
     head = (
         f"{'':24s}"
         + "".join(f"{what + ' r [90 %]':>20s}" for what in CURVES)
+        + "".join(f"{what:>11s}" for what in _HEIGHTS)
         + f"{'PBM':>6s}{'closed':>8s}{'CRPS':>6s}  "
     )
     lines = [head + "".join(f"{title:>13s}" for title in columns)]
@@ -368,6 +441,7 @@ def comparison_lines(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
                 [clip.frames for clip in clips],
             )
             line += f"{mean(system, what, clips):8.3f} [{low:.2f}, {high:.2f}]".rjust(20)
+        line += "".join(f"{mean(system, what, clips):11.3f}" for what in _HEIGHTS)
         line += f"{mean(system, 'PBM', clips):6.2f}{mean(system, 'closed', clips):8.2f}{mean(system, 'CRPS', clips):6.2f}  "
         line += "".join(
             f"{mean(system, 'opening', some):7.2f}/{mean(system, 'width', some):5.2f}"

@@ -19,7 +19,7 @@ from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
-from thunder_core.engine.planning.lip_kernels import fitted_encoder
+from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
 from thunder_core.face.head import Head
 from thunder_core.face.points import LIPS

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from thunder_core.engine.planning.lip_kernels import encoder_matches
+from thunder_core.engine.planning.mouth_map import encoder_matches
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 
 

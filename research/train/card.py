@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thunder_core.engine.planning.lip_kernels import KERNELS
+from thunder_core.engine.planning.mouth_map import CONSTANTS
 from thunder_core.files import hash_of, write_file
 from thunder_core.shipped import fingerprint_of, WEIGHTS
 from thunder_core.train.corpus import TEST_SPEAKERS, voices_in_words
@@ -41,8 +41,8 @@ TAIL = """
 Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
 nothing and give the figures above; those of the distilled model are of validation voices. Progress was watched on the ten too,
 so figures are a little flattering. Motion is the teacher's, which in a tenth of what the diffusion model drew performed the lips of GRID's speakers.
-Its {count} lip constants (`lip_kernels.json`) are
-fitted to measured lips of real speakers (23 of 38 clips; r left out {opening} for opening, {width} for width, of the other 15 {check_opening} and {check_width}); sizes and rates of nods, brows,
+Its {count} mouth constants (`mouth_map.json`) are
+fitted to measured mouths of {faces} real speakers (of 49; r left out {opening} for opening, {width} for width, of the other 15 {check_opening} and {check_width}); sizes and rates of nods, brows,
 blinks and looks were set by hand beside those of 13. No network was trained on other footage.
 
 ## Make them again
@@ -119,12 +119,16 @@ def write_card(weights: Path) -> Path:
             f"| `{path.name}` | {card['what']}; {card['data']} | {path.stat().st_size / 1e6:.1f} "
             f"| {origin} | {figures} |"
         )
-    kernels = json.loads(KERNELS.read_text())
-    measured = kernels["figures"]
-    left_out = {name: measured[f"{name}_r_left_out"] for name in ("opening", "width")}
-    checked = {f"check_{name}": measured[f"{name}_r_check"] for name in ("opening", "width")}
+    fitted = json.loads(CONSTANTS.read_text())
+    measured = fitted["figures"]
+    left_out, checked = (
+        {f"{prefix}{name}": measured[f"heard, {name}, r {part}"] for name in ("opening", "width")}
+        for prefix, part in (("", "left_out"), ("check_", "check"))
+    )
     of_stages = {k: steps.get(k, "") for k in ("m2s", "vocoder", "denoiser", "distilled")}
-    tail = TAIL.format(count=count_constants(), **left_out, **checked, **of_stages)
+    tail = TAIL.format(
+        count=count_constants(), faces=fitted["faces"], **left_out, **checked, **of_stages
+    )
     if learned:  # not from the data that the tail describes
         tail = OWN_TAIL.format(
             learned="\n".join(learned), copied=", ".join(copied) or "nothing",
@@ -139,7 +143,7 @@ def write_card(weights: Path) -> Path:
 
 def count_constants() -> int:
     """Number of constants measured on real faces."""
-    data = json.loads(KERNELS.read_text())
+    data = json.loads(CONSTANTS.read_text())
     return sum(
         np.size(value)
         for what in ("opening", "width")

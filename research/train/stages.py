@@ -19,7 +19,7 @@ from research.train.paper import Budget, Chain, folder_of, select_stages, train_
 from research.train.spaces import SPACES
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
-from thunder_core.engine.planning.lip_kernels import KERNELS
+from thunder_core.engine.planning.mouth_map import CONSTANTS
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeech
@@ -111,7 +111,7 @@ def _card(workspace: Workspace, args: Namespace) -> str:
 
 
 def _calibrate(workspace: Workspace, args: Namespace) -> str:
-    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights))} → {KERNELS}"
+    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights))} → {CONSTANTS}"
 
 
 def _solve(workspace: Workspace, args: Namespace) -> str:

@@ -18,7 +18,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
 from thunder_core.engine.performance import Performance, requested_style
-from thunder_core.engine.planning.lip_kernels import OPENING_OF, phone_probabilities
+from thunder_core.engine.planning.mouth_map import OPENING_OF, phone_probabilities
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import SPOKEN
 from thunder_core.events import EVENTS

@@ -17,7 +17,7 @@ from thunder_core.engine.engine import Thunder
 from thunder_core.engine.performance import Performance, side_of
 from thunder_core.engine.planning import take_plan
 from thunder_core.engine.planning.choice import deal, DECK
-from thunder_core.engine.planning.lip_kernels import (
+from thunder_core.engine.planning.mouth_map import (
     apply_kernel,
     Kernels,
     kernels,

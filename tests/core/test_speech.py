@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from research.train.encoder import adopt_network
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
-from thunder_core.engine.planning.lip_kernels import plan_lips, presence_in
+from thunder_core.engine.planning.mouth_map import plan_lips, presence_in
 from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.encoder import (

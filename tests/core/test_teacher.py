@@ -7,7 +7,7 @@ import pytest
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
-from thunder_core.engine.planning.lip_kernels import kernels, occupancy
+from thunder_core.engine.planning.mouth_map import kernels, occupancy
 from thunder_core.engine.planning.upper_face import Behaviour
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS

@@ -33,7 +33,7 @@ from research.train.stages import STAGES as RESEARCH
 from thunder_core.direction import Style
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.lip_kernels import fitted_encoder
+from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of
 from thunder_core.networks.bodies import Whisper

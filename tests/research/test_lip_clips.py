@@ -21,12 +21,12 @@ from research.faces.lip_clips import (
 )
 from research.lips import count_false_closures, true_closures
 from research.train.card import count_constants
-from thunder_core.engine.planning.lip_kernels import (
-    apply_kernel,
+from thunder_core.engine.planning.mouth_map import (
+    apply_map,
+    CONSTANTS,
     fitted_encoder,
     identity,
-    KERNELS,
-    kernels,
+    mouth_map,
 )
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.spoken import PHONES
@@ -186,7 +186,7 @@ def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_s
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
     assert fitted_encoder() == identity(encoder)
     assert count_constants() <= MOST_NUMBERS
-    figures = json.loads(KERNELS.read_text())["figures"]
+    figures = json.loads(CONSTANTS.read_text())["figures"]
     assert figures["opening_r_left_out"] > figures["opening_r_left_out_phones_alone"] + 0.05, (
         "the map is worth its numbers"
     )

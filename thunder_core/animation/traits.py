@@ -17,7 +17,6 @@ import numpy as np
 from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
-from ..face.mechanics import jaw_of, lead_jaw
 from ..face.points import Articulators, SkinnedPoints
 from ..rotation import angular_speed
 from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, Role, unpack
@@ -102,13 +101,13 @@ class PerformanceMeter:
         """{slider: number} of a motion. speaking: bool [T], frames in which somebody speaks.
 
         energy: log of the opening's mean, in mm, and of its speed, in mm/s.  jaw: log of the
-        incisors' distance relative to the usual one at these openings.  articulation: log of the
+        incisors' share of wide openings.  articulation: log of the
         opening's deviation over its mean.  smile: height of the corners above rest with closed
         lips, mm.  brows: mm/s.  head: °/s.  eyes: root of blinks and gaze shifts a second.
         """
         shape = self.articulators.shape(motion.expression, motion.jaw)
         gap = np.maximum(shape.gap, 0)
-        open_, usual_jaw = speaking & (gap > _OPEN_MM), lead_jaw(jaw_of(gap))
+        open_ = speaking & (gap > _OPEN_MM)
         corners = 1e3 * (self.corners.of_motion(motion) - self.corners.rest)[:, :, 1].mean(1)
         events = len(run_starts(lid_closure(self.head, motion) > 0.5)) + len(gaze_shifts(motion))
         values = {
@@ -118,7 +117,7 @@ class PerformanceMeter:
             )
             / 2,
             "jaw": np.log(
-                max(LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, usual_jaw[open_].sum()))
+                max(LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, gap[open_].sum()))
             ),
             "articulation": np.log(
                 max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))

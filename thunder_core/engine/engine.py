@@ -21,7 +21,7 @@ from ..acoustics import high_pass
 from ..animation.traits import PerformanceMeter
 from ..direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
 from ..errors import BadRequest, BadWeights
-from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LIPS, LOOK
+from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK
 from ..face.head import Head
 from ..face.lips import Lips
 from ..face.points import Articulators
@@ -63,7 +63,7 @@ from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
 from .network import best_device, Network, processors
 from .performance import follow_voice, perform, Performance, plan_performance, target_size
 from .pipeline import Pipeline
-from .planning.lip_kernels import encoder_matches
+from .planning.mouth_map import encoder_matches
 from .planning.take_plan import TakePlan
 from .scorer import Scorer
 from .speech import recognition, transcript
@@ -276,9 +276,8 @@ class Thunder:
 
     def _estimate(self, model: Denoiser, voice: VoiceFeatures, take: Performance) -> np.ndarray:
         """A model's estimate [T, C] from pure noise in one step."""
-        # any other events
+        # any events
         events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
-        events[..., LIPS] = voice.lips
         return model.sample([take.seed], self._conditions(voice, [take], events), 1)[0]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
@@ -481,7 +480,7 @@ class Engine:
         if direction is not None:
             direction = follow_voice(direction, voice.voice_style, voice.frames)
             # Stresses depend on the length of the sound, which a motion may not have.
-            size = target_size(voice, perform(direction, voice, seed, seed))
+            size = target_size(perform(direction, voice, seed, seed))
         (score,) = self.scorer.score(
             [motion.part(slice(0, frames))], voice.part(0, frames), [size], text, tolerance
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
@@ -31,15 +30,13 @@ from ..direction import (
     STRESSED,
     THROWN_AWAY,
 )
-from ..events import LIPS
-from ..face.mechanics import lips_of
 from ..types import Columns, FPS
 from .diffusion import Inpainting
 from .planning.choice import Choice
-from .planning.lip_kernels import open_on_phones
-from .planning.take_plan import plan_take, TakePlan, vary_lips
+from .planning.mouth_map import open_on_phones
+from .planning.take_plan import plan_take, TakePlan, vary_words
 from .planning.upper_face import Behaviours
-from .voice import SPOKEN, VoiceFeatures
+from .voice import VoiceFeatures
 
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
@@ -134,16 +131,18 @@ def draw_style(
 
 
 def add_stresses(
-    style: np.ndarray, spread: float, accents: np.ndarray, stress: np.ndarray
-) -> np.ndarray:
+    style: np.ndarray, spread: float, accents: np.ndarray, stress: np.ndarray,
+    further: np.ndarray | float = 0.0,
+) -> np.ndarray:  # fmt: skip
     """A take's style [1 or T, DIRECTION_NAMES] with its stresses over a line: float32 [T,
     DIRECTION_NAMES].
 
     accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`).  stress: [T],
     where the take does (`Choice.stress`): brows and head do more there and less elsewhere.
+    further: [T], logarithm of what else its mouth opens (`vary_words`).
     """
     style = np.array(np.broadcast_to(style, (len(accents), style.shape[1])), np.float32)
-    energy = _EMPHASIS / _ENERGY.speakers * spread * (stress - stress.mean())
+    energy = (_EMPHASIS * spread * (stress - stress.mean()) + further) / _ENERGY.speakers
     changes = {"energy": energy, "articulation": CLEARER * energy}
     shown = np.clip(accents + stress, 0, 1)
     changes |= {name: by * (shown - shown.mean()) for name, by in _ACCENTED.items()}
@@ -201,10 +200,6 @@ def mark_direction(style: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
 # ---- the performance of a take
 
 _MIN_TILT = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
-_LEAST_SIZE = 1e-3  # deviations of the opening, added where two are compared
-_MOUTH_AND_MOODS = [
-    i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")
-]
 
 
 @dataclass(frozen=True)
@@ -239,18 +234,6 @@ class Performance:
     stress: np.ndarray | None = None
     size: float | None = None
 
-    @cached_property
-    def lips(self) -> float:
-        """How much the lips move (`face.mechanics.lips_of`), on average."""
-        if self.style is None:
-            return 1.0
-        # frames that are equal in these are evaluated once
-        _, first, count = np.unique(
-            self.style[:, _MOUTH_AND_MOODS], axis=0, return_index=True, return_counts=True
-        )
-        jaws = [mood.style.jaw for mood in in_moods(self.style[first])]
-        return lips_of(float(np.average(jaws, weights=count)))
-
 
 def perform(
     direction: DirectionRequest, voice: VoiceFeatures, seed: int, first: int,
@@ -282,7 +265,12 @@ def perform(
         for each in directions
     ]
     styles = [
-        mark_direction(add_stresses(each, gestures[1], voice.accents, stress), direction.marks)
+        mark_direction(
+            add_stresses(
+                each, gestures[1], voice.accents, stress, vary_words(voice.frames, *gestures)
+            ),
+            direction.marks,
+        )
         for each in take_styles
     ]
     take = Performance(
@@ -320,7 +308,7 @@ def perform_planned(
     # most of what is read anew beside another take is that take's
     is_part = direction.like and kept is not None
     judged = perform(direction, voice, seed, first) if is_part else take
-    return replace(take, size=target_size(voice, judged))
+    return replace(take, size=target_size(judged))
 
 
 def plan_performance(
@@ -333,29 +321,16 @@ def plan_performance(
     made = plan_take(
         voice.prosody, voice.phrasing, choice, seed, spread, take.style, voice.listens, side
     )
-    made.events[:, LIPS] = _lips_of_take(voice, take)
     return replace(made, opening=open_on_phones(varied_voice.features, varied_voice.sounds.shut))
 
 
-def _lips_of_take(voice: VoiceFeatures, take: Performance) -> np.ndarray:
-    """Opening and width of the lips [T, 2] that a take of a voice plans."""
-    seed, spread = take.gestures or (take.seed, 0.0)
-    stress = np.zeros(voice.frames) if take.stress is None else take.stress
-    return vary_lips((take.voice or voice).lips, voice.presence, stress, seed, spread)
-
-
-def target_size(voice: VoiceFeatures, take: Performance) -> float:
-    """How far a take should open the mouth, relative to the voice's own opening: by its direction,
-    and because no two takes are equally large."""
-    spoken, size = voice.presence > SPOKEN, 1.0
-    if take.style is not None:
-        [mood] = in_moods([take.style.mean(0)])
-        size = mood.style.energy
-    if not spoken.any():
-        return size
-    lips = _lips_of_take(voice, take) if take.plan is None else take.plan.events[:, LIPS]
-    planned, usual = (np.maximum(each[spoken, 0], 0).mean() for each in (lips, voice.lips))
-    return float(size * (planned + _LEAST_SIZE) / (usual + _LEAST_SIZE))
+def target_size(take: Performance) -> float:
+    """How far a take should open the mouth, relative to the voice's own opening: as its style
+    says."""
+    if take.style is None:
+        return 1.0
+    [mood] = in_moods([take.style.mean(0)])
+    return mood.style.energy
 
 
 def side_of(kept: Inpainting, style: np.ndarray | None) -> float:

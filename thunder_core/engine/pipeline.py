@@ -58,7 +58,7 @@ class Pipeline:
         if plan is not None:
             jaw = self.breathe(jaw, plan.breath)
             jaw = self.open_on_phones(expression, jaw, plan.opening)
-        expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds, take.lips)
+        expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds)
         jaw = jaw.astype(np.float32)
         if style is not None:
             mood_strength = (

@@ -5,7 +5,7 @@ mesh-to-speech reads off it; with what *Check* finds: where lips are late, apart
 still while somebody speaks, moving in silence, or much too small or large.
 
 Lateness is the shift at which the opening and the width of the mouth agree best with what the
-encoder predicts of real lips (`planning.lip_kernels`): the mean of two correlations. Around each
+encoder predicts of real lips (`planning.mouth_map`): the mean of two correlations. Around each
 frame the same is done within two seconds.
 Thresholds were set on the split `fit` of measured lips by `python -m research check_animation`.
 """

@@ -19,7 +19,7 @@ from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..types import FPS
 from ..weight_files import ENCODER_RATE
 from .planning.choice import Choice, deal, DECK
-from .planning.lip_kernels import plan_lips
+from .planning.mouth_map import plan_lips
 from .speech import transcript
 from .speech.cues import (
     accent_curve,
@@ -58,7 +58,7 @@ class VoiceFeatures:
     40], of the encoder's phones at 50 Hz.
     listens: the face listens instead of speaking.  arousal: how lively the voice is, over the whole
     sound.  voice_style: deviations of a style that this suggests, None for none.
-    encoder_matches: whether the map of `planning.lip_kernels` was fitted to these features.
+    encoder_matches: whether the map of `planning.mouth_map` was fitted to these features.
     words: of the voice's text that were found.
     """
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Distributes a mouth opening over jaw and lips as people do, and shows teeth and tongue where they
-do; numpy only.
+"""Brings lips, teeth and tongue together where sounds demand it, and leaves every other mouth as it
+is; numpy only.
 
-In 4D scans the jaw makes about .55 of an opening, more of a wide one; the upper lip about .2 and
-never more than 3 mm. Jaws are slow: between two vowels they stay half open and the lips close over
-them (Löfqvist and Gracco 1997). On sibilants the incisors meet edge to edge. `points` finds the
-channel values.
+On m, b and p lips meet, on f and v the lower one meets the teeth, on th the tongue is between them,
+on sibilants the incisors are edge to edge. How far jaw and lips open a mouth besides is the
+motion's: people differ in it. `points` finds the channel values.
 """
 
 from __future__ import annotations
@@ -14,29 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..filters import highest, smooth, smoothstep
+from ..filters import smooth, smoothstep
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
 from .points import Articulators, Shape
 
-# ---- the jaw's and the lips' shares of an opening
-
-# Shares of an opening (mm) made by raising the upper lip and by baring the lower teeth: MOST ·
-# tanh(SHARE · opening / MOST).
-RISE_SHARE, RISE_MOST = 0.20, 2.5
-BARE_SHARE, BARE_MOST = 0.24, 2.6
-# shares of an opening made by jaw and lips of an average speaker
-_JAW_SHARE, _LIP_SHARE = 0.6, RISE_SHARE + BARE_SHARE
-# The jaw is slower than the lips, and goes from vowel to vowel: standard deviation of its
-# smoothing, and the share of the openings beside one of fewer frames that it keeps meanwhile. Of
-# tracked people jaw and lower lip correlate with .2 in velocity, lips half a frame later, and on m,
-# b and p the jaw is nearly as open as ever.
-_JAW_SLOW, _JAW_HOLDS, _HELD = 1.4, 0.8, 9
-SPEAKING_MM = 1.35  # incisors apart, beyond rest, as soon as somebody speaks
-_BARE_LIMIT = 2.85  # mm: most of the lower teeth that a jaw slower than the lips may bare
+# most that incisors are apart behind lips that a mark keeps closed, beyond rest
+_CLOSED_JAW_MM = 1.35
 SIBILANT_MM = 0.5  # incisors apart on s, sh, z …: edge to edge
 SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are visible
-SIBILANT_RISE_MM = 1.3  # part of that gap: rise of the upper lip
 DENTAL_MM = 2.9  # incisors apart on th: room for the tongue's tip
 DENTAL_GAP_MM = 4.8  # least lip gap on th, so that the tongue is visible
 _APART_MM = (0.1, 0.35)  # lip gaps below which lips are shut, and above which they are apart
@@ -55,8 +40,8 @@ _MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 BITE = {"mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4}
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which the tongue gives way to it
 _BITE_STEP = 0.34  # most of its way that the lip goes in a frame
-# what keeps the lip from the teeth, and gives way to f and v
-_OFF_TEETH = ("mouthPucker", "mouthFunnel", "cheekPuff", "jawForward")
+# what keeps the lip from the teeth on f and v, and the most of it that is left there
+_OFF_TEETH = {"mouthPucker": 0.25, "mouthFunnel": 0.25, "cheekPuff": 0.0, "jawForward": 0.0}
 # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in
 # two frames or more
 _TONGUE_STEP = 0.35
@@ -84,33 +69,6 @@ class Sounds:
     closed: np.ndarray
 
 
-def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
-    """Rise of the upper lip at an opening, millimetres; lips: a person's use of the lips, 1 as most
-    do."""
-    return RISE_MOST * np.tanh(lips * RISE_SHARE / RISE_MOST * np.maximum(gap, 0.0))
-
-
-def jaw_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
-    """Part of the jaw in an opening, millimetres between the incisors."""
-    gap = np.maximum(gap, 0.0)
-    return gap - rise_of(gap, lips) - BARE_MOST * np.tanh(lips * BARE_SHARE / BARE_MOST * gap)
-
-
-def lead_jaw(wanted: np.ndarray) -> np.ndarray:
-    """Millimetres [T] between the incisors of a jaw that is asked for `wanted` [T]: it is slow, a
-    frame ahead of the lips, and stays half open behind lips that close."""
-    between = -highest(-highest(wanted, _HELD), _HELD)
-    slow, held = (smooth(each, _JAW_SLOW) for each in (wanted, _JAW_HOLDS * between))
-    jaw = np.maximum(slow, held)
-    return np.maximum(np.append(jaw[1:], jaw[-1:]), SPEAKING_MM)
-
-
-def lips_of(jaw: float) -> float:
-    """Use of the lips (see `rise_of`) of a person whose jaw makes `jaw` times its usual part of an
-    opening."""
-    return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
-
-
 _TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "sounds.dental": "th"}
 
 
@@ -130,49 +88,24 @@ class Mechanics:
         self.tongue = names.index("tongueOut")
         bite = [(column, most) for stem, most in BITE.items() for column in sides(stem)]
         self.bite, self.most = [column for column, _ in bite], np.array([most for _, most in bite])
-        self.off_teeth = [column for stem in _OFF_TEETH for column in sides(stem)]
+        off = [(column, most) for stem, most in _OFF_TEETH.items() for column in sides(stem)]
+        self.off_teeth, self.off_most = [column for column, _ in off], [most for _, most in off]
         self.raised = [names.index(name) for name in ("tongueTipUp", "tongueBladeUp", "tongueBack")]
 
     def articulate(
-        self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, lips: float = 1.0
+        self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A sampled motion's expression [T, n] and jaw [T, 3] with lips, teeth and tongue where the
-        sounds have them. lips: as `speak`'s."""
-        x = self.hold_tongue(expression, jaw)
-        aim = self.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
+        """A motion's expression [T, n] and jaw [T, 3] with lips, teeth and tongue where the sounds
+        have them, by these steps. Frames on which nothing is demanded are unchanged."""
+        x, turn = self.hold_tongue(np.array(expression, np.float64), jaw), np.array(jaw, np.float64)
+        aim = self.articulators.shape(x, turn)
         aim = self.meet_lips(aim, sounds.shut, sounds.closed)
         aim = self.show_teeth_and_tongue(aim, sounds)
-        x, jaw = self.speak(x, jaw, sounds, aim, lips)
-        return self.limit_tongue_rate(x), jaw
-
-    def speak(
-        self,
-        expression: np.ndarray,
-        jaw: np.ndarray,
-        sounds: Sounds,
-        aim: Shape | None = None,
-        lips: float = 1.0,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The steps for jaw, lips and tongue, in their order: returns expression [T, n] and jaw
-        [T, 3] with the same lip gap and a natural jaw opening.
-
-        Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be
-        visible. Frames without speech are unchanged.
-        aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm;
-        default: as in the motion, with teeth and tongue shown.
-        lips: how much the person uses the lips, see `rise_of`.
-        """
-        x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
-        aim = (
-            self.show_teeth_and_tongue(self.articulators.shape(x, turn), sounds)
-            if aim is None
-            else aim
-        )
-        turn = self.turn_jaw(turn, x, aim, sounds, lips)
+        turn = self.turn_jaw(turn, x, aim, sounds)
         rotation = rotvec_to_matrix(turn)
-        x = self.tuck_lip(x, rotation, aim, sounds, lips)
-        x = self.set_lips(x, rotation, aim, sounds, lips)
-        return self.put_tongue_out(x, rotation, sounds), turn
+        x = self.tuck_lip(x, rotation, aim, sounds)
+        x = self.set_lips(x, rotation, aim, sounds)
+        return self.limit_tongue_rate(self.put_tongue_out(x, rotation, sounds)), turn
 
     @step(CONSTRAINT, "expression")
     def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
@@ -189,7 +122,7 @@ class Mechanics:
         nearly = 1 - smoothstep(((aim.gap - _MEET[0]) / (_MEET[1] - _MEET[0])).clip(0, 1))
         gap = aim.gap * (1 - np.maximum(shut * nearly, closed))
         return Shape(
-            gap, aim.rise, aim.incisors - closed * np.maximum(aim.incisors - SPEAKING_MM, 0)
+            gap, aim.rise, aim.incisors - closed * np.maximum(aim.incisors - _CLOSED_JAW_MM, 0)
         )
 
     @step(CONSTRAINT, "aim", _TEETH)
@@ -210,10 +143,10 @@ class Mechanics:
 
     @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
     def turn_jaw(
-        self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds, lips: float
+        self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds
     ) -> np.ndarray:
-        """Jaw [T, 3] turned as far as teeth and tongue must be apart or together, and no row of
-        teeth is bared further than lips do at the target opening; else it stays as it is."""
+        """Jaw [T, 3] turned as far as teeth and tongue must be apart or together; else it stays as
+        it is."""
         wanted = aim.incisors + sounds.dental * np.maximum(
             DENTAL_MM + self.articulators.overlap - aim.incisors, 0.0
         )
@@ -222,34 +155,29 @@ class Mechanics:
             wanted - SIBILANT_MM - self.articulators.overlap, 0.0
         )
         wanted = aim.incisors + smooth(wanted - aim.incisors, _JAW_EASE)
-        wanted = np.maximum(
-            wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT
-        )
         wanted = aim.incisors + sounds.speech * (wanted - aim.incisors)
         return self.articulators.open_jaw(expression, jaw, wanted)
 
     @step(CONSTRAINT, "expression", {"sounds.speech": "speech", **_TEETH})
     def set_lips(
-        self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds, lips: float
+        self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds
     ) -> np.ndarray:
         """Expression [T, n] with the lips at their gap, at the jaw's rotation matrices [T, 3, 3]:
         the upper lip by its part, the lower lip or mouthClose by the rest."""
         x = expression.copy()
-        rise = self._rise(aim, sounds, lips)
+        rise = self._rise(aim, sounds)
         self.articulators.set_lips(x, rotation, rise, aim.gap, self.lips)
         return x
 
     @staticmethod
-    def _rise(aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
-        """Rise of the upper lip [T], millimetres, which shows the teeth where they are seen."""
-        teeth = np.minimum(sounds.sibilant * SIBILANT_RISE_MM, np.maximum(aim.gap, 0.0))
-        rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
-        rise += sounds.labiodental * (np.maximum(aim.gap - BITE_LOW_MM, 0.0) - rise)
-        return aim.rise + sounds.speech * (rise - aim.rise)
+    def _rise(aim: Shape, sounds: Sounds) -> np.ndarray:
+        """Rise of the upper lip [T], millimetres, off the teeth that the lower lip touches."""
+        share = sounds.labiodental * sounds.speech
+        return aim.rise + share * (np.maximum(aim.gap - BITE_LOW_MM, 0.0) - aim.rise)
 
     @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v", "sounds.dental": "th"})
     def tuck_lip(
-        self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds, lips: float
+        self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds
     ) -> np.ndarray:
         """Expression [T, n] whose lower lip goes up and back until it touches the upper teeth on f
         and v, by no more than BITE, nothing keeps it off them, and it is out of the tongue's way on
@@ -259,10 +187,11 @@ class Mechanics:
         share *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)
         x[:, roll] = np.minimum(x[:, roll], BITE["mouthRollLower"])
         x[:, roll] *= 1 - np.maximum(share, sounds.dental * sounds.speech)
-        x[:, self.off_teeth] *= 1 - share[:, None]
+        over = np.maximum(x[:, self.off_teeth] - self.off_most, 0.0)
+        x[:, self.off_teeth] -= share[:, None] * over
         rows = np.flatnonzero(share > _MIN_SHARE)
         if len(rows):
-            rise = self._rise(aim, sounds, lips)[rows]
+            rise = self._rise(aim, sounds)[rows]
             active = x[rows]
             self.articulators.tuck_lip(
                 active, rotation[rows], rise, aim.gap[rows], self.lips, self.bite, self.most

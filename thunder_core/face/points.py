@@ -414,15 +414,15 @@ class Articulators:
         """
         upper, lower, close = channels
         leans = [_lean(x, columns) for columns in (upper, lower)]
-        x[:, [*lower, close]] = 0.0
         self._amount(x, rotation, upper, leans[0], "rise", rise)
+        # a lip that is held up lets go before the other is drawn down, and the reverse
+        self._amount(x, rotation, [close], np.ones((len(x), 1)), "gap", gap, x[:, close])
         self._amount(x, rotation, lower, leans[1], "gap", gap)
-        over = self.shape_at(x, rotation).gap - gap > _TINY
-        self._amount(x, rotation, [close], np.ones((len(x), 1)), "gap", np.where(over, gap, np.inf))
+        self._amount(x, rotation, [close], np.ones((len(x), 1)), "gap", gap)
 
-    def _amount(self, x, rotation, columns, lean, measure: str, wanted) -> None:
+    def _amount(self, x, rotation, columns, lean, measure: str, wanted, most=LARGEST_VALUE) -> None:
         """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted`
-        [T] mm within the range 0 … 1.2.
+        [T] mm within the range 0 … `most` ([T] or one).
 
         rotation: the jaw's rotation matrices [T, 3, 3]."""
         amount = x[:, columns].mean(1)
@@ -431,10 +431,8 @@ class Articulators:
         # the same at every value, but for key pairs, which move nothing where the lips meet
         rise, sink = 1e3 * self._measured[0].height_slopes(columns, rotation)[..., :2].T
         slope = ((rise if measure == "rise" else rise - sink) * lean).sum(1)
-        step = np.where(np.isfinite(wanted), wanted, now) - now
-        amount = np.clip(
-            amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE
-        )
+        step = (wanted - now) / np.where(np.abs(slope) > _TINY, slope, np.inf)
+        amount = np.clip(amount + step, 0.0, most)
         x[:, columns] = np.clip(amount[:, None] * lean, 0.0, LARGEST_VALUE)
 
     def tuck_lip(

@@ -25,14 +25,7 @@ from ..acoustics import loudness
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.m2s import SpeakerEncoder
 from ..engine.network import processors
-from ..engine.planning.lip_kernels import (
-    fitted_encoder,
-    identity,
-    KERNELS,
-    phone_probabilities,
-    plan_lips,
-    presence_in,
-)
+from ..engine.planning.mouth_map import CONSTANTS, fitted_encoder, identity, phone_probabilities
 from ..engine.speech.cues import sample_phones
 from ..engine.speech.encoder import (
     at_frames,
@@ -42,7 +35,7 @@ from ..engine.speech.encoder import (
     SpeechEncoder,
     Units,
 )
-from ..events import EVENTS, LIPS
+from ..events import EVENTS
 from ..spoken import PHONES, SILENCE
 from ..types import COEFFICIENTS, Columns, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus, FlameBasis, SAMPLES_PER_FRAME
@@ -191,7 +184,7 @@ def extract_features(
 
 
 def open_features(folder: Path) -> tuple[list[Row], np.ndarray, str]:
-    """Rows, features float16 [F, d], and `lip_kernels.identity` of the encoder whose features they
+    """Rows, features float16 [F, d], and `mouth_map.identity` of the encoder whose features they
     are."""
     about = json.loads((folder / "rows.json").read_text())
     rows = [Row(**row) for row in about["rows"]]
@@ -325,7 +318,7 @@ _TEACHER = (
     "engine/speech/cues.py",
     "face/mechanics.py",
     "face/points.py",
-    *(f"engine/planning/{name}.py" for name in ("lip_kernels", "upper_face", "take_plan")),
+    *(f"engine/planning/{name}.py" for name in ("mouth_map", "upper_face", "take_plan")),
 )
 
 
@@ -349,7 +342,7 @@ def teacher_code(*more: str) -> bytes:
     paths = (
         *sorted(Path(__file__).parent.glob("teacher*.py")),
         *(core / name for name in (*_TEACHER, *more)),
-        KERNELS,
+        CONSTANTS,
     )
     return b"".join(path.read_bytes() for path in paths)
 
@@ -510,10 +503,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
             phones, heard, channels, rng, direction, pitch, row.listens, read, lips
         )
         if captured is not None:
-            known = plan_lips(features, presence_in(features), fits)
-            known = known if lips is None else planned[:, LIPS].copy()
             planned[:] = np.nan
-            planned[:, LIPS] = known
         events.append(planned.astype(np.float16))
         x = pack(motion if basis is None else basis.of_bundled(motion, channels))
         motions.append(

@@ -20,7 +20,7 @@ from .. import filters
 from ..acoustics import level, track
 from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
-from ..engine.planning.lip_kernels import presence_in
+from ..engine.planning.mouth_map import presence_in
 from ..engine.planning.take_plan import event_curves, LIPS_STRESS
 from ..engine.planning.upper_face import (
     Behaviour,
@@ -41,7 +41,7 @@ from ..engine.speech.cues import (
 )
 from ..engine.speech.encoder import softmax, SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
-from ..events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LIPS, LOOK
+from ..events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LOOK
 from ..filters import smoothstep
 from ..spoken import BILABIALS, PHONES, SILENCE
 from ..types import FPS, Motion
@@ -372,7 +372,7 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
 
     pitch [T]: see `semitones`; it improves accents.  listens: the voice is
     another's, whose accents and phrase ends are answered with a shut mouth.  features [T, d]: of
-    the speech encoder that `lip_kernels` were fitted to; without them lips follow the phones alone.
+    the speech encoder that `mouth_map` were fitted to; without them lips follow the phones alone.
     measured [T, 2]: the speaker's own lips (`corpus.read_lips`), which are then performed.
     Without a direction one is drawn for a random speaker. Raises BadRequest unless `channels` are
     the default head's.
@@ -390,15 +390,14 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
     alive = (
         presence(phones, len(heard)) if features is None else presence_in(features).astype(float)
     )
-    expression, jaw, lips = mouth(
+    expression, jaw = mouth(
         phones, heard, alive, channels, direction, of_mouth, stresses, features, measured
     )
     upper, head, eyes, breath, events = upper_face(voice, choice, direction, of_upper_face, listens)
-    events[:, LIPS] = lips
     for name, values in upper.items():
         for side in (name,) if name in channels else (name + "Left", name + "Right"):
             column = expression[:, channels.index(side)]
-            column[:] = np.clip(column + values, 0, 1.2)
+            column[:] = np.clip(column + values, 0, 1)
     jaw[:, 0] = np.maximum(
         jaw[:, 0], breath * (1 - closure(np.isin(phones, BILABIALS), len(heard)))
     )

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The teacher's mouth: jaw, lips, cheeks and tongue of aligned phones.
+"""The teacher's mouth: jaw, lips, cheeks and tongue as a person would say a recording.
 
-Jaw and lips follow kernels measured on real faces (`calibrate`), in the JALI tradition (Edwards et
-al. 2016): a jaw field and a lip field, bilabials and labiodentals that always close, sibilants that
-narrow the jaw, tongue phones that leave the lips to their neighbours, a true rest pose in silence.
-Gestures of mouth, jaw, cheeks and nose go with sounds, style and moods: each part consists of a
-channel, the cue that it follows and its size. Cues are curves over time, most of them 0 … 1. Sizes
-of movements in speech follow the spread of channels solved from 4D scans of twelve people speaking.
+The mouth's shape is what a map that was fitted to real faces hears in the voice, read again with
+people's own variation (`engine.planning.mouth_map`), as large and as even as the person who is
+drawn; then sounds place their contacts, and the shape is solved into channels (`face.mouth_shape`).
+Tongue postures are those of phones (Cohen & Massaro 1993). Gestures that no shape of the mouth
+tells, of jaw, cheeks and nose, and those of moods go with cues: each part is a channel, the cue
+that it follows and its size. Sizes follow the spread of channels solved from 4D scans of twelve
+people speaking.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,33 +20,19 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, MOODS, Style
-from ..engine.planning.lip_kernels import (
-    kernels,
-    MEAN_OPENING,
-    occupancy,
-    phone_probabilities,
-    place_sounds,
-    ROUND_WIDTH,
-)
+from ..engine.planning.mouth_map import mouth_map, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, middles, runs, sounds_of
 from ..errors import BadRequest
-from ..face.mechanics import (
-    BITE_GAP_MM,
-    jaw_of,
-    lead_jaw,
-    lips_of,
-    Mechanics,
-    rise_of,
-    Sounds,
-    widen_peaks,
-)
-from ..face.points import bundled_articulators, Shape
+from ..face.mechanics import BITE_GAP_MM, Mechanics, Sounds, widen_peaks
+from ..face.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP, WIDTH
+from ..face.points import bundled_articulators
 from ..filters import smoothstep
-from ..spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS, SILENCE
+from ..spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS
 from ..types import FPS
 
 PLOSIVES, POSTALVEOLARS = ("B", "P"), ("SH", "ZH", "CH", "JH")
-OPEN_MM, WIDE_MM = 8.0, 3.0  # opening and width at which the cues `open` and `wide` are 1
+# opening, width and narrowing at which the cues `open`, `wide` and `rounded` are 1
+OPEN_MM, WIDE_MM, ROUND_MM = 8.0, 3.0, 6.0
 
 
 def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
@@ -80,19 +68,7 @@ SPOKEN = (
     Part("jawForward", "rounded", 0.10),
     Part("jawForward", "drift", 0.04),
     Part("jawForward", "open", 0.05),
-    Part("mouthShrugLower", "shut", 0.24),
-    Part("mouthShrugLower", "postalveolar", 0.14),
-    Part("mouthShrugLower", "end", 0.10),
-    Part("mouthShrugUpper", "shut", 0.30),
-    Part("mouthShrugUpper", "open", 0.15),
-    Part("mouthShrugUpper", "accent", 0.05),
     Part("cheekPuff", "plosive", 0.16),
-    Part("mouthFrown", "open", 0.04),
-    Part("mouthFrown", "shut", 0.08),
-    Part("mouthFrown", "drift", 0.02),
-    Part("mouthDimple", "shut", 0.05),
-    Part("mouthDimple", "wide", 0.03),
-    Part("mouthDimple", "end", 0.06),
     Part("cheekSquint", "wide", 0.05),
     Part("cheekSquint", "accent", 0.02),
     Part("noseSneer", "wide", 0.07),
@@ -323,54 +299,31 @@ def gestures(
     return channels
 
 
-# The default head's response to its channels, millimetres (tests/face measures them).
-JAW_NARROW_MM = 0.14  # the corners come in as the incisors part by 1 mm
-PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
-
-# One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a
-# lively speaker).
-OPENING_MM, WIDTH_MM = 4.5, 2.4
 MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
 EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
+_SOFT = 1.8  # sharpness of the bend at which lips touch, 1/mm
 
-# Rounding (lip protrusion) and tongue postures per phone, 0 … 1; phones not named are 0.
-ROUND = dict(
-    UW=1.0,
-    W=1.0,
-    OW=0.8,
-    OY=0.5,
-    AO=0.55,
-    UH=0.6,
-    SH=0.75,
-    ZH=0.75,
-    CH=0.7,
-    JH=0.65,
-    R=0.45,
-    ER=0.35,
-    AW=0.2,
-)
+# Tongue postures per phone, 0 … 1; phones not named are 0.
 # At 0.9 the tip is at the ridge behind the upper teeth, the back at the palate, however far the jaw
 # is down.
 TIP_UP = dict(L=1.0, N=1.0, T=1.0, D=1.0, TH=0.1, DH=0.1, R=0.4, S=0.3, Z=0.3)
 BLADE_UP = dict(S=0.95, Z=0.95, SH=1.0, ZH=1.0, CH=1.0, JH=1.0, Y=0.75, IY=0.5, IH=0.25, EY=0.3)
 BACK_UP = dict(K=1.0, G=1.0, NG=1.0, AA=0.1, AO=0.25, OW=0.3, UW=0.4, W=0.35, ER=0.3)
-# Largest lip gap on sibilants, beyond which the teeth part.
-SIBILANT_MOST_MM = 7.0
-APART_MM = 0.9  # least lip gap on what does not shut them
 W_GAP_MM = (0.9, 1.6)  # least and largest on w
 _W, _W_AND_U = (phone_index("W"),), (phone_index("W"), phone_index("UW"))
 
-FUNNEL = 0.16  # channel value on the roundest sound
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
 # needed
 DOUBTED, SURE = 0.04, 0.55
 _CONFIRMED_WITHIN = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
-# How readings of one line differ: standard deviations of the size of a performance's openings (of
-# its logarithm), and of how much more or less single words and syllables open, with their rates in
-# Hz, in deviations of the opening. Nobody says a line twice alike.
-_SIZE_VARIES, _SPEECH_VARIES = 0.22, ((1.2, 0.22), (3.0, 0.2))
+# How people's mouths, and one person's readings, differ (49 tracked people; readings of GRID's
+# words): standard deviations of the logarithms of the sizes of opening and width, of the upper
+# lip's and the chin's share of an opening and of the corners' movement; of the difference of the
+# corners' heights, millimetres. One person reads again with `_AGAIN` times people's residual.
+PERSON = {"opening": 0.2, "width": 0.25, "upper lip": 0.15, "chin": 0.21, "corners": 0.18}
+_UNEVEN_MM, _AGAIN, _FURTHEST = 0.5, 0.6, 2.0  # the last: deviations
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -445,33 +398,41 @@ def change_pace(curve: np.ndarray, tempo: float) -> np.ndarray:
     return curve + (tempo - 1) * (curve - filters.gaussian(curve, _CRISP, mode="nearest"))
 
 
-def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray:
-    """Millimetres [T] of a curve in deviations above the mean of speech; sounds differ more or
-    less, equally open on average."""
-
-    def millimetres(z: np.ndarray) -> np.ndarray:
-        # softplus: lips touch, they do not pass
-        return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4
-
-    usual, articulated = millimetres(z), millimetres(articulation * z)
-    return articulated * (usual @ alive) / max(articulated @ alive, 1e-6)
-
-
-def performed_opening(
-    z: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, sounds: Sounds,
-    style: Style, larger: np.ndarray | float = 1.0,
+def read_shape(
+    curves: np.ndarray, style: Style, larger: np.ndarray | float, pace: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
-    """Millimetres [T] that lips are apart, of a curve in deviations.
+    """Signals of the mouth [T, 6], mm (`face.mouth_shape.SIGNALS`), as a person who is drawn reads
+    the map's curves [T, 6]. larger: [T], factor of what the style asks for.  pace: of movements."""
+    known = mouth_map()
+    by = dict(zip(PERSON, rng.standard_normal(len(PERSON)).clip(-_FURTHEST, _FURTHEST)))
+    of = {name: float(np.exp(deviation * by[name])) for name, deviation in PERSON.items()}
+    size = style.energy * of["opening"] * larger
+    factors = np.ones((len(curves), 6))
+    factors[:, OPENING] = size
+    factors[:, UPPER_LIP], factors[:, CHIN] = size * of["upper lip"], size * of["chin"] * style.jaw
+    factors[:, CORNERS] = (size**0.5 * np.ones(len(curves)))[:, None] * of["corners"]
+    factors[:, WIDTH] = size**0.5 * of["width"]
+    z = known.read_again(curves, _AGAIN, rng)
+    z = np.stack([change_pace(each, pace) for each in z.T], 1) * style.articulation
+    mouth = known.mean + known.deviation * z
+    mouth[:, OPENING] = np.logaddexp(0, _SOFT * mouth[:, OPENING]) / _SOFT
+    mouth *= factors
+    wide = mouth[:, WIDTH]
+    mouth[:, WIDTH] = np.where(wide > 0, style.width, style.rounding) * wide
+    mouth[:, CORNERS] *= 1 + ASYMMETRY * style.asymmetry * np.array([1, -1])
+    mouth[:, CORNERS] += _UNEVEN_MM * rng.standard_normal() * np.array([0.5, -0.5])
+    return mouth
 
-    alive: [T] 0 … 1, how much the face speaks.  said: [T] 0 … 1, share of a frame that sounds.
-    lips, sounds: see `contacts`.  larger: [T], factor of what the style asks for.
+
+def place_contacts(gap: np.ndarray, alive: np.ndarray, lips: Contacts) -> np.ndarray:
+    """Millimetres [T] that lips are apart, with the contacts that sounds ask for.
+
+    alive: [T] 0 … 1, how much the face speaks.
     """
-    gap = opening(z, alive, style.articulation) * style.energy * larger * alive
     wide = MOST_OPEN_MM - EASY_MM
     # the wider, the harder
     gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
-    gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
-    gap = np.maximum(gap, APART_MM * alive * said)
     gap = gap + lips.w * alive * (np.clip(gap, *W_GAP_MM) - gap)
     gap = gap * (1 - lips.shut)
     gap = gap + lips.bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
@@ -483,87 +444,59 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str],
     direction: Direction, rng: np.random.Generator,
     stresses: Stresses, features: np.ndarray | None = None, measured: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """(expression [T, n], jaw [T, 3], planned lips [T, 2] as of `plan_lips`) of 10 ms labels [M],
-    loudness [T, 2] and how much the face speaks [T].
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(expression [T, n], jaw [T, 3]) of 10 ms labels [M], loudness [T, 2] and how much the face
+    speaks [T].
 
-    features [T, d]: of the encoder that `lip_kernels` were fitted to.  measured [T, 2]: opening and
+    features [T, d]: of the encoder that `mouth_map` was fitted to.  measured [T, 2]: opening and
     width of the speaker's own lips, in deviations above the mean of speech; performed instead of
-    the planned ones, with what the speaker stressed.
+    what is heard of them, with what the speaker stressed.
     """
+    # whoever a seed is on one voice, it is another person on the next
+    rng = np.random.default_rng([int(rng.integers(1 << 32)), zlib.crc32(np.array(heard))])
     accents, larger = stresses if measured is None else stresses._replace(larger=1.0)
     style, frames, tempo = direction.style_in_mood, len(heard), direction.tempo
     index = {name: i for i, name in enumerate(channels)}
-    x = np.zeros((frames, len(channels)))
-    asymmetry, lips = ASYMMETRY * style.asymmetry, lips_of(style.jaw)
+    asymmetry = ASYMMETRY * style.asymmetry
+
+    belief = None if features is None else phone_probabilities(features)
+    shares = occupancy(phones, frames)
+    contact, sounds = contacts(phones, alive, belief)
+
+    pace = tempo * min(1.0, style.articulation) ** 0.5  # mumbling slows all movement
+    known = np.concatenate([shares, heard], 1) if features is None else features
+    curves = mouth_map().curves(known, alive > 0.5, features is not None)
+    if measured is not None:
+        curves[:, [OPENING, WIDTH]] = measured
+    shape = read_shape(curves, style, larger, pace, rng) * alive[:, None]
+    shape[:, OPENING] = place_contacts(shape[:, OPENING], alive, contact)
+    x, rotation = bundled_mouth().solve(shape)
 
     def add_movement(name: str, value, side_bias: float = 0.0) -> None:
         both = sides(name, channels)
         for side, factor in zip(both, (1 + side_bias, 1 - side_bias) if len(both) == 2 else (1.0,)):
             x[:, index[side]] += value * factor
 
-    belief = None if features is None else phone_probabilities(features)
-    shares = occupancy(phones, frames)
-    contact, sounds = contacts(phones, alive, belief)
-    shut, bite = contact.shut, contact.bite
-
-    spoken, curves = alive > 0.5, kernels()
-    pace = tempo * min(1.0, style.articulation) ** 0.5  # mumbling slows all movement
-    varied = sum(deviation * wander(frames, rng, hertz) for hertz, deviation in _SPEECH_VARIES)
-    open_by, wide_by = (
-        curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width")
-    )
-    size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
-    # What varies between words is not planned: the model draws it. The plan knows the sounds that
-    # are heard, as that of a take does.
-    planned = np.stack([size * larger * (MEAN_OPENING + open_by), larger**0.5 * wide_by], 1)
-    planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
-    if measured is None:
-        open_by = open_by + varied
-        wide_by = wide_by + contact.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
-    else:
-        open_by, wide_by = measured.T.astype(float)
-    gap = performed_opening(
-        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], contact, sounds, style,
-        size * larger,
+    rounded = np.clip(-shape[:, WIDTH] / ROUND_MM, 0, 1)
+    moves = SpeakingMouth(
+        alive, shape[:, OPENING], shape[:, WIDTH], rounded, contact.shut, contact.bite,
+        sounds.sibilant,
     )  # fmt: skip
-    wide = change_pace(larger**0.5 * wide_by, pace) * alive * WIDTH_MM * style.articulation
-    wide = np.where(wide > 0, style.width, style.rounding) * wide
-    rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
-
-    moves = SpeakingMouth(alive, gap, wide, rounded, shut, bite, sounds.sibilant)
     for name, values in gestures(
         cues_of(phones, moves, accents, tempo, rng), channels, direction, rng
     ).items():
         x[:, index[name]] += values
-
-    funnel = np.clip(rounded, 0, 1.2) * FUNNEL * (1 - shut) * (1 - bite)
-    # Rounding: narrowing beyond the jaw's and the funnel's part is pucker, widening is stretch.
-    wide = wide + JAW_NARROW_MM * jaw_of(gap, lips)
-    narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 14) / PUCKER_MM
-    pucker = np.clip(narrow + 0.1 * rounded, 0, 1.0)
-    stretch = np.clip(wide, 0, 8) / STRETCH_MM
-    # the sides' shares of the amounts that the mechanics solves for below
-    for name in ("mouthLowerDown", "mouthUpperUp"):
-        add_movement(name, 0.5, asymmetry)
-    add_movement("mouthFunnel", funnel)
-    add_movement("mouthPucker", pucker * (1 - 0.4 * shut))
-    add_movement("mouthStretch", stretch * 0.75, asymmetry)
-    add_movement("mouthSmile", stretch * 0.25, 2 * asymmetry)
-    add_movement("mouthPress", 0.38 * shut)
-    add_movement("mouthRollLower", 0.16 * shut)
-    add_movement("mouthRollUpper", 0.15 * shut)
+    add_movement("mouthPress", 0.38 * contact.shut, asymmetry)
+    add_movement("mouthRollLower", 0.16 * contact.shut)
+    add_movement("mouthRollUpper", 0.15 * contact.shut)
     add_movement("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
     add_movement("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
     add_movement("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
 
-    aim = Shape(gap, rise_of(gap, lips), alive * lead_jaw(jaw_of(gap, lips)))
-    x, rotation = _mechanics(tuple(channels)).speak(
-        np.clip(x, 0, 1.2), np.zeros((frames, 3)), sounds, aim, lips
-    )
+    x, rotation = _mechanics(tuple(channels)).articulate(np.clip(x, 0, 1), rotation, sounds)
     aside = (
         0.25 * style.asymmetry * rotation[:, 0]
         + JAW_ASIDE * wander(frames, rng, 0.5) * rotation[:, 0] / 0.06
     )
     rotation[:, 1] = np.clip(aside, -0.03, 0.03)
-    return np.clip(x, 0, 1.2), rotation, planned
+    return np.clip(x, 0, 1), rotation

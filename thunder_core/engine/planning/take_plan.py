@@ -310,7 +310,7 @@ _MOST_KNIT = 0.8
 
 
 def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
-    """What a plan does over some frames: float32 [T, EVENTS], with lips at rest. tempo: quickness
+    """What a plan does over some frames: float32 [T, EVENTS], with no lips. tempo: quickness
     of the head's poses, 1 as usual."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
@@ -328,7 +328,8 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     columns = (
         _head(plan, frames, tempo), _brows(plan.raises, t, 1.0),
         _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
-        shut[:, None], breath[:, None], np.full((frames, 1), plan.side), np.zeros((frames, 2)),
+        shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
+        np.full((frames, 2), np.nan),  # lips are heard
     )  # fmt: skip
     curves = np.concatenate(columns, 1).astype(np.float32)
     assert curves.shape[1] == len(EVENTS)
@@ -493,11 +494,10 @@ class TakePlan:
         return result
 
 
-# How much the lips of takes differ at a spread of 1: deviations of the logarithm of their opening.
-_SIZE_SPREAD = 0.3  # of a whole take
-# of words and of syllables, after how many come a second; the width differs as much
+# How much openings of takes differ from word to word and from syllable to syllable at a spread of
+# 1: how many come a second, and deviations of the logarithm.
 _WORD_SPREADS = ((1.2, 0.55), (3.0, 0.55))
-LIPS_STRESS = 0.36  # added on a word that is hit
+LIPS_STRESS = 0.36  # logarithm by which a reading of the teacher opens further on a word it hits
 _AWAY = 3.0  # degrees from which a gaze is away
 # a head that holds still: share of its movement that is held back, s from a phrase until it has
 # settled, and before the next, and deviation of the blur with which it is held, frames
@@ -558,26 +558,13 @@ def _stillness(voice: Prosody, choice: Choice) -> np.ndarray:
     return gaussian(held, _HOLD_EASE, "nearest")
 
 
-def vary_lips(
-    lips: np.ndarray, presence: np.ndarray, stress: np.ndarray, seed: int, spread: float
-) -> np.ndarray:
-    """A voice's opening and width of lips [T, 2] (`lip_kernels.plan_lips`) as the take of a seed
-    performs them: stressed words more open, others less, and all of them larger or smaller. Nobody
-    says a line twice alike.
-
-    presence: [T] 0 … 1, of speech.  stress: [T], `Choice.stress`.  spread: 0 … 1, variation of
-    takes.
-    """
+def vary_words(frames: int, seed: int, spread: float) -> np.ndarray:
+    """How much further the take of a seed opens than the voice asks for, from word to word:
+    logarithm [T]. Nobody says a line twice alike. spread: 0 … 1, variation of takes."""
     rng = rng_of(seed, _SEED_LIPS)
-    size = _SIZE_SPREAD * rng.standard_normal()
-    by = sum(
-        deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _WORD_SPREADS
+    return spread * sum(
+        deviation * smooth_noise(frames, 1, hertz, rng)[:, 0] for hertz, deviation in _WORD_SPREADS
     )
-    # Multiplied, a closure stays a closure.
-    larger = np.exp(LIPS_STRESS * stress)
-    opening = lips[:, 0] * larger * np.exp(spread * (size + by[:, 0]))
-    wide = lips[:, 1] * larger**0.5 + spread * presence * by[:, 1]
-    return np.stack([opening, wide], 1).astype(np.float32)
 
 
 def brow_height(seed: int, spread: float) -> float:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans the lips' opening and width in speech by constants measured on real faces (`calibrate`);
-takes and teacher follow these curves.
+"""Hears how a voice shapes the mouth, by linear maps of the speech encoder's features that were
+fitted to real faces (`research train calibrate`); and how people differ from what such a map says.
 
-Two sources are blended. Phone kernels describe the effect of every phone within ±160 ms and of
-loudness; they need labels only. A linear map of the speech encoder's features within ±80 ms adds
-what labels leave out: how this voice said this vowel.
+The map reads ± 80 ms and says six signals (`face.mouth_shape.SIGNALS`) in deviations. It predicts
+the mean, which is too calm: people's residuals are a first-order autoregression (`Residual`), so
+that map and residual together move as people do. Where the encoder is another one than the map was
+fitted to, a second map reads its phones' probabilities and loudness alone.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ...face.mouth_shape import OPENING, SIGNALS, WIDTH
 from ...filters import widen
 from ...spoken import BILABIALS, phone_index, PHONES, SILENCE
 from ...weight_files import read_weights
 from ..speech.cues import short_closures
 from ..speech.encoder import LOUDNESS, presence_of, SpeechEncoder
 
-KERNELS = Path(__file__).with_name("lip_kernels.json")
+CONSTANTS = Path(__file__).with_name("mouth_map.json")
 # millimetres by which a face opens further on a vowel than the voice asks for; below 0: less
 OPENING_OF = {
     "AA": 0.0, "AE": 0.0, "AH": 0.0, "AO": 0.0, "AW": 0.0, "AY": 0.0, "EH": 0.0, "ER": 0.0,
@@ -40,8 +42,8 @@ _SHUT, _OF_W, _APART, ROUND_WIDTH = -0.5, (0.1, 0.3), 0.1, -1.2
 # Probabilities above which they do: tracked lips shut on four of five m, b and p that are likelier.
 _HEARD, _HEARD_ROUND = 0.25, 0.4
 _W, _U = phone_index("W"), phone_index("UW")
-_ROWS = 15_000  # frames that a kernel is applied to at once
-# limits of a clip's deviation relative to the measured curves
+_ROWS = 15_000  # frames that a map is applied to at once
+# limits of a clip's deviation relative to the measured clips'
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0
 
 
@@ -52,15 +54,17 @@ def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
     return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
 
 
-def apply_kernel(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Curve [T] of x [T, c]: the sum of each frame's neighbours, weighed by a kernel [taps, c];
+def apply_map(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Curves [T, k] of x [T, d]: the sum of each frame's neighbours, weighed by a map [taps, d, k];
     edges are repeated."""
-    reach = len(kernel) // 2
+    reach = len(weights) // 2
+    flat = weights.transpose(1, 0, 2).reshape(weights.shape[1], -1)
     # part by part: the product converts x to double precision
     parts = (x[at : at + _ROWS] for at in range(0, max(1, len(x)), _ROWS))
-    products = np.concatenate([part @ kernel.T for part in parts])
-    padded = np.pad(products, ((reach, reach), (0, 0)), mode="edge")
-    return sum(padded[k : k + len(x), k] for k in range(len(kernel)))
+    products = np.concatenate([part @ flat for part in parts])
+    products = products.reshape(len(x), len(weights), -1)
+    padded = np.pad(products, ((reach, reach), (0, 0), (0, 0)), mode="edge")
+    return sum(padded[k : k + len(x), k] for k in range(len(weights)))
 
 
 def phone_probabilities(features: np.ndarray) -> np.ndarray:
@@ -85,75 +89,92 @@ def identity(encoder: SpeechEncoder) -> str:
 
 
 @dataclass(frozen=True)
-class Kernels:
-    """Constants of one curve, in standard deviations of the measured one.
+class Map:
+    """A linear map of features. weights [5, d, 6]: by frame, feature and signal.  mean, deviation
+    [6]: of its curves over measured speech."""
 
-    phones [9, 40], loudness [9, 2]: kernels.  map [5, d]: of encoder features, None if phones alone
-    do better.
-    share: of the map in the blend.  mean_phones, deviation_phones: of the kernels' curve over
-    measured speech; mean_both,
-    deviation_both: of the blend before it is scaled to unit deviation.
-    """
+    weights: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
 
-    phones: np.ndarray
-    loudness: np.ndarray
-    map: np.ndarray | None
-    share: float
-    mean_phones: float
-    deviation_phones: float
-    mean_both: float
-    deviation_both: float
+    def curves(self, features: np.ndarray, speech: np.ndarray) -> np.ndarray:
+        """The signals [T, 6] above their mean over speech, of unit deviation, from features [T, d];
+        speech: bool [T].
 
-    @staticmethod
-    def load(data: dict) -> Kernels:
-        """The constants of one curve, as `calibrate` wrote them."""
-        arrays = {
-            name: np.array(data[name]) if data[name] is not None else None
-            for name in ("phones", "loudness", "map")
-        }
-        return Kernels(**arrays, **{name: data[name] for name in data if name not in arrays})
-
-    def of_phones(self, shares: list[np.ndarray], loudness: np.ndarray) -> np.ndarray:
-        """The kernels' curve [T] of phone shares [T, 40], the mean of several labellings, and
-        loudness [T, 2]."""
-        return apply_kernel(np.mean(shares, 0), self.phones) + apply_kernel(loudness, self.loudness)
-
-    def curve(
-        self,
-        shares: np.ndarray,
-        loudness: np.ndarray,
-        speech: np.ndarray,
-        features: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """The curve [T] above the mean of speech, in deviations, from aligned phones' shares [T,
-        40] and loudness [T, 2].
-
-        speech: bool [T].  features: of the encoder that the map was fitted to [T, d]; without them
-        only the kernels are used. The longer a clip, the more its mean and deviation count, so that
-        rooms, microphones and voices at another level open as far, while a short clip of one loud
-        vowel stays open.
+        The longer a clip, the more its own mean and deviation count, so that rooms, microphones and
+        voices at another level move as far, while a short clip of one loud vowel stays open.
         """
-        if features is None:
-            z = (self.of_phones([shares], loudness) - self.mean_phones) / self.deviation_phones
-        else:
-            z = self.of_phones([shares, phone_probabilities(features)], loudness)
-            if self.map is not None:
-                z = (1 - self.share) * z + self.share * apply_kernel(features, self.map)
-            z = (z - self.mean_both) / self.deviation_both
+        z = (apply_map(features, self.weights) - self.mean) / self.deviation
         count = int(speech.sum())
         if count < 2:
             return z
         trust = count / (count + LONG)
-        z = z - trust * z[speech].mean()
-        deviation = np.clip(z[speech].std(), _LEAST_DEVIATION, _MOST_DEVIATION)
+        z = z - trust * z[speech].mean(0)
+        deviation = np.clip(z[speech].std(0), _LEAST_DEVIATION, _MOST_DEVIATION)
         return z / (1 + trust * (deviation - 1))
 
 
+@dataclass(frozen=True)
+class Residual:
+    """How measured mouths differ from the map's: a first-order autoregression.
+
+    persistence [6]: correlation from frame to frame.  covariance [6, 6]: in squared deviations of
+    the person's signals.
+    """
+
+    persistence: np.ndarray
+    covariance: np.ndarray
+
+    def draw(self, frames: int, rng: np.random.Generator) -> np.ndarray:
+        """A course of residuals [T, 6]."""
+        new = self.covariance * (1 - np.outer(self.persistence, self.persistence))
+        values, vectors = np.linalg.eigh(new)
+        steps = rng.standard_normal((frames, len(SIGNALS))) @ (vectors * np.sqrt(values.clip(0))).T
+        steps[0] = rng.multivariate_normal(np.zeros(len(SIGNALS)), self.covariance)
+        for t in range(1, frames):
+            steps[t] += self.persistence * steps[t - 1]
+        return steps
+
+
+@dataclass(frozen=True)
+class MouthMap:
+    """Everything that was fitted. heard: the map of an encoder's features.  phones: of its last
+    columns, phones' probabilities and loudness.  residual: of people.  mean, deviation [6]: of a
+    usual person's mouth in speech, millimetres."""
+
+    heard: Map
+    phones: Map
+    residual: Residual
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def curves(self, features: np.ndarray, speech: np.ndarray, encoder_matches: bool) -> np.ndarray:
+        """`Map.curves` of an encoder's features; encoder_matches: whether the map was fitted to
+        it."""
+        if encoder_matches:
+            return self.heard.curves(features, speech)
+        return self.phones.curves(features[:, -LOUDNESS - len(PHONES) :], speech)
+
+    def read_again(
+        self, curves: np.ndarray, variety: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """The map's curves [T, 6] of unit deviation as one person reads them: with `variety` times
+        the residual of people, 1 as between two people, 0 as nobody does."""
+        own = variety**2 * self.residual.covariance.diagonal()
+        drawn = variety * self.residual.draw(len(curves), rng)
+        return np.sqrt(np.maximum(1 - own, 0.0)) * curves + drawn
+
+
 @lru_cache
-def kernels() -> dict[str, Kernels]:
-    """The constants of `opening` and `width`."""
-    data = json.loads(KERNELS.read_text())
-    return {what: Kernels.load(data[what]) for what in ("opening", "width")}
+def mouth_map() -> MouthMap:
+    """The fitted constants."""
+    data = json.loads(CONSTANTS.read_text())
+
+    def arrays(of: dict) -> dict[str, np.ndarray]:
+        return {name: np.array(values) for name, values in of.items()}
+
+    heard, phones = (Map(**arrays(data[name])) for name in ("heard", "phones"))
+    return MouthMap(heard, phones, Residual(**arrays(data["residual"])), **arrays(data["person"]))
 
 
 def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
@@ -194,12 +215,10 @@ def plan_lips(
     encoder_matches: whether the map was fitted to their encoder; else their phones alone are
     followed.
     """
-    map_input, loudness = features if encoder_matches else None, features[:, -LOUDNESS:]
     phones = phone_probabilities(features)
-    opening, width = (
-        each.curve(phones, loudness, presence > 0.5, map_input) for each in kernels().values()
-    )
-    lips = place_sounds(np.stack([MEAN_OPENING + opening, width], 1), phones)
+    curves = mouth_map().curves(features, presence > 0.5, encoder_matches)
+    lips = np.stack([MEAN_OPENING + curves[:, OPENING], curves[:, WIDTH]], 1)
+    lips = place_sounds(lips, phones)
     sounds = 1 - phones[:, SILENCE].clip(0, 1)
     lips[:, 0] = np.minimum(lips[:, 0], _MOST_IN_SILENCE + _MORE_WITH_SOUND * sounds)
     return (lips * presence[:, None]).astype(np.float32)
@@ -223,7 +242,7 @@ def open_on_phones(features: np.ndarray, shut: np.ndarray) -> np.ndarray | None:
 
 def fitted_encoder() -> str:
     """The identity of the encoder whose features the map reads."""
-    return json.loads(KERNELS.read_text())["encoder"]
+    return json.loads(CONSTANTS.read_text())["encoder"]
 
 
 def encoder_matches(encoder: SpeechEncoder) -> bool:
