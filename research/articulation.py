@@ -26,8 +26,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from research.commit import generate_missing
-from research.faces.lip_clips import aligned_phones
-from research.faces.lip_clips import read_clips, SILENT, spoken_phones
+from research.faces.lip_clips import aligned_phones, read_clips, SILENT, spoken_phones
 from research.harness import add_shared, columns_of, RESULTS, ROOT, write_table
 from research.measures.map_features import map_features
 from thunder_core.acoustics import loudness

@@ -123,7 +123,9 @@ def noise_share(engine: Engine, mouth: MouthShape, clip: LipClip, takes: int) ->
     style = Direction().vector()[None]
     performances = [Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
     motions = engine.thunder.perform(voice, performances, NORMAL, 1.0, no_progress)
-    gaps = np.array([mouth.measure(motion.expression, motion.jaw)[:, OPENING] for motion in motions])
+    gaps = np.array(
+        [mouth.measure(motion.expression, motion.jaw)[:, OPENING] for motion in motions]
+    )
     return float(gaps.var(0, ddof=1).mean() / gaps.var(ddof=1))
 
 
@@ -204,7 +206,9 @@ def run(args: Namespace) -> None:
         direction = usual_direction(SPREAD)
         request = Request(args.takes, args.seed, steps=args.steps, direction=direction)
         takes = engine.generate(speech, request)
-        mouths = np.array([mouth.measure(each.motion.expression, each.motion.jaw) for each in takes])
+        mouths = np.array(
+            [mouth.measure(each.motion.expression, each.motion.jaw) for each in takes]
+        )
         mouths = fit_length(mouths.swapaxes(1, 2), clip.frames).swapaxes(1, 2)
         gaps = mouths[..., OPENING]
         first = [take.seed for take in takes].index(args.seed)

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from thunder_core.direction import Direction
-from thunder_core.engine.planning.mouth_map import kernels
+from thunder_core.engine.planning.mouth_map import mouth_map
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
@@ -104,7 +104,7 @@ def heard(corpus: Corpus, folder: Path, encoder: str = "") -> Path:
     """The folder of a corpus' motions as `extract_features` leaves it, with a quiet clip at the end;
     features are noise in which no phone is heard for certain."""
     folder.mkdir()
-    frames, width = corpus.clips[0].length // SAMPLES_PER_FRAME, kernels()["opening"].map.shape[1]
+    frames, width = corpus.clips[0].length // SAMPLES_PER_FRAME, mouth_map().heard.weights.shape[1]
     clips = [*((clip.speaker, i) for i, clip in enumerate(corpus.clips)), ("quiet", -1)]
     rows = [
         dict(start=frames * n, frames=frames, split="train", speaker=speaker, clip=i)

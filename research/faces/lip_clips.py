@@ -403,7 +403,8 @@ def figures(clip: LipClip, mouths: np.ndarray) -> dict[str, float]:
         rows["PBM"] = [dips(curve, clip).mean() for curve in openings]
     rows["closed"] = [closes(curve, clip.opening) for curve in openings]
     result = {name: float(np.mean(values)) for name, values in rows.items()}
-    return result | {"CRPS": spread_error(openings, clip.opening)}
+    unknown = dict.fromkeys(("width", "PBM"), float("nan"))
+    return unknown | result | {"CRPS": spread_error(openings, clip.opening)}
 
 
 Rows = dict[str, dict[str, dict[str, float]]]  # system → clip → figures

@@ -14,23 +14,17 @@ from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import AXES, Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.engine import Thunder
-from thunder_core.engine.performance import Performance, side_of
+from thunder_core.engine.performance import side_of
 from thunder_core.engine.planning import take_plan
 from thunder_core.engine.planning.choice import deal, DECK
 from thunder_core.engine.planning.mouth_map import (
-    apply_kernel,
-    Kernels,
-    kernels,
+    apply_map,
+    Map,
+    mouth_map,
     place_sounds,
     plan_lips,
 )
-from thunder_core.engine.planning.take_plan import (
-    brow_height,
-    event_curves,
-    LIPS_STRESS,
-    plan_take,
-    vary_lips,
-)
+from thunder_core.engine.planning.take_plan import brow_height, event_curves, plan_take, vary_words
 from thunder_core.engine.planning.upper_face import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
@@ -62,7 +56,7 @@ from thunder_core.events import (
     Raise,
     SIDE,
 )  # fmt: skip
-from thunder_core.face.mechanics import lips_of, Sounds
+from thunder_core.face.mechanics import Sounds
 from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, FPS
 
@@ -289,51 +283,53 @@ def test_phrases_are_what_lies_between_silences():
     )
 
 
-def test_takes_open_their_lips_differently_where_somebody_speaks_and_as_the_voice_says_without_a_spread():
-    presence = np.zeros(200)
-    presence[50:150] = 1.0
-    lips = np.stack([1.4 + np.sin(np.arange(200)), np.cos(np.arange(200))], 1) * presence[:, None]
-    no = np.zeros(200)
-    one, again, other = (vary_lips(lips, presence, no, seed, 0.5) for seed in (1, 1, 2))
-    assert np.array_equal(one, again) and one.dtype == np.float32
-    assert np.allclose(vary_lips(lips, presence, no, 1, 0.0), lips)
-    hit = vary_lips(lips, presence, no + 1.0, 1, 0.0)
-    assert np.allclose(hit, np.exp(LIPS_STRESS * np.array([1.0, 0.5])) * lips, atol=1e-5)
-    assert not one[presence == 0].any() and np.abs(one - other)[presence > 0].mean(0).min() > 0.1
-    alike = [
-        np.corrcoef(vary_lips(lips, presence, no, seed, 0.5)[50:150, 0], lips[50:150, 0])[0, 1]
-        for seed in range(16)
-    ]
-    assert 0.7 < np.mean(alike) < 0.85
+def test_takes_open_words_differently_and_as_the_voice_says_without_a_spread():
+    one, again, other = (vary_words(200, seed, 0.5) for seed in (1, 1, 2))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+    assert not vary_words(200, 1, 0.0).any()
+    drawn = np.array([vary_words(200, seed, 0.5) for seed in range(64)])
+    assert 0.3 < drawn.std() < 0.5 and abs(drawn.mean()) < 0.1
+    assert np.allclose(vary_words(200, 1, 1.0), 2 * one)
 
 
 def features(frames=90, seed=0):
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((frames, kernels()["opening"].map.shape[1])).astype(np.float32)
+    x = rng.standard_normal((frames, mouth_map().heard.weights.shape[1])).astype(np.float32)
     believed = rng.dirichlet(np.full(len(PHONES), 0.05), frames)
     x[:, -2 - len(PHONES) : -2] = believed
     return x
 
 
-def test_the_map_has_its_share_of_the_blend_and_the_kernels_the_rest():
-    """Kernels say 2 for every frame and the map 10; its share is a quarter."""
-    flat = np.zeros((9, len(PHONES)))
-    flat[4] = 2.0
-    of_map = np.zeros((5, len(PHONES) + 2))
-    of_map[2, 0] = 10.0
-    blended = Kernels(flat, np.zeros((9, 2)), of_map, 0.25, 0.5, 4.0, 1.0, 2.0)
-    shares = np.eye(len(PHONES))[np.zeros(6, int)]
-    features = np.concatenate([shares, np.zeros((6, 2))], 1)
-    given = shares, np.zeros((6, 2)), np.zeros(6, bool)
-    assert blended.curve(*given, features) == pytest.approx((0.75 * 2 + 0.25 * 10 - 1.0) / 2.0)
-    assert blended.curve(*given) == pytest.approx((2 - 0.5) / 4.0), "without the map"
-
-
 @pytest.mark.parametrize("frames", [1, 90])
-def test_a_kernel_is_applied_as_a_product_with_all_frames_around_each_would(frames):
-    x, kernel = features()[:frames], kernels()["opening"].map
-    product = stack_neighbours(x, len(kernel) // 2) @ kernel.ravel()
-    assert np.allclose(apply_kernel(x, kernel), product, atol=1e-4)
+def test_a_map_is_applied_as_a_product_with_all_frames_around_each_would(frames):
+    x, weights = features()[:frames], mouth_map().heard.weights
+    product = stack_neighbours(x, len(weights) // 2) @ weights.reshape(-1, 6)
+    assert np.allclose(apply_map(x, weights), product, atol=1e-4)
+
+
+def test_a_long_clip_moves_as_far_as_measured_ones_do_and_a_short_one_stays_as_open_as_it_is():
+    weights = np.zeros((5, 2, 6))
+    weights[2, 0] = 0.75
+    heard = Map(weights, np.full(6, 1.0), np.full(6, 0.5))
+    x = 2 + np.random.default_rng(0).standard_normal((4000, 2))
+    curves = heard.curves(x, np.ones(4000, bool))
+    assert abs(curves.mean()) < 0.2 and abs(curves.std() - 1) < 0.1
+    assert heard.curves(x[:1], np.ones(1, bool)) == pytest.approx(1.5 * x[0, 0] - 2.0)
+
+
+def test_people_differ_from_the_map_as_measured_and_one_reading_less():
+    residual, rng = mouth_map().residual, np.random.default_rng(0)
+    drawn = residual.draw(60_000, rng)
+    assert np.allclose(np.cov(drawn.T), residual.covariance, atol=0.06)
+    r = [np.corrcoef(x[1:], x[:-1])[0, 1] for x in drawn.T]
+    assert np.allclose(r, residual.persistence, atol=0.02)
+    heard = rng.standard_normal((60_000, 6))
+    for variety in (0.0, 0.6):
+        read = mouth_map().read_again(heard, variety, rng)
+        assert np.allclose(read.std(0), 1, atol=0.04), "as large as people move"
+        r = np.corrcoef(read[:, 0], heard[:, 0])[0, 1]
+        own = variety**2 * residual.covariance[0, 0]
+        assert r == pytest.approx(np.sqrt(1 - own), abs=0.02)
 
 
 def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
@@ -403,14 +399,6 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
         assert not np.array_equal(freely[:80], heard.logits)
         rows = np.concatenate([frames.repeat(2), frames[-1:].repeat(more)])
         assert np.array_equal(again, np.where(rows[:, None], freely, longer.logits))
-
-
-def test_lips_are_used_as_the_mean_of_a_take_s_jaw_asks_and_as_usual_without_a_style():
-    assert Performance(0).lips == 1.0
-    small, large = (Direction(Style(jaw=by)).vector() for by in (0.95, 1.15))
-    for style, jaw in (([small], 0.95), ([large], 1.15), ([small, large, small, small], 1.0)):
-        lips = Performance(0, np.stack(style)).lips
-        assert lips == pytest.approx(lips_of(jaw)) and 0.4 < lips < 1.15
 
 
 def bare_thunder():

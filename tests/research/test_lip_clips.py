@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tracked_face import tracked
 
 from research.faces.calibrate import calibrate
+from research.faces.landmarks import contours
 from research.faces.lip_clips import (
     closes,
     comparison_lines,
@@ -29,7 +31,11 @@ from thunder_core.engine.planning.mouth_map import (
     mouth_map,
 )
 from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.face.head import load_head
+from thunder_core.face.lips import opening_mm
+from thunder_core.face.mouth_shape import SIGNALS
 from thunder_core.spoken import PHONES
+from thunder_core.types import Motion
 from thunder_core.weight_files import SHIPPED
 
 
@@ -64,7 +70,7 @@ def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
     row = {}
     for clip, sign in ((short, -1), (long, 1)):
         curve = sign * np.nan_to_num(clip.opening, nan=4.0)
-        row[clip.name] = figures(clip, np.array([curve, curve]), np.array([-curve, -curve]))
+        row[clip.name] = figures(clip, np.tile(np.stack([curve, -curve], 1), (2, 1, 1)))
     assert (
         row["short"]["opening"] == pytest.approx(-1)
         and np.isnan(row["short"]["width"])
@@ -82,17 +88,14 @@ def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
 
 
 def test_the_map_that_takes_are_compared_with_is_that_of_the_lip_plan():
-    features = np.random.default_rng(3).random((80, kernels()["opening"].map.shape[1]))
-    own = apply_kernel(features, kernels()["opening"].map)
-    assert kernels()["opening"].share == 1
-    assert follows(map_voice(features, "opening"), own) == pytest.approx(1)
-    assert follows(map_voice(features, "opening", map_fits=False), own) < 0.9
+    weights = mouth_map().heard.weights
+    features = np.random.default_rng(3).random((80, weights.shape[1]))
+    own = apply_map(features, weights)
+    assert all(follows(a, b) == pytest.approx(1) for a, b in zip(map_voice(features).T, own.T))
+    assert follows(map_voice(features, map_fits=False)[:, 0], own[:, 0]) < 0.9
     seen = made_clip("s1 a"), made_clip("s33 b")
     row = {
-        clip.name: figures(
-            clip, np.ones((1, 100)) * np.arange(100), np.ones((1, 100)) * np.arange(100)
-        )
-        for clip in seen
+        clip.name: figures(clip, np.ones((1, 100, 2)) * np.arange(100)[:, None]) for clip in seen
     }
     assert "GRID, unseen" in comparison_lines({"takes": row}, seen)[0]
     assert "GRID, unseen" not in comparison_lines({"takes": row}, seen[:1])[0]
@@ -119,6 +122,7 @@ def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not()
     assert count_false_closures(gaps[1], real) == 1 and count_false_closures(gaps[0], real) == 0
 
 
+HEAD = load_head()
 MOST_NUMBERS = 12000  # that may be measured on the recordings of real faces
 
 
@@ -127,8 +131,8 @@ def encoder():
     return SpeechEncoder.load(SHIPPED)
 
 
-def sounding_clip(folder: Path, name: str, seed: int) -> list[str]:
-    """A face that opens with the loudness of its sound, 4 s; the rows of its phones."""
+def sounding_clip(folder: Path, name: str, seed: int, known) -> None:
+    """A face that opens with the loudness of its sound, 4 s, tracked."""
     rng = np.random.default_rng(seed)
     frames = 100
     open_ = np.repeat(rng.random(frames // 5) > 0.5, 5)
@@ -138,57 +142,49 @@ def sounding_clip(folder: Path, name: str, seed: int) -> list[str]:
     soundfile.write(
         folder / f"{name}.wav", 0.1 * loud * voice + 1e-4 * rng.standard_normal(len(t)), 16000
     )
-    opening = (
-        0.03
-        + 0.05 * np.convolve(open_, [0.25, 0.5, 0.25], "same")
-        + 0.002 * rng.standard_normal(frames)
-    )
-    opening[[3, 40]] = np.nan
+    x, turn = np.zeros((frames, HEAD.channels), np.float32), np.zeros((frames, 3), np.float32)
+    turn[:, 0] = 0.02 + 0.15 * np.convolve(open_, [0.25, 0.5, 0.25], "same")
+    x[:, HEAD.channel("mouthPucker")] = 2 * turn[:, 0]
+    motion = Motion(x, turn, 0 * turn, 0 * turn)
+    points = tracked(motion, known, noise_mm=0.1, seed=seed) * (1, -1, -1)
+    points[[3, 40]] = np.nan
+    (folder / "landmarks").mkdir(exist_ok=True)
+    np.savez(folder / "landmarks" / f"{name}.npz", landmarks=points, fps=25.0)
     about = {"bilabials": np.zeros((0, 2)), "lang": "en", "tier": "C" if seed == 0 else "A"}
+    opening = opening_mm(motion) / 90
     np.savez(
-        folder / f"{name}.npz",
-        opening=opening,
-        width=0.6 - opening,
-        width_reliable=seed % 2 == 0,
+        folder / f"{name}.npz", opening=opening, width=0.6 - opening, width_reliable=seed % 2 == 0,
         **about,
-    )
-    phones = np.where(open_, "AA", "M")[::5]
-    return [
-        f"{name}\t{i}\t{phone}\t{i * 0.2:.2f}\t{(i + 1) * 0.2:.2f}"
-        for i, phone in enumerate(phones)
-    ]
-
-
-def made_folder(data: Path, clips: int) -> None:
-    """A folder of data with one of measured lips whose last clip calibrates nothing."""
-    folder = data / "lips"
-    folder.mkdir()
-    rows = [row for seed in range(clips) for row in sounding_clip(folder, f"clip{seed}", seed)]
-    (folder / "phones.tsv").write_text("\n".join(["clip\tnumber\tphone\tstart\tend", *rows]) + "\n")
-    fit = ", ".join(f'"clip{seed}"' for seed in range(clips - 1))
-    (folder / "split.toml").write_text(f'fit = [{fit}]\ncheck = ["clip{clips - 1}"]\n')
+    )  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_say_how_well(
     tmp_path, encoder
 ):
-    made_folder(tmp_path, 4)
-    out = tmp_path / "kernels.json"
+    folder, known = tmp_path / "lips", contours(HEAD)
+    folder.mkdir()
+    for seed in range(4):
+        sounding_clip(folder, f"clip{seed}", seed, known)
+    split = 'fit = ["clip0", "clip1", "clip2"]\ncheck = ["clip3"]\n'
+    (folder / "split.toml").write_text(split)
+    out = tmp_path / "map.json"
     figures = calibrate(tmp_path, encoder, out=out)
-    assert min(figures["opening_r_check"], figures["opening_r_left_out"]) > 0.8
-    assert "width_r_check" not in figures, "no reliable width in that split"
+    for signal in ("opening", "chin"):
+        r = figures[f"heard, {signal}, r check"], figures[f"heard, {signal}, r left_out"]
+        assert min(r) > 0.8
+    assert "heard, width, r check" not in figures, "no reliable width in that split"
     written = json.loads(out.read_text())
     assert written["encoder"] == identity(encoder) and written["fitted_on"] == "fit"
-    assert np.shape(written["opening"]["phones"]) == (9, len(PHONES))
+    assert np.shape(written["phones"]["weights"]) == (5, len(PHONES) + 2, 6)
+    assert np.diag(written["residual"]["covariance"])[0] < 0.4
 
 
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
     assert fitted_encoder() == identity(encoder)
     assert count_constants() <= MOST_NUMBERS
     figures = json.loads(CONSTANTS.read_text())["figures"]
-    assert figures["opening_r_left_out"] > figures["opening_r_left_out_phones_alone"] + 0.05, (
-        "the map is worth its numbers"
-    )
-    assert figures["width_r_left_out"] > figures["width_r_left_out_phones_alone"]
-    assert kernels()["opening"].share == 1, "kernels know the phones of English alone"
+    for signal in SIGNALS:
+        own, phones = (figures[f"{what}, {signal}, r left_out"] for what in ("heard", "phones"))
+        assert own > phones, "the map is worth its numbers"
+    assert figures["heard, opening, r left_out"] > figures["phones, opening, r left_out"] + 0.05

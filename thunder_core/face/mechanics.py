@@ -36,12 +36,14 @@ BITE_LOW_MM, BITE_JAW_MM = 1.7, 2.0
 _JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or meet, frames
 _MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 
-# Channels of a lower lip as far up and back as f and v take it: a lip rolled further loses its red.
-BITE = {"mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4}
+# Channels of a lower lip as far up and back as f and v take it, where nothing keeps it off the teeth:
+# a lip rolled further loses its red.
+BITE = {
+    "mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4,
+    "mouthPucker": 0.0, "mouthFunnel": 0.0, "cheekPuff": 0.0, "jawForward": 0.0,
+}  # fmt: skip
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which the tongue gives way to it
 _BITE_STEP = 0.34  # most of its way that the lip goes in a frame
-# what keeps the lip from the teeth on f and v, and the most of it that is left there
-_OFF_TEETH = {"mouthPucker": 0.25, "mouthFunnel": 0.25, "cheekPuff": 0.0, "jawForward": 0.0}
 # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in
 # two frames or more
 _TONGUE_STEP = 0.35
@@ -88,8 +90,6 @@ class Mechanics:
         self.tongue = names.index("tongueOut")
         bite = [(column, most) for stem, most in BITE.items() for column in sides(stem)]
         self.bite, self.most = [column for column, _ in bite], np.array([most for _, most in bite])
-        off = [(column, most) for stem, most in _OFF_TEETH.items() for column in sides(stem)]
-        self.off_teeth, self.off_most = [column for column, _ in off], [most for _, most in off]
         self.raised = [names.index(name) for name in ("tongueTipUp", "tongueBladeUp", "tongueBack")]
 
     def articulate(
@@ -180,15 +180,12 @@ class Mechanics:
         self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds
     ) -> np.ndarray:
         """Expression [T, n] whose lower lip goes up and back until it touches the upper teeth on f
-        and v, by no more than BITE, nothing keeps it off them, and it is out of the tongue's way on
-        th."""
+        and v, by no more than BITE, and is out of the tongue's way on th."""
         x, roll = expression.copy(), self.bite[0]
         share = widen_peaks(sounds.labiodental * sounds.speech, _BITE_STEP)
         share *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)
         x[:, roll] = np.minimum(x[:, roll], BITE["mouthRollLower"])
         x[:, roll] *= 1 - np.maximum(share, sounds.dental * sounds.speech)
-        over = np.maximum(x[:, self.off_teeth] - self.off_most, 0.0)
-        x[:, self.off_teeth] -= share[:, None] * over
         rows = np.flatnonzero(share > _MIN_SHARE)
         if len(rows):
             rise = self._rise(aim, sounds)[rows]

@@ -22,16 +22,18 @@ SIGNALS = ("opening", "width", "upper lip", "chin", "left corner", "right corner
 OPENING, WIDTH, UPPER_LIP, CHIN, CORNERS = 0, 1, 2, 3, slice(4, 6)
 # how much a squared millimetre of each weighs
 _WEIGHTS = np.array([3.0, 1.5, 2.0, 1.0, 1.5, 1.5])
-# Channels that make the shape, and the price of a squared unit of each, in squared millimetres:
-# shut lips are made by jaw and lower lip as far as they can, spread ones by stretching.
+# Channels that make the shape, and the price of a unit of each, in squared millimetres: shut lips are
+# made by jaw and lower lip as far as they can, spread ones by stretching, and corners sink with the
+# jaw rather than frown.
 _PRICES = {
     "mouthClose": 2.0, "mouthFunnel": 1.5, "mouthPucker": 1.0,
     "mouthShrugLower": 1.0, "mouthShrugUpper": 1.0,
     **{f"{name}{side}": price for side in ("Left", "Right") for name, price in (
-        ("mouthFrown", 1.0), ("mouthSmile", 1.0), ("mouthStretch", 0.7),
+        ("mouthFrown", 8.0), ("mouthSmile", 1.0), ("mouthStretch", 0.7),
         ("mouthLowerDown", 1.0), ("mouthUpperUp", 1.0))},
 }  # fmt: skip
-_JAW_UNIT, _JAW_PRICE, _JAW_MOST = 0.1, 0.5, 0.35  # radians; price of a squared unit; radians
+_JAW_UNIT, _JAW_PRICE, _JAW_MOST = 0.1, 0.5, 0.35  # radians; price of a unit; radians
+_RIDGE = 0.3  # price of a squared unit of each, so that two that do the same share
 _USUAL_JAW = 0.08  # angle at which slopes are measured, radians
 _STEP = 0.5  # of a channel, where its slope is measured
 _SWEEPS, _ROUNDS = 40, 2  # of coordinate descent; of correcting what is not linear
@@ -104,12 +106,12 @@ class MouthShape:
         1 those that miss them least, and among these the smallest."""
         columns, slopes, prices = self._slopes
         weighted = _WEIGHTS[:, None] * slopes
-        gram = slopes.T @ weighted + np.diag(prices)
+        gram = slopes.T @ weighted + _RIDGE * np.eye(len(prices))
         most = np.array([1.0] * len(columns) + [_JAW_MOST / _JAW_UNIT])
         expression, jaw = np.zeros((len(signals), len(self.names))), np.zeros((len(signals), 3))
         wanted, values = signals.copy(), np.zeros((len(signals), len(most)))
         for _ in range(_ROUNDS):
-            pull = wanted @ weighted
+            pull = wanted @ weighted - prices / 2
             for _ in range(_SWEEPS):
                 for place, own in enumerate(gram.diagonal()):
                     rest = pull[:, place] - values @ gram[:, place] + own * values[:, place]

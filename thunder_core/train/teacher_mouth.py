@@ -323,7 +323,11 @@ _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # lip's and the chin's share of an opening and of the corners' movement; of the difference of the
 # corners' heights, millimetres. One person reads again with `_AGAIN` times people's residual.
 PERSON = {"opening": 0.2, "width": 0.25, "upper lip": 0.15, "chin": 0.21, "corners": 0.18}
-_UNEVEN_MM, _AGAIN, _FURTHEST = 0.5, 0.6, 2.0  # the last: deviations
+_UNEVEN_MM, _AGAIN, _FURTHEST = (
+    0.5,
+    np.array([0.6, 0.5, 0.6, 0.6, 0.6, 0.6]),
+    2.0,
+)  # the last: deviations
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:

@@ -156,10 +156,11 @@ class MouthMap:
         return self.phones.curves(features[:, -LOUDNESS - len(PHONES) :], speech)
 
     def read_again(
-        self, curves: np.ndarray, variety: float, rng: np.random.Generator
+        self, curves: np.ndarray, variety: float | np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """The map's curves [T, 6] of unit deviation as one person reads them: with `variety` times
-        the residual of people, 1 as between two people, 0 as nobody does."""
+        """The map's curves [T, 6] of unit deviation as one person reads them: with `variety` (one,
+        or of each signal) times the residual of people, 1 as between two people, 0 as nobody
+        does."""
         own = variety**2 * self.residual.covariance.diagonal()
         drawn = variety * self.residual.draw(len(curves), rng)
         return np.sqrt(np.maximum(1 - own, 0.0)) * curves + drawn
