@@ -36,8 +36,8 @@ BITE_LOW_MM, BITE_JAW_MM = 1.7, 2.0
 _JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or meet, frames
 _MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 
-# Channels of a lower lip as far up and back as f and v take it, where nothing keeps it off the teeth:
-# a lip rolled further loses its red.
+# Channels of a lower lip as far up and back as f and v take it, where nothing keeps it off the
+# teeth: a lip rolled further loses its red.
 BITE = {
     "mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4,
     "mouthPucker": 0.0, "mouthFunnel": 0.0, "cheekPuff": 0.0, "jawForward": 0.0,

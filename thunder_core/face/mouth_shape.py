@@ -22,9 +22,9 @@ SIGNALS = ("opening", "width", "upper lip", "chin", "left corner", "right corner
 OPENING, WIDTH, UPPER_LIP, CHIN, CORNERS = 0, 1, 2, 3, slice(4, 6)
 # how much a squared millimetre of each weighs
 _WEIGHTS = np.array([3.0, 1.5, 2.0, 1.0, 1.5, 1.5])
-# Channels that make the shape, and the price of a unit of each, in squared millimetres: shut lips are
-# made by jaw and lower lip as far as they can, spread ones by stretching, and corners sink with the
-# jaw rather than frown.
+# Channels that make the shape, and the price of a unit of each, in squared millimetres: shut lips
+# are made by jaw and lower lip as far as they can, spread ones by stretching, and corners sink with
+# the jaw rather than frown.
 _PRICES = {
     "mouthClose": 2.0, "mouthFunnel": 1.5, "mouthPucker": 1.0,
     "mouthShrugLower": 1.0, "mouthShrugUpper": 1.0,

@@ -321,13 +321,11 @@ _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How people's mouths, and one person's readings, differ (49 tracked people; readings of GRID's
 # words): standard deviations of the logarithms of the sizes of opening and width, of the upper
 # lip's and the chin's share of an opening and of the corners' movement; of the difference of the
-# corners' heights, millimetres. One person reads again with `_AGAIN` times people's residual.
+# corners' heights, millimetres. One person reads again with `AGAIN` times people's residual of
+# each signal.
 PERSON = {"opening": 0.2, "width": 0.25, "upper lip": 0.15, "chin": 0.21, "corners": 0.18}
-_UNEVEN_MM, _AGAIN, _FURTHEST = (
-    0.5,
-    np.array([0.6, 0.5, 0.6, 0.6, 0.6, 0.6]),
-    2.0,
-)  # the last: deviations
+AGAIN = np.array([0.6, 0.5, 0.6, 0.6, 0.6, 0.6])
+_UNEVEN_MM, _FURTHEST = 0.5, 2.0  # the second: deviations
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -417,7 +415,7 @@ def read_shape(
     factors[:, UPPER_LIP], factors[:, CHIN] = size * of["upper lip"], size * of["chin"] * style.jaw
     factors[:, CORNERS] = (size**0.5 * np.ones(len(curves)))[:, None] * of["corners"]
     factors[:, WIDTH] = size**0.5 * of["width"]
-    z = known.read_again(curves, _AGAIN, rng)
+    z = known.read_again(curves, AGAIN, rng)
     z = np.stack([change_pace(each, pace) for each in z.T], 1) * style.articulation
     mouth = known.mean + known.deviation * z
     mouth[:, OPENING] = np.logaddexp(0, _SOFT * mouth[:, OPENING]) / _SOFT
