@@ -17,7 +17,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
-from thunder_core.engine.planning.lip_kernels import encoder_matches
 
 from research.faces.lip_clips import (
     encode_clip,
@@ -30,6 +29,7 @@ from research.faces.lip_clips import (
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.mouth_map import encoder_matches
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import UNCLEAR

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from thunder_core.engine.planning.mouth_map import CONSTANTS
-from thunder_core.files import hash_of
-from thunder_core.shipped import WEIGHTS
+from thunder_core.files import hash_of, write_file
+from thunder_core.shipped import fingerprint_of, WEIGHTS
 from thunder_core.train.corpus import TEST_SPEAKERS, voices_in_words
+from thunder_core.weight_files import _files, SUMS
 
 SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
 HEAD = """# Weights
@@ -145,3 +146,11 @@ def count_constants() -> int:
     data = json.loads(CONSTANTS.read_text())
     parts = (data[what] for what in ("heard", "phones", "residual", "person"))
     return sum(np.size(value) for part in parts for value in part.values())
+
+
+def write_sums(folder: Path) -> Path:
+    """Write the fingerprint of a folder's weights, as a comment, and the SHA-256 of every file, in
+    the format that `sha256sum --check` reads."""
+    rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
+    write_file(folder / SUMS, "".join([f"# fingerprint {fingerprint_of(folder)}\n", *rows]))
+    return folder / SUMS
