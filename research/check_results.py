@@ -36,8 +36,6 @@ _CACHED = "--cache {cache} --split test"
 COMMANDS = {
     "speed": "speed",
     "lips": "lips --data {thunder_data} --out {scratch}",
-    "lips_other_plan": "lips --data {thunder_data} --out {scratch} --other-plan "
-    "--results research/results/lips_other_plan.txt",
     "lips_grid": "lips --data {thunder_data} --out {scratch} --split grid --takes 4 "
     "--results research/results/lips_grid.txt",
     "habits": "habits --data {thunder_data} --solved {scratch}",
