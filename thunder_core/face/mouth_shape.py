@@ -25,12 +25,12 @@ _WEIGHTS = np.array([3.0, 1.5, 2.0, 1.0, 1.5, 1.5])
 # Channels that make the shape, and the price of a unit of each, in squared millimetres: shut lips
 # are made by jaw and lower lip as far as they can, spread ones by stretching, and corners sink with
 # the jaw rather than frown.
+# A name without its side moves both: only corners differ from side to side.
 _PRICES = {
     "mouthClose": 2.0, "mouthFunnel": 1.5, "mouthPucker": 1.0,
-    "mouthShrugLower": 1.0, "mouthShrugUpper": 1.0,
+    "mouthShrugLower": 1.0, "mouthShrugUpper": 1.0, "mouthLowerDown": 2.0, "mouthUpperUp": 2.0,
     **{f"{name}{side}": price for side in ("Left", "Right") for name, price in (
-        ("mouthFrown", 8.0), ("mouthSmile", 1.0), ("mouthStretch", 0.7),
-        ("mouthLowerDown", 1.0), ("mouthUpperUp", 1.0))},
+        ("mouthFrown", 8.0), ("mouthSmile", 1.0), ("mouthStretch", 0.7))},
 }  # fmt: skip
 _JAW_UNIT, _JAW_PRICE, _JAW_MOST = 0.1, 0.5, 0.35  # radians; price of a unit; radians
 _RIDGE = 0.3  # price of a squared unit of each, so that two that do the same share
@@ -84,30 +84,31 @@ class MouthShape:
 
     @cached_property
     def _slopes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Columns [k] of the channels in _PRICES that the head has, slopes [6, k + 1] of SIGNALS by
-        each and by _JAW_UNIT of the jaw, and prices [k + 1]."""
-        used = [name for name in _PRICES if name in self.names]
-        columns = np.array([self.names.index(name) for name in used])
-        x = np.zeros((len(columns) + 3, len(self.names)))
-        x[np.arange(len(columns)), columns] = _STEP
+        """Channels [k, n] that the names in _PRICES move, those that the head has; slopes [6, k +
+        1] of SIGNALS by each and by _JAW_UNIT of the jaw; and prices [k + 1]."""
+        moved = {
+            name: [name in (each, each.removesuffix("Left"), each.removesuffix("Right"))
+                   for each in self.names]
+            for name in _PRICES
+        }  # fmt: skip
+        used = [name for name, columns in moved.items() if any(columns)]
+        channels = np.array([moved[name] for name in used], float)
+        x = np.concatenate([_STEP * channels, np.zeros((3, len(self.names)))])
         jaw = np.zeros((len(x), 3))
         jaw[:, 0] = _USUAL_JAW
         jaw[-2:, 0] += np.array([-0.5, 0.5]) * _JAW_UNIT
         shapes = self.measure(x, jaw)
         slopes = [*(shapes[:-3] - shapes[-3]) / _STEP, shapes[-1] - shapes[-2]]
-        return (
-            columns,
-            np.array(slopes).T,
-            np.array([*(_PRICES[name] for name in used), _JAW_PRICE]),
-        )
+        prices = np.array([*(_PRICES[name] for name in used), _JAW_PRICE])
+        return channels, np.array(slopes).T, prices
 
     def solve(self, signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(expression [T, n], jaw [T, 3]) of a mouth with SIGNALS [T, 6]: of all values within 0 …
         1 those that miss them least, and among these the smallest."""
-        columns, slopes, prices = self._slopes
+        channels, slopes, prices = self._slopes
         weighted = _WEIGHTS[:, None] * slopes
         gram = slopes.T @ weighted + _RIDGE * np.eye(len(prices))
-        most = np.array([1.0] * len(columns) + [_JAW_MOST / _JAW_UNIT])
+        most = np.array([1.0] * len(channels) + [_JAW_MOST / _JAW_UNIT])
         expression, jaw = np.zeros((len(signals), len(self.names))), np.zeros((len(signals), 3))
         wanted, values = signals.copy(), np.zeros((len(signals), len(most)))
         for _ in range(_ROUNDS):
@@ -116,7 +117,7 @@ class MouthShape:
                 for place, own in enumerate(gram.diagonal()):
                     rest = pull[:, place] - values @ gram[:, place] + own * values[:, place]
                     values[:, place] = np.clip(rest / own, 0.0, most[place])
-            expression[:, columns], jaw[:, 0] = values[:, :-1], _JAW_UNIT * values[:, -1]
+            expression, jaw[:, 0] = values[:, :-1] @ channels, _JAW_UNIT * values[:, -1]
             wanted += signals - self.measure(expression, jaw)
         return expression, jaw
 
