@@ -222,15 +222,6 @@ def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, sample, takes):
     keeps(1.5, spent, "listening to ten seconds")
 
 
-def test_what_is_expected_follows_the_lips_that_a_voice_plans(engine, sample):
-    voice = engine.thunder.analyse(sample.samples, 100)
-    wider = replace(voice)
-    vars(wider)["lips"] = voice.lips + 1
-    style = Direction().vector()[None]
-    usual, wide = (engine.thunder.expect(each, style) for each in (voice, wider))
-    assert wide.jaw[:, 0].mean() > 1.1 * usual.jaw[:, 0].mean() > 0
-
-
 def test_progress_of_takes_together_is_the_share_of_their_steps(engine, sample):
     voice, told = engine.thunder.analyse(sample.samples, 100), []
     engine.thunder.perform(voice, [Performance(1), Performance(2)], 4, 1.0, told.append)

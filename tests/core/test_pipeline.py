@@ -287,7 +287,7 @@ def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_
     jaw_mm, meets
 ):
     shut = confident_sounds(heard("B", 1.0, 20, 24), SPEAKS).shut
-    given, _, made = articulated(Sounds(SPEAKS, *[NOTHING] * 3, shut, NOTHING), 0.01 * jaw_mm)
+    given, made = articulated(Sounds(SPEAKS, *[NOTHING] * 3, shut, NOTHING), 0.01 * jaw_mm)
     model, made = (bundled_lips().opening(Motion(*motion)) for motion in (given, made))
     assert made[:15] == pytest.approx(model[:15], abs=0.05)
     assert (made[21:23].max() < 0.05) == meets
@@ -295,17 +295,13 @@ def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_
 
 
 def articulated(sounds, jaw=0.0, **channels):
-    """A mouth [T, n] of channels, over a jaw by some radians, with its teeth and lips set for
-    sounds, and as it is articulated: two motions."""
+    """A mouth [T, n] of channels, over a jaw by some radians, and as it is articulated for sounds:
+    two motions."""
     given = np.zeros((LINE, len(PIPELINE.channels))), np.zeros((LINE, 3))
     given[1][:, 0] = jaw
     for name, values in channels.items():
         given[0][:, PIPELINE.channels.index(name)] = values
-    return (
-        given,
-        PIPELINE.mechanics.speak(*given, sounds),
-        PIPELINE.mechanics.articulate(*given, sounds),
-    )
+    return given, PIPELINE.mechanics.articulate(*given, sounds)
 
 
 def on(start, end, value=1.0):
@@ -316,11 +312,11 @@ def on(start, end, value=1.0):
 def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
     heard = np.isin(np.arange(4 * LINE), np.arange(96, 104))
     bite = sounds_of(SPEAKS, *heard * np.array([[0], [1], [0], [0]])).labiodental
-    _, _, made = articulated(Sounds(SPEAKS, NOTHING, bite, *[NOTHING] * 3), 0.12)
+    _, made = articulated(Sounds(SPEAKS, NOTHING, bite, *[NOTHING] * 3), 0.12)
     roll = made[0][:, ROLL]
     assert np.abs(np.diff(roll)).max() < 0.25 and 0.4 < roll[24:26].min() <= roll.max() <= 0.6
     assert lip_to_teeth(PIPELINE.mechanics.articulators, *made)[24:26].max() <= 0.5
-    _, (before, _), (made, _) = articulated(
+    (before, _), (made, _) = articulated(
         Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36), NOTHING, NOTHING),
         0.1,
         tongueTipUp=on(20, 22, 0.9) + on(31, 34, 0.9),

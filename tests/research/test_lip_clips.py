@@ -92,7 +92,7 @@ def test_the_map_that_takes_are_compared_with_is_that_of_the_lip_plan():
     features = np.random.default_rng(3).random((80, weights.shape[1]))
     own = apply_map(features, weights)
     assert all(follows(a, b) == pytest.approx(1) for a, b in zip(map_voice(features).T, own.T))
-    assert follows(map_voice(features, map_fits=False)[:, 0], own[:, 0]) < 0.9
+    assert follows(map_voice(features, map_fits=False)[:, 0], own[:, 0]) < 0.99
     seen = made_clip("s1 a"), made_clip("s33 b")
     row = {
         clip.name: figures(clip, np.ones((1, 100, 2)) * np.arange(100)[:, None]) for clip in seen

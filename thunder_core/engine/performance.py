@@ -34,7 +34,7 @@ from ..types import Columns, FPS
 from .diffusion import Inpainting
 from .planning.choice import Choice
 from .planning.mouth_map import open_on_phones
-from .planning.take_plan import plan_take, TakePlan, vary_words
+from .planning.take_plan import LIPS_STRESS, plan_take, TakePlan, vary_words
 from .planning.upper_face import Behaviours
 from .voice import VoiceFeatures
 
@@ -142,7 +142,8 @@ def add_stresses(
     further: [T], logarithm of what else its mouth opens (`vary_words`).
     """
     style = np.array(np.broadcast_to(style, (len(accents), style.shape[1])), np.float32)
-    energy = (_EMPHASIS * spread * (stress - stress.mean()) + further) / _ENERGY.speakers
+    emphasis = _EMPHASIS * spread * (stress - stress.mean())
+    energy = (LIPS_STRESS * stress + emphasis + further) / _ENERGY.speakers
     changes = {"energy": energy, "articulation": CLEARER * energy}
     shown = np.clip(accents + stress, 0, 1)
     changes |= {name: by * (shown - shown.mean()) for name, by in _ACCENTED.items()}

@@ -49,7 +49,7 @@ _BITE_STEP = 0.34  # most of its way that the lip goes in a frame
 _TONGUE_STEP = 0.35
 _OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
 # gaps of lips, mm, below which they meet on m, b and p, and above which they stay as they are
-_MEET = (1.0, 2.0)
+_MEET = (4.0, 8.0)
 # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
 _TONGUE_FITS = (0.02, 0.06)
 
