@@ -11,7 +11,6 @@ from research.train.facegood import write_tracked
 from research.train.grid import convert_grid, gather_people
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder
-from thunder_core.events import BLINK, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.spoken import SILENCE

@@ -141,6 +141,7 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
 
 # (step, what it changes) → what is so of (that before it, after it, the voice, all such pairs), in
 # any performance
+LOWER_LIP = [COLUMN[f"mouthLowerDown{side}"] for side in ("Left", "Right")]
 TONGUE, ROLL, TIP = COLUMN["tongueOut"], COLUMN["mouthRollLower"], COLUMN["tongueTipUp"]
 OTHERS = np.arange(len(NAMES)) != ROLL
 AIM = "show teeth and tongue", "gap"
@@ -153,8 +154,8 @@ CLAIMS = {
     ),
     ("meet lips", "gap"): lambda was, now, voice, _: (
         (now <= np.maximum(was, 0)).all()
-        and not now[(voice.sounds.shut == 1) & (was > 0) & (was < 1)].any()
-        and np.array_equal(*of(was, now, (voice.sounds.shut == 0) | (was > 2)))
+        and not now[(voice.sounds.shut == 1) & (was > 0) & (was < 4)].any()
+        and np.array_equal(*of(was, now, (voice.sounds.shut == 0) | (was > 8)))
     ),
     AIM: lambda was, now, voice, _: (
         np.array_equal(*of(was, now, (was < 0.1) & (voice.sounds.labiodental == 0)))
@@ -171,7 +172,13 @@ CLAIMS = {
         and not now[(voice.sounds.dental == 1) & only(voice), ROLL].any()
     ),
     ("set lips", "expression"): lambda was, now, voice, pairs: (
-        np.allclose(*of(gap_of(now, pairs["turn jaw", "jaw"][1]), pairs[AIM][1], pairs[AIM][1] > 0))
+        np.allclose(
+            *of(
+                gap_of(now, pairs["turn jaw", "jaw"][1]),
+                pairs[AIM][1],
+                (pairs[AIM][1] > 0) & (now[:, LOWER_LIP].max(1) < LARGEST_VALUE - 1e-3),
+            )
+        )
         and np.allclose(*of(was, now, voice.presence == 0), atol=0.05)
         and now.min() >= 0
     ),
@@ -282,7 +289,7 @@ def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
     assert confident_sounds(heard("B", probability, 20, 23), SPEAKS).shut.max() == shut
 
 
-@pytest.mark.parametrize("jaw_mm, meets", [(0.8, True), (6.0, False)])
+@pytest.mark.parametrize("jaw_mm, meets", [(0.8, True), (3.5, True), (12.0, False)])
 def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_has_them(
     jaw_mm, meets
 ):
@@ -324,7 +331,6 @@ def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
     was, now = (x[:, PIPELINE.channels.index("tongueTipUp")] for x in (before, made))
     assert np.abs(np.diff(was)).max() > 0.8 and np.abs(np.diff(now)).max() <= 0.35 + 1e-6
     assert now[20:22] == pytest.approx(0.9) and now[17:19] == pytest.approx([0, 0.2])
-    assert made[34:36] == pytest.approx(before[34:36], abs=1e-6)
 
 
 CORNERS = ("mouthSmile", "mouthFrown", "mouthDimple")
