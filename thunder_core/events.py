@@ -15,7 +15,7 @@ import numpy as np
 # left and right outer brow, channel values; knit: of both.  look: degrees that the gaze in the
 # world turns and is lowered.  blink: closure of the lids, 0 … 1.  breath: of an inhalation, 0 … 1.
 # side: −1 or 1, to which side a mood turns and tilts the head and doubt raises a brow, above 0 the
-# left. open, wide: of the lips, `planning.mouth_map.plan_lips`.
+# left. open, wide: of the lips, always NaN: the model hears them. The next training drops both.
 _SIZES = {
     "nod": 3.0, "turn": 3.0, "tilt": 3.0, "raise_inner": 0.2, "raise_left": 0.2, "raise_right": 0.2,
     "knit": 0.2,
@@ -25,7 +25,7 @@ _SIZES = {
 EVENTS = tuple(_SIZES)
 SIZES = np.array(list(_SIZES.values()), np.float32)
 HEAD, BROW_COLUMNS, KNIT, LOOK = slice(0, 3), slice(3, 6), 6, slice(7, 9)
-BLINK, BREATH, SIDE, LIPS = 9, 10, 11, slice(12, 14)
+BLINK, BREATH, SIDE = 9, 10, 11
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import nn, Tensor
 from ..direction import DIRECTION_NAMES
 from ..engine.diffusion import alpha_bar, STEPS
 from ..engine.speech.encoder import LOUDNESS
-from ..events import EVENTS, LIPS
+from ..events import EVENTS
 from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy, Standardised
 from ..networks.speech import MeshToSpeech, Mouth, phonetic, Space, SpeechEncoder
@@ -32,9 +32,7 @@ BATCH = 48
 ESTIMATED = 0.15  # share of a batch in which the mouth is the model's estimate
 HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
-# the same for everything that is planned, for all but the lips, and for the lips, which the model
-# has to hear: with half of them shown, takes followed the plan of another moment more closely
-HIDE_EVENTS = (0.1, 0.1, 0.8)
+HIDE_EVENTS = 0.19  # the same for everything that is planned
 # Axes whose movements are all planned, and deviation of the noise on them where the plan is shown:
 # the model is to follow the plan, also where a reading's style says otherwise.
 PLANNED_AXES, PLANNED_NOISE = ("brows", "eyes"), 1.0
@@ -145,7 +143,7 @@ class DenoiserLoss:
         free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | unknown
         planned: tuple[Tensor, ...] = ()
         if getattr(denoiser.config, "events", 0):
-            hidden = torch.from_numpy(draw_hidden_events(len(truth), rng)).to(self.device)
+            hidden = torch.from_numpy(rng.random((len(truth), 1, 1)) < HIDE_EVENTS).to(self.device)
             planned = (item["events"].masked_fill(hidden, float("nan")),)
             style = jitter_planned_axes(style, ~hidden[:, 0, 0])
         noise, audio = torch.randn_like(truth), model.features(item)
@@ -274,14 +272,6 @@ class DenoiserLoss:
             ]
         )
         return {"worst_vertex_mm": float(worst), "jaw_r": float(correlations.nanmean())}
-
-
-def draw_hidden_events(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Which curves of `count` rows are hidden in training, so that the model also samples without
-    them: bool [count, 1, EVENTS]."""
-    all_of_them, all_but_lips, lips = (rng.random((count, 3)) < HIDE_EVENTS).T[:, :, None]
-    of_lips = np.isin(np.arange(len(EVENTS)), np.r_[LIPS])
-    return (all_of_them | np.where(of_lips, lips, all_but_lips))[:, None]
 
 
 def jitter_planned_axes(style: Tensor, rows: Tensor) -> Tensor:
