@@ -23,7 +23,7 @@ from ..engine.performance import draw_style
 from ..face.head import Head
 from ..files import write_file
 from ..networks.denoiser import Denoiser
-from .denoiser import DenoiserLoss, draw_hidden_events
+from .denoiser import DenoiserLoss, HIDE_EVENTS
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet, VARIANTS
@@ -121,7 +121,7 @@ def _sample_lines(
             ]
         )
         features, events = map(np.stack, zip(*(_line(motions, by_voice, rng) for _ in seeds)))
-        events = np.where(draw_hidden_events(len(events), rng), np.float16(np.nan), events)
+        events = np.where(rng.random((len(events), 1, 1)) < HIDE_EVENTS, np.float16(np.nan), events)
         lines = Lines(
             features, events, style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
             np.zeros((len(seeds), FRAMES, denoiser.config.motion), np.float16),
