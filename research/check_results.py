@@ -39,6 +39,7 @@ COMMANDS = {
     "lips_grid": "lips --data {thunder_data} --out {scratch} --split grid --takes 4 "
     "--results research/results/lips_grid.txt",
     "habits": "habits --data {thunder_data} --solved {scratch}",
+    "people_or_take": "people_or_take --data {thunder_data} --teacher --out {scratch}",
     "perform_as": "perform_as",
     "hits": "hits --data {thunder_data} --solved {scratch}",
     "articulation": "articulation --data {thunder_data} --takes {scratch}",

@@ -103,23 +103,22 @@ class LipClip:
         return self.folder / "landmarks" / f"{self.name}.npz"
 
     @cached_property
-    def _held(self) -> tuple[np.ndarray, np.ndarray]:
-        """Its landmarks [F, 478, 3] held still at the head's size, mm, and frames [T] that have
-        them, without those beside cuts."""
+    def held(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Its landmarks [F, 478, 3] held still at the head's size, mm; the head's rotations [F, 3,
+        3]; and the frames [F] that have them, without those beside cuts."""
         points = solve.read_landmarks(self._landmarks)[: self.frames]
-        seen = np.isfinite(points).all((1, 2))
-        held = solve.stabilise(points[seen], load_head())[0]
-        frames = np.flatnonzero(seen)
+        frames = np.flatnonzero(np.isfinite(points).all((1, 2)))
+        still, turns = solve.stabilise(points[frames], load_head())
+        apart = np.ones(len(frames), bool)
         for cut in self.cuts:
-            keep = (frames < cut - _BESIDE_CUT) | (frames >= cut + _BESIDE_CUT)
-            frames, held = frames[keep], held[keep]
-        return held, frames
+            apart &= (frames < cut - _BESIDE_CUT) | (frames >= cut + _BESIDE_CUT)
+        return still[apart], turns[apart], frames[apart]
 
     @cached_property
     def mouth(self) -> np.ndarray:
         """The mouth's signals (`face.mouth_shape.SIGNALS`) [T, 6], mm on a face of the head's size,
         NaN where no face was seen; opening, width and heights not above rest."""
-        held, frames = self._held
+        held, _, frames = self.held
         mouth = np.full((self.frames, len(SIGNALS)), np.nan)
         mouth[frames] = mouth_signals(held)
         return mouth
@@ -127,7 +126,7 @@ class LipClip:
     @cached_property
     def resting_mouth(self) -> np.ndarray:
         """The same [6] of the person's resting face."""
-        return mouth_signals(solve.resting_face(self._held[0])[None])[0]
+        return mouth_signals(solve.resting_face(self.held[0])[None])[0]
 
     def curve(self, what: str) -> np.ndarray | None:
         """One of CURVES [T]."""

@@ -66,6 +66,7 @@ BENCHES = {
     "mouths": "grid_lbbc2a --data {data} --takes {out}/takes --frames 0:9 --out {out}/x.png",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
     "{out} --docs {out}/x.md",
+    "people_or_take": "--data {data} --takes 2 --teacher --out {out}/takes --results {out}/x.txt",
     "perform": "teacher --takes 1 --out {out}/performed",
     "perform_as": "--languages de --results {out}/x.txt",
     "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --clips 2 --results {out}/x.txt",

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lays a performance of the bundled head on a filmed person, and measures both as they are tracked.
+
+A performance moves the person's resting landmarks as it moves the head, and trembles as that
+person's landmarks do. What is measured then differs in movement alone: not in proportions, nor in
+what a tracker adds.
+"""
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from research.faces.lip_clips import LipClip, mouth_signals
+from thunder_core.engine.tracking import solve, spots
+from thunder_core.face.head import load_head
+from thunder_core.face.mouth_shape import SIGNALS as MOUTH
+from thunder_core.face.points import SkinnedPoints
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.types import Motion
+
+Curves = dict[str, np.ndarray]  # signal → [T]
+_SIDES = tuple(zip(spots.UPPER_LIDS, spots.LOWER_LIDS, spots.IRISES, spots.BROW_PAIRS.values()))
+_IRISES = slice(468, 478)  # landmarks of both
+_EYE_MM = 12.0  # from the eye's centre to its iris
+_MIDDLE = slice(3, 6)  # of a lid's landmarks
+_TREMBLE = 9  # frames: what landmarks fixed to the skull do beside a mean over so many
+
+
+def measure(points: np.ndarray, turns: np.ndarray) -> Curves:
+    """The signals of a face [T] by name: `mouth_shape.SIGNALS`, corner, lower lip, inner and outer
+    brow, mm on a face of the head's size; lid, in widths of the eye; gaze aside and up, pitch, yaw
+    and roll, degrees about their usual value. Of left and right the mean.
+
+    points [T, 478, 3]: landmarks held still.  turns [T, 3, 3]: rotations of the head.
+    """
+    curves = dict(zip(MOUTH, mouth_signals(points).T))
+    curves["corner"] = (curves["left corner"] + curves["right corner"]) / 2
+    curves["lower lip"] = curves["upper lip"] - curves["opening"]
+    sides = []
+    for upper, lower, iris, pairs in _SIDES:
+        corners = points[:, [upper[0], upper[-1]], :2]
+        across = np.median(np.linalg.norm(corners[:, 0] - corners[:, 1], axis=1))
+        gap = points[:, list(upper), 1] - points[:, list(lower), 1]
+        off = points[:, iris, :2] - corners.mean(1)
+        reach = np.clip((off - np.median(off, 0)) / _EYE_MM, -0.7, 0.7)
+        outer, inner = (points[:, np.ravel(some), 1].mean(1) for some in (pairs[:2], pairs[-2:]))
+        sides.append(
+            [inner, outer, gap[:, _MIDDLE].mean(1) / across, *np.degrees(np.arcsin(reach)).T]
+        )
+    names = ("inner brow", "outer brow", "lid", "gaze aside", "gaze up")
+    curves |= dict(zip(names, np.mean(sides, 0)))
+    heads = Rotation.from_matrix(turns)
+    angles = np.degrees((heads.mean().inv() * heads).as_rotvec())
+    return curves | dict(zip(("pitch", "yaw", "roll"), angles.T))
+
+
+def measure_person(clip: LipClip) -> Curves:
+    """What is measured of a clip's person, NaN in frames that are not."""
+    points, turns, frames = clip.held
+    curves = {}
+    for name, values in measure(points, turns).items():
+        curves[name] = np.full(clip.frames, np.nan)
+        curves[name][frames] = values
+    return curves
+
+
+class Puppet:
+    """A filmed person's resting landmarks, which performances of the bundled head move.
+
+    points [F, 478, 3]: the person's landmarks, held still, mm (`LipClip.held`).
+    """
+
+    def __init__(self, points: np.ndarray):
+        self.neutral = solve.resting_face(points)
+        self.spots = spots.correspondence(load_head(), self.neutral)
+        self.skin = SkinnedPoints.of(
+            load_head(),
+            lambda values: np.einsum(
+                "kq,kq...->k...", self.spots.shares, values[self.spots.vertices]
+            ),
+        )
+        self.size = np.full(len(self.spots), solve.MM)
+        rest = solve.MM * self.skin.rest
+        for _, rows, wider in solve._lids(points, self.neutral, rest, self.spots):
+            self.size[rows] /= wider  # a closed eye of the head closes the person's
+        rigid = points[:, list(spots.RIGID)]
+        half = _TREMBLE // 2
+        padded = np.pad(rigid, ((half, half), (0, 0), (0, 0)), mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, _TREMBLE, 0)
+        apart = self.neutral[:, None, :2] - self.neutral[None, list(spots.RIGID), :2]
+        nearest = np.linalg.norm(apart, axis=2).argmin(1)
+        self.tremble = (rigid - windows.mean(-1))[:, nearest]
+
+    def wear(self, motion: Motion, seed: int) -> np.ndarray:
+        """Landmarks [T, 478, 3] mm of the person who moves as a motion does, head and eyes turned.
+        seed: says from which frame on they tremble."""
+        moved = (self.skin.of_motion(motion) - self.skin.rest) * self.size[:, None]
+        points = np.repeat(self.neutral[None], motion.frames, 0)
+        for row, ids in enumerate(self.spots.landmarks):
+            points[:, list(ids)] += moved[:, row, None]
+        head, eyes = (turn.astype(float) for turn in motion.turns)
+        looks = np.sin(eyes)[:, None]
+        points[:, _IRISES, :2] += _EYE_MM * np.concatenate([looks[..., 1:2], -looks[..., :1]], -1)
+        start = np.random.default_rng(seed).integers(len(self.tremble))
+        points += self.tremble[(start + np.arange(motion.frames)) % len(self.tremble)]
+        return points @ np.swapaxes(rotvec_to_matrix(head), 1, 2)
+
+    def measure(self, motion: Motion, seed: int) -> Curves:
+        """What is measured of a motion that the person wears (`wear`)."""
+        return measure(*solve.stabilise(self.wear(motion, seed), load_head()))

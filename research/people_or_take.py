@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Person or take? How surely takes and the teacher's readings are told from the people whose voices
+they speak, and by what.
+
+`python -m research people_or_take --data DATA [--teacher] [--quick]`. DATA has folders of clips with
+landmarks (`lips/` and others). Takes of the same sounds in the usual direction are laid on the
+tracked people (`faces/puppet.py`), so that both differ in movement alone; --out keeps them. First:
+as directed; all: each clip with every one of its takes in turn; solved: the people's own mouths, as
+the head's channels can make them.
+
+A classifier sees 2 s of some signals, smoothed by 3 frames, and says who moves: AUC .5 is chance,
+1 certainty; it has not learned from the clip that it is asked about. In rows that are bridged, brows
+and gaze are straight lines over closed lids, where trackers move them. Then come figures of lips,
+head and eyes, and how far takes of a voice differ beside people. †: the tracker's in part; do not
+tune takes towards it. No figure says that a face looks well. Five minutes; --quick (ten clips) finds
+gross faults alone. To stdout and research/results/people_or_take.txt.
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from research.faces.lip_clips import (
+    encode_clip,
+    fit_length,
+    FOLDERS,
+    LipClip,
+    mean_of,
+    Phone,
+    read_clips,
+    spoken_phones,
+)
+from research.faces.puppet import Curves, measure_person, Puppet
+from research.harness import (
+    add_shared,
+    bootstrap,
+    discard_old_takes,
+    report,
+    required,
+    results_file,
+    ROOT,
+    usual_direction,
+)
+from research.lips import SPREAD, teacher_motion
+from research.measures import movement
+from research.measures.habits import ACCENT_REACH, BOUNDARY_REACH, Coherence, coherence
+from research.measures.movement import AFTER, BEFORE, correlate, HEAD
+from research.measures.told_apart import auc, features, fill, near_closed, soften, tell_apart
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import sound_of
+from thunder_core.engine.speech.cues import Prosody
+from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.face.mouth_shape import MouthShape
+from thunder_core.request import Request
+from thunder_core.train.teacher import prosody, semitones
+from thunder_core.types import FPS, Motion, pack, RATE, unpack
+
+SYSTEMS = ("people", "solved", "first", "all", "teacher")
+WHOLE = tuple(system for system in SYSTEMS if system != "solved")  # with head and eyes
+WINDOW, STEP = 50, 25  # frames that the classifier sees, and from one window to the next
+SMOOTH = 3.0  # frames
+QUICK = 10  # clips
+LEAST_ROUND = 0.06  # seconds of a round sound into which a path is followed
+BRIDGED = " bridged"  # over closed lids
+MOUTHS = {
+    "lips": ("opening", "width", "upper lip", "corner"), "opening, width": ("opening", "width"),
+    "jaw": ("chin", "opening"),
+}  # fmt: skip
+BROWS, GAZE = ("inner brow", "outer brow"), ("gaze aside", "gaze up")
+FACE = ("opening", "width", "upper lip", "corner", "chin", *HEAD, "lid")
+BROWS_BRIDGED, GAZE_BRIDGED = (tuple(name + BRIDGED for name in some) for some in (BROWS, GAZE))
+REGIONS = MOUTHS | {
+    "head": HEAD, "brows": BROWS, "lids": ("lid",), "gaze": GAZE,
+    "everything": (*FACE, *BROWS, *GAZE), "brows, bridged": BROWS_BRIDGED,
+    "gaze, bridged": GAZE_BRIDGED, "everything, bridged": (*FACE, *BROWS_BRIDGED, *GAZE_BRIDGED),
+}  # fmt: skip
+ROUND, LIPS_MEET = ("W", "UW", "OW", "UH", "OY", "AO"), ("P", "B", "M")
+LEAST = ("W", "UW", "OW", *LIPS_MEET)  # that are measured one by one
+Rows = dict[str, dict[str, float]]  # figure → system → value
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A clip's voice, and the curves of all who speak with it: the person, the person's mouth as
+    the head's channels, takes (the first as directed), the teacher's readings. known [T]: frames in
+    which the person is measured."""
+
+    clip: LipClip
+    said: Sequence[Phone]
+    sound: Prosody
+    known: np.ndarray
+    person: Curves
+    solved: Curves
+    takes: list[Curves]
+    readings: list[Curves]
+
+    def of(self, system: str) -> list[Curves]:
+        """The curves of one of SYSTEMS."""
+        return {
+            "people": [self.person], "solved": [self.solved], "first": self.takes[:1],
+            "all": self.takes, "teacher": self.readings,
+        }[system]  # fmt: skip
+
+
+# ---- the classifier
+
+
+def cut_windows(voice: Voice, curves: Curves) -> tuple[Curves, Curves]:
+    """Smoothed signals of REGIONS in windows [n, WINDOW] of known frames, of the person and of
+    another performance: bridged ones where either has closed lids."""
+    starts = [
+        start
+        for start in range(0, len(voice.known) - WINDOW + 1, STEP)
+        if voice.known[start : start + WINDOW].all()
+    ]
+    rows = np.array(starts, int)[:, None] + np.arange(WINDOW)
+    open_ = ~(near_closed(voice.person["lid"]) | near_closed(curves["lid"])) & voice.known
+
+    def cut(performance: Curves, signal: str) -> np.ndarray:
+        name = signal.removesuffix(BRIDGED)
+        known = voice.known if name == signal else open_
+        return soften(performance[name], SMOOTH, known)[rows]
+
+    return tuple(
+        {signal: cut(performance, signal) for some in REGIONS.values() for signal in some}
+        for performance in (voice.person, curves)
+    )
+
+
+def together(voices: Sequence[Voice], performances: Sequence[Curves]) -> tuple[Curves, Curves]:
+    """`cut_windows` of a performance of each voice, joined."""
+    cut = [cut_windows(*pair) for pair in zip(voices, performances)]
+    return tuple(
+        {name: np.concatenate([pair[kind][name] for pair in cut]) for name in cut[0][kind]}
+        for kind in (0, 1)
+    )
+
+
+def classifier_lines(voices: Sequence[Voice]) -> list[str]:
+    """Table: by region how surely performances are told from people, and what tells first takes."""
+    counts = [len(cut_windows(voice, voice.person)[0]["opening"]) for voice in voices]
+    clips = np.repeat([voice.clip.name for voice in voices], counts)
+    if len(set(clips)) < 2:
+        return ["There are too few clips of two seconds for a classifier."]
+    performed = {
+        system: [
+            together(voices, [v.of(system)[(i + turn) % len(v.of(system))]
+                              for i, v in enumerate(voices)])
+            for turn in range(len(voices[0].of(system)))
+        ]
+        for system in SYSTEMS[1:]
+    }  # fmt: skip
+    is_take = np.arange(2 * len(clips)) >= len(clips)
+    places = [np.flatnonzero(np.tile(clips, 2) == name) for name in np.unique(clips)]
+    lines = [
+        f"Told from people, AUC (first: [90 %]): {len(clips)} windows of {len(places)} clips; what "
+        "tells the first (below .50: it has less)",
+        f"{'':22s}{'solved':>7s}{'first':>20s}{'all':>8s}{'teacher':>8s}",
+    ]
+    for region, signals in REGIONS.items():
+        cells: dict[str, str] = {}
+        for system, pairs in performed.items():
+            if system == "solved" and region not in MOUTHS:
+                continue
+            found = []
+            for pair in pairs:
+                x, y = (features(windows, signals) for windows in pair)
+                score = tell_apart(*(np.stack(list(each.values()), 1) for each in (x, y)), clips)
+                found.append(auc(is_take, score))
+            cells[system] = f"{np.mean(found):.3f}" if found else "–"
+            if system == "first":
+                low, high = bootstrap(
+                    partial(auc_of_drawn, is_take, score, places), len(places), 0.9, 500
+                )
+                cells[system] += f" [{low:.2f}, {high:.2f}]"
+                alone = {name: auc(is_take, np.r_[x[name], y[name]]) for name in x}
+        most = sorted(alone, key=lambda name: -abs(alone[name] - 0.5))[:3]
+        lines.append(
+            f"{region:22s}{cells.get('solved', '–'):>7s}{cells['first']:>20s}{cells['all']:>8s}"
+            f"{cells['teacher']:>8s}   " + "; ".join(f"{name} {alone[name]:.2f}" for name in most)
+        )
+    return lines
+
+
+def auc_of_drawn(
+    is_take: np.ndarray, score: np.ndarray, places: list[np.ndarray], drawn: np.ndarray
+) -> float:
+    """AUC over drawn clips; places: of each clip's windows."""
+    chosen = np.concatenate([places[clip] for clip in drawn])
+    return auc(is_take[chosen], score[chosen])
+
+
+# ---- lips, head, eyes
+
+
+def compare(
+    voices: Sequence[Voice],
+    measure: Callable[[Voice, Curves], dict[str, float]],
+    systems: Sequence[str] = SYSTEMS,
+) -> Rows:
+    """Figures of every system, averaged over clips by their frames; "±": people's between clips."""
+    rows: Rows = defaultdict(dict)
+    for system in systems:
+        found = [[measure(voice, curves) for curves in voice.of(system)] for voice in voices]
+        for name in found[0][0] if found[0] else ():
+            values = [mean_of([each[name] for each in some], np.ones(len(some))) for some in found]
+            rows[name][system] = mean_of(values, [voice.clip.frames for voice in voices])
+            if system == "people":
+                rows[name]["±"] = float(np.nanstd(values)) if np.isfinite(values).any() else np.nan
+    return rows
+
+
+def measure_lips(voice: Voice, curves: Curves) -> dict[str, float]:
+    """`movement.measure_lips`, without widths where they are not reliable."""
+    figures = movement.measure_lips(curves, voice.person, voice.known)
+    known = voice.clip.width is not None
+    return {name: np.nan if "width" in name and not known else x for name, x in figures.items()}
+
+
+def sounds_of(voice: Voice) -> Iterator[tuple[str, str, slice, float]]:
+    """Sounds in known frames that narrow or shut lips: the phone, the curve that shows it, its
+    frames, and where a path into it ends (NaN: it is short, or follows another round one)."""
+    for before, phone in zip([None, *voice.said], voice.said):
+        shuts = phone.symbol in LIPS_MEET
+        frames = slice(round(phone.start * FPS), round(phone.end * FPS) + 1)
+        if not (shuts or phone.symbol in ROUND and voice.clip.width is not None):
+            continue
+        if frames.stop <= len(voice.known) and voice.known[frames].all():
+            is_new = before is not None and before.symbol not in ROUND
+            enters = shuts or is_new and phone.end - phone.start >= LEAST_ROUND
+            start = phone.start * FPS if enters else np.nan
+            yield phone.symbol, "opening" if shuts else "width", frames, start
+
+
+def compare_at_sounds(voices: Sequence[Voice]) -> Rows:
+    """Least width and opening at sounds, over all of them, and how long before these half of the
+    way is made."""
+    least, paths = (defaultdict[tuple[str, str], list](list) for _ in range(2))
+    for voice, system in ((voice, system) for voice in voices for system in SYSTEMS):
+        for curves in voice.of(system):
+            for phone, name, frames, start in sounds_of(voice):
+                x, into = fill(curves[name]), "m, b, p" if name == "opening" else "w, oo, o"
+                real = x[voice.known]
+                base = np.quantile(real, 0.02) if name == "opening" else real.mean()
+                if phone in LEAST:
+                    label = f"least {name} at {phone.lower()}, mm"
+                    least[label, system].append(x[frames].min() - base)
+                if BEFORE <= start < len(x) - AFTER:
+                    path = np.interp(start + np.arange(-BEFORE, AFTER), np.arange(len(x)), x)
+                    paths[f"half of the way into {into}, ms", system].append(path - real.mean())
+    rows: Rows = defaultdict(dict)
+    for (label, system), values in sorted(least.items()):
+        rows[label][system] = float(np.mean(values))
+    for (label, system), values in paths.items():
+        rows[label][system] = movement.lead(np.mean(values, 0))
+    return rows
+
+
+def compare_timing(voices: Sequence[Voice]) -> Rows:
+    """How often movements come near marks, as a multiple of chance, over all clips."""
+    rows: Rows = defaultdict(dict)
+    for system in WHOLE:
+        found: dict[str, Coherence] = defaultdict(Coherence)
+        for voice, curves in ((voice, curves) for voice in voices for curves in voice.of(system)):
+            known, accents = voice.known, voice.sound.accents
+            nods, raises = movement.find_nods(curves, known), movement.find_raises(curves, known)[0]
+            blinks = movement.find_blinks(curves, known)[:, 0]
+            ends = np.array([end for _, end in voice.sound.phrases])
+            for name, events, marks, reach in (
+                ("nods at accents", nods, accents, ACCENT_REACH),
+                ("nods at brow raises", nods, raises / FPS, ACCENT_REACH),
+                ("brow raises at accents", raises, accents, ACCENT_REACH),
+                ("blinks at phrase ends", blinks, ends, BOUNDARY_REACH),
+                ("blinks at brow raises", blinks, raises / FPS, BOUNDARY_REACH),
+            ):
+                found[f"{name}, × chance"] += coherence(events, marks, known, reach)
+        for name, counted in found.items():
+            rows[name][system] = counted.ratio
+    return rows
+
+
+# ---- takes beside each other
+
+
+def compare_spread(voices: Sequence[Voice]) -> Rows:
+    """How far takes of a voice differ, by how far people do, and how alike they run."""
+    rows: Rows = defaultdict(dict)
+    people = [movement.manner(voice.person, voice.known) for voice in voices]
+    for system in ("all", "teacher"):
+        performed = [voice.of(system) for voice in voices]
+        if len(performed[0]) < 2:
+            continue
+        own = [
+            [movement.manner(curves, v.known) for curves in some]
+            for v, some in zip(voices, performed)
+        ]
+        for name in people[0]:
+            within = np.mean([np.var([each[name] for each in some], ddof=1) for some in own])
+            rows[f"spread ÷ people's, {name}"][system] = float(
+                np.sqrt(within) / np.std([each[name] for each in people], ddof=1)
+            )
+        for name in ("opening", "width", "corner", "chin", "pitch", "yaw", "inner brow", "lid"):
+            rows[f"r of two takes, {name}"][system] = mean_of(
+                [np.mean([correlate(a[name], b[name]) for a, b in combinations(some, 2)])
+                 for some in performed], [voice.clip.frames for voice in voices],
+            )  # fmt: skip
+    return rows
+
+
+def table(title: str, rows: Rows) -> list[str]:
+    """Lines of a table of SYSTEMS."""
+    lines = [
+        "",
+        f"{title:46s}"
+        + "".join(f"{name:>16s}" if name == "people" else f"{name:>9s}" for name in SYSTEMS),
+    ]
+    for label, row in rows.items():
+        spread = f"±{row['±']:.2f}" if "±" in row else ""
+        cells = "".join(f"{row.get(name, np.nan):9.2f}" for name in SYSTEMS[1:])
+        lines.append(
+            (f"{label:46s}{row.get('people', np.nan):9.2f}{spread:>7s}" + cells).replace(
+                "nan", "  –"
+            )
+        )
+    return lines
+
+
+# ---- voices
+
+
+def read_voice(engine: Engine, clip: LipClip, said: Sequence[Phone], args: Namespace) -> Voice:
+    """A clip with its person, takes (kept in --out) and, if wanted, the teacher's readings."""
+    kept, channels = args.out / f"{clip.name}.npz", engine.head.channels
+    seeds = list(range(args.seed, args.seed + args.takes))
+    takes = np.load(kept) if kept.exists() else {"seeds": np.zeros(0)}
+    if takes["seeds"].tolist() != seeds:
+        request = Request(args.takes, args.seed, direction=usual_direction(SPREAD))
+        made = engine.generate(sound_of(clip.samples, RATE, clip.name), request)
+        ordered = sorted(made, key=lambda take: take.seed)
+        takes = {"takes": np.array([pack(take.motion) for take in ordered]), "seeds": seeds}
+        np.savez(kept, **takes)
+    heard, phones = encode_clip(engine.thunder.encoder, clip)
+    sound = prosody(phones, heard[:, -LOUDNESS:], semitones(clip.samples, clip.frames))
+    motions = [unpack(each, channels) for each in takes["takes"]]
+    readings = [teacher_motion(engine, heard, phones, seed) for seed in seeds * args.teacher]
+    mouth = np.stack([fill(curve) for curve in (clip.mouth - clip.resting_mouth).T], 1)
+    solved = Motion(*MouthShape.of(engine.head).solve(mouth))
+    puppet, known = Puppet(clip.held[0]), np.zeros(clip.frames, bool)
+    known[clip.held[2]] = True
+    worn = [
+        {
+            name: fit_length(curve, clip.frames)
+            for name, curve in puppet.measure(motion, number).items()
+        }
+        for number, motion in enumerate([solved, *motions, *readings])
+    ]
+    person = measure_person(clip)
+    return Voice(
+        clip, said, sound, known, person, worn[0], worn[1 : args.takes + 1], worn[args.takes + 1 :]
+    )
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "data", "seed", "results", takes=4)
+    p.add_argument("--out", type=Path, default=ROOT / "out" / "people_or_take", help="keeps takes")
+    p.add_argument("--teacher", action="store_true", help="measure its readings too, one a take")
+    p.add_argument("--quick", action="store_true", help=f"{QUICK} clips")
+
+
+def run(args: Namespace) -> None:
+    """Print the tables and write them to research/results."""
+    required(args.data / FOLDERS[0] / "landmarks", "the folder of tracked faces")
+    discard_old_takes(args.out)
+    engine = Engine.load(None, device="cpu")
+    clips = [clip for clip in read_clips(args.data) if clip.is_tracked]
+    if args.quick:
+        clips = clips[:: max(1, len(clips) // QUICK)][:QUICK]
+    said = {folder: spoken_phones(folder) for folder in {clip.folder for clip in clips}}
+    voices = [
+        read_voice(engine, clip, said[clip.folder].get(clip.name, ()), args) for clip in clips
+    ]
+    calm = [voice for voice in voices if not voice.clip.cuts]
+    lines = [
+        f"{len(voices)} clips, {sum(clip.frames for clip in clips) / FPS:.0f} s, {len(calm)} of them "
+        f"without cuts; weights {engine.weights}; {args.takes} takes, Spread {SPREAD:g}, seed {args.seed}",
+        "",
+        *classifier_lines(voices),
+        *table("Lips", compare(voices, measure_lips) | compare_at_sounds(voices)),
+        *table(
+            "Head and eyes",
+            compare(calm, lambda voice, x: movement.measure_upper(x, voice.known), WHOLE)
+            | compare_timing(calm),
+        ),
+        *table("Takes beside each other", compare_spread(calm)),
+    ]
+    report(results_file(args.results, "people_or_take.txt", not args.quick and args.teacher), lines)
