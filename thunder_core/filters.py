@@ -18,6 +18,12 @@ def smoothstep(x: Values) -> Values:
     return x * x * (3 - 2 * x)
 
 
+def bend(values: Values, knee: float, limit: float) -> Values:
+    """Values that go on moving above a knee, and stay below the limit."""
+    span = limit - knee
+    return np.minimum(values, knee) + span * np.tanh(np.maximum(values - knee, 0.0) / span)
+
+
 def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
     """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1)
     between two keys.

@@ -93,8 +93,6 @@ def region_of(source: str) -> str:
     return next((name for name, starts in _REGIONS if source.startswith(starts)), "head")
 
 
-LARGEST_VALUE = 1.2  # of a channel that a performance sets; 1 is a key's full movement
-
 # ---- angles: what a rotation is worth in ARKit's keys, the radians at which a key is 1
 
 JAW_OPEN_RADIANS = 0.30

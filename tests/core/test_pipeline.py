@@ -29,7 +29,7 @@ from thunder_core.face.points import bundled_articulators
 from thunder_core.filters import gaussian
 from thunder_core.spoken import PHONES
 from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace, traced
-from thunder_core.types import FPS, LARGEST_VALUE, Motion
+from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())
@@ -128,8 +128,9 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
     assert (
         np.isfinite(result).all()
         and x.min() >= 0
-        and x.max() <= LARGEST_VALUE + 1e-6
+        and x.max() <= 1 + 1e-6
         and jaw[:, 0].min() >= 0
+        and jaw[:, 0].max() <= JAW_OPEN_RADIANS + 1e-6
     )
     roll, out = x[:, COLUMN["mouthRollLower"]], x[:, COLUMN["tongueOut"]]
     assert roll.max() < 0.8 and np.abs(out[roll > 0.45]).max(initial=0) < 0.05, (

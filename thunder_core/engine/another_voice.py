@@ -20,6 +20,7 @@ import numpy as np
 from ..animation.timing import monotone_cubic
 from ..animation.traits import gaze_shifts, run_starts
 from ..direction import AXES, DIRECTION_NAMES
+from ..face.shaping import LIMIT
 from ..filters import gaussian
 from ..rotation import angular_speed
 from ..spoken import Word
@@ -31,7 +32,6 @@ from ..types import (
     GAZE,
     in_group,
     Keep,
-    LARGEST_VALUE,
     LIDS,
     Motion,
     pack,
@@ -431,5 +431,5 @@ def move(
     values = monotone_cubic(pack(motion).astype(float), at)
     mask = np.repeat(upper_columns(channels)[None], new.frames, 0)
     expression = values[:, : len(channels)]
-    np.clip(expression, 0, LARGEST_VALUE, out=expression)  # of an edited file
+    np.clip(expression, 0, LIMIT, out=expression)  # of an edited file
     return Keep(unpack(values.astype(np.float32), len(channels)), mask), moved

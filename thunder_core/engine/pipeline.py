@@ -16,9 +16,9 @@ import numpy as np
 from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators
-from ..filters import gaussian, highest, split_at_gaps
+from ..filters import bend, gaussian, highest, split_at_gaps
 from ..steps import ADDED, CONSTRAINT, step
-from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOOD_CHANNELS, SPEECH
+from ..types import BLINKS, Columns, FPS, in_group, JAW_OPEN_RADIANS, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting
 from .performance import Performance
 from .planning.take_plan import minimum_jerk, TakePlan
@@ -28,6 +28,7 @@ _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its s
 _MOOD_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _CATCHES_UP = 1.0  # time in which a head that was held gets to where it would be, s
 _UNSEEN_STILL = 0.01  # share of being held that nobody sees
+_BENDS = 0.9  # value from which a channel, or the jaw, is compressed below 1
 _PRESENCE_GAIN = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 
 
@@ -41,6 +42,7 @@ class Pipeline:
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may
         # stay.
         self.speaking = in_group(channels, SPEECH, but=MOOD_CHANNELS)
+        self.lids = in_group(channels, BLINKS)
         self.columns_of = {name: i for i, name in enumerate(channels)}
 
     def finish(
@@ -85,10 +87,13 @@ class Pipeline:
     def keep_in_bounds(
         self, expression: np.ndarray, jaw: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Channels are muscles: they pull or rest. A jaw does not close past its teeth."""
-        turn = jaw.copy()
-        turn[:, 0] = np.maximum(turn[:, 0], 0.0)
-        return np.clip(expression, 0.0, LARGEST_VALUE), turn
+        """Channels are muscles: they pull or rest, and go on moving up to their key's full
+        movement. A jaw does not close past its teeth; lids shut fully."""
+        x, turn = np.maximum(expression, 0.0), jaw.copy()
+        x[:, self.lids] = np.minimum(x[:, self.lids], 1.0)
+        x[:, ~self.lids] = bend(x[:, ~self.lids], _BENDS, 1.0)
+        turn[:, 0] = bend(np.maximum(turn[:, 0], 0.0), _BENDS * JAW_OPEN_RADIANS, JAW_OPEN_RADIANS)
+        return x, turn
 
     @step(CONSTRAINT, "eyes")
     def keep_eyes_in_sockets(self, eyes: np.ndarray) -> np.ndarray:
@@ -196,7 +201,7 @@ class Pipeline:
         no blink that only one of them has is half a blink.
         """
         result = np.einsum("kt,ktc->tc", shares, moods)
-        lids = np.flatnonzero(in_group(self.channels, BLINKS))
+        lids = np.flatnonzero(self.lids)
         lid_shares = _switch(shares, moods[:, :, lids].max(2))
         result[:, lids] = np.einsum("kt,ktc->tc", lid_shares, moods[:, :, lids])
         result = result.astype(np.float32)

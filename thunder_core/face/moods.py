@@ -17,9 +17,9 @@ from types import MappingProxyType
 import numpy as np
 
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
-from ..filters import highest, smooth, smoothstep, widen
+from ..filters import bend, smooth, smoothstep, widen
 from ..steps import ADDED, step
-from ..types import BLINKS, BROW_CHANNELS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
+from ..types import BLINKS, BROW_CHANNELS, JAW_OPEN_RADIANS, LIP_CLOSE
 from .lips import press_together
 from .points import Articulators
 
@@ -29,13 +29,8 @@ _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2
 # standard deviation of the moving average that a pose raises or lowers: quicker movement stays as
 # it was
 _LEVEL_FRAMES = 20
-# a pose's level above which a channel is compressed, from this value on: clipped, it would stand
-# still
-_KNEE, _EASES = 1.0, 0.92
-# lower poses go as high as the channel's movement fits below this
-_CEILING = 0.99 * LARGEST_VALUE
-# fade around a clipped peak: reach and deviation, frames
-_PEAK_FRAMES, _PEAK_EASE = 5, 2.0
+# value from which a channel that a pose raises is compressed: clipped, it would stand still
+_KNEE = 0.7
 _MIN_WEIGHT = 0.01  # least weight of an average
 _STRENGTH_FACTORS = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
@@ -117,7 +112,7 @@ POSES: Mapping[str, tuple[Pose, ...]] = MappingProxyType({
         # The lower lip pushes the upper one up: at rest lips stay shut.
         Pose(least=dict(noseSneer=1.0, mouthShrugLower=0.9, mouthShrugUpper=0.6, cheekSquint=0.5,
                         eyeSquint=0.6, mouthFrown=0.45)),
-        Pose(least=dict(noseSneer=1.15, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35),
+        Pose(least=dict(noseSneer=1.0, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35),
              opened=dict(mouthUpperUp=0.75)),
     ),
     "contemptuous": _poses(
@@ -158,23 +153,11 @@ def _ahead(values: np.ndarray) -> np.ndarray:
 
 
 def _compress(values: np.ndarray, amount: np.ndarray) -> np.ndarray:
-    """Channel values [T] changed by an amount [T] and compressed towards the ceiling, below which
-    they go on moving."""
-    changed, room = values + amount, LARGEST_VALUE - _EASES
-    eased = np.minimum(changed, _EASES) + room * np.tanh(np.maximum(changed - _EASES, 0.0) / room)
+    """Channel values [T, …] within 0 … 1 changed by an amount [T, …] and compressed towards 1,
+    below which they go on moving."""
+    changed = values + amount
     # what is higher already is not lowered
-    return np.clip(np.maximum(eased, np.minimum(values, changed)), 0.0, LARGEST_VALUE)
-
-
-def _raise(values: np.ndarray, amount: np.ndarray) -> np.ndarray:
-    """Channel values [T] changed by an amount [T], by less where they would go beyond the ceiling
-    and be cut off."""
-    beyond = smooth(
-        np.maximum(highest(values + amount, 2 * _PEAK_FRAMES + 1) - _CEILING, 0.0), _PEAK_EASE
-    )
-    return np.clip(
-        values + np.maximum(amount - beyond, np.minimum(amount, 0.0)), 0.0, LARGEST_VALUE
-    )
+    return np.maximum(np.maximum(bend(changed, _KNEE, 1.0), np.minimum(values, changed)), 0.0)
 
 
 def _slow_changes(
@@ -250,8 +233,8 @@ class MoodPoses:
         varied = 1.0 if variation is None else np.clip(variation, *_STRENGTH_FACTORS)
         if variation is not None:  # the model holds a mood too still: it comes and goes
             change = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
-            x[:, self.showing] = np.clip(
-                x[:, self.showing] * (1 + change[:, None]), 0.0, LARGEST_VALUE
+            x[:, self.showing] = _compress(
+                x[:, self.showing], x[:, self.showing] * change[:, None]
             )
         for column, name in enumerate(MOOD_NAMES):
             strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
@@ -305,9 +288,7 @@ class MoodPoses:
             if sides.mean() > _FAINT
             else np.ones(len(columns))
         )
-        x[:, columns] = np.clip(
-            x[:, columns] + lacks[:, None] * shares / shares.mean(), 0.0, LARGEST_VALUE
-        )
+        x[:, columns] = _compress(x[:, columns], lacks[:, None] * shares / shares.mean())
 
     def _freedom_from_rounding(self, x: np.ndarray) -> np.ndarray:
         """How free corners are of rounded sounds in x [T, n]: [T] 0 … 1."""
@@ -344,16 +325,14 @@ class MoodPoses:
                         smooth(meant, _LEVEL_FRAMES), _MIN_WEIGHT
                     )
                     change = strength * meant * (bound(level, value) - level)
-                    x[:, i] = (_compress if value > _KNEE else _raise)(x[:, i], change)
+                    x[:, i] = _compress(x[:, i], change)
         if pose.lids:
             for i in self.lids:
                 change = pose.lids * share
-                x[:, i] = np.minimum(
-                    np.maximum(x[:, i] - change, 0.0) / (1 - change), LARGEST_VALUE
-                )
+                x[:, i] = np.maximum(x[:, i] - change, 0.0) / (1 - change)
         for name, value in pose.opened.items():
             for i in self._columns(name):
-                x[:, i] = np.minimum(x[:, i] + share * parted * value, LARGEST_VALUE)
+                x[:, i] = _compress(x[:, i], share * parted * value)
 
     def _columns(self, name: str) -> list[int]:
         return [

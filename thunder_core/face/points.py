@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
-from ..types import LARGEST_VALUE, Motion
+from ..types import JAW_OPEN_RADIANS, Motion
 from . import regions
 from .head import Head, JAW, JOINT_NAMES, load_head
 
@@ -399,7 +399,7 @@ class Articulators:
             rotations = rotvec_to_matrix(np.stack([turn, turn + [_STEP, 0, 0]]))
             now, further = (self.shape_at(expression, each).incisors for each in rotations)
             slope = (further - now) / _STEP
-            turn[:, 0] = np.maximum(turn[:, 0] + (wanted - now) / slope, 0.0)
+            turn[:, 0] = np.clip(turn[:, 0] + (wanted - now) / slope, 0.0, JAW_OPEN_RADIANS)
         return turn
 
     def set_lips(
@@ -420,7 +420,7 @@ class Articulators:
         self._amount(x, rotation, lower, leans[1], "gap", gap)
         self._amount(x, rotation, [close], np.ones((len(x), 1)), "gap", gap)
 
-    def _amount(self, x, rotation, columns, lean, measure: str, wanted, most=LARGEST_VALUE) -> None:
+    def _amount(self, x, rotation, columns, lean, measure: str, wanted, most=1.0) -> None:
         """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted`
         [T] mm within the range 0 … `most` ([T] or one).
 
@@ -433,7 +433,7 @@ class Articulators:
         slope = ((rise if measure == "rise" else rise - sink) * lean).sum(1)
         step = (wanted - now) / np.where(np.abs(slope) > _TINY, slope, np.inf)
         amount = np.clip(amount + step, 0.0, most)
-        x[:, columns] = np.clip(amount[:, None] * lean, 0.0, LARGEST_VALUE)
+        x[:, columns] = np.clip(amount[:, None] * lean, 0.0, 1.0)
 
     def tuck_lip(
         self, x: np.ndarray, rotation: np.ndarray, rise: np.ndarray, gap: np.ndarray,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..filters import smoothstep, split_at_gaps
+from ..filters import bend, smoothstep, split_at_gaps
 from ..types import BLINKS, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from .lips import bundled_lips, preserve_contacts
 
 MOST = 2.0  # largest intensity
 # value at which a strengthened channel is compressed, and its limit, that of real faces
-_KNEE, _LIMIT = 0.9, 1.2
+_KNEE, LIMIT = 0.9, 1.2
 _JAW_KNEE, _JAW_LIMIT = 0.30, 0.40  # radians
 
 # channels that a rounded mouth suppresses
@@ -173,7 +173,7 @@ def shape_motion(
     for column, name in enumerate(channels):
         slider = slider_of(name)
         if slider:
-            most = 1.0 if name.startswith(BLINKS) else _LIMIT
+            most = 1.0 if name.startswith(BLINKS) else LIMIT
             expression[:, column] = _strengthen(
                 expression[:, column], getattr(shape, slider), min(_KNEE, most), most
             )
@@ -214,9 +214,7 @@ def _strengthen(values: np.ndarray, intensity: float, knee: float, limit: float)
     result = values * intensity
     if intensity <= 1.0:
         return result
-    span = max(limit - knee, 1e-9)
-    bent = np.where(result > knee, knee + span * np.tanh((result - knee) / span), result)
-    return np.where(values > 0, np.maximum(bent, values), result)
+    return np.where(values > 0, np.maximum(bend(result, knee, limit), values), result)
 
 
 def _add_emotion(
@@ -243,7 +241,7 @@ def _add_emotion(
                 column = channels.index(each)
                 more = share * amount * (free if each.startswith(_SPREADING) else 1.0)
                 was = expression[:, column]
-                most = 1.0 if each.startswith(BLINKS) else _LIMIT
+                most = 1.0 if each.startswith(BLINKS) else LIMIT
                 expression[:, column] = np.maximum(was, np.minimum(was + more, most))
 
 
