@@ -13,10 +13,13 @@ import pytest
 from performances import jaws
 from processes import is_alive
 from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
+from thunder.scene.animation import display
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
+from thunder.scene.media import export
 from thunder.scene.takes import generation, provenance
+from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
 from thunder.thunder_core.request import Request
@@ -112,6 +115,21 @@ def test_a_take_that_is_scored_again_by_the_same_weights_has_the_same_score(
         assert provenance.grade_of(entry) == grade is not None
     with pytest.raises(RuntimeError, match="scored by the weights in use"):
         blender.ops.thunder.score_again()
+
+
+def test_no_take_leaves_the_range_of_its_keys_so_that_exports_warn_of_nothing(
+    blender, scene, connection, tmp_path
+):
+    speak(scene)
+    rig, layer = head.find(scene), blender.context.view_layer
+    sliders.ensure(head.find(scene).owner).mood = "sad"
+    blender.ops.thunder.generate()
+    for entry in scene.thunder.takes:
+        display.show(rig, entry)
+        shot = export.Shot(scene, layer, rig, entry.first, entry.last)
+        notes = export.export(shot, export.FORMATS["ARKIT"], str(tmp_path / "take.csv"))
+        assert export.keys_beyond(shot) == []
+        assert all(note.startswith(export.WITHOUT_NAME) for note in notes)
 
 
 def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):

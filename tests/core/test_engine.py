@@ -12,7 +12,7 @@ from styled_weights import weights_with_styles
 from timing import keeps
 
 from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, measure, USUAL
-from thunder_core.direction import Direction, DirectionRequest, Style
+from thunder_core.direction import Direction, DirectionRequest, MOOD_NAMES, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.generate import portions, threads_for
@@ -22,6 +22,7 @@ from thunder_core.engine.planning.mouth_map import OPENING_OF, phone_probabiliti
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import SPOKEN
 from thunder_core.events import EVENTS
+from thunder_core.face import livelink
 from thunder_core.filters import highest
 from thunder_core.request import Request
 from thunder_core.spoken import PHONES
@@ -69,6 +70,19 @@ def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, sample, takes
     assert alone.score.total == together.score.total and np.array_equal(
         alone.opening, together.opening
     )
+
+
+def test_no_curve_of_a_take_goes_beyond_its_key_in_any_mood_and_blinks_shut(engine, sample):
+    names = engine.thunder.channel_names
+    shut = []
+    for number, mood in enumerate(MOOD_NAMES):
+        direction = DirectionRequest(Direction(Style(energy=1.8), mood).vector()[None])
+        motion = engine.generate(sample, Request(1, number, direction=direction))[0].motion
+        curves = livelink.curves(motion, names)
+        most = {name: curves[name].max() for name in (*livelink.NAMES[: livelink.SHAPES], *names)}
+        assert max(most.values()) <= 1 + 1e-6, (mood, most)
+        shut.append(most["eyeBlinkLeft"])
+    assert np.median(shut) == pytest.approx(1.0, abs=0.01)
 
 
 def test_guidance_goes_on_from_no_sound_past_the_sound(engine, sample, monkeypatch):

@@ -197,6 +197,24 @@ def test_a_text_rules_out_what_its_letters_are_never_read_as(text):
     assert follow(np.log(belief), "somewhere else entirely they thought of winter")[0] is None
 
 
+def test_th_that_is_heard_as_f_is_th_where_the_text_says_so_and_who_does_not_begin_with_p():
+    """As synthetic voices sound: “who thaws them” like “p oo f ao s v eh m”."""
+    text, rest = (
+        "Who thaws them? Mary bought a lamp, maybe a map.",
+        LINES["Mary bought a lamp, maybe a map."],
+    )
+    belief, times = belief_of(f"SIL9 P3 UW8 F5 AO7 S5 V4 EH6 M5 {rest}")
+    belief[9:12] = 0.5 * belief[9:12] + 0.3 * np.eye(40)[PHONES.index("HH")] + 0.2 / 40
+    followed, found = follow(np.log(belief), text)
+    assert found[0].is_found and followed is not None
+    probability = softmax(followed)
+    rows = {phone: round(seconds * 50) for phone, seconds in times if phone in "FV"}
+    for heard, meant in (("F", "TH"), ("V", "DH")):
+        at = probability[rows[heard]]
+        assert at[PHONES.index(meant)] > 0.8 > 0.1 > at[PHONES.index(heard)], meant
+    assert probability[9:12, [PHONES.index(phone) for phone in "MBP"]].sum(1).max() < 0.3
+
+
 def test_a_closure_of_a_text_lasts_two_rows_at_least():
     text = "Mary bought a lamp, maybe a map."
     belief, times = belief_of(LINES[text])

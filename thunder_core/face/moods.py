@@ -233,9 +233,7 @@ class MoodPoses:
         varied = 1.0 if variation is None else np.clip(variation, *_STRENGTH_FACTORS)
         if variation is not None:  # the model holds a mood too still: it comes and goes
             change = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
-            x[:, self.showing] = _compress(
-                x[:, self.showing], x[:, self.showing] * change[:, None]
-            )
+            x[:, self.showing] = _compress(x[:, self.showing], x[:, self.showing] * change[:, None])
         for column, name in enumerate(MOOD_NAMES):
             strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
             if not strength.any():

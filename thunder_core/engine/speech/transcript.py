@@ -79,8 +79,11 @@ _LATIN = str.maketrans(
 # probability of a letter that may be any sound: lower than that of one that is heard, so that it
 # takes no other's rows
 _ANY_SOUND = 0.4
-# letters that are one sound together: “phone”, “them” (and rarely not: “haphazard”, “hothouse”)
-_PAIRS = {"ph": ["F", "V", "P"], "th": ["TH", "DH", "T"]}
+# letters that are one sound together: “phone”, “them”, “who” (and rarely not: “haphazard”,
+# “hothouse”)
+_PAIRS = {"ph": ["F", "V", "P"], "th": ["TH", "DH", "T"], "wh": ["W", "HH"]}
+# sounds that only lips tell apart: what those letters may be heard as → what it is
+_SOUND_ALIKE = {"th": {"F": "TH", "V": "DH"}}
 BILABIALS = "mbp"
 # Spellings in which one of the letters m, b, p is silent, or not bilabial: pattern → index of that
 # letter.
@@ -204,7 +207,10 @@ def align(
     if not count or not rows:
         return [(-1, -1)] * count
     # letters that sound alike are looked up once
-    kinds = list(dict.fromkeys(letter.phones for letter in sequence))
+    of_letters = [
+        letter.phones + _indices(*_SOUND_ALIKE.get(letter.text, ())) for letter in sequence
+    ]
+    kinds = list(dict.fromkeys(of_letters))
     # [N, kinds]
     likely = np.log(
         np.maximum(
@@ -215,7 +221,7 @@ def align(
     if untold:
         silent = kinds.index((SILENCE,))
         likely[:, silent] = np.maximum(likely[:, silent], np.log(untold))
-    kind = np.array([kinds.index(letter.phones) for letter in sequence])
+    kind = np.array([kinds.index(phones) for phones in of_letters])
     may_skip = np.array([letter.may_be_silent for letter in sequence])
     price = np.where(pause, 0.0, _SKIP)
     # Reaching a letter over silent ones costs their price; only letters that may be silent can be
@@ -339,6 +345,9 @@ def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]
             ):
                 is_earlier = likely[start - 1] > likely[end]
                 start, end = start - is_earlier, end + (not is_earlier)
+            for both in _SOUND_ALIKE.get(letter.text, {}).items():
+                heard, meant = result[start:end, _indices(*both)].T
+                result[start:end, PHONES.index(both[1])] = np.logaddexp(heard, meant)
             ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
             result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
     return result, found
