@@ -177,7 +177,7 @@ CLAIMS = {
             *of(
                 gap_of(now, pairs["turn jaw", "jaw"][1]),
                 pairs[AIM][1],
-                (pairs[AIM][1] > 0) & (now[:, LOWER_LIP].max(1) < LARGEST_VALUE - 1e-3),
+                (pairs[AIM][1] > 0) & (now[:, LOWER_LIP].max(1) < 1 - 1e-3),
             )
         )
         and np.allclose(*of(was, now, voice.presence == 0), atol=0.05)
