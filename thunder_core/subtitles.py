@@ -53,13 +53,17 @@ def read_text(path: str, advice: str, part: Part | None = None) -> tuple[str, st
     except OSError as error:
         raise BadRequest(f"“{path}” cannot be read ({error.strerror}): {advice}") from error
     note = ""
-    if path.lower().endswith((".srt", ".vtt")):
+    is_plain = not path.lower().endswith((".srt", ".vtt"))
+    if not is_plain:
         cues = cues_of(text)
         if part is not None and cues:
             cues, note = _cues_in(cues, part, path, advice)
         text = " ".join(said for *_, said in cues)
     if not (words := " ".join(text.split())):
-        raise BadRequest(f"“{path}” holds no words: write into it what the voice says, or {advice}")
+        below = "" if is_plain else " below times such as 00:00:01,000 --> 00:00:03,000"
+        raise BadRequest(
+            f"“{path}” holds no words{below}: write into it what the voice says, or {advice}"
+        )
     return words, note
 
 
@@ -118,17 +122,14 @@ def cues_of(text: str) -> list[tuple[float, float, str]]:
     cues = []
     for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = block.strip().split("\n")
-        for number, line in enumerate(lines):
-            if match := _CUE.match(line):
-                said = " ".join(
-                    _MARKUP.sub(" ", _unescape(each)) for each in lines[number + 1 :]
-                ).strip()
-                cues += (
-                    [(_seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), said)]
-                    if said
-                    else []
-                )
-                break
+        found = [(n, match) for n, line in enumerate(lines) if (match := _CUE.match(line))]
+        ends = [n for n, _ in found[1:]]  # where no blank line parts them
+        for (number, match), end in zip(found, [*ends, len(lines)]):
+            if end < len(lines) and lines[end - 1].strip().isdecimal():
+                end -= 1  # the next one's number
+            said = " ".join(_MARKUP.sub(" ", _unescape(each)) for each in lines[number + 1 : end])
+            if said := said.strip():
+                cues.append((_seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), said))
     return cues
 
 

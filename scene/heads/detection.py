@@ -101,10 +101,7 @@ def _look(
     muted = tuple((part.name, block.name) for part, block in blocks if block.mute)
     properties = property_names(rigs + parts)
     bones = tuple(bone.name for rig in rigs for bone in rig.data.bones)
-    driven = tuple(
-        len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0
-        for obj in parts
-    )
+    driven = tuple(len(rna_paths.drivers_of(obj.data.shape_keys)) for obj in parts)
     joints = conventions.joint_bones(bones)
     placed = [(rig, name) for rig in rigs for name in joints if name in rig.pose.bones]
     ruled = tuple(

@@ -219,7 +219,7 @@ _INDEXED = re.compile(r"^(.*?)(?:\[(\d)\]|\.([xyz]))?$", re.DOTALL)
 
 
 def _driver_of(variable):
-    """The driver of what a driver's variable reads; None if it has none."""
+    """The driver of what a driver's variable reads; None if it has none, or a muted one."""
     source = variable.targets[0]
     data = source.id.animation_data if source.id is not None else None
     if data is None or not len(data.drivers):
@@ -236,7 +236,8 @@ def _driver_of(variable):
         path, index = match[1], int(match[2] or "xyz".find(match[3] or "x"))
     else:
         return None
-    return data.drivers.find(path, index=index)
+    found = data.drivers.find(path, index=index)
+    return None if found is None or found.mute else found
 
 
 def _channels(variable) -> list[tuple[mapping.Target, float]]:

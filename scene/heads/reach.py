@@ -149,6 +149,8 @@ class Meter:
         self._drivers, self._carried = [], set()
         for block in dict.fromkeys(blocks):
             for curve in block.animation_data.drivers if block.animation_data else ():
+                if curve.mute:
+                    continue
                 target = driven.driven_target(block, curve.data_path, curve.array_index)
                 rest, is_readable = driven.controls(curve)
                 if target is not None and is_readable:

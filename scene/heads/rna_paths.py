@@ -182,9 +182,9 @@ def bone_rotation(pose) -> np.ndarray:
 
 
 def drivers_of(block) -> dict[str, object]:
-    """The drivers of a data-block: {data path: driver curve}."""
+    """The drivers of a data-block that are not muted: {data path: driver curve}."""
     return (
-        {curve.data_path: curve for curve in block.animation_data.drivers}
+        {curve.data_path: curve for curve in block.animation_data.drivers if not curve.mute}
         if block.animation_data
         else {}
     )

@@ -387,6 +387,21 @@ def test_properties_named_like_channels_are_a_control_rig(blender, scene):
     assert sliders["jawOpen"] == 0.0
 
 
+def test_muted_drivers_move_nothing_so_the_keys_themselves_are_taken(blender, scene):
+    names = ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft"]
+    face = grid_mesh(blender, "Face", names)
+    control_rig(blender, face)
+    scene.thunder.head = face
+    keys = face.data.shape_keys
+    head_module.find(scene)  # what was found with the drivers is not kept
+    for curve in keys.animation_data.drivers:
+        curve.mute = True
+    rig = head_module.find(scene)
+    head_module.check_animatable(rig)
+    paths = {track.path for _, track in rig.tracks_of(keys)}
+    assert {f'key_blocks["{name}"].value' for name in names} <= paths
+
+
 def test_a_driver_that_cannot_be_followed_is_said_and_its_expression_never_runs_as_code(blender):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
     controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")

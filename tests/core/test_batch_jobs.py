@@ -329,6 +329,12 @@ def test_a_long_value_is_refused_in_little_time(complaints, name):
     assert time.process_time() - began < 4
 
 
+def test_a_file_of_too_many_jobs_is_refused_and_never_read_in_part(complaints, monkeypatch):
+    monkeypatch.setattr(job_file, "LONGEST", len(JOB))
+    (sentence,) = complaints(JOB + JOB.replace("jobs.a", "jobs.b"))
+    assert "is larger than" in sentence and "several files" in sentence
+
+
 def test_dots_in_texts_are_no_parts_of_a_key(read):
     words = "No. " * 60
     for text in (

@@ -491,6 +491,11 @@ def test_a_file_that_says_nothing_is_told_of(tmp_path, content, said):
         subtitles.read_text(str(file), "choose another")
 
 
+def test_subtitles_need_no_blank_lines_between_them():
+    text = "1\n00:00:01,000 --> 00:00:02,000\nMary\n1984\n2\n00:00:03,000 --> 00:00:04,000\nlamp"
+    assert subtitles.cues_of(text) == [(1.0, 2.0, "Mary 1984"), (3.0, 4.0, "lamp")]
+
+
 @pytest.mark.parametrize(
     "piece", ["<", "[", "{\\", "<[{\\", "<b", "&#", "&a", "- ", " \n", "\n", "00:01.000 ", "9"]
 )
@@ -507,6 +512,7 @@ def test_subtitles_of_a_megabyte_are_read_in_little_time(tmp_path, piece):
     "text, said",
     [
         (f"{'9' * 400}:00:01,000 --> {'9' * 400}:00:02,000\nMary", "holds no words"),
+        ("00:00:01:12 --> 00:00:02:00\nMary", "no words below times such as 00:00:01,000"),
         ("Mary " * 300_000, "is larger than 1 MB of text: choose another"),
     ],
 )

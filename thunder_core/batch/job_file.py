@@ -99,7 +99,12 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
     try:
         with open(path, "rb") as file:
             # Windows' editors begin a file with a byte order mark
-            text = file.read(LONGEST).decode("utf-8-sig")
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise BadRequest(
+                f"“{name}” is larger than {LONGEST >> 20} MB: write its jobs into several files"
+            )
+        text = content.decode("utf-8-sig")
         if any(
             each.count(".") > _MOST_PARTS
             for each in re.split(r"[^\w.\- \t]+", _QUOTED.sub("_", text))

@@ -148,7 +148,9 @@ def read(path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0) ->
             f"per Second (in a bake: --performed-rate)"
         ) from unknown
     except (OSError, ValueError, IndexError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or ascii(str(error))[1:-1][:80]
+        reason = getattr(error, "strerror", None) or "".join(
+            filter(str.isprintable, str(error)[:80])
+        )
         if isinstance(error, UnicodeDecodeError):
             reason = "it is not text in UTF-8"
         raise BadRequest(
@@ -204,6 +206,7 @@ def _read_table(file: TextIO) -> _Table:
         raise ValueError(f"it has no columns of ARKit, such as JawOpen{units}")
     clocks = [(each, list[str]()) for each in places if kind_of(each)][:_MOST_CLOCKS]
     of_values = [places[each] for each in columns.values()]
+    last = max([*of_values, *(places[each] for each, _ in clocks)])
     numbers = array("d")
     # a line is a row, whatever quotes it begins
     lines = iter(lambda: file.readline(_LONGEST_LINE), "")
@@ -212,6 +215,8 @@ def _read_table(file: TextIO) -> _Table:
         if any(row):
             if len(numbers) == MOST_FRAMES * len(columns):
                 raise ValueError(f"it has more than {MOST_FRAMES:,} rows")
+            if len(row) <= last:
+                raise ValueError("it has a row with fewer values than its first line has names")
             numbers.extend([number_in(row[place]) for place in of_values])
             for each, cells in clocks:
                 cells.append(row[places[each]])

@@ -59,7 +59,11 @@ def _unit_of(name: str) -> str:
 
 def number_in(cell: str) -> float:
     """The number in a cell, with a decimal point or comma. Raises ValueError."""
-    value = float(cell.replace(",", ".").rstrip("% "))
+    try:
+        value = float(cell.replace(",", ".").rstrip("% "))
+    except ValueError:
+        what = f"“{_shorten(cell)}” in place of a number" if cell.strip() else "empty cells"
+        raise ValueError(f"it holds {what}") from None
     if not math.isfinite(value):
         raise ValueError("it holds values that are not numbers")
     return value
