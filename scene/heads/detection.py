@@ -385,7 +385,7 @@ def _joints(
     found_rules, rigs = plan.rules, meter.rigs
     moved = {rule.source for rule in found_rules}
     joints, rules = [], []
-    if jaws and not _opens(meter, plan):
+    if jaws and meter.parts and not _opens(meter, plan):
         by_bone = _with_jaw(meter, plan, jaws)
         # a key that moves little beside the bone, as a fold of skin, goes with it
         if "jawOpen" not in moved or _opens(meter, by_bone):

@@ -597,5 +597,7 @@ def look_up(scene_name: str, mesh_name: str):
     """(scene, rig) by their names, looked up again. Raises BadHead if the head is gone."""
     scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
     if scene is None or mesh is None or mesh.name not in scene.objects:
-        raise BadHead("The head was removed during generation: choose a head and generate again")
+        raise BadHead(
+            "The head was removed or renamed during generation: choose it and generate again"
+        )
     return scene, head.resolve(mesh)

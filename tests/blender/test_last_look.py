@@ -19,6 +19,7 @@ from thunder.scene.takes import last_look
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.errors import BadHead
 
 pytestmark = pytest.mark.one_blender
 
@@ -103,6 +104,14 @@ def test_a_character_of_bones_alone_speaks_with_its_jaw(blender, scene):
     values = rig.driver.drive(made.motion, made.channels)
     gaps = progress.result(rig.meter.lip_gap(values))
     assert np.abs(gaps).max() < 0.3, "m, b and p shut the jaw"
+
+
+def test_a_mesh_whose_points_were_all_deleted_has_no_jaw_to_open(blender, scene):
+    face = bare_face(blender)
+    armature = skin(blender, face)
+    face.data.clear_geometry()
+    with pytest.raises(BadHead, match="has no jaw"):
+        head_module.resolve(armature)
 
 
 def test_keys_of_unknown_names_are_not_passed_by_for_a_jaw_bone(blender, scene):

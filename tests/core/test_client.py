@@ -370,6 +370,12 @@ def test_memory_that_ran_out_is_known_by_its_words(error):
         assert type(worker.explain_failure(each, "generate")).__name__ == "OutOfMemory"
 
 
+def test_temporary_files_that_somebody_removed_are_said_to_be_gone():
+    for path, said in (("/tmp/thunder-cc4xepbu/array_2.npy", "try again"), ("/x/y", "failed at")):
+        error = FileNotFoundError(2, "No such file or directory", path)
+        assert said in str(worker.explain_failure(error, "generate"))
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -33,7 +33,7 @@ from ..errors import (
     OutOfMemory,
     ThunderError,
 )
-from ..private_folder import remove_if_orphaned
+from ..private_folder import PRIVATE, remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL
 from ..shipped import VENDOR, WEIGHTS
 from ..system_calls import find_runtime
@@ -333,6 +333,8 @@ def explain_failure(error, verb):
         return NoSpace("No space is left on the disk for temporary files: free some and try again")
     if isinstance(error, ImportError):
         return _lacks(error)
+    if isinstance(error, FileNotFoundError) and PRIVATE.search(str(error.filename)):
+        return ThunderError("Temporary files were removed while they were needed: try again")
     return ThunderError(f"The engine failed at “{verb}” ({_brief(error)}): see the log")
 
 
