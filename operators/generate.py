@@ -206,7 +206,9 @@ class StripOperator(InstantWork):
 
     def execute(self, context):
         if strip.by_name(strip.scene_of_strips(context), self.strip) is None:
-            self.report({"ERROR"}, f"The strip “{self.strip}” was deleted: choose another")
+            self.report(
+                {"ERROR"}, f"The strip “{self.strip}” is no longer in the sequencer: choose another"
+            )
             return {"CANCELLED"}
         return super().execute(context)
 

@@ -147,7 +147,9 @@ _waiting: list[tuple] = []  # (name of a face, mapping, what was seen) of which 
 
 
 def _go_on() -> float | None:
-    """Look further at a face."""
+    """Look further at a face, if one waits."""
+    if not _waiting:
+        return None
     name, plan, looks = _waiting.pop(0)
     face, count = bpy.data.objects.get(name), len(looks.known)
     if face is not None:
