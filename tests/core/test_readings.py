@@ -40,10 +40,11 @@ from thunder_core.engine.performance import (
     POINTS,
     requested_style,
     target_size,
+    vary_free_words,
 )
 from thunder_core.engine.speech.cues import Arousal, axis_deviations, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
-from thunder_core.engine.voice import held_points, mark_voice
+from thunder_core.engine.voice import held_points, mark_voice, SPOKEN
 from thunder_core.errors import BadRequest
 from thunder_core.filters import gaussian
 from thunder_core.request import DRAFT, Request, seed_of_voice
@@ -418,12 +419,23 @@ def test_a_direction_changes_on_marked_words_alone():
     assert np.array_equal(mark_direction(usual.copy(), [Mark(SOUND, 1.0, 1.1, "B")]), usual)
 
 
+def test_words_whose_opening_is_marked_do_not_vary_from_take_to_take():
+    marks = [Mark(STRESSED, 1.0, 1.4), Mark(CLOSED, 2.4, 2.8), Mark(MOVED, 3.0, 3.2, to=(3.1, 3.3))]
+    free, marked = (vary_free_words(100, some, 5, 0.5) for some in ((), marks))
+    assert not marked[25:36].any() and not marked[60:71].any()
+    others = np.r_[0:22, 39:57, 74:100]
+    assert np.array_equal(marked[others], free[others]) and free.std() > 0.2
+
+
 def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
     start, end = vowels(voice)
     marked = mark_voice(voice, [Mark(SOUND, start, end, "B")])
     rows = slice(round(50 * start), round(50 * end))
     assert softmax(marked.logits[rows])[:, PHONES.index("B")].min() > 0.9
-    assert marked.sounds.shut[round(25 * start) + 1 : round(25 * end) - 1].min() > 0.9
+    inside = slice(round(25 * start) + 1, round(25 * end) - 1)
+    # however far the mouth opened there
+    assert min(marked.sounds.shut[inside].min(), marked.sounds.closed[inside].min()) > 0.9
+    assert not mark_voice(voice, [Mark(SOUND, start, end, "AA")]).sounds.closed.any()
     others = np.r_[0 : rows.start, rows.stop : len(voice.logits)]
     assert np.array_equal(marked.logits[others], voice.logits[others])
     assert np.allclose(
@@ -579,3 +591,14 @@ def test_no_blink_is_halved_where_a_mood_comes_and_goes(engine, blinks):
     tops = [at for at in range(1, FRAMES - 1) if lid[at - 1] < lid[at] >= lid[at + 1]]
     assert all(lid[at] > 0.75 or lid[at] < 0.2 for at in tops), lid[50:90].round(2)
     assert (faded[:50] == moods[0, :50]).all() and (faded[85:] == moods[0, 85:]).all()
+
+
+def test_a_jaw_is_measured_apart_from_how_far_the_mouth_opens(engine, sample, voice):
+    def jaw(**style):
+        asked = DirectionRequest(Direction(Style(**style)).vector()[None], spread=0.0)
+        [take] = engine.generate(sample, Request(1, 1, direction=asked))
+        return engine.meter.measure(take.motion, voice.presence > SPOKEN)["jaw"]
+
+    usual = jaw()
+    by_energy, by_jaw = jaw(energy=1.5) - usual, jaw(jaw=1.3) - usual
+    assert by_jaw > 0.08 and abs(by_energy) < 0.5 * by_jaw

@@ -248,7 +248,7 @@ def test_a_wrong_figure_is_noticed():
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     for right, wrong in (
         ("| 35 | 26 | 31 |", "| 35 | 28 | 31 |"),  # which another line has
-        ("87 % of 142 takes", "83 % of 142 takes"),
+        ("86 % of 143 takes", "83 % of 143 takes"),
         ("## Commit\n", "## Commit\n\nLips are 12.34 mm off.\n"),
         ("[`tracking.txt`](../research/results/tracking.txt)", "Measured"),
     ):
@@ -267,7 +267,7 @@ def measured_lips():
     for line in (RESULTS / "lips.txt").read_text(encoding="utf-8").splitlines():
         if found := re.match(r"([a-z, ]+?)  +(0\.\d{3}) \[", line):
             opening, width = re.findall(r"(0\.\d{3}) \[", line)
-            dips = re.search(r"\]  (0\.\d\d)", line)[1]
+            dips = re.search(r"\](?: +(?:0\.\d{3}|–))* +(0\.\d\d)\b", line)[1]
             languages = re.findall(r"([\d.–]+)/", line)[-3:]
             values = (opening, width, dips, *languages)
             rows[found[1]] = [float(v.replace("–", "nan")) for v in values]

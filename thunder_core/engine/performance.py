@@ -173,22 +173,35 @@ def move_axes(style: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarra
 
 # ---- marks on words
 
-# What a mark adds to the direction over its word, in deviations of energy, and of brows and head:
-# about what the most and the least stressed words of takes get at the largest *Variety*.
-_MORE, _LESS = 2.0, -2.4
+# What a mark adds to the direction over its word, in deviations of energy, and of brows and head.
+_MORE, _LESS = 2.7, -3.2
 _MARK_ENERGY = {STRESSED: _MORE, THROWN_AWAY: _LESS, OPEN: _MORE, CLOSED: _LESS}
 _MARK_ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
 
 
+def _over_word(mark: Mark, frames: int) -> np.ndarray:
+    """Where the word of a mark is, [frames] 0 … 1, eased before and behind it."""
+    at = np.arange(frames)
+    start, end = (FPS * seconds for seconds in (mark.to or (mark.start, mark.end)))
+    outside = np.maximum(np.maximum(start - at, at - end), 0)
+    return 0.5 + 0.5 * np.cos(np.pi * np.minimum(outside / _EASE, 1))
+
+
+def vary_free_words(frames: int, marks: Sequence[Mark], seed: int, spread: float) -> np.ndarray:
+    """`vary_words` of a take [frames], but for words that a mark says how far to open."""
+    further = vary_words(frames, seed, spread)
+    for mark in marks:
+        if mark.kind in _MARK_ENERGY:
+            further *= 1 - _over_word(mark, frames)
+    return further
+
+
 def mark_direction(style: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     """A take's style, float32 [T, DIRECTION_NAMES], changed in place by marks."""
-    at, energy, accent = np.arange(len(style)), *np.zeros((2, len(style)))
+    energy, accent = np.zeros((2, len(style)))
     for mark in marks:
-        start, end = (FPS * seconds for seconds in (mark.to or (mark.start, mark.end)))
-        outside = np.maximum(np.maximum(start - at, at - end), 0)
-        # where its word is, 0 … 1, eased before and behind it
-        shape = 0.5 + 0.5 * np.cos(np.pi * np.minimum(outside / _EASE, 1))
+        shape = _over_word(mark, len(style))
         energy += _MARK_ENERGY.get(mark.kind, 0.0) * shape
         accent += _MARK_ACCENT.get(mark.kind, 0.0) * shape
     if not (energy.any() or accent.any()):
@@ -265,12 +278,10 @@ def perform(
         draw_style(each, seed, spread, voice.voice_style if follows_voice else None)
         for each in directions
     ]
+    further = vary_free_words(voice.frames, direction.marks, *gestures)
     styles = [
         mark_direction(
-            add_stresses(
-                each, gestures[1], voice.accents, stress, vary_words(voice.frames, *gestures)
-            ),
-            direction.marks,
+            add_stresses(each, gestures[1], voice.accents, stress, further), direction.marks
         )
         for each in take_styles
     ]

@@ -35,6 +35,7 @@ from .speech.cues import (
 )
 from .speech.encoder import at_frames, LOUDNESS, softmax
 
+_SHUT = tuple(PHONES[phone] for phone in BILABIALS)  # sounds on which lips meet
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 _SILENT = 0.5  # probability of silence above which nobody speaks
 _LOUD = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
@@ -239,7 +240,8 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     closed = np.zeros(len(logits), bool)
     for mark in marks:
         _mark_phones(logits, mark)
-        closed[_rows(mark, len(logits))] |= mark.kind == CLOSED
+        shut = mark.kind == CLOSED or mark.sound in _SHUT
+        closed[_rows(mark, len(logits))] |= shut
     features, count = voice.features_with(logits), len(logits)
     times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)

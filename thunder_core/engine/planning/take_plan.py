@@ -496,7 +496,7 @@ class TakePlan:
 
 # How much openings of takes differ from word to word and from syllable to syllable at a spread of
 # 1: how many come a second, and deviations of the logarithm.
-_WORD_SPREADS = ((1.2, 0.55), (3.0, 0.55))
+_WORD_SPREADS = ((1.2, 0.78), (3.0, 0.78))
 LIPS_STRESS = 0.36  # logarithm by which lips open further on a word that is hit
 _AWAY = 3.0  # degrees from which a gaze is away
 # a head that holds still: share of its movement that is held back, s from a phrase until it has
