@@ -204,9 +204,10 @@ def test_names_from_elsewhere_stay_text(chrome, tmp_path):
     evil = (
         "</script><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\">"
     )
+    video = "x\" onerror=\"document.title='ran'.mp4"  # one in another folder damages a report
     job = bake(tmp_path, "evil", transcript=evil, warnings=[evil], notes=[evil])
     report = json.loads((tmp_path / "evil" / "report.json").read_text())
-    report["takes"][0] |= {"name": evil, "words": evil + "\u202e\x1b\ud800", "video": f"../{evil}"}
+    report["takes"][0] |= {"name": evil, "words": evil + "\u202e\x1b\ud800", "video": video}
     with Transaction(str(tmp_path / "evil")) as files:
         files.write("report.json", json.dumps(report))
         files.write("\"><img src=x onerror='document.title=1'>.npz", b"values")
@@ -219,7 +220,7 @@ def test_names_from_elsewhere_stay_text(chrome, tmp_path):
     assert chrome.run("return document.querySelectorAll('img').length") == 0
     text = chrome.text("#line")
     assert text.count("<script>document.title") >= 3 and "\u202e" not in text and "\x1b" not in text
-    assert chrome.run("return film.src").startswith(tmp_path.as_uri() + "/evil/..%2F")
+    assert chrome.run("return film.src").startswith(tmp_path.as_uri() + "/evil/x%22")
     # and were it markup, the page's policy would still refuse it
     markup = "document.body.insertAdjacentHTML('beforeend', arguments[0]);"
     chrome.run(markup, "<img src=data:, onerror='document.title=1'>")

@@ -448,8 +448,8 @@ def test_what_is_constant_moves_no_mouth(engine, clean_mouth, what):
     pause, spoken = level <= -1.99, level > -0.5
     # a frame before the voice, lips may open for it; on the last one it might go on
     pause &= ~np.append(level[1:] > -1.9, True)
-    assert pause.sum() > 10 and clean_mouth[pause].max() < 1
-    assert mouth[pause].max() < 1.5 and (mouth - clean_mouth)[pause].std() < 0.3
+    assert pause.sum() > 10 and clean_mouth[pause].max() < 2
+    assert mouth[pause].max() < 2.5 and (mouth - clean_mouth)[pause].std() < 0.4
     assert np.corrcoef(mouth[spoken], clean_mouth[spoken])[0, 1] > alike
 
 

@@ -196,7 +196,7 @@ def test_lips_are_no_faster_than_lips_can_be(seed):
         direction=Direction(Style(energy=2.0, articulation=1.6)),
         each=6,
     )
-    assert np.abs(np.diff(opening_mm(motion, HEAD))).max() < 12
+    assert np.abs(np.diff(opening_mm(motion, HEAD))).max() < 13
 
 
 def test_what_the_encoder_cannot_hear_is_not_performed_and_what_it_is_sure_of_is():

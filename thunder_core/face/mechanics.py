@@ -193,8 +193,9 @@ class Mechanics:
             self.articulators.tuck_lip(
                 active, rotation[rows], rise, aim.gap[rows], self.lips, self.bite, self.most
             )
-            moved = np.ix_(rows, self.bite)
-            x[moved] += share[rows, None] * (active[:, self.bite] - x[moved])
+            upper, lower, close = self.lips
+            moved = np.ix_(rows, [*self.bite, *upper, *lower, close])
+            x[moved] += share[rows, None] * (active[:, moved[1][0]] - x[moved])
         return x
 
     @step(CONSTRAINT, "expression", {"sounds.dental": "th"})

@@ -442,6 +442,7 @@ class Articulators:
         """Set channels of an expression [T, n] in place as `set_lips`, and those that take the
         lower lip to the upper teeth (`bite`), from what they are towards `most`, until it touches
         them."""
+        x[:, [*channels[1], channels[2]]] = 0.0  # they pull a lip two ways
         for rows in _parts_of(len(x)):
             free = x[rows][:, bite]
             for _ in range(_TUCKS):
