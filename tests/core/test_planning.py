@@ -288,7 +288,7 @@ def test_takes_open_words_differently_and_as_the_voice_says_without_a_spread():
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert not vary_words(200, 1, 0.0).any()
     drawn = np.array([vary_words(200, seed, 0.5) for seed in range(64)])
-    assert 0.3 < drawn.std() < 0.5 and abs(drawn.mean()) < 0.1
+    assert 0.3 < drawn.std() < 0.7 and abs(drawn.mean()) < 0.1
     assert np.allclose(vary_words(200, 1, 1.0), 2 * one)
 
 
