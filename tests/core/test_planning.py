@@ -19,10 +19,10 @@ from thunder_core.engine.planning import take_plan
 from thunder_core.engine.planning.choice import deal, DECK
 from thunder_core.engine.planning.mouth_map import (
     apply_map,
+    expect_lips,
     Map,
     mouth_map,
     place_sounds,
-    plan_lips,
 )
 from thunder_core.engine.planning.take_plan import brow_height, event_curves, plan_take, vary_words
 from thunder_core.engine.planning.upper_face import (
@@ -334,13 +334,13 @@ def test_people_differ_from_the_map_as_measured_and_one_reading_less():
 
 def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     x, presence = features(), np.repeat([0.0, 1.0, 0.0], 30)
-    lips = plan_lips(x, presence)
+    lips = expect_lips(x, presence)
     assert lips.shape == (90, 2) and lips.dtype == np.float32 and not lips[presence == 0].any()
     assert lips[30:60].std(0).min() > 0.3
-    of_phones = plan_lips(x, presence, encoder_matches=False)
+    of_phones = expect_lips(x, presence, encoder_matches=False)
     x[:, :40] += 1.0  # features that are no phones
-    assert np.array_equal(plan_lips(x, presence, encoder_matches=False), of_phones)
-    assert not np.allclose(plan_lips(x, presence), lips)
+    assert np.array_equal(expect_lips(x, presence, encoder_matches=False), of_phones)
+    assert not np.allclose(expect_lips(x, presence), lips)
 
 
 def test_a_plan_shuts_lips_on_m_b_and_p_all_but_shuts_them_on_w_and_rounds_them_there_and_on_u():

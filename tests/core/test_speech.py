@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from research.train.encoder import adopt_network
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
-from thunder_core.engine.planning.mouth_map import plan_lips, presence_in
+from thunder_core.engine.planning.mouth_map import expect_lips, presence_in
 from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.encoder import (
@@ -503,7 +503,7 @@ def test_what_lips_do_hardly_depends_on_where_pieces_of_a_long_sound_fall(monkey
         monkeypatch.setattr(encoder_module, "_CHUNK", pieces)
         hidden, logits = encoder.analyse(samples)
         features = speech_features(hidden, logits, samples, frames)
-        heard.append((logits.argmax(1), plan_lips(features, presence_in(features))))
+        heard.append((logits.argmax(1), expect_lips(features, presence_in(features))))
     (phones, lips), (other_phones, other_lips) = heard
     assert (phones == other_phones).mean() > 0.93
     for plan, other_plan in zip(lips.T, other_lips.T):

@@ -60,7 +60,15 @@ from thunder_core.train.corpus import (
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.hours import tell_hours
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
-from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, STATE, VARIANTS
+from thunder_core.train.motions import (
+    animate,
+    DIRECTIONS,
+    MOTIONS,
+    MotionSet,
+    STATE,
+    teacher_code,
+    VARIANTS,
+)
 from thunder_core.train.stages import pieces, STAGES, version, Workspace
 from thunder_core.types import Columns, Motion, Speech
 
@@ -694,6 +702,16 @@ def test_another_corpus_has_features_and_performances_made_again(monkeypatch, tm
     assert "\n1 recordings have no speaker" in said, "who trains would test, untold"
     with pytest.raises(SystemExit, match="run the stage hear first"):
         work.require(work.motions_folder / "rows.json", "hear")
+
+
+def test_another_plan_or_shape_of_mouths_has_performances_made_again():
+    core, code = ROOT / "thunder_core", teacher_code()
+    used = [
+        module.replace(".", "/") + ".py"
+        for teacher in sorted((core / "train").glob("teacher*.py"))
+        for module in re.findall(r"from \.\.((?:face|engine\.planning)\.\w+)", teacher.read_text())
+    ]
+    assert used and not [name for name in used if (core / name).read_bytes() not in code]
 
 
 def test_long_recordings_are_cut_where_it_is_quiet():

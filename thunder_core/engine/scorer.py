@@ -181,7 +181,7 @@ def _voice_by_lag(
     lags: tuple[int, ...],
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     """What `agreement_by_lag` needs of a voice alone: the frames of a mouth [lags, T], their weight
-    [lags, T] and its sums, the plan of lips [2, 1, T], its means and variances."""
+    [lags, T] and its sums, the expected lips [2, 1, T], its means and variances."""
     known = _BY_LAG.setdefault(voice, {})
     if (frames, total, lags) in known:
         return known[frames, total, lags]
@@ -408,7 +408,7 @@ def swings(curve: np.ndarray, size: float) -> list[int]:
 
 # ---- too small or too large
 
-_MM = 4.9  # mean opening of takes as directed, millimetres per deviation of the lip plan
+_MM = 4.9  # mean opening of takes as directed, millimetres per deviation of `expect_lips`
 # Ratios of the opening to that which voice and direction ask for, beyond which it is found; without
 # a direction those that one real speaker in twenty is beyond.
 _OF_DIRECTION, _OF_ANYBODY = (0.45, 2.2), (0.32, 2.6)

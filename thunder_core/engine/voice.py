@@ -19,7 +19,7 @@ from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..types import FPS
 from ..weight_files import ENCODER_RATE
 from .planning.choice import Choice, deal, DECK
-from .planning.mouth_map import plan_lips
+from .planning.mouth_map import expect_lips
 from .speech import transcript
 from .speech.cues import (
     accent_curve,
@@ -134,8 +134,8 @@ class VoiceFeatures:
 
     @cached_property
     def lips(self) -> np.ndarray:
-        """Opening and width of the lips that the voice asks for, float32 [T, 2] (`plan_lips`)."""
-        return plan_lips(self.features, self.presence, self.encoder_matches)
+        """Opening and width of the lips that the voice asks for, float32 [T, 2] (`expect_lips`)."""
+        return expect_lips(self.features, self.presence, self.encoder_matches)
 
     @cached_property
     def prosody(self) -> Prosody:

@@ -75,7 +75,7 @@ _TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "soun
 
 
 class Mechanics:
-    """Gives the jaw of one head its natural share of a motion's openings."""
+    """Brings lips, teeth and tongue of one head to where sounds have them."""
 
     def __init__(self, articulators: Articulators):
         self.articulators = articulators

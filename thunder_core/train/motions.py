@@ -316,9 +316,8 @@ _TEACHER = (
     "direction.py",
     "events.py",
     "engine/speech/cues.py",
-    "face/mechanics.py",
-    "face/points.py",
-    *(f"engine/planning/{name}.py" for name in ("mouth_map", "upper_face", "take_plan")),
+    *(f"face/{name}.py" for name in ("mechanics", "mouth_shape", "points")),
+    *(f"engine/planning/{name}.py" for name in ("choice", "mouth_map", "take_plan", "upper_face")),
 )
 
 

@@ -372,7 +372,7 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
 
     pitch [T]: see `semitones`; it improves accents.  listens: the voice is
     another's, whose accents and phrase ends are answered with a shut mouth.  features [T, d]: of
-    the speech encoder that `mouth_map` were fitted to; without them lips follow the phones alone.
+    the speech encoder that `mouth_map` was fitted to; without them lips follow the phones alone.
     measured [T, 2]: the speaker's own lips (`corpus.read_lips`), which are then performed.
     Without a direction one is drawn for a random speaker. Raises BadRequest unless `channels` are
     the default head's.

@@ -413,8 +413,8 @@ def read_shape(
     factors = np.ones((len(curves), 6))
     factors[:, OPENING] = size
     factors[:, UPPER_LIP], factors[:, CHIN] = size * of["upper lip"], size * of["chin"] * style.jaw
-    factors[:, CORNERS] = (size**0.5 * np.ones(len(curves)))[:, None] * of["corners"]
     factors[:, WIDTH] = size**0.5 * of["width"]
+    factors.T[CORNERS] = size**0.5 * of["corners"]
     z = known.read_again(curves, AGAIN, rng)
     z = np.stack([change_pace(each, pace) for each in z.T], 1) * style.articulation
     mouth = known.mean + known.deviation * z

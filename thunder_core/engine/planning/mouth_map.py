@@ -35,7 +35,7 @@ _OPENING_REACH, _OPENING_EASE = 1, 0.8  # frames before and after a vowel, and o
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
 # frames of speech at which a clip's mean and deviation weigh as much as those of the measured clips
 LONG = 100
-# What sounds ask of planned lips, in deviations: the opening of lips that are shut on m, b and p,
+# What sounds ask of expected lips, in deviations: the opening of lips that are shut on m, b and p,
 # the least and most on w, which all but shuts them, the least of lips that no sound shuts, and the
 # largest width on w and u.
 _SHUT, _OF_W, _APART, ROUND_WIDTH = -0.5, (0.1, 0.3), 0.1, -1.2
@@ -179,7 +179,7 @@ def mouth_map() -> MouthMap:
 
 
 def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
-    """Planned opening and width [T, 2], as of `plan_lips`, with lips shut on m, b and p, all but
+    """Expected opening and width [T, 2], as of `expect_lips`, with lips shut on m, b and p, all but
     shut on w, round on w and u, and apart elsewhere in speech; belief: phone probabilities [T, 40].
     """
     frames, (opening, width) = np.arange(len(belief)), lips.T.astype(np.float64)
@@ -201,16 +201,16 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
     return np.stack([opening, width], 1)
 
 
-# most that lips are planned to open where nobody speaks, deviations (takes then open 10 mm; people,
-# who breathe in, 7.6), and what is added as a sound comes
+# most that lips are expected to open where nobody speaks, deviations (people, who breathe in, open
+# 7.6 mm), and what is added as a sound comes
 _MOST_IN_SILENCE, _MORE_WITH_SOUND = 0.9, 5.0
 
 
-def plan_lips(
+def expect_lips(
     features: np.ndarray, presence: np.ndarray, encoder_matches: bool = True
 ) -> np.ndarray:
     """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in
-    deviations, 0 where nobody speaks.
+    deviations, 0 where nobody speaks. Takes are compared with it; the model hears lips itself.
 
     features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.
     encoder_matches: whether the map was fitted to their encoder; else their phones alone are
