@@ -110,6 +110,15 @@ def test_lips_teeth_and_tongue_meet_where_sounds_demand_it():
     assert tongue_between_teeth(own, motion.expression, motion.jaw).max() > 0
 
 
+def test_a_mouth_that_opens_bares_no_more_of_the_lower_teeth_than_its_shape_needs():
+    mouth, own = bundled_mouth(), bundled_articulators()
+    wanted = np.array([[12.0, 0.0, 2.0, -7.0, -1.5, -1.5]])
+    made, jaw = mouth.solve(wanted)
+    assert np.abs(mouth.measure(made, jaw) - wanted).max() < 0.8
+    lowered = wanted[0, OPENING] - wanted[0, UPPER_LIP]
+    assert lowered - own.shape(made, jaw).incisors[0] < 3.5
+
+
 def test_a_mouth_is_no_hinge_and_another_person_on_another_voice():
     """What tells tracked mouths from hinged ones: the chin explains two thirds of the lower lip, and
     the corners keep to themselves."""
