@@ -194,8 +194,9 @@ class Mechanics:
                 active, rotation[rows], rise, aim.gap[rows], self.lips, self.bite, self.most
             )
             upper, lower, close = self.lips
-            moved = np.ix_(rows, [*self.bite, *upper, *lower, close])
-            x[moved] += share[rows, None] * (active[:, moved[1][0]] - x[moved])
+            columns = [*self.bite, *upper, *lower, close]
+            moved = np.ix_(rows, columns)
+            x[moved] += share[rows, None] * (active[:, columns] - x[moved])
         return x
 
     @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
