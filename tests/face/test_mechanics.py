@@ -133,16 +133,20 @@ def test_lips_that_touch_go_on_touching_all_along():
 
 
 def test_a_mouth_of_which_nothing_is_demanded_stays_as_it_is(mechanics):
-    """Raised or lowered upper lips, held up lower ones and jaws of any share are people's own."""
+    """Raised or lowered upper lips, held up lower ones and jaws of any share are people's own, as
+    long as no more of the teeth is bared than people bare."""
     rng, names = np.random.default_rng(0), list(mechanics.articulators.names)
     x, jaw = np.zeros((FRAMES, len(names))), np.zeros((FRAMES, 3))
-    for name in ("mouthUpperUp", "mouthLowerDown", "mouthSmile"):
+    for name, most in (("mouthUpperUp", 0.8), ("mouthLowerDown", 0.3), ("mouthSmile", 0.8)):
         for side in ("Left", "Right"):
-            x[:, names.index(name + side)] = rng.uniform(0, 0.8, FRAMES)
+            x[:, names.index(name + side)] = rng.uniform(0, most, FRAMES)
     x[:, names.index("mouthClose")] = rng.uniform(0, 0.3, FRAMES)
     jaw[:, 0] = rng.uniform(0.1, 0.25, FRAMES)
     made, turn = mechanics.articulate(x, jaw, sounds())
     assert np.abs(made - x).max() < 1e-6 and np.abs(turn - jaw).max() < 1e-6
+    x[:, [names.index(name) for name in LOWER_LIP]] = 1.0
+    shape = mechanics.articulators.shape(*mechanics.articulate(x, 0.3 * jaw, sounds()))
+    assert bared(shape)[sounds().speech == 1].max() < 4.1
 
 
 def test_sibilants_bring_the_teeth_edge_to_edge_and_th_shows_the_tongue_between_them(mechanics):

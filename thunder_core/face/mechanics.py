@@ -20,6 +20,9 @@ from .points import Articulators, Shape
 
 # most that incisors are apart behind lips that a mark keeps closed, beyond rest
 _CLOSED_JAW_MM = 1.35
+# mm: most of the lower teeth that lips bare; nine of ten frames in which tracked people's lips are
+# apart bare less
+_MOST_BARED = 4.0
 SIBILANT_MM = 0.5  # incisors apart on s, sh, z …: edge to edge
 SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are visible
 DENTAL_MM = 2.9  # incisors apart on th: room for the tongue's tip
@@ -145,8 +148,8 @@ class Mechanics:
     def turn_jaw(
         self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds
     ) -> np.ndarray:
-        """Jaw [T, 3] turned as far as teeth and tongue must be apart or together; else it stays as
-        it is."""
+        """Jaw [T, 3] turned as far as teeth and tongue must be apart or together, and lips would
+        bare more of the lower teeth than people's do; else it stays as it is."""
         wanted = aim.incisors + sounds.dental * np.maximum(
             DENTAL_MM + self.articulators.overlap - aim.incisors, 0.0
         )
@@ -155,6 +158,7 @@ class Mechanics:
             wanted - SIBILANT_MM - self.articulators.overlap, 0.0
         )
         wanted = aim.incisors + smooth(wanted - aim.incisors, _JAW_EASE)
+        wanted = np.maximum(wanted, aim.gap - aim.rise - _MOST_BARED)
         wanted = aim.incisors + sounds.speech * (wanted - aim.incisors)
         return self.articulators.open_jaw(expression, jaw, wanted)
 
