@@ -216,7 +216,7 @@ def test_the_folder_of_a_request_goes_however_it_ends(blender, voiced, client, h
         steps.close()
     elif how == "unwritable":
         blender.data.objects.remove(voiced.thunder.head)
-    said = {"failed": "signal 9", "unwritable": "removed during"}.get(how)
+    said = {"failed": "signal 9", "unwritable": "renamed during"}.get(how)
     with pytest.raises(errors.ThunderError, match=said) if said else nullcontext():
         finish(steps)
     assert client.forgotten == client.folders

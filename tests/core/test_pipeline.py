@@ -285,7 +285,7 @@ def heard(phone: str, probability: float, start: int, end: int) -> np.ndarray:
     return belief
 
 
-@pytest.mark.parametrize("probability, shut", [(0.35, 0.0), (0.45, 1.0)])
+@pytest.mark.parametrize("probability, shut", [(0.2, 0.0), (0.3, 1.0)])
 def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
     assert confident_sounds(heard("B", probability, 20, 23), SPEAKS).shut.max() == shut
 

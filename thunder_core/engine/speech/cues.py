@@ -368,6 +368,8 @@ LABELS_PER_SECOND = 100
 # voices and .6 83 %, with as few others (12 and 10 of 120, by hand); between .4 and .8 real lips
 # close equally often. The same for f, v, th and sibilants.
 SURE = 0.4
+# the same of m, b and p: tracked lips shut on four of five that are likelier
+SHUT = 0.25
 _TONGUE_BEFORE, _TONGUE_AFTER = 0.08, 0.08  # seconds in which jaw and tongue reach and leave a th
 # the same for teeth on sibilants, and for lip and teeth on f and v, which must not open or shut
 # their neighbours
@@ -435,7 +437,8 @@ _CONTACTS = (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)
 def confident_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
     """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and
     whether somebody speaks [frames]."""
-    likely = np.stack([belief[:, phones].sum(1) > SURE for phones in _CONTACTS])
+    least = (SURE, SURE, SURE, SHUT)
+    likely = np.stack([belief[:, phones].sum(1) > p for phones, p in zip(_CONTACTS, least)])
     return sounds_of(spoken, *likely.repeat(int(LABELS_PER_SECOND / ENCODER_RATE), 1))
 
 
