@@ -77,7 +77,7 @@ from .voice import read_line, VoiceFeatures
 _KEPT_REACH, _KEPT_EASE = 12, 6.0
 _SILENCE = 2  # seconds of silence by which the features of a silent listener are measured
 # Added to every direction that the model performs. Rounding: on a head it is seen less than on the
-# people that it was learned from; at 2 lips of 14 people of `fit` narrowed twice as far as their own.
+# people that it was learned from; at 2 lips narrowed twice as far as those of 14 people of `fit`.
 # Width: else rounding alone would skew widths. Head: heads turned 1.2 times as fast as people's.
 _FURTHER = Direction(Style(rounding=1.3, width=1.2, head=0.8)).vector()
 # steps of the distilled model in a draft: half its steps give nearly the same takes
