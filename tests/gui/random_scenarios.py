@@ -77,7 +77,8 @@ def presses_keys(hand, rounds=1, ways=("undo", "undo_redo", "escape")):
         yield from player.act("direct")
     yield from player.act("generate", "wait")
     assert player.ends.bugs == [] and player.ends.all[-1] == "done", player.ends.all[-3:]
-    assert player.interrupted > 0.8 * len(ways) * len(LONG_WORK) * rounds
+    # some works end before the place that the dice choose, or are refused on the frame they draw
+    assert player.interrupted > 0.65 * len(ways) * len(LONG_WORK) * rounds
     hand.scene.thunder.count, hand.scene.thunder.seed = 8, 500
     hand.button(bpy.ops.thunder.generate)
     yield from until(lambda: session.job and session.job.step.fraction > 0.5, "half of the work")
