@@ -263,7 +263,7 @@ class Player:
         if name == "resample_rest":
             self.scene.thunder_keep.ranges.clear()
             self.scene.thunder_keep.count = 1
-            self.scene.frame_set(self.dice.randrange(10, 100))
+            self.scene.frame_set(self.dice.randrange(10, 45))  # inside the shortest take
             self.button(bpy.ops.thunder.keep_frames, which="AROUND")
         if name == "mix_takes":
             with self.hand.context():
