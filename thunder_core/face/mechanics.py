@@ -3,8 +3,9 @@
 is; numpy only.
 
 On m, b and p lips meet, on f and v the lower one meets the teeth, on th the tongue is between them,
-on sibilants the incisors are edge to edge. How far jaw and lips open a mouth besides is the
-motion's: people differ in it. `points` finds the channel values.
+on sibilants the incisors are edge to edge; lips bare no more of the lower teeth than people's. How
+far jaw and lips open a mouth besides is the motion's: people differ in it. `points` finds the
+channel values.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """Finds the channel values and the jaw angle that give a head's mouth a measured shape: opening,
 width, and heights of upper lip, chin and both corners; numpy only.
 
-By these six a tracked mouth is told from no other: people's own mouths, solved so, follow what was
-measured with r above .99 (`python -m research people_or_take`).
+People's own mouths, solved so, follow what was measured with r of .98 and more, and are hardly told
+from it (`python -m research people_or_take`).
 """
 
 from __future__ import annotations

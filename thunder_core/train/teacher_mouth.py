@@ -310,7 +310,7 @@ TIP_UP = dict(L=1.0, N=1.0, T=1.0, D=1.0, TH=0.1, DH=0.1, R=0.4, S=0.3, Z=0.3)
 BLADE_UP = dict(S=0.95, Z=0.95, SH=1.0, ZH=1.0, CH=1.0, JH=1.0, Y=0.75, IY=0.5, IH=0.25, EY=0.3)
 BACK_UP = dict(K=1.0, G=1.0, NG=1.0, AA=0.1, AO=0.25, OW=0.3, UW=0.4, W=0.35, ER=0.3)
 W_GAP_MM = (0.9, 1.6)  # least and largest on w
-_W, _W_AND_U = (phone_index("W"),), (phone_index("W"), phone_index("UW"))
+_W = (phone_index("W"),)
 
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
@@ -367,13 +367,12 @@ def where_demanded(
 
 
 class Contacts(NamedTuple):
-    """What sounds ask of lips, [T] 0 … 1 each: to shut on m, b and p, to bite on f and v, to be all
-    but shut on w, and round on w and u."""
+    """What sounds ask of lips, [T] 0 … 1 each: to shut on m, b and p, to bite on f and v, and to be
+    all but shut on w."""
 
     shut: np.ndarray
     bite: np.ndarray
     w: np.ndarray
-    round: np.ndarray
 
 
 def contacts(
@@ -386,10 +385,9 @@ def contacts(
     )
     sounds = sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
     free = 1 - sounds.shut
-    demanded = (where_demanded(phones, kind, belief) for kind in (_W, _W_AND_U))
-    w, round_ = (closure(middles(each), len(alive)) for each in demanded)
+    w = closure(middles(where_demanded(phones, _W, belief)), len(alive))
     bite = closure(labiodental, len(alive)) * free
-    return Contacts(sounds.shut, bite, w * free, round_), sounds
+    return Contacts(sounds.shut, bite, w * free), sounds
 
 
 def change_pace(curve: np.ndarray, tempo: float) -> np.ndarray:

@@ -22,7 +22,7 @@ from ...face.mouth_shape import OPENING, SIGNALS, WIDTH
 from ...filters import widen
 from ...spoken import BILABIALS, phone_index, PHONES, SILENCE
 from ...weight_files import read_weights
-from ..speech.cues import short_closures
+from ..speech.cues import short_closures, SHUT
 from ..speech.encoder import LOUDNESS, presence_of, SpeechEncoder
 
 CONSTANTS = Path(__file__).with_name("mouth_map.json")
@@ -39,8 +39,7 @@ LONG = 100
 # the least and most on w, which all but shuts them, the least of lips that no sound shuts, and the
 # largest width on w and u.
 _SHUT, _OF_W, _APART, ROUND_WIDTH = -0.5, (0.1, 0.3), 0.1, -1.2
-# Probabilities above which they do: tracked lips shut on four of five m, b and p that are likelier.
-_HEARD, _HEARD_ROUND = 0.25, 0.4
+_HEARD_ROUND = 0.4  # probability of w, and of w or u, above which they do
 _W, _U = phone_index("W"), phone_index("UW")
 _ROWS = 15_000  # frames that a map is applied to at once
 # limits of a clip's deviation relative to the measured clips'
@@ -190,7 +189,7 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
 
     labels = (
         likely_frames(_HEARD_ROUND, _W),
-        likely_frames(_HEARD, *BILABIALS),
+        likely_frames(SHUT, *BILABIALS),
         likely_frames(_HEARD_ROUND, _W, _U),
     )
     w, shut, rounded = short_closures(labels, len(frames))
