@@ -4,7 +4,7 @@
 DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was fitted to (`check`)
 8 takes are generated at Spread 0.5. These are compared with the measured mouth: the average take,
 the best one by its lip-sync score, the mean curve of all, whichever take has a dip on an m, b or p;
-and beside them the linear map of the voice that lips are planned by, which was fitted to the other
+and beside them the linear map of the voice that the teacher follows, which was fitted to the other
 clips (`fit`), a map of aligned phones that is fitted to them just before, the teacher's readings of
 the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on
 which m, b and p lips shut where real ones do, and where they do not. Curves go to FOLDER, tables to
@@ -261,7 +261,7 @@ def run(args: Namespace) -> None:
         f"weights {engine.weights}; {args.takes} takes, {describe_sampling(args.steps)}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
         f"`{args.split}`"
-        f", Spread {SPREAD:g}; the linear map is the lip plan's own, that of phones is fitted to "
+        f", Spread {SPREAD:g}; the linear map is the teacher's, that of phones is fitted to "
         f"{len(fit)} of `fit`",
         "",
         *comparison_lines(rows, check),

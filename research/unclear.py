@@ -9,7 +9,7 @@ over the threshold; and in how many of the frames with speech the encoder still 
 it finds in the clean recording. Last the threshold that tells best the recordings with four voices
 5 dB below from clean ones. Where DATA has `lips/` too: how well eight takes follow the mouths of
 `check` with four of the other voices beneath, beside the linear map that
-lips are planned by. To stdout and
+the teacher follows. To stdout and
 research/results/unclear.txt.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clips of real people with measured lips, the linear map of a voice that lips are planned by, and
+"""Clips of real people with measured lips, the linear map of a voice that the teacher follows, and
 how well curves follow them.
 
 DATA has one or more folders, `lips/`, `lips_more/` and `lips_third/`; each has clips, their measured
