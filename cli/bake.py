@@ -265,7 +265,7 @@ def bake(
     rig = _choose_rig(scene, chosen, first_speaker, warnings)
     client = client_of(chosen)
     engine = jobs.run_through(
-        "Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell
+        "Starting the engine", connection.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell
     )
     if engine["weights_origin"] == "changed":  # the user's weights
         warnings += warn(chosen.command, engine["weights_note"])

@@ -323,11 +323,8 @@ def show_info(chosen: argparse.Namespace) -> None:
         say(f"Heads of “{scene.name}” in {os.path.basename(bpy.data.filepath)}\n{heads_of(scene)}")
     bake.check_engine(chosen.engine, chosen.weights)
     client = bake.client_of(chosen)
-    connection.keep_answer(
-        jobs.run_through(
-            "Starting the engine", generation.ask(client, "hello", (0.0, 1.0), "Starting engine")
-        )
-    )
+    hello = connection.ask(client, "hello", (0.0, 1.0), "Starting engine")
+    jobs.run_through("Starting the engine", hello)
     say(f"Engine\n{problem_report.engine()}")
 
 

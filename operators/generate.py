@@ -86,7 +86,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         recognised."""
         if not request.listening:
             self.unheard = yield from word_places.recognise_before(client, voice)
-        scene, rig = generation.look_up(*names)
+        scene, rig = head.look_up(*names)
         request = head_direction.add_direction(request, rig.owner, voice)
         request = with_unused_seed(scene, rig.mesh, voice, request)
         self.again = is_sampled(scene, rig.mesh, voice.name, request)

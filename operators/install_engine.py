@@ -9,7 +9,6 @@ import bpy
 
 from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import Step
-from ..scene.takes import generation
 from ..thunder_core import installer
 from ..thunder_core.client import Client
 from ..thunder_core.errors import attempt, BadRequest, NoEngine
@@ -314,7 +313,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
         """Steps that download it, by a process of its own that may use the network."""
         place = folder_of_name(recogniser.folder(), name)
         with Client(recogniser.python(), verbs="recogniser") as client:
-            yield from generation.ask(
+            yield from connection.ask(
                 client, "download", (0.0, 1.0), "Downloading", name=name, folder=place
             )
 
@@ -355,8 +354,5 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         return "Checking the engine", self.ask()
 
     def ask(self):
-        answer = yield from generation.ask(
-            connection.client(), "hello", (0.1, 1.0), "Starting engine"
-        )
-        connection.keep_answer(answer)
+        yield from connection.ask(connection.client(), "hello", (0.1, 1.0), "Starting engine")
         yield Step(1.0, "Engine is running")

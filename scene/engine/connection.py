@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one engine process of a Blender session: started by the first request, stopped with the
-add-on or Blender."""
+add-on or Blender; and how it is asked."""
 
 import os
+from collections.abc import Callable, Generator
 from functools import lru_cache
 
 import bpy
 
-from ...thunder_core.client import Client
+from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.engine_python import find_engine_python, has_fitting_libraries
-from ...thunder_core.errors import attempt, BadWeights
+from ...thunder_core.errors import attempt, BadWeights, WorkerDied
 from ...thunder_core.shipped import WEIGHTS
+from ...thunder_core.types import Motion
 from ..host.compat import PACKAGE
-from ..host.jobs import Part, session
+from ..host.jobs import Part, session, Step
 from . import install
 
 LOG_TEXT = "Thunder Engine Log"
@@ -98,7 +100,7 @@ def shipped_fingerprint() -> str:
     return (WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8").split()[2]
 
 
-def keep_fingerprint(folder: str | None, answer: dict) -> None:
+def _keep_fingerprint(folder: str | None, answer: dict) -> None:
     """Remember the fingerprint in an engine's answer, if it has one, as that of its folder of
     weights (None: the bundled ones)."""
     _engine.fingerprints[folder] = answer.get("weights") or _engine.fingerprints.get(folder, "")
@@ -162,12 +164,6 @@ def recorder() -> Client:
     return Client(engine.python, venvs=engine.venvs)
 
 
-def keep_answer(answer: dict) -> None:
-    """Store the answer of a running engine."""
-    if _engine.client is not None and _engine.client.pid is not None:
-        _engine.answer = (_engine.client.pid, answer)
-
-
 def running_engine() -> dict | None:
     """The running engine's answer to “hello” (docs/reference/protocol.md), None if it was not
     asked."""
@@ -202,10 +198,68 @@ def log() -> str:
     return _engine.client.log if _engine.client is not None else _engine.log
 
 
-def keep_log(log: str) -> None:
+def _keep_log(log: str) -> None:
     """Put the last words of a dead engine in a text block, for the animator to read or send."""
     if not log:
         return
     text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
     text.clear()
     text.write(log)
+
+
+def ask(
+    client: Client,
+    verb: str,
+    span: tuple[float, float],
+    message: str,
+    on_event: Callable[[dict], None] | None = None,
+    **args,
+) -> Generator[Step, None, dict]:
+    """Send a request and wait for it in steps. Returns the engine's result; closing the generator
+    cancels the request.
+
+    on_event gets every event that is neither progress nor the end. Raises ThunderError.
+    """
+    pending = client.request(verb, **args)
+    fraction = 0.0
+    try:
+        while not pending.done:
+            for event in pending.poll():
+                if event["event"] == "progress":
+                    fraction, message = event["fraction"], event["message"] or message
+                elif on_event is not None and event["event"] not in ("done", "error"):
+                    on_event(event)
+            if not pending.done:
+                # the engine starts
+                yield Step(
+                    span[0] + fraction * (span[1] - span[0]), message, begins=fraction == 0.0
+                )
+    finally:
+        if not pending.done:
+            pending.cancel()
+    if pending.error is not None:
+        if isinstance(pending.error, WorkerDied):
+            _keep_log(pending.error.log)
+        raise pending.error
+    _keep_fingerprint(client.weights, pending.result)
+    if verb == "hello" and client is _engine.client:
+        _engine.answer = client.pid, pending.result
+    return pending.result
+
+
+def ask_about(
+    client: Client, verb: str, motion: Motion, span: tuple[float, float], message: str, **args
+) -> Generator[Step, None, dict]:  # fmt: skip
+    """As `ask`, about the mouth of a motion."""
+    with temporary_arrays(client) as put:
+        return (
+            yield from ask(
+                client,
+                verb,
+                span,
+                message,
+                expression=put(motion.expression),
+                jaw=put(motion.jaw),
+                **args,
+            )
+        )

@@ -316,6 +316,16 @@ def resolve(obj: bpy.types.Object) -> Rig:
     )
 
 
+def look_up(scene_name: str, mesh_name: str):
+    """(scene, rig) by their names, looked up again. Raises BadHead if the head is gone."""
+    scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
+    if scene is None or mesh is None or mesh.name not in scene.objects:
+        raise BadHead(
+            "The head was removed or renamed during generation: choose it and generate again"
+        )
+    return scene, resolve(mesh)
+
+
 def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
     """The object that stores the state of the head that a mesh (or mapped armature) represents,
     without working out its rig."""

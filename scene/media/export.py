@@ -26,9 +26,10 @@ from ...thunder_core.progress import result
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
+from ..engine import connection
 from ..heads import build, family, flame, head, reach, rna_paths
 from ..host import compat, jobs
-from ..takes import generation, provenance, take_list, word_places
+from ..takes import provenance, take_list, word_places
 from ..voice import strip
 
 # most bytes per vertex and frame (cache) or shape key: position, normal and framing
@@ -625,7 +626,7 @@ def compare_with_smplx(client: Client, scene, rig, model: Head) -> Generator[job
             files[name] = put(array)
             yield jobs.Step(0.28, "Writing the model")
         return (
-            yield from generation.ask(
+            yield from connection.ask(
                 client, "check_flame", (0.3, 0.95), "Checking with smplx", arrays=files
             )
         )

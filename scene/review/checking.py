@@ -27,7 +27,7 @@ from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
 from ..host import compat, jobs
-from ..takes import generation, provenance, take_list
+from ..takes import provenance, take_list
 from ..takes.shape import applying
 from ..voice import fingerprint, strip, voice_cache
 from . import live_score
@@ -137,7 +137,7 @@ def check(
     answer, per_frame = yield from live_score.ask_score(
         client, scene, rig, voice, (motion, clock), entry, (0.4, 0.95), tolerance=tolerance
     )
-    scene, rig = generation.look_up(*names)
+    scene, rig = head.look_up(*names)
     if is_score and tolerance == findings.REALISTIC:  # one verdict, wherever it is asked for
         live_score.keep(rig, voice, clock, uid, answer, per_frame)
     return show(scene, rig, voice.name, clock, list(findings.findings_of(answer) or ()))

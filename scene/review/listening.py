@@ -16,9 +16,10 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying
+from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
-from ..takes import generation, take_list
+from ..takes import take_list
 from ..voice import fingerprint, mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
@@ -117,7 +118,7 @@ def speak(
     mixed = nullcontext((None, ())) if voice is None else mixdown.sound_for_engine(client, voice)
     with mixed as (reference, mixing):
         yield from mixing
-        yield from generation.ask_about(
+        yield from connection.ask_about(
             client, "listen", motion, (0.3, 0.95), "Listening", voice=reference, out=out
         )
     _before.known[key] = (clock.start, whole)

@@ -23,7 +23,7 @@ from ..animation import display, fcurves, keying
 from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
-from ..takes import browsing, dialogue, generation, provenance, take_list, transcript, turns
+from ..takes import browsing, dialogue, provenance, take_list, transcript, turns
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import listening
 
@@ -226,7 +226,7 @@ def listen(
     frames = yield from listening.listen(client, scene, rig, voice, first, last, edited)
     if voice is not None:
         with suppress(BadRequest):  # the generated speech stays even without a score
-            yield from score_steps(client, *generation.look_up(*names))
+            yield from score_steps(client, *head.look_up(*names))
     return frames
 
 
@@ -342,7 +342,7 @@ def ask_score(
         yield from mixing
         if spans:  # not what others say in the recording
             path, _ = opened.enter_context(mixdown.split_speakers(path, spans))
-        answer = yield from generation.ask(client, "score", span, "Scoring", sound=path, **how)
+        answer = yield from connection.ask(client, "score", span, "Scoring", sound=path, **how)
         answer["text"] = text
         return answer, np.load(answer["per_frame"], allow_pickle=False)
 

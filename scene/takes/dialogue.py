@@ -377,13 +377,13 @@ def generate(
                 if sound is None:
                     raise BadSound(f"The strip “{name}” is no longer in the sequencer")
                 voice = strip.voice_of(scene, sound)
-                _, rig = generation.look_up(scene_name, mesh_name)
+                _, rig = head.look_up(scene_name, mesh_name)
                 head.check_animatable(rig)
                 # a head keeps showing the first of its lines
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
                 of_line = replace(request, seed=provenance.first_seed(scene, rig.mesh, voice))
                 yield from word_places.recognise_before(client, voice)
-                scene, rig = generation.look_up(scene_name, mesh_name)
+                scene, rig = head.look_up(scene_name, mesh_name)
                 of_line = head_direction.add_direction(of_line, rig.owner, voice)
                 collector = collectors.enter_context(
                     closing(generation.TakeCollector(scene, rig, voice, on_take, show))

@@ -19,7 +19,7 @@ from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_take, words_of_takes
-from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
+from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import note_of, SCORE
 from ...thunder_core.request import Request
@@ -43,62 +43,6 @@ class Receiver(NamedTuple):
 
     take: OnTake
     score: Callable[[int, dict], None]
-
-
-def ask(
-    client: Client,
-    verb: str,
-    span: tuple[float, float],
-    message: str,
-    on_event: Callable[[dict], None] | None = None,
-    **args,
-) -> Generator[Step, None, dict]:
-    """Send a request and wait for it in steps. Returns the engine's result; closing the generator
-    cancels the request.
-
-    on_event gets every event that is neither progress nor the end. Raises ThunderError.
-    """
-    pending = client.request(verb, **args)
-    fraction = 0.0
-    try:
-        while not pending.done:
-            for event in pending.poll():
-                if event["event"] == "progress":
-                    fraction, message = event["fraction"], event["message"] or message
-                elif on_event is not None and event["event"] not in ("done", "error"):
-                    on_event(event)
-            if not pending.done:
-                # the engine starts
-                yield Step(
-                    span[0] + fraction * (span[1] - span[0]), message, begins=fraction == 0.0
-                )
-    finally:
-        if not pending.done:
-            pending.cancel()
-    if pending.error is not None:
-        if isinstance(pending.error, WorkerDied):
-            connection.keep_log(pending.error.log)
-        raise pending.error
-    connection.keep_fingerprint(client.weights, pending.result)
-    return pending.result
-
-
-def ask_about(
-    client: Client, verb: str, motion: Motion, span: tuple[float, float], message: str, **args
-) -> Generator[Step, None, dict]:  # fmt: skip
-    """As `ask`, about the mouth of a motion."""
-    with temporary_arrays(client) as put:
-        return (
-            yield from ask(
-                client,
-                verb,
-                span,
-                message,
-                expression=put(motion.expression),
-                jaw=put(motion.jaw),
-                **args,
-            )
-        )
 
 
 def sample_takes(
@@ -132,7 +76,7 @@ def sample_takes(
         with temporary_arrays(client) as put:
             args = {"folder": folder, "sound": sound, **request.to_record(put)}
             with closing(
-                ask(client, "generate", _SAMPLING, before.message, on_event, **args)
+                connection.ask(client, "generate", _SAMPLING, before.message, on_event, **args)
             ) as answers:
                 # after its end too: takes may have arrived at last
                 for step in chain(answers, [None]):
@@ -216,7 +160,7 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     ):
         yield from mixing
         args = {"frame": at, "sound": sound, **request.to_record(put)}
-        answer = yield from ask(client, "explain", _SAMPLING, "Starting engine", **args)
+        answer = yield from connection.ask(client, "explain", _SAMPLING, "Starting engine", **args)
     if answer["weights"] != weights:
         raise BadRequest(
             f"{name} was made with other weights than those in use: choose these in the "
@@ -380,10 +324,10 @@ class TakeCollector(take_list.PendingBatch):
         with ExitStack() as used:
             sound, mixing = used.enter_context(mixdown.sound_for_engine(client, self.voice))
             yield from mixing
-            _, rig = look_up(self.scene, self.mesh)
+            _, rig = head.look_up(self.scene, self.mesh)
             request = replace(request, sums=rig.sums)
             if rig.driver.leads and not request.listening:
-                answer = yield from ask(
+                answer = yield from connection.ask(
                     client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
                 )
                 rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
@@ -422,7 +366,7 @@ class TakeCollector(take_list.PendingBatch):
         performance = yield from restart_after_undo(
             lambda: self.key(performance, message, fraction)
         )
-        scene, rig = look_up(self.scene, self.mesh)
+        scene, rig = head.look_up(self.scene, self.mesh)
         entries = scene.thunder.takes
         uid = _id(entries[-1].action)
         take_list.open_batch(entries[-1])
@@ -478,12 +422,12 @@ class TakeCollector(take_list.PendingBatch):
 
     def _place(self) -> tuple[bpy.types.Scene, head.Rig, Clock]:
         """The scene, the head, and where the voice is, looked up again."""
-        scene, rig = look_up(self.scene, self.mesh)
+        scene, rig = head.look_up(self.scene, self.mesh)
         return scene, rig, Clock.of(scene, self.voice.clock.start)
 
     def check(self) -> None:
         """Raise BadRequest if the takes cannot follow the head's direction."""
-        head_direction.check_target(*look_up(self.scene, self.mesh))
+        head_direction.check_target(*head.look_up(self.scene, self.mesh))
 
     def aim(self, performance: keying.TakeData) -> Generator[float, None, keying.TakeData]:
         """Let the eyes of a take look at the target in the head's direction. Returns the take."""
@@ -528,7 +472,7 @@ class TakeCollector(take_list.PendingBatch):
         """Final steps when all takes have arrived: show the best."""
         yield Step(_SAMPLING[1], "Showing the best take")
         yield from self.restore(_SAMPLING[1])
-        scene, rig = look_up(self.scene, self.mesh)
+        scene, rig = head.look_up(self.scene, self.mesh)
         self._order(scene)
         best = next(
             (_id(entry.action) for entry in scene.thunder.takes if _id(entry.action) in self.made),
@@ -556,7 +500,7 @@ class TakeCollector(take_list.PendingBatch):
                 yield Step(1.0, "Looking at the lips", note=wrong)
 
     def _show(self, uid: int) -> None:
-        scene, rig = look_up(self.scene, self.mesh)
+        scene, rig = head.look_up(self.scene, self.mesh)
         entry = take_list.by_uid(scene, uid)
         if entry is not None:
             display.show(rig, entry)
@@ -583,7 +527,7 @@ class TakeCollector(take_list.PendingBatch):
                 next(i for i, entry in enumerate(entries) if _id(entry.action) == key), index
             )
         with suppress(ThunderError):
-            _, rig = look_up(self.scene, self.mesh)
+            _, rig = head.look_up(self.scene, self.mesh)
             if self.shown is not None and _id(display.shown_action(rig)) == self.shown:
                 browsing.sort_again(self.made)
 
@@ -591,13 +535,3 @@ class TakeCollector(take_list.PendingBatch):
 def _id(action) -> int | None:
     """Identifier of an action during the session, through undo and renaming."""
     return None if action is None else action.session_uid
-
-
-def look_up(scene_name: str, mesh_name: str):
-    """(scene, rig) by their names, looked up again. Raises BadHead if the head is gone."""
-    scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
-    if scene is None or mesh is None or mesh.name not in scene.objects:
-        raise BadHead(
-            "The head was removed or renamed during generation: choose it and generate again"
-        )
-    return scene, head.resolve(mesh)

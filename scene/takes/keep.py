@@ -266,7 +266,7 @@ class _AroundCollector(generation.TakeCollector):
         return performance
 
     def _enter_around(self, performance: keying.TakeData) -> Generator[float, None, None]:
-        scene, rig = generation.look_up(self.scene, self.mesh)
+        scene, rig = head.look_up(self.scene, self.mesh)
         head.check_animatable(rig)
         lead = take_list.by_uid(scene, self.lead)
         if lead is None:

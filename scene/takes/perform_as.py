@@ -282,12 +282,12 @@ def perform(
     names, source = (scene.name, rig.mesh.name), transfer.source
 
     def read():
-        scene, _ = generation.look_up(*names)
+        scene, _ = head.look_up(*names)
         steps = (_read_take if source.uid else _read_committed)(scene, source)
         return stage(steps, "Reading the performance", 0.0, 0.05)
 
     old = yield from restart_after_undo(read)
-    scene, rig = generation.look_up(*names)
+    scene, rig = head.look_up(*names)
     is_given, rows = request is not None, None
     request = request or Request.of(scene.thunder, takes=1)
     if request.direction is None and old.direction is not None:
@@ -302,7 +302,7 @@ def perform(
         yield from mixing
         if old.turns:
             sound, _ = used.enter_context(mixdown.split_speakers(sound, old.turns))
-        scene, rig = generation.look_up(*names)  # a step may have been undone meanwhile
+        scene, rig = head.look_up(*names)  # a step may have been undone meanwhile
         keys = tuple(own_keys.seconds_of(old.own, old.clock))
         moved = SourcePerformance(old.motion, sound, rows, old.choice, keys)
         collector = used.enter_context(

@@ -23,7 +23,7 @@ from ...thunder_core.progress import map_progress, rescale
 from ...thunder_core.request import Request
 from ...thunder_core.types import FPS, Keep, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
-from ..engine import install
+from ..engine import connection, install
 from ..heads import head, rna_paths
 from ..host import playback
 from ..host.jobs import stage, Step
@@ -91,7 +91,7 @@ def follow_face(
     motion from the video's beginning on, and sentences about it. Raises ThunderError."""
     with Client(find_tracker(install.TRACKER.venvs()), verbs="tracker") as client:
         to = os.path.join(client.folder, "face.npz")
-        found = yield from generation.ask(
+        found = yield from connection.ask(
             client, "track", (0.0, 1.0), "Following the face", video=path, to=to, sheet="",
             aspect=aspect, mirrored=mirrored,
         )  # fmt: skip
@@ -134,7 +134,7 @@ def list_capture(
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):
             yield from mixing
             recorded = path if is_video else sound_beside(path)
-            alignment = yield from generation.ask_about(
+            alignment = yield from connection.ask_about(
                 client,
                 "align",
                 motion,
@@ -149,7 +149,7 @@ def list_capture(
             motion = motion_file.place_in_voice(motion, -place.seconds, frames)
             if not listens:
                 answer, unscored = yield from _score(client, sound, motion)
-    scene, rig = generation.look_up(*names)
+    scene, rig = head.look_up(*names)
     clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
     about = {
@@ -195,7 +195,7 @@ def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, 
     """Steps that score a motion with a sound. Returns the answer with `per_frame` [T], and "";
     or {} and why it has no score."""
     try:
-        answer = yield from generation.ask_about(
+        answer = yield from connection.ask_about(
             client, "score", motion, (0.4, 0.7), "Ranking by lip-sync", sound=sound
         )
     except (BadSound, NoVoice, OutOfMemory) as error:
@@ -330,7 +330,7 @@ def _remake(
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
         return changed.kind
-    _, rig = generation.look_up(scene_name, mesh_name)
+    _, rig = head.look_up(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
     actions = yield from stage(
         _key_again(scene, rig, uid, fitted, clock, name, then, now),
@@ -379,7 +379,7 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
         max(1, round((piece.last - piece.first) / piece.fps * FPS)),
     )
     clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
-    scene, rig = generation.look_up(scene_name, mesh_name)
+    scene, rig = head.look_up(scene_name, mesh_name)
     name = f"{piece.strip} · {kept['name']}"
     keyed = _key_again(scene, rig, uid, fitted, clock, name, then, piece)
     actions = yield from rescale(keyed, 0.3, 1.0)

@@ -20,11 +20,11 @@ from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
 from ...thunder_core.progress import map_progress
 from ...thunder_core.types import FPS
-from ..engine import recogniser
+from ..engine import connection, recogniser
 from ..heads import reach
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
-from . import generation, mix, provenance, take_list, transcript
+from . import mix, provenance, take_list, transcript
 from .browsing import Previews
 from .direction import sliders
 
@@ -482,7 +482,7 @@ def find(
     said = text if is_new else record.text
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
-        answer = yield from generation.ask(
+        answer = yield from connection.ask(
             client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said
         )
     return _keep(name, voice, answer, said, is_new)
@@ -498,7 +498,7 @@ def recognise(
     _check_not_typed(bpy.context.scene, voice)
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
-        answer = yield from generation.ask(
+        answer = yield from connection.ask(
             client, "recognise", (0.05, 1.0), "Recognizing words", sound=sound, **by
         )
     if (scene := bpy.data.scenes.get(name)) is not None:
