@@ -33,15 +33,17 @@ from ..scene.host import compat, jobs
 from ..scene.takes import (
     dialogue,
     generation,
+    grades,
     perform_as,
+    seeds,
     take_list,
+    take_record,
     transcript,
     turns,
     word_places,
 )
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.head_direction import all_presets
-from ..scene.takes.provenance import first_seed, grade_of, role_of
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
@@ -269,7 +271,7 @@ def bake(
     )
     if engine["weights_origin"] == "changed":  # the user's weights
         warnings += warn(chosen.command, engine["weights_note"])
-    seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
+    seed = seeds.first(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
     request = replace(request, seed=seed)
 
     begun = 0.0  # how much was done before takes are asked for
@@ -453,7 +455,7 @@ def _report_takes(performances: list, entries: list) -> dict:
     # as the content of a preset file; of a direction that changes within the line its mean
     direction = wanted and Preset("", wanted.mean, "", wanted.spread).data()
     return {
-        "role": role_of(provenance),
+        "role": take_record.role_of(provenance),
         **({"direction": direction} if direction else {}),
         "blender": bpy.app.version_string,
         "weights": provenance["weights"],
@@ -535,7 +537,7 @@ def silence(seconds: float) -> str:
 
 def report_verdict(entry) -> dict:
     """The grade of a take and its reason as reports have them; {} of a face that does not speak."""
-    grade = grade_of(entry)
+    grade = grades.of_take(entry)
     return {} if grade is None else {"grade": grade.name, "why": grade.reason}
 
 

@@ -25,7 +25,7 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import puppets
 from ..scene.review import checking, problem_report
-from ..scene.takes import dialogue, generation, provenance, take_list
+from ..scene.takes import dialogue, generation, grades, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.errors import attempt, BadRequest
@@ -294,7 +294,7 @@ def _take_at(scene, frame: int):
         )
     takes = [entry for entry in takes if entry.first <= frame <= entry.last] or takes
     shown = take_list.shown_take(scene.thunder)
-    return shown if shown in takes else max(takes, key=provenance.rank)
+    return shown if shown in takes else max(takes, key=grades.rank)
 
 
 # ---- `info`: versions, the engine with its device and weights, heads and takes
@@ -335,7 +335,7 @@ def heads_of(scene) -> str:
         rig, problem = attempt(head.resolve, mesh)
         shows = problem or f"{len(rig.channels)} of {len(head.channel_names())} channels"
         takes = [entry for entry in scene.thunder.takes if entry.head == mesh]
-        best = max(filter(take_list.speaks, takes), key=provenance.rank, default=None)
+        best = max(filter(take_list.speaks, takes), key=grades.rank, default=None)
         said = f", the best has lip-sync {take_list.points(best.score)}" if best else ""
         lines.append(f"{head.owner_of(mesh).name}: {shows}, {count_in_words(len(takes))}{said}\n")
     return "".join(lines) or "none\n"

@@ -10,7 +10,7 @@ import bpy
 
 from ..scene.animation import display
 from ..scene.heads import head
-from ..scene.takes import provenance, take_list
+from ..scene.takes import seeds, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.batch import manifest
@@ -119,7 +119,7 @@ def _add(scene, job: Job, out: str):
         if job.settings.get("pack"):
             bake.pack_sound(spoken_strip)
         with contextlib.suppress(BadSound):
-            provenance.remember_seed(
+            seeds.remember(
                 scene,
                 rig.mesh,
                 strip.voice_of(scene, spoken_strip),

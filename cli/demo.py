@@ -23,8 +23,7 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import studio
 from ..scene.review import listening
-from ..scene.takes import generation, take_list, transcript
-from ..scene.takes.provenance import grade_of
+from ..scene.takes import generation, grades, take_list, transcript
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
@@ -213,7 +212,7 @@ def generate(
     for take, entry in zip(sampled, scene.thunder.takes):
         say(
             f"          {entry.name:<8s} lip-sync {take_list.points(take.score):>3}  "
-            f"{take_list.verdict(entry, grade_of(entry)):<5s}  seed {take.seed}"
+            f"{take_list.verdict(entry, grades.of_take(entry)):<5s}  seed {take.seed}"
         )
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out

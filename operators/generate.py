@@ -16,7 +16,9 @@ from ..scene.takes import (
     generation,
     keep,
     perform_as,
+    seeds,
     take_list,
+    take_record,
     transcript,
     turns,
     voice_fit,
@@ -24,7 +26,6 @@ from ..scene.takes import (
 )
 from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
-from ..scene.takes.provenance import is_sampled, role_of, weights_of, with_unused_seed
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.animation import motion_file
 from ..thunder_core.errors import attempt, BadRequest
@@ -88,15 +89,15 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             self.unheard = yield from word_places.recognise_before(client, voice)
         scene, rig = head.look_up(*names)
         request = head_direction.add_direction(request, rig.owner, voice)
-        request = with_unused_seed(scene, rig.mesh, voice, request)
-        self.again = is_sampled(scene, rig.mesh, voice.name, request)
+        request = seeds.with_unused(scene, rig.mesh, voice, request)
+        self.again = seeds.is_sampled(scene, rig.mesh, voice.name, request)
         return (
             yield from generation.generate(client, voice, scene, rig, request, self.takes.append)
         )
 
     def finish(self, context, takes):
         best = takes[0]
-        if (role := role_of(best.provenance)) != SPEAKS:
+        if (role := take_record.role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"
             what = (
                 f"Generated {many} of a listener"
@@ -481,7 +482,7 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         entry, _ = shown_take_and_rig(context)
         client = connection.start_client()
         self.takes, self.requested, self.like = [], keep.COUNT, entry.name
-        self.weights = weights_of(entry)
+        self.weights = take_record.weights_of(entry)
         return "Generating takes", keep.sample_alike(client, context, self.takes.append)
 
     def outcome(self, takes):

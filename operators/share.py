@@ -16,7 +16,7 @@ from ..scene.host import playback
 from ..scene.host.jobs import registration
 from ..scene.media import assets, contact_sheet, export, grid, studio
 from ..scene.review import listening
-from ..scene.takes import browsing, provenance, take_list
+from ..scene.takes import browsing, take_list, take_record
 from ..scene.voice import strip, voice_cache
 from ..thunder_core.errors import attempt, BadRequest
 from .base import (
@@ -309,7 +309,7 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
             self.library = "" if asset.local_id is not None else asset.full_library_path
         head.check_animatable(rig)
         with assets.open_asset(self.action, self.library) as action:
-            if provenance.source_of(action) is not None:
+            if take_record.source_of(action) is not None:
                 return self._show(context, rig, action)
             if not assets.apply(
                 rig, action, self.strength, context.scene.tool_settings.use_keyframe_insert_auto

@@ -10,10 +10,9 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.review import live_score
-from ..scene.takes import keep, mix, take_list
+from ..scene.takes import keep, mix, take_list, take_record
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.live import is_dragging_keys
-from ..scene.takes.provenance import weights_of
 from ..scene.takes.shape import applying
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.progress import map_progress
@@ -165,7 +164,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
         client = connection.start_client()
         self.takes, self.requested = [], context.scene.thunder_keep.count
-        self.weights = weights_of(entry)
+        self.weights = take_record.weights_of(entry)
         return "Regenerating the rest", keep.resample(client, context, self.takes.append)
 
     def outcome(self, takes):

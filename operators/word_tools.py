@@ -12,7 +12,7 @@ from ..scene.engine import connection, recogniser
 from ..scene.heads import head
 from ..scene.host import jobs, playback
 from ..scene.review import listening, word_track
-from ..scene.takes import dialogue, keep, mix, provenance, take_list, transcript, word_places
+from ..scene.takes import dialogue, keep, mix, take_list, take_record, transcript, word_places
 from ..scene.voice import strip
 from ..thunder_core import subtitles
 from ..thunder_core.direction import CLOSED
@@ -245,7 +245,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         word = line.current(context.scene)
         place = word if is_word else line.phrase(word)
         self.takes, self.requested, client = [], READINGS, connection.start_client()
-        self.weights = provenance.weights_of(shown_take_and_rig(context)[0])
+        self.weights = take_record.weights_of(shown_take_and_rig(context)[0])
         closes = any(mark.kind == CLOSED for _, mark in word_places.marks(context, place))
         # lips need time to meet and to part again
         frames = place.around(CLOSES) if closes else place.frames

@@ -9,7 +9,7 @@ from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.host.jobs import Memory, redraw, registration, session, Task
-from ..scene.takes import dialogue, provenance, take_list, turns
+from ..scene.takes import dialogue, grades, take_list, turns
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
 from .tab import big_button, grey, letters_wide, progress_row, shorten, tune, wrapped_label
@@ -192,7 +192,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
             layout.menu("THUNDER_MT_add_head", text="Add Head", icon="ADD")
         elif speaker is not None:
             takes = sorted(
-                dialogue.takes_of(scene, sound.name, speaker), key=provenance.rank, reverse=True
+                dialogue.takes_of(scene, sound.name, speaker), key=grades.rank, reverse=True
             )
             if session.job is None:
                 big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name

@@ -8,7 +8,7 @@ from ..scene.heads import head
 from ..scene.host.jobs import session
 from ..scene.media import grid
 from ..scene.review import live_score
-from ..scene.takes import browsing, provenance, take_list
+from ..scene.takes import browsing, grades, take_list
 from ..scene.voice import fingerprint
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
@@ -43,8 +43,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
             row.alert = True
             row.label(text=f"{item.name} was deleted", icon="ERROR")
             return
-        mark, grade = mark_of(item), provenance.grade_of(item)
-        is_current = not (provenance.has_old_score(item) or browsing.watch.is_outdated(item))
+        mark, grade = mark_of(item), grades.of_take(item)
+        is_current = not (grades.has_old_score(item) or browsing.watch.is_outdated(item))
         verdict = tune(row.row(align=True), active=is_current)
         verdict.ui_units_x = VERDICT
         verdict.alert = grade is not None and grade.name == findings.POOR
@@ -55,7 +55,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
-        words = shorten(provenance.words_of(item), width(context) - BESIDE, context)
+        words = shorten(grades.words_of(item), width(context) - BESIDE, context)
         said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)

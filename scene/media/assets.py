@@ -17,7 +17,7 @@ from ...thunder_core.types import JAW_OPEN_RADIANS, MOUTH
 from ..animation import display
 from ..heads import detection, head, rna_paths
 from ..host import compat, jobs
-from ..takes import provenance
+from ..takes import take_record
 from . import puppets
 
 POSE = "thunder_pose"  # property of a pose's actions: its name; those of one pose have the same
@@ -181,7 +181,7 @@ def save_take(scene, rig: head.Rig, entry) -> None:
     """Make an asset of a take, with the face of its widest moment as its picture. Raises BadRequest
     or NoSpace."""
     library_folder()
-    opening = provenance.opening_of(entry.action)
+    opening = take_record.opening_of(entry.action)
     widest = 0.0 if opening is None else float(np.argmax(opening)) / len(opening)
     with puppets.Portrait(scene, rig) as portrait:
         puppets.play(portrait.copy, rig, entry)

@@ -19,7 +19,7 @@ from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.types import FPS, Motion
 from ..heads import head
 from ..host import jobs, playback
-from ..takes import provenance, take_list
+from ..takes import grades, take_list, take_record
 from . import puppets
 
 NAME = "Thunder Contact Sheet"  # name of the texts
@@ -113,7 +113,7 @@ def free_path(title: str, ending: str = ".png") -> str:
 
 def _row(entry) -> _Row:
     """A take's row."""
-    performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
+    performance, clock = take_record.load(entry.action), take_record.clock_of(entry.action)
     # if nothing is known of it
     motion, channels, opening = (Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2))
     if performance is not None:
@@ -121,7 +121,7 @@ def _row(entry) -> _Row:
     return _Row(
         activity.tracks(motion, channels, opening),
         0.0 if clock is None else clock.start / clock.fps,
-        choice_of_take(provenance.about_of(entry.action)),
+        choice_of_take(take_record.about_of(entry.action)),
     )
 
 
@@ -194,7 +194,7 @@ class _Sheet(puppets.Portrait):
         )
         self._write(entry.name if len(entry.name) <= 16 else entry.name[:15] + "…", 0.1, 0.53, 0.14)
         for index, line in enumerate(
-            textwrap.wrap(provenance.words_of(entry), LETTERS, max_lines=LINES, placeholder=" …")
+            textwrap.wrap(grades.words_of(entry), LETTERS, max_lines=LINES, placeholder=" …")
         ):
             self._write(line, 0.1, 0.35 - index * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06

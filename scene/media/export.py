@@ -29,7 +29,7 @@ from ..animation import fcurves, keying
 from ..engine import connection
 from ..heads import build, family, flame, head, reach, rna_paths
 from ..host import compat, jobs
-from ..takes import provenance, take_list, word_places
+from ..takes import take_list, take_record, word_places
 from ..voice import strip
 
 # most bytes per vertex and frame (cache) or shape key: position, normal and framing
@@ -501,7 +501,7 @@ def _line_of(shot: Shot, name: str) -> word_places.Line:
 
 def _write_channels(shot: Shot, path: str) -> list[str]:
     entry = take_list.on_head(shot.scene, shot.rig.mesh)
-    shown = None if entry is None or entry.action is None else provenance.load(entry.action)
+    shown = None if entry is None or entry.action is None else take_record.load(entry.action)
     take_style = None if shown is None else motion_file.style_of_take(shown.provenance)
     with open(path, "wb") as file:
         np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), take_style))

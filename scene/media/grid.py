@@ -19,7 +19,7 @@ from ...thunder_core.errors import BadRequest
 from ..animation import display
 from ..heads import head
 from ..host import jobs, playback
-from ..takes import provenance, take_list
+from ..takes import grades, take_list
 from . import puppets
 
 NAME = "Thunder Grid"
@@ -190,7 +190,7 @@ def _add_texts(
     """
     wide, tall = size
     letters = max(12, int(SHARE * wide / (LETTER * WORDS_SIZE * tall)))
-    lines = textwrap.wrap(provenance.words_of(entry), letters, max_lines=LINES, placeholder=" …")
+    lines = textwrap.wrap(grades.words_of(entry), letters, max_lines=LINES, placeholder=" …")
     ink = next((each for each in bpy.data.materials if head.PUPPET_MARK in each), None)
     if ink is None:
         ink = bpy.data.materials.new(NAME)

@@ -23,7 +23,7 @@ from ...thunder_core.spoken import MOUTH_SOUNDS
 from ..heads import character, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..host.jobs import registration
-from ..takes import browsing, dialogue, provenance, take_list as takes
+from ..takes import browsing, dialogue, seeds, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
 
@@ -63,7 +63,7 @@ def _first_seed(self) -> int:
     scene = self.id_data
     mesh = head.guess(scene, self.head or head.active_object(bpy.context))
     voice, _ = attempt(strip.find, bpy.context)
-    return provenance.first_seed(scene, mesh, voice)
+    return seeds.first(scene, mesh, voice)
 
 
 def _current(settings) -> bpy.types.Object | None:
@@ -345,8 +345,8 @@ class ThunderHead(bpy.types.PropertyGroup):
     role: EnumProperty(items=_ROLES, description="What this head does with its voice")
     fault: StringProperty(description="Fault of the visible lips when keys were last written")
     first_seed: IntProperty(
-        default=provenance.UNKNOWN,
-        min=provenance.UNKNOWN,
+        default=seeds.UNKNOWN,
+        min=seeds.UNKNOWN,
         description="Seed of the first take of every line; −1 before the first line",
     )
 

@@ -27,7 +27,7 @@ from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
 from ..host import compat, jobs
-from ..takes import provenance, take_list
+from ..takes import grades, take_list, take_record
 from ..takes.shape import applying
 from ..voice import fingerprint, strip, voice_cache
 from . import live_score
@@ -125,7 +125,7 @@ def check(
     if _is_in_sync(scene, entry, voice) and tolerance == findings.REALISTIC:
         # read back from keys on whole frames a little else would be found than the list says
         if (known := live_score.known_findings(scene, entry)) is not None:
-            return show(scene, rig, voice.name, provenance.clock_of_take(entry), known)
+            return show(scene, rig, voice.name, take_record.clock_of_take(entry), known)
     clock = Clock.of(scene, voice.clock.start)
     seconds = yield from voice_cache.seconds_of(scene, voice)
     motion = yield from jobs.stage(
@@ -156,7 +156,7 @@ def show(
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
     checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
-    findings = provenance.in_own_millimetres(findings, rig)
+    findings = grades.in_own_millimetres(findings, rig)
     listed = [each for each in findings if ignored_name(rig, voice, each) not in checked.ignored]
     checked.findings.clear()
     for each in listed:
@@ -221,7 +221,7 @@ def better_take(scene, rig: head.Rig, finding: findings.Finding):
     ]
     of_line = [each for each in takes if each.head == rig.mesh and each.voice == checked.voice]
     right = [each for each in of_line if _is_right(each.action, checked.start, finding)]
-    return max(right, key=provenance.rank, default=None)
+    return max(right, key=grades.rank, default=None)
 
 
 def _is_right(action, start: float, finding: findings.Finding) -> bool:
@@ -229,7 +229,7 @@ def _is_right(action, start: float, finding: findings.Finding) -> bool:
     meet is looked up."""
     if finding.kind != findings.OPEN or finding.whole:
         return True
-    opening, clock = provenance.opening_of(action), provenance.clock_of(action)
+    opening, clock = take_record.opening_of(action), take_record.clock_of(action)
     if opening is None or clock is None:
         return False
     late = (start - clock.start) / clock.fps

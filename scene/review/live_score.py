@@ -23,7 +23,7 @@ from ..animation import display, fcurves, keying
 from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
-from ..takes import browsing, dialogue, provenance, take_list, transcript, turns
+from ..takes import browsing, dialogue, grades, take_list, take_record, transcript, turns
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import listening
 
@@ -45,7 +45,7 @@ class SyncScore:
     total: float
     per_frame: np.ndarray | None
     clock: Clock
-    grade: provenance.Grade | None = None
+    grade: grades.Grade | None = None
     parts: dict[str, float] = field(default_factory=dict)
     of_whole: bool = False
     keys: str = ""
@@ -75,10 +75,10 @@ def score_of_take(scene, entry) -> SyncScore:
     """The score of a take against its voice."""
     return SyncScore(
         entry.score,
-        provenance.sync_of(entry.action),
-        provenance.clock_of_take(entry),
-        provenance.grade_of(entry),
-        provenance.parts_of(entry),
+        take_record.sync_of(entry.action),
+        take_record.clock_of_take(entry),
+        grades.of_take(entry),
+        grades.parts_of(entry),
         entry.of_whole,
     )
 
@@ -189,7 +189,7 @@ def opening(action) -> tuple[float, np.ndarray] | None:
     read = live.openings.get(action.session_uid)
     if read is not None:
         return read
-    made, clock = provenance.opening_of(action), provenance.clock_of(action)
+    made, clock = take_record.opening_of(action), take_record.clock_of(action)
     return None if made is None else (clock.start, made)
 
 
@@ -280,31 +280,31 @@ def keep(
     from clock.start on. uid: of the action of the take that it plays, 0 for none."""
     if not uid:
         total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
-        grade = provenance.Grade.of(findings.findings_of(answer) or (), clock, rig)
+        grade = grades.Grade.of(findings.findings_of(answer) or (), clock, rig)
         live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
             total, per_frame, clock, grade, answer["parts"], keys=watch.fingerprint(rig)
         )
         return
     # on the take's frames, independent of the voice's current position
     entry = take_list.by_uid(bpy.context.scene, uid)
-    of_take = None if entry is None else provenance.clock_of(entry.action)
+    of_take = None if entry is None else take_record.clock_of(entry.action)
     if of_take is not None:
         late = (of_take.start - clock.start) / clock.fps
-        place = np.arange(len(provenance.opening_of(entry.action))) + round(late * FPS)
+        place = np.arange(len(take_record.opening_of(entry.action))) + round(late * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-        answer = provenance.move_findings(answer, -late)
+        answer = grades.move_findings(answer, -late)
     _store(uid, answer, per_frame)
 
 
 def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float | None]:
     """Steps that score what a head plays on the frames of a take that was committed. Returns by how
     many points it is below the take; None if that cannot be measured, as without an engine."""
-    frames, score = provenance.opening_of(entry.action), entry.score
+    frames, score = take_record.opening_of(entry.action), entry.score
     if frames is None or not take_list.speaks(entry) or not np.isfinite(score):
         return None
     with suppress(ThunderError):
         client, voice = connection.start_client(), strip.of_take(bpy.context, entry)
-        clock = provenance.clock_of_take(entry)
+        clock = take_record.clock_of_take(entry)
         motion = yield from jobs.stage(
             keying.read(rig, head.channel_names(), clock, len(frames) / FPS), "Scoring", 0.8, 0.85
         )
@@ -355,7 +355,7 @@ def takes_to_score(context) -> list:
     return [
         entry
         for entry in entries
-        if (provenance.has_old_score(entry) or provenance.has_no_score(entry))
+        if (grades.has_old_score(entry) or grades.has_no_score(entry))
         and fingerprint.change(context.scene, entry) is None
     ]
 
@@ -374,8 +374,8 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
             continue
         rig, state = take_list.rig_of(scene, entry), fingerprint.of_take(entry)
         start, end = number / len(uids), (number + 1) / len(uids)
-        read = yield from jobs.stage(provenance.read(rig, entry), "Scoring", start, start)
-        motion, clock = read.motion, provenance.clock_of_take(entry)
+        read = yield from jobs.stage(take_record.read(rig, entry), "Scoring", start, start)
+        motion, clock = read.motion, take_record.clock_of_take(entry)
         if rig.sums is not None:  # new takes are scored by what the face shows of them
             motion = mapping.visible_motion(motion, read.channels, rig.sums)
         voice = fingerprint.voice_of(scene, state) if state else strip.of_take(bpy.context, entry)
@@ -392,12 +392,12 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
 def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself.
     clock: of the motion that is scored, which may start later in the line than the take."""
-    about = provenance.of_mouth(entry.action)
-    if "reading" not in about or provenance.why_not_ours("", about):
+    about = take_record.of_mouth(entry.action)
+    if "reading" not in about or take_record.why_not_ours("", about):
         return {}
     direction, of_take = (
-        provenance.request_of(about, scene.thunder).direction,
-        provenance.clock_of(entry.action),
+        take_record.request_of(about, scene.thunder).direction,
+        take_record.clock_of(entry.action),
     )
     if direction is None:
         return {}
@@ -438,12 +438,12 @@ def _keeps_score(scene, entry) -> bool:
     if (
         entry.of_whole
         or not isinstance(first_score, (int, float))
-        or provenance.sync_of(entry.action) is None
+        or take_record.sync_of(entry.action) is None
     ):
         return False
     if abs(first_score - entry.score) > 1e-3:
         return False
-    return not provenance.is_edited(entry) and all(
+    return not take_record.is_edited(entry) and all(
         other.action != entry.action for other, _ in fingerprint.stale_takes(scene)
     )
 
@@ -451,7 +451,7 @@ def _keeps_score(scene, entry) -> bool:
 def known_findings(scene, entry) -> list[Finding] | None:
     """What is found in a take, in seconds of its clock, if it plays as it was scored, by the
     weights in use; else None."""
-    if not _keeps_score(scene, entry) or provenance.has_old_score(entry):
+    if not _keeps_score(scene, entry) or grades.has_old_score(entry):
         return None
     found = findings.findings_of(keying.record_of(entry.action))
     return None if found is None else list(found)
@@ -467,8 +467,8 @@ def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> Non
     for entry in entries:
         if entry.action is not None and entry.action.session_uid == uid:
             entry.score, entry.of_whole = answer["total"], False
-            provenance.store_sync(entry.action, per_frame)
-            provenance.keep_score(entry, **first, **provenance.scored(answer))
+            take_record.store_sync(entry.action, per_frame)
+            grades.keep_score(entry, **first, **grades.scored(answer))
             browsing.watch.look_at([uid])
 
 

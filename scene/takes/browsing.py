@@ -14,7 +14,7 @@ from ...thunder_core.animation import activity as activities
 from ...thunder_core.errors import BadRequest
 from ..host import jobs
 from ..voice import strip
-from . import provenance, take_list
+from . import grades, take_list, take_record
 
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
@@ -94,7 +94,7 @@ def why_empty(context) -> str:
 def arrange(entries, places: list[int], sort: str) -> list[int]:
     """Places in the order of a sort; equal takes, and those without a score, keep their order.
     Behind scores of the weights in use come those of others."""
-    rank = {place: provenance.rank(entries[place]) for place in places}
+    rank = {place: grades.rank(entries[place]) for place in places}
     by_score = sorted(places, key=rank.__getitem__, reverse=True)
     if sort == "TIME":
         return sorted(places, key=lambda place: -entries[place].made)
@@ -125,7 +125,7 @@ def order_by_difference(openings: list[np.ndarray | None]) -> list[int]:
 
 
 def _opening(entry) -> np.ndarray | None:
-    return provenance.opening_of(entry.action) if entry.action is not None else None
+    return take_record.opening_of(entry.action) if entry.action is not None else None
 
 
 def describe(entry) -> str:
@@ -134,14 +134,14 @@ def describe(entry) -> str:
     source = (
         f"seed {entry.seed}"
         if entry.kind != "CAPTURED"
-        else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
+        else str(take_record.about_of(entry.action).get(take_record.CAPTURED, ""))
     )
     made = f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else ""
     lines = [f"{kind}, {source}{made}"]
     if not take_list.speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
-        grade = provenance.grade_of(entry)
+        grade = grades.of_take(entry)
         said = f"{grade.text}\n" if grade is not None else ""
         whole = ", of the whole line that it was cut from: Listen scores this part"
         old = (
@@ -149,11 +149,13 @@ def describe(entry) -> str:
         )
         lines.append(
             f"{said}Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
-            f"{old * provenance.has_old_score(entry)}"
+            f"{old * grades.has_old_score(entry)}"
         )
-    lines.append(provenance.words_of(entry))
-    if provenance.is_edited(entry):
-        late = ", after it was scored" * (take_list.speaks(entry) and provenance.is_outdated(entry))
+    lines.append(grades.words_of(entry))
+    if take_record.is_edited(entry):
+        late = ", after it was scored" * (
+            take_list.speaks(entry) and take_record.is_outdated(entry)
+        )
         lines.append(f"Its keys were edited{late}")
     if entry.note:
         lines.append(f"Note: {entry.note}")
@@ -195,7 +197,7 @@ class EditWatch(jobs.Memory):
         entries = (take_list.by_uid(scene, uid) for scene in bpy.data.scenes)
         entry = next(filter(None, entries), None)
         if entry is not None:
-            self.known[uid] = provenance.is_edited(entry), provenance.is_outdated(entry)
+            self.known[uid] = take_record.is_edited(entry), take_record.is_outdated(entry)
         if not self.waiting:
             jobs.redraw()
         return 0.0 if self.waiting else None
@@ -277,7 +279,7 @@ def drop_thumbnail(uid: int) -> None:
 def _activity_of(entry) -> np.ndarray | None:
     uid = entry.action.session_uid
     if uid not in _activities.known:
-        performance = provenance.load(entry.action)
+        performance = take_record.load(entry.action)
         _activities.known[uid] = None if performance is None else activity(performance)
     return _activities.known[uid]
 

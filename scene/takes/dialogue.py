@@ -32,7 +32,7 @@ from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import fingerprint, strip
-from . import generation, provenance, take_list, transcript, turns, word_places
+from . import generation, grades, seeds, take_list, transcript, turns, word_places
 from .direction import head_direction
 
 
@@ -381,7 +381,7 @@ def generate(
                 head.check_animatable(rig)
                 # a head keeps showing the first of its lines
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
-                of_line = replace(request, seed=provenance.first_seed(scene, rig.mesh, voice))
+                of_line = replace(request, seed=seeds.first(scene, rig.mesh, voice))
                 yield from word_places.recognise_before(client, voice)
                 scene, rig = head.look_up(scene_name, mesh_name)
                 of_line = head_direction.add_direction(of_line, rig.owner, voice)
@@ -511,7 +511,7 @@ def follow(scene) -> dict[str, str]:
         before = transcript.text_of(scene, name)
         word_places.share_words(scene, name, pieces)
         for entry in (each for each in settings.takes if each.voice == name and each.action):
-            provenance.replace_scored_text(entry, before, transcript.text_of(scene, name))
+            grades.replace_scored_text(entry, before, transcript.text_of(scene, name))
     return names
 
 

@@ -30,7 +30,7 @@ from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import browsing, last_look, provenance, take_list, turns
+from . import browsing, last_look, seeds, take_list, take_record, turns
 from .direction import head_direction
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
@@ -139,19 +139,19 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     Returns lines for people; changes nothing. Raises ThunderError.
     """
     name = f"“{entry.name}”"
-    performance = provenance.load(entry.action)
+    performance = take_record.load(entry.action)
     state = fingerprint.of_take(entry)
     if entry.kind != "SAMPLED" or performance is None or state is None:
         raise BadRequest(f"{name} was not sampled as it is: choose a sampled take")
-    if sentence := provenance.why_not_ours(name, performance.provenance):
+    if sentence := take_record.why_not_ours(name, performance.provenance):
         raise BadRequest(sentence)
     if fingerprint.change(scene, entry) is not None:
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
-    clock = provenance.clock_of(entry.action)
+    clock = take_record.clock_of(entry.action)
     at = motion_frame(name, clock, performance.motion.frames, entry.first, entry.last, frame)
-    request = provenance.request_of(performance.provenance, scene.thunder)
+    request = take_record.request_of(performance.provenance, scene.thunder)
     request = replace(request, seed=entry.seed)
-    edited = provenance.is_edited(entry)
+    edited = take_record.is_edited(entry)
     weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
     with (
@@ -235,7 +235,7 @@ def _score(client: Client, event: dict, request: Request) -> dict:
     return {
         "score": math.nan if take.get("score") is None else float(take["score"]),
         "sync_per_frame": client.get_array(event, take.get("drift")),
-        "provenance": provenance.of_made(request, take.get("provenance", {})),
+        "provenance": take_record.of_made(request, take.get("provenance", {})),
     }
 
 
@@ -463,9 +463,9 @@ class TakeCollector(take_list.PendingBatch):
         take_list.add_to_list(
             scene, rig, actions, performance, self.voice.name, clock, kind
         ).batch = self.batch
-        provenance.remember_seed(scene, rig.mesh, self.voice, performance.seed)
+        seeds.remember(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)
-        if not self.voice.path and provenance.role_of(performance.provenance) != LISTENS:
+        if not self.voice.path and take_record.role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
     def settle(self) -> Generator[Step, None, None]:

@@ -24,7 +24,7 @@ from ..animation import keying
 from ..heads import head
 from ..host.jobs import registration, stage, Step
 from ..voice import strip
-from . import generation, mix, provenance, take_list, transcript
+from . import generation, mix, seeds, take_list, take_record, transcript
 from .direction import head_direction
 
 ALIKE = 0.2  # spread of takes like another one around it
@@ -159,7 +159,7 @@ def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if
     that is nothing, or all."""
     keep, scene_frames = scene.thunder_keep, keying.frames_of(entry)
-    clock = provenance.clock_of_take(entry)
+    clock = take_record.clock_of_take(entry)
     columns = columns_of(rig)
     keys = np.zeros((len(scene_frames), len(columns)), bool)
     mask = np.zeros((frames, columns.shape[1]), bool)
@@ -196,7 +196,7 @@ def masks_around(
 ) -> KeepMasks:
     """Everything of a take of `frames` frames at 25 fps but some parts of the face between two
     scene frames, both included, and the keys that lie between a free row and a kept one."""
-    clock, scene_frames = provenance.clock_of_take(entry), keying.frames_of(entry)
+    clock, scene_frames = take_record.clock_of_take(entry), keying.frames_of(entry)
     columns, of_part = columns_of(rig), part_columns()
     free_columns = np.any([of_part[part] for part in parts], axis=0)
     mask = np.ones((frames, len(free_columns)), bool)
@@ -294,13 +294,13 @@ def resample(
     voice = take_list.check_voice(lead, strip.find(context))
     request = Request.of(
         scene.thunder, takes=count or scene.thunder_keep.count,
-        seed=provenance.next_seed(scene, lead.head, lead.voice),
+        seed=seeds.next_free(scene, lead.head, lead.voice),
     )  # fmt: skip
-    performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
+    performance = yield from stage(take_record.read(rig, lead), "Reading the take", 0.0, 0.02)
     # the rest follows the take's requested direction; what is read anew in a take, that of the take
-    before = provenance.request_of(performance.provenance, scene.thunder).direction
+    before = take_record.request_of(performance.provenance, scene.thunder).direction
     if before is not None:
-        style_of_lead = None if free is None else provenance.style_of_take(lead.action)
+        style_of_lead = None if free is None else take_record.style_of_take(lead.action)
         if style_of_lead is not None:
             before = exact_direction(before, style_of_lead, lead.seed)
         before = transcript.add_words(replace(before, exact_first=False), scene, voice)
@@ -326,7 +326,7 @@ def list_around(
     frames = keying.frames_of(lead)
     if len(frames) != len(keep.keys):
         raise BadRequest("The take's length changed while the rest was generated: try again")
-    clock = provenance.clock_of_take(lead)
+    clock = take_record.clock_of_take(lead)
     curves = keying.curves_of_tracks(rig, lead)
     was = keying.values_at(rig, curves, frames)
     driven = yield from rescale(keying.values_of(rig, new, clock), 0.0, 0.5)
@@ -380,7 +380,7 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
 
 def why_none_alike(entry) -> str:
     """The reason why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
-    if provenance.style_of_take(entry.action) is None:
+    if take_record.style_of_take(entry.action) is None:
         return (
             f"“{entry.name}” does not say how it is played: it was mixed, or sampled with "
             f"weights that know no styles"
@@ -433,12 +433,12 @@ def sample_alike(
     entry = take_list.shown_take(scene.thunder)
     rig = take_list.animatable_rig(scene, entry)
     voice = take_list.check_voice(entry, strip.find(context))
-    before = provenance.request_of(provenance.about_of(entry.action), scene.thunder, COUNT)
-    take_style = provenance.style_of_take(entry.action)
+    before = take_record.request_of(take_record.about_of(entry.action), scene.thunder, COUNT)
+    take_style = take_record.style_of_take(entry.action)
     direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)
     request = replace(
         before, direction=replace(direction, spread=ALIKE),
-        seed=provenance.next_seed(scene, entry.head, entry.voice),
+        seed=seeds.next_free(scene, entry.head, entry.voice),
     )  # fmt: skip
     with closing(generation.TakeCollector(scene, rig, voice, on_take)) as collector:
         collector.batch = entry.batch

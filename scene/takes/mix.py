@@ -21,7 +21,7 @@ from ..heads import head
 from ..host import compat, playback
 from ..host.jobs import registration
 from ..voice import fingerprint
-from . import provenance, take_list
+from . import take_list, take_record
 
 ALL = "ALL"
 LABELS = {"mouth": "Mouth", "upper_face": "Upper Face", "eyes": "Eyes", "head": "Head"}
@@ -183,7 +183,7 @@ def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float,
         ],
     }
     if (weights[:, actions.index(lead.action), shaping.PARTS.index("mouth")] == 1).all():
-        about[provenance.MOUTH] = provenance.of_mouth(
+        about[take_record.MOUTH] = take_record.of_mouth(
             lead.action
         )  # in whose direction it is scored
     if len(roles := {entry.role for entry in entries}) == 1 and not take_list.speaks(lead):
@@ -195,7 +195,7 @@ def _make(
     scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray, about: dict
 ) -> Generator[float, None, object]:
     keyed, motions, driven, curves = [], [], [], []
-    fps = provenance.clock_of_take(lead).fps
+    fps = take_record.clock_of_take(lead).fps
     for number, entry in enumerate(entries):
         start, part = 0.8 * number / len(entries), 0.4 / len(entries)
         curves.append(keying.curves_of_tracks(rig, entry))
@@ -263,7 +263,7 @@ def key_and_list(
     # Adding an item invalidates `lead`, so its data are read here.
     complete = False
     lead_action = lead.action
-    voice, clock = lead.voice, provenance.clock_of_take(lead)
+    voice, clock = lead.voice, take_record.clock_of_take(lead)
     shared = ("lead_in", "lead_out", "batch", "folded")
     of_lead = {name: getattr(lead, name) for name in shared}
     try:
@@ -328,7 +328,7 @@ def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
 
 def _performance(motion: Motion, frames: np.ndarray, lead, about: dict) -> keying.TakeData:
     """The performance at 25 fps of a motion at scene frames."""
-    clock, opening = provenance.clock_of_take(lead), provenance.opening_of(lead.action)
+    clock, opening = take_record.clock_of_take(lead), take_record.opening_of(lead.action)
     count = (
         len(opening)
         if opening is not None

@@ -21,7 +21,7 @@ from ..heads import head
 from ..host import compat
 from ..host.jobs import restart_after_undo, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import dialogue, generation, keep, own_keys, provenance, take_list, transcript
+from . import dialogue, generation, keep, own_keys, seeds, take_list, take_record, transcript
 from .commit import committing, following, reading
 from .direction import head_direction
 
@@ -197,17 +197,17 @@ def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
     entry = take_list.by_uid(scene, source.uid)
     if entry is None:
         raise BadRequest(f"“{source.name}” of “{source.line}” was deleted: choose another take")
-    rig, clock = take_list.rig_of(scene, entry), provenance.clock_of_take(entry)
+    rig, clock = take_list.rig_of(scene, entry), take_record.clock_of_take(entry)
     voice = _voice(scene, fingerprint.of_take(entry), source.line, "its takes were made")
-    about, take_style = provenance.about_of(entry.action), provenance.style_of_take(entry.action)
-    requested = provenance.request_of(about, scene.thunder).direction or DirectionRequest()
+    about, take_style = take_record.about_of(entry.action), take_record.style_of_take(entry.action)
+    requested = take_record.request_of(about, scene.thunder).direction or DirectionRequest()
     direction = None if take_style is None else keep.with_mean(requested.vectors, take_style)
     try:
         choice = played_choice(about)
     except (LookupError, TypeError, ValueError):  # not known, or damaged
         choice = {}
     spans = turns_of(about)
-    performance = yield from provenance.read(rig, entry)
+    performance = yield from take_record.read(rig, entry)
     return _Read(performance.motion, voice, clock, direction, choice, turns=spans)
 
 
@@ -296,7 +296,7 @@ def perform(
         rows = old.direction if len(old.direction) > 1 else None
     request = head_direction.add_direction(request, rig.owner, voice)
     if not is_given:
-        request = provenance.with_unused_seed(scene, rig.mesh, voice, request)
+        request = seeds.with_unused(scene, rig.mesh, voice, request)
     with ExitStack() as used:
         sound, mixing = used.enter_context(mixdown.sound_for_engine(client, old.voice))
         yield from mixing

@@ -15,7 +15,7 @@ from ..animation import display, keying
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
 from ..voice import fingerprint, strip
-from . import provenance
+from . import grades, take_record
 
 # property of the first action of a copy that Live made: its session, and the name that it got
 LIVE_COPY = "thunder_live_copy"
@@ -38,7 +38,7 @@ def add_to_list(
 
     kind: of ThunderTake.  name: in the list, made unique; without one it gets the next number.
     """
-    provenance.store(actions[0], performance, clock, voice)
+    take_record.store(actions[0], performance, clock, voice)
     frames = clock.scene_frames(performance.motion.frames)
     name = free_name(scene, name or next_name(scene, rig.mesh, voice), rig.mesh, voice)
     entry = scene.thunder.takes.add()
@@ -50,7 +50,7 @@ def add_to_list(
     entry.seed, entry.score = performance.seed, performance.score
     entry.made, entry.role = (
         min(int(time.time()), LATEST),
-        provenance.role_of(performance.provenance).upper(),
+        take_record.role_of(performance.provenance).upper(),
     )
     entry.words = words_of_take(performance.provenance)
     entry.asked = words_of_request(performance.provenance)
@@ -160,7 +160,7 @@ def set_score(entry, performance: keying.TakeData) -> None:
     for action in display.actions_of(entry):
         keying.record_of(action).update(performance.provenance | {"score": performance.score})
     if performance.sync_per_frame is not None:
-        provenance.store_sync(entry.action, performance.sync_per_frame)
+        take_record.store_sync(entry.action, performance.sync_per_frame)
     entry.score = performance.score
 
 
@@ -170,7 +170,7 @@ def points_of(entry) -> str:
     return "~" * (entry.of_whole and math.isfinite(entry.score)) + points(entry.score)
 
 
-def verdict(entry, grade: provenance.Grade | None) -> str:
+def verdict(entry, grade: grades.Grade | None) -> str:
     """A take's grade in its row; "…" while it is still being ranked, its points where there are
     only these, as of earlier versions, and "–" where nobody speaks."""
     if not speaks(entry):
@@ -206,7 +206,7 @@ def holds_work(entry) -> bool:
         or entry.note
         or entry.kind != "SAMPLED"
         or is_renamed(entry)
-        or provenance.is_edited(entry)
+        or take_record.is_edited(entry)
     )
 
 
@@ -331,7 +331,7 @@ def unlisted_actions(scene) -> list[bpy.types.Action]:
     with_source = [
         action
         for action in bpy.data.actions
-        if action.library is None and provenance.source_of(action) is not None
+        if action.library is None and take_record.source_of(action) is not None
     ]
     if not with_source:
         return []
@@ -349,9 +349,9 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
     how many that are."""
     count, batch = 0, next_batch(scene)
     for action in unlisted_actions(scene) if actions is None else actions:
-        performance = provenance.load(action)
-        clock = provenance.clock_of(action)
-        about = provenance.source_of(action)
+        performance = take_record.load(action)
+        clock = take_record.clock_of(action)
+        about = take_record.source_of(action)
         if performance is None:  # its values are not numbers
             continue
         more = (
@@ -363,7 +363,7 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
                 if other != action
                 and other.name.startswith(f"{action.name} ")
                 and keying.PROPERTY in other
-                and provenance.SOURCE not in other
+                and take_record.SOURCE not in other
             ]
         )
         for part in (action, *more):

@@ -28,9 +28,8 @@ from ..heads import head, rna_paths
 from ..host import playback
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import generation, own_keys, provenance, take_list, turns
+from . import generation, grades, own_keys, take_list, take_record, turns
 from .commit import following
-from .provenance import CAPTURED
 from .shape.applying import move
 
 # endings of a sound that was recorded with a capture
@@ -153,9 +152,9 @@ def list_capture(
     clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
     about = {
-        CAPTURED: os.path.basename(path),
+        take_record.CAPTURED: os.path.basename(path),
         **({"role": LISTENS} if listens else {}),
-        **(provenance.scored(answer) if answer else {}),
+        **(grades.scored(answer) if answer else {}),
     }
     performance = keying.TakeData(
         motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0,
@@ -287,10 +286,10 @@ def _move(
     frames = now.origin - then.origin
     rig = take_list.rig_of(scene, entry)
     first, last = round(entry.first + frames), round(entry.last + frames)
-    source = provenance.source_of(entry.action)
+    source = take_record.source_of(entry.action)
     if source is not None:
         source["start"] = float(source["start"]) + frames
-    with provenance.checksums_follow(entry):
+    with take_record.checksums_follow(entry):
         yield from move(rig, entry, frames)
     entry.first, entry.last = first, last
     fingerprint.remember(entry.action, now)
@@ -307,10 +306,10 @@ def _remake(
     mesh_name = rig.mesh.name
     scene_name = scene.name
     then, now = fingerprint.of_take(entry), changed.now
-    performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
+    performance = yield from stage(take_record.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
     request = replace(
-        provenance.request_of(performance.provenance, scene.thunder),
+        take_record.request_of(performance.provenance, scene.thunder),
         seed=performance.seed, sums=rig.sums,
     )  # fmt: skip
     if request.turns:
@@ -350,7 +349,7 @@ def _key_again(
     actions = yield from rescale(keying.write_take(rig, performance, clock, name), 0.0, 0.7)
     entry = take_list.by_uid(scene, uid)
     same = (now.sound, now.retiming, now.fps) == (then.sound, then.retiming, then.fps)
-    if same and then.last and entry is not None and provenance.is_edited(entry):
+    if same and then.last and entry is not None and take_record.is_edited(entry):
         yield from rescale(own_keys.carry(rig, entry, actions, then, now), 0.7, 1.0)
     return actions
 
@@ -372,7 +371,7 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
     then, uid = fingerprint.of_take(entry), entry.action.session_uid
     kind, role = entry.kind, entry.role
     kept = take_list.marks_of(entry) | {"name": entry.name, "of_whole": True}
-    performance = yield from rescale(provenance.read(rig, entry), 0.0, 0.3)
+    performance = yield from rescale(take_record.read(rig, entry), 0.0, 0.3)
     fitted, _ = cut_to(
         performance,
         piece.seconds[0] - then.seconds[0],
@@ -393,8 +392,8 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
 
 def _keep_verdict(old, new_entry) -> None:
     """Let the score of a take that has the edited keys of another be no older than that one's."""
-    if provenance.is_edited(new_entry) and old is not None and not provenance.is_outdated(old):
-        provenance.keep_score(new_entry)
+    if take_record.is_edited(new_entry) and old is not None and not take_record.is_outdated(old):
+        grades.keep_score(new_entry)
 
 
 def _sample(
@@ -506,7 +505,7 @@ def _replace(
         playback.remove(actions)
         return
     old, then = entries[index], fingerprint.of_take(entries[index])
-    is_edited, shown = provenance.is_edited(old), display.is_shown(rig, old)
+    is_edited, shown = take_record.is_edited(old), display.is_shown(rig, old)
     has_edits = is_edited and (now.sound, now.retiming) == (then.sound, then.retiming)
     # its seed does not reproduce it: it is a different take
     beside = now.sound != then.sound and old.kind != "SAMPLED"
@@ -518,7 +517,7 @@ def _replace(
         new_entry.voice = now.strip
     take_list.set_all(new_entry, take_list.marks_of(old))
     # A take that was shortened is not scored again: that would need the engine.
-    before = provenance.opening_of(old.action)
+    before = take_record.opening_of(old.action)
     shorter = before is not None and performance.motion.frames < len(before)
     new_entry.of_whole = abs(performance.score - old.score) < _SAME_SCORE and (
         shorter or old.of_whole

@@ -24,7 +24,7 @@ from ..engine import connection, recogniser
 from ..heads import reach
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
-from . import mix, provenance, take_list, transcript
+from . import mix, take_list, take_record, transcript
 from .browsing import Previews
 from .direction import sliders
 
@@ -338,10 +338,10 @@ def choices(context) -> tuple[list, object]:
     entries = (context.scene.thunder.takes[place] for place in take_list.of_voice(context))
     by_name = {entry.name: entry for entry in entries if entry.action is not None}
     first = [take_list.shown_take(context.scene.thunder)]
-    before = by_name.get(provenance.made_from(first[-1].action))
+    before = by_name.get(take_record.made_from(first[-1].action))
     while before is not None and before not in first:
         first.append(before)
-        before = by_name.get(provenance.made_from(before.action))
+        before = by_name.get(take_record.made_from(before.action))
     first = [first[0], *first[:0:-1]]
     return [*dict.fromkeys(first + mix.candidates(context))], next(iter(first[1:]), None)
 
@@ -356,7 +356,7 @@ def icons(entry, place: Place) -> tuple[int, ...]:
         round(place.end, 3),
     )
     if key not in _mouths.icons:
-        performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
+        performance, clock = take_record.load(entry.action), take_record.clock_of(entry.action)
         if performance is None or clock is None:
             return ()
         first, last = (float(clock.seconds(frame)) * FPS for frame in place.frames)

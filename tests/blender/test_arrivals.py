@@ -11,7 +11,7 @@ from played_engine import Asked, listed, seeds
 from thunder.operators import base
 from thunder.scene.heads import head
 from thunder.scene.review import live_score
-from thunder.scene.takes import browsing, generation, provenance, take_list
+from thunder.scene.takes import browsing, generation, grades, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
 from thunder.thunder_core.request import Request
@@ -30,7 +30,7 @@ def rows(bpy):
 
 def verdict(entry):
     """What the row of a take says of its lip-sync."""
-    return take_list.verdict(entry, provenance.grade_of(entry))
+    return take_list.verdict(entry, grades.of_take(entry))
 
 
 def start(blender, scene, client, count=4, on_take=None):

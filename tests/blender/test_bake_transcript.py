@@ -4,7 +4,7 @@ help."""
 
 import pytest
 from thunder.cli import bake
-from thunder.scene.takes import provenance, transcript
+from thunder.scene.takes import take_record, transcript
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core.batch import job_file, settings
 from thunder.thunder_core.errors import BadRequest
@@ -47,8 +47,8 @@ def test_a_bake_samples_takes_with_the_words_of_a_transcript(
     assert report["transcript"] == "a bump" and report["warnings"] == []
     scene = blender.context.scene
     assert transcript.of(scene, "line").text == "a bump"
-    about = provenance.about_of(scene.thunder.takes[0].action)
-    assert provenance.request_of(about, scene.thunder).direction.text == "a bump", (
+    about = take_record.about_of(scene.thunder.takes[0].action)
+    assert take_record.request_of(about, scene.thunder).direction.text == "a bump", (
         "so that the take can be made again"
     )
 

@@ -14,7 +14,7 @@ from thunder.panels.takes import ROWS, TALLER
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import browsing, provenance, take_list as takes_take_list
+from thunder.scene.takes import browsing, take_list as takes_take_list, take_record
 from thunder.scene.voice import strip
 
 
@@ -104,7 +104,7 @@ def test_the_list_leaves_room_for_takes_that_arrive_and_says_why_it_is_empty(ble
 def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_listed(blender, stage):
     enter(stage, seed=1, score=float("nan"))
     enter(stage, seed=2, score=40)
-    provenance.remove_data(enter(stage, seed=3, score=30).action)
+    take_record.remove_data(enter(stage, seed=3, score=30).action)
     assert seeds(blender) == [2, 3, 1]
     stage[0].thunder.sort = "DIVERSITY"
     assert seeds(blender) == [2, 1, 3]
@@ -190,9 +190,9 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage,
         and copy.note == "softer"
         and copy.action != original.action
     )
-    assert keys(copy) == before and provenance.is_edited(copy)
+    assert keys(copy) == before and take_record.is_edited(copy)
     assert (
-        provenance.load(copy.action).motion.jaw == provenance.load(original.action).motion.jaw
+        take_record.load(copy.action).motion.jaw == take_record.load(original.action).motion.jaw
     ).all()
     edit(copy, 9, 0.111)
     assert keys(original) == before

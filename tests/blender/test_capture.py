@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from performances import noise, performance, write_wav
 from thunder.scene.heads import head
-from thunder.scene.takes import mix, provenance, take_list, voice_fit
+from thunder.scene.takes import grades, mix, take_list, take_record, voice_fit
 from thunder.scene.voice import strip
 from thunder.thunder_core import engine_python, progress
 from thunder.thunder_core.animation import motion_file
@@ -54,15 +54,15 @@ def test_a_capture_is_a_take_beside_the_sampled_one(blender, line, scene, rig, t
         rig.mesh,
         "SPEAKS",
     )
-    assert entry.score == 51.0 and len(provenance.sync_of(entry.action)) == 75
-    assert provenance.grade_of(entry).name == "check" and not provenance.has_old_score(entry)
+    assert entry.score == 51.0 and len(take_record.sync_of(entry.action)) == 75
+    assert grades.of_take(entry).name == "check" and not grades.has_old_score(entry)
     assert (
         take_list.shown_take(scene.thunder) == entry
         and len(take_list.visible_places(blender.context)) == 2
     )
     assert (entry.first, entry.last) == (scene.thunder.takes[0].first, scene.thunder.takes[0].last)
     assert "Captured from a face, Slate_1.csv" in entry.tooltip
-    made = provenance.load(entry.action).motion
+    made = take_record.load(entry.action).motion
     wanted = performance(seconds=SECONDS).motion
     for part in ("expression", "jaw", "head", "eyes"):
         # a frame's closure is softened
@@ -78,7 +78,7 @@ def test_a_take_of_ours_comes_back_exactly(blender, line, scene, tmp_path):
     assert blender.ops.thunder.import_capture(filepath=str(tmp_path / "take_01.npz")) == {
         "FINISHED"
     }
-    made = provenance.load(captured_take(scene).action).motion
+    made = take_record.load(captured_take(scene).action).motion
     assert all(
         np.array_equal(getattr(made, part), getattr(motion, part))
         for part in ("expression", "jaw", "head", "eyes")
@@ -92,7 +92,7 @@ def test_it_begins_where_it_fits_the_voice(blender, line, scene, client, tmp_pat
     brow = head.channel_names().index("browInnerUp")
     made, wanted = (
         each.expression[:, brow]
-        for each in (provenance.load(captured_take(scene).action).motion, performance(3.0).motion)
+        for each in (take_record.load(captured_take(scene).action).motion, performance(3.0).motion)
     )
     first, last = max(0, -begins), min(75, 75 - begins) - 2
     assert made[first + begins : last + begins] == pytest.approx(wanted[first:last], abs=5e-3)
@@ -157,7 +157,7 @@ def test_a_listeners_capture_has_no_score(blender, line, scene, client, tmp_path
     entry = captured_take(scene)
     assert entry.role == "LISTENS" and math.isnan(entry.score) and entry.first == 10
     # where it was: a mouth that listens tells no place
-    assert provenance.load(entry.action).motion.jaw[25, 0] < 0.1
+    assert take_record.load(entry.action).motion.jaw[25, 0] < 0.1
 
 
 def test_a_rate_that_no_column_tells_is_asked_for_and_what_was_read_is_said(
@@ -225,6 +225,6 @@ def test_a_video_of_an_actor_is_a_take(blender, line, scene, tmp_path, monkeypat
     assert blender.ops.thunder.import_capture(filepath=path, pixel_aspect=1.2) == {"FINISHED"}
     assert asked[1] == ((False, pytest.approx(1.2)), [])
     entry = captured_take(scene)
-    made = provenance.load(entry.action).motion
+    made = take_record.load(entry.action).motion
     assert entry.name == "squeezed" and made.frames == wanted.frames
     assert made.expression.std(0).max() > 0.02

@@ -21,7 +21,7 @@ from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.review import checking, live_score
-from thunder.scene.takes import provenance, take_list, transcript
+from thunder.scene.takes import grades, take_list, transcript
 from thunder.scene.voice import strip
 from thunder.thunder_core import findings, progress
 from thunder.thunder_core.animation import keyframes
@@ -193,7 +193,7 @@ def test_what_has_no_fix_says_what_to_do(kind, whole):
 
 
 def verdict(entry):
-    grade = provenance.grade_of(entry)
+    grade = grades.of_take(entry)
     return grade.name, grade.reason.split(",")[0], grade.spans
 
 

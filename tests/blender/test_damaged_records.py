@@ -9,7 +9,7 @@ from drawing import draw
 from speaking import enter
 from thunder.scene.animation import display
 from thunder.scene.heads import head_state, mapping_table
-from thunder.scene.takes import provenance, voice_fit
+from thunder.scene.takes import grades, take_record, voice_fit
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core.animation.commit import line_records
@@ -55,17 +55,17 @@ def use_all(blender, scene, rig, entry, operators=False):
     action = entry.action
     target = rig.targets[0].animation_data.action if rig.targets[0].animation_data else None
     uses = [
-        lambda: (provenance._grades.known.clear(), provenance.grade_of(entry),
-        provenance.is_outdated(entry), provenance.parts_of(entry)),
+        lambda: (grades._grades.known.clear(), grades.of_take(entry),
+        take_record.is_outdated(entry), grades.parts_of(entry)),
         *(lambda cls=cls: draw(cls, blender.context) for cls in panels(blender)),
-        lambda: (provenance.load(action), provenance.is_edited(entry), provenance.sync_of(action),
-        provenance.of_mouth(action)),
-        lambda: list(provenance.read(rig, entry)),
+        lambda: (take_record.load(action), take_record.is_edited(entry), take_record.sync_of(action),
+        take_record.of_mouth(action)),
+        lambda: list(take_record.read(rig, entry)),
         lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry),
         voice_fit.needs_engine(scene)),
         lambda: applying.follow(entry),
-        lambda: provenance.request_of(provenance.about_of(action), scene.thunder),
-        lambda: words_of_take(provenance.about_of(action)),
+        lambda: take_record.request_of(take_record.about_of(action), scene.thunder),
+        lambda: words_of_take(take_record.about_of(action)),
         lambda: [
             (line_records.lines_of(each), line_records.keys_of(each),
             line_records.score_of(each, "voice")) for each in (action, target)

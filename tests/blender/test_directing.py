@@ -15,7 +15,7 @@ from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
-from thunder.scene.takes import browsing, keep, provenance, take_list
+from thunder.scene.takes import browsing, keep, take_list, take_record
 from thunder.scene.takes.direction import head_direction, sliders
 from thunder.scene.takes.direction.live import live, PENDING
 from thunder.thunder_core import direction as core
@@ -99,7 +99,7 @@ def named(scene, name):
 
 
 def jaw(entry):
-    return provenance.load(entry.action).motion.jaw[:, 0].max()
+    return take_record.load(entry.action).motion.jaw[:, 0].max()
 
 
 def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, client, direction):
@@ -261,7 +261,7 @@ def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(
     assert about(shown)["quality"] == NORMAL and np.isclose(
         about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4
     )
-    assert not provenance.is_edited(shown) and PENDING not in shown.action and live.sentence == ""
+    assert not take_record.is_edited(shown) and PENDING not in shown.action and live.sentence == ""
     assert len(scene.thunder.takes) == len(listed) + 1 and take_list.flip(scene, rig) == source, (
         "A/B compares them"
     )
@@ -412,13 +412,13 @@ def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(
     assert jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4)
     blender.ops.ed.undo()
     assert energy() == 1.0 and shown().name == name and jaw(shown()) == pytest.approx(was)
-    assert live.task.due is None and not provenance.is_edited(shown())
+    assert live.task.due is None and not take_record.is_edited(shown())
     blender.ops.ed.redo()
     following()
     assert (
         energy() == 1.5
         and jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4)
-        and not provenance.is_edited(shown())
+        and not take_record.is_edited(shown())
     )
     for value in (1.2, 1.6):
         sliders.of(head.find(blender.context.scene).owner).energy = value

@@ -9,7 +9,7 @@ from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa
 from speaking import keys_of, tracks, values_of
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
-from thunder.scene.takes import keep, provenance, transcript, word_places
+from thunder.scene.takes import keep, take_record, transcript, word_places
 from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.face.lips import CLOSED_MM, opening_mm
 from thunder.thunder_core.progress import result
@@ -89,9 +89,9 @@ def test_a_retaken_word_shuts_its_lips_where_its_performance_does(blender, take,
     made = [each for each in scene.thunder.takes if each.action.name != lead]
     assert len(made) == 8
     for each in made:
-        sampled = provenance.opening_of(each.action)
+        sampled = take_record.opening_of(each.action)
         gap, frames = keyed_opening(scene, each), np.arange(*place.frames) + 1
-        rows = provenance.clock_of_take(each).seconds(frames) * 25
+        rows = take_record.clock_of_take(each).seconds(frames) * 25
         shut = np.maximum(sampled[np.floor(rows).astype(int)], sampled[np.ceil(rows).astype(int)])
         assert (gap[frames] < CLOSED_MM)[shut < 0.1].all()
         assert not marked or (gap[frames[1:-1]] < CLOSED_MM).all()
@@ -161,7 +161,7 @@ def test_a_capture_is_put_where_it_belongs(blender, cut, tmp_path, with_sound):
         next(each for each in scene.thunder.takes if each.kind == kind)
         for kind in ("SAMPLED", "CAPTURED")
     )
-    was, now = (provenance.load(each.action).motion.jaw[:, 0] for each in (one, two))
+    was, now = (take_record.load(each.action).motion.jaw[:, 0] for each in (one, two))
     after = slice(round(25 * CUT_SECONDS) + 2, -3)
     r = [np.corrcoef(was[after], np.roll(now, -shift)[after])[0, 1] for shift in (-2, -1, 0, 1, 2)]
     assert np.argmax(r) in (1, 2, 3) and max(r) > 0.97

@@ -18,7 +18,7 @@ from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.media import export
-from thunder.scene.takes import generation, provenance
+from thunder.scene.takes import generation, grades
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
@@ -103,7 +103,7 @@ def test_a_take_that_is_scored_again_by_the_same_weights_has_the_same_score(
     speak(scene)
     blender.ops.thunder.generate()
     takes = scene.thunder.takes
-    before = [(entry.seed, entry.score, provenance.grade_of(entry)) for entry in takes]
+    before = [(entry.seed, entry.score, grades.of_take(entry)) for entry in takes]
     in_use = takes[0].action["thunder"]["weights"]
     assert in_use == connection_module.weights_in_use() == connection_module.shipped_fingerprint()
     for entry in takes:
@@ -112,7 +112,7 @@ def test_a_take_that_is_scored_again_by_the_same_weights_has_the_same_score(
     for entry, (seed, score, grade) in zip(takes, before):
         assert entry.action["thunder"]["scored_by"] == in_use
         assert (entry.seed, entry.score) == (seed, pytest.approx(score, abs=0.01))
-        assert provenance.grade_of(entry) == grade is not None
+        assert grades.of_take(entry) == grade is not None
     with pytest.raises(RuntimeError, match="scored by the weights in use"):
         blender.ops.thunder.score_again()
 

@@ -22,7 +22,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
 from thunder.scene.review import checking, listening, live_score, overlay
-from thunder.scene.takes import browsing, dialogue, provenance, take_list
+from thunder.scene.takes import browsing, dialogue, grades, take_list, take_record
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import fingerprint, mixdown, strip, voice_cache
@@ -327,7 +327,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     """Unedited it keeps its score: read back from its keys it would score a little less, and fall in
     the list because somebody looked at it."""
     entry = show(stage, score=80.0)
-    provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
+    take_record.store_sync(entry.action, np.full(75, 80.0, np.float32))
     score_now()
     assert not engine.asked and entry.score == pytest.approx(80.0)
     edit(entry, 30, 34)
@@ -337,10 +337,10 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     assert 0 < tick() <= live_score.QUIET_SECONDS and not engine.asked
     run()
     assert live_score.live.version == before + 1 and [verb for verb, _ in engine.asked] == ["score"]
-    assert entry.score == pytest.approx(71.5) and provenance.parts_of(entry) == {"closures": 0.5}
-    grade = provenance.grade_of(entry)
+    assert entry.score == pytest.approx(71.5) and grades.parts_of(entry) == {"closures": 0.5}
+    grade = grades.of_take(entry)
     assert (grade.name, grade.spans) == ("check", ((21, 28),)) and grade.reason.endswith("apart")
-    drift = provenance.sync_of(entry.action)
+    drift = take_record.sync_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
     scored = engine.seen[0]
     column = head.channel_names().index("mouthPucker")
@@ -348,7 +348,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
         10, column
     ] == pytest.approx(0.3, abs=0.01)
     assert live_score.opening(entry.action)[1].shape == (75,)
-    assert provenance.is_edited(entry)  # the score is not an edit, and hides none
+    assert take_record.is_edited(entry)  # the score is not an edit, and hides none
     assert [name for name in os.listdir(engine.folder) if name.startswith("array")] == []
 
 
@@ -386,7 +386,7 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
     assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scored.blend"))
     entry = blender.context.scene.thunder.takes[0]
-    assert entry.score == pytest.approx(71.5) and provenance.sync_of(entry.action)[
+    assert entry.score == pytest.approx(71.5) and take_record.sync_of(entry.action)[
         22
     ] == pytest.approx(30)
 
@@ -514,7 +514,7 @@ def test_a_check_that_tolerates_more_asks_the_engine_and_is_no_verdict(
     engine.total, checked = 95.0, scene.thunder_check
     for take, total in ((False, 71.5), (True, 80.0)):
         if take:
-            provenance.store_sync(show(stage, score=total).action, np.full(75, total, np.float32))
+            take_record.store_sync(show(stage, score=total).action, np.full(75, total, np.float32))
         checked.tolerance = "SNAPPY"
         progress.result(checking.check(engine, scene, rig))
         assert engine.asked[-1][1]["tolerance"] == "snappy" and len(checked.findings) == 1
@@ -563,7 +563,7 @@ def test_a_voice_that_moved_has_no_verdict_until_it_is_scored_again(
 
 def test_what_is_found_moves_with_the_beginning_of_a_take():
     answer = {"total": 71.5, **findings.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")])}
-    moved = provenance.move_findings(answer, -0.5)
+    moved = grades.move_findings(answer, -0.5)
     (found,) = findings.findings_of(moved)
     assert moved["total"] == 71.5 and (found.start, found.end) == pytest.approx((0.3, 0.58))
 
@@ -599,7 +599,7 @@ def entry(blender, needs_sound, stage, scene, rig, tmp_path):
         strip.add(scene, clicks(tmp_path / f"{name}.wav", (0.5, 1.5), SECONDS), name, start)
     dialogue.select(blender.context, "one")
     entry = show_take(stage, performance(seconds=SECONDS, score=80.0), 1.0, "one")
-    provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
+    take_record.store_sync(entry.action, np.full(75, 80.0, np.float32))
     live_score.live.animation_scores.clear()
     return entry
 
@@ -680,7 +680,7 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
 
 
 def test_the_curves_are_of_the_shown_take_its_voice_and_its_score(blender, stage):
-    provenance.store_sync(show(stage, score=80.0).action, np.full(75, 80.0, np.float32))
+    take_record.store_sync(show(stage, score=80.0).action, np.full(75, 80.0, np.float32))
     overlay.content_of(blender.context)
     voice_cache.cache.file_opened()  # waits for the voice
     content = overlay.content_of(blender.context)

@@ -12,7 +12,7 @@ from speaking import keys_of, same
 from test_directing import client, direction, following, scene  # noqa: F401
 from thunder.scene.heads import character, family, head
 from thunder.scene.heads.detection import reach_of
-from thunder.scene.takes import provenance
+from thunder.scene.takes import take_record
 from thunder.scene.takes.direction import head_direction, sliders
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import progress
@@ -72,14 +72,14 @@ def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, scene, rig
     scene.frame_set(33)
     how = {"look_object": target, "looks_away": 0.0, "head_follows": 0.0}
     assert look(blender, scene, rig, entry, look_at="OBJECT", **how) == (1, 0)
-    assert scene.frame_current == 33 and not provenance.is_edited(entry)
+    assert scene.frame_current == 33 and not take_record.is_edited(entry)
     assert off_target(blender, scene, rig, target).max() < 2.0 < before.max()
     changed = zip(rig.driver.tracks, own, keys_of(rig, entry))
     assert all("eye" in track.path.lower() for track, a, b in changed if not same([a], [b]))
 
 
 def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, scene, rig, entry):
-    own, head_before = keys_of(rig, entry), provenance.load(entry.action).motion.head
+    own, head_before = keys_of(rig, entry), take_record.load(entry.action).motion.head
     target = add(blender, scene, "target", (1.0, -1.1, 0.0))  # 42° to its left
     look(
         blender,
@@ -91,18 +91,18 @@ def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, 
         looks_away=0.0,
         head_follows=0.5,
     )
-    turned = np.degrees(provenance.load(entry.action).motion.head[:, 1] - head_before[:, 1])
+    turned = np.degrees(take_record.load(entry.action).motion.head[:, 1] - head_before[:, 1])
     assert 9 < turned.mean() < 18 and np.ptp(turned) < 4
     assert off_target(blender, scene, rig, target).max() < 2.0
     # from the take's own head again, not from the turned one
     look(blender, scene, rig, entry, head_follows=1.0)
     assert np.degrees(
-        provenance.load(entry.action).motion.head[:, 1] - head_before[:, 1]
+        take_record.load(entry.action).motion.head[:, 1] - head_before[:, 1]
     ).mean() == pytest.approx(2 * turned.mean(), abs=1)
     look(blender, scene, rig, entry, look_at="NONE")
-    assert provenance.LOOK not in entry.action
+    assert take_record.LOOK not in entry.action
     assert same(own, keys_of(rig, entry)) and np.array_equal(
-        provenance.load(entry.action).motion.head, head_before
+        take_record.load(entry.action).motion.head, head_before
     )
 
 
@@ -183,7 +183,7 @@ def test_a_head_looks_at_the_camera_that_markers_bind(blender, scene, rig, entry
     scene.camera, direction.look_at = left, "CAMERA"
     for frame, camera in ((entry.first - 5, left), (entry.first + 10, right)):
         scene.timeline_markers.new(camera.name, frame=frame).camera = camera
-    clock = provenance.clock_of(entry.action)
+    clock = take_record.clock_of(entry.action)
     points = progress.result(head_direction.target_of(scene, rig, clock, 20)).points
     sides = np.sign(points[:, 0] - points[:, 0].mean())
     assert (sides[:9] == sides[0]).all() and (sides[11:] == -sides[0]).all()
@@ -204,7 +204,7 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     assert fingerprint.change(scene, shown) is None
     direction.energy = 1.5
     following()
-    assert provenance.load(shown.action).look is not None
+    assert take_record.load(shown.action).look is not None
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
     rig.armature.data.bones["eye_left"].name = "unknown"
     assert not blender.ops.thunder.update_eyes.poll(), "which is greyed, not refused after a click"

@@ -14,7 +14,7 @@ from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
 from test_last_look import look, speak as speak_up
 from thunder.scene.heads import character, detection, head as head_module, head_state, rna_paths
 from thunder.scene.heads.family import face_of
-from thunder.scene.takes import provenance
+from thunder.scene.takes import take_record
 from thunder.thunder_core import errors, types
 from thunder.thunder_core.face import mapping
 
@@ -103,7 +103,7 @@ def speak(blender, body, line, maker, build):
     assert head_state.fault(rig.owner) == "" and not detection.unused_of(rig.mesh)
     assert maker in NO_LIDS or not detection.reach_of(rig.mesh, plan).faults
     entry = scene.thunder.takes[0]
-    opening = provenance.opening_of(entry.action)
+    opening = take_record.opening_of(entry.action)
     offsets = []
     for frame in range(len(opening)):
         scene.frame_set(1 + frame)

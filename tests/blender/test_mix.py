@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from speaking import enter, keys_of, same, speak, tracks, values_of
 from thunder.scene.animation import keying
-from thunder.scene.takes import keep as keep_module, provenance
+from thunder.scene.takes import keep as keep_module, take_record
 from thunder.scene.takes.shape.applying import is_shaped
 from thunder.thunder_core import types
 
@@ -58,10 +58,10 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, entries, scene, rig):
     # The takes it is made of are as they were.
     assert all(same(keys, keys_of(rig, entry)) for keys, entry in zip(before, entries))
     # A take like any other: its source says what its keys say.
-    source = provenance.load(made.action)
-    assert not provenance.is_edited(made)
+    source = take_record.load(made.action)
+    assert not take_record.is_edited(made)
     brow = source.channels.index("browInnerUp")
-    brows = provenance.load(entries[1].action).motion.expression[:, brow]
+    brows = take_record.load(entries[1].action).motion.expression[:, brow]
     assert np.abs(source.motion.expression[:, brow] - brows)[2:-2].max() < 0.02
 
 
@@ -103,12 +103,12 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene
 
 
 def keep_of(stage, entry):
-    return keep_module.masks_of(*stage, entry, provenance.load(entry.action).motion.frames)
+    return keep_module.masks_of(*stage, entry, take_record.load(entry.action).motion.frames)
 
 
 def as_an_engine_would(entry, keep, seed=50):
     """Another performance of the same length that keeps what it must."""
-    old = provenance.load(entry.action)
+    old = take_record.load(entry.action)
     free = types.pack(speak(seed=seed, closed=(0.8, 2.0)).motion)
     kept = np.where(keep.mask, types.pack(old.motion), free)
     return replace(old, motion=types.unpack(kept, len(old.channels)), seed=seed, score=77.0)
@@ -207,7 +207,7 @@ def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, stage, scene, 
     first, last = entry.first + 20, entry.first + 33
     keep_module.add_range(scene, first, last)
     keep = keep_of(stage, entry)
-    clock = provenance.clock_of(entry.action)
+    clock = take_record.clock_of(entry.action)
     rows = np.flatnonzero(keep.mask.any(axis=1))
     at = clock.seconds(np.array([first, last])) * 25
     assert (

@@ -15,7 +15,7 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.review import live_score
-from thunder.scene.takes import browsing, provenance, take_list, transcript
+from thunder.scene.takes import browsing, grades, take_list, take_record, transcript
 from thunder.scene.takes.direction import live
 from thunder.thunder_core import progress
 from thunder.thunder_core.errors import BadWeights, Cancelled
@@ -91,7 +91,7 @@ def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene)
         in entry.tooltip
     )
     assert "other weights" not in of_seed(1).tooltip
-    assert max(scene.thunder.takes, key=provenance.rank).seed == 1
+    assert max(scene.thunder.takes, key=grades.rank).seed == 1
     with pytest.raises(
         RuntimeError, match="All takes of this line are scored by the weights in use"
     ):
@@ -109,12 +109,12 @@ def test_a_take_of_an_earlier_version_has_points_until_it_is_scored_again(scene,
         entry.action[keying.PROPERTY] = about | {"heard": 44.0}
     scene = reopen(blender, tmp_path)
     entry = of_seed(2)
-    assert provenance.grade_of(entry) is None and provenance.parts_of(entry) == {}
+    assert grades.of_take(entry) is None and grades.parts_of(entry) == {}
     assert greyed(entry) == ["90"] and offered() and order() == [2, 1, 3]
     assert "\nLip-Sync 90 of 100, by other weights than those in use, another" in entry.tooltip
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     entry = of_seed(2)
-    assert not greyed(entry) and not offered() and provenance.grade_of(entry).name == "check"
+    assert not greyed(entry) and not offered() and grades.of_take(entry).name == "check"
     assert entry.tooltip.splitlines()[1:3] == [
         "Check: Lips do not meet on m: 4.0 mm apart",
         f"Lip-Sync {take_list.points(entry.score)} of 100",
@@ -129,14 +129,14 @@ def test_a_verdict_without_the_words_that_the_voice_has_now_is_greyed(scene):
     assert not greyed(of_seed(1)), "it was sampled with them"
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     assert not any(greyed(of_seed(seed)) for seed in (1, 2, 3)) and not offered()
-    assert record(of_seed(2))[provenance.SCORED_TEXT] == "Both of them"
+    assert record(of_seed(2))[grades.SCORED_TEXT] == "Both of them"
 
 
 @pytest.mark.one_blender
 def test_a_take_that_has_no_score_is_not_greyed(scene):
     entries = make_earlier(1, 2)
     entries[0].score, entries[1].role = float("nan"), "LISTENS"
-    assert not any(map(provenance.has_old_score, entries))
+    assert not any(map(grades.has_old_score, entries))
     assert live_score.takes_to_score(bpy.context) == [entries[0]], "a listener needs none"
 
 
@@ -170,33 +170,33 @@ def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client
     assert [verb for verb, _ in client.asked] == ["score", "score"]
     (_, of_edited), (_, of_other) = sorted(client.asked, key=lambda each: each[1]["seed"])
     # what is scored is what the keys say: of unedited ones the motion that they were made from
-    made = provenance.load(other.action).motion
+    made = take_record.load(other.action).motion
     assert np.array_equal(client.arrays[of_other["jaw"]], made.jaw)
     assert np.array_equal(client.arrays[of_other["expression"]], made.expression)
-    sampled, scored = provenance.load(edited.action).motion, client.arrays[of_edited["expression"]]
-    keyed = progress.result(provenance.read(rig, edited)).motion
+    sampled, scored = take_record.load(edited.action).motion, client.arrays[of_edited["expression"]]
+    keyed = progress.result(take_record.read(rig, edited)).motion
     assert np.array_equal(scored, keyed.expression)
     assert not np.allclose(
         np.hstack([scored, keyed.jaw]), np.hstack([sampled.expression, sampled.jaw])
     )
     # scores and who made them are new, all else is as it was
     assert {edited.score, other.score} == {51.0, 52.0}
-    assert {provenance.grade_of(each).name for each in (edited, other)} == {"check"}
-    assert of_seed(1).score == 80.0 and provenance.SCORED_BY not in record(of_seed(1))
+    assert {grades.of_take(each).name for each in (edited, other)} == {"check"}
+    assert of_seed(1).score == 80.0 and grades.SCORED_BY not in record(of_seed(1))
     now = record(edited)
-    assert now.pop(provenance.SCORED_BY) == connection.weights_in_use() != EARLIER
+    assert now.pop(grades.SCORED_BY) == connection.weights_in_use() != EARLIER
     records = map(keying.record_of, display.actions_of(edited))
-    assert any(each[provenance.SCORED_KEYS] != each["checksum"] for each in records), (
+    assert any(each[take_record.SCORED_KEYS] != each["checksum"] for each in records), (
         "its edited keys"
     )
-    del now[provenance.SCORED_KEYS]
-    assert now.pop(provenance.SCORED_TEXT) == ""
-    assert not provenance.is_outdated(edited) and not provenance.is_outdated(other)
+    del now[take_record.SCORED_KEYS]
+    assert now.pop(grades.SCORED_TEXT) == ""
+    assert not take_record.is_outdated(edited) and not take_record.is_outdated(other)
     renewed = {"score": edited.score, "parts": now["parts"], "findings": now["findings"]}
     assert now == was | renewed != was, "it was made by the same"
-    assert (provenance.sync_of(edited.action) == 60.0).all() and not edited.of_whole
+    assert (take_record.sync_of(edited.action) == 60.0).all() and not edited.of_whole
     assert all(same(keys, keys_of(rig, of_seed(seed))) for seed, keys in before.items())
-    assert provenance.is_edited(edited) and not provenance.is_edited(other)
+    assert take_record.is_edited(edited) and not take_record.is_edited(other)
     assert take_list.marks_of(edited) == kept and edited.star
     assert (
         not offered()
@@ -208,7 +208,7 @@ def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client
 def test_undo_and_a_reopened_file_restore_the_score_and_the_new_one(blender, scene, tmp_path):
     make_earlier(1, 2, 3)
     reopened = reopen(blender, tmp_path)
-    assert all(map(provenance.has_old_score, reopened.thunder.takes))
+    assert all(map(grades.has_old_score, reopened.thunder.takes))
     push("before")
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     push("Score Again")
@@ -217,12 +217,12 @@ def test_undo_and_a_reopened_file_restore_the_score_and_the_new_one(blender, sce
     bpy.ops.ed.undo()
     takes = bpy.context.scene.thunder.takes
     assert sorted(entry.score for entry in takes) == [70.0, 80.0, 90.0]
-    assert all(map(provenance.has_old_score, takes))
-    assert {provenance.sync_of(entry.action)[0] for entry in takes} == {70.0, 80.0, 90.0}
+    assert all(map(grades.has_old_score, takes))
+    assert {take_record.sync_of(entry.action)[0] for entry in takes} == {70.0, 80.0, 90.0}
     bpy.ops.ed.redo()
     takes = reopen(blender, tmp_path).thunder.takes
     assert sorted(entry.score for entry in takes) == new
-    assert not any(map(provenance.has_old_score, takes))
+    assert not any(map(grades.has_old_score, takes))
 
 
 @pytest.mark.one_blender
@@ -236,7 +236,7 @@ def test_a_character_is_scored_by_what_it_can_show(blender, scene, client):
     assert live_score.takes_to_score(bpy.context) == [entry]
     assert bpy.ops.thunder.score_again() == {"FINISHED"} and entry.score == 51.0
     sent = client.arrays[client.asked[-1][1]["expression"]]
-    brow, made = head.channel_names().index("browInnerUp"), provenance.load(entry.action).motion
+    brow, made = head.channel_names().index("browInnerUp"), take_record.load(entry.action).motion
     assert made.expression[:, brow].max() > 0.8 and not sent[:, brow].any()
     assert live_score.live.version > before, "curves over the timeline are drawn anew"
 
@@ -252,7 +252,7 @@ def test_scoring_that_is_cancelled_leaves_every_score(scene, client):
         job.advance()
     jobs.end_job()
     assert [of_seed(seed).score for seed in (1, 2, 3)] == [80.0, 90.0, 70.0]
-    assert all(map(provenance.has_old_score, scene.thunder.takes))
+    assert all(map(grades.has_old_score, scene.thunder.takes))
 
 
 @pytest.mark.one_blender
@@ -265,7 +265,7 @@ def test_a_take_that_is_deleted_meanwhile_is_left_out(scene, client):
     assert progress.result(steps) == 3
     assert {entry.seed for entry in scene.thunder.takes} == {1, 3}
     assert all(
-        entry.score > 50 and not provenance.has_old_score(entry) for entry in scene.thunder.takes
+        entry.score > 50 and not grades.has_old_score(entry) for entry in scene.thunder.takes
     )
 
 
@@ -281,7 +281,7 @@ def test_an_edit_that_is_scored_live_is_of_the_weights_in_use(scene):
     (entry,) = make_earlier(2)
     answer = {"total": 60.0, "parts": {}, "findings": "[]", "weights": connection.weights_in_use()}
     live_score._store(entry.action.session_uid, answer, np.full(50, 60.0))
-    assert not provenance.has_old_score(entry) and record(entry)["weights"] == EARLIER
+    assert not grades.has_old_score(entry) and record(entry)["weights"] == EARLIER
 
 
 SAID = "The earlier take was made with other weights; new ones are made with those in use"
@@ -309,7 +309,7 @@ def test_a_take_that_is_sampled_for_another_sound_is_counted_as_of_other_weights
     assert bpy.ops.thunder.resync() == {"FINISHED"}
     said = capfd.readouterr().out
     assert "Re-synced takes: 1 regenerated, 2 regenerated with other weights than before" in said
-    assert not any(map(provenance.has_old_score, scene.thunder.takes)) and not offered()
+    assert not any(map(grades.has_old_score, scene.thunder.takes)) and not offered()
     assert {record(entry)["weights"] for entry in scene.thunder.takes} == {
         connection.weights_in_use()
     }
@@ -335,11 +335,11 @@ def test_weights_of_ones_own_are_known_once_their_engine_has_answered(scene, cli
         assert connection.weights_in_use() == "" and not offered()
         client.fingerprint, scene.thunder.seed = EARLIER, 11
         assert bpy.ops.thunder.generate() == {"FINISHED"}
-        assert connection.weights_in_use() == EARLIER and not provenance.has_old_score(of_seed(2))
-        assert provenance.has_old_score(of_seed(1)), "it is of the bundled ones"
+        assert connection.weights_in_use() == EARLIER and not grades.has_old_score(of_seed(2))
+        assert grades.has_old_score(of_seed(1)), "it is of the bundled ones"
     finally:
         preferences.weights = ""
-    assert connection.weights_in_use() == shipped and provenance.has_old_score(of_seed(2))
+    assert connection.weights_in_use() == shipped and grades.has_old_score(of_seed(2))
 
 
 @pytest.mark.one_blender

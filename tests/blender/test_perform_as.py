@@ -15,7 +15,7 @@ from test_bake import bake
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import own_keys, perform_as, provenance, take_list
+from thunder.scene.takes import own_keys, perform_as, take_list, take_record
 from thunder.scene.takes.commit import following
 from thunder.scene.takes.direction import head_direction
 from thunder.scene.voice import strip
@@ -86,7 +86,7 @@ def perform(source):
 
 
 def moved(entry):
-    return json.loads(provenance.about_of(entry.action)["moved"])
+    return json.loads(take_record.about_of(entry.action)["moved"])
 
 
 def test_a_pick_up_performs_as_the_take_of_the_old_line(lines):
@@ -107,15 +107,15 @@ def test_a_pick_up_performs_as_the_take_of_the_old_line(lines):
     for a, b in record["accents"]:
         assert b == pytest.approx(SLOWER * a, abs=0.2)
     turns = [
-        provenance.load(entry.action).motion.head for entry in (old, new)
+        take_record.load(entry.action).motion.head for entry in (old, new)
     ]  # of the old one, and as it moved
     for a, b in record["accents"]:
         assert np.abs(turns[1][round(25 * b)] - turns[0][round(25 * a)]).max() < 0.02
     (score, before) = (entry.score for entry in (new, old))
     assert np.isfinite(score) and score > before - 15, "its mouth says the new recording"
-    take_style = provenance.style_of_take(new.action)
-    assert np.allclose(take_style, provenance.style_of_take(old.action), atol=1e-3)
-    assert new.words.startswith("hits ") or "choice" not in provenance.about_of(old.action)
+    take_style = take_record.style_of_take(new.action)
+    assert np.allclose(take_style, take_record.style_of_take(old.action), atol=1e-3)
+    assert new.words.startswith("hits ") or "choice" not in take_record.about_of(old.action)
 
 
 def own_keys_of(rig):
@@ -188,7 +188,7 @@ def test_committed_animation_moves_with_the_animator_s_own_keys(committed):
         if curve.data_path == '["tears"]'
     ]
     assert [round(v, 4) for _, v in fcurves.read(tears[0])["co"]] == [0.0, 1.0]
-    assert provenance.is_edited(new), "so that Re-sync keeps it"
+    assert take_record.is_edited(new), "so that Re-sync keeps it"
     display.restore_animation(rig)
     after = {
         (block, curve.data_path): fcurves.read(curve)["co"].tolist()
@@ -218,7 +218,7 @@ def test_keys_without_a_place_are_listed(committed):
     rig = head.find(committed)
     own = own_keys_of(rig)
     entry = next(e for e in committed.thunder.takes if e.voice == "old")
-    clock = provenance.clock_of_take(entry)
+    clock = take_record.clock_of_take(entry)
     places = [None if each == own_keys.seconds_of(own, clock)[0] else 1.0 for each in
               own_keys.seconds_of(own, clock)]  # fmt: skip
     left = own_keys.enter(rig, entry, own, places, clock)
@@ -291,7 +291,7 @@ def test_another_direction_is_not_the_new_line_s(lines):
     read = progress.result(perform_as._read_take(lines, offered(lines)[0]))
     assert read.direction.mean(0)[0] == pytest.approx(1.5, abs=1e-3)
     new = perform(offered(lines)[0])
-    about = provenance.about_of(new.action)
+    about = take_record.about_of(new.action)
     assert about["direction"][0] == pytest.approx(1.5, abs=1e-3)
     assert head_direction.add_direction(Request(), rig.owner, strip.find(bpy.context)).direction.vectors[0, 0] == 0  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 from browser import browser, DOWN, ENTER, needs_browser, RIGHT
 from performances import noise
 from thunder.cli import bake as command, batch, picks
-from thunder.scene.takes import provenance
+from thunder.scene.takes import take_record
 from thunder.scene.takes.commit import committing
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors
@@ -106,7 +106,7 @@ def test_what_was_picked_by_keys_is_committed(night, blender, tmp_path, capsys):
     (action,) = {each.action for each in (head.data.shape_keys.animation_data,)}
     entry = next(each for each in scene.thunder.takes if each.star)
     scene.frame_set(entry.first + 12)
-    performance = provenance.load(entry.action)
+    performance = take_record.load(entry.action)
     assert action is not entry.action and len(performance.opening) > 20
 
 

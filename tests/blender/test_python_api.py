@@ -14,7 +14,7 @@ from performances import read_wav, write_wav
 from running_engine import connection, scene, stop_engine  # noqa: F401
 from thunder.cli import products
 from thunder.scene.heads import head
-from thunder.scene.takes import provenance
+from thunder.scene.takes import take_record
 from thunder.scene.takes.direction import sliders
 
 pytestmark = pytest.mark.one_blender
@@ -65,7 +65,7 @@ def test_the_api_makes_the_takes_of_the_panel_bit_for_bit(blender, scene, voice,
     settings = {} if mood is None else {"mood": mood}
     assert performed(voice, tmp_path, takes=2, **settings) == [entry.seed for entry in entries]
     for rank, entry in enumerate(entries, start=1):
-        products.write_npz(str(tmp_path / "panel.npz"), provenance.load(entry.action))
+        products.write_npz(str(tmp_path / "panel.npz"), take_record.load(entry.action))
         assert (tmp_path / "panel.npz").read_bytes() == (
             tmp_path / f"api_{rank:02d}.npz"
         ).read_bytes()

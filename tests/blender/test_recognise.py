@@ -20,7 +20,7 @@ from thunder.panels import listen, preferences, sidebar, tab
 from thunder.scene.engine import connection as connection_module, install, recogniser
 from thunder.scene.host import compat, jobs
 from thunder.scene.review import word_track
-from thunder.scene.takes import dialogue, provenance, transcript, word_places
+from thunder.scene.takes import dialogue, take_record, transcript, word_places
 from thunder.scene.voice import strip
 from thunder.thunder_core import engine_python, errors, installer, progress, spoken
 from thunder.thunder_core.batch.job_file import Job
@@ -121,7 +121,7 @@ def test_a_text_that_is_typed_while_words_are_recognised_stays(lined, ready, cli
 def test_generate_recognises_what_has_no_text_once_and_takes_follow_it(lined, ready, client):
     bpy.ops.thunder.generate()
     assert verbs(client) == ["recognise", "generate"] and texts(client) == ["a bump"]
-    assert provenance.about_of(lined.thunder.takes[0].action).get("text", "a bump") == "a bump"
+    assert take_record.about_of(lined.thunder.takes[0].action).get("text", "a bump") == "a bump"
     bpy.ops.thunder.generate()
     assert verbs(client) == ["recognise", "generate", "generate"]
     transcript.of(lined, "line").text = ""  # who empties the field wants none
@@ -454,7 +454,7 @@ def test_the_real_engine_recognises_words_and_takes_follow_them(scene, monkeypat
     assert record.text == text and record.is_recognised and record.language == "en"
     content = spoken.unpack(record.spoken)
     assert content.matches and len(content.words) == 24
-    about = provenance.about_of(scene.thunder.takes[0].action)
+    about = take_record.about_of(scene.thunder.takes[0].action)
     assert about["text"] == text
     for made in Path(engine).parents[1].glob("models/blender-whisper-*"):
         shutil.rmtree(made)

@@ -12,7 +12,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import live_score
-from thunder.scene.takes import browsing, dialogue, provenance, take_list, voice_fit
+from thunder.scene.takes import browsing, dialogue, grades, take_list, take_record, voice_fit
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.voice import fingerprint, strip
@@ -123,8 +123,8 @@ def test_a_moved_strip_takes_its_keys_along_to_the_bit_edits_too(
     for was, entry in zip(before, scene.thunder.takes):
         assert np.array_equal(jaw(entry), was + [[frames], [0]])
     assert untouched.first == first + frames and len(scene.thunder.takes) == 2
-    assert [provenance.is_edited(entry) for entry in (untouched, edited)] == [False, True]
-    assert provenance.clock_of(untouched.action).start == 11 + frames
+    assert [take_record.is_edited(entry) for entry in (untouched, edited)] == [False, True]
+    assert take_record.clock_of(untouched.action).start == 11 + frames
 
 
 def test_a_verdict_moves_with_its_take_unless_it_is_of_earlier_keys(
@@ -134,16 +134,16 @@ def test_a_verdict_moves_with_its_take_unless_it_is_of_earlier_keys(
     scored, since = scene.thunder.takes
     for entry in (scored, since):
         edit_jaw(entry)
-        provenance.keep_score(entry)
+        grades.keep_score(entry)
     edit_jaw(since, 0.2)
-    assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
+    assert [take_record.is_outdated(entry) for entry in (scored, since)] == [False, True]
     strip.move(speaking, 40)
     scene.thunder_check.findings.add().sentence = "The whole line is early by 29 frames"
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert not scene.thunder_check.findings, "a fix would move a take that is in time"
     scored, since = scene.thunder.takes
-    assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
-    assert all(provenance.is_edited(entry) for entry in (scored, since))
+    assert [take_record.is_outdated(entry) for entry in (scored, since)] == [False, True]
+    assert all(take_record.is_edited(entry) for entry in (scored, since))
 
 
 def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
@@ -198,7 +198,7 @@ def test_what_is_heard_in_addition_alone_is_sampled(speaking, scene, rig, client
     trim_end(speaking, 0)
     assert kinds(scene) == ["CHANGED"] and voice_fit.needs_engine(scene)
     assert resync(scene, client) == ["CHANGED"]
-    assert json.loads(provenance.about_of(scene.thunder.takes[0].action)["choice"]) == hits
+    assert json.loads(take_record.about_of(scene.thunder.takes[0].action)["choice"]) == hits
     ((verb, asked),) = client.asked
     assert verb == "generate" and asked["seed"] == 3 and asked["takes"] == 1
     mask = client.arrays[asked["keep_mask"]]
@@ -237,12 +237,12 @@ def test_a_take_of_a_trimmed_strip_says_the_words_that_are_left(
         entry = scene.thunder.takes[0]
         if "CHANGED" in made:  # what was sampled in addition tells how the take is directed
             entry.action[keying.PROPERTY].update(about)
-            entry.words = words_of_take(provenance.about_of(entry.action))
-        assert provenance.words_of(entry) in entry.tooltip.split("\n")
-        return provenance.words_of(entry)
+            entry.words = words_of_take(take_record.about_of(entry.action))
+        assert grades.words_of(entry) in entry.tooltip.split("\n")
+        return grades.words_of(entry)
 
     def seconds():
-        hits = choice_of_take(provenance.about_of(scene.thunder.takes[0].action)).hits
+        hits = choice_of_take(take_record.about_of(scene.thunder.takes[0].action)).hits
         return {word: pytest.approx(at, abs=0.02) for at, word in hits}
 
     trim_end(speaking, 50)
@@ -297,7 +297,7 @@ def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps
     few.keyframe_points[5].handle_right[1] += 0.4
     for curve in (few, jaw_curve(entry)):
         curve.update()
-    provenance.keep_score(entry)
+    grades.keep_score(entry)
     display.show(rig, entry)
     entry.star, checksum, left = True, keying.checksum_of(action), []
 
@@ -333,7 +333,7 @@ def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps
         assert np.abs(played(take, a + late, b + late) - before[:, a - first : b - first]).max() < (
             1e-5
         )
-        assert provenance.is_edited(take) and not provenance.is_outdated(take) and take.star
+        assert take_record.is_edited(take) and not take_record.is_outdated(take) and take.star
         # and returns to rest where its sound is gone
         assert np.abs(played(take, take.last + LEAD_OUT + 1, take.last + LEAD_OUT + 2)).max() < 0.01
     assert take_list.on_head(scene, rig.mesh).name == name

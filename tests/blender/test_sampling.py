@@ -12,7 +12,7 @@ from thunder.cli import bake
 from thunder.panels import sidebar
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
-from thunder.scene.takes import generation, provenance
+from thunder.scene.takes import generation, seeds, take_record
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import why_not
 from thunder.scene.voice import fingerprint, strip
@@ -61,7 +61,7 @@ def enter(blender, scene, **about):
 
 def of_take(entry, scene):
     """How a take says that it was sampled."""
-    return provenance.request_of(provenance.load(entry.action).provenance, scene.thunder)
+    return take_record.request_of(take_record.load(entry.action).provenance, scene.thunder)
 
 
 @pytest.fixture
@@ -242,23 +242,23 @@ def test_takes_of_a_system_that_earlier_versions_had_open_and_are_not_sampled_ag
     (entry,) = scene.thunder.takes
     read = of_take(entry, scene)
     assert read == replace(
-        provenance.request_of(about | {"as_asked": True}, None),
+        take_record.request_of(about | {"as_asked": True}, None),
         direction=read.direction,
         seed=read.seed,
     )
-    assert provenance.load(entry.action).motion.frames == SECONDS * FPS
+    assert take_record.load(entry.action).motion.frames == SECONDS * FPS
     assert "made by “media2face”, which is compared in the laboratory only" in why_not(scene, entry)
     with pytest.raises(BadRequest, match="laboratory only: press Generate Takes"):
         progress.result(generation.explain(client, scene, entry, entry.first + 5))
     assert not client.asked
     rig = head.find(scene)
-    assert not provenance.is_sampled(scene, rig.mesh, entry.voice, replace(read, seed=entry.seed))
+    assert not seeds.is_sampled(scene, rig.mesh, entry.voice, replace(read, seed=entry.seed))
     del entry.action["thunder"]["system"]
     same = replace(read, seed=entry.seed)
-    assert provenance.is_sampled(scene, rig.mesh, entry.voice, same)
+    assert seeds.is_sampled(scene, rig.mesh, entry.voice, same)
     marked = replace(same.direction, marks=(Mark(CLOSED, 0.2, 0.5),))
     marked = replace(same, direction=marked)
-    assert not provenance.is_sampled(scene, rig.mesh, entry.voice, marked)
+    assert not seeds.is_sampled(scene, rig.mesh, entry.voice, marked)
 
 
 def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_bake):
@@ -269,8 +269,8 @@ def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_b
     again = of_take(scene.thunder.takes[0], scene)
     assert again.direction.as_heard == pytest.approx([STRENGTH])
     neutral = replace(again.direction, as_heard=np.zeros(1, np.float32))
-    assert provenance.is_same_request(again, again)
-    assert not provenance.is_same_request(replace(again, direction=neutral), again)
+    assert take_record.is_same_request(again, again)
+    assert not take_record.is_same_request(replace(again, direction=neutral), again)
     said = run_bake("--mood", "as heard=.5")["direction"]
     assert client.arrays[client.asked[-1][1]["as_heard"]].tolist() == [0.5] and (
         said["mood"],
@@ -284,7 +284,7 @@ def test_a_request_is_the_same_after_its_way_through_a_file(blender, scene, clie
     (Mark(HELD, 0.5, 1.0),), "a b")  # fmt: skip
     request = Request(1, steps=7, direction=asked, listening=True, turns=((0.0, 1.5),), phones="[]")
     enter(
-        blender, scene, **provenance.of_made(request, {"role": "listens", "choice": {"hits": []}})
+        blender, scene, **take_record.of_made(request, {"role": "listens", "choice": {"hits": []}})
     )
     scene = reopen(blender, tmp_path)
     read = of_take(scene.thunder.takes[0], scene)
@@ -296,9 +296,9 @@ def test_a_request_is_the_same_after_its_way_through_a_file(blender, scene, clie
 )
 def test_a_record_that_does_not_hold_together_is_left_out(blender, scene, damaged):
     about = {"steps": 5, "direction": DIRECTION.vector().tolist(), "spread": 0.5, "as_asked": True}
-    assert provenance.request_of(about, None).direction is not None
+    assert take_record.request_of(about, None).direction is not None
     of_settings = Request.of(scene.thunder, takes=1)
-    assert provenance.request_of(about | damaged, scene.thunder) == of_settings
+    assert take_record.request_of(about | damaged, scene.thunder) == of_settings
 
 
 def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_path):

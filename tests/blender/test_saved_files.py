@@ -24,7 +24,7 @@ from speaking import keys_of, same
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, take_list
+from thunder.scene.takes import grades, take_list, take_record
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.shape.applying import is_shaped
 from thunder.scene.voice import fingerprint
@@ -83,17 +83,18 @@ def test_takes_that_are_in_no_list_are_listed_again_whole(blender, scene, rig):
 
 def test_a_take_knows_what_it_was_made_from(scene):
     one = scene.thunder.takes[0]
-    performance = provenance.load(one.action)
+    performance = take_record.load(one.action)
     assert (performance.seed, performance.score, performance.motion.frames) == (1, 80.0, 50)
     assert performance.provenance["steps"] == 20
     # a score of an earlier version has points alone
-    assert provenance.grade_of(one) is None and take_list.verdict(one, None) == "80"
-    assert provenance.has_old_score(one) and "Heard" not in one.tooltip
-    assert np.allclose(provenance.sync_of(one.action), np.linspace(50, 90, 50))
+    assert grades.of_take(one) is None and take_list.verdict(one, None) == "80"
+    assert grades.has_old_score(one) and "Heard" not in one.tooltip
+    assert np.allclose(take_record.sync_of(one.action), np.linspace(50, 90, 50))
     assert (
-        provenance.clock_of(one.action).start == 1.0 and provenance.clock_of(one.action).fps == 24.0
+        take_record.clock_of(one.action).start == 1.0
+        and take_record.clock_of(one.action).fps == 24.0
     )
-    assert not provenance.is_edited(one)
+    assert not take_record.is_edited(one)
     assert (
         fingerprint.state_of(one.action).strip == "voice"
         and fingerprint.change(scene, one).kind == "GONE"
@@ -106,7 +107,7 @@ def test_the_shape_comes_off_a_take_and_back_on(blender, scene, rig):
     assert is_shaped(two.action) and two.action.thunder_shape.jaw == 1.5
     assert blender.ops.thunder.reset_shape() == {"FINISHED"}
     assert not is_shaped(two.action) and not same(keys_of(rig, two), shaped)
-    assert not provenance.is_edited(two)  # the base is bit for bit what was sampled
+    assert not take_record.is_edited(two)  # the base is bit for bit what was sampled
     two.action.thunder_shape.jaw, two.action.thunder_shape.mouth = 1.5, 0.5
     again = keys_of(rig, two)
     # Not bit for bit: where lips close is measured on the bundled head, and that of 0.1.0 was

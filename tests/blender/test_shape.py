@@ -8,7 +8,7 @@ from performances import reopen, set_keys
 from speaking import enter, keys_of, same
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head as heads_head
-from thunder.scene.takes import provenance
+from thunder.scene.takes import take_record
 from thunder.scene.takes.shape import applying
 from thunder.scene.takes.shape.applying import is_shaped, move
 from thunder.thunder_core import progress
@@ -48,7 +48,7 @@ def test_a_slider_to_zero_and_back_restores_every_key(blender, name, rig, entry)
         assert not same(before, keys_of(rig, entry))
     setattr(shape, name, 1.0)
     assert same(before, keys_of(rig, entry))
-    assert not is_shaped(entry.action) and not provenance.is_edited(entry)
+    assert not is_shaped(entry.action) and not take_record.is_edited(entry)
 
 
 def test_eased_keys_are_read_as_blender_plays_them(blender, rig, entry):

@@ -11,7 +11,7 @@ from performances import list_take, performance
 from thunder.scene.animation import display
 from thunder.scene.heads import head_state
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, take_list
+from thunder.scene.takes import take_list, take_record
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import progress, records
@@ -35,7 +35,7 @@ def same(a, b, tolerance=0.0):
 
 def test_a_take_gives_back_what_was_sampled(blender, stage):
     made, entry = enter(stage, start=3.25)
-    loaded = provenance.load(entry.action)
+    loaded = take_record.load(entry.action)
     assert (
         same(loaded.motion, made.motion)
         and loaded.channels == made.channels
@@ -51,32 +51,32 @@ def test_a_take_gives_back_what_was_sampled(blender, stage):
         made.score,
         made.provenance,
     )
-    assert provenance.clock_of(entry.action) == timing.Clock(3.25, 24.0)
+    assert take_record.clock_of(entry.action) == timing.Clock(3.25, 24.0)
     assert (
         entry.kind == "SAMPLED"
         and abs(entry.made - time.time()) < 60
-        and not provenance.is_edited(entry)
+        and not take_record.is_edited(entry)
     )
 
 
 def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage, tmp_path):
     made, entry = enter(stage)
-    provenance.store_sync(entry.action, np.linspace(0, 100, 75))
+    take_record.store_sync(entry.action, np.linspace(0, 100, 75))
     name, path = entry.action.name, str(tmp_path / "line.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.open_mainfile(filepath=path)
-    assert same(provenance.load(blender.data.actions[name]).motion, made.motion)
+    assert same(take_record.load(blender.data.actions[name]).motion, made.motion)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     with blender.data.libraries.load(path) as (there, here):
         here.actions = [name]
-    loaded = provenance.load(blender.data.actions[name])
+    loaded = take_record.load(blender.data.actions[name])
     assert same(loaded.motion, made.motion)
     assert loaded.sync_per_frame == pytest.approx(np.linspace(0, 100, 75), abs=1e-4)
 
 
 def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage, scene, rig):
     made, entry = enter(stage, start=5.0, closed_at=())
-    assert same(progress.result(provenance.read(rig, entry)).motion, made.motion)
+    assert same(progress.result(take_record.read(rig, entry)).motion, made.motion)
     action, slot = display.part_of(display.actions_of(entry), rig, 1)
     brow = next(c for c in compat.curves_of(action, slot) if "browInnerUp" in c.data_path)
     values = np.empty(2 * len(brow.keyframe_points), np.float32)
@@ -84,9 +84,9 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
     values[1::2] = 0.125
     brow.keyframe_points.foreach_set("co", values)
     brow.update()
-    assert provenance.is_edited(entry)
+    assert take_record.is_edited(entry)
     pieces = []
-    now = progress.result(progress.map_progress(provenance.read(rig, entry), pieces.append))
+    now = progress.result(progress.map_progress(take_record.read(rig, entry), pieces.append))
     column = made.channels.index("browInnerUp")
     assert now.motion.expression[:, column] == pytest.approx(0.125, abs=1e-5)
     others = [i for i in range(len(made.channels)) if i != column]
@@ -99,9 +99,9 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
 
 def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
     made, entry = enter(stage, start=5.0, closed_at=())
-    provenance.remove_data(entry.action)
-    assert provenance.load(entry.action) is None and provenance.clock_of(entry.action) is None
-    read = progress.result(provenance.read(rig, entry))
+    take_record.remove_data(entry.action)
+    assert take_record.load(entry.action) is None and take_record.clock_of(entry.action) is None
+    read = progress.result(take_record.read(rig, entry))
     assert abs(read.motion.frames - made.motion.frames) <= 1
     inside = slice(2, made.motion.frames - 2)
     assert np.abs(read.motion.expression[inside] - made.motion.expression[inside]).max() < 5e-3
@@ -124,15 +124,15 @@ def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
 def test_a_record_that_does_not_fit_together_is_no_performance(blender, name, value):
     action = blender.data.actions.new("damaged")
     made = performance(seconds=0.4, closed_at=())
-    provenance.store(action, made, timing.Clock(1.0, 24.0), "line")
-    assert provenance.load(action) is not None
+    take_record.store(action, made, timing.Clock(1.0, 24.0), "line")
+    assert take_record.load(action) is not None
     assert take_list.unlisted_actions(blender.context.scene) == [action]
     if value is None:
-        action[provenance.SOURCE].pop(name)
+        action[take_record.SOURCE].pop(name)
     else:
-        action[provenance.SOURCE][name] = value
-    assert provenance.load(action) is provenance.clock_of(action) is None
-    assert provenance.opening_of(action) is None
+        action[take_record.SOURCE][name] = value
+    assert take_record.load(action) is take_record.clock_of(action) is None
+    assert take_record.opening_of(action) is None
     assert take_list.unlisted_actions(blender.context.scene) == []
 
 
@@ -169,7 +169,7 @@ def test_every_record_carries_the_version(blender, own):
     assert committed and all(
         json.loads(action["thunder_lines"])["version"] == records.VERSION for action in committed
     )
-    assert "version" not in provenance.load(entry.action).provenance
+    assert "version" not in take_record.load(entry.action).provenance
 
 
 def test_records_of_a_later_version_are_left_alone(own):
@@ -180,7 +180,7 @@ def test_records_of_a_later_version_are_left_alone(own):
     action["thunder_strip"] = json.dumps(
         {**json.loads(action["thunder_strip"]), "version": later, "more": "unknown"}
     )
-    assert provenance.load(action) is None and provenance.clock_of(action) is None
+    assert take_record.load(action) is None and take_record.clock_of(action) is None
     assert fingerprint.state_of(action) is None and fingerprint.stale_takes(scene) == []
     with pytest.raises(BadRequest, match="later version of Thunder"):
         applying.follow(entry)

@@ -13,7 +13,7 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import live_score
-from thunder.scene.takes import dialogue, provenance, take_list, turns
+from thunder.scene.takes import dialogue, take_list, take_record, turns
 from thunder.scene.takes.commit import committing
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
@@ -310,9 +310,9 @@ def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
         all(request["role"] == "listens" for _, request in client.asked) and len(client.asked) == 2
     )
     entry = scene.thunder.takes[0]
-    made = provenance.load(entry.action)
+    made = take_record.load(entry.action)
     assert (
-        math.isnan(made.score) and provenance.request_of(made.provenance, scene.thunder).listening
+        math.isnan(made.score) and take_record.request_of(made.provenance, scene.thunder).listening
     )
     assert all(entry.role == "LISTENS" for entry in scene.thunder.takes)
     roles = {entry.action.name: entry.role for entry in scene.thunder.takes}

@@ -10,7 +10,7 @@ from speaking import speak
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import generation, provenance, take_list
+from thunder.scene.takes import generation, take_list, take_record
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
@@ -313,20 +313,20 @@ def test_handles_that_blender_places_again_are_no_edit_and_those_moved_by_hand_a
     assert np.abs(fcurves.read(curve)["handle_left"] - rounded["handle_left"]).max() > 0, (
         "exact now"
     )
-    assert not provenance.is_edited(entry)
+    assert not take_record.is_edited(entry)
     action[keying.PROPERTY]["checksum"] = keying.checksum_of(
         action, "as earlier versions wrote them"
     )
-    assert not provenance.is_edited(entry)
+    assert not take_record.is_edited(entry)
     curve.keyframe_points[5].handle_left[1] += 0.01
-    assert provenance.is_edited(entry)
+    assert take_record.is_edited(entry)
     action[keying.PROPERTY]["checksum"] = keying.checksum_of(action)
-    assert not provenance.is_edited(entry)
+    assert not take_record.is_edited(entry)
     curve.keyframe_points[5].handle_left_type = "FREE"
-    assert provenance.is_edited(entry)
+    assert take_record.is_edited(entry)
     action[keying.PROPERTY]["checksum"] = keying.checksum_of(action)
     curve.keyframe_points[5].handle_left[1] += 0.01
-    assert provenance.is_edited(entry)
+    assert take_record.is_edited(entry)
 
 
 @pytest.fixture
@@ -390,8 +390,8 @@ def test_the_animator_can_work_while_long_takes_are_reduced(
     assert free > 50 and busy > 0
     assert len(scene.thunder.takes) == 2
     for entry in scene.thunder.takes:
-        assert not provenance.is_edited(entry)
-        assert progress.result(provenance.read(rig, entry)).motion.frames == 150
+        assert not take_record.is_edited(entry)
+        assert progress.result(take_record.read(rig, entry)).motion.frames == 150
 
 
 def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(

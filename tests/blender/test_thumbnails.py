@@ -4,7 +4,7 @@ high as it should be."""
 
 import numpy as np
 from performances import list_take, performance
-from thunder.scene.takes import browsing, provenance
+from thunder.scene.takes import browsing, take_record
 
 
 def enter(stage, seed=1, **how):
@@ -64,9 +64,9 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
         ],
         axis=1,
     )
-    does = [browsing.activity(provenance.load(entry.action)) for entry in entries]
+    does = [browsing.activity(take_record.load(entry.action)) for entry in entries]
     assert np.abs(whole - browsing.picture(does[0], does)).max() < 0.01
-    provenance.remove_data(entries[1].action)
+    take_record.remove_data(entries[1].action)
     browsing.drop_thumbnail(entries[1].action.session_uid)
     assert len(browsing.icons(entries[0])) == browsing.TILES and browsing.icons(entries[1]) == ()
 

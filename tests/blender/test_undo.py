@@ -26,8 +26,8 @@ from thunder.scene.takes import (
     keep,
     mix,
     perform_as,
-    provenance,
     take_list,
+    take_record,
     turns,
     voice_fit,
     word_places,
@@ -163,7 +163,7 @@ def capture(blender, client):
     np.savez(
         path,
         **motion_file.arrays(
-            provenance.load(shown(blender)[2].action).motion, head.channel_names()
+            take_record.load(shown(blender)[2].action).motion, head.channel_names()
         ),
     )
     return voice_fit.list_capture(client, blender.context, path, 60.0)

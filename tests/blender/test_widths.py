@@ -15,7 +15,7 @@ from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.review import checking
-from thunder.scene.takes import dialogue, provenance, transcript, word_places
+from thunder.scene.takes import dialogue, grades, transcript, word_places
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import findings
@@ -137,7 +137,7 @@ def test_a_finding_is_written_once_and_whole_below_all_buttons(blender, shot):
         listed = draw(blender.types.THUNDER_PT_listen, blender.context)
         kinds = [kind for kind, *_ in listed.notes]
         assert {"operator", "prop"}.isdisjoint(kinds[-1:]) and kinds[-1] == "label"
-        assert provenance.grade_of(entry).reason not in " ".join(said) or index == 0
+        assert grades.of_take(entry).reason not in " ".join(said) or index == 0
 
 
 def test_a_row_of_the_list_says_what_a_take_is(blender, shot):

@@ -18,7 +18,7 @@ from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
-from thunder.scene.takes import dialogue, provenance, take_list, transcript, word_places
+from thunder.scene.takes import dialogue, grades, take_list, take_record, transcript, word_places
 from thunder.scene.takes.direction import head_direction
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import direction_words, progress, spoken
@@ -202,8 +202,8 @@ def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
     blender.ops.thunder.generate()
     assert json.loads(sent(client)["marks"]) == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
     entry = take_list.shown_take(worded.thunder)
-    [mark] = provenance.request_of(
-        provenance.about_of(entry.action), worded.thunder
+    [mark] = take_record.request_of(
+        take_record.about_of(entry.action), worded.thunder
     ).direction.marks
     assert isinstance(mark, Mark) and mark.kind == STRESSED
     assert [mark.kind for mark in marks_of(reopen(blender, tmp_path))] == [STRESSED]
@@ -213,14 +213,14 @@ def test_a_word_is_retaken_and_all_else_stays(blender, worded, client):
     worded.thunder.count = 1
     blender.ops.thunder.generate()
     lead = take_list.shown_take(worded.thunder)
-    before, first_name = provenance.load(lead.action).motion, lead.name
+    before, first_name = take_record.load(lead.action).motion, lead.name
     blender.ops.thunder.retake(what="WORD")
     made = [entry for entry in worded.thunder.takes if entry.kind == "RESAMPLED"]
     assert len(made) == 8 and all(entry.name.startswith(first_name) for entry in made)
     mask = client.arrays[sent(client)["keep_mask"]] > 0.5
     free = np.flatnonzero(~mask.all(axis=1))
     assert 3 <= len(free) <= 6 and free[0] in (4, 5)
-    after = provenance.load(made[0].action).motion
+    after = take_record.load(made[0].action).motion
     assert np.array_equal(after.head, before.head) and not mask[:, -6:].all(axis=1).sum() < len(
         mask
     )
@@ -243,7 +243,7 @@ def test_the_list_names_what_a_retake_says_anew(blender, worded, what, text, sai
     blender.ops.thunder.retake(what=what)
     made = [entry for entry in worded.thunder.takes if entry.kind == "RESAMPLED"]
     assert [entry.words for entry in made] == [said] * word_tools.READINGS
-    assert direction_words.words_of_take(provenance.about_of(made[0].action)) == said
+    assert direction_words.words_of_take(take_record.about_of(made[0].action)) == said
     assert [entry.words for entry in worded.thunder.takes if entry not in made] == [original]
 
 
@@ -283,7 +283,7 @@ def test_another_takes_mouth_is_used_on_the_word_alone(blender, worded):
     assert blender.ops.thunder.use_mouth(take=other.action.name) == {"FINISHED"}
     mixed = take_list.shown_take(worded.thunder)
     was, there, now = (
-        provenance.load(action) for action in (lead_action, other_action, mixed.action)
+        take_record.load(action) for action in (lead_action, other_action, mixed.action)
     )
     place = word_places.current(blender.context)
     middle = round((place.start + place.end) / 2 * 25)
@@ -411,14 +411,14 @@ def test_a_cut_strip_keeps_its_text_while_its_takes_play_it_or_its_words_are_not
     line(scene).frame_final_end = START + 96
     assert blender.ops.thunder.generate() == {"FINISHED"}  # and its words are found
     score = keying.record_of(scene.thunder.takes[0].action)
-    score[provenance.SCORED_TEXT] = "a bump"
+    score[grades.SCORED_TEXT] = "a bump"
     right = line(scene).split(START + 7, "SOFT")
     dialogue.follow(scene)
     assert texts_of(scene)["line"][0] == "a bump" and transcript.of(scene, right.name) is None
     strip.move(right, compat.content_start(right) + 50)
     dialogue.follow(scene)
     assert texts_of(scene) == {"line": ("a", ["a"]), right.name: ("bump", ["bump"])}
-    assert score[provenance.SCORED_TEXT] == "a", "a score of the whole is no older one"
+    assert score[grades.SCORED_TEXT] == "a", "a score of the whole is no older one"
     compat.strips(scene.sequence_editor).remove(line(scene))
     dialogue.follow(scene)
     assert texts_of(scene) == {right.name: ("bump", ["bump"])}
@@ -449,14 +449,14 @@ def test_takes_of_pieces_that_lie_where_they_were_cut_are_made_with_the_words_of
     takes = scene.thunder.takes
     assert transcript.text_of(scene, "line") == LETTERS, "the first takes play all of it"
     assert {each.voice for each in takes} == {"line", right.name}
-    assert fingerprint.stale_takes(scene) == [] and not any(map(provenance.has_old_score, takes))
+    assert fingerprint.stale_takes(scene) == [] and not any(map(grades.has_old_score, takes))
     strip.move(right, compat.content_start(right) + 50)
     dialogue.follow(scene)
     assert [texts_of(scene)[name][0] for name in ("line", right.name)] == [
         LETTERS[:35],
         LETTERS[36:],
     ]
-    assert not any(map(provenance.has_old_score, takes))
+    assert not any(map(grades.has_old_score, takes))
 
 
 @pytest.mark.parametrize("how", ["moved", "edited"])

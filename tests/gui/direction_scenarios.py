@@ -12,7 +12,7 @@ from scenarios import done, generate, scene_with_voice_and_head, until
 from thunder.scene.animation import keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.takes import provenance
+from thunder.scene.takes import take_record
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 from thunder.thunder_core.direction import AXES
@@ -29,7 +29,7 @@ def shown(hand):
 def jaw(entry):
     """How far the take opens the jaw at most, and at which quality it was sampled."""
     about = entry.action[keying.PROPERTY]
-    return float(provenance.load(entry.action).motion.jaw[:, 0].max()), about["quality"]
+    return float(take_record.load(entry.action).motion.jaw[:, 0].max()), about["quality"]
 
 
 def asked_energy(hand):
@@ -101,7 +101,7 @@ def directs(hand):
     yield from until(lambda: live.task.due is None)
     final, quality = jaw(shown(hand))
     assert quality == "normal" and final < 0.9 * before[0]  # less energy, a smaller mouth
-    assert not provenance.is_edited(shown(hand)) and live.sentence == ""
+    assert not take_record.is_edited(shown(hand)) and live.sentence == ""
     hand.keeps(0.05, steps, "steps of a take that follows, in the window")
     yield 1.0
     yield from hand.undo()

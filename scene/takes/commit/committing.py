@@ -19,7 +19,7 @@ from ....thunder_core.progress import map_progress
 from ...animation import display, keying
 from ...heads import head
 from ...host.jobs import stage, Step
-from .. import dialogue, last_look, provenance, take_list
+from .. import dialogue, grades, last_look, take_list, take_record
 from . import following, reading, writing
 
 
@@ -53,13 +53,13 @@ def commit(
 def _look(rig: head.Rig, entry, choice: Choice) -> Generator[float, None, str]:
     """Returns what is wrong with the lips of a committed take, "" where nothing is, or less than
     the mouth as the take has it was committed."""
-    opening = provenance.opening_of(entry.action)
+    opening = take_record.opening_of(entry.action)
     is_whole = {"Mouth", "Jaw"} <= choice.regions and choice.how in ("REPLACE", "INSERT")
     frames = choice.first <= entry.first and entry.last <= choice.last
-    if opening is None or not is_whole or not frames or provenance.is_edited(entry):
+    if opening is None or not is_whole or not frames or take_record.is_edited(entry):
         return ""
-    clock = provenance.clock_of(entry.action)
-    said = provenance.about_of(entry.action).get(keying.SAID, "[]")
+    clock = take_record.clock_of(entry.action)
+    said = take_record.about_of(entry.action).get(keying.SAID, "[]")
     return (yield from last_look.look(bpy.context.scene.name, rig, clock, opening, said))
 
 
@@ -205,7 +205,7 @@ def take_of(scene, line: dialogue.Line):
             entry.star,
             not entry.folded,
             take_list.speaks(entry),
-            provenance.rank(entry),
+            grades.rank(entry),
         )
 
     return max(fitting, key=rank, default=None)

@@ -18,7 +18,7 @@ from ...animation.keying import checksum_of, PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
 from ...host import compat, playback
 from ...host.jobs import stage, Step
-from .. import provenance
+from .. import take_record
 from ..shape import applying
 from . import reading
 
@@ -98,7 +98,7 @@ def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
     line_records.remember_keys(action, drawing.line_keys)
     if plan.choice.regions & OF_SPEECH:
         line_records.remember_score(action, plan.line, drawing.score)
-    provenance.remove_data(action)
+    take_record.remove_data(action)
     applying.remove_data(action)
 
 

@@ -26,7 +26,7 @@ from ...animation import display, fcurves, keying
 from ...heads import character, family, head
 from ...host import compat, playback
 from ...voice import strip
-from .. import browsing, provenance, take_list, transcript, turns
+from .. import browsing, take_list, take_record, transcript, turns
 from ..shape.applying import is_shaped
 from . import sliders
 
@@ -286,7 +286,7 @@ def why_no_target(rig: head.Rig) -> str:
 
 def is_aimed(entry) -> bool:
     """Whether the eyes of a take look at a target."""
-    return entry.action is not None and provenance.LOOK in entry.action
+    return entry.action is not None and take_record.LOOK in entry.action
 
 
 def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tuple[int, int]]:
@@ -307,13 +307,13 @@ def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tupl
     for number, entry in enumerate(entries):
         performance = (
             None
-            if provenance.is_edited(entry) or is_shaped(entry.action)
-            else provenance.load(entry.action)
+            if take_record.is_edited(entry) or is_shaped(entry.action)
+            else take_record.load(entry.action)
         )
         if performance is None:
             continue
         aimed = free_eyes(performance)
-        key = provenance.clock_of(entry.action), aimed.motion.frames
+        key = take_record.clock_of(entry.action), aimed.motion.frames
         if key not in targets:
             targets[key] = yield from rescale(
                 target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9
@@ -330,7 +330,7 @@ def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tupl
         keying.key_again(
             rig, display.actions_of(entry), keying.curves_of_tracks(rig, entry), aimed, values
         )
-        provenance.store(entry.action, aimed, clock, entry.voice)
+        take_record.store(entry.action, aimed, clock, entry.voice)
         browsing.drop_thumbnail(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)

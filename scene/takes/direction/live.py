@@ -29,7 +29,7 @@ from ...engine import connection
 from ...heads import head, head_state
 from ...host import jobs
 from ...voice import fingerprint, mixdown
-from .. import browsing, generation, provenance, take_list, transcript
+from .. import browsing, generation, take_list, take_record, transcript
 from ..shape.applying import is_shaped
 from . import head_direction, sliders
 
@@ -156,8 +156,8 @@ class Live(jobs.Part):
         )
 
     def _begin(self, entry) -> None:
-        self.uid, self.original = entry.action.session_uid, provenance.load(entry.action)
-        self.sampled_for = provenance.request_of(self.original.provenance, entry.id_data.thunder)
+        self.uid, self.original = entry.action.session_uid, take_record.load(entry.action)
+        self.sampled_for = take_record.request_of(self.original.provenance, entry.id_data.thunder)
         self.written = (self.sampled_for.direction, True)
 
     def resume(self, entry) -> None:
@@ -209,7 +209,7 @@ class Live(jobs.Part):
         is_resting = time.monotonic() - self.moved_at > _REST_SECONDS
         request = self.request
         if request is not None:
-            if request.is_final and not provenance.is_same_direction(request.direction, direction):
+            if request.is_final and not take_record.is_same_direction(request.direction, direction):
                 request.steps.close()  # the sliders have moved since
             else:
                 try:
@@ -221,11 +221,11 @@ class Live(jobs.Part):
             self.request = None
             return _POLL_SECONDS
         is_there, is_final = (
-            provenance.is_same_direction(self.written[0], direction),
+            take_record.is_same_direction(self.written[0], direction),
             self.written[1],
         )
-        as_before = self.original is not None and provenance.is_same_direction(
-            provenance.request_of(self.original.provenance, scene.thunder).direction, direction
+        as_before = self.original is not None and take_record.is_same_direction(
+            take_record.request_of(self.original.provenance, scene.thunder).direction, direction
         )
         if is_there and is_final:
             if as_before and self.copied is not None and not is_resting:
@@ -252,7 +252,7 @@ class Live(jobs.Part):
         state, before = fingerprint.of_take(entry), self.sampled_for.direction
         last = state.last if state is not None and state.last else None
         direction = head_direction.direction_over(
-            rig.owner, provenance.clock_of(entry.action), last
+            rig.owner, take_record.clock_of(entry.action), last
         )
         if state is not None:
             voice = fingerprint.voice_of(entry.id_data, state)
@@ -282,12 +282,12 @@ class Live(jobs.Part):
     ) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
-        if provenance.is_edited(entry):
+        if take_record.is_edited(entry):
             raise BadRequest(
                 f"“{entry.name}” was edited, so it does not follow the sliders any more: press "
                 f"Generate Takes for new ones"
             )
-        source, before = provenance.load(action), self.original
+        source, before = take_record.load(action), self.original
         if (
             source is None
             or source.motion.frames != made.motion.frames
@@ -300,12 +300,12 @@ class Live(jobs.Part):
             )
         if source.look is not None and made.look is None:
             made = head_direction.aim_eyes(made, source.look)
-        clock = provenance.clock_of(action)
+        clock = take_record.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(
             rig, display.actions_of(entry), keying.curves_of_tracks(rig, entry), made, values
         )
-        provenance.store(action, made, clock, entry.voice)
+        take_record.store(action, made, clock, entry.voice)
         entry.score = made.score
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
         browsing.drop_thumbnail(self.uid)
@@ -329,13 +329,13 @@ def why_not(scene, entry) -> str:
     """The reason why a take does not follow the sliders, "" if it does. The animator's work is
     never sampled again."""
     name = f"“{entry.name}”"
-    performance, state = provenance.load(entry.action), fingerprint.of_take(entry)
+    performance, state = take_record.load(entry.action), fingerprint.of_take(entry)
     if (
         entry.kind != "SAMPLED"
         or performance is None
         or state is None
         or is_shaped(entry.action)
-        or provenance.is_edited(entry)
+        or take_record.is_edited(entry)
     ):
         return (
             f"{name} was edited, shaped, retaken, mixed or imported, so it does not follow the "
@@ -346,7 +346,7 @@ def why_not(scene, entry) -> str:
             f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the "
             f"sliders: press Generate Takes for new ones"
         )
-    if sentence := provenance.why_not_ours(name, performance.provenance):
+    if sentence := take_record.why_not_ours(name, performance.provenance):
         return sentence
     if fingerprint.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"

@@ -24,7 +24,7 @@ from ....thunder_core.types import in_group, Motion, SPEECH
 from ...animation import display, fcurves, keying
 from ...heads import head, rna_paths
 from ...host import compat, jobs
-from .. import provenance, take_list
+from .. import take_list, take_record
 
 # property of the first action of a shaped take: its base, its edits and the values written last
 STATE = "thunder_shaped"
@@ -325,7 +325,7 @@ def _write(
     written = values.astype(np.float32)
     # Checked before the keys are written: whether the base equals the sampled take, because some
     # rigs are slow to read.
-    plain = STATE not in action and not provenance.is_edited(entry)
+    plain = STATE not in action and not take_record.is_edited(entry)
     wanted = []
     for place, keys in enumerate(base.keys):
         if place in edits:
@@ -485,7 +485,7 @@ def _driven(
     drives, is_known = values, motion is not None and not rig.driver.leads
     if motion is None:
         motion = yield from rescale(
-            keying.shown_motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
+            keying.shown_motion(rig, values, take_record.clock_of_take(entry).fps), 0.0, 0.5
         )
     if not is_known:  # own mouths are in the keys, not in what the motion drives
         drives = yield from rescale(keying.drive(rig, motion), 0.5, 1.0)
@@ -511,13 +511,13 @@ def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
     else None."""
     action = entry.action
     plain = (
-        not provenance.is_edited(entry)
+        not take_record.is_edited(entry)
         if STATE not in action
         else bool(action[STATE].get("plain", False))
     )
     if not rig.driver.is_slow or not plain:
         return None
-    performance, clock = provenance.load(action), provenance.clock_of(action)
+    performance, clock = take_record.load(action), take_record.clock_of(action)
     return None if performance is None else keying.on_scene_frames(performance, clock, frames)
 
 

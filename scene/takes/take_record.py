@@ -2,35 +2,25 @@
 """How a take was made: the request for it, what the engine says of it, and the motion at 25 fps
 that its keys are of, stored on its action, so that it survives saving and appending."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import bpy
 import numpy as np
 
-from ...thunder_core import findings, records
+from ...thunder_core import records
 from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.direction import DirectionRequest
-from ...thunder_core.direction_words import choice_of_take, of_part, words_of_take
-from ...thunder_core.errors import attempt, BadRequest
+from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
-from ...thunder_core.findings import Finding, OPEN
-from ...thunder_core.request import QUALITIES, Request, seed_of_voice
+from ...thunder_core.request import QUALITIES, Request
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
-from ..engine import connection
-from ..heads import head, head_state
-from ..host.jobs import Memory, Recent, session
-from ..voice import fingerprint, strip
-from . import transcript
+from ..heads import head
 
 
 def request_of(about: Mapping, settings, takes: int = 1) -> Request:
@@ -97,10 +87,7 @@ SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 CAPTURED = "captured"  # of a captured take: the name of its file
-SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
-OF_SCORE = ("parts", "findings")  # of a take with a score, as `LipSyncScore.to_record`
-SCORED_TEXT = "scored_text"  # likewise: what the voice said when it was
-SCORED_KEYS = "scored_keys"  # likewise: checksum of the keys that were scored
+SCORED_KEYS = "scored_keys"  # of a take with a score: checksum of the keys that were scored
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
@@ -311,22 +298,6 @@ def checksums_follow(entry) -> Iterator[None]:
             keying.record_of(action).update(dict.fromkeys(names, keying.checksum_of(action)))
 
 
-def keep_score(entry, **about) -> None:
-    """Store what is known of the score of a take's keys as they are now. about: by the names of its
-    provenance."""
-    for action in display.actions_of(entry):
-        if record := keying.record_of(action):
-            record.update(about | {SCORED_KEYS: keying.checksum_of(action)})
-
-
-def replace_scored_text(entry, before: str, now: str) -> None:
-    """Keep the score of a take whose voice was cut: where it was scored with the text from before,
-    note the text that is left."""
-    for action in display.actions_of(entry):
-        if (record := keying.record_of(action)) and _scored_text(record) == before.strip():
-            record[SCORED_TEXT] = now
-
-
 def about_of(action) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = keying.record_of(action)
@@ -356,52 +327,6 @@ def weights_of(entry) -> str | None:
     return of_mouth(entry.action).get("weights")
 
 
-def has_old_score(entry) -> bool:
-    """Whether other weights than those in use, or an earlier version, have scored a take, or not
-    with what its voice is now said to say, so that its score cannot be compared with new ones.
-    Quick: for every redraw."""
-    about, in_use = keying.record_of(entry.action), connection.weights_in_use()
-    if not (about and in_use and entry.role == SPEAKS.upper() and math.isfinite(entry.score)):
-        return False
-    if about.get(SCORED_BY, about.get("weights")) != in_use or "findings" not in about:
-        return True
-    said, of_voice = _scored_text(about), (entry.id_data, entry.voice)
-    return said != transcript.text_of(*of_voice) and (
-        said != transcript.text_of(*of_voice, fingerprint.of_take(entry))
-    )
-
-
-def _scored_text(about) -> str:
-    """What the voice of a take said when it was scored, from its provenance."""
-    return str(about.get(SCORED_TEXT, about.get("text", ""))).strip()
-
-
-def has_no_score(entry) -> bool:
-    """Whether a take that speaks is not scored, as while it arrives and once that was stopped."""
-    is_there = entry.action is not None
-    return is_there and entry.role == SPEAKS.upper() and not math.isfinite(entry.score)
-
-
-def rank(entry) -> tuple[bool, float]:
-    """How good a take is by its score, more is better: scores of the weights in use are above
-    others, takes without a score last."""
-    score = entry.score if math.isfinite(entry.score) else -1.0
-    return score >= 0 and not has_old_score(entry), score
-
-
-def words_of(entry) -> str:
-    """What the list says of a take; where its strip was trimmed since, of the part that is left.
-    Quick: for every redraw."""
-    changed = None if entry.action is None else fingerprint.change(entry.id_data, entry)
-    if changed is None or changed.kind != "CUT":
-        return entry.words
-    begin, end = changed.now.seconds
-    about = about_of(entry.action)
-    left = of_part(about, begin - fingerprint.of_take(entry).seconds[0], end - begin)
-    whole, part = (sum(map(len, choice_of_take(each)[:3])) for each in (about, left))
-    return entry.words if part == whole else words_of_take(left)
-
-
 def style_of_take(action) -> np.ndarray | None:
     """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if
     not stored."""
@@ -421,193 +346,3 @@ def _numbers_in(about: dict) -> tuple[int, float]:
     was not measured."""
     seed, score = (about.pop(name, math.nan) for name in ("seed", "score"))
     return seed if isinstance(seed, int) else 0, math.nan if role_of(about) != SPEAKS else score
-
-
-_ICONS = {findings.GOOD: "CHECKMARK", findings.CHECK: "QUESTION", findings.POOR: "ERROR"}
-
-
-@dataclass(frozen=True)
-class Grade:
-    """The verdict on a lip-sync.
-
-    name: good, check or poor.  icon: Blender's name.  reason: what is most noticeable, "" of good
-    ones.  spans: scene frames, first and last, of what is found, most noticeable first.
-    """
-
-    name: str
-    icon: str
-    reason: str = ""
-    spans: tuple[tuple[int, int], ...] = ()
-
-    @classmethod
-    def of(cls, found: Sequence[Finding], clock: Clock, rig: head.Rig | None) -> "Grade":
-        """The grade of what was found in a head's animation whose sound begins at clock.start."""
-        name, found = findings.grade(found), in_own_millimetres(found, rig)
-        spans = tuple(each.frames(clock.frame) for each in found)
-        reason = found[0].sentence(clock.fps, "frames {}–{}".format(*spans[0])) if found else ""
-        return cls(name, _ICONS[name], reason, spans)
-
-    @property
-    def text(self) -> str:
-        """As it is shown."""
-        return self.name.capitalize() + (f": {self.reason}" if self.reason else "")
-
-
-def in_own_millimetres(found: Sequence[Finding], rig: head.Rig | None) -> list[Finding]:
-    """Findings of the engine, in millimetres of a head's own lips where the head is known."""
-    return [
-        replace(each, size=each.size * rig.meter.scale) if each.kind == OPEN and rig else each
-        for each in found
-    ]
-
-
-def scored(answer: Mapping) -> dict:
-    """What the provenance of an animation says of the engine's answer to “score”."""
-    by = {SCORED_BY: answer["weights"], SCORED_TEXT: answer.get("text", "")}
-    return {name: answer[name] for name in OF_SCORE} | by
-
-
-def move_findings(answer: dict, seconds: float) -> dict:
-    """An answer to “score” whose findings are so many seconds later."""
-    if not seconds:
-        return answer
-    moved = [
-        replace(each, start=each.start + seconds, end=each.end + seconds)
-        for each in findings.findings_of(answer) or ()
-    ]
-    return answer | findings.record_of(moved)
-
-
-def parts_of(entry) -> dict[str, float]:
-    """The parts of a take's score, by the names of `findings.PARTS`; those that are not known are
-    left out."""
-    known = keying.record_of(entry.action).get("parts")
-    known = known.to_dict() if hasattr(known, "to_dict") else {}
-    return {
-        name: float(known[name])
-        for name in findings.PARTS
-        if isinstance(known.get(name), (int, float))
-    }
-
-
-# grades of takes, by their action, score and first frame
-_grades = session.add(Memory(Recent(256)))
-
-
-def grade_of(entry) -> Grade | None:
-    """The grade of a take that speaks; None if it is not known, or is of a longer line. Quick: for
-    every redraw of a list."""
-    if entry.action is None or entry.of_whole or entry.role != "SPEAKS":
-        return None
-    key = entry.action.session_uid, entry.score, entry.first
-    if key not in _grades.known:
-        found, grade = findings.findings_of(keying.record_of(entry.action)), None
-        if found is not None:
-            with suppress(TypeError, ValueError, OverflowError):  # of a damaged record
-                rig, _ = attempt(head.resolve, entry.head) if entry.head else (None, "")
-                grade = Grade.of(found, clock_of_take(entry), rig)
-        _grades.known[key] = grade
-    return _grades.known[key]
-
-
-UNKNOWN = -1  # first seed of a head that has no takes with a seed yet
-
-
-def first_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
-    """Seed of the first take of a voice on the head that an object represents; None: no head, no
-    voice.
-
-    The seed that was chosen in the scene's settings; else the head's `default_seed`.
-    """
-    return (
-        scene.thunder.seed
-        if scene.thunder.is_property_set("seed")
-        else default_seed(scene, mesh, voice)
-    )
-
-
-def default_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
-    """The first seed of a head if none was chosen: the one that its takes began with; before there
-    are any, that of the sound of its first line, or of the given voice if no strip is assigned to
-    it, and another one for each head of the scene.
-
-    It depends on the saved scene alone, so that a bake of any line has the seeds that the panel
-    shows.
-    """
-    if mesh is None:
-        return seed_of_voice(_sound_of(scene, voice))
-    if (known := _seed_of(mesh)) != UNKNOWN:
-        return known
-    sound = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
-    heads = head.in_scene(scene)
-    number = heads.index(mesh) if mesh in heads else 0
-    return seed_of_voice(sound or _sound_of(scene, voice), number)
-
-
-def next_seed(scene, mesh: bpy.types.Object, voice: str) -> int:
-    """A seed after those of all listed takes of a head and a voice, so that none is sampled
-    twice."""
-    seeds = (
-        entry.seed for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice
-    )
-    return (max(seeds) + 1) % (LARGEST_SEED - MOST_TAKES)
-
-
-def with_unused_seed(
-    scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request
-) -> Request:
-    """The request with the first seed of new takes: `first_seed`, or the next one if its take is
-    listed and was sampled in the same way.
-
-    So *Generate* pressed again shows new takes, and after another direction the same people in it.
-    A seed that was chosen stays.
-    """
-    request = replace(request, seed=first_seed(scene, mesh, voice))
-    if scene.thunder.is_property_set("seed") or not is_sampled(scene, mesh, voice.name, request):
-        return request
-    return replace(request, seed=next_seed(scene, mesh, voice.name))
-
-
-def is_sampled(scene, mesh: bpy.types.Object, voice: str, request: Request) -> bool:
-    """Whether the first take of a request is listed."""
-    return any(
-        is_same_request(request, request_of(about_of(entry.action), scene.thunder))
-        for entry in scene.thunder.takes
-        if (entry.head, entry.voice, entry.seed) == (mesh, voice, request.seed)
-        and entry.action is not None
-        and not why_not_ours("", about_of(entry.action))
-    )
-
-
-def remember_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
-    """Let a head keep its first seed once it has a take with it, whatever happens to its
-    strips. A seed that was chosen is not kept."""
-    if (
-        not scene.thunder.is_property_set("seed")
-        and _seed_of(mesh) == UNKNOWN
-        and seed == default_seed(scene, mesh, voice)
-    ):
-        head_state.ensure(head.owner_of(mesh)).first_seed = seed
-
-
-def _seed_of(mesh: bpy.types.Object) -> int:
-    state = head_state.of(head.owner_of(mesh))
-    return UNKNOWN if state is None else state.first_seed
-
-
-def _first_sound(scene, mesh: bpy.types.Object) -> str:
-    """Name of the sound of the first strip that a head speaks, "" for none."""
-    return next(
-        (
-            strip.sound_name(each)
-            for each in strip.spoken_by(scene, mesh, strip.sound_strips(scene))
-        ),
-        "",
-    )
-
-
-def _sound_of(scene, voice: strip.Voice | None) -> str:
-    if voice is None:
-        return ""
-    speaking = strip.by_name(bpy.data.scenes.get(voice.scene), voice.strip) if voice.strip else None
-    return voice.name if speaking is None else strip.sound_name(speaking)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seeds of new takes: the first of a head, and the next that no listed take has."""
+
+from dataclasses import replace
+
+import bpy
+
+from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
+from ...thunder_core.request import Request, seed_of_voice
+from ..heads import head, head_state
+from ..voice import strip
+from . import take_record
+
+UNKNOWN = -1  # first seed of a head that has no takes with a seed yet
+
+
+def first(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+    """Seed of the first take of a voice on the head that an object represents; None: no head, no
+    voice.
+
+    The seed that was chosen in the scene's settings; else the head's `default`.
+    """
+    return (
+        scene.thunder.seed if scene.thunder.is_property_set("seed") else default(scene, mesh, voice)
+    )
+
+
+def default(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+    """The first seed of a head if none was chosen: the one that its takes began with; before there
+    are any, that of the sound of its first line, or of the given voice if no strip is assigned to
+    it, and another one for each head of the scene.
+
+    It depends on the saved scene alone, so that a bake of any line has the seeds that the panel
+    shows.
+    """
+    if mesh is None:
+        return seed_of_voice(_sound_of(scene, voice))
+    if (known := _seed_of(mesh)) != UNKNOWN:
+        return known
+    sound = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
+    heads = head.in_scene(scene)
+    number = heads.index(mesh) if mesh in heads else 0
+    return seed_of_voice(sound or _sound_of(scene, voice), number)
+
+
+def next_free(scene, mesh: bpy.types.Object, voice: str) -> int:
+    """A seed after those of all listed takes of a head and a voice, so that none is sampled
+    twice."""
+    seeds = (
+        entry.seed for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice
+    )
+    return (max(seeds) + 1) % (LARGEST_SEED - MOST_TAKES)
+
+
+def with_unused(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request) -> Request:
+    """The request with the first seed of new takes: `first`, or the next one if its take is
+    listed and was sampled in the same way.
+
+    So *Generate* pressed again shows new takes, and after another direction the same people in it.
+    A seed that was chosen stays.
+    """
+    request = replace(request, seed=first(scene, mesh, voice))
+    if scene.thunder.is_property_set("seed") or not is_sampled(scene, mesh, voice.name, request):
+        return request
+    return replace(request, seed=next_free(scene, mesh, voice.name))
+
+
+def is_sampled(scene, mesh: bpy.types.Object, voice: str, request: Request) -> bool:
+    """Whether the first take of a request is listed."""
+    return any(
+        take_record.is_same_request(
+            request, take_record.request_of(take_record.about_of(entry.action), scene.thunder)
+        )
+        for entry in scene.thunder.takes
+        if (entry.head, entry.voice, entry.seed) == (mesh, voice, request.seed)
+        and entry.action is not None
+        and not take_record.why_not_ours("", take_record.about_of(entry.action))
+    )
+
+
+def remember(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
+    """Let a head keep its first seed once it has a take with it, whatever happens to its
+    strips. A seed that was chosen is not kept."""
+    if (
+        not scene.thunder.is_property_set("seed")
+        and _seed_of(mesh) == UNKNOWN
+        and seed == default(scene, mesh, voice)
+    ):
+        head_state.ensure(head.owner_of(mesh)).first_seed = seed
+
+
+def _seed_of(mesh: bpy.types.Object) -> int:
+    state = head_state.of(head.owner_of(mesh))
+    return UNKNOWN if state is None else state.first_seed
+
+
+def _first_sound(scene, mesh: bpy.types.Object) -> str:
+    """Name of the sound of the first strip that a head speaks, "" for none."""
+    return next(
+        (
+            strip.sound_name(each)
+            for each in strip.spoken_by(scene, mesh, strip.sound_strips(scene))
+        ),
+        "",
+    )
+
+
+def _sound_of(scene, voice: strip.Voice | None) -> str:
+    if voice is None:
+        return ""
+    speaking = strip.by_name(bpy.data.scenes.get(voice.scene), voice.strip) if voice.strip else None
+    return voice.name if speaking is None else strip.sound_name(speaking)
