@@ -334,7 +334,7 @@ def bake(
         "head": rig.owner.name,
         "warnings": warnings,
         **({"explained": {"frame": chosen.explain, "lines": explained}} if explained else {}),
-        **_commit(scene, rig, entries[0], chosen.commit, tell, warnings),
+        **_commit(scene, entries[0], chosen.commit, tell, warnings),
     }
     if fault := head_state.fault(rig.owner):
         report["unseen"] = fault
@@ -485,18 +485,18 @@ def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
 
 
 def _commit(
-    scene, rig, entry, on: str | None, tell: Callable[[jobs.Step], None], warnings: list[str]
+    scene, entry, on: str | None, tell: Callable[[jobs.Step], None], warnings: list[str]
 ) -> dict:
     """Commit a take on ones, twos or threes; the report's entry on it, empty for None. A warning of
     its lips is added to the others."""
     if on is None:
         return {}
     scene.thunder.commit.step = on.upper()
-    steps = committing.commit(rig, entry, entry.voice, committing.choice_of(scene, entry))
-    report = jobs.run_through("Committing", steps, tell)
-    if report.wrong and report.wrong not in warnings:
-        warnings += warn("bake.py", report.wrong)
-    return {"committed": list(report.actions)}
+    done = committing.CommitLog()
+    jobs.run_through("Committing", committing.commit_line(scene, entry, done), tell)
+    for wrong in done.wrong:
+        warnings += warn("bake.py", wrong if wrong not in warnings else "")
+    return {"committed": list(done.reports[0].actions)}
 
 
 def hashes_of(paths: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.review import live_score
 from ..scene.takes import keep, mix, take_list, take_record
@@ -279,28 +278,29 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     done = None
 
     def begin(self, context):
-        entry, rig = shown_take_and_rig(context)
-        head.check_animatable(rig)
-        choice = committing.choice_of(context.scene, entry)
-        steps = committing.commit(rig, entry, entry.voice, choice)
-        return "Committing", steps if choice.keys != "BLOCKING" else self.score(
-            steps, context.scene, rig, entry
-        )
+        self.done = committing.CommitLog()
+        return "Committing", self.commit(context.scene, *shown_take_and_rig(context))
 
-    def score(self, steps, scene, rig, entry):
-        """Steps that commit a take, then find how many points that costs; return the report."""
-        self.done = yield from map_progress(
-            steps, lambda step: replace(step, fraction=0.8 * step.fraction)
-        )
-        return replace(self.done, lost=(yield from live_score.points_lost(scene, rig, entry)))
+    def commit(self, scene, entry, rig):
+        """Steps that commit a take, and where keys leave much out find how many points that costs;
+        return the report."""
+        is_scored = scene.thunder.commit.keys == "BLOCKING"
+        steps = committing.commit_line(scene, entry, self.done)
+        share = 0.8 if is_scored else 1.0
+        yield from map_progress(steps, lambda step: replace(step, fraction=share * step.fraction))
+        (report,) = self.done.reports
+        if not is_scored:
+            return report
+        return replace(report, lost=(yield from live_score.points_lost(scene, rig, entry)))
 
     @property
     def changed_so_far(self):
-        return self.done.sentence if self.done is not None else ""
+        return "".join(report.sentence for report in self.done.reports) if self.done else ""
 
     def finish(self, context, report):
-        if report.warnings:  # in one message: the status bar shows only the last one
-            self.report({"WARNING"}, ". ".join((report.cost, *report.warnings)))
+        warnings = [*report.warnings, *self.done.wrong]
+        if warnings:  # in one message: the status bar shows only the last one
+            self.report({"WARNING"}, ". ".join((report.cost, *warnings)))
         else:
             self.report({"INFO"}, report.sentence)
         _score_soon()

@@ -11,8 +11,10 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.face import own_mouths
 from ...thunder_core.types import FPS
+from ..animation import keying
 from ..heads import character, detection, head, head_state, mapping_table, reach, trial
 from ..host import playback
+from . import take_record
 
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
 _OPEN = ("AH", "OH", "EH", "OO", "EE")  # drawn mouths that are open, the widest first
@@ -54,6 +56,17 @@ def look(
     if owner is not None and (sentence or head_state.of(owner) is not None):
         head_state.ensure(owner).fault = sentence
     return sentence
+
+
+def look_at(rig: head.Rig, entry) -> Generator[float, None, str]:
+    """The same of a take in the list where its keys play; "" too where the animator has edited
+    them."""
+    opening = take_record.opening_of(entry.action)
+    if opening is None or take_record.is_edited(entry):
+        return ""
+    clock = take_record.clock_of(entry.action)
+    said = take_record.about_of(entry.action).get(keying.SAID, "[]")
+    return (yield from look(bpy.context.scene.name, rig, clock, opening, said))
 
 
 def _expect(rig: head.Rig, seen: reach.Reach, opening: np.ndarray, said: list) -> np.ndarray:

@@ -159,12 +159,14 @@ def test_what_blocking_costs_is_told_in_points_and_the_line_is_scored_as_it_is(
     operator = shown_take.THUNDER_OT_commit_take
 
     class Told:  # Blender makes no operator outside of a call
-        score, done = operator.score, None
+        commit, done = operator.commit, None
 
     title, steps = operator.begin(told := Told(), blender.context)
     report = progress.result(steps)
     assert title == "Committing" and report.lost == pytest.approx(6.0)
-    assert told.done.sentence in report.sentence and "Lip-Sync 6 lower" in report.sentence
+    assert (
+        told.done.reports[0].sentence in report.sentence and "Lip-Sync 6 lower" in report.sentence
+    )
     (action,) = set(blender.data.actions) - actions
     # so that the score of the line is that of what is left of it
     assert line_records.score_of(action, entry.voice) is None
@@ -179,6 +181,7 @@ def test_a_warning_and_what_blocking_costs_are_one_message(stage, monkeypatch):
     report = replace(blocked(stage)[0], lost=4.2, edited=3, earlier="Mine")
     told = []
     work = SimpleNamespace(
+        done=committing.CommitLog(),
         report=lambda kinds, sentence: told.append((kinds, sentence)),
         warn=lambda sentences: told.extend(({"WARNING"}, each) for each in sentences),
     )

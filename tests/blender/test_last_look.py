@@ -19,7 +19,7 @@ from thunder.scene.takes import last_look
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.errors import BadHead
+from thunder.thunder_core.errors import BadHead, Cancelled
 
 pytestmark = pytest.mark.one_blender
 
@@ -267,10 +267,26 @@ def test_lips_that_something_holds_open_are_said(blender, scene, by):
 
 
 def test_a_commit_says_that_the_lips_do_not_follow(blender, scene):
-    rig, opening, entry = speak(scene, stuck(blender))
-    steps = committing.commit(rig, entry, "voice", committing.choice_of(scene, entry))
-    report = progress.result(steps)
-    assert report.wrong in report.warnings and "The lips of “Face” part by" in report.wrong
+    _, _, entry = speak(scene, stuck(blender))
+    done = committing.CommitLog()
+    progress.result(committing.commit_line(scene, entry, done))
+    (wrong,) = done.wrong
+    assert wrong in done.warnings and "The lips of “Face” part by" in wrong
+
+
+def test_a_commit_that_is_stopped_at_its_last_look_says_what_was_committed(
+    blender, scene, monkeypatch
+):
+    speak(scene, stuck(blender))
+
+    def stop(*given):
+        yield 0.0
+        raise Cancelled("Stopped")
+
+    monkeypatch.setattr(last_look, "look_at", stop)
+    # with what was committed, so that it is one undo step
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    assert head_state.of(head_module.in_scene(scene)[0]).shown is None
 
 
 # ---- bakes

@@ -16,7 +16,7 @@ from ....thunder_core.animation.commit.before import Choice
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
 from ....thunder_core.progress import map_progress
-from ...animation import display, keying
+from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
 from .. import dialogue, grades, last_look, take_list, take_record
@@ -45,22 +45,7 @@ def commit(
     )
     actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
     names, total = tuple(action.name for action in actions), reading.key_count(actions)
-    report = drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
-    wrong = yield from stage(_look(rig, entry, choice), "Looking at the lips", 0.95, 1.0)
-    return replace(report, wrong=wrong)
-
-
-def _look(rig: head.Rig, entry, choice: Choice) -> Generator[float, None, str]:
-    """Returns what is wrong with the lips of a committed take, "" where nothing is, or less than
-    the mouth as the take has it was committed."""
-    opening = take_record.opening_of(entry.action)
-    is_whole = {"Mouth", "Jaw"} <= choice.regions and choice.how in ("REPLACE", "INSERT")
-    frames = choice.first <= entry.first and entry.last <= choice.last
-    if opening is None or not is_whole or not frames or take_record.is_edited(entry):
-        return ""
-    clock = take_record.clock_of(entry.action)
-    said = take_record.about_of(entry.action).get(keying.SAID, "[]")
-    return (yield from last_look.look(bpy.context.scene.name, rig, clock, opening, said))
+    return drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
@@ -138,8 +123,8 @@ def is_committed(scene, mesh, entry) -> bool:
 @dataclass
 class CommitLog:
     """Commits so far: the reports, their heads with each one's previous action, session ids of the
-    new actions, a sentence for each line that was left out, and the lines that were already
-    committed."""
+    new actions, a sentence for each line that was left out, the lines that were already committed,
+    and what is wrong with the lips of heads."""
 
     reports: list[drawing.Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
@@ -148,6 +133,7 @@ class CommitLog:
     actions: set[int] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
     def add(self, head_name: str, report: drawing.Report) -> None:
         """Add a line that was committed on a head."""
@@ -181,13 +167,12 @@ class CommitLog:
     @property
     def warnings(self) -> list[str]:
         """A sentence for each head on which keys of the animator's were replaced, and for each line
-        whose voice has changed."""
+        whose voice has changed, and what is wrong with lips."""
         edited = [
             drawing.edited_warning(count, self.heads[name]) for name, count in self.edited.items()
         ]
         stale = [drawing.stale_warning(report.stale) for report in self.reports]
-        wrong = [report.wrong for report in self.reports]
-        return [*filter(None, dict.fromkeys((*edited, *stale, *wrong)))]
+        return [*filter(None, dict.fromkeys((*edited, *stale, *self.wrong)))]
 
 
 def take_of(scene, line: dialogue.Line):
@@ -221,16 +206,25 @@ def has_takes(scene) -> bool:
 
 
 def commit_line(scene, entry, done: CommitLog) -> Generator[Step, None, None]:
-    """Steps that commit a take of one line of several as the Commit settings say; done receives the
-    result, and has those of the lines before: a head's later lines go into the action of its
-    first. Raises ThunderError."""
+    """Steps that commit a take of a line as the Commit settings say, then look whether the lips
+    follow it. done receives the results, and has those of the lines before: a head's later lines
+    go into the action of its first. Raises ThunderError; what done has then stays committed."""
     rig = head.resolve(entry.head)
     head.check_animatable(rig)
     choice = choice_of(scene, entry)
     if rig.owner.name in done.heads and choice.to != "STRIP":
         choice = replace(choice, to="OWN", backup=False)
-    report = yield from commit(rig, entry, entry.voice, choice)
+    report = yield from map_progress(
+        commit(rig, entry, entry.voice, choice),
+        lambda step: replace(step, fraction=0.95 * step.fraction),
+    )
     done.add(rig.owner.name, report)
+    # of less than the mouth as the take has it lips are not to be as the take's
+    is_whole = {"Mouth", "Jaw"} <= choice.regions and choice.how in ("REPLACE", "INSERT")
+    if is_whole and choice.first <= entry.first and entry.last <= choice.last:
+        look = last_look.look_at(rig, entry)
+        wrong = yield from stage(look, "Looking at the lips", 0.95, 1.0)
+        done.wrong += [wrong] if wrong else []
 
 
 def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, None, None]:

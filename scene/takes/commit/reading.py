@@ -45,9 +45,10 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
     actions = display.actions_of(entry)
     regions = yield from stage(posing.regions(rig.meter), "Reading the take", 0.0, 0.0)
     blocks = []
-    for index, (target, action, state) in enumerate(zip(rig.targets, animator_actions, states)):
-        take = compat.by_place(compat.curves_of(*display.part_of(actions, rig, index)))
-        curves = {}
+    for target, action, state, of_take in zip(
+        rig.targets, animator_actions, states, display.curves_of(rig, entry)
+    ):
+        take, curves = compat.by_place(of_take), {}
         for place, curve in compat.by_place(
             compat.curves_of(action, state.get("slot", ""))
         ).items():

@@ -177,11 +177,10 @@ UPDATE_SECONDS = 0.3
 
 def strength_curve(rig: head.Rig, entry):
     """The curve of a take's emotion over time, None if it has none."""
-    curves = compat.curves_of(*display.part_of(display.actions_of(entry), rig, 0))
     return next(
         (
             each
-            for each in curves
+            for each in display.curves_of(rig, entry)[0]
             if each.data_path == STRENGTH and not each.mute and len(each.keyframe_points)
         ),
         None,

@@ -374,8 +374,8 @@ class Report:
     edited: number of keys the animator had set or edited that this commit replaced.  earlier:
     action that still has them, or "".
     twice: the line, if it was added on top of itself.  stale: how the voice has changed since the
-    take was made, or "".  wrong: what is wrong with the lips that are seen, or "".  lost: points
-    of lip-sync by which what was committed is below the take; None if that was not measured.
+    take was made, or "".  lost: points of lip-sync by which what was committed is below the take;
+    None if that was not measured.
     """
 
     actions: tuple[str, ...]
@@ -390,7 +390,6 @@ class Report:
     earlier: str = ""
     twice: str = ""
     stale: str = ""
-    wrong: str = ""
     lost: float | None = None
 
     @property
@@ -430,11 +429,7 @@ class Report:
         return [
             *filter(
                 None,
-                (
-                    twice or edited_warning(self.edited, self.earlier),
-                    stale_warning(self.stale),
-                    self.wrong,
-                ),
+                (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)),
             )
         ]
 
