@@ -15,7 +15,7 @@ from mathutils import Vector
 from ..scene.engine import connection, install
 from ..scene.heads import family, flame, head, ict
 from ..scene.host import compat, jobs
-from ..scene.media import export, grid
+from ..scene.media import grid
 from ..scene.takes import dialogue, take_list, transcript, voice_fit
 from ..scene.voice import recording, strip
 from ..thunder_core import files, shipped
@@ -23,14 +23,7 @@ from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadRequest
-from .base import (
-    ChoosesFile,
-    FileWork,
-    HasObstacles,
-    InstantWork,
-    SlicedWork,
-    why_not_in_object_mode,
-)
+from .base import ChoosesFile, FileWork, InstantWork, SlicedWork, why_not_in_object_mode
 
 SAMPLE = str(shipped.SAMPLE)
 
@@ -206,7 +199,10 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
         self.add_voice(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
 
-class _NeedsFlameHead(HasObstacles):
+class _OfFlameHead(InstantWork):
+    """An operator whose `change(context, rig)` acts on the chosen FLAME head and returns what to
+    report."""
+
     obstacles = (
         lambda context: (
             ""
@@ -214,11 +210,6 @@ class _NeedsFlameHead(HasObstacles):
             else "No head from a FLAME file is selected: add one with Head from FLAME File"
         ),
     )
-
-
-class _OfFlameHead(_NeedsFlameHead, InstantWork):
-    """An operator whose `change(context, rig)` acts on the chosen FLAME head and returns what to
-    report."""
 
     def act(self, context):
         return self.change(context, head.resolve(flame.chosen_mesh(context)))
@@ -251,39 +242,6 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
         return (
             f"Bones moved by up to "
             f"{1000 * flame.fit_bones(rig.mesh, rig.armature, context.view_layer):.1f} mm"
-        )
-
-
-class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operator):
-    """Compare this head on the current frame with the same FLAME file posed by smplx. Needs the
-    FLAME extra"""
-
-    bl_label = "Check with smplx"
-    bl_options = {"INTERNAL"}
-
-    filepath: bpy.props.StringProperty(
-        name="File",
-        subtype="FILE_PATH",
-        options={"SKIP_SAVE"},
-        description="FLAME file that this head was made from; empty for the one in the preferences",
-    )
-
-    def begin(self, context):
-        chosen = connection.preferences()
-        path = self.filepath or (chosen.flame_file if chosen else "")
-        if not path:
-            raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
-        rig = head.resolve(flame.chosen_mesh(context))
-        model = flame.load(path, "choose the FLAME file that this head was made from")
-        return "Checking with smplx", export.compare_with_smplx(
-            connection.client(), context.scene, rig, model
-        )
-
-    def outcome(self, answer):
-        return (
-            f"In this pose the head differs from smplx {answer['smplx']} by {answer['rig']:.3f} "
-            f"mm at most; "
-            f"Thunder's skinning of the file by {answer['skinning']:.4f} mm"
         )
 
 

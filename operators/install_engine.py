@@ -94,12 +94,6 @@ class _Installs(InstantWork):
                 raise NoEngine(install.installing.error)
 
 
-class _AddsExtra(_Installs):
-    """An operator that adds packages to an engine that is there."""
-
-    obstacles = (lambda _: "" if install.state().kind == "READY" else "Install the engine first",)
-
-
 class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     """Install the engine into its own environment, or reinstall what is missing or damaged. Blender
     and other add-ons are not changed"""
@@ -142,52 +136,13 @@ CARD_LICENCE = (
     "PyTorch is free software (BSD); NVIDIA's libraries, which come with it on Linux, "
     "have NVIDIA's own licence."
 )
-FLAME_LICENCE = (
-    "smplx is the Max Planck Society's own program for FLAME and related models.",
-    "Its licence allows non-commercial scientific research, education and art only:",
-    "no commercial use of any kind, and no training of networks for commercial use.",
-    "The FLAME file that you have comes under a licence of its own.",
-    "Thunder does not need smplx: “Check with smplx” uses it, and training with --flame.",
-    "With “Accept and Install” you agree to the licence of smplx.",
-)
 
 
-class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
-    """Add smplx to the engine, to check heads from FLAME files. Its licence allows non-commercial
-    research only and is shown first"""
-
-    bl_label = "Install FLAME Extra…"
-
-    accepted: bpy.props.BoolProperty(
-        options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted"
-    )
-
-    def invoke(self, context, event):
-        self.accepted = True
-        return context.window_manager.invoke_props_dialog(
-            self, width=480, title="Licence of smplx", confirm_text="Accept and Install"
-        )
-
-    def draw(self, context):
-        column = self.layout.column(align=True)
-        for line in FLAME_LICENCE:
-            column.label(text=line)
-
-    def act(self, context):
-        if not self.accepted:
-            raise BadRequest(
-                "smplx is for non-commercial research only: accept its licence (accepted=True) to "
-                "install it"
-            )
-        super().act(context)
-
-    def begin(self, wheels, online):
-        return install.begin(wheels, online, extra=install.FLAME_LOCK)
-
-
-class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
+class THUNDER_OT_install_waveform_extra(_Installs, bpy.types.Operator):
     """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or
     WavLM network (0.2 GB)"""
+
+    obstacles = (lambda _: "" if install.state().kind == "READY" else "Install the engine first",)
 
     def begin(self, wheels, online):
         return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)

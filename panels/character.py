@@ -4,7 +4,6 @@ identity of a FLAME head."""
 
 import bpy
 
-from ..scene.engine import connection
 from ..scene.heads import build, character, detection, family, flame, head, mapping_table, rna_paths
 from ..scene.takes import word_places
 from ..thunder_core.errors import attempt, ThunderError
@@ -247,11 +246,6 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
         measured = armature.get(flame.MEASURED, "")
         if measured:
             wrapped_label(layout, measured, context)
-        chosen = connection.preferences()
-        if chosen is not None:
-            column = layout.column(align=True)
-            column.prop(chosen, "flame_file", text="")
-            column.operator("thunder.check_with_smplx", icon="CHECKMARK")
         layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator(

@@ -45,11 +45,6 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         description="Folder of model files that you trained yourself. Leave empty to use the "
         "bundled ones",
     )
-    flame_file: bpy.props.StringProperty(
-        name="FLAME File",
-        subtype="FILE_PATH",
-        description="FLAME model file that your heads were made from, to check them with smplx",
-    )
     whisper: bpy.props.StringProperty(
         name="Whisper Model",
         subtype="DIR_PATH",
@@ -247,19 +242,11 @@ def _draw_words(layout, context, preferences) -> None:
 
 
 def _draw_extras(box, preferences) -> None:
-    """Packages that are installed by choice: for graphics cards and, beside torch, for FLAME files
-    and for weights of one's own."""
+    """Packages that are installed by choice: for graphics cards and, beside torch, for weights
+    of one's own."""
     if not install.has("torch"):
         box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
         return
-    if install.has("smplx"):
-        _draw_fine_print(
-            box,
-            f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research "
-            f"only",
-        )
-    else:
-        box.operator("thunder.install_flame_extra", icon="USER")
     if preferences.weights and not install.has("transformers"):
         box.operator("thunder.install_waveform_extra", icon="IMPORT")
 

@@ -181,19 +181,19 @@ def made_flame(
 
 
 def smplx_vertices(head, expression, jaw, neck=None, eyes=None):
-    """What smplx's own formula makes of a head: vertices [T, V, 3], metres. expression [T, n], jaw
-    and neck [T, 3], eyes [T, 2, 3]; what is not given is still."""
+    """What smplx's own formula makes of a head: vertices [T, V, 3], metres, float64. expression
+    [T, n], jaw and neck [T, 3], eyes [T, 2, 3]; what is not given is still."""
     import torch
+    from smplx.lbs import lbs
 
-    from thunder_core.networks.flame import smplx_positions
+    def tensor(values):
+        return torch.as_tensor(np.asarray(values, np.float64))
 
-    still = np.zeros((len(jaw), 3, 3))
-    pose = (
-        expression,
-        jaw,
-        still[:, 0] if neck is None else neck,
-        still[:, 1:] if eyes is None else eyes,
-    )
-    return smplx_positions(
-        head, *(torch.as_tensor(np.asarray(part, np.float64)) for part in pose)
-    ).numpy()
+    still = np.zeros((len(jaw), 3))
+    turns = (still, still if neck is None else neck, jaw)
+    turns += (still, still) if eyes is None else (eyes[:, 0], eyes[:, 1])
+    pose, correctives = np.concatenate(turns, 1), head.posedirs.reshape(-1, 36).T
+    model = map(tensor, (head.shapedirs, correctives, head.J_regressor))
+    template = tensor(head.v_template).expand(len(jaw), -1, -1)
+    parents, weights = torch.as_tensor(head.parents), tensor(head.weights)
+    return lbs(tensor(expression), tensor(pose), template, *model, parents, weights)[0].numpy()

@@ -355,12 +355,12 @@ def test_a_licence_that_is_unknown_or_restricts_use_is_refused(licences, said):
 def test_what_smplx_says_of_itself_would_be_refused(licences):
     smplx = licences.metadata_of("smplx")
     if smplx is None:
-        pytest.skip("the FLAME extra is not installed")
+        pytest.skip("smplx is not installed")
     with pytest.raises(licences.Refused):
         licences.licence_of("smplx", smplx)
 
 
-def test_only_the_extra_and_the_tests_bring_smplx_and_only_development_brings_plots():
+def test_only_tests_bring_smplx_and_only_development_brings_plots():
     assert names_in("flame") == {"smplx"}
     assert "transformers" in names_in("waveform")
     assert not {

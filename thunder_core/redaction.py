@@ -40,7 +40,6 @@ _PACKAGES = sys.stdlib_module_names | {
     "safetensors",
     "soundfile",
     "scipy",
-    "smplx",
     "transformers",
 }
 # What Python, libraries and the system say.

@@ -20,8 +20,8 @@ from ...thunder_core.worker_process import environment, LineProcess
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
-    LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform", "recognise", "tracker")
+CARD_LOCK, WAVEFORM_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
+    LOCK.with_name(f"{name}.txt") for name in ("card", "waveform", "recognise", "tracker")
 )
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
@@ -122,13 +122,13 @@ def versions_in(place: str) -> dict:
     return {
         name: version
         for name, _, version in names
-        if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx")
+        if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy")
     }
 
 
 def has(package: str) -> bool:
-    """Whether a package is in this extension's environment: torch for graphics cards, smplx for
-    FLAME, transformers for waveforms."""
+    """Whether a package is in this extension's environment: torch for graphics cards,
+    transformers for waveforms."""
     return package in state().versions
 
 
@@ -267,8 +267,8 @@ def begin(
     """Start installing, completing or repairing this extension's environment; the preferences show
     how far it is.
 
-    card: with torch, for graphics cards, which an environment keeps that has it.  extra: FLAME_LOCK
-    or WAVEFORM_LOCK, to add its packages to an environment that is complete.  component: another
+    card: with torch, for graphics cards, which an environment keeps that has it.  extra:
+    WAVEFORM_LOCK, to add its packages to an environment that is complete.  component: another
     environment, instead of the engine's.
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)

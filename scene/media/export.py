@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exports a head and its animation: glTF, FBX, USD and Alembic through Blender's exporters, ARKit
-curves as CSV, VRM animation, cues of words and mouths, channels and FLAME's parameters as arrays;
-and compares the latter with smplx."""
+curves as CSV, VRM animation, cues of words and mouths, channels and FLAME's parameters as arrays.
+"""
 
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,10 +15,8 @@ import numpy as np
 
 from ...thunder_core.animation import cue_file, motion_file, vrma
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, NoSpace
 from ...thunder_core.face import livelink, retarget
-from ...thunder_core.face.head import Head
 from ...thunder_core.face.lips import opening_mm
 from ...thunder_core.face.mapping import rotation_vectors
 from ...thunder_core.files import part_of, reason_of
@@ -26,9 +24,8 @@ from ...thunder_core.progress import result
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
-from ..engine import connection
 from ..heads import build, family, flame, head, reach, rna_paths
-from ..host import compat, jobs
+from ..host import compat
 from ..takes import take_list, take_record, word_places
 from ..voice import strip
 
@@ -599,61 +596,6 @@ def parameters_of(
         np.tile(betas, (len(values), 1)),
         fps,
     )
-
-
-# ---- compared with smplx
-
-
-def compare_with_smplx(client: Client, scene, rig, model: Head) -> Generator[jobs.Step, None, dict]:
-    """Steps that compare the head as it is seen on this frame with smplx. Returns the engine's
-    answer to “check_flame”.
-
-    rig: what head.resolve gives for the head.  model: of the FLAME file it was made from; the
-    engine is sent its arrays, never the file's path, which smplx would unpickle. Raises
-    ThunderError.
-    """
-    arrays = {
-        name: getattr(model, name)
-        for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")
-    }
-    arrays |= yield from jobs.stage(_pose(scene, rig), "Reading the pose", 0.05, 0.25)
-    betas = np.zeros(model.identity.shape[2], np.float32)
-    count = min(len(betas), len(arrays["betas"]))
-    betas[:count] = arrays["betas"][:count]
-    files = {}
-    with temporary_arrays(client) as put:
-        for name, array in (arrays | {"betas": betas}).items():
-            files[name] = put(array)
-            yield jobs.Step(0.28, "Writing the model")
-        return (
-            yield from connection.ask(
-                client, "check_flame", (0.3, 0.95), "Checking with smplx", arrays=files
-            )
-        )
-
-
-def _pose(scene, rig) -> Generator[float, None, dict[str, np.ndarray]]:
-    """Returns the pose of this frame and the vertices that are seen, by the names of
-    “check_flame”."""
-    clock = Clock.of(scene, scene.frame_current)
-    values = yield from keying.read_values(rig, clock, 1 / clock.fps, clock.fps)
-    pose = parameters_of(values[:1], rig.driver, rig.mesh, rig.armature, clock.fps)
-    return {
-        "expression": pose.expression[0],
-        "betas": pose.betas[0],
-        "jaw": pose.jaw_pose[0],
-        "neck": pose.neck_pose[0],
-        "eyes": np.stack([pose.leye_pose[0], pose.reye_pose[0]]),
-        "seen": _visible_points(rig),
-    }
-
-
-def _visible_points(rig) -> np.ndarray:
-    """Vertices of the head as Blender shows them now, [V, 3] metres in the armature's space and
-    FLAME's axes."""
-    graph = bpy.context.evaluated_depsgraph_get()
-    graph.update()
-    return build.blender_to_flame(family.points_of(rig.mesh.evaluated_get(graph).data.vertices))
 
 
 FORMATS = {

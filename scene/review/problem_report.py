@@ -29,7 +29,7 @@ from ..voice import strip
 TEXT = "Thunder Report"
 LOG_LINES = 60
 # packages whose versions matter for problems; all others are locked
-_PACKAGES = ("python", "onnxruntime", "torch", "numpy", "smplx")
+_PACKAGES = ("python", "onnxruntime", "torch", "numpy")
 # selected rows of lists
 _NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names

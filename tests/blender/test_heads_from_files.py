@@ -3,7 +3,6 @@
 back and exported; a folder of ICT-FaceKit's OBJ files becomes a character."""
 
 import os
-import pickle
 import time
 from pathlib import Path
 
@@ -308,20 +307,6 @@ def test_parameters_are_exported_frame_by_frame(blender, folder, tmp_path):
     ):
         assert np.allclose(data[name], turns[bone], atol=1e-5), name
     assert not data["global_orient"].any() and not data["transl"].any()
-
-
-def test_smplx_is_not_given_a_file_that_is_not_the_heads(blender, folder, tmp_path):
-    add(blender, folder)
-    path = tmp_path / "evil.pkl"
-    path.write_bytes(pickle.dumps({"v_template": Runs(tmp_path / "canary")}))
-    with pytest.raises(RuntimeError, match="nothing in it was run"):
-        blender.ops.thunder.check_with_smplx(filepath=str(path))
-    assert not (tmp_path / "canary").exists()
-    with pytest.raises(RuntimeError, match="No FLAME file is chosen"):
-        blender.ops.thunder.check_with_smplx()
-    other = made_flame_from_bundled(seed=12, inner_mouth=True).write(tmp_path / "other.npz")
-    with pytest.raises(RuntimeError, match="choose the FLAME file that it was made from"):
-        blender.ops.thunder.check_with_smplx(filepath=str(other))
 
 
 class Runs:

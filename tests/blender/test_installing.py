@@ -228,22 +228,19 @@ def extra(installing, wheels_in, monkeypatch, tmp_path):
     return make
 
 
-def test_the_flame_extra_is_installed_after_its_licence_was_accepted(
+def test_an_extra_is_installed_beside_a_complete_engine(
     blender, installing, installed, wheels, lock, extra, monkeypatch
 ):
-    install(installing, installed, lock, wheels[0])
-    extra("smplx", "FLAME_LOCK")
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
-    assert installing.state().kind == "READY" and not installing.has("smplx")
-    with pytest.raises(RuntimeError, match="non-commercial research only: accept its licence"):
-        blender.ops.thunder.install_flame_extra()
-    assert not installing.has("smplx") and not list(installed.rglob("smplx*"))
-    assert blender.ops.thunder.install_flame_extra(accepted=True) == {"FINISHED"}
-    assert installing.has("smplx") and installing.state().kind == "READY"
-    assert (
-        answer(installed, "import smplx, torch; print(smplx.__version__, torch.__version__)")
-        == "1.0 1.0"
-    )
+    extra("transformers", "WAVEFORM_LOCK")
+    with pytest.raises(RuntimeError, match="Install the engine first"):
+        blender.ops.thunder.install_waveform_extra()
+    install(installing, installed, lock, wheels[0])
+    assert installing.state().kind == "READY" and not installing.has("transformers")
+    assert blender.ops.thunder.install_waveform_extra() == {"FINISHED"}
+    assert installing.has("transformers") and installing.state().kind == "READY"
+    said = "import transformers, torch; print(transformers.__version__, torch.__version__)"
+    assert answer(installed, said) == "1.0 1.0"
 
 
 def test_install_and_remove_as_buttons_do(

@@ -466,7 +466,6 @@ def test_what_changes_the_file_can_be_undone(blender):
     allowed = {
         "cancel",
         "check_engine",
-        "check_with_smplx",
         "click_word",  # calls operators that are
         "delete_direction",
         "download_model",
@@ -474,7 +473,6 @@ def test_what_changes_the_file_can_be_undone(blender):
         "export_performance",
         "hover_words",
         "install_engine",
-        "install_flame_extra",
         "install_recogniser",
         "install_tracker",
         "install_waveform_extra",

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME files: training in their own expression space, and what the FLAME extra measures of rigs that
-pose them."""
+"""FLAME files: training in their own expression space."""
 
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -16,11 +14,9 @@ from research import __main__ as research
 from research.systems import load_system
 from research.train.facegood import write_tracked
 from research.train.paper import folder_of
-from thunder_core.errors import BadHead, NoEngine
+from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
-from thunder_core.networks import flame
-from thunder_core.networks.flame import FlameLayer
 from thunder_core.train import __main__ as train
 from thunder_core.train.corpus import FlameBasis, tracked_clips
 from thunder_core.train.motions import complete_capture
@@ -133,55 +129,3 @@ def test_what_a_sequence_in_the_file_s_coefficients_captured_is_kept_and_the_res
     captured[4, [3, 101]] = 0.5
     whole = complete_capture(captured, np.ones_like(captured), list(basis.head.expression_names))
     assert np.array_equal(whole[:, :103], captured[:, :103]) and (whole[:, 103:] == 1).all()
-
-
-@pytest.fixture(scope="module")
-def request_arrays(basis):
-    """A request whose `seen` is what our layer makes of the pose."""
-    model, rng = basis.head, np.random.default_rng(3)
-    expression, jaw, neck, eyes = (
-        rng.normal(0, 0.7, model.channels),
-        *rng.normal(0, 0.2, (2, 3)),
-        rng.normal(0, 0.2, (2, 3)),
-    )
-    seen = FlameLayer(model, dtype=torch.float64)(
-        *(torch.tensor(value)[None] for value in (expression, jaw, neck, eyes))
-    )
-    arrays = {name: getattr(model, name) for name in flame.MODEL}
-    return arrays | {
-        "expression": expression,
-        "betas": np.zeros(300),
-        "jaw": jaw,
-        "neck": neck,
-        "eyes": eyes,
-        "seen": seen[0].numpy(),
-    }
-
-
-def test_a_rig_that_moves_as_flame_does_is_off_by_less_than_a_micrometre(request_arrays):
-    answer = flame.check(request_arrays)
-    assert answer["rig"] < 1e-3 and answer["skinning"] < 1e-3 and answer["smplx"] == "0.1.28"
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "millimetres"),
-    [("seen", 0.002, (1.999, 3.5)), ("jaw", 0.05, (1.0, 20.0)), ("betas", 1.0, (1.0, 200.0))],
-)
-def test_a_rig_that_moves_otherwise_is_measured(request_arrays, name, change, millimetres):
-    answer = flame.check(request_arrays | {name: request_arrays[name] + change})
-    assert millimetres[0] < answer["rig"] < millimetres[1] and answer["skinning"] < 1e-3
-
-
-def test_a_fault_of_our_skinning_is_measured(request_arrays, monkeypatch):
-    class Turned(FlameLayer):
-        def forward(self, expression, jaw, head=None, eyes=None):
-            return super().forward(expression, 1.1 * jaw, head, eyes)
-
-    monkeypatch.setattr(flame, "FlameLayer", Turned)
-    assert flame.check(request_arrays)["skinning"] > 1.0
-
-
-def test_without_the_extra_a_person_reads_what_to_install(request_arrays, monkeypatch):
-    monkeypatch.setitem(sys.modules, "smplx.lbs", None)
-    with pytest.raises(NoEngine, match="install the FLAME extra in the preferences"):
-        flame.check(request_arrays)

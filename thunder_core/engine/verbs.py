@@ -181,14 +181,6 @@ def _record(worker, args, progress):
     )
 
 
-def _check_flame(worker, args, progress):
-    arrays = {name: read_array(path) for name, path in args["arrays"].items()}
-    progress(0.1, "Loading smplx")
-    from ..networks.flame import check
-
-    return check(arrays)
-
-
 def _sound(args, progress, name="sound", may_be_silent=False):
     """The sound that a request names, a path or [path, channel], read as the first 2 % of the work;
     says which channel was chosen if none is given. Raises BadSound."""
@@ -231,7 +223,6 @@ VERBS = {
     "recognise": _recognise,
     "listen": _listen,
     "record": _record,
-    "check_flame": _check_flame,
     "release": _release,
 }
 

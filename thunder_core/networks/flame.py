@@ -1,20 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions.
-`check` compares it, and a rig in Blender, with smplx's for a FLAME file.
-"""
-
-from dataclasses import replace
-from importlib import metadata
-from typing import Any
+"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions."""
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..errors import BadRequest, NoEngine
-from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, JOINT_NAMES, load_head, NECK
+from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, JOINT_NAMES, NECK
 
-PARENTS = (-1, 0, 1, 1, 1)  # of FLAME's joints: root, neck, jaw, left eye, right eye
 # vertices processed at once: they fit a core's cache (measured: three times as fast as all at once)
 BLOCK = 120_000
 
@@ -188,97 +180,3 @@ class FlameLayer(nn.Module):
 def _turn(matrix, point):
     """Matrices [..., 3, 3] times points [..., 3]."""
     return (matrix @ point[..., None])[..., 0]
-
-
-# ---- compared with smplx
-
-# arrays of face.head.Head
-MODEL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")
-POSE = ("expression", "betas", "jaw", "neck", "eyes")
-RANDOM_POSES, SEED = 8, 0
-# spread of the random poses: standard deviations of the model, radians
-EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3
-
-
-def check(arrays: dict[str, np.ndarray]) -> dict:
-    """Pose a model with smplx and measure the distance of Blender's and our poses, mm at the worst
-    vertex.
-
-    arrays: the model (MODEL, shapes as in face.head.Head), one pose (expression [n], betas [m],
-    jaw, neck [3], eyes [2, 3]; rotation vectors in radians) and `seen` [V, 3], metres: the vertices
-    that Blender shows in this pose. Returns {"rig": mm by which `seen` is off, "skinning": the same
-    of our FLAME layer in random poses, "smplx": version}. Raises BadRequest when the pose is not of
-    the model, NoEngine when smplx is not installed.
-    """
-    head = _head(arrays)
-    person = replace(head, v_template=head.v_template + head.identity @ arrays["betas"])
-    pose = (_tensor(arrays[name])[None] for name in ("expression", "jaw", "neck", "eyes"))
-    poses = _random_poses(head)
-    try:
-        with torch.no_grad():
-            rig = smplx_positions(person, *pose)[0] - _tensor(arrays["seen"])
-            skinning = FlameLayer(head, dtype=torch.float64)(*poses) - smplx_positions(head, *poses)
-    except ImportError as error:
-        raise NoEngine(
-            "smplx is not installed: install the FLAME extra in the preferences"
-        ) from error
-    return {
-        "rig": _millimetres(rig),
-        "skinning": _millimetres(skinning),
-        "smplx": metadata.version("smplx"),
-    }
-
-
-def smplx_positions(
-    head: Head, expression: torch.Tensor, jaw: torch.Tensor, neck: torch.Tensor, eyes: torch.Tensor
-) -> torch.Tensor:
-    """Positions [B, V, 3] in metres by smplx's linear blend skinning, float64; arguments as
-    `FlameLayer.forward`. Raises ImportError without smplx.
-
-    smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research
-    only. It is given arrays and never a path: of a file it would run whatever the pickle asks for.
-    """
-    from smplx.lbs import lbs
-
-    pose = torch.cat([torch.zeros_like(jaw), neck, jaw, *eyes.unbind(1)], 1)
-    template, directions, regressor, weights = map(
-        _tensor, (head.v_template, head.shapedirs, head.J_regressor, head.weights)
-    )
-    correctives = _tensor(head.posedirs.reshape(-1, 36).T)
-    parents = torch.tensor(PARENTS)
-    template = template.expand(len(jaw), -1, -1)
-    return lbs(expression, pose, template, directions, correctives, regressor, parents, weights)[0]
-
-
-def _head(arrays: dict[str, np.ndarray]) -> Head:
-    """The model as a head. Raises BadRequest where the pose is of another one, or not finite."""
-    if arrays["seen"].shape != arrays["v_template"].shape:
-        raise BadRequest(
-            f"The head in the scene has {len(arrays['seen'])} vertices and the file "
-            f"{len(arrays['v_template'])}: choose the FLAME file that it was made from"
-        )
-    if not all(np.isfinite(arrays[name]).all() for name in (*POSE, "seen")):
-        raise BadRequest("The head's pose is not finite: look for a broken driver or key")
-    model: dict[str, Any] = {name: np.asarray(arrays[name], np.float32) for name in MODEL}
-    # FLAME has none of ours
-    return replace(
-        load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32), **model
-    )
-
-
-def _random_poses(head: Head) -> tuple[torch.Tensor, ...]:
-    """Expression [B, n], jaw and neck [B, 3] and eyes [B, 2, 3] of RANDOM_POSES poses, always the
-    same."""
-    draw = np.random.default_rng(SEED).normal
-    expression = draw(0, EXPRESSION_SPREAD, (RANDOM_POSES, head.channels))
-    jaw, neck = (draw(0, ROTATION_SPREAD, (RANDOM_POSES, 3)) for _ in range(2))
-    eyes = draw(0, ROTATION_SPREAD, (RANDOM_POSES, 2, 3))
-    return tuple(map(_tensor, (expression, jaw, neck, eyes)))
-
-
-def _tensor(array) -> torch.Tensor:
-    return torch.as_tensor(np.asarray(array, np.float64))
-
-
-def _millimetres(difference: torch.Tensor) -> float:
-    return 1e3 * float(difference.norm(dim=-1).max())

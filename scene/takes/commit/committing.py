@@ -19,7 +19,7 @@ from ....thunder_core.progress import map_progress
 from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
-from .. import dialogue, grades, last_look, take_list, take_record
+from .. import dialogue, grades, last_look, take_list
 from . import following, reading, writing
 
 
