@@ -56,7 +56,13 @@ def start(name: str, module: str) -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    importlib.import_module(f"{package.__name__}.cli.{module}").main()
+    errors = importlib.import_module(f"{package.__name__}.thunder_core.errors")
+    try:
+        command = importlib.import_module(f"{package.__name__}.cli.{module}")
+    except errors.ThunderError as error:  # a file that comes with the code is damaged
+        print(f"{name}.py: {error}", file=sys.stderr)
+        sys.exit(1)
+    command.main()
 
 
 def stop_at_once(name: str) -> Callable[[], object]:

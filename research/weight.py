@@ -4,7 +4,8 @@ beside those of the last two releases.
 
 For each top folder: statements (docstrings not counted), modules, imports between modules of this
 repository (pairs of files), numbers in the code (constants with a name, and literals; 0, 1, 2 and
-.5 of either sign not counted), and words of its pages. In the engine's Python also what one take of
+.5 of either sign not counted), and words of its pages; apart from them, the files that say what
+behaviours are, and their numbers. In the engine's Python also what one take of
 the sample passes through, from the request to the take: modules, entries from one into another, and
 re-entries, into a module that was entered before; and of the modules that the steps after sampling
 enter, the numbers (tables have names; these steps read no file). docs/development/weight.json has
@@ -32,6 +33,9 @@ TRIVIAL = {0, 1, 2, 0.5}  # numbers that are not counted
 NUMBERS = ("named numbers", "literals")
 FIGURES = ("statements", "modules", "imports", *NUMBERS, "words")
 TOTALS = ("product without tests", "laboratory", "tests")
+
+# files that say what behaviours are, and a folder of such
+BEHAVIOURS = {"moods", "habits.json", "emotions.json", "people.json"}
 
 Figures = dict[str, int]
 
@@ -133,6 +137,28 @@ def imported_files(file: Path, nodes: list[ast.AST], files: set[Path], tree: Pat
                     result.add(target)
                     break
     return result
+
+
+def numbers_in(value: object) -> int:
+    """How many numbers that count a value of a JSON file has."""
+    if isinstance(value, dict):
+        return sum(map(numbers_in, value.values()))
+    if isinstance(value, list):
+        return sum(map(numbers_in, value))
+    return is_number(ast.Constant(value))
+
+
+def behaviour_of(tree: Path) -> Figures:
+    """How many files of BEHAVIOURS a work tree has, and numbers in them."""
+    core = tree / "thunder_core"
+    contents = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in tracked_files(tree)
+        if path.suffix == ".json"
+        and path.is_relative_to(core)
+        and BEHAVIOURS.intersection(path.relative_to(core).parts)
+    ]
+    return {"files": len(contents), "numbers": sum(map(numbers_in, contents))}
 
 
 def folder_of(path: Path) -> str:
@@ -252,8 +278,8 @@ def trace_take(tree: Path) -> tuple[Figures, Figures]:
 
 
 def weigh(tree: Path) -> dict[str, Any]:
-    """Commit, day, the figures of each folder, and of one take and the steps after sampling where
-    this Python has the engine."""
+    """Commit, day, the figures of each folder and of behaviours, and of one take and the steps
+    after sampling where this Python has the engine."""
     head = subprocess.run(
         ["git", "-C", str(tree), "show", "-s", "--format=%h %cs"],
         capture_output=True,
@@ -262,6 +288,7 @@ def weigh(tree: Path) -> dict[str, Any]:
     )
     commit, day = head.stdout.split()
     result: dict[str, Any] = {"commit": commit, "day": day, "folders": figures_of(tree)}
+    result["behaviour"] = behaviour_of(tree)
     if importlib.util.find_spec("onnxruntime"):
         result["take"], result["after sampling"] = trace_take(tree)
     return result
@@ -269,8 +296,9 @@ def weigh(tree: Path) -> dict[str, Any]:
 
 def rows_of(weighed: dict[str, Any]) -> dict[str, Figures]:
     """{title: figures} of all that a table shows."""
-    takes = {name: weighed[name] for name in ("take", "after sampling") if name in weighed}
-    return weighed["folders"] | totals_of(weighed["folders"]) | takes
+    others = ("behaviour", "take", "after sampling")
+    rest = {name: weighed[name] for name in others if name in weighed}
+    return weighed["folders"] | totals_of(weighed["folders"]) | rest
 
 
 def growth(new: float, old: float) -> str:

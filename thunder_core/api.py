@@ -245,8 +245,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     2 float32
     >>> thunder.perform(voice, mood="wam")
     Traceback (most recent call last):
-    thunder_takes.errors.BadRequest: There is no mood “wam”: did you mean “warm”? The moods are neutral, as heard, warm, amused, sad, \
-tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
+    thunder_takes.errors.BadRequest: There is no mood “wam”: did you mean “warm”? The moods are neutral, as heard, warm, ...
 
     Raises BadRequest, BadWeights, OutOfMemory.
     """

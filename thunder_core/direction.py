@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .behaviour import Mood, read_moods
 from .errors import BadRequest
 from .filters import gaussian
 from .types import FPS
@@ -293,88 +294,21 @@ _AXIS = {axis.name: axis for axis in AXES}
 assert [field.name for field in fields(Style)] == list(_AXIS)
 
 
-@dataclass(frozen=True)
-class Mood:
-    """A frame of mind.
-
-    changes: change of a style at full strength, deviations along AXES.  tempo: speed of movements,
-    1 as usual. Further channels are moved by the teacher: `train.teacher_mouth` and
-    `train.teacher`.
-    """
-
-    name: str
-    label: str
-    description: str
-    changes: Mapping[str, float]
-    tempo: float = 1.0
-
-
-def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes: float) -> Mood:
-    return Mood(name, label, description, MappingProxyType(changes), tempo)
-
-
 NEUTRAL = "neutral"
 # chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.cues`)
 AS_HEARD = "as heard"
 STRENGTH = 0.6  # default strength of a mood
 SPREAD = 0.5  # default variation of takes around a direction
+_NO_FILES = (
+    Mood(NEUTRAL, "Neutral", "No mood", 0),
+    Mood(AS_HEARD, "As Heard", "Energy, brows and head follow how lively the voice sounds", 12),
+)
+# a file each, but the first
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
-    _mood(NEUTRAL, "Neutral", "No mood"),
-    _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5,
-          tension=-0.5),
-    _mood("amused", "Amused", "Close to laughing", energy=0.6, smile=2.4, brows=0.8, head=1.2,
-          width=0.8),
-    _mood("sad", "Sad", "Slow, with drooping corners", 0.75, energy=-1.2, articulation=-0.8,
-          smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
-    _mood("tense", "Tense", "Held back, lips pressed", 1.1, energy=-0.6, jaw=-1.0, tension=2.4,
-          head=-1.2, eyes=1.0, frown=0.6),
-    _mood("angry", "Angry", "Loud lips, teeth shown", 1.25, energy=1.2, articulation=1.0,
-          smile=-0.6, tension=1.2, head=0.8, frown=2.2),
-    _mood("afraid", "Afraid", "Stretched lips, trembling", 1.2, energy=-0.3, tension=1.4, width=1.4,
-          head=0.4, eyes=1.6, frown=0.4),
-    _mood("surprised", "Surprised", "Wide open", 1.1, energy=1.0, jaw=1.0, brows=1.8, head=0.4,
-          frown=-1.0),
-    _mood("disgusted", "Disgusted", "Upper lip and nose drawn up", 0.95, articulation=-0.3,
-          smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
-    _mood("contemptuous", "Contemptuous", "One corner tight", 0.9, energy=-0.7, asymmetry=1.4,
-          tension=0.8, brows=-0.4, head=-0.6),
-    _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6,
-          smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
-    _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6,
-          tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
+    _NO_FILES[0], *read_moods(_AXIS, {mood.number: mood.name for mood in _NO_FILES}),
 )})  # fmt: skip
-
-
-class Habits(NamedTuple):
-    """What a mood does to gestures besides what it does to the style, 1 as usual: sizes of nods and
-    of raised brows, how often the gaze leaves; one_sided: −1 … 1, surplus of the left brow."""
-
-    nods: float = 1.0
-    raises: float = 1.0
-    looks: float = 1.0
-    one_sided: float = 0.0
-
-
-HABITS: Mapping[str, Habits] = MappingProxyType({
-    "warm": Habits(raises=1.1, looks=0.7),
-    "amused": Habits(raises=1.2),
-    "sad": Habits(nods=0.8, raises=0.5, looks=1.5),
-    "tense": Habits(looks=0.7),
-    "angry": Habits(nods=1.35, raises=0.3, looks=0.4),
-    "afraid": Habits(raises=0.6, looks=1.8),
-    "surprised": Habits(raises=1.1, looks=0.6),
-    "disgusted": Habits(raises=0.35, looks=1.3),
-    "contemptuous": Habits(raises=0.6, looks=1.2, one_sided=1.0),
-    "doubtful": Habits(raises=1.1, looks=1.4, one_sided=-1.0),
-    "bored": Habits(nods=0.6, raises=0.5, looks=2.0),
-})  # fmt: skip
 # What a direction may name as its mood; `as heard` is none that models know.
-CHOICES: Mapping[str, Mood] = MappingProxyType({
-    NEUTRAL: MOODS[NEUTRAL],
-    AS_HEARD: _mood(AS_HEARD, "As Heard",
-                    "Energy, brows and head follow how lively the voice sounds"),
-    **MOODS,
-})  # fmt: skip
+CHOICES: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in _NO_FILES} | {**MOODS})
 _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
 _ROUNDING = 1e-3  # deviations or strengths outside a range that are accepted as rounding
@@ -477,6 +411,17 @@ def split_moods(style: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     seen = every.max(1) > _SAME_MOOD
     every = np.maximum(every[seen], 0)
     return list(styles[seen]), every / every.sum(0)
+
+
+def stored_vectors(record: Mapping, values: Any) -> np.ndarray:
+    """Directions [T, DIRECTION_NAMES] of numbers in a row, as a take's record has them; moods that
+    are files since then are 0, and those that are gone are left out. Raises one of
+    `records.UNREADABLE`."""
+    numbers = len(record.get("reading", DIRECTION_NAMES))  # which is one direction
+    if numbers < len(AXES):
+        raise ValueError(f"{numbers} numbers are no direction")
+    known = np.array(values, float).reshape(-1, numbers)[:, : len(DIRECTION_NAMES)]
+    return np.pad(known, ((0, 0), (0, len(DIRECTION_NAMES) - known.shape[1])))
 
 
 def check(vectors: np.ndarray) -> None:
@@ -636,7 +581,11 @@ class DirectionRequest:
             stored = record[name]
             array = np.array(get_array(stored), np.float32)
             # a .blend has its numbers in a row
-            return array if isinstance(stored, str) else array.reshape(-1, len(DIRECTION_NAMES))
+            return (
+                array
+                if isinstance(stored, str)
+                else stored_vectors(record, array).astype(np.float32)
+            )
 
         like = np.array(record.get("like", ()), float).reshape(-1, 2)
         heard = get_array(record["as_heard"]) if "as_heard" in record else np.zeros(1)

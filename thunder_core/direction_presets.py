@@ -11,7 +11,7 @@ from pathlib import Path
 from .direction import AXES, CHOICES, Direction, DirectionRequest, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .files import open_input
-from .named_files import is_text, NamedFiles, read_document
+from .named_files import is_text, NamedFiles, read_document, read_number
 
 SHIPPED = Path(__file__).with_name("directions")
 USERS = "directions"  # name of the user's preset folder
@@ -95,16 +95,16 @@ class Preset:
                 f"{', '.join(CHOICES)}"
             )
         values = {
-            each: _number(value, each, where, _AXES[each].least, _AXES[each].most)
+            each: read_number(value, each, where, _AXES[each].least, _AXES[each].most)
             for each, value in style.items()
         }
-        strength = _number(data.get("strength", 1.0), "strength", where, 0.0, 1.0)
+        strength = read_number(data.get("strength", 1.0), "strength", where, 0.0, 1.0)
         spread = data.get("spread")
         return Preset(
             _text(data, "name", where) or name,
             Direction(Style(**values), mood, strength),
             _text(data, "about", where),
-            None if spread is None else _number(spread, "spread", where, 0.0, 1.0),
+            None if spread is None else read_number(spread, "spread", where, 0.0, 1.0),
         )
 
     @staticmethod
@@ -192,15 +192,6 @@ class Presets:
                 f"The preset “{name}” cannot be removed ({error.strerror}): check the permissions "
                 f"of {path.parent}"
             ) from error
-
-
-def _number(value, name: str, where: str, least: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise BadRequest(
-            f"{where} has “{name}” {json.dumps(value)[:40]}, which is not a number from {least:g} "
-            f"to {most:g}: correct it"
-        )
-    return float(value)
 
 
 def _text(data: dict, name: str, where: str) -> str:

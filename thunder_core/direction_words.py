@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
+from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS, stored_vectors
 from .types import SPEAKS
 
 USUAL, AS_DIRECTED, NEARLY = "usual", "as directed", "close to the direction"
@@ -341,9 +341,8 @@ def words_of_request(provenance: Mapping) -> str:
     For a take that follows its voice also *as heard*, and how the voice sounds.
     """
     try:
-        said = words(
-            np.array(provenance["original" if "original" in provenance else "direction"], float)
-        )
+        asked = provenance["original" if "original" in provenance else "direction"]
+        said = words(stored_vectors(provenance, asked))
     except (KeyError, TypeError, ValueError):
         return ""
     heard = [f"as heard ({word_of_voice(provenance)})"] if "as_heard" in provenance else []
@@ -376,10 +375,9 @@ def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
             if "moved" in provenance:
                 return [] if "choice" in provenance else OTHER_RECORDING
             return AS_DIRECTED
-        take_style = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
-        requested = np.array(
-            provenance["requested" if "requested" in provenance else "direction"], float
-        ).reshape(-1, len(DIRECTION_NAMES))
+        take_style = stored_vectors(provenance, provenance["reading"])
+        asked = provenance["requested" if "requested" in provenance else "direction"]
+        requested = stored_vectors(provenance, asked)
         if not (
             np.isfinite(take_style).all()
             and np.isfinite(requested).all()

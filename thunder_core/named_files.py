@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
@@ -30,6 +31,17 @@ def is_text(value: object) -> bool:
     """Whether a value of a JSON file is a text that Blender can hold: short, without control
     characters and halves of letters."""
     return isinstance(value, str) and len(value) <= _LONGEST and not _NO_TEXT.search(value)
+
+
+def read_number(value: Any, name: str, where: str, least: float, most: float) -> float:
+    """A number of a JSON file within bounds. where: the file, in a sentence.  name: of the number
+    there. Raises BadRequest."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise BadRequest(
+            f"{where} has “{name}” {json.dumps(value)[:40]}, which is not a number from {least:g} "
+            f"to {most:g}: correct it"
+        )
+    return float(value)
 
 
 def read_document(

@@ -73,7 +73,7 @@ def test_the_examples_in_docstrings_do_what_they_say(example, folder, request, m
     if example.name in PERFORMING[1:]:
         example.globs |= {"takes": request.getfixturevalue("takes")}
     told = []
-    runner = doctest.DocTestRunner()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for each in example.examples:  # errors are named as a user sees them
         if each.exc_msg:
             each.exc_msg = each.exc_msg.replace("thunder_takes.errors", "thunder_core.errors")

@@ -168,6 +168,13 @@ def test_statements_modules_imports_numbers_and_words_of_each_folder(tree):
         "literals": 2,
         "words": 0,
     }
+    moods = tree / "thunder_core" / "moods"
+    moods.mkdir()
+    (moods / "sad.json").write_text(
+        '{"label": "2.5", "habits": {"pose": [5, 0, 2.5], "nods": 0.8}}'
+    )
+    (tree / "thunder_core" / "other.json").write_text("[7]")
+    assert weight.behaviour_of(tree) == {"files": 1, "numbers": 3}
     assert (counted["tools"]["modules"], counted["tools"]["imports"]) == (1, 2)
     totals = weight.totals_of(counted)
     assert [totals[name]["modules"] for name in weight.TOTALS] == [5, 1, 3] and totals[

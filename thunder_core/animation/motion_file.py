@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..arrays import read_npz, Unreadable
-from ..direction import AXES, Direction, DIRECTION_NAMES, NEUTRAL
+from ..direction import AXES, Direction, NEUTRAL, stored_vectors
 from ..errors import BadRequest, NoSpace
 from ..face import livelink
 from ..files import open_input, write_file
@@ -97,7 +97,7 @@ def write_take(
 def style_of_take(provenance: Mapping) -> np.ndarray | None:
     """The direction vector that a take was played in, None if it is not stored or not valid."""
     try:
-        take_style = np.array(provenance["reading"], np.float32).reshape(len(DIRECTION_NAMES))
+        (take_style,) = stored_vectors(provenance, provenance["reading"]).astype(np.float32)
     except (KeyError, TypeError, ValueError):
         return None
     return take_style if np.isfinite(take_style).all() else None

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..acoustics import high_pass
 from ..animation.traits import PerformanceMeter
-from ..direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
+from ..direction import AXES, Direction, DIRECTION_NAMES, DirectionRequest, Style
 from ..errors import BadRequest, BadWeights
 from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK
 from ..face.head import Head
@@ -61,7 +61,14 @@ from .diffusion import Conditions, Denoiser, Inpainting, Normal
 from .generate import generate, hear, ignore, LONG
 from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
 from .network import best_device, Network, processors
-from .performance import follow_voice, perform, Performance, plan_performance, target_size
+from .performance import (
+    as_trained,
+    follow_voice,
+    perform,
+    Performance,
+    plan_performance,
+    target_size,
+)
 from .pipeline import Pipeline
 from .planning.mouth_map import encoder_matches
 from .planning.take_plan import TakePlan
@@ -141,7 +148,12 @@ class Thunder:
         for known, trained, reason in (
             (self.columns.count, self.denoiser.config.motion, "was made for another head"),
             (len(EVENTS), self.denoiser.config.events, "was trained for other planned events"),
-            (len(DIRECTION_NAMES), self.denoiser.config.style, "was trained with other styles"),
+            # moods that are files since then act by their sliders
+            (
+                True,
+                len(AXES) <= self.denoiser.config.style <= len(DIRECTION_NAMES),
+                "was trained with other styles",
+            ),
         ):
             if known != trained:
                 raise unusable(folder / "denoiser.safetensors", reason)
@@ -203,7 +215,8 @@ class Thunder:
             takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
         )
         denoiser, steps = self.select_sampler(quality, can_use_distilled)
-        conditions = self._conditions(voice, takes, self._events(plans, kept))
+        events = self._events(plans, kept)
+        conditions = self._conditions(voice, takes, events, denoiser.config.style)
         sampled = denoiser.sample(
             [take.seed for take in takes], conditions, steps, guidance, kept, guide, progress,
             like=takes[0].around,
@@ -225,15 +238,19 @@ class Thunder:
 
     @staticmethod
     def _conditions(
-        voice: VoiceFeatures, takes: Sequence[Performance], events: np.ndarray
-    ) -> Conditions:
-        """What takes of a voice that plan these events are sampled for."""
+        voice: VoiceFeatures, takes: Sequence[Performance], events: np.ndarray,
+        numbers: int = len(DIRECTION_NAMES),
+    ) -> Conditions:  # fmt: skip
+        """What takes of a voice that plan these events are sampled for, by a model that knows so
+        many numbers of a direction."""
         voices = [take.voice or voice for take in takes]
         if all(each is voices[0] for each in voices):
             voices = voices[:1]
         styles = None
         if takes[0].style is not None:
             styles = np.stack([take.style for take in takes]).astype(np.float32) + _FURTHER
+            if numbers < len(DIRECTION_NAMES):
+                styles = as_trained(styles, numbers)
         return Conditions([each.features for each in voices], styles, events)
 
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray:
@@ -277,7 +294,8 @@ class Thunder:
         """A model's estimate [T, C] from pure noise in one step."""
         # any events
         events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
-        return model.sample([take.seed], self._conditions(voice, [take], events), 1)[0]
+        conditions = self._conditions(voice, [take], events, model.config.style)
+        return model.sample([take.seed], conditions, 1)[0]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
         """A sampled motion [T, C] as a face performs it. more: as `Pipeline.finish`."""

@@ -43,6 +43,8 @@ _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averag
 _HEAD_SPREAD = 1.2  # and for the head, which beyond 1.6 times as far turns into profile on hits
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Variety*
 _MOOD_SPREAD = 0.8  # strongest mood added at *Variety* 1 where none is requested
+# of the first so many moods: one that comes as a file changes no other takes
+_MOODS_DRAWN = 11
 _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Variety* 1
 # share of a requested mood's strength that every reading keeps: the score knows lips alone, so any
 # take may lead
@@ -126,8 +128,19 @@ def draw_style(
     if moods.any():
         moods[:] = np.clip(moods * strength, 0, 1)
     else:
-        moods[:, int(x[-2] * len(MOOD_NAMES)) % len(MOOD_NAMES)] = slight
+        moods[:, int(x[-2] * _MOODS_DRAWN) % _MOODS_DRAWN] = slight
     return vectors
+
+
+def as_trained(vectors: np.ndarray, numbers: int) -> np.ndarray:
+    """Directions [..., DIRECTION_NAMES] for a model that was trained with the first `numbers` of
+    these: what later moods do to sliders is added to these."""
+    axes, known, later = slice(len(AXES)), vectors[..., :numbers].copy(), vectors[..., numbers:]
+    changed = known[..., axes] + later @ _MOOD_CHANGES[numbers - len(AXES) :]
+    known[..., axes] = np.clip(
+        changed, np.minimum(_LEAST, known[..., axes]), np.maximum(_MOST, known[..., axes])
+    )
+    return known
 
 
 def add_stresses(

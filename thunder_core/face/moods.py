@@ -7,15 +7,14 @@ drawn lower lip part the lips further only where they are already parted; closed
 
 Sampled motions also let go of a smile in every pause, to a third of what it is in speech. People
 who are warm go on smiling while they pause, listen or search for a word: such a face keeps four
-fifths of it where nobody speaks (`HELD`, and the slider *Smile*).
+fifths of it where nobody speaks (`Mood.held`, and the slider *Smile*).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..behaviour import Pose
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import bend, smooth, smoothstep, widen
 from ..steps import ADDED, step
@@ -36,10 +35,8 @@ _STRENGTH_FACTORS = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 # Channels in which a mood comes and goes.
 _SHOWING = (*BROW_CHANNELS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
-# Channels that are smoothed in the slowest mood: no sound needs them.
+# Channels that a mood may smooth: no sound needs them.
 _CALM = ("noseSneer", "cheekSquint", "mouthFrown", "mouthDimple", "mouthSmile")
-_SLOW_FRAMES = 1.5  # standard deviation of that smoothing
-_SLOWEST = min(mood.tempo for mood in MOODS.values())
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 # Corners that a *Smile* holds where nobody speaks, up or down: HELD_CORNERS · tanh(value / SMILED),
 # about four fifths of what takes show in speech; and the cheeks over a raised corner, as a share of
@@ -53,97 +50,15 @@ _HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
 _SIDES, _FAINT = ((0.5, 1.5), 0.02)
 
 
-@dataclass(frozen=True)
-class Pose:
-    """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
-
-    least: lowest value of a channel, on average over a second or two, about which it goes on
-    moving. most: highest value, likewise.
-    leaning: as least, for the side of the face that moves more.  opened: added where the lips are
-    parted for a sound.
-    lids: of eyeBlink, by how much open lids are raised, or lowered where it is negative; a blink
-    still shuts them.
-    shut: how firmly lips are shut.
-    """
-
-    least: Mapping[str, float] = field(default_factory=dict)
-    most: Mapping[str, float] = field(default_factory=dict)
-    leaning: Mapping[str, float] = field(default_factory=dict)
-    opened: Mapping[str, float] = field(default_factory=dict)
-    lids: float = 0.0
-    shut: float = 0.0
-
-
-def _poses(both: Pose, rest: Pose, speech: Pose) -> tuple[Pose, ...]:
-    """The poses at rest and in speech, each with what both have; numbers of `both` replace 0."""
-    return tuple(
-        Pose(*(a | b if isinstance(a, dict) else a or b for a, b in zip(common, own)))
-        for common, own in ((astuple(both), astuple(each)) for each in (rest, speech))
-    )
-
-
-# Mood → (at rest, speaking). Moods that takes already show well have no entry.
-POSES: Mapping[str, tuple[Pose, ...]] = MappingProxyType({
-    "amused": _poses(
-        Pose(least=dict(browInnerUp=0.1), most=dict(mouthFrown=0.0, browDown=0.0), lids=0.12),
-        Pose(least=dict(mouthSmile=0.65, cheekSquint=0.45, mouthDimple=0.15)),
-        Pose(least=dict(mouthSmile=1.0, cheekSquint=0.6, mouthDimple=0.25)),
-    ),
-    "sad": _poses(
-        Pose(least=dict(mouthShrugLower=0.4)),
-        Pose(least=dict(mouthFrown=0.8, browInnerUp=0.85), most=dict(mouthStretch=0.0), shut=0.9),
-        Pose(least=dict(mouthFrown=1.0, browInnerUp=0.9),
-             most=dict(mouthStretch=0.1, mouthSmile=0.0)),
-    ),
-    "tense": (
-        Pose(least=dict(browDown=0.6, eyeSquint=0.5, eyeWide=0.35, mouthPress=0.8,
-                        mouthRollLower=0.25, mouthRollUpper=0.25, mouthShrugLower=0.3,
-                        mouthDimple=0.25), lids=0.2, shut=1.0),
-        Pose(least=dict(browDown=0.65, eyeSquint=0.5, eyeWide=0.25, mouthStretch=0.5), lids=0.15),
-    ),
-    "afraid": (
-        Pose(least=dict(browInnerUp=0.8, eyeWide=0.7, mouthStretch=0.8, mouthFrown=0.4), lids=0.2),
-        Pose(least=dict(browInnerUp=0.9, browDown=0.35, eyeWide=0.85, mouthStretch=1.0,
-                        mouthFrown=0.55), most=dict(mouthSmile=0.0),
-             opened=dict(mouthLowerDown=0.3), lids=0.15),
-    ),
-    "disgusted": _poses(
-        Pose(most=dict(browDown=0.45)),
-        # The lower lip pushes the upper one up: at rest lips stay shut.
-        Pose(least=dict(noseSneer=1.0, mouthShrugLower=0.9, mouthShrugUpper=0.6, cheekSquint=0.5,
-                        eyeSquint=0.6, mouthFrown=0.45)),
-        Pose(least=dict(noseSneer=1.0, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35),
-             opened=dict(mouthUpperUp=0.75)),
-    ),
-    "contemptuous": _poses(
-        Pose(least=dict(browOuterUpLeft=0.6)),
-        Pose(least=dict(browDownRight=0.3), lids=-0.12, shut=0.5,
-             leaning=dict(mouthDimple=0.75, mouthSmile=0.4, cheekSquint=0.3, noseSneer=0.25)),
-        Pose(least=dict(browDownRight=0.25), lids=-0.1,
-             leaning=dict(mouthDimple=0.55, mouthSmile=0.3, cheekSquint=0.25, noseSneer=0.15)),
-    ),
-    "bored": _poses(
-        Pose(lids=-0.05),
-        Pose(least=dict(mouthShrugLower=0.3, mouthFrown=0.15, cheekPuff=0.1),
-             leaning=dict(mouth=0.3)),
-        Pose(leaning=dict(mouth=0.12)),
-    ),
-})  # fmt: skip
-# Mood → what a face at full strength holds where nobody speaks, {channel: least value}: about four
-# fifths of the mean in speech of moods that takes show well there and lose in pauses.
-HELD: Mapping[str, Mapping[str, float]] = MappingProxyType({
-    "warm": dict(mouthSmile=0.45, cheekSquint=0.3),
-})  # fmt: skip
 _ASYMMETRY, _SMILE = DIRECTION_NAMES.index("asymmetry"), DIRECTION_NAMES.index("smile")
 
 
 # How far each mood's pose at rest raises the corners, below 0 lowers them.
-_AT_REST: list[Mapping[str, float]] = [
-    POSES[mood][0].least if mood in POSES else {} for mood in MOOD_NAMES
-]
-_CORNERS_OF_MOODS = np.array(
-    [rest.get("mouthSmile", 0.0) - rest.get("mouthFrown", 0.0) for rest in _AT_REST]
-)
+_CORNERS_OF_MOODS = np.array([
+    sum(pose.least.get("mouthSmile", 0.0) - pose.least.get("mouthFrown", 0.0)
+        for pose in MOODS[name].poses[:1])
+    for name in MOOD_NAMES
+])  # fmt: skip
 
 
 def _ahead(values: np.ndarray) -> np.ndarray:
@@ -182,10 +97,9 @@ def _held_levels(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarr
     Moods whose poses pull the corners the other way take from what *Smile* and warmth hold, and it
     from warmth.
     """
-    levels: dict[str, np.ndarray] = {}
-    for mood, channels in HELD.items():
-        strength = strengths[:, MOOD_NAMES.index(mood)]
-        for name, value in channels.items():
+    levels = {name: np.zeros(len(strengths)) for name in ("mouthSmile", "cheekSquint")}
+    for mood, strength in zip(MOOD_NAMES, strengths.T):
+        for name, value in MOODS[mood].held.items():
             levels[name] = levels.get(name, 0.0) + strength * value
     smile = AXES[_SMILE].speakers * style[:, _SMILE].astype(float)
     slider = _HELD_CORNERS * np.tanh(smile / _SMILED)
@@ -238,10 +152,11 @@ class MoodPoses:
             strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
             if not strength.any():
                 continue
-            if MOODS[name].tempo == _SLOWEST:
+            mood = MOODS[name]
+            if mood.calms:
                 for i in self.calm:  # what the sounds do not need
-                    x[:, i] += np.minimum(strength, 1.0) * (smooth(x[:, i], _SLOW_FRAMES) - x[:, i])
-            if poses := POSES.get(name):
+                    x[:, i] += np.minimum(strength, 1.0) * (smooth(x[:, i], mood.calms) - x[:, i])
+            if mood.poses:
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
                     parted = 1 - _ahead(
@@ -254,10 +169,10 @@ class MoodPoses:
                     )
                 leans = (
                     "Left"
-                    if style[:, _ASYMMETRY].mean() + MOODS[name].changes.get("asymmetry", 0.0) >= 0
+                    if style[:, _ASYMMETRY].mean() + mood.changes.get("asymmetry", 0.0) >= 0
                     else "Right"
                 )
-                for pose, where in zip(poses, (1 - speaks, speaks)):
+                for pose, where in zip(mood.poses, (1 - speaks, speaks)):
                     self._put_on(x, jaw, pose, strength, where, parted * (1 - where_quiet), leans)
         for name, least in _held_levels(
             style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))

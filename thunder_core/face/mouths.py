@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..behaviour import Mood, Pose as RestPose
 from ..direction import MOODS, NEUTRAL
+from ..errors import BadRequest
 from ..types import Motion
-from .moods import HELD, Pose as RestPose, POSES
 from .shaping import EMOTIONS
 
 # channel → value, a name without Left or Right means both sides; "jaw": radians
@@ -31,24 +32,27 @@ MOUTHS: Mapping[str, Pose] = MappingProxyType({
     "S CH": dict(jaw=0.01, mouthFunnel=0.45, mouthLowerDown=0.4, mouthUpperUp=0.3,
                  tongueBladeUp=0.7),
 })  # fmt: skip
-# moods without a pose at rest → an emotion like them
-_LIKE = {"angry": "ANGER", "surprised": "SURPRISE", "doubtful": "DOUBT"}
 
 
-def _mood_face(mood: str) -> Pose:
-    """The face of a mood at full strength, at rest."""
-    rest = POSES[mood][0] if mood in POSES else RestPose()
+def _mood_face(mood: Mood) -> Pose:
+    """The face of a mood at full strength, at rest. Raises BadRequest."""
+    if mood.face_like not in ("", *EMOTIONS):
+        raise BadRequest(
+            f"The mood file “{mood.name}.json” has the “face_like” “{mood.face_like}”, which is "
+            f"none of {', '.join(EMOTIONS)}: correct it"
+        )
+    rest = mood.poses[0] if mood.poses else RestPose()
     leaning = {f"{name}Left": value for name, value in rest.leaning.items()}
     like = {
         name: value
-        for name, value in EMOTIONS.get(_LIKE.get(mood, ""), {}).items()
+        for name, value in EMOTIONS.get(mood.face_like, {}).items()
         if not name.startswith("head")
     }
-    return {**like, **HELD.get(mood, {}), **rest.least, **leaning, "eyeBlink": max(0.0, -rest.lids)}
+    return {**like, **mood.held, **rest.least, **leaning, "eyeBlink": max(0.0, -rest.lids)}
 
 
 MOOD_FACES: Mapping[str, Pose] = MappingProxyType(
-    {MOODS[mood].label: _mood_face(mood) for mood in MOODS if mood != NEUTRAL}
+    {mood.label: _mood_face(mood) for mood in MOODS.values() if mood.name != NEUTRAL}
 )
 
 

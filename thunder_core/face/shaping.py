@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..behaviour import read_emotions
 from ..filters import bend, smoothstep, split_at_gaps
 from ..types import BLINKS, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from .lips import bundled_lips, preserve_contacts
@@ -47,84 +48,8 @@ class Shape:
         return same and not self.smoothing and (not self.emotion or self.strength == 0.0)
 
 
-# Offsets of channels at full strength, after the action units of each (Ekman and Friesen 1978); jaw
-# in radians, head too.
-EMOTIONS: dict[str, dict[str, float]] = {
-    "JOY": {
-        "mouthSmile": 0.62,
-        "cheekSquint": 0.55,
-        "eyeSquint": 0.22,
-        "mouthDimple": 0.12,
-        "mouthUpperUp": 0.08,
-        "browOuterUp": 0.1,
-        "head.x": -0.02,
-    },
-    "SADNESS": {
-        "browInnerUp": 0.75,
-        "browDown": 0.12,
-        "mouthFrown": 0.5,
-        "mouthShrugLower": 0.25,
-        "eyeSquint": 0.15,
-        "eyeBlink": 0.12,
-        "mouthStretch": 0.08,
-        "head.x": 0.07,
-    },
-    "ANGER": {
-        "browDown": 0.85,
-        "eyeSquint": 0.35,
-        "eyeWide": 0.2,
-        "noseSneer": 0.4,
-        "mouthPress": 0.3,
-        "mouthFrown": 0.18,
-        "mouthLowerDown": 0.12,
-        "jawForward": 0.2,
-        "head.x": 0.03,
-    },
-    "SURPRISE": {
-        "browInnerUp": 0.8,
-        "browOuterUp": 0.8,
-        "eyeWide": 0.75,
-        "jaw": 0.07,
-        "head.x": -0.04,
-    },
-    "FEAR": {
-        "browInnerUp": 0.85,
-        "browOuterUp": 0.35,
-        "browDown": 0.3,
-        "eyeWide": 0.7,
-        "mouthStretch": 0.45,
-        "mouthFrown": 0.12,
-        "jaw": 0.03,
-        "head.x": -0.03,
-    },
-    "DISGUST": {
-        "noseSneer": 0.75,
-        "mouthUpperUp": 0.3,
-        "browDown": 0.4,
-        "eyeSquint": 0.4,
-        "cheekSquint": 0.25,
-        "mouthFrown": 0.3,
-        "mouthShrugLower": 0.2,
-        "head.x": -0.03,
-    },
-    "CONTEMPT": {
-        "mouthDimpleLeft": 0.55,
-        "mouthSmileLeft": 0.3,
-        "eyeSquint": 0.2,
-        "browDownLeft": 0.2,
-        "browOuterUpRight": 0.15,
-        "head.x": -0.04,
-    },
-    "DOUBT": {
-        "browInnerUp": 0.2,
-        "browDownLeft": 0.45,
-        "browOuterUpRight": 0.6,
-        "eyeSquintLeft": 0.3,
-        "mouthFrown": 0.25,
-        "mouthPress": 0.15,
-        "mouthLeft": 0.12,
-    },
-}
+# Offsets of channels at full strength; jaw in radians, head too.
+EMOTIONS = read_emotions()
 
 
 # Channels → the field of Shape that strengthens them, if it is not that of their region: lids

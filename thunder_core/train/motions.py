@@ -22,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 from ..acoustics import loudness
+from ..behaviour import MOODS_FOLDER
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.m2s import SpeakerEncoder
 from ..engine.network import processors
@@ -313,6 +314,8 @@ MOTIONS, CURVES, HEARD = "motions.f16", "events.f16", "heard.f16"
 _TOGETHER_SAVED = 100  # clips between two savings of the progress
 # what the teacher needs besides its modules
 _TEACHER = (
+    "behaviour.py",
+    "habits.json",
     "direction.py",
     "events.py",
     "engine/speech/cues.py",
@@ -340,6 +343,7 @@ def teacher_code(*more: str) -> bytes:
     core = Path(__file__).resolve().parents[1]
     paths = (
         *sorted(Path(__file__).parent.glob("teacher*.py")),
+        *sorted(MOODS_FOLDER.glob("*.json")),
         *(core / name for name in (*_TEACHER, *more)),
         CONSTANTS,
     )

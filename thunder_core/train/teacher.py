@@ -18,12 +18,12 @@ from scipy.signal import find_peaks
 
 from .. import filters
 from ..acoustics import level, track
+from ..behaviour import Behaviour
 from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.mouth_map import presence_in
 from ..engine.planning.take_plan import event_curves, LIPS_STRESS
 from ..engine.planning.upper_face import (
-    Behaviour,
     behaviour_of,
     Behaviours,
     BREATH_JAW,
@@ -264,11 +264,11 @@ def _neck(
     return head
 
 
-def _incline(behaviour: Behaviour, direction: Direction, side: float) -> Behaviour:
+def _incline(behaviour: Behaviour, side: float) -> Behaviour:
     """A behaviour whose mood inclines the head to a side, and whose doubt raises the brow of that
     side."""
     nod, turn, tilt = behaviour.pose
-    one_sided = side * behaviour.one_sided if direction.mood == "doubtful" else behaviour.one_sided
+    one_sided = side * behaviour.one_sided if behaviour.by_asymmetry else behaviour.one_sided
     return replace(behaviour, pose=(nod, side * turn, side * tilt), one_sided=one_sided)
 
 
@@ -299,7 +299,7 @@ def upper_face(
     mood_strength = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 
     events = event_curves(plan, frames, behaviour.tempo)
-    behaviour = _incline(behaviour, direction, plan.side)
+    behaviour = _incline(behaviour, plan.side)
     head = _neck(events[:, HEAD], voice, behaviour, mood_strength, rng, listens)
     gaze = events[:, LOOK]
     # Where a mood lowers or turns the head the eyes stay on whom they look at.

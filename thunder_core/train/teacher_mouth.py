@@ -12,13 +12,13 @@ people speaking.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import filters
+from ..behaviour import Part
 from ..direction import Direction, MOODS, Style
 from ..engine.planning.mouth_map import mouth_map, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, middles, runs, sounds_of
@@ -48,19 +48,6 @@ def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
     return smoothstep(np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1))
 
 
-@dataclass(frozen=True)
-class Part:
-    """A channel that follows a cue of `cues_of`; amount: of the channel where the cue is 1.
-
-    leaning: on one side of the face alone, that of the style's asymmetry.
-    """
-
-    channel: str
-    cue: str
-    amount: float
-    leaning: bool = False
-
-
 # With speech, in every mood.
 SPOKEN = (
     Part("jawForward", "sibilant", 0.26),
@@ -76,95 +63,6 @@ SPOKEN = (
     Part("noseSneer", "bite", 0.06),
 )  # fmt: skip
 
-# At full strength of a mood, in addition to its effect on the style (`direction.MOODS`).
-OF_MOODS: dict[str, Sequence[Part]] = {
-    "warm": (
-        Part("mouthSmile", "wide", 0.22),
-        Part("mouthSmile", "end", 0.22),
-        Part("cheekSquint", "wide", 0.18),
-        Part("cheekSquint", "always", 0.12),
-        Part("mouthSmile", "accent", 0.10),
-    ),
-    "amused": (
-        Part("mouthSmile", "accent", 0.32),
-        Part("cheekSquint", "accent", 0.35),
-        Part("mouthSmile", "chuckle", 0.16),
-        Part("cheekSquint", "chuckle", 0.20),
-        Part("mouthDimple", "wide", 0.15),
-        Part("cheekSquint", "always", 0.15),
-    ),
-    "sad": (
-        Part("mouthFrown", "open", 0.28),
-        Part("mouthFrown", "end", 0.25),
-        Part("mouthShrugLower", "end", 0.30),
-        Part("mouthShrugLower", "always", 0.10),
-        Part("mouthFrown", "always", 0.08),
-    ),
-    "tense": (
-        Part("mouthPress", "end", 0.40),
-        Part("mouthPress", "shut", 0.25),
-        Part("mouthRollLower", "end", 0.30),
-        Part("mouthRollUpper", "end", 0.22),
-        Part("mouthRollUpper", "shut", 0.20),
-        Part("mouthDimple", "shut", 0.15),
-        Part("mouthPress", "always", 0.06),
-    ),
-    "angry": (
-        Part("noseSneer", "accent", 0.34),
-        Part("noseSneer", "always", 0.10),
-        Part("jawForward", "accent", 0.28),
-        Part("jawForward", "always", 0.10),
-        Part("mouthPress", "shut", 0.20),
-        Part("mouthStretch", "open", 0.12),
-        Part("mouthFrown", "accent", 0.14),
-        Part("cheekSquint", "accent", 0.12),
-    ),
-    "afraid": (
-        Part("mouthStretch", "open", 0.30),
-        Part("mouthStretch", "accent", 0.20),
-        Part("mouthStretch", "tremble", 0.05),
-        Part("mouthShrugLower", "tremble", 0.05),
-        Part("mouthStretch", "always", 0.10),
-        Part("mouthFrown", "open", 0.12),
-    ),
-    "surprised": (
-        Part("mouthFunnel", "accent", 0.12),
-        Part("mouthShrugUpper", "accent", 0.20),
-        Part("mouthShrugUpper", "always", 0.05),
-    ),
-    "disgusted": (
-        Part("noseSneer", "accent", 0.45),
-        Part("noseSneer", "open", 0.20),
-        Part("noseSneer", "always", 0.16),
-        Part("mouthShrugUpper", "accent", 0.30),
-        Part("mouthShrugLower", "end", 0.25),
-        Part("cheekSquint", "accent", 0.20),
-        Part("mouthFrown", "accent", 0.18),
-        Part("mouthLeft", "end", 0.10),
-    ),
-    "contemptuous": (
-        Part("mouthDimple", "accent", 0.40, leaning=True),
-        Part("mouthDimple", "end", 0.35, leaning=True),
-        Part("mouthDimple", "always", 0.14, leaning=True),
-        Part("mouthSmile", "end", 0.30, leaning=True),
-        Part("mouthPress", "end", 0.15),
-        Part("cheekSquint", "end", 0.12, leaning=True),
-    ),
-    "doubtful": (
-        Part("mouthShrugLower", "end", 0.50),
-        Part("mouthShrugUpper", "end", 0.25),
-        Part("mouthFrown", "end", 0.22),
-        Part("mouthLeft", "end", 0.22),
-        Part("mouthLeft", "accent", 0.14),
-        Part("mouthPress", "end", 0.12),
-    ),
-    "bored": (
-        Part("mouthLeft", "end", 0.12),
-        Part("mouthFrown", "always", 0.05),
-        Part("mouthShrugLower", "end", 0.12),
-        Part("cheekPuff", "end", 0.14),
-    ),
-}  # fmt: skip
 SMILE, FROWN, ASYMMETRY = 0.7, 0.6, 0.25  # channel values at a style value of 1
 _CHUCKLE, _TREMBLE = 4.6, 6.0  # Hz
 _VARIES = 0.25  # standard deviation between performances of an amount's logarithm
@@ -277,9 +175,9 @@ def gestures(
             add_movement(channel, amount * cues[part.cue], part.leaning)
 
     play(SPOKEN, style.articulation * style.energy**0.5)
-    for mood in MOODS:
-        if share := direction.share(mood):
-            play(OF_MOODS.get(mood, ()), share)
+    for mood in MOODS.values():
+        if share := direction.share(mood.name):
+            play(mood.mouth, share)
 
     alive, end, shut = (cues[name] for name in ("always", "end", "shut"))
     if style.smile > 0:

@@ -6,17 +6,7 @@ from functools import partial
 import bpy
 from bpy.props import EnumProperty, FloatProperty, PointerProperty
 
-from ....thunder_core.direction import (
-    AS_HEARD,
-    AXES,
-    CHOICES,
-    Direction,
-    MOODS,
-    NEUTRAL,
-    SPREAD,
-    STRENGTH,
-    Style,
-)
+from ....thunder_core.direction import AXES, CHOICES, Direction, NEUTRAL, SPREAD, STRENGTH, Style
 from ...heads import head_state
 from ...host import jobs
 
@@ -32,7 +22,7 @@ FINE = {  # axes below More Sliders, with their tooltips
 
 
 # as files store a choice, and keys hold it
-CHOICE_NUMBERS = {name: number for number, name in enumerate((*MOODS, AS_HEARD))}
+CHOICE_NUMBERS = {mood.name: mood.number for mood in CHOICES.values()}
 
 listeners: list = []  # functions that get a changed ThunderDirection at once
 

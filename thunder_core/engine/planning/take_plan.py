@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
+from ...behaviour import HABITS
 from ...direction import AXES, DIRECTION_NAMES
 from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian
@@ -56,47 +56,8 @@ LOWER_FACE = (
       for side in ("Left", "Right")),
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
 )  # fmt: skip
-# When a lower face moves in silence.
-_REST = SimpleNamespace(
-    silence=3.0,  # shortest, s
-    after=0.4,  # s from a phrase: sounds fade
-    before=0.7,  # s to the next: the face breathes in
-    eases_in=1.0,  # s in which the drift begins after a phrase
-    eases_out=0.8,  # s in which it ends before the next
-    calm_ends=0.3,  # s at both ends of a take without presses and swallows
-    listener=1.4,  # factor of the times between them for a listener
-    apart=1.2,  # least s between a press and a swallow
-    breaths=0.24,  # a second
-    nostrils=0.03,  # largest noseSneer with the breath
-)
-# A press of the lips. Two numbers: least and most of what is drawn.
-_PRESS = SimpleNamespace(
-    first=(0.4, 7.5),  # s from the start of a silence
-    every=(5.0, 12.0),  # s from one to the next
-    size=(0.18, 0.32),  # channel value
-    uneven=0.18,  # largest share by which its sides differ from it
-    rolls=(0.2, 0.5),  # share of it by which lips roll in
-    times=((0.14, 0.24), (0.08, 0.34), (0.18, 0.32)),  # rise, hold and fall, s
-)
-# A swallow, likewise.
-_SWALLOW = SimpleNamespace(
-    first=(2.0, 18.0),  # s from the start of a silence
-    every=(15.0, 30.0),  # s from one to the next
-    press=(0.15, 0.25),  # of the lips, channel value
-    chin=(0.16, 0.28),  # its rise, channel value
-    dip=(0.5, 1.2),  # of the head, degrees
-    times=((0.24, 0.34), (0.18, 0.34), (0.35, 0.55)),  # rise, hold and fall, s
-)
-# How corners and cheeks drift.
-_DRIFT = SimpleNamespace(
-    size=0.032,  # standard deviation, channel value
-    hertz=0.18,  # speed
-    most=2.0,  # standard deviations that it does not exceed
-    together=0.8,  # part of both corners together
-    apiece=0.6,  # part of each corner alone
-    sideways=0.75,  # what dimples or stretches corners beside up and down
-    cheeks=0.4,  # their part in raised corners
-    softness=0.15,  # width of the change from raised to lowered, standard deviations
+_REST, _PRESS, _SWALLOW, _DRIFT = (
+    HABITS[name] for name in ("silence", "press", "swallow", "drift")
 )
 
 

@@ -16,7 +16,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ...direction import Direction, HABITS, Habits, in_moods, NEUTRAL, Style
+from ...behaviour import Behaviour
+from ...direction import CHOICES, Direction, in_moods, Style
 from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
@@ -36,82 +37,8 @@ from .choice import (
 
 # ---- the behaviour of a direction
 
-
-@dataclass(frozen=True)
-class Behaviour:
-    """Sizes, rates and postures of one performance.
-
-    Factors, 1 as usual: tempo (quickness of movements), sway, nods, raises, looks (how often the
-    gaze leaves), linger (for how long), restless (how often it moves where it is), blinks,
-    blink_length.  Channel values at full mood, which varies over time: inner, outer, down, wide,
-    squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of accents on
-    which the head jerks up.
-    one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the head nods, turns and tilts
-    on average.  aside: degrees that the gaze turns and lowers where it leaves.  side: to which the
-    face inclines, −1 or 1 (the left), 0: either.  tremble, shake: degrees of quick trembling and of
-    slow shaking of the head.
-    """
-
-    tempo: float = 1.0
-    sway: float = 1.0
-    nods: float = 1.0
-    raises: float = 1.0
-    looks: float = 1.0
-    linger: float = 1.0
-    restless: float = 1.0
-    blinks: float = 1.0
-    blink_length: float = 1.0
-    inner: float = 0.0
-    outer: float = 0.0
-    down: float = 0.0
-    wide: float = 0.0
-    squint: float = 0.0
-    droop: float = 0.0
-    knits: float = 0.0
-    upward: float = 0.08
-    one_sided: float = 0.0
-    pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    aside: tuple[float, float] = (0.0, 0.0)
-    side: float = 0.0
-    tremble: float = 0.0
-    shake: float = 0.0
-
-
 USUAL = Behaviour()
 _NEVER_NEGATIVE = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")
-
-# What every mood does at full strength besides `direction.HABITS`. The mood's changes of sliders
-# (`direction.MOODS`) are added.
-_MANNERS = {
-    NEUTRAL: USUAL,
-    "warm": Behaviour(linger=0.8, inner=0.14, squint=0.42, pose=(-0.5, 0.0, 4.0), blink_length=1.1),
-    "amused": Behaviour(restless=1.2, inner=0.08, outer=0.2, squint=0.65, upward=0.3,
-                        pose=(-2.0, 0.0, 1.5), shake=1.4),
-    "sad": Behaviour(linger=1.8, restless=0.6, blink_length=1.5, inner=0.8, down=0.12, droop=0.3,
-                     pose=(5.0, 0.0, 2.5), aside=(0.0, 9.0)),
-    "tense": Behaviour(sway=0.7, restless=1.6, blinks=1.1, down=0.42, squint=0.42, wide=0.1,
-                       knits=0.3, upward=0.05, tremble=0.06),
-    "angry": Behaviour(linger=0.6, restless=0.7, blinks=0.75, down=0.75, wide=0.3, squint=0.45,
-                       knits=0.8, upward=0.03, pose=(3.5, 0.0, 0.0)),
-    "afraid": Behaviour(sway=0.8, linger=0.5, restless=2.0, blinks=0.8, inner=0.8, outer=0.4,
-                        down=0.25, wide=0.75, pose=(-2.5, 0.0, 0.0), aside=(4.0, 0.0),
-                        tremble=0.16),
-    "surprised": Behaviour(restless=1.1, blinks=0.9, inner=0.65, outer=0.75, wide=0.75, upward=0.5,
-                           pose=(-3.0, 0.0, 0.0)),
-    "disgusted": Behaviour(down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5),
-                           aside=(6.0, 3.0), shake=0.8),
-    "contemptuous": Behaviour(linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45,
-                              droop=0.28, upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0),
-                              side=1.0),
-    "doubtful": Behaviour(linger=1.2, outer=0.45, down=0.3, squint=0.3, pose=(0.5, 0.0, -6.0),
-                          aside=(5.0, -4.0), shake=1.6),
-    "bored": Behaviour(linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
-                       pose=(2.0, 1.0, 5.0), aside=(4.0, 3.0)),
-}  # fmt: skip
-MANNERS: dict[str, Behaviour] = {
-    name: replace(behaviour, **HABITS.get(name, Habits())._asdict())
-    for name, behaviour in _MANNERS.items()
-}
 
 
 def _blend(usual, other, share: float):
@@ -135,7 +62,7 @@ _SLIDERS = SimpleNamespace(
 def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
     """The behaviour of a direction: its mood's, by its strength, with the sliders of its style
     in the mood."""
-    mood = MANNERS[direction.mood]
+    mood = CHOICES[direction.mood].behaviour
     behaviour = Behaviour(
         **{
             f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
@@ -159,10 +86,8 @@ def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
         + _SLIDERS.smile_on_squint * max(0.0, style.smile)
         + _SLIDERS.frown_on_squint * frown,
         one_sided=behaviour.one_sided + _SLIDERS.asymmetry_on_brows * style.asymmetry,
-        # Doubt raises the brow of the side that moves more, where one does.
-        side=-min(1.0, max(-1.0, 2 * style.asymmetry))
-        if direction.mood == "doubtful"
-        else behaviour.side,
+        # doubt raises the brow of the side that moves more, where one does
+        side=-min(1.0, max(-1.0, 2 * style.asymmetry)) if mood.by_asymmetry else behaviour.side,
     )
     return replace(
         behaviour, **{name: max(0.0, getattr(behaviour, name)) for name in _NEVER_NEGATIVE}

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mood that comes as a file is in the panel, and a broken one ends a bake with its sentence."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from mood_file import copy_with, of_sad, ROOT
+
+PANEL = """
+import bake
+bake.load_extension()
+from thunder.scene.takes.direction.sliders import ThunderDirection
+items = ThunderDirection.bl_rna.properties["mood"].enum_items
+print({item.identifier: (item.name, item.value) for item in items})
+"""
+
+
+@pytest.fixture
+def run_in(tmp_path):
+    """Run Python with Blender in a copy of this repository with a mood, with arguments."""
+
+    def run(data, *arguments):
+        copy_with(tmp_path, "gloomy", data, "cli", "scene", "operators", "panels")
+        for name in ("__init__.py", "bake.py", "blender_manifest.toml"):
+            shutil.copy2(ROOT / name, tmp_path / name)
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+
+    return run
+
+
+def test_a_new_mood_is_in_the_panel_and_the_others_keep_their_numbers(run_in):
+    done = run_in(of_sad(number=13, label="Gloomy"), "-c", PANEL)
+    assert "'gloomy': ('Gloomy', 13)" in done.stdout, done.stderr
+    assert "'sad': ('Sad', 3)" in done.stdout and "'as heard': ('As Heard', 12)" in done.stdout
+
+
+def test_a_broken_mood_ends_a_bake_with_a_sentence(run_in):
+    done = run_in(of_sad(number=13, sliders={"smil": 1}), "bake.py", "--", "--help")
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr == (
+        "bake.py: The mood file “gloomy.json” has an unknown “sliders.smil”: did you mean “smile”?\n"
+    )

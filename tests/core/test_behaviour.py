@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moods are files: what is wrong in one is said in a sentence, a new one is one file more, and takes
+of earlier moods are read as they were."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mood_file import copy_with, of_sad
+from timing import keeps
+
+from thunder_core import behaviour
+from thunder_core.behaviour import read_mood, read_moods
+from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, DirectionRequest, MOODS
+from thunder_core.direction_words import words_of_request
+from thunder_core.errors import BadRequest
+from thunder_core.face import mouths
+from thunder_core.face.points import bundled_articulators
+from thunder_core.face.shaping import EMOTIONS
+from thunder_core.request import DRAFT, Request
+from thunder_core.train.teacher_mouth import cues_of, SpeakingMouth
+from thunder_core.types import pack
+
+SLIDERS = [axis.name for axis in AXES]
+
+
+def test_moods_keep_the_numbers_by_which_files_know_them():
+    assert [(mood.number, name) for name, mood in MOODS.items()] == list(
+        enumerate("neutral warm amused sad tense angry afraid surprised disgusted contemptuous "
+                  "doubtful bored".split())
+    )  # fmt: skip
+
+
+def test_moods_may_move_what_the_head_and_the_teacher_have():
+    head = set(bundled_articulators().names)
+    assert all({name, name + "Left"} & head for name in behaviour.CHANNELS)
+    silent = SpeakingMouth(*np.zeros((7, 25)))
+    cues = cues_of(np.zeros(100, int), silent, [], 1.0, np.random.default_rng(1))
+    assert set(cues) == behaviour.CUES
+    assert {mood.face_like for mood in MOODS.values()} <= {"", *EMOTIONS}
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"sliders": {"smil": -1.8}}, "unknown “sliders.smil”: did you mean “smile”?"),
+        ({"sliders": {"smile": "low"}}, "“sliders.smile” \"low\", which is not a number from -4"),
+        ({"sliders": [1]}, "“sliders”, which is not a table"),
+        ({"habbits": {}}, "unknown “habbits”: did you mean “habits”?"),
+        ({"habits": {"pose": [1.0]}}, "“habits.pose”, which is not a list of 3 numbers"),
+        ({"habits": {"tempo": 2.0}}, "unknown “habits.tempo”"),
+        ({"rest": {"least": {"mouthFron": 1}}}, "unknown “rest.least.mouthFron”"),
+        ({"rest": {"least": {"mouthFrown": 2}}}, "“rest.least.mouthFrown” 2, which is not a num"),
+        ({"speech": {"lids": True}}, "“speech.lids” true, which is not a number"),
+        ({"held": {"mouthSmile": None}}, "“held.mouthSmile” null, which is not a number"),
+        ({"mouth": [["mouthFrown", "opn", 0.2]]}, "in “mouth”, which is no row of a channel"),
+        ({"mouth": [["mouthFrown", "open", 7]]}, "“mouth” 7, which is not a number from 0 to 1"),
+        ({"tempo": 0}, "“tempo” 0, which is not a number from 0.25 to 4"),
+        ({"number": None}, "“number” 0, which is not a number from 1"),
+        ({"label": ""}, "no text as “label”"),
+        ({"source": None}, "no text as “source”"),
+        ({"thunder_mood": 2}, "of version 2"),
+    ],
+)  # fmt: skip
+def test_a_broken_mood_is_a_sentence_with_its_file_and_key(tmp_path, changes, sentence):
+    path = tmp_path / "gloomy.json"
+    path.write_text(json.dumps(of_sad(**changes)), encoding="utf-8")
+    with pytest.raises(BadRequest) as error:
+        read_mood(path, SLIDERS)
+    assert "“gloomy.json”" in str(error.value) and sentence in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_a_file_that_is_no_mood_or_has_another_s_number_is_refused(tmp_path, monkeypatch):
+    for name, content, sentence in (
+        ("gloomy.json", b"{", "“gloomy.json” is not readable as JSON"),
+        ("gloomy.json", b"\xff", "“gloomy.json” cannot be read"),
+        ("gloomy.json", b"[]", "“gloomy.json” is not one of Thunder's"),
+        ("Very Gloomy.json", json.dumps(of_sad()).encode(), "“Very Gloomy.json” has a name"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BadRequest, match=sentence):
+            read_mood(tmp_path / name, SLIDERS)
+        (tmp_path / name).unlink()
+    with pytest.raises(BadRequest, match="“sad.json” has the “face_like” “GLOOM”, which is none"):
+        mouths._mood_face(replace(MOODS["sad"], face_like="GLOOM"))
+    monkeypatch.setattr(behaviour, "MOODS_FOLDER", tmp_path)
+    for name, number in (("gloomy", 3), ("sad", 3)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(of_sad(number=number)), encoding="utf-8")
+    with pytest.raises(BadRequest, match="“sad.json” has the “number” 3 of “gloomy”.*such as 4"):
+        read_moods(SLIDERS, {})
+
+
+NEW = """
+import sys
+import numpy as np
+import thunder_core as thunder
+from thunder_core.batch import job_file, settings
+from thunder_core.face.mouths import MOOD_FACES
+from thunder_core.shipped import SAMPLE
+from thunder_core.types import pack
+
+assert settings.read_mood("gloomy=.6") == ("gloomy", 0.6) and "gloomy" in settings.MOOD_LIST
+jobs = job_file.read({"jobs": {"a": {"audio": "a.wav", "mood": "gloomy=.6"}}}, "j.toml", ".")
+assert jobs.jobs[0].settings["mood"] == "gloomy=.6" and not jobs.mistakes, jobs.mistakes
+assert MOOD_FACES["Gloomy"]["mouthFrown"] == 0.8
+voice = thunder.load(SAMPLE)
+gloomy, plain = (
+    thunder.perform(voice, takes=1, seed=2, mood=mood, quality="draft", exact_first=False)[0]
+    for mood in ("gloomy", None)
+)
+np.savez(sys.argv[1], gloomy=pack(gloomy.motion), plain=pack(plain.motion))
+assert thunder.perform(voice, takes=1, seed=3, mood="gloomy", strength=0.0).best
+"""
+
+
+def test_a_new_mood_is_one_file_and_takes_without_it_stay_the_same(tmp_path, engine, sample):
+    data = of_sad(number=13, label="Gloomy", description="Like sad", tempo=0.65)
+    copy_with(tmp_path, "gloomy", data)
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", NEW, tmp_path / "takes.npz"], cwd=tmp_path, timeout=300,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    keeps(20, time.monotonic() - start, "a mood as a new file, performed")
+    takes = np.load(tmp_path / "takes.npz")
+    assert not np.array_equal(takes["gloomy"], takes["plain"])
+    names = list(engine.head.expression_names)
+    frown = [names.index(f"mouthFrown{side}") for side in ("Left", "Right")]
+    assert takes["gloomy"][:, frown].mean() > takes["plain"][:, frown].mean() + 0.2
+    here = DirectionRequest(exact_first=False)
+    (take,) = engine.generate(sample, Request(1, 2, DRAFT, direction=here))
+    assert np.array_equal(takes["plain"], pack(take.motion))
+
+
+def test_directions_of_fewer_and_more_moods_are_read():
+    whole = Direction(mood="sad", strength=0.5).vector()
+    for stored in (whole[:-2], np.append(whole, 0.7)):  # before two moods were; one is gone
+        record = {"direction": [*stored, *stored], "reading": stored.tolist()}
+        read = DirectionRequest.of_record(record)
+        assert read.vectors.shape == (2, len(DIRECTION_NAMES))
+        assert (read.vectors == whole).all() and words_of_request(record) == "sad"
