@@ -108,9 +108,8 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     def description(cls, context, properties):
         if properties.card:
             return (
-                "Install torch too: takes on an NVIDIA graphics card, Lip-Sync Guidance, and the "
-                "other engines. "
-                "Its size and its licence are shown first"
+                "Install torch too: takes on an NVIDIA graphics card, and the other engines. Its "
+                "size and its licence are shown first"
             )
         return cls.__doc__
 

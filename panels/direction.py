@@ -127,5 +127,5 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
         row.prop(
             settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED"
         )
-        props(layout.column(align=True), settings, "quality", "guidance", "speech_guidance")
+        props(layout.column(align=True), settings, "quality", "guidance")
         tune(layout.row(), active=not recogniser.why_not()).prop(settings, "recognise_words")

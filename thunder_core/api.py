@@ -212,8 +212,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     voice: Voice, takes: int = TAKES, seed: int | None = None, *, mood: str | None = None,
         strength: float | None = None,
     preset: str | None = None, spread: float | None = None, exact_first: bool = True,
-    quality: str = NORMAL, guidance: float = 1.0,
-    speech_guidance: float = 0.0, listening: bool = False,
+    quality: str = NORMAL, guidance: float = 1.0, listening: bool = False,
     marks: Sequence[Mark] = (), transcript: str = "",
     engine: Engine | None = None, progress: Progress = no_progress, **sliders: float,
 ) -> Takes:  # fmt: skip
@@ -228,8 +227,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     all this, 0 … 1 (0.5).
     exact_first: whether the first seed's take follows the direction exactly.  quality: "draft",
     "normal" or "final".
-    guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to
-    the voice.
+    guidance: Voice Guidance.  listening: the face listens to the voice.
     marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
     transcript: what the voice says, if it is known: lips then follow its words.
     engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there
@@ -255,8 +253,9 @@ def perform(  # noqa: PLR0913 (what the panel offers)
         )
     # as version 0.2.0 calls it, whose takes may be of other systems too
     exact_first = bool(sliders.pop("as_asked", exact_first))
-    if sliders.pop("system", ENGINE) != ENGINE:
-        raise BadRequest(f"“system” {GONE['system']}")
+    for name, usual in (("system", ENGINE), ("speech_guidance", 0.0)):
+        if sliders.pop(name, usual) != usual:
+            raise BadRequest(f"“{name}” {GONE[name.replace('_', '-')]}")
     direction = _direction(preset, mood, strength, spread, exact_first, sliders)
     if not isinstance(transcript, str):
         raise BadRequest(
@@ -267,7 +266,6 @@ def perform(  # noqa: PLR0913 (what the panel offers)
         direction = replace(direction or DirectionRequest(), marks=tuple(marks), text=transcript)
     request = Request(
         takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance,
-        speech_guidance=speech_guidance,
         direction=direction, listening=listening,
     )  # fmt: skip
     return _generate(engine or _usual_engine(), voice, request, progress)

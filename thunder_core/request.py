@@ -23,7 +23,7 @@ DRAFT, NORMAL, FINAL = QUALITIES = tuple(Quality)
 MOST_TAKES = 256
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
-MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
+MOST_GUIDANCE = 20.0  # far beyond what is of use
 TAKES = 8  # the usual number of takes, and the number of seeds between those of two voices
 # number of voices to draw from; times TAKES this is the number of readings (`engine.performance`)
 _VOICES = 8192
@@ -35,7 +35,6 @@ _BOUNDS: dict[str, tuple] = {
     "seed": (0, LAST_SEED, _WHOLE),
     "steps": (0, MOST_STEPS, _WHOLE),
     "guidance": (-MOST_GUIDANCE, MOST_GUIDANCE),
-    "speech_guidance": (0.0, MOST_SPEECH_GUIDANCE),
 }
 
 
@@ -63,8 +62,7 @@ class Request:
 
     quality: one of Quality.  steps: of the whole diffusion model, instead of the quality's; 0:
     the quality's.
-    guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by
-    mesh-to-speech, 0 … 2.
+    guidance: s_a of classifier-free guidance.
     direction: None: the neutral one, as the panel sends it.
     keep: the fixed part, into which the sampled rest blends.  listening: the sound is another
     person's voice, to which the face listens.  sums: `mapping.Driver.sums` of the face that will
@@ -82,7 +80,6 @@ class Request:
     quality: str = NORMAL
     steps: int = 0
     guidance: float = 1.0
-    speech_guidance: float = 0.0
     direction: DirectionRequest | None = None
     keep: Keep | None = None
     listening: bool = False
@@ -106,7 +103,7 @@ class Request:
         """By the settings of a scene, or a command's options; more: fields."""
         return cls(
             quality=settings.quality.lower(), steps=getattr(settings, "steps", None) or 0,
-            guidance=settings.guidance, speech_guidance=settings.speech_guidance, **more,
+            guidance=settings.guidance, **more,
         )  # fmt: skip
 
     @property
@@ -120,7 +117,6 @@ class Request:
         return {
             **({"steps": self.steps} if self.steps else {"quality": self.quality}),
             "guidance": float(self.guidance),
-            "speech_guidance": float(self.speech_guidance),
         }
 
     def to_record(self, put_array: PutArray | None = None) -> dict:
@@ -166,7 +162,7 @@ class Request:
 
         Raises BadRequest, or one of `records.UNREADABLE` if the record is damaged.
         """
-        names = ("seed", "quality", "steps", "guidance", "speech_guidance", "sums")
+        names = ("seed", "quality", "steps", "guidance", "sums")
         keep = source = None
         if record.get("keep_motion"):
             mask = get_array(record["keep_mask"]) > 0.5

@@ -105,7 +105,7 @@ def performance(system: dict, clip: Path):
         still = np.zeros(motion.frames, np.float32)
         return keying.TakeData(motion, channels, still, still, 0, math.nan, {})
     client = connection.client(None, system["folder"] or None)
-    names = "takes", "seed", "quality", "steps", "guidance", "speech_guidance"
+    names = "takes", "seed", "quality", "steps", "guidance"
     request = Request(**{name: system[name] for name in names})
     steps = generation.sample_ranked(client, str(clip), request)
     takes = jobs.run_through("Sampling", steps, lambda step: None)

@@ -22,27 +22,11 @@ QUESTIONS = {
     "preference": "Which film do you prefer?",
 }
 SCALE = ("left, clearly", "left, a little", "equal", "right, a little", "right, clearly")  # −2 … 2
-SETTINGS = {
-    "take": int,
-    "takes": int,
-    "seed": int,
-    "quality": str,
-    "steps": int,
-    "guidance": float,
-    "speech_guidance": float,
-}
+SETTINGS = {"take": int, "takes": int, "seed": int, "quality": str, "steps": int, "guidance": float}
 # The take shown: its index in the list, best score first; 0 is the take of the first seed,
 # regardless of its score. Steps of the whole diffusion model are used if not 0, else the quality.
-DEFAULTS = {
-    "take": 0,
-    "takes": 1,
-    "seed": 1,
-    "quality": NORMAL,
-    "steps": 0,
-    "guidance": 1.0,
-    "speech_guidance": 0.0,
-}
-LEAST = {"take": 0, "takes": 1, "seed": 0, "steps": 0, "guidance": 1.0, "speech_guidance": 0.0}
+DEFAULTS = {"take": 0, "takes": 1, "seed": 1, "quality": NORMAL, "steps": 0, "guidance": 1.0}
+LEAST = {"take": 0, "takes": 1, "seed": 0, "steps": 0, "guidance": 1.0}
 
 
 class StudyError(Exception):

@@ -675,17 +675,6 @@ class ThunderScene(bpy.types.PropertyGroup):
         "follow it more and differ less from "
         "each other, below 1 the opposite; both take twice as long. 1 is off",
     )
-    speech_guidance: FloatProperty(
-        name="Lip-Sync Guidance",
-        default=0.0,
-        min=0.0,
-        max=2.0,
-        step=10,
-        precision=2,
-        description="How strongly mesh-to-speech corrects the lips while takes are generated. 1 "
-        "makes them clearer and takes about "
-        "three times as long; 0 is off",
-    )
     recognise_words: BoolProperty(
         name="Use Recognized Words",
         default=True,

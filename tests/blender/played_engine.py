@@ -183,7 +183,7 @@ class PlayedClient:
 
     def _generate(  # noqa: PLR0913 (what one request says)
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
-            speech_guidance=0.0, keep_motion=None, keep_mask=None,
+            keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
         text="", role="", said="", sums=None, performed_motion=None, performed_sound=None,
         performed_choice=None, performed_keys=(), performed_direction=None,

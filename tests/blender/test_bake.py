@@ -122,14 +122,12 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
         5,
         "--guidance",
         1.5,
-        "--speech-guidance",
-        0.5,
         "--out",
         tmp_path / "o",
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "o" / "report.json").read_text())
-    assert (report["steps"], report["guidance"], report["speech_guidance"]) == (5, 1.5, 0.5)
+    assert (report["steps"], report["guidance"]) == (5, 1.5)
     assert sorted(os.listdir(tmp_path / "o")) == ["report.json", "shot.blend", "thunder-files.json"]
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "o" / "shot.blend"))
     scene = blender.context.scene

@@ -84,7 +84,7 @@ def test_each_option_of_a_performance_alone_directs_it(option):
 def test_an_option_of_earlier_versions_is_said_with_what_to_do(option, capfd):
     with pytest.raises(SystemExit):
         command.options(["--audio=a.wav", "--out=o", f"--{option}=x"])
-    assert "laboratory only: remove it" in capfd.readouterr().err
+    assert f"argument --{option}: {settings.GONE[option]}" in capfd.readouterr().err
 
 
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):

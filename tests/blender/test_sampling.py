@@ -36,7 +36,7 @@ from thunder.thunder_core.types import FPS
 pytestmark = pytest.mark.one_blender
 
 SECONDS = 2.0
-CHOSEN = {"quality": "final", "guidance": 1.5, "speech_guidance": 0.75}
+CHOSEN = {"quality": "final", "guidance": 1.5}
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_every_button_and_a_bake_sample_as_the_settings_say(
     for entry in scene.thunder.takes:
         about = entry.action["thunder"].to_dict()
         assert {name: about[name] for name in CHOSEN} == CHOSEN
-    enter(blender, scene, steps=11, guidance=1.0, speech_guidance=0.0)
+    enter(blender, scene, steps=11, guidance=1.0)
     scene.thunder_keep.upper_face = True
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
     assert asked(client) == [CHOSEN, CHOSEN]
@@ -103,7 +103,7 @@ def test_every_button_and_a_bake_sample_as_the_settings_say(
             strip.add(scene, voice, f"line {number}", 1 + 60 * number)
         assert blender.ops.thunder.generate_all() == {"FINISHED"}
         assert asked(client) == [CHOSEN] * 4
-    report = run_bake("--quality", "final", "--guidance", 1.5, "--speech-guidance", 0.75)
+    report = run_bake("--quality", "final", "--guidance", 1.5)
     assert asked(client)[-1] == CHOSEN == {name: report[name] for name in CHOSEN}
 
 
@@ -206,16 +206,9 @@ def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_under
 @pytest.mark.parametrize(
     "about, wanted",
     [
-        (
-            {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5},
-            {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5},
-        ),
-        # before there was a pull
-        ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),
-        (
-            {"quality": "draft", "guidance": 1.0},
-            {"quality": "draft", "guidance": 1.0, "speech_guidance": 0.0},
-        ),
+        # of 0.3.0, when mesh-to-speech could pull
+        ({"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}, {"steps": 11, "guidance": 2.0}),
+        ({"quality": "draft", "guidance": 1.0}, {"quality": "draft", "guidance": 1.0}),
         ({"engine": "thunder"}, CHOSEN),
         ({"engine": "thunder", "quality": "lavish"}, CHOSEN),
     ],

@@ -40,7 +40,7 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
     motion = unpack(np.arange(4 * 53, dtype=np.float32).reshape(4, 53), 44)
     keep, around = Keep(motion, pack(motion) % 2 > 0.5), replace(ASKED, like=((3, 0.5),))
     sums = [[["jawOpen", 1.0]]]
-    whole = Request(3, 2**40, "draft", 0, 1.5, 0.25, around, keep, True, sums)
+    whole = Request(3, 2**40, "draft", 0, 1.5, around, keep, True, sums)
     for sent in (whole, Request(), Request(steps=7, direction=DirectionRequest())):
         read = Request.of_record(json.loads(json.dumps(sent.to_record(put))), read_array)
         both = (asdict(replace(x, keep=None, quality=str(x.quality))) for x in (read, sent))
@@ -53,7 +53,7 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
 def test_a_take_in_a_file_says_what_it_was_asked_for():
     """As numbers, texts and rows of numbers, which are all that a .blend holds."""
     spoken = {"listening": True, "turns": ((0.0, 1.5), (2.0, 3.0)), "phones": "[]"}
-    request = Request(3, 7, "draft", 0, 1.5, 0.25, ASKED, **spoken)
+    request = Request(3, 7, "draft", 0, 1.5, ASKED, **spoken)
     record = request.to_record()
     for value in record.values():
         row = value if isinstance(value, list) else [value]
@@ -68,7 +68,7 @@ def test_a_take_in_a_file_says_what_it_was_asked_for():
 @pytest.mark.parametrize(
     "arguments",
     [{"takes": 257}, {"takes": True}, {"seed": -1}, {"quality": []}, {"steps": -1},
-    {"guidance": "1"}, {"speech_guidance": 6}],
+    {"guidance": "1"}],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused(arguments):
     with pytest.raises(BadRequest, match="must be"):

@@ -146,7 +146,7 @@ def test_everything_wrong_is_said_at_once(complaints):
     lines = complaints(
         'outt = "x"\n[jobs.a]\naudio = "a.wav"\ntake = 3\nseed = -1\n'
         '[jobs.b]\nmood = "hungry"\noutputs = ["npz", "gif"]\n[jobs.c]\nstrip = '
-        '"x"\nspeech_guidance = 1\nas-asked = "no"\n'
+        '"x"\nperform_line = "y"\nas-asked = "no"\n'
     )
     assert lines == [
         "“jobs.toml” has an unknown key “outt”: did you mean “out”?",
@@ -157,7 +157,7 @@ def test_everything_wrong_is_said_at_once(complaints):
         f"{', '.join(settings.OUTPUTS)}",
         "Job “b” has no voice: name a sound file as “audio”, or a scene as “blend” and one of its "
         "strips as “strip”",
-        "Job “c” has an unknown key “speech_guidance”: did you mean “speech-guidance”?",
+        "Job “c” has an unknown key “perform_line”: did you mean “perform-line”?",
         "Job “c”: “as-asked” = \"no\" is neither true nor false",
         "Job “c” has a “strip” but no scene that it lies in: name it as “blend”",
     ]  # fmt: skip

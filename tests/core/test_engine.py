@@ -348,18 +348,6 @@ def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(en
     assert went[0] < went[1]
 
 
-@pytest.mark.slow
-def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, sample, takes):
-    voice = engine.thunder.analyse(engine._samples(sample), sample.frames)
-    plain = [take.motion for take in takes if take.seed < 102]
-    pulled = [take.motion for take in engine.generate(sample, Request(2, 100, speech_guidance=1.0))]
-
-    def nats(motions):
-        return engine.m2s.nats(engine.mouth, motions, voice.units, slice(0, voice.frames)).mean()
-
-    assert nats(pulled) > nats(plain)
-
-
 def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
     assert [threads_for(minutes * 60 * 25, 8) for minutes in (0, 1, 10, 30, 60, 600)] == [
         8,

@@ -184,13 +184,6 @@ _REQUESTS = [
     ),
     (
         "generate",
-        "a negative pull",
-        {"sound": S, "speech_guidance": -1, **_INSIDE},
-        "BadRequest",
-        "“speech_guidance”",
-    ),
-    (
-        "generate",
         "a kept motion of another length",
         {
             "sound": S,

@@ -515,7 +515,6 @@ def files(folder):
 REQUESTS = (
     ("hello", {}), ("release", {}), ("cancel", {"request": 1}),
     ("generate", {"sound": "voice.wav", "takes": 1, "seed": 1, "steps": 2, "guidance": 1.0,
-    "speech_guidance": 0.0,
                   "keep_motion": "keep.npy", "keep_mask": "keep.npy"}),
     ("score", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy"}),
     ("align", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy",

@@ -2,7 +2,7 @@
 """The settings of a job: names, allowed values and defaults.
 
 A setting is called like the option of `bake.py` that does the same, without its dashes:
-`speech-guidance` is `--speech-guidance`.
+`as-asked` is `--as-asked`.
 """
 
 import json
@@ -286,9 +286,6 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("guidance", number(0.0, 3.0),
             "how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)",
             default=1.0),
-    Setting("speech-guidance", number(0.0, 2.0),
-            "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the "
-            "time (0)", default=0.0),
     Setting("perform-as", text,
             "a take of another recording, .npz, .csv or .tsv: its head, brows, lids and eyes move "
             "to this voice, the mouth is sampled anew", "FILE", is_path=True),
@@ -347,6 +344,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
 GONE: Mapping[str, str] = MappingProxyType(
     {
         "system": "is compared in the laboratory only: remove it, and THUNDER performs",
+        "speech-guidance": "did not make lips clearer and is gone: remove it",
         "picture": "was for a system that is compared in the laboratory only: remove it, or name a "
         "“mood”",
     }

@@ -303,16 +303,13 @@ class Denoiser:
 
     def sample(
         self, seeds: Sequence[int], conditions: Conditions, count: int, guidance: float = 1.0,
-        kept: Inpainting | None = None,
-        guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
-        progress: Progress = no_progress, like: Sequence[int] = (),
+        kept: Inpainting | None = None, progress: Progress = no_progress, like: Sequence[int] = (),
     ) -> np.ndarray:  # fmt: skip
         """Packed motions [B, T, motion] of the takes of seeds, by `count` steps of DPM-Solver++
         with classifier-free guidance (§4.2).
 
-        kept: fixed part of the motions, not standardised.  guide(x̂_0, a, b): moves the estimate of
-        frames a … b at every step.  `progress` is called before each window of each step.  like:
-        as of `seeded_noise`.
+        kept: fixed part of the motions, not standardised.  `progress` is called before each window
+        of each step.  like: as of `seeded_noise`.
         """
         frames, done = conditions.events.shape[1], itertools.count()
         total = count * len(windows(frames))
@@ -323,7 +320,7 @@ class Denoiser:
             x0 = self.estimate(x, step, **given)
             if guidance != 1.0:
                 x0 = guidance * x0 + (1 - guidance) * self.estimate(x, step, silent=True, **given)
-            return x0 if guide is None else guide(x0, a, b)
+            return x0
 
         denoise_line = in_windows(denoise, frames)
         if kept is not None:

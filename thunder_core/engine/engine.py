@@ -191,34 +191,29 @@ class Thunder:
 
     def perform(
         self, voice: VoiceFeatures, takes: Sequence[Performance], quality: str | int,
-        guidance: float, progress: Progress,
-        kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray]
-        | None = None,
+        guidance: float, progress: Progress, kept: Inpainting | None = None,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per take (`Denoiser.sample`). All takes have a style, or none has; so
         with moods.
 
         quality: one of QUALITIES, or a number of steps of the whole model.
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
-        guide: as `networks.speech.SpeechGuidance`.
         """
         if takes[0].moods:
             return [
                 self._perform_moods(
                     voice, take, quality, guidance,
-                    share(progress, number / len(takes), (number + 1) / len(takes)), kept, guide,
+                    share(progress, number / len(takes), (number + 1) / len(takes)), kept,
                 )
                 for number, take in enumerate(takes)
             ]  # fmt: skip
         plans = [take.plan or plan_performance(voice, take, kept) for take in takes]
-        can_use_distilled = (
-            takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
-        )
+        can_use_distilled = takes[0].style is not None and guidance == 1.0 and kept is None
         denoiser, steps = self.select_sampler(quality, can_use_distilled)
         events = self._events(plans, kept)
         conditions = self._conditions(voice, takes, events, denoiser.config.style)
         sampled = denoiser.sample(
-            [take.seed for take in takes], conditions, steps, guidance, kept, guide, progress,
+            [take.seed for take in takes], conditions, steps, guidance, kept, progress,
             like=takes[0].around,
         )  # fmt: skip
         return [
@@ -228,11 +223,11 @@ class Thunder:
 
     def _perform_moods(
         self, voice: VoiceFeatures, take: Performance, quality: str | int, guidance: float,
-        progress: Progress, kept: Inpainting | None, guide: Callable | None,
+        progress: Progress, kept: Inpainting | None,
     ) -> Motion:  # fmt: skip
         """A take whose moods change over the line: cross-faded from takes of the same seed in each
         of them, so that at a strength of 0 it is the take without that mood."""
-        motions = self.perform(voice, take.moods, quality, guidance, progress, kept, guide)
+        motions = self.perform(voice, take.moods, quality, guidance, progress, kept)
         played = np.stack([pack(each) for each in motions])
         return unpack(self.pipeline.cross_fade(played, take.shares, kept), len(self.channel_names))
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from itertools import chain, islice
 from typing import Any, TYPE_CHECKING
 
@@ -62,8 +61,8 @@ class HeardLine:
     """What all takes of a request share.
 
     voice: that the face speaks or listens to, as text and marks have it.  role: of the face.
-    direction: moved by the voice, where it is to follow it.  kept: the fixed part.
-    guide: as of `Thunder.perform`.  about: provenance.
+    direction: moved by the voice, where it is to follow it.  kept: the fixed part.  about:
+    provenance.
     """
 
     request: Request
@@ -71,7 +70,6 @@ class HeardLine:
     role: Role
     direction: DirectionRequest
     kept: Inpainting | None
-    guide: Callable | None
     about: dict
 
     def perform(self, seed: int) -> Performance:
@@ -83,9 +81,7 @@ class HeardLine:
     ) -> list[Motion]:
         """The motions of takes, finished."""
         quality, guidance = self.request.quality_or_steps, float(self.request.guidance)
-        return thunder.perform(
-            self.voice, takes, quality, guidance, progress, self.kept, self.guide
-        )
+        return thunder.perform(self.voice, takes, quality, guidance, progress, self.kept)
 
 
 def hear(
@@ -118,7 +114,7 @@ def hear(
         )
     direction = follow_voice(direction, voice.voice_style, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
-    identity, pull = engine.identity, float(request.speech_guidance)
+    identity = engine.identity
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
     other_script = speaks and direction.text != "" and is_other_script(direction.text)
     notes = {
@@ -127,7 +123,6 @@ def hear(
     }  # fmt: skip
     for note in (note for note, is_so in notes.items() if is_so):
         on_note(note)
-    guide = _guide(engine, voice, pull) if pull and speaks else None
     some: dict[str, Any] = {"unclear": is_unclear, "channel": speech.channel}
     if speaks:
         some |= {
@@ -142,7 +137,7 @@ def hear(
         **({} if speaks else {"role": role}),
         **{name: value for name, value in some.items() if value},
     }  # fmt: skip
-    return HeardLine(request, voice, role, direction, kept, guide, about)
+    return HeardLine(request, voice, role, direction, kept, about)
 
 
 def _moved(
@@ -358,22 +353,3 @@ def release_memory(frames: int) -> None:
     """Release memory after a step of work on a sound of so many frames, if it is a long one."""
     if frames > LONG:
         release_free_memory()
-
-
-def _guide(
-    engine: Engine, voice: VoiceFeatures, strength: float
-) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which
-    takes its gradients."""
-    if not find_spec("torch"):
-        raise BadRequest(
-            "Lip-Sync Guidance needs the engine for graphics cards: install it in the "
-            "preferences, or set it to 0"
-        )
-    from ..networks.speech import SpeechGuidance
-
-    denoiser = engine.thunder.denoiser
-    return SpeechGuidance(
-        engine.folder, engine.head, voice.units, voice.presence, denoiser.mean, denoiser.deviation,
-        strength, engine.device
-    )  # fmt: skip
