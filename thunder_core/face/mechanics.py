@@ -44,7 +44,8 @@ _MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 # teeth: a lip rolled further loses its red.
 BITE = {
     "mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4,
-    "mouthPucker": 0.0, "mouthFunnel": 0.0, "cheekPuff": 0.0, "jawForward": 0.0,
+    "mouthPucker": 0.0, "mouthFunnel": 0.0, "mouthStretch": 0.0, "cheekPuff": 0.0,
+    "jawForward": 0.0,
 }  # fmt: skip
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which the tongue gives way to it
 _BITE_STEP = 0.34  # most of its way that the lip goes in a frame
