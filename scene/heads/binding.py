@@ -2,23 +2,13 @@
 """Binds a mapping to the objects of a character: which values of which data-blocks it moves."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import bpy
-import numpy as np
-from mathutils import Matrix, Vector
 
 from ...thunder_core.face import jaw_balance, mapping
-from . import driven, rna_paths
-
-DIRECTIONS = {
-    "X": (1, 0, 0),
-    "-X": (-1, 0, 0),
-    "Y": (0, 1, 0),
-    "-Y": (0, -1, 0),
-    "Z": (0, 0, 1),
-    "-Z": (0, 0, -1),
-}
-FORWARD, UP = "-Y", "Z"  # facing and up directions of characters in Blender
+from ...thunder_core.face.mapping import EULER, ROTATION
+from . import reading, rna_paths
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     shapes = _shapes_of(objects)
     tracks: dict[mapping.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
-    parts, unbound_rules = [], []
+    parts, unbound_rules, rig_of = [], [], cache(reading.rig_of)
     rests = {rule.target: rule.weight for rule in plan.rules if rule.source == mapping.DEFAULT}
     for rule in [each for each in plan.rules if each.source != mapping.DEFAULT]:
         found = places(rule.target, _objects_named(rule.target.object, objects), shapes)
@@ -57,7 +47,8 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
                 and rule.target.bone
                 and len(data.pose.bones[group].rotation_mode) > 3
             ):
-                about = basis(data, group, plan)[index]  # the bone's axis, along those of the head
+                # the bone's axis, along those of the head
+                about = rig_of(data).basis(group, plan)[index]
                 turns.setdefault((block, group), []).extend(
                     (rule.source, axis, rule.weight * by) for axis, by in enumerate(about) if by
                 )
@@ -78,7 +69,8 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     targets, driven, turning = tuple(blocks), list(tracks), []
     for (block, bone), added in turns.items():
         mode = targets[block].pose.bones[bone].rotation_mode
-        turn = mapping.Turn(len(driven), mode, basis(targets[block], bone, plan), tuple(added))
+        basis = rig_of(targets[block]).basis(bone, plan)
+        turn = mapping.Turn(len(driven), mode, basis, tuple(added))
         path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
         driven += [
             mapping.Track(block, path, index, bone, rest)
@@ -88,10 +80,6 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     return Binding(
         targets, mapping.Driver(driven, parts, turning, dict(plan.leads)), tuple(unbound_rules)
     )
-
-
-ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode
-EULER = "rotation_euler"  # path of its turn about one of its own axes
 
 
 @dataclass(frozen=True)
@@ -160,23 +148,3 @@ def places(target: mapping.Target, objects: list, shapes: dict | None = None) ->
 def _objects_named(name: str, objects: list) -> list:
     named = [obj for obj in objects if obj.name == name] if name else []
     return named or objects
-
-
-def basis(armature: bpy.types.Object, bone: str, plan: mapping.Mapping) -> np.ndarray:
-    """[3, 3] from the head's axes (left, up, out of the face) to a bone's axes at rest; of a
-    control to the axes about which it turns the bone that copies it."""
-    forward = Vector(DIRECTIONS[plan.forward or FORWARD])
-    up = Vector(DIRECTIONS[plan.up or UP])
-    head = np.array([up.cross(forward), up, forward], np.float64).T
-    rest = armature.data.bones[bone].matrix_local
-    into = np.array(rest.to_3x3(), np.float64).T
-    if (follower := driven.follower_of(armature, bone)) != bone:
-        turns = [rest @ Matrix.Rotation(1.0, 4, axis) @ rest.inverted() for axis in "XYZ"]
-        shown = [driven.posed(armature, follower, {bone: turn}) for turn in turns]
-        axes = [each.to_quaternion().to_exponential_map() for each in shown]
-        into = np.linalg.pinv(np.array(axes, np.float64).T)
-    result = into @ head
-    near = np.round(result)
-    # Bones that are almost square to the head are meant to be: their last digits would only add
-    # noise to the keys.
-    return near if np.abs(result - near).max() < 1e-5 else result

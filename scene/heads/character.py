@@ -8,8 +8,10 @@ import bpy
 import numpy as np
 
 from ...thunder_core.errors import BadHead
+from ...thunder_core.face.character import PointMeter
+from ...thunder_core.face.detecting import SCRIPTS
 from ...thunder_core.face.mapping import Mapping
-from . import binding, driven, head_state, reach
+from . import binding, head_state, reading
 from .detection import detect, reach_of, unused_of
 from .family import face_of, points_of, relatives
 
@@ -35,7 +37,7 @@ _kept = lru_cache(maxsize=32)(Mapping.from_json)
 
 
 @dataclass(frozen=True)
-class Character:
+class MappedCharacter:
     """A character as it is now: the object that represents it, its mapping, its objects, what those
     bind to."""
 
@@ -45,7 +47,7 @@ class Character:
     bound: binding.Binding
 
 
-def resolve(obj: bpy.types.Object) -> Character:
+def resolve(obj: bpy.types.Object) -> MappedCharacter:
     """The character that an object belongs to. Raises BadHead with the reason if Thunder cannot
     move it."""
     face = face_of(obj)
@@ -69,13 +71,13 @@ def resolve(obj: bpy.types.Object) -> Character:
             f"map it by hand"
         )
     if not ({"jawOpen", "jaw.x"} & bound.driver.used or bound.driver.leads):
-        if driven.SCRIPTS in reasons:
-            raise BadHead(driven.SCRIPTS)
+        if SCRIPTS in reasons:
+            raise BadHead(SCRIPTS)
         raise BadHead(
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
             f"bone, map one by hand in Thunder Character"
         )
-    return Character(face, plan, objects, bound)
+    return MappedCharacter(face, plan, objects, bound)
 
 
 def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
@@ -98,7 +100,7 @@ def faults_of(face: bpy.types.Object) -> list[str]:
 
 
 def _sentence(reason: str) -> str:
-    return reason if reason == driven.SCRIPTS else f"{reason}, so it is not used"
+    return reason if reason == SCRIPTS else f"{reason}, so it is not used"
 
 
 def say_unused(face: bpy.types.Object) -> str:
@@ -121,10 +123,11 @@ def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
     that its blinks move. None if it has no shape keys for these, or they move nothing."""
     rules = {rule.source: rule.target for rule in plan.rules if rule.target.kind == "KEY"}
     targets = [rules.get(source) for source in ("eyeBlinkLeft", "eyeBlinkRight")]
-    keys = set(reach.live_keys(face))
+    read = reading.read([face], [])
+    keys = set(read.names)
     if None in targets or targets[0] == targets[1] or not {each.name for each in targets} <= keys:
         return None
-    meter = reach.Meter([face], [])
+    meter = PointMeter(read)
     moved = np.array(
         [np.linalg.norm(meter.offsets(0, {each: 1.0}, plan), axis=1) for each in targets]
     )

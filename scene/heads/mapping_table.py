@@ -12,12 +12,13 @@ import numpy as np
 from ...thunder_core import records
 from ...thunder_core.errors import attempt, BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
+from ...thunder_core.face.bones import jaw_rules
 from ...thunder_core.named_files import NamedFiles
 from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS, Motion
 from ..host.compat import user_folder
 from ..host.jobs import AddonChanges
-from . import character, family, head, head_state, reach, rna_paths
+from . import character, family, head, head_state, rna_paths
 
 _filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
@@ -222,7 +223,7 @@ def _close_by_jaw(row) -> None:
 
 def _closing_jaw(plan: mapping.Mapping) -> list[mapping.Rule]:
     """The rules by which the jaws of a mapping close the lips."""
-    opening = [rule for rule in plan.rules if rule.source == "jawOpen"] + reach.jaw_rules(plan)
+    opening = [rule for rule in plan.rules if rule.source == "jawOpen"] + jaw_rules(plan)
     share = conventions.FALLBACKS["mouthClose"][1]
     return [replace(rule, source="mouthClose", weight=share * rule.weight) for rule in opening]
 

@@ -12,8 +12,9 @@ import numpy as np
 from mathutils import Euler
 
 from ...thunder_core.face import mapping
+from ...thunder_core.face.drivers import RigDriver, Way
 from ..host.jobs import AddonChanges
-from . import binding, driven, rna_paths
+from . import binding, rna_paths
 from .family import points_of
 
 drawing = AddonChanges()  # over an editor, where Blender refuses no changes as it does in a panel
@@ -57,19 +58,21 @@ class Trial:
             if not driver.is_valid:
                 driver.expression = str(driver.expression)
 
-    def way(self, keys, curve) -> driven.Way | None:
-        """What `driven.follow` tells, of a driver of a shape key that cannot be read."""
+    def way(self, keys, path: str, driver: RigDriver) -> Way | None:
+        """What `RigDriver.follow` tells, of a driver of a shape key that cannot be read."""
 
-        def seen(target: mapping.Target, value: float) -> float:
-            place = keys.name_full, curve.data_path, target, value
+        def seen(at: Values[mapping.Target, float]) -> float:
+            target = next((each for each in at if at[each] != driver.rest[each]), next(iter(at)))
+            value = at[target]
+            place = keys.name_full, path, target, value
             if place not in self.known:
                 with self._moved({target: value}) as layer:
                     shown = keys.evaluated_get(layer.depsgraph)
-                    self.known[place] = float(shown.path_resolve(curve.data_path))
+                    self.known[place] = float(shown.path_resolve(path))
             return self.known[place]
 
         try:
-            return driven.look(curve, seen)
+            return driver.nearest(seen)
         except _LaterError:
             self.waits = True
             return None
@@ -142,7 +145,7 @@ def _places(target: mapping.Target, value: float) -> list[tuple]:
     found = []
     for block, path, index, bone, _ in binding.places(target, list(filter(None, objects))):
         pose = block.pose.bones[bone] if target.bone else None
-        if pose is not None and target.path == binding.EULER and len(pose.rotation_mode) > 3:
+        if pose is not None and target.path == mapping.EULER and len(pose.rotation_mode) > 3:
             turn = Euler([value if axis == index else 0.0 for axis in range(3)]).to_quaternion()
             numbers = mapping.rotation_values(
                 np.array([turn.to_exponential_map()]), pose.rotation_mode

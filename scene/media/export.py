@@ -24,7 +24,7 @@ from ...thunder_core.progress import result
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
-from ..heads import build, family, flame, head, reach, rna_paths
+from ..heads import build, family, flame, head, reading, rna_paths
 from ..host import compat
 from ..takes import take_list, take_record, word_places
 from ..voice import strip
@@ -257,14 +257,14 @@ def _plain_keys(shot: Shot) -> Iterator[list[str]]:
                 for block in blocks
             ):
                 continue
-            meter, plain = reach.Meter([obj], []), mesh.copy()
+            read, plain = reading.mesh_of(obj, obj), mesh.copy()
             if plain.override_library is not None:  # or its points would be those of the library
                 plain.make_local(clear_liboverride=True)
             swapped.append((obj, mesh, plain))
             for block, copy in zip(blocks, plain.shape_keys.key_blocks[1:]):
-                points = meter.rest(0).copy()
+                points = read.rest.copy()
                 if not block.mute:
-                    ids, by = meter.key(0, block.name)
+                    ids, by = read.keys[block.name].moves()
                     points[ids] += by
                 copy.points.foreach_set("co", points.ravel())
                 copy.relative_key = plain.shape_keys.reference_key

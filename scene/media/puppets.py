@@ -11,9 +11,10 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.face.mapping import Mapping
 from ...thunder_core.files import write_error
 from ..animation import display
-from ..heads import binding, character, family, head, rna_paths
+from ..heads import character, family, head, rna_paths
 from ..host import compat, playback
 
 FACE_SHARE = 0.2  # share of a key's largest movement above which a vertex belongs to the face
@@ -163,11 +164,9 @@ def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
     """
     face = rig.mesh
     world = rig.owner.matrix_world
-    plan = character.plan_of(face) if rig.armature is None else None
-    forward = Vector(binding.DIRECTIONS[(plan.forward if plan else "") or binding.FORWARD])
-    up = Vector(binding.DIRECTIONS[(plan.up if plan else "") or binding.UP])
+    plan = character.plan_of(face) if rig.armature is None else Mapping("")
     turn = world.to_quaternion()
-    forward, up = turn @ forward, turn @ up
+    forward, up = (turn @ Vector(axis) for axis in plan.axes)
     axes = Matrix((up.cross(forward), up, forward))  # rows: the world's coordinates to the face's
     places = _moving_points(rig)
     projected = np.array(axes) @ places.T

@@ -4,15 +4,18 @@ follow the take?"""
 
 import json
 from collections.abc import Generator
+from functools import partial
 
 import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.face import own_mouths
+from ...thunder_core.face.measured_face import LEAST_OPEN_MM
+from ...thunder_core.face.reach import lip_gap, Reach
 from ...thunder_core.types import FPS
 from ..animation import keying
-from ..heads import character, detection, head, head_state, mapping_table, reach, trial
+from ..heads import character, detection, head, head_state, mapping_table, trial
 from ..host import playback
 from . import take_record
 
@@ -40,15 +43,15 @@ def look(
         plan = character.plan_of(rig.mesh)
         seen = detection.reach_of(rig.mesh, plan)
         if not seen.upper and "open" not in seen.faults:
-            seen = detection.reach_of(rig.mesh, plan, lambda meter: _opened(scene_name, rig, meter))
+            seen = detection.reach_of(rig.mesh, plan, partial(_opened, scene_name, rig))
         wanted = _expect(rig, seen, opening, json.loads(said))
-        if seen.upper and np.ptp(wanted) >= reach.LEAST_OPEN_MM:
+        if seen.upper and np.ptp(wanted) >= LEAST_OPEN_MM:
             rows = np.unique(
                 np.argsort(wanted)[np.linspace(0, len(wanted) - 1, _LOOKS).round().astype(int)]
             )
             gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
             sentence = _judge(name, gaps, wanted[rows])
-            if (apart := gaps.min() - wanted.min()) > reach.LEAST_OPEN_MM:
+            if (apart := gaps.min() - wanted.min()) > LEAST_OPEN_MM:
                 held = _HELD.format(name, apart)
         unseen = "" if seen.upper else seen.faults.get("open", "")
         sentence = sentence or seen.faults.get("rest", unseen) or held
@@ -69,7 +72,7 @@ def look_at(rig: head.Rig, entry) -> Generator[float, None, str]:
     return (yield from look(bpy.context.scene.name, rig, clock, opening, said))
 
 
-def _expect(rig: head.Rig, seen: reach.Reach, opening: np.ndarray, said: list) -> np.ndarray:
+def _expect(rig: head.Rig, seen: Reach, opening: np.ndarray, said: list) -> np.ndarray:
     """How far lips are to part, [T] mm: as the take opens them, and as the animator's own mouths
     are drawn."""
     if not said or not rig.driver.leads:
@@ -80,16 +83,16 @@ def _expect(rig: head.Rig, seen: reach.Reach, opening: np.ndarray, said: list) -
     return left + sum(weight * seen.drawn[sound] for sound, weight in weights.items())
 
 
-def _opened(scene_name: str, rig: head.Rig, meter: reach.Meter) -> list[np.ndarray]:
-    """How far a jaw or a drawn mouth opens every mesh of a character as Blender shows it, [V, 3]
-    each."""
+def _opened(scene_name: str, rig: head.Rig, meshes: list, base) -> list[np.ndarray]:
+    """How far a jaw or a drawn mouth opens meshes of a character as Blender shows it, [V, 3] each
+    in the space of an object."""
     scene, shown = bpy.data.scenes[scene_name], []
     drawn = () if rig.has_jaw else [each for each in _OPEN if each in rig.driver.leads]
     try:
         for amount in (0.0, 1.0):
             mapping_table.show(scene, rig, [*drawn, "jaw"][0], amount)
             layer = bpy.context.view_layer
-            shown.append([trial.points(layer, part, meter.base) for part in meter.parts])
+            shown.append([trial.points(layer, part, base) for part in meshes])
     finally:
         mapping_table.end(scene)
     return [now - rest for rest, now in zip(*shown)]
@@ -103,7 +106,7 @@ def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
         for number, frame in enumerate(frames):
             playback.go_to(other, frame)
             points = [trial.points(other.view_layers[0], part, base) for part in parts]
-            gaps.append(reach.lip_gap(seen, np.concatenate(points)[ids]))
+            gaps.append(lip_gap(seen, np.concatenate(points)[ids]))
             yield (number + 1) / len(frames)
     return np.array(gaps)
 
@@ -115,7 +118,7 @@ def _judge(name: str, gaps: np.ndarray, opening: np.ndarray) -> str:
         "look in Thunder Character at what its jaw moves, and for a constraint, a driver, a muted "
         "key or another track that has the last word"
     )
-    if np.ptp(gaps) < reach.LEAST_OPEN_MM:
+    if np.ptp(gaps) < LEAST_OPEN_MM:
         return (
             f"The lips of “{name}” part by {max(np.ptp(gaps), 0.0):.1f} mm where the take opens "
             f"them by {np.ptp(opening):.0f}: {advice}"

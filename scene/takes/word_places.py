@@ -18,10 +18,10 @@ from ...thunder_core import languages, spoken
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
+from ...thunder_core.face.reach import Reach
 from ...thunder_core.progress import map_progress
 from ...thunder_core.types import FPS
 from ..engine import connection, recogniser
-from ..heads import reach
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
 from . import mix, take_list, take_record, transcript
@@ -373,9 +373,9 @@ def icons(entry, place: Place) -> tuple[int, ...]:
     return _mouths.icons[key][1]
 
 
-def icons_of_reach(seen: reach.Reach) -> tuple[int, ...]:
-    """Icons of a character's mouths (reach.ROW), as wide and open as they were measured; the last
-    is an eye."""
+def icons_of_reach(seen: Reach) -> tuple[int, ...]:
+    """Icons of a character's mouths , as wide and open as they were measured; the last is an
+    eye."""
     shown = [
         (_REST_MM + wider, apart, name in seen.faults)
         if name != "blink"

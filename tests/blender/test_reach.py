@@ -18,7 +18,7 @@ from thunder.scene.heads import (
     family,
     head as head_module,
     head_state,
-    reach,
+    reading,
     rna_paths,
     trial,
 )
@@ -26,6 +26,8 @@ from thunder.scene.media import export
 from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.face import conventions, mapping
+from thunder.thunder_core.face.character import PointMeter
+from thunder.thunder_core.face.measured_face import Face
 from timing import keeps
 
 POINTS = {
@@ -172,7 +174,7 @@ def test_measured_moves_are_those_of_the_evaluated_mesh(blender):
     blocks["mouthClose"].relative_key = blocks["jawOpen"]
     drive_jaw(armature, face)
     blender.context.view_layer.update()
-    meter, plan = reach.Meter([face], [armature]), mapping.Mapping("")
+    meter, plan = PointMeter(reading.read([face], [armature])), mapping.Mapping("")
     still = seen_points(blender, face)
     for name in KEYS:
         blocks[name].value = 1.0
@@ -180,7 +182,7 @@ def test_measured_moves_are_those_of_the_evaluated_mesh(blender):
         blocks[name].value = 0.0
         measured = meter.offsets(0, {mapping.Target("KEY", name): 1.0}, plan)
         assert np.abs(measured - seen).max() < 1e-5, name
-    assert reach.Face(meter, character.plan_of(face)).mm == pytest.approx(
+    assert Face(meter, character.plan_of(face)).mm == pytest.approx(
         500.0, rel=1e-4
     )  # of half a metre a unit
 

@@ -521,9 +521,20 @@ class JointRule:
     scale: float = 1.0
 
 
+ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode
+EULER = "rotation_euler"  # path of its turn about one of its own axes
 KINDS = ("KEY", "BONE", "PROPERTY")
-PATHS = ("location", "rotation", "rotation_euler", "scale")
-FACINGS = ("", "-Y", "Y", "X", "-X", "Z", "-Z")
+PATHS = ("location", ROTATION, EULER, "scale")
+DIRECTIONS = {
+    "-Y": (0, -1, 0),
+    "Y": (0, 1, 0),
+    "X": (1, 0, 0),
+    "-X": (-1, 0, 0),
+    "Z": (0, 0, 1),
+    "-Z": (0, 0, -1),
+}
+FACINGS = ("", *DIRECTIONS)
+FORWARD, UP = "-Y", "Z"  # of characters in Blender
 
 
 @dataclass(frozen=True)
@@ -558,6 +569,12 @@ class Mapping:
             {rule.source for rule in self.rules if rule.weight}
             | {rule.joint for rule in self.joints if rule.scale}
         )
+
+    @property
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the face looks and what is up, [3] each."""
+        forward, up = self.forward or FORWARD, self.up or UP
+        return np.array(DIRECTIONS[forward], float), np.array(DIRECTIONS[up], float)
 
     def to_json(self) -> str:
         """The mapping as JSON text with a version number."""
