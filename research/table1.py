@@ -56,7 +56,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import WINDOW
 from thunder_core.files import hash_of, write_file
-from thunder_core.networks.speech import MeshToSpeech, Mouth
+from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, SAMPLES_PER_FRAME
 from thunder_core.train.motions import MotionSet
@@ -173,7 +173,7 @@ class Listener:
     digest: of its weights."""
 
     look: Callable[[Tensor], Tensor]
-    network: MeshToSpeech
+    network: MeshToSpeechNetwork
     digest: str
     note: str
 
@@ -181,14 +181,14 @@ class Listener:
 def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener], dict[str, str]]:
     """The systems with networks, and the training command of each other one."""
     head = engine.head
-    shipped, m2s = engine.folder / "m2s", MeshToSpeech.load(engine.folder).to(engine.device)
+    shipped, m2s = engine.folder / "m2s", MeshToSpeechNetwork.load(engine.folder).to(engine.device)
     mouth_head = m2s.mouth or head
-    look = Mouth(mouth_head).to(engine.device).of_packed
+    look = MouthNetwork(mouth_head).to(engine.device).of_packed
     there = {"mouth2s": Listener(look, m2s, _digest(shipped), "as it ships")}
     missing = {}
     if spaces and (spaces / "m2s.json").is_file() and _digest(spaces / "m2s") != _digest(shipped):
         there[SHIPPED] = there["mouth2s"]
-        again = MeshToSpeech.load(spaces).to(engine.device).eval()
+        again = MeshToSpeechNetwork.load(spaces).to(engine.device).eval()
         there["mouth2s"] = Listener(look, again, _digest(spaces / "m2s"), _note(spaces / "m2s"))
     for name, command in TRAIN.items():
         file = (
@@ -196,7 +196,7 @@ def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener],
         )
         path = spaces / file if spaces else Path(file)
         if spaces and path.with_suffix(".json").is_file():
-            kind = VideoToSpeech if name == SV2S else MeshToSpeech
+            kind = VideoToSpeech if name == SV2S else MeshToSpeechNetwork
             view = LipVideo(head) if name == SV2S else SPACES[file.removeprefix("m2s-")](head)
             network = kind.load(spaces, file).to(engine.device).eval()
             there[name] = Listener(

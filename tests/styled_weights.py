@@ -10,7 +10,7 @@ import torch
 
 from research.train.card import write_sums
 from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
+from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork
 from thunder_core.networks.weights import load_weights, save_weights
 from thunder_core.weight_files import SHIPPED
 
@@ -25,7 +25,7 @@ def weights_with_styles(
     shutil.copytree(SHIPPED, folder, ignore=ignored, dirs_exist_ok=True)
     tensors, config = load_weights(SHIPPED / "denoiser")
     torch.manual_seed(seed)
-    made = Denoiser(replace(DenoiserConfig(**config), style=style))
+    made = DenoiserNetwork(replace(DenoiserConfig(**config), style=style))
     made.load_state_dict(
         {name: tensor for name, tensor in tensors.items() if "style" not in name}, strict=False
     )

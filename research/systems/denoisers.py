@@ -41,7 +41,7 @@ from thunder_core.networks.denoiser import (
     alibi_bias,
     alibi_slopes,
     DecoderLayer,
-    Denoiser,
+    DenoiserNetwork,
     DiagonalCrossAttention,
     Standardised,
     step_embedding,
@@ -175,7 +175,7 @@ class ConditionedDenoiser(Standardised):
         style: Tensor | None = None,
         free: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Estimate x̂_0 of a noisy motion x; arguments as `networks.denoiser.Denoiser`, of which
+        """Estimate x̂_0 of a noisy motion x; arguments as `networks.denoiser.DenoiserNetwork`, of which
         `style` is the condition."""
         audio = self.standardise_audio(audio)
         if silent is not None:
@@ -196,7 +196,7 @@ class ConditionedDenoiser(Standardised):
     sample = sample_denoised
 
 
-class PlainThunder(Denoiser):
+class PlainThunder(DenoiserNetwork):
     """THUNDER as compared in the paper: the denoiser alone, conditioned on sound only; Blender uses
     `thunder`. Weights of the one that performs in Blender fit too."""
 

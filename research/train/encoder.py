@@ -16,9 +16,9 @@ from torch import Tensor
 from research.train.augment import augment, change_speed, music
 from research.train.whisper import read_whisper
 from thunder_core.acoustics import gain, HOP, level
-from thunder_core.engine.speech.encoder import SpeechEncoder as SpeechReader
+from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.errors import BadWeights
-from thunder_core.networks.speech import SpeechEncoder, transformers_package
+from thunder_core.networks.speech import SpeechEncoderNetwork, transformers_package
 from thunder_core.spoken import SILENCE
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, Schedule
@@ -42,7 +42,7 @@ def frame_labels(phones: np.ndarray) -> np.ndarray:
     return phones[: len(phones) // 2 * 2 : 2].astype(np.int64)
 
 
-def calibrate_spectrum(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> None:
+def calibrate_spectrum(encoder: SpeechEncoderNetwork, corpus: Corpus, clips: list[Clip]) -> None:
     """Set the encoder's fixed mel deviation [80] from a sample of the corpus."""
     encoder.mel_std.fill_(1.0)
     mels = [
@@ -172,9 +172,9 @@ def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
-def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> float:
+def phone_accuracy(encoder: SpeechEncoderNetwork, corpus: Corpus, clips: list[Clip]) -> float:
     """Share of non-silence 20 ms frames whose phone is named right (40 classes)."""
-    reader, right, total = SpeechReader.of(encoder), 0, 0
+    reader, right, total = SpeechEncoder.of(encoder), 0, 0
     for clip in clips:
         truth = frame_labels(corpus.phones(clip))
         _, logits = reader.analyse(corpus.samples(clip))
@@ -185,7 +185,7 @@ def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) ->
     return right / max(1, total)
 
 
-def adopt_network(folder: Path) -> SpeechEncoder:
+def adopt_network(folder: Path) -> SpeechEncoderNetwork:
     """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its
     heads are untrained.
 
@@ -210,12 +210,12 @@ def adopt_network(folder: Path) -> SpeechEncoder:
         )
     body.config.apply_spec_augment = False
     settings = {"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
-    encoder = SpeechEncoder(EncoderConfig(width=body.config.hidden_size, body=settings))
+    encoder = SpeechEncoderNetwork(EncoderConfig(width=body.config.hidden_size, body=settings))
     encoder.body.load_state_dict(body.state_dict())
     return encoder
 
 
-def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> SpeechEncoder:
+def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> SpeechEncoderNetwork:
     """An encoder on the layers that are `heard` of a Whisper in `path` (`read_whisper`): its hidden
     features are their principal components in the corpus' training voices; its conformer and heads
     are untrained.
@@ -224,14 +224,14 @@ def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> SpeechEnc
     """
     whisper = read_whisper(path, heard)
     settings = EncoderConfig(_COMPONENTS, _PHONE_LAYERS, _PHONE_HEADS, body=whisper.config())
-    encoder = SpeechEncoder(settings)
+    encoder = SpeechEncoderNetwork(settings)
     encoder.body.load_state_dict(whisper.state_dict())
     encoder.narrow.weight.data, encoder.narrow.bias.data = components(encoder, corpus)
     return encoder
 
 
 @torch.no_grad()
-def components(encoder: SpeechEncoder, corpus: Corpus) -> tuple[Tensor, Tensor]:
+def components(encoder: SpeechEncoderNetwork, corpus: Corpus) -> tuple[Tensor, Tensor]:
     """Weight [width, heard] and bias [width] that bring what is heard of Whisper to its first
     principal components, each divided by the root of its deviation: what varies most still counts
     most, but less."""
@@ -255,17 +255,17 @@ def train_encoder(
     corpus: Corpus,
     folder: Path,
     schedule: Schedule,
-    adopted: SpeechEncoder | None = None,
+    adopted: SpeechEncoderNetwork | None = None,
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
-) -> tuple[SpeechEncoder, dict[str, float]]:
+) -> tuple[SpeechEncoderNetwork, dict[str, float]]:
     """Train on the corpus' training voices, from `start` weights; of an `adopted` pretrained
     network only what reads phones of it.
 
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = adopted or SpeechEncoder(EncoderConfig())
+    encoder = adopted or SpeechEncoderNetwork(EncoderConfig())
     if adopted:
         encoder.body.requires_grad_(False)
     if encoder.config.is_whisper:
@@ -275,7 +275,7 @@ def train_encoder(
         calibrate_spectrum(encoder, corpus, clips)
     batches = PhoneBatches(corpus, clips)
 
-    def loss(model: SpeechEncoder, item, rng) -> dict[str, Tensor]:
+    def loss(model: SpeechEncoderNetwork, item, rng) -> dict[str, Tensor]:
         waves, labels = (x.to(device) for x in item)
         with torch.no_grad(), torch.autocast(waves.device.type, enabled=False):
             prepared = model.prepare(waves)

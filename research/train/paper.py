@@ -21,7 +21,7 @@ from research.train.spaces import SPACES, weights_name
 from research.train.systems import build_learner, LabelledBatches, Labels, REGRESSORS
 from thunder_core.face.head import Head
 from thunder_core.files import hash_of
-from thunder_core.networks.speech import MeshToSpeech, SpeechEncoder
+from thunder_core.networks.speech import MeshToSpeechNetwork, SpeechEncoderNetwork
 from thunder_core.networks.weights import save_weights
 from thunder_core.train.corpus import motions_in_words
 from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
@@ -208,7 +208,7 @@ class Chain:
 
     def _sees(self, space: str) -> bool:
         """Whether the mesh-to-speech of a space learned from motions of these channels."""
-        m2s = MeshToSpeech.load(self.weights, weights_name(space))
+        m2s = MeshToSpeechNetwork.load(self.weights, weights_name(space))
         view = SPACES[space](m2s.mouth or self.head)
         return (view.channels, view.size) == (self.head.channels, m2s.config.inputs)
 
@@ -222,7 +222,7 @@ class Chain:
                 (folder / name).unlink(missing_ok=True)
         encoder = None
         if stage.trained_encoder:
-            encoder = SpeechEncoder.load(self.weights).requires_grad_(True)
+            encoder = SpeechEncoderNetwork.load(self.weights).requires_grad_(True)
             encoder.ctc_head.requires_grad_(False)
         learner = build_learner(
             stage.system, self.motions, self.labels, self.head, encoder, self.clip
@@ -240,7 +240,11 @@ class Chain:
                 checkpoint_every=100,
             )
             learner.prepare(self.labels, self.head, folder, before, self.device)
-        m2s = MeshToSpeech.load(self.weights, weights_name(stage.space)) if stage.space else None
+        m2s = (
+            MeshToSpeechNetwork.load(self.weights, weights_name(stage.space))
+            if stage.space
+            else None
+        )
         options = dict(wants=learner.wants, waves=stage.trained_encoder)
         batches = self._batches("train", mel=m2s is not None, **options)
         loss = learner.loss(

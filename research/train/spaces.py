@@ -9,10 +9,10 @@ import torch
 from torch import nn, Tensor
 
 from thunder_core.face.head import Head
-from thunder_core.networks.speech import _Vertices, Mouth, Space
+from thunder_core.networks.speech import _Vertices, MouthNetwork, Space
 
 
-class Lips(Mouth):
+class Lips(MouthNetwork):
     """`mouth2s` with lips only: the mouth [B, T, n_m, 3], in which teeth and tongue hold still."""
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Coefficients(Space):
 
 
 SPACES: dict[str, Callable[[Head], Space]] = {
-    "mouth": Mouth,
+    "mouth": MouthNetwork,
     "face": Face,
     "exp": Coefficients,
     "lips": Lips,

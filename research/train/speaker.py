@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from thunder_core.networks.speech import SpeakerEncoder
+from thunder_core.networks.speech import SpeakerEncoderNetwork
 
 
-def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:
-    """`resemblyzer/pretrained.pt` of the Resemblyzer package → SpeakerEncoder."""
+def import_resemblyzer(checkpoint: Path) -> SpeakerEncoderNetwork:
+    """`resemblyzer/pretrained.pt` of the Resemblyzer package → SpeakerEncoderNetwork."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model_state"]
-    network = SpeakerEncoder()
+    network = SpeakerEncoderNetwork()
     keep = {k: v for k, v in state.items() if k.startswith(("lstm.", "linear."))}
     missing, unexpected = network.load_state_dict(keep, strict=False)
     if missing or unexpected:

@@ -22,7 +22,7 @@ from research.train.vocoder import train_vocoder
 from thunder_core.engine.planning.mouth_map import CONSTANTS
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.files import hash_of
-from thunder_core.networks.speech import MeshToSpeech
+from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.networks.weights import load_weights
 from thunder_core.train.denoiser import M2S_WEIGHT
 from thunder_core.train.loop import Schedule
@@ -85,7 +85,7 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
     weights, motions = workspace.weights, workspace.motions()
     folder = workspace.run_folder("vocoder", workspace.performances)
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
-    m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None
+    m2s = MeshToSpeechNetwork.load(weights) if (weights / "m2s.safetensors").exists() else None
     start = start_weights(args.start, weights, "vocoder") if args.start else None
     network, figures = train_vocoder(
         motions, workspace.head, folder, schedule, workspace.device, m2s, start=start

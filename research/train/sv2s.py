@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_video import LipFilms, PIXELS
-from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
 from thunder_core.networks.weights import load_network
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches
@@ -68,9 +68,9 @@ class LipReader(nn.Module):
         return self.out(self.stages(x).mean((2, 3)).unflatten(0, (batch, frames)))
 
 
-class VideoToSpeech(MeshToSpeech):
+class VideoToSpeech(MeshToSpeechNetwork):
     """`sv2s`: pictures of lips [B, T, PIXELS, PIXELS], grey 0 … 1, and speaker [B, 256] → what
-    `MeshToSpeech` returns."""
+    `MeshToSpeechNetwork` returns."""
 
     def __init__(self, config: MeshToSpeechConfig):
         super().__init__(config)

@@ -40,7 +40,7 @@ from research.train.pictures import pictures_for, vary_tone, Views
 from research.train.spaces import SPACES
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
-from thunder_core.networks.speech import SpeechEncoder
+from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.spoken import SILENCE
 from thunder_core.train.denoiser import (
     DenoiserLoss,
@@ -218,7 +218,7 @@ class ThunderLearner(_Diffusion):
 
     @staticmethod
     def build(
-        motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None
+        motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoderNetwork | None = None
     ) -> ThunderLearner:
         return ThunderLearner(PlainThunder(DenoiserConfig(**_sizes(motions))), encoder)
 
@@ -564,7 +564,7 @@ REGRESSORS = tuple(name for name, learner in LEARNERS.items() if issubclass(lear
 
 def build_learner(
     system: str, motions: MotionSet, labels: Labels, head: Head,
-    encoder: SpeechEncoder | None = None, clip: ClipImages | None = None
+    encoder: SpeechEncoderNetwork | None = None, clip: ClipImages | None = None
 ):  # fmt: skip
     """An untrained learner of a system of LEARNERS, standardised by the training set.
 

@@ -19,7 +19,7 @@ from research.train.shaped_sound import limit_mel, ShapedSound, turns
 from thunder_core.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.m2s import LOG_FLOOR, pitch_of, unit_noise
 from thunder_core.face.head import Head
-from thunder_core.networks.speech import LogMel, MeshToSpeech, Mouth, Vocoder
+from thunder_core.networks.speech import LogMel, MeshToSpeechNetwork, MouthNetwork, VocoderNetwork
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS
@@ -136,7 +136,7 @@ def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
 class SpeakingVocoder(nn.Module):
     """The vocoder and its sound, one model to the training loop."""
 
-    def __init__(self, vocoder: Vocoder):
+    def __init__(self, vocoder: VocoderNetwork):
         super().__init__()
         self.vocoder, self.sound = vocoder, ShapedSound()
 
@@ -144,11 +144,11 @@ class SpeakingVocoder(nn.Module):
 class VocoderLoss:
     """The loss of a batch: the energy distance of two drawn sounds, and the pitch."""
 
-    def __init__(self, head: Head, m2s: MeshToSpeech | None, device: str):
+    def __init__(self, head: Head, m2s: MeshToSpeechNetwork | None, device: str):
         self.device, self.views = device, SpectralViews().to(device)
         self.m2s = self.mouth_view = None
         if m2s is not None:
-            self.m2s, self.mouth_view = (m2s.to(device), Mouth(m2s.mouth or head).to(device))
+            self.m2s, self.mouth_view = (m2s.to(device), MouthNetwork(m2s.mouth or head).to(device))
 
     def __call__(
         self, model: SpeakingVocoder, item: dict[str, Tensor], rng: np.random.Generator
@@ -236,16 +236,16 @@ class VocoderLoss:
 
 def train_vocoder(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu",
-    m2s: MeshToSpeech | None = None,
+    m2s: MeshToSpeechNetwork | None = None,
     batch: int = BATCH, start: dict[str, Tensor] | None = None,
-) -> tuple[Vocoder, dict[str, float]]:  # fmt: skip
+) -> tuple[VocoderNetwork, dict[str, float]]:  # fmt: skip
     """Train the vocoder on the corpus' recordings, from `start` weights; returns (vocoder, figures
     on the held-out test voices).
 
     With `m2s` part of the crops use its mels of the teacher's motion.
     """
     torch.manual_seed(schedule.seed)
-    vocoder = Vocoder(VocoderConfig(units=UNITS))
+    vocoder = VocoderNetwork(VocoderConfig(units=UNITS))
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, batch, waves=True)
     _calibrate(vocoder, batches)
     vocoder.start_from(start or {})
@@ -268,7 +268,7 @@ def train_vocoder(
     return model.vocoder, {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
-def _calibrate(vocoder: Vocoder, batches: SpeechBatches) -> None:
+def _calibrate(vocoder: VocoderNetwork, batches: SpeechBatches) -> None:
     """Set the fixed scale of the mels."""
     rng = np.random.default_rng(0)
     mels = torch.cat([batches(rng)["mel"] for _ in range(8)]).flatten(0, 1)

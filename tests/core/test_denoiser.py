@@ -13,8 +13,8 @@ from thunder_core.networks.bodies import attention, Conformer
 from thunder_core.networks.denoiser import (
     alibi_bias,
     alibi_slopes,
-    Denoiser,
     DenoiserConfig,
+    DenoiserNetwork,
     DiagonalCrossAttention,
 )
 
@@ -55,11 +55,11 @@ def test_alibi_is_symmetric_and_falls_with_distance():
     assert bias[0, 2, 5] == -3 * 0.25  # slope 2^(−8/4) of the first head
 
 
-def made(**config) -> Denoiser:
+def made(**config) -> DenoiserNetwork:
     """A small denoiser that nobody trained."""
     torch.manual_seed(1)
     sizes = dict(motion=6, audio=5, width=32, layers=2, heads=4, feedforward=64)
-    return Denoiser(DenoiserConfig(**sizes | config)).eval()
+    return DenoiserNetwork(DenoiserConfig(**sizes | config)).eval()
 
 
 def given(takes=1):
@@ -85,7 +85,7 @@ def test_hidden_audio_is_the_same_for_every_sound():
     assert torch.equal(first, second)
 
 
-def taught() -> Denoiser:
+def taught() -> DenoiserNetwork:
     model = made(style=3)
     torch.nn.init.normal_(model.style_in[-1].weight, std=0.3)
     model.style_mean.normal_()

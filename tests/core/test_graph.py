@@ -12,7 +12,7 @@ import pytest
 
 from research.harness import ROOT
 from thunder_core.engine.engine import Thunder
-from thunder_core.engine.network import Graph, Network
+from thunder_core.engine.network import Graph, LazyNetwork
 from thunder_core.engine.performance import Performance
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
@@ -158,7 +158,7 @@ def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_pat
     networks = thunder.encoder.network, thunder.distilled.network, thunder.denoiser.network
     assert all(network._run is None for network in networks)
     (tmp_path / "encoder.onnx").write_bytes(b"no graph")
-    Network.begin(
+    LazyNetwork.begin(
         [thunder.encoder.network]
     )  # what goes wrong beside other work is raised by the call
     for _ in range(2):

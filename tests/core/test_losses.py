@@ -16,7 +16,7 @@ from research.train.encoder import CROP, PhoneBatches
 from research.train.systems import _pairs, build_learner, Labels, REFERENCE
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.face.head import load_head
-from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
 from thunder_core.spoken import SILENCE
 from thunder_core.train import denoiser as of_denoiser, m2s as training
 from thunder_core.train.corpus import LABEL_HOP
@@ -187,7 +187,7 @@ def test_the_diffusion_model_learns_also_from_listeners_and_is_measured_by_unsee
     monkeypatch.setattr(of_denoiser, "_spreads", lambda *given: {})
     term = encoder = None
     if whole:
-        term, encoder = SpeechTerm(MeshToSpeech.load(SHIPPED)), torch.nn.Module()
+        term, encoder = SpeechTerm(MeshToSpeechNetwork.load(SHIPPED)), torch.nn.Module()
         encoder.body, encoder.ctc_head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
         encoder.requires_grad_(False)
     schedule = Schedule(steps=1)
@@ -210,7 +210,7 @@ def test_mesh_to_speech_counts_rows_that_say_what_is_heard_and_whose_sound_is_sh
     motions, denoiser, monkeypatch, masked
 ):
     rngs = np.random.default_rng(0), np.random.default_rng(0)
-    term = SpeechTerm(MeshToSpeech.load(SHIPPED), 0.3, masked)
+    term = SpeechTerm(MeshToSpeechNetwork.load(SHIPPED), 0.3, masked)
     item, loss, given, terms = learn(
         motions, denoiser, monkeypatch, motions.of("train", 20), 20, 24, *rngs, term
     )
@@ -226,7 +226,7 @@ def test_mesh_to_speech_counts_rows_that_say_what_is_heard_and_whose_sound_is_sh
 
 @pytest.mark.parametrize("learned", [None, "another"])
 def test_mesh_to_speech_sees_the_mouth_that_it_learned(motions, denoiser, learned):
-    model = MeshToSpeech(MeshToSpeechConfig(inputs=2, space="mouth", units=200))
+    model = MeshToSpeechNetwork(MeshToSpeechConfig(inputs=2, space="mouth", units=200))
     model.mouth = learned
     head, seen = load_head(), []
     batches = SpeechBatches(motions, motions.of("train", 4), 4, 3, mel=False)
@@ -298,7 +298,11 @@ def test_the_diffusion_model_minimises_reconstruction_half_the_velocity_and_the_
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, 3)
     item = batches(np.random.default_rng(0))
     loss = DenoiserLoss(
-        load_head(), learner.denoiser, batches, SpeechTerm(MeshToSpeech.load(SHIPPED), 0.3), "cpu"
+        load_head(),
+        learner.denoiser,
+        batches,
+        SpeechTerm(MeshToSpeechNetwork.load(SHIPPED), 0.3),
+        "cpu",
     )
     truth = learner.denoiser.standardise(item["motion"])
     supervised = None if rows is None else torch.tensor(rows)

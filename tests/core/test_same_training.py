@@ -12,8 +12,8 @@ import torch
 from stored import compare
 
 from thunder_core.face.head import load_head
-from thunder_core.networks.denoiser import Denoiser
-from thunder_core.networks.speech import MeshToSpeech
+from thunder_core.networks.denoiser import DenoiserNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.networks.weights import load_weights
 from thunder_core.train import distil, m2s
 from thunder_core.train.denoiser import build_denoiser, SpeechTerm, train_denoiser
@@ -77,7 +77,10 @@ def learned(folder, figures):
 
 def test_the_diffusion_model_learns_as_before(motions, tmp_path):
     start = load_weights(SHIPPED / "denoiser")[0]
-    model, term = build_denoiser(motions, 5, start), SpeechTerm(MeshToSpeech.load(SHIPPED), 0.1)
+    model, term = (
+        build_denoiser(motions, 5, start),
+        SpeechTerm(MeshToSpeechNetwork.load(SHIPPED), 0.1),
+    )
     _, figures = train_denoiser(motions, load_head(), tmp_path, STEPS, model, term)
     compare("diffusion model in three steps", learned(tmp_path, figures), NETWORK)
 
@@ -96,7 +99,7 @@ def test_the_distilled_model_learns_as_before(motions, monkeypatch, tmp_path):
     monkeypatch.setattr(distil, "BATCH", 2)
     monkeypatch.setattr(distil, "WATCHED", 2)
     monkeypatch.setattr(distil, "FRAMES", 100)
-    full = Denoiser.load(SHIPPED)
+    full = DenoiserNetwork.load(SHIPPED)
     model, figures = distil.distil(motions, load_head(), full, tmp_path, STEPS, lines=4)
     assert (model.config.steps, model.config.least_noise) == (4, 0.3)
     with np.load(tmp_path / "lines.npz") as file:

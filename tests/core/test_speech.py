@@ -22,13 +22,13 @@ from thunder_core.engine.speech.encoder import (
     presence,
     softmax,
     speech_features,
-    SpeechEncoder as SoundEncoder,
+    SpeechEncoder,
     Units,
 )
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.networks import speech as encoder_network
-from thunder_core.networks.speech import MeshToSpeech, Mouth, SpeechEncoder
+from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork, SpeechEncoderNetwork
 from thunder_core.request import DRAFT, Request
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.spoken import phone_index, PHONES, SILENCE
@@ -88,8 +88,8 @@ def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch, seconds, win
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    return SoundEncoder.of(
-        SpeechEncoder(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval()
+    return SpeechEncoder.of(
+        SpeechEncoderNetwork(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval()
     )
 
 
@@ -160,17 +160,17 @@ def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):
     embedded network."""
     head = load_head()
     save_trained_mouth(tmp_path, head)
-    own, kept = Mouth(head), Mouth(trained_mouth(tmp_path))
+    own, kept = MouthNetwork(head), MouthNetwork(trained_mouth(tmp_path))
     expression, jaw = torch.rand(2, 3, head.channels), 0.2 * torch.rand(2, 3, 3)
     assert torch.equal(own(expression, jaw), kept(expression, jaw))
     assert torch.equal(
         own.shape(own(expression, jaw)), kept.shape(kept(expression, jaw))
     ) and torch.equal(own.inner, kept.inner)
     assert trained_mouth(tmp_path / "nowhere") is None
-    embedded = MeshToSpeech.load(SHIPPED)
+    embedded = MeshToSpeechNetwork.load(SHIPPED)
     assert (
         embedded.mouth.expression_names == head.expression_names
-        and Mouth(embedded.mouth).size == embedded.config.inputs
+        and MouthNetwork(embedded.mouth).size == embedded.config.inputs
     )
 
 
@@ -194,7 +194,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
     ):
         made.save_pretrained(tmp_path / name)
         encoder = adopt_network(tmp_path / name).eval()
-        hidden, logits = SoundEncoder.of(encoder).analyse(sound)
+        hidden, logits = SpeechEncoder.of(encoder).analyse(sound)
         assert hidden.shape == (250, 32) and logits.shape == (250, 40)
         with torch.no_grad():
             whole, _ = encoder(encoder.prepare(torch.from_numpy(level(sound))[None]))
@@ -206,7 +206,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
             {},
         )
         assert np.array_equal(
-            SoundEncoder.of(SpeechEncoder.load(tmp_path / "w")).analyse(sound)[0], hidden
+            SpeechEncoder.of(SpeechEncoderNetwork.load(tmp_path / "w")).analyse(sound)[0], hidden
         )
         assert np.allclose(
             encoder_module.SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden, atol=1e-5
@@ -217,7 +217,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
     with pytest.raises(
         BadWeights, match="transformers, which is not installed: install the waveform extra"
     ):
-        SpeechEncoder.load(tmp_path / "w")
+        SpeechEncoderNetwork.load(tmp_path / "w")
 
 
 SAMPLE = read_sound(SAMPLE_FILE).samples
@@ -476,14 +476,14 @@ def test_without_its_slow_part_a_sound_keeps_its_voice(monkeypatch):
 
 def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
     samples = sample_of(9)
-    network = encoder_network.SpeechEncoder.load(SHIPPED)
+    network = encoder_network.SpeechEncoderNetwork.load(SHIPPED)
     with torch.no_grad():
         theirs = [
             each[0].numpy() for each in network(network.prepare(tensor(acoustics.level(samples))))
         ]
     for ours in (
-        SoundEncoder.load(SHIPPED).analyse(samples),
-        SoundEncoder.of(network).analyse(samples),
+        SpeechEncoder.load(SHIPPED).analyse(samples),
+        SpeechEncoder.of(network).analyse(samples),
     ):
         for one, other in zip(ours, theirs):
             assert (
@@ -497,7 +497,7 @@ def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
 def test_what_lips_do_hardly_depends_on_where_pieces_of_a_long_sound_fall(monkeypatch, chunk):
     """Whisper counts frames from the beginning of a piece, so that features differ; of its phones
     one in twenty does, and the lips' plan as good as not at all."""
-    samples, encoder = sample_of(45), SoundEncoder.load(SHIPPED)
+    samples, encoder = sample_of(45), SpeechEncoder.load(SHIPPED)
     frames, heard = len(samples) // 640, []
     for pieces in (encoder_module._CHUNK, chunk):
         monkeypatch.setattr(encoder_module, "_CHUNK", pieces)
@@ -514,5 +514,5 @@ def test_a_spectrogram_is_told_from_the_mean_of_loud_frames():
     """Of 50 loud frames, 50 that are 26 dB below and count half, and 20 of silence."""
     mel = np.repeat(np.float32([0, -3, -30]), [50, 50, 20])[:, None].repeat(80, 1)
     mean = 50 * 0.5 * -3 / (50 / (1 + np.exp(-6)) + 50 * 0.5)
-    made = SoundEncoder._spectrogram(SimpleNamespace(_mel_std=np.float32(2)), mel.copy())
+    made = SpeechEncoder._spectrogram(SimpleNamespace(_mel_std=np.float32(2)), mel.copy())
     assert made == pytest.approx((mel - mean) / 2, abs=1e-4)

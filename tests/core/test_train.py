@@ -351,10 +351,10 @@ def test_a_stage_warms_up_and_averages_as_long_as_its_network_needs(
         raise Asked(next(each for each in given if isinstance(each, Schedule)))
 
     monkeypatch.setattr(stages, trains, ask)
-    monkeypatch.setattr(stages, "Denoiser", SimpleNamespace(load=lambda weights: None))
+    monkeypatch.setattr(stages, "DenoiserNetwork", SimpleNamespace(load=lambda weights: None))
     for part in ("build_denoiser", "prepare", "load_weights", "SpeechTerm"):
         monkeypatch.setattr(stages, part, lambda *given: [None])
-    monkeypatch.setattr(stages, "MeshToSpeech", SimpleNamespace(load=lambda weights: None))
+    monkeypatch.setattr(stages, "MeshToSpeechNetwork", SimpleNamespace(load=lambda weights: None))
     words = [
         name,
         "--steps",
@@ -383,7 +383,7 @@ def test_adaptation_learns_from_pieces_of_three_seconds_and_more_and_holds_one_o
     lengths = [640 * frames for frames in (74, *range(75, 84))]
     clips = [Clip(f"{each}", "mine", "Ada", "train", 0, each) for each in lengths]
     corpus = SimpleNamespace(clips=clips, samples=lambda clip: np.zeros(clip.length))
-    for name in ("SpeechReader", "SpeakerEncoder", "Units"):
+    for name in ("SpeechEncoder", "SpeakerEncoder", "Units"):
         monkeypatch.setattr(stages, name, SimpleNamespace(load=lambda weights: None))
     for name in ("extract_features", "animate", "MotionSet"):
         monkeypatch.setattr(stages, name, lambda *given, **more: None)

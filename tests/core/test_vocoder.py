@@ -42,7 +42,7 @@ from thunder_core.weight_files import SHIPPED, trained_mouth, VocoderConfig
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    network = networks.Vocoder(VocoderConfig(width=32, layers=2)).eval()
+    network = networks.VocoderNetwork(VocoderConfig(width=32, layers=2)).eval()
     for p in network.parameters():  # whatever it has learnt
         p.data += 0.3 * torch.randn_like(p)
     return network
@@ -222,7 +222,7 @@ def test_pitch_classes_agree_and_the_pitch_of_a_voice_is_tracked():
 
 @pytest.fixture(scope="module")
 def listener():
-    return networks.SpeakerEncoder.load(SHIPPED)
+    return networks.SpeakerEncoderNetwork.load(SHIPPED)
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +307,7 @@ def motion(head):
 
 
 def test_vertices_are_those_of_training(head, motion):
-    ours, theirs = Mouth(head), networks.Mouth(head)
+    ours, theirs = Mouth(head), networks.MouthNetwork(head)
     with torch.no_grad():
         expected = theirs(
             torch.from_numpy(motion.expression)[None], torch.from_numpy(motion.jaw)[None]

@@ -20,8 +20,13 @@ from thunder_core.engine.engine import _identify, Engine
 from thunder_core.engine.speech.encoder import LOUDNESS, Units
 from thunder_core.errors import BadWeights
 from thunder_core.files import hash_of
-from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
-from thunder_core.networks.speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
+from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork
+from thunder_core.networks.speech import (
+    MeshToSpeechNetwork,
+    SpeakerEncoderNetwork,
+    SpeechEncoderNetwork,
+    VocoderNetwork,
+)
 from thunder_core.networks.weights import load_weights, save_weights
 from thunder_core.request import Request
 from thunder_core.shipped import fingerprint_of
@@ -30,9 +35,9 @@ from thunder_core.types import RATE, Speech
 from thunder_core.weight_files import EncoderConfig, ENDINGS, identify, SHIPPED, SUMS
 
 LOADERS = {
-    "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load,
-    "m2s": MeshToSpeech.load, "vocoder": Vocoder.load,
-    "denoiser": Denoiser.load,
+    "encoder": SpeechEncoderNetwork.load, "units": Units.load, "speaker": SpeakerEncoderNetwork.load,
+    "m2s": MeshToSpeechNetwork.load, "vocoder": VocoderNetwork.load,
+    "denoiser": DenoiserNetwork.load,
 }  # fmt: skip
 FILES = {
     name: (
@@ -156,11 +161,11 @@ def earlier(tmp_path_factory):
     folder, width = tmp_path_factory.mktemp("weights") / "earlier", 96
     shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.onnx"))
     torch.manual_seed(0)
-    encoder = SpeechEncoder(EncoderConfig(width=width, layers=1))
+    encoder = SpeechEncoderNetwork(EncoderConfig(width=width, layers=1))
     features = width + len(PHONES) + LOUDNESS
     made = (
         encoder,
-        Denoiser(replace(DenoiserConfig(**FILES["denoiser"][1]["config"]), audio=features)),
+        DenoiserNetwork(replace(DenoiserConfig(**FILES["denoiser"][1]["config"]), audio=features)),
     )
     for model, name in zip(made, ("encoder", "denoiser")):
         save_weights(folder / name, model.state_dict(), model.settings(), {})

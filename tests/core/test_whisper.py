@@ -18,7 +18,7 @@ from thunder_core.engine.recogniser import convert
 from thunder_core.engine.speech import encoder as engine_encoder
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadWeights
-from thunder_core.networks.speech import SpeechEncoder, WhisperMel
+from thunder_core.networks.speech import SpeechEncoderNetwork, WhisperMel
 from thunder_core.networks.weights import save_weights
 from thunder_core.shipped import SAMPLE
 from thunder_core.train.graphs import write_graphs
@@ -114,7 +114,7 @@ def test_an_encoder_on_whisper_is_the_same_in_torch_and_as_a_graph(folder, tmp_p
 
     state = {k: v for k, v in encoder.state_dict().items() if not k.startswith("log_mel.")}
     save_weights(tmp_path / "encoder", state, encoder.settings(), {})
-    again = SpeechEncoder.load(tmp_path)
+    again = SpeechEncoderNetwork.load(tmp_path)
     assert np.array_equal(engine_encoder.SpeechEncoder.of(again).analyse(VOICE)[0], hidden)
     assert [path.name for path in write_graphs(tmp_path)] == ["encoder.onnx"]
     graph = engine_encoder.SpeechEncoder.load(tmp_path)

@@ -18,7 +18,7 @@ from thunder_core.animation import motion_file
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import write_sound
 from thunder_core.errors import BadRequest
-from thunder_core.networks.denoiser import Denoiser
+from thunder_core.networks.denoiser import DenoiserNetwork
 from thunder_core.networks.weights import save_weights
 from thunder_core.types import pack, Speech
 from thunder_core.weight_files import SHIPPED
@@ -45,7 +45,7 @@ def networks(engine, tmp_path_factory):
 def leave(engine, folder, name, **config):
     """Leave an untrained network of a system in a folder, as training does."""
     torch.manual_seed(0)
-    known, sizes = Denoiser.load(SHIPPED), engine.thunder.denoiser.config
+    known, sizes = DenoiserNetwork.load(SHIPPED), engine.thunder.denoiser.config
     more = {"speakers": 9} if issubclass(SYSTEMS[name], Regressor) else {}
     given = dict(motion=sizes.motion, audio=sizes.audio) | SMALL | more | config
     network = SYSTEMS[name](SYSTEMS[name].Config(**given))

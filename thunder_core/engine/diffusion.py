@@ -16,7 +16,7 @@ import numpy as np
 from ..filters import smoothstep
 from ..progress import no_progress, Progress
 from ..weight_files import build_config, check_shapes, DenoiserConfig, read_weights
-from .network import Network
+from .network import LazyNetwork
 
 # ---- the solver
 
@@ -299,7 +299,7 @@ class Denoiser:
         self.config: DenoiserConfig = build_config(path, config, DenoiserConfig)
         check_shapes(path, arrays, **dict.fromkeys(arrays, (self.config.motion,)))
         self.mean, self.deviation = arrays["motion_mean"], arrays["motion_std"]
-        self.network = Network(path, device)
+        self.network = LazyNetwork(path, device)
 
     def sample(
         self, seeds: Sequence[int], conditions: Conditions, count: int, guidance: float = 1.0,

@@ -60,7 +60,7 @@ from .alignment import LIKELY, Match, match_mouth, match_sound
 from .diffusion import Conditions, Denoiser, Inpainting, Normal
 from .generate import generate, hear, ignore, LONG
 from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
-from .network import best_device, Network, processors
+from .network import best_device, LazyNetwork, processors
 from .performance import (
     as_trained,
     follow_voice,
@@ -133,7 +133,7 @@ class Thunder:
         threads = processors()
         self.encoder = SpeechEncoder.load(folder, "encoder", device, threads)
         if at_once:  # it takes longest, and is needed first
-            Network.begin([self.encoder.network])  # type: ignore[list-item]
+            LazyNetwork.begin([self.encoder.network])  # type: ignore[list-item]
         self.pipeline = Pipeline(channel_names, Articulators.of(head))
         # THUNDER-T has a separate encoder for the features; phones come from the shared one.
         has_encoder = (folder / "encoder-t.json").exists()
@@ -393,7 +393,7 @@ class Engine:
         """
         if self._known:
             return
-        Network.begin(self.thunder.usual)
+        LazyNetwork.begin(self.thunder.usual)
         importlib.import_module("soundfile")
         yield
         frames = 2 * MARGIN

@@ -34,7 +34,7 @@ from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
-from .network import CPU, Network, processors
+from .network import CPU, LazyNetwork, processors
 from .performance import follow_voice, perform_planned, Performance, requested_style
 from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
 
@@ -92,7 +92,7 @@ def hear(
     # Undirected takes would come from another model (`Thunder.select_sampler`) than those that
     # the panel shows.
     direction, role = request.direction or DirectionRequest(), SPEAKS
-    Network.begin(engine.thunder.usual)
+    LazyNetwork.begin(engine.thunder.usual)
     analysis_progress, sound = (
         share(progress, 0.02, _ANALYSED, "Analyzing the voice"),
         speech.fingerprint,

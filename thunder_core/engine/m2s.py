@@ -35,7 +35,7 @@ from ..weight_files import (
     VocoderConfig,
 )
 from .diffusion import Normal
-from .network import Network
+from .network import LazyNetwork
 
 # frames that mesh-to-speech reads at once, and the context on either side
 _WINDOW, MARGIN = 500, 50
@@ -90,7 +90,7 @@ class MeshToSpeech:
         check_shapes(path, arrays, unit_log_prior=(self.config.units,))
         # how often each unit is said, the logarithm [units]
         self.log_prior = arrays["unit_log_prior"]
-        self.network = Network(path, device)
+        self.network = LazyNetwork(path, device)
 
     def heard_shares(
         self, mouth: Mouth, motions: Sequence[Motion], spans: Sequence[slice], units: np.ndarray,
@@ -206,7 +206,7 @@ class Vocoder:
     def load(cls, folder: Path, device: str = "cpu") -> "Vocoder":
         """Raises BadWeights, and `speak` does where the card alone is good."""
         return cls(
-            read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device)
+            read_sizes(folder / "vocoder", VocoderConfig), LazyNetwork(folder / "vocoder", device)
         )
 
     def speak(self, mel: np.ndarray, units: np.ndarray, speaker: np.ndarray) -> np.ndarray:
@@ -391,7 +391,7 @@ class SpeakerEncoder:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> "SpeakerEncoder":
         """The network is read at the first use."""
-        return cls(Network(folder / "speaker", device))
+        return cls(LazyNetwork(folder / "speaker", device))
 
     def embed(self, samples: np.ndarray, most_partials: int = 40) -> np.ndarray:
         """Sound [n] at 16 kHz → unit vector float32 [256], the mean over partials.

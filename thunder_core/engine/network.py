@@ -21,7 +21,7 @@ CPU = "cpu"
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of graphics cards, on Linux and on Windows
 
 
-class Network:
+class LazyNetwork:
     """One network, opened at its first call, or before. Threads may call it beside each other."""
 
     def __init__(self, path: Path, device: str, threads: int = 1):
@@ -39,7 +39,7 @@ class Network:
                 self._run = self._open()
 
     @staticmethod
-    def begin(networks: Sequence["Network"]) -> None:
+    def begin(networks: Sequence["LazyNetwork"]) -> None:
         """Open networks one after the other beside other work, the first of which may need the
         first of them; errors are raised by the first call of each."""
         closed = [network for network in networks if network._run is None]

@@ -142,7 +142,7 @@ class Standardised(Network):
         return (audio - self.audio_mean) / self.audio_std
 
 
-class Denoiser(Standardised):
+class DenoiserNetwork(Standardised):
     """Noisy standardised motion [B, T, motion], step [B], speech features [B, T, audio] → x̂_0 [B,
     T, motion]."""
 

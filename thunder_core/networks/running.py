@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .denoiser import Denoiser
-from .speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
+from .denoiser import DenoiserNetwork
+from .speech import MeshToSpeechNetwork, SpeakerEncoderNetwork, SpeechEncoderNetwork, VocoderNetwork
 from .weights import Network
 
 
-class SeenMouth(MeshToSpeech):
+class SeenMouth(MeshToSpeechNetwork):
     """Mesh-to-speech that gives its features too, and sound for as many speakers as are asked for:
     without one it costs two thirds."""
 
@@ -31,10 +31,10 @@ class SeenMouth(MeshToSpeech):
         )
 
 
-KINDS: dict[str, type[Network] | type[SpeakerEncoder]] = {
-    "denoiser": Denoiser, "distilled": Denoiser, "encoder": SpeechEncoder,
-    "encoder-t": SpeechEncoder,
-    "m2s": SeenMouth, "vocoder": Vocoder, "speaker": SpeakerEncoder,
+KINDS: dict[str, type[Network] | type[SpeakerEncoderNetwork]] = {
+    "denoiser": DenoiserNetwork, "distilled": DenoiserNetwork, "encoder": SpeechEncoderNetwork,
+    "encoder-t": SpeechEncoderNetwork,
+    "m2s": SeenMouth, "vocoder": VocoderNetwork, "speaker": SpeakerEncoderNetwork,
 }  # fmt: skip
 
 

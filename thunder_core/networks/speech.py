@@ -122,7 +122,7 @@ class WhisperMel(LogMel):
         return whisper_scale(decades, decades.amax((1, 2), keepdim=True))
 
 
-class SpeechEncoder(Network):
+class SpeechEncoderNetwork(Network):
     """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B,
     N, 40]."""
 
@@ -212,7 +212,7 @@ class SpeechEncoder(Network):
         ]
 
 
-class SpeakerEncoder(nn.Module):
+class SpeakerEncoderNetwork(nn.Module):
     """The speaker embedding 𝒮(w), GE2E of Resemblyzer (Apache-2.0): power mels of 1.6 s → unit
     vector [256], three LSTM layers over 40 mels. `engine.m2s` embeds a sound by it."""
 
@@ -295,7 +295,7 @@ class _Vertices(Space):
         )
 
 
-class Mouth(_Vertices):
+class MouthNetwork(_Vertices):
     """`mouth2s`: V_m [B, T, n_m, 3], the mouth that listening and scoring use.
 
     inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and
@@ -317,7 +317,7 @@ class Mouth(_Vertices):
 # ---- the network
 
 
-class MeshToSpeech(Network):
+class MeshToSpeechNetwork(Network):
     """`mouth2s`, or another `Space`'s: inputs [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
@@ -424,7 +424,7 @@ class Block(nn.Module):
         return x + self.scale * self.down(F.gelu(self.up(y)))
 
 
-class Vocoder(Network):
+class VocoderNetwork(Network):
     """Log-mel [B, N, 80] at 100 Hz, units [B, N / 2] at 50 Hz and speaker [B, 256] → the spectrum
     of each frame."""
 

@@ -20,8 +20,14 @@ from ..engine.diffusion import alpha_bar, STEPS
 from ..engine.speech.encoder import LOUDNESS
 from ..events import EVENTS
 from ..face.head import Head
-from ..networks.denoiser import Denoiser, DenoiserConfig, noisy, Standardised
-from ..networks.speech import MeshToSpeech, Mouth, phonetic, Space, SpeechEncoder
+from ..networks.denoiser import DenoiserConfig, DenoiserNetwork, noisy, Standardised
+from ..networks.speech import (
+    MeshToSpeechNetwork,
+    MouthNetwork,
+    phonetic,
+    Space,
+    SpeechEncoderNetwork,
+)
 from ..types import COEFFICIENTS, Columns, in_group, MOUTH
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
@@ -65,7 +71,7 @@ class Performer(nn.Module):
     """The denoiser and, for THUNDER-T, the encoder that is trained with it (`-F`: features are
     precomputed)."""
 
-    def __init__(self, denoiser: Denoiser, encoder: SpeechEncoder | None = None):
+    def __init__(self, denoiser: DenoiserNetwork, encoder: SpeechEncoderNetwork | None = None):
         super().__init__()
         self.denoiser, self.encoder = denoiser, encoder
 
@@ -92,10 +98,10 @@ class SpeechTerm(NamedTuple):
     are unknown to the model. Rows that perform other phones than the likeliest always are.
     """
 
-    m2s: MeshToSpeech
+    m2s: MeshToSpeechNetwork
     weight: float = M2S_WEIGHT
     masked: bool = True
-    space: Callable[[Head], Space] = Mouth
+    space: Callable[[Head], Space] = MouthNetwork
 
 
 class DenoiserLoss:
@@ -108,7 +114,7 @@ class DenoiserLoss:
     def __init__(
         self,
         head: Head,
-        denoiser: Denoiser,
+        denoiser: DenoiserNetwork,
         batches: SpeechBatches,
         speech: SpeechTerm | None,
         device: str,
@@ -116,7 +122,7 @@ class DenoiserLoss:
         self.device = device
         self.alpha = torch.from_numpy(alpha_bar())
         self.masked = speech is not None and speech.masked
-        self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
+        self.columns, self.mouth = Columns(head.channels), MouthNetwork(head).to(device)
         # For brows, eyes and head, which the voice does not determine, variety matters more than
         # fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
@@ -192,7 +198,7 @@ class DenoiserLoss:
 
     @staticmethod
     def _speech(
-        m2s: MeshToSpeech, view: Tensor, item: dict[str, Tensor], rows: Tensor | None
+        m2s: MeshToSpeechNetwork, view: Tensor, item: dict[str, Tensor], rows: Tensor | None
     ) -> tuple[Tensor, float]:
         """L_m2s of a mesh-to-speech's input `view` [B, T, …] in `rows` (bool [B], None for all),
         and their share."""
@@ -205,7 +211,7 @@ class DenoiserLoss:
         return speech_loss(logits, mel, true)["total"], float(rows.float().mean())
 
     def _with_estimates(
-        self, denoiser: Denoiser, truth: Tensor, noise: Tensor, step: Tensor,
+        self, denoiser: DenoiserNetwork, truth: Tensor, noise: Tensor, step: Tensor,
         conditions: tuple[Tensor, ...], rows: Tensor
     ) -> Tensor:  # fmt: skip
         """Motions [B, T, C] to be noised: in `rows` (bool [B]) the mouth is the model's estimate
@@ -283,11 +289,11 @@ def jitter_planned_axes(style: Tensor, rows: Tensor) -> Tensor:
 
 def build_denoiser(
     motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None
-) -> Denoiser:
+) -> DenoiserNetwork:
     """A denoiser for these motions, with `start` weights where their shapes fit; standardised by
     the motions unless all of them do."""
     torch.manual_seed(seed)
-    denoiser = Denoiser(
+    denoiser = DenoiserNetwork(
         DenoiserConfig(
             motion=motions.motions.shape[2],
             audio=motions.features.shape[1],
@@ -306,9 +312,9 @@ def build_denoiser(
 
 
 def train_denoiser(
-    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, denoiser: Denoiser,
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, denoiser: DenoiserNetwork,
     speech: SpeechTerm | None = None,
-    encoder: SpeechEncoder | None = None, device: str = "cpu",
+    encoder: SpeechEncoderNetwork | None = None, device: str = "cpu",
 ) -> tuple[Performer, dict[str, float]]:  # fmt: skip
     """Train a denoiser of `build_denoiser` on the teacher's motions, with L_m2s if there is a
     `speech` term.
@@ -366,7 +372,7 @@ def as_sampled(
 
 
 def _spreads(
-    batches: SpeechBatches, mouth: Mouth, denoiser: Denoiser
+    batches: SpeechBatches, mouth: MouthNetwork, denoiser: DenoiserNetwork
 ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """Variances of standardised motion [C], of mouth vertices (one number), of gap and width [2],
     and of their frame differences."""

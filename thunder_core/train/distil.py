@@ -22,7 +22,7 @@ from ..engine.diffusion import sample, seeded_noise, solver_steps
 from ..engine.performance import draw_style
 from ..face.head import Head
 from ..files import write_file
-from ..networks.denoiser import Denoiser
+from ..networks.denoiser import DenoiserNetwork
 from .denoiser import DenoiserLoss, HIDE_EVENTS
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
@@ -92,7 +92,7 @@ def _line(
 
 @torch.no_grad()
 def _sample_lines(
-    denoiser: Denoiser,
+    denoiser: DenoiserNetwork,
     motions: MotionSet,
     rows: list[int],
     count: int,
@@ -135,7 +135,7 @@ def _sample_lines(
 
 
 def from_noise(
-    denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_noise: float = 0.0
+    denoiser: DenoiserNetwork, item: dict[str, Tensor], steps: int, least_noise: float = 0.0
 ) -> list[Tensor]:
     """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C];
     the last is the result."""
@@ -155,9 +155,9 @@ def from_noise(
 
 
 def distil(
-    motions: MotionSet, head: Head, full: Denoiser, folder: Path, schedule: Schedule,
+    motions: MotionSet, head: Head, full: DenoiserNetwork, folder: Path, schedule: Schedule,
     lines: int = 960, device: str = "cpu"
-) -> tuple[Denoiser, dict[str, float]]:  # fmt: skip
+) -> tuple[DenoiserNetwork, dict[str, float]]:  # fmt: skip
     """Train a copy of the model `full` to reproduce in STEPS its result of WHOLE_STEPS, on `lines`
     lines of the training voices.
 
@@ -185,7 +185,7 @@ def distil(
         folder / "watched.npz",
         device,
     )
-    model = Denoiser(replace(full.config, steps=STEPS, least_noise=LEAST_NOISE))
+    model = DenoiserNetwork(replace(full.config, steps=STEPS, least_noise=LEAST_NOISE))
     model.load_state_dict(full.state_dict())
     model = model.requires_grad_(True).to(device)
     spreads = SpeechBatches(motions, motions.of("train", 70), 70, 48, mel=False)
@@ -197,7 +197,7 @@ def distil(
         )
 
     def loss(
-        model: Denoiser, item: dict[str, Tensor], rng: np.random.Generator
+        model: DenoiserNetwork, item: dict[str, Tensor], rng: np.random.Generator
     ) -> dict[str, Tensor]:
         item = {name: value.to(device) for name, value in item.items()}
         estimates = [x.float() for x in from_noise(model, item, STEPS, LEAST_NOISE)]
@@ -214,7 +214,7 @@ def distil(
             "way": intermediate,
         } | parts
 
-    def figures(model: Denoiser) -> dict[str, float]:
+    def figures(model: DenoiserNetwork) -> dict[str, float]:
         item = {name: value.to(device) for name, value in watched.part(slice(None)).items()}
         takes, wanted = (
             model.restore(x)

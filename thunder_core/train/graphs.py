@@ -18,9 +18,9 @@ from torch.onnx import symbolic_helper
 from ..acoustics import BINS
 from ..engine.network import TRANSPOSED
 from ..files import write_file
-from ..networks.denoiser import Denoiser
+from ..networks.denoiser import DenoiserNetwork
 from ..networks.running import KINDS, SeenMouth
-from ..networks.speech import SpeakerEncoder, SpeechEncoder, Vocoder
+from ..networks.speech import SpeakerEncoderNetwork, SpeechEncoderNetwork, VocoderNetwork
 from ..weight_files import GRAPH
 
 _OPERATORS = 20  # version of ONNX's operators
@@ -43,7 +43,7 @@ class _Traced:
     paced: str | None = None
 
 
-def _denoiser(network: Denoiser) -> _Traced:
+def _denoiser(network: DenoiserNetwork) -> _Traced:
     config = network.config
     inputs = {
         "x": torch.randn(_TAKES, _FRAMES, config.motion), "step": torch.tensor([500]),
@@ -67,7 +67,7 @@ def _denoiser(network: Denoiser) -> _Traced:
     return _Traced(inputs, ["estimate"], axes, paced="x")
 
 
-def _encoder(network: SpeechEncoder) -> _Traced | None:
+def _encoder(network: SpeechEncoderNetwork) -> _Traced | None:
     if network.config.body and not network.config.is_whisper:  # reads the waveform, in torch
         return None
     axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}}
@@ -86,7 +86,7 @@ def _m2s(network: SeenMouth) -> _Traced:
     return _Traced(inputs, ["features", "units", "mels"], axes, paced="")
 
 
-def _vocoder(network: Vocoder) -> _Traced:
+def _vocoder(network: VocoderNetwork) -> _Traced:
     inputs = {
         "mel": torch.randn(1, 2 * _FRAMES, BINS), "units": torch.zeros(1, _FRAMES,
         dtype=torch.int64),
@@ -99,7 +99,7 @@ def _vocoder(network: Vocoder) -> _Traced:
     )
 
 
-def _speaker(network: SpeakerEncoder) -> _Traced:
+def _speaker(network: SpeakerEncoderNetwork) -> _Traced:
     return _Traced(
         {"mels": torch.rand(_TAKES, 160, 40)},
         ["speakers"],

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..acoustics import gain
 from ..engine.m2s import evidence
 from ..face.head import Head
-from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, Mouth, Space
+from ..networks.speech import LogMel, MeshToSpeechConfig, MeshToSpeechNetwork, MouthNetwork, Space
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, Schedule
@@ -99,7 +99,9 @@ def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[st
     return {"total": 10 * l1 + ce, "mel": l1, "units": ce}
 
 
-def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -> dict[str, float]:
+def speech_figures(
+    model: MeshToSpeechNetwork, seen: Tensor, item: dict[str, Tensor]
+) -> dict[str, float]:
     """Figures of a network with input `seen` [B, T, …] on a batch: the terms of its loss, the
     evidence in nats for the spoken units and for those of another clip, and how often the right
     clip has more."""
@@ -119,7 +121,7 @@ def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -
 
 def train_m2s(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule,
-    kind: Callable[[Head], Space] = Mouth, space: str = "mouth", device: str = "cpu",
+    kind: Callable[[Head], Space] = MouthNetwork, space: str = "mouth", device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ):  # fmt: skip
     """Train mesh-to-speech of a kind of input, called `space`, on the teacher's motions, from
@@ -129,7 +131,7 @@ def train_m2s(
     """
     torch.manual_seed(schedule.seed)
     view = kind(head)
-    model = MeshToSpeech(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
+    model = MeshToSpeechNetwork(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
         model.start_from(start)
     batches = SpeechBatches(
@@ -141,11 +143,11 @@ def train_m2s(
     def see(item: dict[str, Tensor]) -> Tensor:
         return view.of_packed(item["motion"])
 
-    def loss(model: MeshToSpeech, item, rng) -> dict[str, Tensor]:
+    def loss(model: MeshToSpeechNetwork, item, rng) -> dict[str, Tensor]:
         item = {k: v.to(device) for k, v in item.items()}
         with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
             seen = see(item)
-            if type(view) is Mouth:
+            if type(view) is MouthNetwork:
                 hidden = torch.from_numpy(rng.random(len(seen)) < HIDE_INNER).to(device)
                 seen = seen * ~(hidden[:, None, None] & view.inner)[..., None]
             seen = seen + view.shake * float(rng.random()) * torch.randn_like(seen)
@@ -167,7 +169,7 @@ def train_m2s(
 
 
 def fit_and_measure(
-    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], loss,
+    model: MeshToSpeechNetwork, see: Callable[[dict[str, Tensor]], Tensor], loss,
     data: tuple[SpeechBatches, SpeechBatches, SpeechBatches],
     schedule: Schedule, folder: Path, device: str,
 ) -> dict[str, float]:  # fmt: skip
@@ -178,7 +180,7 @@ def fit_and_measure(
     """
     batches, watched, test = data
 
-    def measure(model: MeshToSpeech, held_out: SpeechBatches) -> dict[str, float]:
+    def measure(model: MeshToSpeechNetwork, held_out: SpeechBatches) -> dict[str, float]:
         item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
         return speech_figures(model, see(item), item)
 
@@ -189,7 +191,7 @@ def fit_and_measure(
 
 
 def calibrate(
-    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], batches: SpeechBatches,
+    model: MeshToSpeechNetwork, see: Callable[[dict[str, Tensor]], Tensor], batches: SpeechBatches,
     motions: MotionSet
 ) -> None:  # fmt: skip
     """Set the fixed scales of the network's input and output, and how often each unit occurs."""

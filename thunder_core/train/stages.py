@@ -20,11 +20,11 @@ from torch import Tensor
 
 from ..engine.engine import Engine
 from ..engine.m2s import SpeakerEncoder
-from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
+from ..engine.speech.encoder import SpeechEncoder, Units
 from ..face.head import Head, load_head
 from ..files import hash_of, write_file
-from ..networks.denoiser import Denoiser
-from ..networks.speech import MeshToSpeech, Mouth, Space, SpeechEncoder
+from ..networks.denoiser import DenoiserNetwork
+from ..networks.speech import MeshToSpeechNetwork, MouthNetwork, Space, SpeechEncoderNetwork
 from ..networks.weights import load_weights, save_weights
 from ..weight_files import ENDINGS, save_trained_mouth
 from .corpus import (
@@ -275,7 +275,7 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
     """Write features, units and voices, and export units that are new; returns where."""
     weights = workspace.weights
     units = Units.load(weights) if args.same_units else None
-    encoder, speaker = SpeechReader.load(weights), SpeakerEncoder.load(weights)
+    encoder, speaker = SpeechEncoder.load(weights), SpeakerEncoder.load(weights)
     made = extract_features(
         workspace.corpus(),
         encoder,
@@ -315,7 +315,7 @@ def _animate(workspace: Workspace, args: Namespace) -> str:
 
 def _m2s(workspace: Workspace, args: Namespace) -> dict:
     """Train and export mesh-to-speech; returns its figures on the test voices."""
-    figures = export_m2s(workspace, args, Mouth)
+    figures = export_m2s(workspace, args, MouthNetwork)
     save_trained_mouth(workspace.weights, workspace.head)
     return figures
 
@@ -356,10 +356,10 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     """Train and export the diffusion model, with or without L_m2s and a trainable encoder; returns
     its figures on the test voices."""
     weights = workspace.weights
-    encoder = SpeechEncoder.load(weights) if args.trainable_encoder else None
+    encoder = SpeechEncoderNetwork.load(weights) if args.trainable_encoder else None
     speech = None
     if args.m2s:
-        speech = SpeechTerm(MeshToSpeech.load(weights))
+        speech = SpeechTerm(MeshToSpeechNetwork.load(weights))
     start = load_weights(args.start / "denoiser")[0] if args.start else None
     schedule = Schedule(
         steps=args.steps,
@@ -399,7 +399,7 @@ def _distil(workspace: Workspace, args: Namespace) -> dict:
         checkpoint_every=50,
         seed=workspace.seed,
     )
-    full, motions = Denoiser.load(workspace.weights), workspace.motions()
+    full, motions = DenoiserNetwork.load(workspace.weights), workspace.motions()
     model, figures = distil(
         motions,
         workspace.head,
@@ -487,7 +487,7 @@ def prepare(
         for i, part in enumerate(parts)
     ]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
-    networks = (SpeechReader.load(weights), SpeakerEncoder.load(weights))
+    networks = (SpeechEncoder.load(weights), SpeakerEncoder.load(weights))
     units = Units.load(weights)
     extract_features(corpus, *networks, cache / "motions", seed, units, quiet_clips=0, listened=0)
     animate(corpus, channels, cache / "motions", seed)
@@ -511,7 +511,10 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
     motions = prepare(args.folders, cache, weights, head, schedule.seed)
     runs = workspace.run_folder("adapt", cache / "motions" / "motions.f16")
     args.out.mkdir(parents=True, exist_ok=True)  # before hours of training
-    start, speech = load_weights(weights / "denoiser")[0], SpeechTerm(MeshToSpeech.load(weights))
+    start, speech = (
+        load_weights(weights / "denoiser")[0],
+        SpeechTerm(MeshToSpeechNetwork.load(weights)),
+    )
     # a new one, since training resumes what a folder holds
     with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
         _, before = train_denoiser(

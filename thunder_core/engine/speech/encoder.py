@@ -38,7 +38,7 @@ from ...weight_files import (
     read_weights,
     UnitsConfig,
 )
-from ..network import Network
+from ..network import LazyNetwork
 
 LOUDNESS = 2  # loudness channels appended to the hidden features
 _WINDOW = 400  # samples of the spectrogram's window
@@ -82,7 +82,7 @@ class SpeechEncoder:
         cls, folder: Path, name: str = "encoder", device: str = "cpu", threads: int = 1
     ) -> "SpeechEncoder":
         """An encoder among the weights of a folder; its network is opened by the first sound.
-        Arguments as `Network`.
+        Arguments as `LazyNetwork`.
 
         Raises BadWeights.
         """
@@ -90,7 +90,7 @@ class SpeechEncoder:
         arrays, config = read_weights(path, ["mel_std"])
         sizes = build_config(path, config, EncoderConfig)
         check_shapes(path, arrays, mel_std=(BINS,))
-        return cls(sizes, arrays["mel_std"], Network(path, device, threads))
+        return cls(sizes, arrays["mel_std"], LazyNetwork(path, device, threads))
 
     @classmethod
     def of(cls, network) -> "SpeechEncoder":
