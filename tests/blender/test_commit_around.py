@@ -142,10 +142,12 @@ def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stag
         assert [[(p.frame, p.min, p.max) for p in each.control_points] for each in made] == [
             limits
         ] * 2
-    (action,) = {
-        target.animation_data.action for target in rig.targets if target.animation_data
-    } - {None}
-    assert action[writing.AS_COMMITTED] == keying.checksum_of(action)
+    # before 4.4 each target has an action
+    played = {target.animation_data.action for target in rig.targets if target.animation_data}
+    actions = played - {None}
+    assert actions and all(
+        action[writing.AS_COMMITTED] == keying.checksum_of(action) for action in actions
+    )
 
 
 def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage, rig):
