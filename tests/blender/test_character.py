@@ -13,7 +13,13 @@ from few_points import KEYS, mirrored
 from performances import performance, reopen, show_take
 from test_reach import small_face
 from thunder.scene.animation import display, keying
-from thunder.scene.heads import character, detection, head as head_module, mapping_table, reading
+from thunder.scene.heads import (
+    character,
+    detection,
+    driver_reading,
+    head as head_module,
+    mapping_table,
+)
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
@@ -252,7 +258,7 @@ def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender, scene):
 
 def driver_of(block, curve):
     """A driver as it is read now."""
-    return reading.Drivers(None).driver(block, curve)
+    return driver_reading.Drivers(None).driver(block, curve)
 
 
 def test_a_driver_is_calculated_as_blender_does(blender):
