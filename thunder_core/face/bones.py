@@ -77,7 +77,7 @@ class Bone:
         return matrix_to_euler((np.linalg.inv(self.rest) @ by @ self.rest)[:3, :3], self.order)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Armature:
     """An armature. inward: from the character's space into its own, [4, 4].  properties: its
     numbers that are custom properties, (bone or "", name) each."""

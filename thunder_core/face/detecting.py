@@ -10,7 +10,7 @@ import numpy as np
 from . import conventions, jaw_balance, mapping
 from .bones import jaw_rules
 from .character import Character, Key, Mesh, PointMeter
-from .facing import axis_of, front, inverted, letter, main_axis
+from .facing import front, inverted, letter, main_axis
 from .joints import acting, find_joints, guess_axes, usable, with_lips
 from .mapping import Mapping, Rule, Target
 from .measured_face import Face
@@ -142,7 +142,7 @@ def _face_forward(
         return plan
     up = letter(measured[1])
     # of a head that is bent, what is level
-    ahead = main_axis(np.where(np.abs(axis_of(up)) > 0, 0.0, measured[0]))
+    ahead = main_axis(np.where(np.abs(mapping.DIRECTIONS[up]) > 0, 0.0, measured[0]))
     return plan if ahead is None else replace(plan, forward=letter(ahead), up=up)
 
 

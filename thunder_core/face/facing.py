@@ -5,7 +5,6 @@ import numpy as np
 
 from .bones import jaw_rules
 from .lip_search import STRONG
-from .mapping import DIRECTIONS
 from .measured_face import Face, LEAST_MM, LEAST_OPEN_MM, TOWARDS, unit
 
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
@@ -131,8 +130,3 @@ def main_axis(vector: np.ndarray) -> np.ndarray | None:
     if far[axis] <= _SQUARE * np.delete(far, axis).max():
         return None
     return np.eye(3)[axis] * np.sign(vector[axis])
-
-
-def axis_of(name: str) -> np.ndarray:
-    """An axis by its name, [3]."""
-    return np.array(DIRECTIONS[name], float)

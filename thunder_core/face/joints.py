@@ -11,8 +11,8 @@ from ..types import GAZE
 from . import conventions
 from .bones import Armature, jaw_rules
 from .character import PointMeter
-from .facing import axis_of, letter
-from .mapping import JointRule, Mapping, ROTATION, Rule, Target
+from .facing import letter
+from .mapping import DIRECTIONS, JointRule, Mapping, ROTATION, Rule, Target
 from .measured_face import Face, LEAST_OPEN_MM
 
 _ENOUGH_MM = 6.0  # how far a jaw opens that turns as it is meant to
@@ -45,12 +45,8 @@ def usable(
             if name in rig.bones and (used := name if also_ruled else rig.control(name))
         ]
         # a neck of several bones is known by most of them
-        found = max(found, _each_once(places), key=len)
+        found = max(found, list(dict.fromkeys(places)), key=len)
     return found
-
-
-def _each_once(places: list[Place]) -> list[Place]:
-    return list({(rig.name, bone): (rig, bone) for rig, bone in places}.values())
 
 
 def acting(meter: PointMeter, plan: Mapping, places: list[Place]) -> list[Place]:
@@ -124,7 +120,7 @@ def _with_jaw(meter: PointMeter, plan: Mapping, jaws: list[Place]) -> Mapping:
         for name, bone in rig.bones.items()
         if conventions.joint_bones((name,), "jaw") and not bone.ruled_by
     ]
-    every = _each_once([*jaws, *named])
+    every = list(dict.fromkeys((*jaws, *named)))
     free = [(rig, bone) for rig, bone in every if not all(rig.bones[bone].is_locked)]
     lowered = [replace(plan, rules=plan.rules + _lower(meter, plan, *jaw)) for jaw in every]
     raised = [turn(*jaw, -1.0) for jaw in free]
@@ -182,7 +178,7 @@ def guess_axes(rigs: Sequence[Armature], joints: Sequence[JointRule]) -> tuple[s
         return "", ""
     left = np.array([1.0, 0.0, 0.0])
     if "eye_left" in place and "eye_right" in place:
-        left = axis_of(letter(place["eye_left"] - place["eye_right"]))
+        left = DIRECTIONS[letter(place["eye_left"] - place["eye_right"])]
     if "eye_left" in place and "neck" in place:
         rise = place["eye_left"] - place["neck"]
     else:
@@ -190,5 +186,5 @@ def guess_axes(rigs: Sequence[Armature], joints: Sequence[JointRule]) -> tuple[s
         ends = np.array([bone.head for bone in bones] + [bone.tail for bone in bones])
         high = ends[np.argmax(np.linalg.norm(ends - bones[0].head, axis=1))] - bones[0].head
         rise = high if np.abs(high).max() > 1e-6 else np.array([0.0, 0.0, 1.0])
-    up = axis_of(letter(np.where(np.abs(left) > 0.5, 0.0, rise)))
+    up = DIRECTIONS[letter(np.where(np.abs(left) > 0.5, 0.0, rise))]
     return letter(np.cross(left, up)), letter(up)

@@ -526,12 +526,9 @@ EULER = "rotation_euler"  # path of its turn about one of its own axes
 KINDS = ("KEY", "BONE", "PROPERTY")
 PATHS = ("location", ROTATION, EULER, "scale")
 DIRECTIONS = {
-    "-Y": (0, -1, 0),
-    "Y": (0, 1, 0),
-    "X": (1, 0, 0),
-    "-X": (-1, 0, 0),
-    "Z": (0, 0, 1),
-    "-Z": (0, 0, -1),
+    sign + axis: np.eye(3)[index] if not sign else 0.0 - np.eye(3)[index]
+    for index, axis in enumerate("XYZ")
+    for sign in ("", "-")
 }
 FACINGS = ("", *DIRECTIONS)
 FORWARD, UP = "-Y", "Z"  # of characters in Blender
@@ -573,8 +570,7 @@ class Mapping:
     @property
     def axes(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the face looks and what is up, [3] each."""
-        forward, up = self.forward or FORWARD, self.up or UP
-        return np.array(DIRECTIONS[forward], float), np.array(DIRECTIONS[up], float)
+        return DIRECTIONS[self.forward or FORWARD], DIRECTIONS[self.up or UP]
 
     def to_json(self) -> str:
         """The mapping as JSON text with a version number."""

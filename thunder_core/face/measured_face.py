@@ -150,7 +150,7 @@ class Face:
                 self.among = count
                 self.open_mouth()
             self.look()
-            if self.lips and self._apart(self.opened) >= LEAST_OPEN_MM:
+            if self.lips and self.apart(self.opened) >= LEAST_OPEN_MM:
                 break
         else:
             if any(acting):
@@ -204,7 +204,7 @@ class Face:
         )
         if self.lips is None:
             return "none: no neighbours part where a mouth is"
-        return f"{len(self.lips[0])} pairs that part by {self._apart(self.opened):.1f} mm"
+        return f"{len(self.lips[0])} pairs that part by {self.apart(self.opened):.1f} mm"
 
     def joined(self, every: list[np.ndarray]) -> np.ndarray:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
@@ -268,13 +268,10 @@ class Face:
     def gap(self, values: Values[str, float]) -> float:
         """How far apart the lips are, mm; negative: crossed."""
         moved = self.opened if values == self.row["open"] else self.joined(self.moved(values))
-        return self._apart(moved + self.joined(self.resting)) + self.parted
+        return self.apart(moved + self.joined(self.resting)) + self.parted
 
-    def apart(self, moves: Moves) -> float:
-        """How far moves bring the lips apart, mm."""
-        return self._apart(self.offsets(moves))
-
-    def _apart(self, moved: np.ndarray) -> float:
+    def apart(self, moved: np.ndarray) -> float:
+        """How far moves of its points [V, 3] bring the lips apart, mm."""
         return float(self._pairs(moved).mean()) if self.lips else 0.0
 
     def narrowing(self, values: Values[str, float]) -> float:

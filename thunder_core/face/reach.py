@@ -120,7 +120,7 @@ def _faults_of(face: Face, shown: Values[str, tuple[float, float]]) -> dict[str,
     if face.plan.joints and (angle := aside(face)) > _ASKEW:
         faults["turned"] = _FAULTS["turned"].format(angle)
     if parted:
-        most = max(held, key=lambda target: abs(face.apart({target: 0.0})))
+        most = max(held, key=lambda target: abs(face.apart(face.offsets({target: 0.0}))))
         faults["rest"] = _FAULTS["rest"].format(shown["rest"][0], most.name, held[most])
     return faults
 
