@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOODS_FOLDER = ROOT / "thunder_core" / "moods"
+FREE = 999  # a number of no mood
 
 
 def of_sad(**changes):

@@ -223,6 +223,20 @@ _SIDED = frozenset(name + side for name in CHANNELS for side in ("", "Left", "Ri
 _LEANING = CHANNELS | {"mouth"}  # which with its side is mouthLeft or mouthRight
 
 
+def _read(path: Path, key: str, where: str, advice: str) -> _Section:
+    """A JSON file of ours, whose `key` holds its version. Raises BadRequest; advice: for one of
+    another kind."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise BadRequest(f"{where} cannot be read ({reason}): put it back") from None
+    also = advice, "correct it"
+    whole = _Section(read_document(text, key, VERSION, _LONGEST, where, also, BadRequest), where)
+    whole.take(key)
+    return whole
+
+
 def _pose(section: _Section) -> Pose:
     least, most, leaning, opened = (
         dict(section.table(key, _LEANING if key == "leaning" else _SIDED, 0.0, 1.0))
@@ -264,17 +278,9 @@ def read_mood(path: Path, sliders: Iterable[str]) -> Mood:
     """The mood in a file, which has its name; sliders: names that it may change. Raises BadRequest,
     a sentence with the file and the key."""
     where = f"The mood file “{path.name}”"
-    advice = "take it out of the folder of moods", "correct it"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise BadRequest(f"{where} cannot be read ({reason}): correct it") from None
-    data = read_document(text, "thunder_mood", VERSION, _LONGEST, where, advice, BadRequest)
+    whole = _read(path, "thunder_mood", where, "take it out of the folder of moods")
     if not _NAME.fullmatch(path.stem):
         raise BadRequest(f"{where} has a name with more than small letters: name it anew")
-    whole = _Section(data, where)
-    whole.take("thunder_mood")
     whole.text("source")
     number = whole.number("number", 0, 1, _MOST_NUMBER)
     both = _pose(whole.section("always"))
@@ -317,7 +323,7 @@ def read_moods(sliders: Iterable[str], taken: Mapping[int, str]) -> list[Mood]:
 
 
 class Habit:
-    """A habit's numbers as attributes; several are a tuple. Raises BadRequest for one that its file
+    """A habit's numbers as attributes, a list as a tuple. Raises BadRequest for one that its file
     lacks."""
 
     def __init__(self, name: str, values: Mapping[str, Any]):
@@ -331,7 +337,9 @@ class Habit:
 
 
 def _numbers(value: object) -> Any:
-    """Lists of numbers as tuples, within which there may be more. Raises TypeError."""
+    """A number; lists as tuples and tables, within which there may be more. Raises TypeError."""
+    if isinstance(value, dict) and value:
+        return MappingProxyType({name: _numbers(each) for name, each in value.items()})
     if isinstance(value, list) and value:
         return tuple(map(_numbers, value))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -339,19 +347,14 @@ def _numbers(value: object) -> Any:
     return value
 
 
-def _read_file(name: str, key: str) -> _Section:
-    where = f"The file “{name}”"
-    advice = "put back the one that came with Thunder", "correct it"
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    data = read_document(text, key, VERSION, _LONGEST, where, advice, BadRequest)
-    section = _Section(data, where)
-    section.take(key)
-    return section
+def _read_shipped(name: str, key: str) -> _Section:
+    path = Path(__file__).with_name(name)
+    return _read(path, key, f"The file “{name}”", "put back the one that came with Thunder")
 
 
 def read_habits() -> Mapping[str, Habit]:
     """{name: habit} of `habits.json`. Raises BadRequest with the key that is wrong."""
-    whole, habits = _read_file("habits.json", "thunder_habits"), {}
+    whole, habits = _read_shipped("habits.json", "thunder_habits"), {}
     for name in whole.data.keys() - whole.known:
         habit = whole.section(name)
         habit.text("about")
@@ -380,7 +383,7 @@ HABITS = read_habits()
 def read_emotions() -> Mapping[str, Mapping[str, float]]:
     """{name: {channel, jaw or head.x: offset at full strength}} of `emotions.json`, in its order;
     turns in radians. Raises BadRequest with the key that is wrong."""
-    whole = _read_file("emotions.json", "thunder_emotions")
+    whole = _read_shipped("emotions.json", "thunder_emotions")
     whole.text("unit")
     whole.text("source")
     names = _SIDED | {"eyeBlink", "jaw", "head.x"}

@@ -36,9 +36,8 @@ def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
         assert part.is_animatable
     choices = properties["mood"].enum_items
     assert [item.identifier for item in choices] == list(core.CHOICES)
-    assert [choices[name].value for name in core.MOODS] == list(range(len(core.MOODS))), (
-        "the numbers that files and keys have"
-    )
+    for mood in core.CHOICES.values():
+        assert choices[mood.name].value == mood.number, "that files and keys have"
     assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from mood_file import copy_with, of_sad, ROOT
+from mood_file import copy_with, FREE, of_sad, ROOT
 
 PANEL = """
 import bake
@@ -33,13 +33,13 @@ def run_in(tmp_path):
 
 
 def test_a_new_mood_is_in_the_panel_and_the_others_keep_their_numbers(run_in):
-    done = run_in(of_sad(number=13, label="Gloomy"), "-c", PANEL)
-    assert "'gloomy': ('Gloomy', 13)" in done.stdout, done.stderr
+    done = run_in(of_sad(number=FREE, label="Gloomy"), "-c", PANEL)
+    assert "'gloomy': ('Gloomy', 999)" in done.stdout, done.stderr
     assert "'sad': ('Sad', 3)" in done.stdout and "'as heard': ('As Heard', 12)" in done.stdout
 
 
 def test_a_broken_mood_ends_a_bake_with_a_sentence(run_in):
-    done = run_in(of_sad(number=13, sliders={"smil": 1}), "bake.py", "--", "--help")
+    done = run_in(of_sad(number=FREE, sliders={"smil": 1}), "bake.py", "--", "--help")
     assert done.returncode == 1 and not done.stdout
     assert done.stderr == (
         "bake.py: The mood file “gloomy.json” has an unknown “sliders.smil”: did you mean “smile”?\n"

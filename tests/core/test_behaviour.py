@@ -10,12 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mood_file import copy_with, of_sad
+from mood_file import copy_with, FREE, of_sad, ROOT
 from timing import keeps
 
 from thunder_core import behaviour
 from thunder_core.behaviour import read_mood, read_moods
-from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, DirectionRequest, MOODS
+from thunder_core.direction import (
+    AXES,
+    CHOICES,
+    Direction,
+    DIRECTION_NAMES,
+    DirectionRequest,
+    MOODS,
+)
 from thunder_core.direction_words import words_of_request
 from thunder_core.errors import BadRequest
 from thunder_core.face import mouths
@@ -29,10 +36,9 @@ SLIDERS = [axis.name for axis in AXES]
 
 
 def test_moods_keep_the_numbers_by_which_files_know_them():
-    assert [(mood.number, name) for name, mood in MOODS.items()] == list(
-        enumerate("neutral warm amused sad tense angry afraid surprised disgusted contemptuous "
-                  "doubtful bored".split())
-    )  # fmt: skip
+    names = "neutral warm amused sad tense angry afraid surprised disgusted contemptuous doubtful"
+    known = {name: number for number, name in enumerate([*names.split(), "bored", "as heard"])}
+    assert known.items() <= {name: mood.number for name, mood in CHOICES.items()}.items()
 
 
 def test_moods_may_move_what_the_head_and_the_teacher_have():
@@ -95,6 +101,44 @@ def test_a_file_that_is_no_mood_or_has_another_s_number_is_refused(tmp_path, mon
         read_moods(SLIDERS, {})
 
 
+@pytest.mark.parametrize(
+    "row, sentence",
+    [
+        ([0.4, "s"], "“press.first”, which is no row of numbers, their unit and what they are"),
+        ([[0.4, "7"], "s", "from"], "“press.first”, which is no row"),
+        ([0.4, "", "from"], "“press.first”, which is no row"),
+        (0.4, "“press.first”, which is no row"),
+        (None, "lacks “press.first”: put it back"),
+    ],
+)
+def test_a_number_of_a_habit_without_unit_or_meaning_is_refused(
+    tmp_path, monkeypatch, row, sentence
+):
+    habits = json.loads((ROOT / "thunder_core" / "habits.json").read_text(encoding="utf-8"))
+    habits["press"]["first"] = row
+    if row is None:
+        del habits["press"]["first"]
+    (tmp_path / "habits.json").write_text(json.dumps(habits), encoding="utf-8")
+    monkeypatch.setattr(behaviour, "__file__", str(tmp_path / "behaviour.py"))
+    with pytest.raises(BadRequest) as error:
+        behaviour.read_habits()["press"].first  # noqa: B018
+    assert str(error.value).startswith("The file “habits.json”") and sentence in str(error.value)
+    with pytest.raises(BadRequest, match="“emotions.json” cannot be read"):
+        behaviour.read_emotions()
+
+
+def test_every_number_of_a_habit_is_used_where_the_habit_is():
+    sources = [
+        text
+        for path in (ROOT / "thunder_core").rglob("*.py")
+        if "HABITS[" in (text := path.read_text(encoding="utf-8"))
+    ]
+    for name, habit in behaviour.HABITS.items():
+        users = "".join(text for text in sources if f'"{name}"' in text)
+        for key in habit.__dict__.keys() - {"_name"}:
+            assert f".{key}" in users, f"nobody uses {name}.{key}"
+
+
 NEW = """
 import sys
 import numpy as np
@@ -119,7 +163,7 @@ assert thunder.perform(voice, takes=1, seed=3, mood="gloomy", strength=0.0).best
 
 
 def test_a_new_mood_is_one_file_and_takes_without_it_stay_the_same(tmp_path, engine, sample):
-    data = of_sad(number=13, label="Gloomy", description="Like sad", tempo=0.65)
+    data = of_sad(number=FREE, label="Gloomy", description="Like sad", tempo=0.65)
     copy_with(tmp_path, "gloomy", data)
     start = time.monotonic()
     done = subprocess.run(

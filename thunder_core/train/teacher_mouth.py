@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import filters
-from ..behaviour import Part
+from ..behaviour import HABITS, Part
 from ..direction import Direction, MOODS, Style
 from ..engine.planning.mouth_map import mouth_map, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, middles, runs, sounds_of
@@ -48,21 +48,12 @@ def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
     return smoothstep(np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1))
 
 
-# With speech, in every mood.
-SPOKEN = (
-    Part("jawForward", "sibilant", 0.26),
-    Part("jawForward", "postalveolar", 0.12),
-    Part("jawForward", "rounded", 0.10),
-    Part("jawForward", "drift", 0.04),
-    Part("jawForward", "open", 0.05),
-    Part("cheekPuff", "plosive", 0.16),
-    Part("cheekSquint", "wide", 0.05),
-    Part("cheekSquint", "accent", 0.02),
-    Part("noseSneer", "wide", 0.07),
-    Part("noseSneer", "accent", 0.06),
-    Part("noseSneer", "bite", 0.06),
-)  # fmt: skip
-
+# with speech, in every mood
+SPOKEN = tuple(
+    Part(channel, cue, amount)
+    for channel, cues in HABITS["speech"].parts.items()
+    for cue, amount in cues.items()
+)
 SMILE, FROWN, ASYMMETRY = 0.7, 0.6, 0.25  # channel values at a style value of 1
 _CHUCKLE, _TREMBLE = 4.6, 6.0  # Hz
 _VARIES = 0.25  # standard deviation between performances of an amount's logarithm
@@ -201,12 +192,7 @@ MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
 EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
 _SOFT = 1.8  # sharpness of the bend at which lips touch, 1/mm
 
-# Tongue postures per phone, 0 … 1; phones not named are 0.
-# At 0.9 the tip is at the ridge behind the upper teeth, the back at the palate, however far the jaw
-# is down.
-TIP_UP = dict(L=1.0, N=1.0, T=1.0, D=1.0, TH=0.1, DH=0.1, R=0.4, S=0.3, Z=0.3)
-BLADE_UP = dict(S=0.95, Z=0.95, SH=1.0, ZH=1.0, CH=1.0, JH=1.0, Y=0.75, IY=0.5, IH=0.25, EY=0.3)
-BACK_UP = dict(K=1.0, G=1.0, NG=1.0, AA=0.1, AO=0.25, OW=0.3, UW=0.4, W=0.35, ER=0.3)
+_TONGUE = HABITS["tongue"]
 W_GAP_MM = (0.9, 1.6)  # least and largest on w
 _W = (phone_index("W"),)
 
@@ -389,9 +375,9 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     add_movement("mouthPress", 0.38 * contact.shut, asymmetry)
     add_movement("mouthRollLower", 0.16 * contact.shut)
     add_movement("mouthRollUpper", 0.15 * contact.shut)
-    add_movement("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
-    add_movement("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
-    add_movement("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
+    add_movement("tongueTipUp", _dominance(shares, _TONGUE.tip, 0.7) * alive)
+    add_movement("tongueBladeUp", _dominance(shares, _TONGUE.blade, 0.8) * alive)
+    add_movement("tongueBack", _dominance(shares, _TONGUE.back, 0.9) * alive)
 
     x, rotation = _mechanics(tuple(channels)).articulate(np.clip(x, 0, 1), rotation, sounds)
     aside = (

@@ -19,36 +19,24 @@ from functools import cached_property
 
 import numpy as np
 
+from ...behaviour import HABITS
 from ...filters import gaussian
 from ...spoken import split, Word
 from ...types import FPS
 from ..speech.cues import Prosody
 
-# what one does in a pause, as the list of takes says it, and how often
+# how often one does what is below, how long a pause must be for it, and how words are chosen
+_READ = HABITS["reading"]
+# what one does in a pause, as the list of takes says it
 AWAY, HOLDS_STILL, BREATHES, THINKS = "looks away", "holds still", "takes a breath", "thinks"
-_ACTS = {AWAY: 0.35, HOLDS_STILL: 0.25, BREATHES: 0.2, THINKS: 0.2}
 # English words that are hardly ever hit
 _LIGHT = frozenset(
     "a am an and are as at be been but by can could did do does for from had has have he her him "
     "his i if in into is it its let me my of on or our shall she should so than that the their "
     "them then there they this those to us was we were which who will with would you your".split()
 )
-_FEW = 4  # content words beside which light ones are left alone
-# ideas of a gesture, and how often
+# ideas of a gesture
 NODS, TURNS, TILTS, LIFTS, RAISES_BROWS = "nods", "turns", "tilts", "lifts the chin", "raises brows"
-_IDEAS = {NODS: 0.42, TURNS: 0.2, TILTS: 0.16, LIFTS: 0.1, RAISES_BROWS: 0.12}
-# shortest pause in which it is done, s; a head that has just come to rest is not seen to hold still
-_LEAST_PAUSE = {AWAY: 0.3, HOLDS_STILL: 0.5, BREATHES: 0.3, THINKS: 0.3}
-_LINE = 9.0  # a stretch of speech of this length has hits of its own, s
-_HITS = (0.5, 0.35, 0.15)  # shares of one, two and three
-_HITS_APART = 0.7  # least time between two, s
-_ASIDE = 0.3  # share of choices in which the gaze is elsewhere during a word
-_PLAIN = 0.15  # share of the teacher's performances that read a line plainly
-_BEFORE, _AFTER = 0.14, 0.16  # seconds around an accent whose word is not known
-_SHORT, _LONG = 0.22, 0.34  # shortest content word with an accent, and without, s
-_FAVOURS, _TIRES = 0.25, 2.0  # of weights: added to all; divisor for each hit among neighbours
-_THROWN_AWAY = -0.6  # stress of content words that are not hit, beside 1 of those that are
-_EASE = 1.3  # deviation of the smoothing of stress, frames
 DECK = 64  # choices of a line, after which they start over
 _NEIGHBOURS = 8  # choices of which no two are alike, if the line allows
 _TRIES = 16  # at another choice than the neighbours' before likeness is allowed
@@ -114,8 +102,8 @@ class Choice:
         curve = np.zeros(frames)
         for i, spot in enumerate(self.spots if not self.is_plain else ()):
             said = slice(max(0, round(spot.start * FPS)), max(0, round(spot.end * FPS)) + 1)
-            curve[said] = 1.0 if i in self.hits else _THROWN_AWAY
-        return gaussian(curve, _EASE, "nearest")
+            curve[said] = 1.0 if i in self.hits else _READ.thrown_away
+        return gaussian(curve, _READ.ease, "nearest")
 
 
 def number_word(text: str, start: float, words: Sequence[Word]) -> str:
@@ -141,22 +129,24 @@ def spots_of(voice: Prosody) -> tuple[Spot, ...]:
     accents = list(zip(voice.accents.tolist(), voice.weights.tolist()))
     if not voice.words:
         result, starts = list[Spot](), [start for start, _ in voice.phrases]
+        before, after = _READ.around
         for at, weight in accents:
             start, end = voice.phrases[max(0, bisect(starts, at) - 1)]
-            result.append(Spot(max(start, at - _BEFORE), min(end, at + _AFTER), at, weight))
+            result.append(Spot(max(start, at - before), min(end, at + after), at, weight))
         return tuple(result)
     result, light, known = list[Spot](), list[Spot](), np.array([at for at, _ in accents])
+    with_accent, without = _READ.content
     for word in voice.words:
         span = slice(*np.searchsorted(known, [word.start - 0.04, word.end]))
         inside = [(w, at) for at, w in accents[span]]
         lasts, is_marked = word.end - word.start, max(inside, default=(0.0, 0.0))[0] > 1
         # words that carry little are short
-        if is_marked or lasts >= (_SHORT if inside else _LONG):
+        if is_marked or lasts >= (with_accent if inside else without):
             weight, at = max(inside, default=(0.0, (word.start + word.end) / 2))
-            weight = weight if is_marked else weight * min(1.0, lasts / _LONG)
+            weight = weight if is_marked else weight * min(1.0, lasts / without)
             spots = light if _plain(word.text) in _LIGHT and not is_marked else result
             spots.append(Spot(word.start, word.end, at, weight, word.text))
-    if len(result) < _FEW:
+    if len(result) < _READ.few:
         result = sorted([*result, *light], key=lambda spot: spot.start)
     return tuple(result)
 
@@ -167,14 +157,14 @@ def _sure(spots: tuple[Spot, ...]) -> set[int]:
 
 
 def _apart(one: Spot, other: Spot) -> bool:
-    return abs(one.at - other.at) >= _HITS_APART
+    return abs(one.at - other.at) >= _READ.hits_apart
 
 
 def _lines(spots: tuple[Spot, ...]) -> list[list[int]]:
     """The spots of each stretch of speech that has hits of its own."""
-    result, begins = list[list[int]](), -_LINE
+    result, begins = list[list[int]](), -_READ.line
     for i, spot in enumerate(spots):
-        if spot.start - begins >= _LINE:
+        if spot.start - begins >= _READ.line:
             result.append([])
             begins = spot.start
         result[-1].append(i)
@@ -196,26 +186,28 @@ def draw(
     hits = _sure(spots)
     used = Counter(i for choice in before for i in choice.hits)
     for line in _lines(spots):
-        count = 1 + int(rng.choice(len(_HITS), p=_HITS))
+        count = 1 + int(rng.choice(len(_READ.hits), p=_READ.hits))
         while len(here := hits.intersection(line)) < min(count, max(1, len(line) // 2)):
             free = [i for i in line if all(_apart(spots[i], spots[hit]) for hit in here)]
             if not free:
                 break
-            p = np.array([(_FAVOURS + spots[i].weight) / (1 + _TIRES * used[i]) for i in free])
+            p = np.array(
+                [(_READ.favours + spots[i].weight) / (1 + _READ.tires * used[i]) for i in free]
+            )
             hits.add(int(rng.choice(free, p=p / p.sum())))
     acts = tuple(
         _draw_one(
-            {act: share for act, share in _ACTS.items() if b - a >= _LEAST_PAUSE[act]},
+            {act: share for act, share in _READ.acts.items() if b - a >= _READ.least_pause[act]},
             [choice.acts[i] for choice in before], rng,
         )
         for i, (a, b) in enumerate(voice.pauses)
     )  # fmt: skip
     ideas = [
-        _draw_one(_IDEAS, [choice.ideas[i] for choice in before], rng)
+        _draw_one(_READ.ideas, [choice.ideas[i] for choice in before], rng)
         for i in range(len(voice.phrases))
     ]
     others = [i for i in range(len(spots)) if i not in hits]
-    looks = rng.random() < _ASIDE and AWAY not in acts and others
+    looks = rng.random() < _READ.aside and AWAY not in acts and others
     aside = others[int(rng.integers(len(others)))] if looks else -1
     return Choice(spots, tuple(sorted(hits)), acts, tuple(ideas), aside, False)
 
@@ -224,14 +216,14 @@ def _draw_one(shares: dict[str, float], before: list[str], rng: np.random.Genera
     """One of some names by their shares, less often those that were drawn before; "" of none."""
     if not shares:
         return ""
-    p = np.array([share / (1 + _TIRES * before.count(name)) for name, share in shares.items()])
+    p = np.array([share / (1 + _READ.tires * before.count(name)) for name, share in shares.items()])
     return str(rng.choice(list(shares), p=p / p.sum()))
 
 
 def draw_any(voice: Prosody, rng: np.random.Generator) -> Choice:
     """A choice of any kind, also the plain one."""
     spots = spots_of(voice)
-    return plain(voice, spots) if rng.random() < _PLAIN else draw(voice, spots, rng)
+    return plain(voice, spots) if rng.random() < _READ.plain else draw(voice, spots, rng)
 
 
 def deal(voice: Prosody) -> list[Choice]:
