@@ -118,7 +118,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
 
 
 def events_of(
-    chosen: argparse.Namespace, tasks: list[baker_process.Task], maker: manifest.Maker
+    chosen: argparse.Namespace, tasks: list[baker_process.BakeTask], maker: manifest.Maker
 ) -> Generator[dict, None, None]:
     """Bake tasks here or on a cluster; yields what happens. Raises NoEngine if nothing can be
     baked."""
@@ -148,7 +148,7 @@ def read_jobs(chosen: argparse.Namespace) -> job_file.Jobs:
     return replace(listed, jobs=tuple(map(with_preset_file, listed.jobs)))
 
 
-def with_preset_file(job: job_file.Job) -> job_file.Job:
+def with_preset_file(job: job_file.BakeJob) -> job_file.BakeJob:
     """The job with a user's preset given by its file instead of its name, which other machines do
     not know."""
     path = bake.user_preset_file(job.settings)
@@ -218,7 +218,7 @@ class Run:
     """The state of all jobs of a run; prints progress and writes the report into the folder
     `out`."""
 
-    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[job_file.Job, ...]):
+    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[job_file.BakeJob, ...]):
         self.chosen, self.out, self.jobs = chosen, out, jobs
         self.source = os.path.realpath(chosen.jobs)
         self._check([] if chosen.only else [manifest.JSON_NAME, manifest.HTML_NAME])
@@ -259,7 +259,7 @@ class Run:
                 sys.stderr,
             )
 
-    def tasks(self, chosen_jobs: tuple[job_file.Job, ...]) -> list[baker_process.Task]:
+    def tasks(self, chosen_jobs: tuple[job_file.BakeJob, ...]) -> list[baker_process.BakeTask]:
         """Tasks for the chosen jobs; prints how many there are, and why those that were baked
         before are baked again."""
         reasons: dict[str, list[str]] = {}
@@ -274,7 +274,7 @@ class Run:
                 self.states[job.name] = manifest.NOT_BAKED
                 reasons.setdefault(why, []).append(job.name)
                 tasks.append(
-                    baker_process.Task(
+                    baker_process.BakeTask(
                         job.name, job.settings, os.path.join(self.out, job.name), self._options()
                     )
                 )
@@ -299,8 +299,8 @@ class Run:
         return tasks
 
     def without_refused(
-        self, tasks: list[baker_process.Task], reasons: Mapping[str, str]
-    ) -> list[baker_process.Task]:
+        self, tasks: list[baker_process.BakeTask], reasons: Mapping[str, str]
+    ) -> list[baker_process.BakeTask]:
         """The tasks that can be baked; the others fail at once, not when their turn comes at night:
         for reasons known by job, or for files in the way."""
         for task in tasks:
@@ -308,7 +308,7 @@ class Run:
                 self.note({"event": "failed", "job": task.job, "sentence": reason})
         return [task for task in tasks if self.states[task.job] != manifest.FAILED]
 
-    def _what_changed(self, job: job_file.Job) -> str:
+    def _what_changed(self, job: job_file.BakeJob) -> str:
         try:
             styles = bake.named_styles(job.settings)
         except ThunderError:
@@ -512,7 +512,7 @@ def _queue_requests(requests: queue.SimpleQueue, busy: threading.Event) -> None:
 
 def _bake(request: dict, events: baker_process.EventWriter) -> dict:
     """Bake one job; returns its report. Raises what `bake.bake` does."""
-    job = job_file.Job(request["job"], request["settings"])
+    job = job_file.BakeJob(request["job"], request["settings"])
     chosen = bake.options([*job.arguments(request["out"]), *request["options"]])
     maker = maker_of(chosen.weights)
     last, said = 0.0, ""

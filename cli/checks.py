@@ -9,8 +9,8 @@ from pathlib import Path
 from ..scene.engine import recogniser
 from ..scene.takes.direction.head_direction import all_presets
 from ..thunder_core import files
-from ..thunder_core.batch.baker import Task
-from ..thunder_core.batch.job_file import Job
+from ..thunder_core.batch.baker import BakeTask
+from ..thunder_core.batch.job_file import BakeJob
 from ..thunder_core.batch.settings import path_names, quote
 from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.errors import attempt, suggest, ThunderError
@@ -19,7 +19,7 @@ from . import bake, products
 _MOST_NAMES = 5  # jobs with the same mistake that are named
 
 
-def mistakes(jobs: Iterable[Job]) -> list[str]:
+def mistakes(jobs: Iterable[BakeJob]) -> list[str]:
     """Each mistake in what the jobs name, once, with all of its jobs."""
     jobs_of: dict[str, list[str]] = {}
     for job in jobs:
@@ -31,7 +31,7 @@ def mistakes(jobs: Iterable[Job]) -> list[str]:
     ]
 
 
-def not_replaceable(task: Task) -> str:
+def not_replaceable(task: BakeTask) -> str:
     """The reason why a job's files cannot be written, one sentence; "" if nothing known before the
     bake prevents it."""
     settings = task.settings
@@ -52,7 +52,7 @@ def not_replaceable(task: Task) -> str:
     )[1]
 
 
-def _problems(job: Job) -> Iterator[str]:
+def _problems(job: BakeJob) -> Iterator[str]:
     """The mistakes in what a job names."""
     settings, missing = job.settings, set()
     for name in path_names(settings):

@@ -14,14 +14,14 @@ from ..scene.takes import seeds, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.batch import manifest
-from ..thunder_core.batch.job_file import Job
+from ..thunder_core.batch.job_file import BakeJob
 from ..thunder_core.errors import BadRequest, BadSound
 from . import bake, products
 from .script import quiet
 
 
 def collect(
-    shared: manifest.SharedScene, jobs: list[Job], out: str, force: bool, allow_newer: bool
+    shared: manifest.SharedScene, jobs: list[BakeJob], out: str, force: bool, allow_newer: bool
 ) -> int:
     """Write the scene with the takes of these jobs into the folder `out`; returns the number of
     takes. Raises ThunderError.
@@ -72,7 +72,7 @@ def collect(
     return len(rows)
 
 
-def _add(scene, job: Job, out: str):
+def _add(scene, job: BakeJob, out: str):
     """Add the takes of a job to the open scene; returns its rig and (entry, row of the job's
     report) of each, best first."""
     speaking, path = str(job.settings["strip"]), manifest.blend_of_job(out, job)

@@ -545,7 +545,7 @@ def sounds_of_files(context, paths: Iterable[str], first: bpy.types.Object | Non
     ]
 
 
-def sounds_of_jobs(context, jobs: Iterable[job_file.Job]) -> list[Sound]:
+def sounds_of_jobs(context, jobs: Iterable[job_file.BakeJob]) -> list[Sound]:
     """The sound files that jobs name, as lines of the heads that they name, or of the chosen one.
     Raises BadRequest if there are none."""
     heads = {obj.name: obj for obj in head.in_scene(context.scene)}

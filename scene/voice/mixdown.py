@@ -58,7 +58,7 @@ _STREAMS = (b"OggS", b"ID3", b"\xff")
 
 
 @dataclass(frozen=True)
-class Source:
+class SoundFile:
     """A sound file that is read piece by piece.
 
     begin: seconds into it at which the part begins.  frames: how many samples it has at most.
@@ -73,7 +73,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MixPlan:
     """All data for assembling a strip's sound without Blender's data, in a thread if necessary.
 
     path: of the sound file.  packed: its bytes if it is packed.  begin: seconds into the sound.
@@ -90,7 +90,7 @@ class Plan:
     channel: int | None = MIX
 
     @contextlib.contextmanager
-    def open(self, folder: str = "") -> Iterator[Source]:
+    def open(self, folder: str = "") -> Iterator[SoundFile]:
         """The sound file by Blender's audaspace, to be read in blocks. folder: for decoding the
         part; "" for none: then formats that cannot be decoded from any sample may be off by some
         milliseconds from block to block.
@@ -149,16 +149,16 @@ class Plan:
                     sound = aud.Sound(decoded)
                 # a stream does not tell its length
                 frames = int(sound.length) if sound.length > 0 else LONGEST * rate
-                source = Source(rate, channels, begin, frames, read)
+                source = SoundFile(rate, channels, begin, frames, read)
             except unreadable as error:
                 raise bad from error
             yield source
 
-    def count(self, source: Source) -> int:
+    def count(self, source: SoundFile) -> int:
         """Number of samples that play."""
         return int(round(self.seconds * source.rate)) if self.seconds else source.frames
 
-    def blocks(self, source: Source) -> Iterator[np.ndarray]:
+    def blocks(self, source: SoundFile) -> Iterator[np.ndarray]:
         """The samples that play, float32 [n], or [n, channels] of all, BLOCK seconds at a time.
         Raises BadSound."""
         if self.channel and self.channel > source.channels:
@@ -190,7 +190,7 @@ def _single(samples: np.ndarray, channel: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _open_wave(path: str, begin: float) -> Iterator[Source]:
+def _open_wave(path: str, begin: float) -> Iterator[SoundFile]:
     """A 16-bit WAV file by Python alone. Raises BadSound."""
     try:
         with wave.open(path) as file:
@@ -205,14 +205,14 @@ def _open_wave(path: str, begin: float) -> Iterator[Source]:
                 return samples.reshape(-1, file.getnchannels())
 
             channels = file.getnchannels()
-            yield Source(file.getframerate(), channels, begin, file.getnframes(), read)
+            yield SoundFile(file.getframerate(), channels, begin, file.getnframes(), read)
     except (wave.Error, EOFError) as error:
         raise BadSound(
             f"“{path}” is not a 16-bit WAV, the only format this Blender can read: save it as one"
         ) from error
 
 
-def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
+def plan_of(scene, strip, first: int, last: int, fps: float) -> MixPlan | None:
     """A plan for reading the sound of a strip from frame `first` up to `last`; None for a strip
     that only Blender can mix down: retimed, with modifiers, or with a volume that is driven or
     animated in the NLA.
@@ -233,7 +233,7 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
     begin = (
         first - compat.content_start(strip) + compat.content_trim(strip)
     ) / fps - strip.sound_offset
-    return Plan(
+    return MixPlan(
         strip.name,
         bpy.path.abspath(sound.filepath, library=sound.library),
         None if sound.packed_file is None else bytes(sound.packed_file.data),
@@ -244,7 +244,7 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
     )
 
 
-def plan_of_voice(scene, voice: Voice) -> Plan | None:
+def plan_of_voice(scene, voice: Voice) -> MixPlan | None:
     """A plan for reading a voice, a sound file or a strip; None for a strip that only Blender can
     mix down."""
     if voice.path:
@@ -253,9 +253,9 @@ def plan_of_voice(scene, voice: Voice) -> Plan | None:
     return plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
 
 
-def plan_of_file(name: str, path: str, channel: int | None) -> Plan:
+def plan_of_file(name: str, path: str, channel: int | None) -> MixPlan:
     """A plan for reading a whole sound file."""
-    return Plan(name, path, None, 0.0, 0.0, np.ones(2, np.float32), channel)
+    return MixPlan(name, path, None, 0.0, 0.0, np.ones(2, np.float32), channel)
 
 
 def _volume_path(scene, strip) -> str:
@@ -336,7 +336,7 @@ def mix_down(voice: Voice, path: str, quietly: bool = False) -> Generator[float,
         yield from _mix_with_blender(voice, scene, strip, path)
 
 
-def _write_in_thread(plan: Plan, path: str) -> Generator[float, None, None]:
+def _write_in_thread(plan: MixPlan, path: str) -> Generator[float, None, None]:
     """As `write`, in a thread: a compressed file is decoded first, which takes seconds where the
     recording is long."""
     # of its own: a thread that is closed may still write while another one begins again
@@ -361,7 +361,7 @@ def _write_in_thread(plan: Plan, path: str) -> Generator[float, None, None]:
     os.replace(part, path)
 
 
-def write(plan: Plan, path: str, progress: Callable[[float], None] = no_progress) -> None:
+def write(plan: MixPlan, path: str, progress: Callable[[float], None] = no_progress) -> None:
     """Write the sound of a strip's file to a WAV file. `progress` is called with 0 … 1 and may
     raise to stop.
 

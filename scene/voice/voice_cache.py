@@ -96,7 +96,7 @@ def read(scene, voice: strip.Voice) -> CachedVoice | None:
     return cached
 
 
-def _read(cached: CachedVoice, plan: mixdown.Plan) -> None:
+def _read(cached: CachedVoice, plan: mixdown.MixPlan) -> None:
     """In a thread: read the peaks, if they can be read."""
     with contextlib.suppress(ThunderError, OSError, ImportError, ValueError):
         # of the engine's own choice nothing is known here

@@ -23,7 +23,7 @@ from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, take_record, transcript, word_places
 from thunder.scene.voice import strip
 from thunder.thunder_core import engine_python, errors, installer, progress, spoken
-from thunder.thunder_core.batch.job_file import Job
+from thunder.thunder_core.batch.job_file import BakeJob
 
 pytestmark = pytest.mark.one_blender
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -551,12 +551,14 @@ def test_removing_leaves_nothing_of_ours_and_all_that_is_somebody_s(blender):
 
 def test_jobs_without_what_recognises_are_told_before_the_first_is_baked(ready, monkeypatch):
     settings = {"seconds": 3.0, "recognise": True}
-    assert not any("install" in each for each in checks.mistakes([Job("idle", settings)]))
-    spoken_jobs = [Job(name, {"recognise": True, "whisper": "/no/model"}) for name in "ab"]
+    assert not any("install" in each for each in checks.mistakes([BakeJob("idle", settings)]))
+    spoken_jobs = [BakeJob(name, {"recognise": True, "whisper": "/no/model"}) for name in "ab"]
     [mistake] = checks.mistakes(spoken_jobs)
     assert mistake.startswith("Jobs “a”, “b”: “recognise”: there is no model that recognizes words")
     monkeypatch.delenv("THUNDER_RECOGNISER")
-    assert "install it in the preferences" in checks.mistakes([Job("a", {"recognise": True})])[0]
+    assert (
+        "install it in the preferences" in checks.mistakes([BakeJob("a", {"recognise": True})])[0]
+    )
 
 
 def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client):

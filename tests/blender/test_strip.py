@@ -414,7 +414,7 @@ def test_a_packed_sound_is_not_unpacked_into_the_current_folder(
     packed = open(write_wav(tmp_path / "noise.wav", np.full((11025, 1), 0.1), 11025), "rb").read()
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    plan = mixdown.Plan("noise", "", packed, 0.0, 1.0, np.ones(2, np.float32))
+    plan = mixdown.MixPlan("noise", "", packed, 0.0, 1.0, np.ones(2, np.float32))
     with plan.open() as source:
         assert len(np.concatenate(list(plan.blocks(source)))) == 11025
         assert os.listdir() == []
@@ -427,7 +427,7 @@ def test_blocks_of_a_sound_join_to_all_of_it(small_blocks, tmp_path, begin):
     whole = np.concatenate(
         [np.zeros((11025, 2)), np.round(samples * 32767) / 32768, np.zeros((5 * 11025, 2))]
     )
-    plan = mixdown.Plan("noise", path, None, begin, 3.5, np.array([1.0, 0.5], np.float32))
+    plan = mixdown.MixPlan("noise", path, None, begin, 3.5, np.array([1.0, 0.5], np.float32))
     with plan.open(str(tmp_path)) as source:
         blocks = list(plan.blocks(source))
     joined = np.concatenate(blocks)

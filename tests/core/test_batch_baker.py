@@ -14,7 +14,7 @@ import pytest
 from processes import is_alive
 
 from thunder_core.batch import baker, baker as client, baker as run_progress
-from thunder_core.batch.baker import bake_here, RunProgress, Task
+from thunder_core.batch.baker import bake_here, BakeTask, RunProgress
 from thunder_core.batch.manifest import Maker
 from thunder_core.engine import cluster
 from thunder_core.errors import NoEngine
@@ -51,7 +51,7 @@ def command(tmp_path, monkeypatch):
 
 def bake(command, *jobs):
     """The events of jobs, and how each of them ended."""
-    events = list(bake_here(command, [Task(name, {}, "") for name in jobs]))
+    events = list(bake_here(command, [BakeTask(name, {}, "") for name in jobs]))
     return events, [(each["job"], each["event"]) for each in events if each["event"] != "progress"]
 
 
@@ -106,7 +106,7 @@ def test_a_job_that_does_not_go_on_is_ended_and_the_next_one_is_baked(
 
 def test_stopping_in_the_middle_ends_the_process(command, monkeypatch):
     monkeypatch.setattr(baker, "PATIENCE", 0.2)
-    events = bake_here(command, [Task("wait", {}, "")])
+    events = bake_here(command, [BakeTask("wait", {}, "")])
     assert next(events)["event"] == "progress"
     begun = time.monotonic()
     events.close()
@@ -168,7 +168,7 @@ def test_a_python_without_ray_is_said(tmp_path):
         f"Ray')\"\n"
     )
     without.chmod(0o755)
-    tasks = [Task("a", {}, str(tmp_path))]
+    tasks = [BakeTask("a", {}, str(tmp_path))]
     with pytest.raises(NoEngine, match="this Python has no Ray"):
         list(client.bake_on(client.Cluster("auto"), str(without), ["blender"], tasks, MAKER))
     with pytest.raises(NoEngine, match="cannot be run"):
@@ -195,7 +195,7 @@ def test_a_connection_that_is_lost_is_said_of_the_jobs_that_are_left(tmp_path):
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/driver.py"\n')
     python.chmod(0o755)
-    tasks = [Task(name, {}, str(tmp_path)) for name in "abc"]
+    tasks = [BakeTask(name, {}, str(tmp_path)) for name in "abc"]
     events = list(client.bake_on(client.Cluster("auto"), str(python), ["blender"], tasks, MAKER))
     ends = [(event["event"], event["job"]) for event in events]
     assert ends == [("done", "a"), ("failed", "b"), ("failed", "c")]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from thunder_core.batch import job_file, settings
-from thunder_core.batch.job_file import Job
+from thunder_core.batch.job_file import BakeJob
 from thunder_core.errors import BadRequest
 
 GOOD = """
@@ -304,7 +304,7 @@ def test_jobs_are_chosen_by_name_and_names_become_names_of_folders():
         "concert")] == [
         "Con.wav_", "batch.html_", "a.failed.json_", "concert",
     ]  # fmt: skip
-    jobs = (Job("intro"), Job("outro"))
+    jobs = (BakeJob("intro"), BakeJob("outro"))
     assert job_file.choose_jobs(jobs, ["outro", "outro"]) == jobs[1:]
     with pytest.raises(BadRequest, match="There is no job “intr”: did you mean “intro”?"):
         job_file.choose_jobs(jobs, ["intr"])

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from thunder_core.batch import dailies, manifest
-from thunder_core.batch.job_file import Job
+from thunder_core.batch.job_file import BakeJob
 from thunder_core.errors import BadRequest
 from thunder_core.files import JOURNAL, MANIFEST, Transaction
 from thunder_core.shipped import fingerprint_of
@@ -23,7 +23,7 @@ MAKER = manifest.Maker("0.1.0", "5.0.1", "f" * 64)
 def job(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"voice")
     (tmp_path / "hers.json").write_text("{}")
-    return Job(
+    return BakeJob(
         "intro",
         {
             "audio": str(tmp_path / "a.wav"),
@@ -70,7 +70,10 @@ def folder(tmp_path, job):
 def why(job, folder):
     def run(settings=None, maker=MAKER, styles=None):
         return manifest.what_changed(
-            Job(job.name, {**job.settings, **(settings or {})}), str(folder), maker, styles or {}
+            BakeJob(job.name, {**job.settings, **(settings or {})}),
+            str(folder),
+            maker,
+            styles or {},
         )
 
     return run
@@ -136,7 +139,7 @@ def test_a_damaged_report_is_said_on_the_page_and_the_others_are_shown(
     shown = {"seconds": 2.0, "peaks": "AAAA", "takes": [{"opening": "AAAA", "width": "AAAA",
              "grade": "good", "reason": "", "drifts": [[0.1, 0.2]]}]}  # fmt: skip
     report = json.loads((folder / "report.json").read_text())
-    out, good = tmp_path / "out", Job("good", job.settings)
+    out, good = tmp_path / "out", BakeJob("good", job.settings)
     for name in ("good", job.name):
         contents = {"report.json": report, "dailies.json": shown}
         with Transaction(str(out / name), force=True) as files:
@@ -208,7 +211,7 @@ def test_another_maker_is_noticed(why, part, words):
 
 
 def test_a_preset_that_is_named_counts_by_its_content(tmp_path, job, folder):
-    named = Job(job.name, {**job.settings, "style": "Whisper"})
+    named = BakeJob(job.name, {**job.settings, "style": "Whisper"})
     made = manifest.made_from(named.settings, MAKER, {"style": "{}"}, [])
     with Transaction(str(folder)) as out:
         out.write("report.json", json.dumps({"made_from": made}))
@@ -270,7 +273,7 @@ def test_failures_of_jobs_that_are_listed_no_longer_go_and_those_of_other_source
     (tmp_path / "changed.failed.json").write_text(
         json.dumps({"job": "changed", "sentence": "mine", "source": "/a"})
     )
-    manifest.forget_unlisted(out, "/a", [Job("listed")])
+    manifest.forget_unlisted(out, "/a", [BakeJob("listed")])
     assert sorted(path.name for path in tmp_path.glob("*.failed.json")) == [
         "another's.failed.json",
         "changed.failed.json",
@@ -295,7 +298,7 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
     tmp_path, job, folder
 ):
     out = str(tmp_path / "out")
-    other = Job("a & b", {"audio": "/none.wav"})
+    other = BakeJob("a & b", {"audio": "/none.wav"})
     manifest.note_failure(out, other.name, "There is no file “<none>”")
     data = manifest.collect_report(
         out,
@@ -320,7 +323,7 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
 def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_that_of_one_that_ended_is_whole(
     tmp_path, job, folder
 ):
-    out, other = str(tmp_path / "out"), Job("next", {"audio": "/none.wav"})
+    out, other = str(tmp_path / "out"), BakeJob("next", {"audio": "/none.wav"})
     data = manifest.collect_report(out, [job, other], {job.name: manifest.BAKED}, MAKER)
     running = {"next": "38%, 6 of <8> sampled"}, "1 of 2 done, 3 h left"
     going, ended = (
@@ -340,7 +343,7 @@ def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_that_of_one_that_e
 
 
 def shot(name, blend, strip="A", outputs=("blend", "npz")):
-    return Job(
+    return BakeJob(
         name,
         {"blend": blend, "outputs": list(outputs)}
         | ({"strip": strip} if strip else {"audio": "a.wav"}),
@@ -388,7 +391,7 @@ def test_a_collected_scene_is_made_again_when_a_job_has_other_files_or_it_is_gon
 def test_no_file_of_a_run_that_is_copied_tells_where_it_was_made(tmp_path, folder):
     out, home = str(tmp_path / "out"), str(tmp_path)
     jobs = [
-        Job(name, {"audio": f"{home}/voices/{name}.wav", "style": f"{home}/{name}.json"})
+        BakeJob(name, {"audio": f"{home}/voices/{name}.wav", "style": f"{home}/{name}.json"})
         for name in ("intro", "next", "last")
     ]
     manifest.note_failure(out, "next", f"“{home}/voices/next.wav” is silent: choose another")

@@ -15,7 +15,7 @@ from browser import browser, DOWN, ENTER, needs_browser, RIGHT, UP
 from timing import keeps, until
 
 from thunder_core.batch import manifest
-from thunder_core.batch.job_file import Job
+from thunder_core.batch.job_file import BakeJob
 from thunder_core.files import Transaction
 
 pytestmark = needs_browser
@@ -55,7 +55,7 @@ def bake(out, name, grades=("good", "check"), sound=True, **more):
         files.write("dailies.json", json.dumps(content))
         said = {"takes": takes, "seconds": {"all": 3.0}, "made_from": {}} | more
         files.write("report.json", json.dumps(said))
-    return Job(name, {"audio": f"/voices/{name}.wav"})
+    return BakeJob(name, {"audio": f"/voices/{name}.wav"})
 
 
 def write_page(out, jobs, failed=(), running=None):
@@ -79,7 +79,7 @@ def three(tmp_path):
         bake(tmp_path, "intro", transcript="Big blue boxes", warnings=["It is “hard” to hear"]),
         bake(tmp_path, "second", ("poor", "good")),
         bake(tmp_path, "third", ("good",)),
-        Job("lost", {"audio": "/none.wav"}),
+        BakeJob("lost", {"audio": "/none.wav"}),
     ]
     manifest.note_failure(str(tmp_path), "lost", "There is no file")
     return write_page(tmp_path, jobs, ["lost"])
@@ -211,7 +211,7 @@ def test_names_from_elsewhere_stay_text(chrome, tmp_path):
     with Transaction(str(tmp_path / "evil")) as files:
         files.write("report.json", json.dumps(report))
         files.write("\"><img src=x onerror='document.title=1'>.npz", b"values")
-    other = Job("b", {"audio": f"/{evil}"})
+    other = BakeJob("b", {"audio": f"/{evil}"})
     chrome.open(write_page(tmp_path, [job, other], running=({"b": evil}, evil)))
     chrome.press(UP, DOWN, "p", "1")
     assert chrome.run("return document.title") == "Baked takes"
@@ -235,7 +235,7 @@ def test_names_from_elsewhere_stay_text(chrome, tmp_path):
 
 def test_five_hundred_lines_are_shown_in_two_seconds(chrome, tmp_path):
     first = bake(tmp_path, "line 000", ("good",) * 8)
-    jobs = [first, *(Job(f"line {number:03d}", first.settings) for number in range(1, 500))]
+    jobs = [first, *(BakeJob(f"line {number:03d}", first.settings) for number in range(1, 500))]
     for job in jobs[1:]:
         shutil.copytree(tmp_path / first.name, tmp_path / job.name)
     page = write_page(tmp_path, jobs)
@@ -258,7 +258,7 @@ def test_the_page_of_a_run_that_goes_on_is_read_again_but_not_while_a_lead_liste
 ):
     job = bake(tmp_path, "intro")
     running = {"next": "38%, 6 of 8 sampled"}, "1 of 2 done, 3 h left"
-    page = write_page(tmp_path, [job, Job("next", {"audio": "/x.wav"})], running=running)
+    page = write_page(tmp_path, [job, BakeJob("next", {"audio": "/x.wav"})], running=running)
     page.write_text(page.read_text().replace('"refresh": 15', '"refresh": 0.3'))
     chrome.open(page)
     assert "1 of 2 done" in chrome.text("header") and lines_of(chrome)[0][1:] == [

@@ -24,7 +24,7 @@ from thunder_core.engine.m2s import (
     limit_mel,
     LOG_FLOOR,
     MARGIN,
-    Mouth,
+    MouthVertices,
     phase_in_turns,
     pitch_of,
     pulse_train,
@@ -307,7 +307,7 @@ def motion(head):
 
 
 def test_vertices_are_those_of_training(head, motion):
-    ours, theirs = Mouth(head), networks.MouthNetwork(head)
+    ours, theirs = MouthVertices(head), networks.MouthNetwork(head)
     with torch.no_grad():
         expected = theirs(
             torch.from_numpy(motion.expression)[None], torch.from_numpy(motion.jaw)[None]
@@ -323,7 +323,7 @@ def test_windows_cover_a_motion_once_with_context_on_either_side(head, frames):
     jaw = np.zeros((frames, 3), np.float32)
     jaw[:, 0] = np.linspace(0, 0.3, frames)
     motion = Motion(np.zeros((frames, head.channels), np.float32), jaw)
-    mouth = Mouth(head)
+    mouth = MouthVertices(head)
     kept = [
         (seen[0][keep], len(seen[0]), keep)
         for seen, keep in mouth.windows([motion], slice(0, motion.frames))

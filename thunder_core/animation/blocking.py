@@ -60,7 +60,7 @@ def fit(
     poses = values[::every]
     gap = yield from rescale(rig.lip_gap(poses), 0.1, 0.2)
     is_mouth = moved & np.isin(of_tracks, TOGETHER[0])
-    mouth = Mouth(
+    mouth = MouthFrames(
         poses[:, is_mouth],
         pull[is_mouth][:, : displacement.face_meter().lips],
         # lips that are not committed neither meet nor part
@@ -135,7 +135,7 @@ def _key(
 
 
 @dataclass
-class Mouth:
+class MouthFrames:
     """The mouth over T frames, or held poses, and the frames of its poses.
 
     values [T, n]: of its tracks.  pull [n, lips, 3]: mm that a unit of each moves each point.

@@ -113,7 +113,7 @@ class Poses:
 
 
 @dataclass
-class _Plan:
+class _PosePlan:
     """The key frames of regions that are keyed together, while they are chosen.
 
     columns: frames with values and slopes.  level: closed frames.  stay: frames that keep a key.
@@ -130,10 +130,10 @@ class _Plan:
     extremes: list[int]
 
 
-_Part = tuple[np.ndarray, _Plan, Thinning]  # channels, how they are keyed, their curves
+_Part = tuple[np.ndarray, _PosePlan, Thinning]  # channels, how they are keyed, their curves
 
 
-def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float, None, _Plan]:
+def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float, None, _PosePlan]:
     """Choose the key frames of a region, preferring those that are used already. Returns the
     plan."""
     frames = (len(region.curves) - 1) // SAMPLES + 1
@@ -165,7 +165,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     columns = Columns(keys, value, out, into)
     yield from rescale(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
     yield from rescale(columns.snap(region, used, level, ends), 0.95, 1.0)
-    return _Plan(region, columns, level, stay, closures, holds, sorted(extremes))
+    return _PosePlan(region, columns, level, stay, closures, holds, sorted(extremes))
 
 
 def _current_poses(count: int, parts: list[_Part | None]) -> Poses:
@@ -188,7 +188,7 @@ def _current_poses(count: int, parts: list[_Part | None]) -> Poses:
 
 
 def _mend(
-    plan: _Plan,
+    plan: _PosePlan,
     thinning: Thinning,
     off: np.ndarray,
     stretches: list[np.ndarray],
@@ -244,7 +244,7 @@ def _least_seen_first(thinning: Thinning) -> np.ndarray:
     return np.argsort(thinning.strength * np.ptp(thinning.region.curves, axis=0))
 
 
-def _key_curves(plan: _Plan) -> Generator[float, None, Thinning]:
+def _key_curves(plan: _PosePlan) -> Generator[float, None, Thinning]:
     """Give each curve the keys it needs of those that are planned. Returns the thinning."""
     region, columns = plan.region, plan.columns
     value, out, into = (
@@ -384,7 +384,7 @@ def fit(
 
 def _fit_region(
     region: Region, closed: np.ndarray, used: set[int]
-) -> Generator[float, None, tuple[_Plan, Thinning]]:
+) -> Generator[float, None, tuple[_PosePlan, Thinning]]:
     """Returns the plan of a region, which prefers frames that are used already, and its curves."""
     plan = yield from rescale(_plan(region, closed, used), 0.0, 0.75)
     return plan, (yield from rescale(_key_curves(plan), 0.75, 1.0))

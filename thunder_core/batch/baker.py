@@ -39,7 +39,7 @@ ADVICE = "start one with “ray start --head”, or name another with --cluster"
 
 
 @dataclass(frozen=True)
-class Task:
+class BakeTask:
     """A job to bake.  out: its folder.  options: of `bake.py` that are no settings of a job."""
 
     job: str
@@ -99,7 +99,7 @@ class Baker(LineProcess):
             self.maker = event["maker"]
         return self.maker
 
-    def bake(self, task: Task) -> Iterator[dict]:
+    def bake(self, task: BakeTask) -> Iterator[dict]:
         """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or WorkerDied
         if the process ends or, for STALL_SECONDS, does nothing."""
         self.wait()
@@ -122,7 +122,7 @@ class Baker(LineProcess):
                 return
 
 
-def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, None, None]:
+def bake_here(command: Sequence[str], tasks: Sequence[BakeTask]) -> Generator[dict, None, None]:
     """Bake tasks one after the other in one process on this machine; yields their events. A task at
     which the process dies fails, and the next one gets a new process. Raises NoEngine if none can
     be started."""
@@ -161,7 +161,7 @@ class Cluster:
 
 
 def bake_on(
-    cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker
+    cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[BakeTask], maker: Maker
 ) -> Generator[dict, None, None]:
     """Bake tasks on the machines of a cluster; yields their events, each with the “node” that it
     comes from, and “note” with a sentence if a machine cannot be used or is lost.
@@ -192,7 +192,9 @@ def bake_on(
         process.close()
 
 
-def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> dict:
+def _request(
+    cluster: Cluster, command: Sequence[str], tasks: Sequence[BakeTask], maker: Maker
+) -> dict:
     return {
         **asdict(cluster),
         "root": ROOT,

@@ -56,7 +56,7 @@ _MOST_MISTAKES = 30  # that are listed; the rest are counted
 
 
 @dataclass(frozen=True)
-class Job:
+class BakeJob:
     """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths,
     without unset ones."""
 
@@ -84,7 +84,7 @@ class Jobs:
     sentence each; the jobs lack the settings that are wrong.
     """
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[BakeJob, ...]
     out: str | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     mistakes: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ def read(
             continue
         given = _values(table, where, wrong)
         wrong += _lacking(table, {**defaults, **common, **table}, where)
-        jobs.append(Job(job, _merge(for_all, make_absolute(given, folder))))
+        jobs.append(BakeJob(job, _merge(for_all, make_absolute(given, folder))))
     return Jobs(tuple(jobs), out, mistakes=(*wrong, *bad_names(tables)))
 
 
@@ -218,7 +218,7 @@ def _no_sound(path: str) -> str:
 
 def name_jobs(
     listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Mapping[str, object]
-) -> tuple[Job, ...]:
+) -> tuple[BakeJob, ...]:
     """Jobs of (name, settings, longer name); the longer name is used where two have the same name,
     and a number after that."""
     listed = [
@@ -227,7 +227,7 @@ def name_jobs(
     count = Counter(_fold_case(name) for name, _, _ in listed)
     taken: set[str] = set()
     return tuple(
-        Job(
+        BakeJob(
             free_name(longer if count[_fold_case(name)] > 1 else name, taken),
             _merge(defaults, make_absolute(settings, os.getcwd())),
         )
@@ -256,7 +256,7 @@ def folder_name(name: str) -> str:
     return f"{clean}_" if taken else clean or "job"
 
 
-def choose_jobs(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:
+def choose_jobs(jobs: Iterable[BakeJob], names: Iterable[str]) -> tuple[BakeJob, ...]:
     """Those of the jobs that have these names. Raises BadRequest."""
     by_name = {job.name: job for job in jobs}
     for name in names:

@@ -24,7 +24,7 @@ from typing import cast
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, JOURNAL, Transaction
 from . import dailies, forms
-from .job_file import free_name, Job
+from .job_file import BakeJob, free_name
 from .settings import CURVES, path_names
 
 REPORT = "report.json"
@@ -114,7 +114,7 @@ def read_json(path: str, form: forms.Form | None = None) -> dict:
     return {}
 
 
-def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
+def what_changed(job: BakeJob, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
     """The reason why a job has to be baked, in a few words; "" if its folder is up to date.
 
     folder: of the job.  styles: see `made_from`.
@@ -133,7 +133,7 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
         return f"“{os.path.basename(error.filename or folder)}” cannot be read"
 
 
-def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:
+def _changed_input(job: BakeJob, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:
     now = made_from(job.settings, maker, styles, list(before.get("used", ())))
     now = json.loads(json.dumps(now))  # as it is read from a file
     for part, words in (
@@ -176,12 +176,12 @@ class SharedScene:
 
     name: str
     blend: str
-    jobs: tuple[Job, ...]
+    jobs: tuple[BakeJob, ...]
 
 
-def shared_scenes(jobs: Iterable[Job]) -> list[SharedScene]:
+def shared_scenes(jobs: Iterable[BakeJob]) -> list[SharedScene]:
     """The scenes of which at least two jobs bake strips into a .blend, in the order of the jobs."""
-    by_scene: dict[str, list[Job]] = {}
+    by_scene: dict[str, list[BakeJob]] = {}
     for job in jobs:
         if (
             "strip" in job.settings
@@ -198,12 +198,12 @@ def shared_scenes(jobs: Iterable[Job]) -> list[SharedScene]:
     return [scene for scene in scenes if len(scene.jobs) > 1]
 
 
-def blend_of_job(out: str, job: Job) -> str:
+def blend_of_job(out: str, job: BakeJob) -> str:
     """The scene that a job has written."""
     return os.path.join(out, job.name, f"{Path(str(job.settings['blend'])).stem}.blend")
 
 
-def sources_of_scene(out: str, jobs: Iterable[Job]) -> dict[str, str]:
+def sources_of_scene(out: str, jobs: Iterable[BakeJob]) -> dict[str, str]:
     """Hash of the scene that each job has written, by the job's name; without jobs that have
     written none."""
     listed = (
@@ -254,7 +254,7 @@ def forget_failure(out: str, job: str) -> None:
             written.remove(re.compile(re.escape(job + FAILED_FILE)))
 
 
-def forget_unlisted(out: str, source: str, jobs: Iterable[Job]) -> None:
+def forget_unlisted(out: str, source: str, jobs: Iterable[BakeJob]) -> None:
     """Remove the records of failed jobs that a source listed once and, with these jobs, lists no
     longer; those of other sources stay. Raises ThunderError."""
     listed = {job.name + FAILED_FILE for job in jobs}
@@ -282,7 +282,7 @@ BAKING = "being baked"  # state while a run goes on
 
 def collect_report(
     out: str,
-    jobs: Iterable[Job],
+    jobs: Iterable[BakeJob],
     states: Mapping[str, str],
     maker: Maker,
     notes: Mapping[str, Mapping] | None = None,
@@ -344,7 +344,7 @@ def write_report(out: str, report: dict, force: bool = False) -> Transaction:
     return written
 
 
-def _row(out: str, job: Job, state: str, notes: dict) -> dict:
+def _row(out: str, job: BakeJob, state: str, notes: dict) -> dict:
     """The report's row for a job."""
     folder = os.path.join(out, job.name)
     settings = dict(job.settings)

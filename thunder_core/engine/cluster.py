@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..batch.baker import ADVICE, Baker, EventWriter, failure_event, Task
+from ..batch.baker import ADVICE, Baker, BakeTask, EventWriter, failure_event
 from ..errors import NoEngine, ThunderError, WorkerDied
 from ..files import hash_of, Transaction
 
@@ -82,7 +82,7 @@ def bake_job(request: dict, job: dict, inputs: dict) -> Iterator[dict]:
         packs = ["--pack"] if {"audio", "listen-to"} & set(brought) else []
         is_shared = request["results"] == "shared"
         out = job["out"] if is_shared else os.path.join(folder, "out")
-        for event in baker.bake(Task(job["job"], settings, out, [*job["options"], *packs])):
+        for event in baker.bake(BakeTask(job["job"], settings, out, [*job["options"], *packs])):
             if event["event"] == "done" and not is_shared:
                 event = event | {"files": content_of(out)}
             yield event

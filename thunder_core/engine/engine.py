@@ -59,7 +59,7 @@ from ..weight_files import (
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .diffusion import Conditions, Denoiser, Inpainting, Normal
 from .generate import generate, hear, ignore, LONG
-from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
+from .m2s import MARGIN, MeshToSpeech, MouthVertices, SpeakerEncoder, Vocoder
 from .network import best_device, LazyNetwork, processors
 from .performance import (
     as_trained,
@@ -325,7 +325,7 @@ class Engine:
         self.head = stored_head(folder / "head.npz")
         self.thunder = Thunder(folder, device, self.head, at_once)
         self.m2s = MeshToSpeech(folder, device)
-        self.mouth = Mouth(trained_mouth(folder) or self.head)
+        self.mouth = MouthVertices(trained_mouth(folder) or self.head)
         self.vocoder = Vocoder.load(folder, device)
         self.speaker = SpeakerEncoder.load(folder, device)
         self.lips = Lips.of(self.head)

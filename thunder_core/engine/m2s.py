@@ -41,7 +41,7 @@ from .network import LazyNetwork
 _WINDOW, MARGIN = 500, 50
 
 
-class Mouth:
+class MouthVertices:
     """Mouth vertices of a head that expression and jaw move; the head's rotation is left out, as it
     does not change what a mouth says."""
 
@@ -93,7 +93,7 @@ class MeshToSpeech:
         self.network = LazyNetwork(path, device)
 
     def heard_shares(
-        self, mouth: Mouth, motions: Sequence[Motion], spans: Sequence[slice], units: np.ndarray,
+        self, mouth: MouthVertices, motions: Sequence[Motion], spans: Sequence[slice], units: np.ndarray,
         speaking: np.ndarray,
     ) -> list[float]:  # fmt: skip
         """How much of a voice is read off the mouth of each motion over spans of frames
@@ -106,7 +106,7 @@ class MeshToSpeech:
         ]
 
     def nats(
-        self, mouth: Mouth, motions: Sequence[Motion], units: np.ndarray, span: slice
+        self, mouth: MouthVertices, motions: Sequence[Motion], units: np.ndarray, span: slice
     ) -> np.ndarray:
         """The nats per frame [B, t] that the mouth of each motion gives for the speech units [2t]
         of a span of frames."""

@@ -36,7 +36,7 @@ from ..findings import (
 from ..spoken import BILABIALS, LABIODENTALS, PHONES
 from ..types import FPS, Motion
 from ..weight_files import ENCODER_RATE
-from .m2s import MeshToSpeech, Mouth
+from .m2s import MeshToSpeech, MouthVertices
 from .speech import transcript
 from .speech.cues import runs, SURE
 from .speech.encoder import softmax
@@ -528,7 +528,7 @@ class Scorer:
     """Scores the mouths of one head."""
 
     def __init__(
-        self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, lips: Lips,
+        self, articulators: Articulators, m2s: MeshToSpeech, mouth: MouthVertices, lips: Lips,
         expect: Callable[[VoiceFeatures], Motion],
     ):  # fmt: skip
         """expect: the usual motion that a model expects of a voice."""

@@ -325,7 +325,7 @@ _TEACHER = (
 
 
 @dataclass(frozen=True)
-class Job:
+class ClipJob:
     """The inputs of a process that performs clips of a set; paths only, so that they can be
     pickled."""
 
@@ -369,7 +369,7 @@ def animate(
     in instead.
     """
     flame = () if basis is None else (basis.path, basis.head.channels)
-    job = Job(corpus.folder, Path(folder), tuple(channels), seed, *flame)
+    job = ClipJob(corpus.folder, Path(folder), tuple(channels), seed, *flame)
     _open.cache_clear()
     _, rows, *_ = _open(job)
     shape = (
@@ -415,7 +415,7 @@ def animate(
     bar.close()
 
 
-def _checksum(job: Job) -> str:
+def _checksum(job: ClipJob) -> str:
     """Checksum of what the performances depend on: set, seed, and the teacher's sources and
     constants."""
     digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
@@ -426,7 +426,7 @@ def _checksum(job: Job) -> str:
     return digest.hexdigest()[:16]
 
 
-def _finished_clips(job: Job) -> int:
+def _finished_clips(job: ClipJob) -> int:
     """Number of clips already performed by this teacher."""
     state = job.folder / STATE
     if not all(
@@ -438,7 +438,9 @@ def _finished_clips(job: Job) -> int:
 
 
 @lru_cache(1)
-def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray, np.ndarray, bool, FlameBasis | None]:
+def _open(
+    job: ClipJob,
+) -> tuple[Corpus, list[Row], np.ndarray, np.ndarray, bool, FlameBasis | None]:
     """The corpus, its rows, features [F, d], phone logits [2F, 40], whether the teacher can read
     the features, and the basis of the motions; once in a process."""
     rows, features, encoder = open_features(job.folder)
@@ -452,7 +454,7 @@ def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray, np.ndarray, bool, Fl
     )
 
 
-def _perform_clips(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, ...]]:
+def _perform_clips(job: ClipJob, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Each clip's performances, in order of `numbers`."""
     if workers <= 1 or len(numbers) < 2:
         yield from map(partial(_perform, job), numbers)
@@ -465,7 +467,7 @@ def _perform_clips(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.
         yield from pool.imap(partial(_perform, job), numbers, chunksize=4)
 
 
-def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
+def _perform(job: ClipJob, number: int) -> tuple[np.ndarray, ...]:
     """(motions float16 [VARIANTS, frames, channels + 9], events float16 [VARIANTS, frames, EVENTS],
     what is heard float16 [VARIANTS − TRUE_TO_SOUND, frames, 40], directions [VARIANTS,
     DIRECTION_NAMES]) of a clip."""

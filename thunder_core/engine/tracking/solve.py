@@ -285,7 +285,7 @@ def _by_prefix(table: dict[str, float], name: str, otherwise: float) -> float:
     return next((value for key, value in table.items() if name.startswith(key)), otherwise)
 
 
-class _Face:
+class _TrackedFace:
     """The head's spots as a function of the unknowns: expression channels that landmarks can speak
     of, then jaw x and y."""
 
@@ -359,7 +359,7 @@ class _Face:
         return u
 
 
-def _normal_equations(face: _Face, u, target, weight, pairs, gap, chunk: int = 150):
+def _normal_equations(face: _TrackedFace, u, target, weight, pairs, gap, chunk: int = 150):
     """Gram matrices [T, K, K] and right sides [T, K] of the rows around u: spots' displacements [T,
     m, 3] and lip gaps [T, p], mm.
 
@@ -391,7 +391,7 @@ def _normal_equations(face: _Face, u, target, weight, pairs, gap, chunk: int = 1
     return gram, right
 
 
-def _least_squares(face: _Face, gram, right, u, rounds: int = 250):
+def _least_squares(face: _TrackedFace, gram, right, u, rounds: int = 250):
     """min Σ_t u_t·G_t·u_t − 2 r_t·u_t + pull·u² + stiff·(u_t − u_{t−1})² within bounds, by
     accelerated projected gradients."""
     scale = 1 / np.sqrt(np.einsum("tkk->k", gram) / len(u) + face.pull + 2 * face.stiff)
@@ -521,7 +521,7 @@ def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
     still, trembles = steady(still)
     neutral = resting_face(still)
     spots = correspondence(head, neutral)
-    face = _Face(head, spots)
+    face = _TrackedFace(head, spots)
     rest = spots.tracked_points(neutral)
     target = spots.tracked_points(still) - rest
     for corners, rows, scale in _lids(still, neutral, face.rest, spots):
