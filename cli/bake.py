@@ -856,7 +856,7 @@ def user_preset_file(values: Mapping[str, object]) -> str | None:
     return None if name is None else str(presets.user_path(name))
 
 
-def words_of(given: str | None, part: subtitles.Part | None = None) -> tuple[str, str]:
+def words_of(given: str | None, part: subtitles.PlayedPart | None = None) -> tuple[str, str]:
     """The words that --transcript gives, or those in the file that it names, on one line; "" where
     it is left out; and a note on its subtitles. part: as of `subtitles.read_text`. Raises
     BadRequest."""

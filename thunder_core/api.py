@@ -28,7 +28,7 @@ from .direction import AXES, CHOICES, Direction, DirectionRequest, Mark, NEUTRAL
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
-from .engine.speech.recognition import Recognised, Recogniser
+from .engine.speech.recognition import RecognisedWords, Recogniser
 from .engine_python import find_recogniser
 from .errors import BadRequest, BadSound, is_full_disk, NoSpace, suggest
 from .face import livelink
@@ -319,7 +319,7 @@ def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScor
 def recognise(
     voice: Voice, model: str | os.PathLike = "", language: str = "", *,
     python: str | os.PathLike = "", engine: Engine | None = None, progress: Progress = no_progress,
-) -> Recognised:  # fmt: skip
+) -> RecognisedWords:  # fmt: skip
     """The words of a voice by Whisper: `.text`, to be given to `perform` as its transcript, `.words`
     with their times in seconds, `.languages`, `.left_out`: what the model invented where nobody
     speaks, and `.wordless`: where somebody speaks and it wrote no words.

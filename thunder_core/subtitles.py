@@ -22,7 +22,7 @@ _MARKUP = re.compile(r"</?\w[^<>]*>|\{\\[^{}]*\}|\[[^][]*\]|^\s*-\s+")
 
 
 @dataclass(frozen=True)
-class Part:
+class PlayedPart:
     """What a strip plays of its recording.  begin, end: seconds of the recording.  whole: its
     length.  placed: seconds of the scene at which the strip begins."""
 
@@ -32,7 +32,7 @@ class Part:
     placed: float
 
 
-def read_text(path: str, advice: str, part: Part | None = None) -> tuple[str, str]:
+def read_text(path: str, advice: str, part: PlayedPart | None = None) -> tuple[str, str]:
     """What a file says, on one line, and a sentence on which of its subtitles were read, where that
     is not plain. part: what plays, whose subtitles alone are read; None: all.
 
@@ -68,7 +68,7 @@ def read_text(path: str, advice: str, part: Part | None = None) -> tuple[str, st
 
 
 def _cues_in(
-    cues: list[tuple[float, float, str]], part: Part, path: str, advice: str
+    cues: list[tuple[float, float, str]], part: PlayedPart, path: str, advice: str
 ) -> tuple[list[tuple[float, float, str]], str]:
     """The subtitles of what a strip plays, and a sentence on their clock, if it is not plainly that
     of the recording: it may be the edit's, and begin at 1 h or 10 h. Raises BadRequest."""

@@ -15,9 +15,9 @@ import numpy as np
 from thunder_core.engine.tracking.spots import (
     BROW_PAIRS,
     CHIN,
+    LandmarkSpots,
     LOWER_LIDS,
     NOSE_TIP,
-    Spots,
     TABLE,
     UPPER_LIDS,
 )
@@ -308,12 +308,12 @@ def _landmarks_of_the_middle(head: Head) -> list:
     return rows
 
 
-def contours(head: Head) -> Spots:
+def contours(head: Head) -> LandmarkSpots:
     """The spots whose position on the head is known by name: lips, lids, brows; and anchors (group
     `anchor`) for the warp."""
     skin = Front(head, _HAIR, without_eyes=True)
     rows = _lips(head) + _lids(head, skin) + _brows(head, skin) + _landmarks_of_the_middle(head)
-    return Spots.of_rows([row[1:] for row in rows])
+    return LandmarkSpots.of_rows([row[1:] for row in rows])
 
 
 def write_table(head: Head) -> None:

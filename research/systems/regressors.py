@@ -23,7 +23,7 @@ from torch import nn, Tensor
 
 from thunder_core.engine.diffusion import in_windows
 from thunder_core.networks.bodies import attention
-from thunder_core.networks.denoiser import alibi_bias, alibi_slopes, SelfAttention, Standardised
+from thunder_core.networks.denoiser import alibi_bias, alibi_slopes, BiasedAttention, Standardised
 from thunder_core.progress import no_progress, Progress
 
 # frames that attention looks back at most, so that memory and time stay bounded on long lines
@@ -67,7 +67,7 @@ def causal_bias(frames: int, slopes: Tensor, period: int, context: int = CONTEXT
     return bias.masked_fill((ago < 0) | (ago >= context), -torch.inf)
 
 
-class CausalSelfAttention(SelfAttention):
+class CausalSelfAttention(BiasedAttention):
     """Multi-head self-attention under a bias, for all frames at once or for one more frame after
     those that are remembered."""
 
@@ -104,7 +104,7 @@ class ParallelLayer(nn.Module):
     """Self-attention over all frames, aligned cross-attention to the speech, a perceptron; each
     normalised first and added."""
 
-    Attention: ClassVar[type[nn.Module]] = SelfAttention
+    Attention: ClassVar[type[nn.Module]] = BiasedAttention
 
     def __init__(self, width: int, heads: int, feedforward: int):
         super().__init__()

@@ -30,7 +30,7 @@ _POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")
 
 
 @dataclass(frozen=True)
-class State:
+class EnvironmentState:
     """Of the engine's environment.
 
     kind: ABSENT, UNFINISHED (an installation was interrupted), BROKEN (its Python is gone),
@@ -70,7 +70,7 @@ class Component:
         engine = folder()
         return None if engine is None else os.path.join(os.path.dirname(engine), self.name)
 
-    def state(self) -> State:
+    def state(self) -> EnvironmentState:
         """Its state. Reads only the disk: fast enough for drawing."""
         return state(self.folder(), (self.lock,))
 
@@ -83,26 +83,30 @@ RECOGNISER = Component("recogniser", RECOGNISE_LOCK, installer.WORDS)
 TRACKER = Component("tracker", TRACKER_LOCK, installer.FACES, installer.NEWEST_OF["mediapipe"])
 
 
-def state(place: str | None = None, locks: tuple[Path, ...] = ()) -> State:
+def state(place: str | None = None, locks: tuple[Path, ...] = ()) -> EnvironmentState:
     """State of the environment at `place` (default: this extension's engine), made from one of
     these lists of packages (default: the engine's). Reads only the disk: fast enough for
     drawing."""
     place = place or folder()
     if place is None or not os.path.isdir(place) or not os.listdir(place):
-        return State("ABSENT", "The engine is not installed", {})
+        return EnvironmentState("ABSENT", "The engine is not installed", {})
     try:
         with open(os.path.join(place, installer.STAMP), encoding="utf-8") as file:
             stamp = dict(json.load(file))
     except (OSError, ValueError, TypeError, RecursionError):
-        return State("UNFINISHED", "The engine installation is incomplete", {})
+        return EnvironmentState("UNFINISHED", "The engine installation is incomplete", {})
     if not os.path.exists(installer.python_in(place)):
-        return State("BROKEN", "The Python that the engine was installed with was removed", {})
+        return EnvironmentState(
+            "BROKEN", "The Python that the engine was installed with was removed", {}
+        )
     versions = {"python": stamp.get("python", ""), **versions_in(place)}
     if stamp.get("lock") not in {
         lock_hash(lock, lock.stat().st_mtime_ns) for lock in locks or (LOCK, CARD_LOCK)
     }:
-        return State("OUTDATED", "The engine belongs to an earlier version of the add-on", versions)
-    return State("READY", "The engine is installed", versions)
+        return EnvironmentState(
+            "OUTDATED", "The engine belongs to an earlier version of the add-on", versions
+        )
+    return EnvironmentState("READY", "The engine is installed", versions)
 
 
 @lru_cache(maxsize=4)

@@ -82,7 +82,7 @@ _SHAPES = np.array([[*shape, *[(0.0, 0.0)] * (_CORNERS - len(shape))] for shape 
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class WordTrack:
     """What a scene's voices say, in scene frames and order of time. spans: where each comes from.
 
     sounds: start, end, class, probability, span, number in it [n, 6].  words: start, end,
@@ -95,7 +95,7 @@ class Track:
     spans: tuple[Line, ...]
 
     @classmethod
-    def of(cls, spans: tuple[Line, ...]) -> "Track":
+    def of(cls, spans: tuple[Line, ...]) -> "WordTrack":
         """The track of everything that plays."""
         sounds, said, texts = [np.zeros((0, 6))], [np.zeros((0, 4))], []
         for index, span in enumerate(spans):
@@ -150,13 +150,13 @@ class _Tracks(jobs.Part):
     of the hint beside the mouse."""
 
     def __init__(self):
-        self.tracks: dict[str, Track] = {}
+        self.tracks: dict[str, WordTrack] = {}
         self.pictures: jobs.Recent = jobs.Recent(8)  # region → what was drawn there, and its inputs
         self.wanted: dict[str, str] = {}
         self.hover: tuple[int, str, int] | None = None
         self.task = jobs.Task(self.look, any_time=True)
 
-    def of(self, context) -> Track:
+    def of(self, context) -> WordTrack:
         """The track of a context's scene as it was last seen; it is looked at again soon."""
         self.wanted[context.scene.name] = compat.sequencer_scene(context).name
         self.task.start(LOOK_SECONDS if context.scene.name in self.tracks else 0.0)
@@ -172,7 +172,7 @@ class _Tracks(jobs.Part):
         for scene, other in scenes:
             spans, known = tuple(lines_of(scene, other)), self.tracks.get(scene.name)
             if known is None or known.spans != spans:
-                self.tracks[scene.name] = Track.of(spans)
+                self.tracks[scene.name] = WordTrack.of(spans)
                 if known is not None or spans:
                     jobs.redraw(jobs.TIMELINES)
         return None
@@ -183,7 +183,7 @@ class _Tracks(jobs.Part):
         self.hover = None
 
 
-_NOTHING = Track.of(())
+_NOTHING = WordTrack.of(())
 tracks = jobs.session.add(_Tracks())
 
 
@@ -220,7 +220,7 @@ class _Picture(Picture):
     batch, and texts for `write`."""
 
     def __init__(
-        self, track: Track, start: float, end: float, width: int, height: float, scale: float
+        self, track: WordTrack, start: float, end: float, width: int, height: float, scale: float
     ):
         super().__init__(start, end, width, height)
         self.track, self.scale, self.bottom = track, scale, 0.0

@@ -120,14 +120,14 @@ def state_of(scene, voice: strip.Voice) -> fingerprint.State | None:
     return fingerprint.of_voice(bpy.data.scenes.get(voice.scene, scene), voice)
 
 
-def part_of(scene, voice: strip.Voice) -> subtitles.Part | None:
+def part_of(scene, voice: strip.Voice) -> subtitles.PlayedPart | None:
     """What a voice plays of its recording, and where in the scene; None for a file."""
     state = state_of(scene, voice)
     if state is None or not state.last:
         return None
     strips_scene = bpy.data.scenes.get(voice.scene, scene)
     length = compat.content_length(strip.by_name(strips_scene, voice.strip))
-    return subtitles.Part(
+    return subtitles.PlayedPart(
         *state.seconds, length / state.fps, (state.first - strips_scene.frame_start) / state.fps
     )
 

@@ -62,7 +62,7 @@ def test_an_unknown_interpolation_is_not_evaluated():
 def test_placed_keys_leave_the_curve_alone_outside_their_span(insert):
     own, span = curve(), placing.Span(25, 35, 4)
     new = keyframes.on_every_frame(np.arange(25.0, 36.0), np.full(11, 2.0))
-    keys = placing.place_keys(span, new, placing.Shape(own, value_at(own)), insert)
+    keys = placing.place_keys(span, new, placing.CurveShape(own, value_at(own)), insert)
     before, inside = np.linspace(1, span.start, 100), np.linspace(span.first, span.last, 50)
     assert np.abs(keyframes.evaluate(keys, before) - keyframes.evaluate(own, before)).max() < 1e-4
     assert np.abs(keyframes.evaluate(keys, inside) - 2.0).max() < 1e-6
@@ -84,7 +84,7 @@ def test_held_values_get_a_key_only_where_they_differ():
 
 def test_an_opened_curve_stands_still_in_the_gap_and_goes_on_after_it():
     own, span = curve(), placing.Span(20, 30, 2)
-    keys = placing.open_gap(span, placing.Shape(own, value_at(own)))
+    keys = placing.open_gap(span, placing.CurveShape(own, value_at(own)))
     gap = keyframes.evaluate(keys, np.linspace(span.first, span.end, 50))
     assert np.ptp(gap) < 1e-5 and gap[0] == pytest.approx(value_at(own)(20.0), abs=1e-5)
     later = np.linspace(20, 60, 100)

@@ -424,7 +424,7 @@ def test_frames_of_keys_are_chosen_and_fitted_as_before(seed):
     price = np.where(rng.uniform(size=FRAMES) < 0.3, 0.05, 1.0)
     level, stay = {10, 11, 30}, {0, 10, 11, FRAMES - 1}
     piece, of_piece = finished(pose_fit.fit_piece(region, cost, price, 0, FRAMES - 1, level))
-    columns = pose_fit.Columns(piece, of_piece.value, of_piece.out, of_piece.into)
+    columns = pose_fit.RegionKeys(piece, of_piece.value, of_piece.out, of_piece.into)
     wanted, slack = rng.normal(size=(3, 7, 4)), rng.uniform(0, 0.3, (7, 4))
     slopes = rng.uniform(size=(8, 4)), *rng.normal(size=(2, 7, 4))
     off = np.abs(rng.normal(0, 0.8, 30 * SAMPLES + 1))
@@ -460,7 +460,7 @@ def test_keys_of_each_curve_are_thinned_as_before(seed):
         value = region.curves[np.array(frames) * SAMPLES, channel]
         value[5:8] = value[5] + np.array([0.0, 1e-3, -1e-3])
         slopes = rng.normal(0, 0.1, (2, len(frames) - 1))
-        curves.append(pose_thinning.Curve(frames, value, *slopes))
+        curves.append(pose_thinning.ThinnedCurve(frames, value, *slopes))
     made = pose_thinning.Thinning(region, curves, {20, 21})
     only, found = rng.uniform(size=FRAMES) < 0.7, {}
     finished(made.measure())
@@ -509,7 +509,7 @@ def test_keys_are_cut_joined_repeated_and_placed_as_before(seed):
         Cycles(("MIRROR", 0), none),
         Cycles(both, none, False),
     )
-    shape, results = placing.Shape(made, value_at), {
+    shape, results = placing.CurveShape(made, value_at), {
         "between": keyframes.keys_between(made, times[1] + 1, times[7] - 1, value_at),
         "joined": keyframes.join_at_key(made, keyframes.move(made, 40.0, 0.2)),
         "apart": apart,
@@ -546,6 +546,6 @@ def test_a_curve_is_level_where_both_keys_and_the_handles_between_them_have_its_
     made = keyframes.bezier_keys(points, points - [2, 0], points + [2, 0], keyframes.ALIGNED)
     made["handle_right"][1, 1] += 0.1
     ramp = [0, 5, 10, 40, 1500], [0.3, 0.5, 0.5, 0.9, 0.9]
-    shape = placing.Shape(made, lambda frame: float(np.interp(frame, *ramp)))
+    shape = placing.CurveShape(made, lambda frame: float(np.interp(frame, *ramp)))
     level = [frame for frame in (2, 10, 15, 19.9, 20, 25, 30, 35, 40) if shape.is_level(frame, 0.5)]
     assert level == [10, 15, 19.9] and shape.is_level(45, 0.9) and not shape.is_level(2, 0.3)

@@ -198,7 +198,10 @@ def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
     blender, worded, client, tmp_path
 ):
     blender.ops.thunder.mark_word(kind=STRESSED)
-    assert word_track.Track.of(tuple(word_places.lines(worded, worded))).texts == ("a ▲", "bump")
+    assert word_track.WordTrack.of(tuple(word_places.lines(worded, worded))).texts == (
+        "a ▲",
+        "bump",
+    )
     blender.ops.thunder.generate()
     assert json.loads(sent(client)["marks"]) == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
     entry = take_list.shown_take(worded.thunder)
@@ -300,7 +303,7 @@ def test_another_takes_mouth_is_used_on_the_word_alone(blender, worded):
 
 
 def track_of(scene):
-    return word_track.Track.of(tuple(word_places.lines(scene, scene)))
+    return word_track.WordTrack.of(tuple(word_places.lines(scene, scene)))
 
 
 def line(scene):

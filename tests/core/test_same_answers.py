@@ -108,7 +108,9 @@ def test_a_face_is_read_and_changed_as_before(engine, sample, take):
     openings = np.stack([opening, lips.opening_mm(other, engine.head)])
     at, cuts = np.arange(motion.frames), [(50, 1), (90, 0)]
     weights = np.stack([shaping.take_weights(at, 0, cuts, 2, 9.0)] * 4, 2)
-    strong = shaping.Shape(jaw=1.3, mouth=1.5, head=0.7, smoothing=2, emotion="JOY", strength=0.6)
+    strong = shaping.TakeShape(
+        jaw=1.3, mouth=1.5, head=0.7, smoothing=2, emotion="JOY", strength=0.6
+    )
     changed = {
         "mixed": shaping.mix([motion, other], names, weights),
         "shaped": shaping.shape_motion(motion, names, strong),

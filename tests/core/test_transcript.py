@@ -418,7 +418,7 @@ def test_subtitles_are_read_with_their_times(tmp_path, ending, text):
     file.write_bytes(text.encode())
     assert [each[:2] for each in subtitles.cues_of(text)] == [(1.5, 3.0), (60.0, 62.25)]
     assert subtitles.read_text(str(file), "…") == ("Mary bought a lamp. Maybe!", "")
-    part = subtitles.Part(0.0, 10.0, 70.0, 0.0)
+    part = subtitles.PlayedPart(0.0, 10.0, 70.0, 0.0)
     assert subtitles.read_text(str(file), "…", part) == ("Mary bought a lamp.", "")
 
 
@@ -466,7 +466,7 @@ def edit(first, lines=("one", "two", "three", "four"), seconds=5.0):
 )
 def test_subtitles_of_an_edit_are_read_where_the_strip_lies(tmp_path, first, part, said, note):
     (tmp_path / "a.srt").write_text(edit(first))
-    read, told = subtitles.read_text(str(tmp_path / "a.srt"), "…", subtitles.Part(*part))
+    read, told = subtitles.read_text(str(tmp_path / "a.srt"), "…", subtitles.PlayedPart(*part))
     assert read == said and (note in told if note else not told)
 
 
@@ -475,7 +475,9 @@ def test_subtitles_of_neither_clock_are_asked_for(tmp_path):
     with pytest.raises(
         BadRequest, match="0:42:11.0 to 0:42:31.0, but the strip plays 0:00:00"
     ) as e:
-        subtitles.read_text(str(tmp_path / "a.srt"), "choose", subtitles.Part(0.0, 5.0, 5.0, 60.0))
+        subtitles.read_text(
+            str(tmp_path / "a.srt"), "choose", subtitles.PlayedPart(0.0, 5.0, 5.0, 60.0)
+        )
     assert "move it to its place in the edit, or choose" in str(e.value)
 
 

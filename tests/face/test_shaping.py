@@ -14,25 +14,25 @@ from timing import keeps
 from thunder_core.face import shaping
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
-from thunder_core.face.shaping import EMOTIONS, Shape, shape_motion
+from thunder_core.face.shaping import EMOTIONS, shape_motion, TakeShape
 from thunder_core.rotation import rotvec_to_matrix
 
 NAMES = channels()
 SHAPES = [
-    Shape(mouth=0.0),
-    Shape(mouth=2.0),
-    Shape(jaw=0.0),
-    Shape(jaw=0.5),
-    Shape(jaw=2.0),
-    Shape(mouth=2.0, jaw=2.0),
-    Shape(mouth=2.0, jaw=0.0),
-    Shape(mouth=0.0, jaw=2.0),
-    Shape(mouth=0.3, jaw=1.7),
-    Shape(smoothing=1),
-    Shape(smoothing=3),
-    Shape(smoothing=8),
-    Shape(mouth=1.6, jaw=1.4, smoothing=4, emotion="DISGUST"),
-    *(Shape(emotion=name) for name in EMOTIONS),
+    TakeShape(mouth=0.0),
+    TakeShape(mouth=2.0),
+    TakeShape(jaw=0.0),
+    TakeShape(jaw=0.5),
+    TakeShape(jaw=2.0),
+    TakeShape(mouth=2.0, jaw=2.0),
+    TakeShape(mouth=2.0, jaw=0.0),
+    TakeShape(mouth=0.0, jaw=2.0),
+    TakeShape(mouth=0.3, jaw=1.7),
+    TakeShape(smoothing=1),
+    TakeShape(smoothing=3),
+    TakeShape(smoothing=8),
+    TakeShape(mouth=1.6, jaw=1.4, smoothing=4, emotion="DISGUST"),
+    *(TakeShape(emotion=name) for name in EMOTIONS),
 ]
 
 
@@ -86,12 +86,12 @@ def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
 def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
     (motion, _), lips = performance, bundled_lips()
     weaker, was, stronger = (
-        lips.opening(shape_motion(motion, NAMES, Shape(mouth=by, jaw=by)), NAMES)
+        lips.opening(shape_motion(motion, NAMES, TakeShape(mouth=by, jaw=by)), NAMES)
         for by in (0.5, 1.0, 1.5)
     )
     wide = was > 8
     assert (weaker[wide] < was[wide]).all() and (was[wide] < stronger[wide]).all()
-    strong = shape_motion(motion, NAMES, Shape(mouth=2.0, jaw=2.0))
+    strong = shape_motion(motion, NAMES, TakeShape(mouth=2.0, jaw=2.0))
     speech = [i for i, n in enumerate(NAMES) if n.startswith("mouth")]
     assert (
         strong.expression[:, speech].max() <= 1.2 + 1e-9 and strong.jaw[:, 0].max() <= 0.40 + 1e-9
@@ -100,14 +100,14 @@ def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
 
 def test_a_neutral_shape_is_the_motion_itself_and_smoothing_has_no_jumps_at_closures(performance):
     (motion, _), lips = performance, bundled_lips()
-    assert shape_motion(motion, NAMES, Shape()) is motion
-    assert shape_motion(motion, NAMES, Shape(emotion="JOY", strength=0.0)) is motion
+    assert shape_motion(motion, NAMES, TakeShape()) is motion
+    assert shape_motion(motion, NAMES, TakeShape(emotion="JOY", strength=0.0)) is motion
 
     def jerk(m):
         return np.abs(np.diff(m.jaw[:, 0], 3)).mean()
 
     for radius in (2, 5):
-        smooth = shape_motion(motion, NAMES, Shape(smoothing=radius))
+        smooth = shape_motion(motion, NAMES, TakeShape(smoothing=radius))
         assert jerk(smooth) < 0.7 * jerk(motion)
         # The lips close no faster than they did.
         assert (
@@ -118,7 +118,7 @@ def test_a_neutral_shape_is_the_motion_itself_and_smoothing_has_no_jumps_at_clos
 
 def test_a_minute_is_shaped_in_little_time():
     motion, _ = spoken(seconds=60, fps=24, closed=np.arange(1, 58, 0.7))
-    shape = Shape(mouth=1.4, jaw=1.3, smoothing=2, emotion="JOY")
+    shape = TakeShape(mouth=1.4, jaw=1.3, smoothing=2, emotion="JOY")
     took = timeit.repeat(
         lambda: shape_motion(motion, NAMES, shape), timer=time.process_time, number=1, repeat=5
     )

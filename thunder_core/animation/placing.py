@@ -39,7 +39,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Shape:
+class CurveShape:
     """A curve as it was: its keys (one at least), and its value at any frame, beyond its keys
     too."""
 
@@ -116,7 +116,7 @@ class Shape:
         )
 
 
-def place_keys(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
+def place_keys(span: Span, inner: dict, curve: CurveShape, insert: bool = False) -> dict:
     """Keys `inner` from span.first to span.last among the keys of a curve.
 
     Outside span.start … span.end the curve is unchanged; its keys inside are kept, and the blend
@@ -174,7 +174,7 @@ def hold_around(span: Span, inner: dict, value: float) -> dict:
     )
 
 
-def open_gap(span: Span, curve: Shape) -> dict:
+def open_gap(span: Span, curve: CurveShape) -> dict:
     """The keys of a curve with a gap for others from span.first on, in which it holds; the curve
     from there on is moved to span.end."""
     later = keyframes.move(curve.since(span.first), span.end - span.first)

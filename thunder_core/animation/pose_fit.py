@@ -399,7 +399,7 @@ def fit_piece(
     return keys, fitted
 
 
-class Columns:
+class RegionKeys:
     """Key frames of a region, and the values and slopes of its curves there.
 
     keys: n frames.  value: n rows [C].  out, into: n − 1 rows [C], slopes out of and into each

@@ -16,7 +16,7 @@ _JOINED_COST = 0.5  # share of the allowed error traded for replacing two keys w
 _LEVEL = 0.05  # share of the allowed error: neighbouring keys that differ by less get one value
 
 
-class Curve:
+class ThinnedCurve:
     """Keys of one channel of a region while some are taken away: frames, values, slopes out of and
     into segments (thirds)."""
 
@@ -108,7 +108,7 @@ def _slope_limits(start: float, end: float, slack: float, low: float, high: floa
 class Thinning:
     """A region's curves, and how far off everything is while their keys change."""
 
-    def __init__(self, region: Region, curves: list[Curve], level: set[int]):
+    def __init__(self, region: Region, curves: list[ThinnedCurve], level: set[int]):
         self.region, self.curves = region, curves
         closed = np.zeros(len(region.curves) // SAMPLES + 1, int)
         closed[list(level)] = 1
@@ -172,7 +172,7 @@ class Thinning:
                 for a, b, v, w in zip(frames[:-1], frames[1:], value[:-1], value[1:])
             ]
             slopes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        new = Curve(frames, value, *slopes)
+        new = ThinnedCurve(frames, value, *slopes)
         samples = new.samples()
         change = (samples - self.shown[rows, channel]).astype(np.float32)
         worst = int(np.abs(change).argmax())

@@ -23,8 +23,8 @@ from ..face.displacement import UNSEEN_MM
 from ..filters import split_at_gaps
 from ..progress import in_turn, rescale
 from .keys import BULGE, HOLD_SHARE, Measure, PoseKeys, SAMPLES, shift_distances
-from .pose_fit import Columns, find_extremes, find_holds, find_segments, fit_piece, Region
-from .pose_thinning import Curve, Thinning
+from .pose_fit import find_extremes, find_holds, find_segments, fit_piece, Region, RegionKeys
+from .pose_thinning import ThinnedCurve, Thinning
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
 # Regions that are keyed on the same frames, the most important first: later ones prefer frames of
@@ -122,7 +122,7 @@ class _PosePlan:
     """
 
     region: Region
-    columns: Columns
+    columns: RegionKeys
     level: set[int]
     stay: set[int]
     closures: list[tuple[int, int]]
@@ -162,7 +162,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
         value += list(fitted.value[1:])
         out += list(fitted.out)
         into += list(fitted.into)
-    columns = Columns(keys, value, out, into)
+    columns = RegionKeys(keys, value, out, into)
     yield from rescale(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
     yield from rescale(columns.snap(region, used, level, ends), 0.95, 1.0)
     return _PosePlan(region, columns, level, stay, closures, holds, sorted(extremes))
@@ -252,7 +252,7 @@ def _key_curves(plan: _PosePlan) -> Generator[float, None, Thinning]:
         for part in (columns.value, columns.out, columns.into)
     )
     curves = [
-        Curve(columns.keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist())
+        ThinnedCurve(columns.keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist())
         for c in range(value.shape[1])
     ]
     thinning = Thinning(region, curves, plan.level)

@@ -76,7 +76,7 @@ from .scorer import Scorer
 from .speech import recognition, transcript
 from .speech.cues import cues_of
 from .speech.encoder import encode, LOUDNESS, softmax, speech_features, SpeechEncoder, Units
-from .speech.recognition import Recognised, Recogniser
+from .speech.recognition import RecognisedWords, Recogniser
 from .speech.transcript import recognise, Sound
 from .voice import read_line, VoiceFeatures
 
@@ -522,7 +522,7 @@ class Engine:
 
     def recognise(
         self, speech: Speech, by: Recogniser, progress: Progress = no_progress
-    ) -> Recognised:
+    ) -> RecognisedWords:
         """The words of a voice: what the recogniser understands and this encoder hears. Raises
         ThunderError."""
         voice = self.analyse(speech, progress=share(progress, 0.0, 0.1, "Analyzing the voice"))

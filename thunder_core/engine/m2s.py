@@ -93,8 +93,8 @@ class MeshToSpeech:
         self.network = LazyNetwork(path, device)
 
     def heard_shares(
-        self, mouth: MouthVertices, motions: Sequence[Motion], spans: Sequence[slice], units: np.ndarray,
-        speaking: np.ndarray,
+        self, mouth: MouthVertices, motions: Sequence[Motion], spans: Sequence[slice],
+        units: np.ndarray, speaking: np.ndarray,
     ) -> list[float]:  # fmt: skip
         """How much of a voice is read off the mouth of each motion over spans of frames
         (`heard_share`). units [2T], speaking bool [T]: of the voice; motions are as long."""

@@ -17,7 +17,7 @@ import numpy as np
 from ..filters import smooth, smoothstep
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
-from .points import Articulators, Shape
+from .points import ArticulatorPositions, Articulators
 
 # most that incisors are apart behind lips that a mark keeps closed, beyond rest
 _CLOSED_JAW_MM = 1.35
@@ -121,17 +121,21 @@ class Mechanics:
         return x
 
     @step(CONSTRAINT, "aim", {"shut": "m, b or p", "closed": "a mark"})
-    def meet_lips(self, aim: Shape, shut: np.ndarray, closed: np.ndarray) -> Shape:
+    def meet_lips(
+        self, aim: ArticulatorPositions, shut: np.ndarray, closed: np.ndarray
+    ) -> ArticulatorPositions:
         """The mouth's target, in which lips that all but meet where `shut` [T] is 1 do meet, and
         all do where `closed` [T] is, above a jaw that is hardly open."""
         nearly = 1 - smoothstep(((aim.gap - _MEET[0]) / (_MEET[1] - _MEET[0])).clip(0, 1))
         gap = aim.gap * (1 - np.maximum(shut * nearly, closed))
-        return Shape(
+        return ArticulatorPositions(
             gap, aim.rise, aim.incisors - closed * np.maximum(aim.incisors - _CLOSED_JAW_MM, 0)
         )
 
     @step(CONSTRAINT, "aim", _TEETH)
-    def show_teeth_and_tongue(self, aim: Shape, sounds: Sounds) -> Shape:
+    def show_teeth_and_tongue(
+        self, aim: ArticulatorPositions, sounds: Sounds
+    ) -> ArticulatorPositions:
         """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f
         and v, to DENTAL_GAP_MM on th, to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants
         in a performance that opens less. Lips that are shut stay shut."""
@@ -144,11 +148,11 @@ class Mechanics:
         gap = aim.gap + sounds.sibilant * apart * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
         gap += sounds.dental * apart * np.maximum(DENTAL_GAP_MM - gap, 0.0)
         gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
-        return Shape(gap, aim.rise, aim.incisors)
+        return ArticulatorPositions(gap, aim.rise, aim.incisors)
 
     @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
     def turn_jaw(
-        self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds
+        self, jaw: np.ndarray, expression: np.ndarray, aim: ArticulatorPositions, sounds: Sounds
     ) -> np.ndarray:
         """Jaw [T, 3] turned as far as teeth and tongue must be apart or together, and lips would
         bare more of the lower teeth than people's do; else it stays as it is."""
@@ -166,7 +170,11 @@ class Mechanics:
 
     @step(CONSTRAINT, "expression", {"sounds.speech": "speech", **_TEETH})
     def set_lips(
-        self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds
+        self,
+        expression: np.ndarray,
+        rotation: np.ndarray,
+        aim: ArticulatorPositions,
+        sounds: Sounds,
     ) -> np.ndarray:
         """Expression [T, n] with the lips at their gap, at the jaw's rotation matrices [T, 3, 3]:
         the upper lip by its part, the lower lip or mouthClose by the rest."""
@@ -176,14 +184,18 @@ class Mechanics:
         return x
 
     @staticmethod
-    def _rise(aim: Shape, sounds: Sounds) -> np.ndarray:
+    def _rise(aim: ArticulatorPositions, sounds: Sounds) -> np.ndarray:
         """Rise of the upper lip [T], millimetres, off the teeth that the lower lip touches."""
         share = sounds.labiodental * sounds.speech
         return aim.rise + share * (np.maximum(aim.gap - BITE_LOW_MM, 0.0) - aim.rise)
 
     @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v", "sounds.dental": "th"})
     def tuck_lip(
-        self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds
+        self,
+        expression: np.ndarray,
+        rotation: np.ndarray,
+        aim: ArticulatorPositions,
+        sounds: Sounds,
     ) -> np.ndarray:
         """Expression [T, n] whose lower lip goes up and back until it touches the upper teeth on f
         and v, by no more than BITE, and is out of the tongue's way on th."""

@@ -236,7 +236,7 @@ def _parts_of(frames: int) -> list[slice]:
 
 
 @dataclass(frozen=True)
-class Shape:
+class ArticulatorPositions:
     """Positions of the articulators, each [T] millimetres above rest; rest is the head with closed
     mouth.
 
@@ -306,15 +306,15 @@ class Articulators:
             *_front(head, v, upper),
         )
 
-    def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
+    def shape(self, expression: np.ndarray, jaw: np.ndarray) -> ArticulatorPositions:
         """The mouth's shape over a motion, expression columns in the head's order."""
         return self.shape_at(np.asarray(expression, np.float64), rotvec_to_matrix(jaw))
 
-    def shape_at(self, expression: np.ndarray, turn: np.ndarray) -> Shape:
+    def shape_at(self, expression: np.ndarray, turn: np.ndarray) -> ArticulatorPositions:
         """The same for the jaw's rotation matrices [T, 3, 3]."""
         points, upper, lower = self._measured
         height = 1e3 * (points.heights(expression, turn) - points.rest[:, 1])
-        return Shape(
+        return ArticulatorPositions(
             height[:, 0] - height[:, 1],
             height[:, 0],
             height[:, upper].mean(1) - height[:, lower].mean(1),

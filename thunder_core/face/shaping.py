@@ -22,7 +22,7 @@ _SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")
 
 
 @dataclass(frozen=True)
-class Shape:
+class TakeShape:
     """Changes to a performance. Intensities 0 … 2, 1 leaves it unchanged; smoothing: radius in
     frames of the motion given.
 
@@ -52,14 +52,14 @@ class Shape:
 EMOTIONS = read_emotions()
 
 
-# Channels → the field of Shape that strengthens them, if it is not that of their region: lids
+# Channels → the field of TakeShape that strengthens them, if it is not that of their region: lids
 # narrow and widen with the brows, gaze stays on its target, and mouthClose keeps lips together over
 # an open jaw: half the jaw needs half of it.
 _SLIDERS = ((BLINKS, "blinks"), (LIDS, "upper_face"), (GAZE, ""), (LIP_CLOSE, "jaw"))
 
 
 def slider_of(channel: str) -> str:
-    """The field of Shape that strengthens a channel, "" if none does."""
+    """The field of TakeShape that strengthens a channel, "" if none does."""
     slider = next(
         (slider for group, slider in _SLIDERS if channel.startswith(group)), region_of(channel)
     )
@@ -69,7 +69,7 @@ def slider_of(channel: str) -> str:
 def shape_motion(
     motion: Motion,
     channels: Sequence[str],
-    shape: Shape,
+    shape: TakeShape,
     strength: np.ndarray | None = None,
     gap: np.ndarray | None = None,
 ) -> Motion:

@@ -48,7 +48,7 @@ def noisy(x: Tensor, noise: Tensor, step: Tensor, alpha: Tensor) -> Tensor:
     return a.sqrt() * x + (1 - a).sqrt() * noise
 
 
-class SelfAttention(nn.Module):
+class BiasedAttention(nn.Module):
     """Multi-head self-attention [B, T, width] → the same, with an additive bias [heads, T, T]."""
 
     def __init__(self, width: int, heads: int):
@@ -99,7 +99,7 @@ class DecoderLayer(nn.Module):
         super().__init__()
         w = config.width
         self.norms = nn.ModuleList(nn.LayerNorm(w) for _ in range(3))
-        self.self_attention = SelfAttention(w, config.heads)
+        self.self_attention = BiasedAttention(w, config.heads)
         self.cross_attention = cross_attention(w, config.heads)
         self.feedforward = nn.Sequential(
             nn.Linear(w, config.feedforward),

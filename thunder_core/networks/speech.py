@@ -404,7 +404,7 @@ class MeshToSpeechNetwork(Network):
 _MAX_GAIN = 1.5  # nats (13 dB) that the network may add to the mel's level
 
 
-class Block(nn.Module):
+class ConvBlock(nn.Module):
     """ConvNeXt in one dimension: a depthwise convolution over time, then a two-layer perceptron per
     frame, added to the input."""
 
@@ -440,7 +440,7 @@ class VocoderNetwork(Network):
         self.speaker_in = nn.Linear(config.speaker, w)
         self.norm_in = nn.LayerNorm(w)
         self.blocks = nn.ModuleList(
-            Block(w, config.kernel, config.expansion, 1 / config.layers)
+            ConvBlock(w, config.kernel, config.expansion, 1 / config.layers)
             for _ in range(config.layers)
         )
         self.norm_out = nn.LayerNorm(w)

@@ -635,9 +635,9 @@ class ThunderShape(bpy.types.PropertyGroup):
         description="Strength of the emotion in the whole take",
     )
 
-    def values(self) -> shaping.Shape:
+    def values(self) -> shaping.TakeShape:
         """The shape as the core knows it, without the offset."""
-        return shaping.Shape(
+        return shaping.TakeShape(
             self.mouth,
             self.jaw,
             self.upper_face,
@@ -665,7 +665,7 @@ def reset(entry) -> None:
 def _unset(shape) -> None:
     """Put all sliders back to their defaults, without writing the take."""
     with _addon_changes:
-        for name in (*(field.name for field in fields(shaping.Shape)), "offset"):
+        for name in (*(field.name for field in fields(shaping.TakeShape)), "offset"):
             shape.property_unset(name)
 
 

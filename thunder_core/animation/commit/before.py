@@ -12,7 +12,7 @@ import numpy as np
 from ...face.displacement import RigMeter
 from .. import keyframes
 from ..keyframes import Cycles, repeat
-from ..placing import Shape, Span
+from ..placing import CurveShape, Span
 from ..poses import REGIONS
 from .line_records import Line, LineKeys, Lines
 
@@ -67,10 +67,10 @@ class Curve:
     unmodified_at: Callable[[float], float] | None = None
     group: str = ""
 
-    def shape(self, low: float, high: float) -> Shape:
+    def shape(self, low: float, high: float) -> CurveShape:
         """The curve without modifiers, its cycles as keys from frame `low` to `high` at least."""
         value_at = self.unmodified_at or self.value_at
-        return Shape(
+        return CurveShape(
             self.keys
             if self.cycles is None
             else repeat(self.keys, self.cycles, low, high, value_at),

@@ -52,7 +52,7 @@ class KeptCurve:
             values = np.array([self.curve.value_at(frame) for frame in frames])
         return bool(len(times) and len(values) and np.ptp(values) > UNMOVED)
 
-    def shape(self, horizon: tuple[float, float]) -> placing.Shape:
+    def shape(self, horizon: tuple[float, float]) -> placing.CurveShape:
         """The curve without the keys that are dropped; at least one must be left."""
         return (Curve.of_keys(self.keys) if self.dropped else self.curve).shape(*horizon)
 

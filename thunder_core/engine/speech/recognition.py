@@ -64,7 +64,7 @@ class Recogniser:
 
 
 @dataclass(frozen=True)
-class Recognised:
+class RecognisedWords:
     """The words of a voice. text: all of them.  words: with their times.  languages: codes, the
     most used first.  left_out: what the model invented, as the encoder hears it, one entry for each
     segment.  wordless: spans (s) of speech without words.  sounds, matches: as of
@@ -82,7 +82,7 @@ class Recognised:
 def recognise(
     samples: np.ndarray, phrases: np.ndarray, belief: np.ndarray, by: Recogniser,
     process: "RecogniserProcess", progress: Progress = no_progress,
-) -> Recognised:  # fmt: skip
+) -> RecognisedWords:  # fmt: skip
     """Recognise the words of a sound, float32 [n] at 16 kHz, with the times that the model gives.
 
     phrases: [n, 2], first frame and frame behind each stretch of speech, at 25 fps.  belief: phone
@@ -126,7 +126,7 @@ def recognise(
         )
     ]
     kept.sort(key=lambda each: min((word[1] for word in each["words"]), default=each["start"]))
-    return Recognised(
+    return RecognisedWords(
         " ".join(each["text"] for each in kept),
         tuple(
             word

@@ -40,12 +40,12 @@ from .spots import (
     correspondence,
     INNER_LIPS,
     IRISES,
+    LandmarkSpots,
     LOWER_LIDS,
     NOSE_TIP,
     OUTER_EYES,
     POINTS,
     RIGID,
-    Spots,
     UPPER_LIDS,
 )
 
@@ -258,7 +258,7 @@ def resting_face(still: np.ndarray) -> np.ndarray:
 
 
 def _lids(
-    still: np.ndarray, neutral: np.ndarray, ours: np.ndarray, spots: Spots
+    still: np.ndarray, neutral: np.ndarray, ours: np.ndarray, spots: LandmarkSpots
 ) -> list[tuple[list[int], list[int], float]]:
     """For each eye: spots of its corners, of all its lids, and by how much displacements from the
     corners are stretched so that a closed eye of the person closes ours.
@@ -289,7 +289,7 @@ class _TrackedFace:
     """The head's spots as a function of the unknowns: expression channels that landmarks can speak
     of, then jaw x and y."""
 
-    def __init__(self, head: Head, spots: Spots):
+    def __init__(self, head: Head, spots: LandmarkSpots):
         self.head, self.spots = head, spots
         ids, place = np.unique(spots.vertices, return_inverse=True)
         self.skin = SkinnedPoints.of(head, lambda values: values[ids])

@@ -57,7 +57,7 @@ _FOREMOST = 0.2  # metres to the side that a point one metre further in front is
 
 
 @dataclass(frozen=True)
-class Spots:
+class LandmarkSpots:
     """Points on the head that landmarks correspond to.
 
     group [m] tuple (lips_outer, lips_inner, lids, brows, chin, cheeks, nose) · landmarks [m] tuple
@@ -74,7 +74,7 @@ class Spots:
         return len(self.group)
 
     @classmethod
-    def of_rows(cls, rows) -> Spots:
+    def of_rows(cls, rows) -> LandmarkSpots:
         """Spots from rows (group, landmark ids, vertices [3], shares [3])."""
         group, landmarks, vertices, shares = zip(*rows)
         return cls(tuple(group), tuple(map(tuple, landmarks)), np.array(vertices), np.array(shares))
@@ -93,13 +93,13 @@ class Spots:
 
 
 @lru_cache(maxsize=1)
-def contours() -> Spots:
+def contours() -> LandmarkSpots:
     """The spots whose place on the bundled head is known: lips, lids, brows; and anchors (group
     `anchor`) for the warp."""
-    return Spots.of_rows(json.loads(TABLE.read_text(encoding="utf-8")))
+    return LandmarkSpots.of_rows(json.loads(TABLE.read_text(encoding="utf-8")))
 
 
-def correspondence(head: Head, neutral: np.ndarray) -> Spots:
+def correspondence(head: Head, neutral: np.ndarray) -> LandmarkSpots:
     """All spots for a person: the contours, and chin, cheek and nose points carried over by a warp.
 
     neutral [478, 3]: the person's resting face, any unit, turned to the front (x to the left, y
@@ -119,4 +119,4 @@ def correspondence(head: Head, neutral: np.ndarray) -> Spots:
         for landmark, place in zip(ids, warp(neutral[list(ids), :2])):
             far = np.linalg.norm(at[skin, :2] - place, axis=1) - _FOREMOST * at[skin, 2]
             rows.append((group, (landmark,), [skin[far.argmin()]] * 3, [1.0, 0.0, 0.0]))
-    return Spots.of_rows(rows)
+    return LandmarkSpots.of_rows(rows)
