@@ -11,12 +11,12 @@ from thunder_core.animation import keyframes, posing
 from thunder_core.animation.commit import drawing, fitting, planning
 from thunder_core.animation.commit.before import (
     Block,
-    Choice,
+    CommitChoice,
+    CommittedTake,
     Curve,
     StateBefore,
     Strip,
     StripCurve,
-    Take,
 )
 from thunder_core.animation.commit.line_records import Line
 from thunder_core.animation.keyframes import Cycles
@@ -110,7 +110,7 @@ def found(meter, faces=None, action="Acting", strips=(), lines=None, known=None,
     )
     at_rest = still or tuple(track.rest for track in TRACKS)
     limits = ((0.0, 1.0),) * 3 + (None,) * 4
-    take = Take("line", FIRST, LAST, LEAD, LEAD, score=80.0)
+    take = CommittedTake("line", FIRST, LAST, LEAD, LEAD, score=80.0)
     return StateBefore(
         take, blocks, meter, ("QUATERNION",), REGIONS, limits, at_rest, known or {}, 1, 250, 24.0
     )
@@ -129,7 +129,7 @@ def drawn(before, choice):
 
 
 def choice(**how):
-    return Choice(FIRST, LAST, **{"keys": "DENSE", "error": 0.3, "backup": False} | how)
+    return CommitChoice(FIRST, LAST, **{"keys": "DENSE", "error": 0.3, "backup": False} | how)
 
 
 def by_place(curves):

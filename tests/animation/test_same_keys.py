@@ -21,12 +21,12 @@ from thunder_core.animation import (
 from thunder_core.animation.commit import drawing, fitting, planning
 from thunder_core.animation.commit.before import (
     Block,
-    Choice,
+    CommitChoice,
+    CommittedTake,
     Curve,
     StateBefore,
     Strip,
     StripCurve,
-    Take,
 )
 from thunder_core.animation.keyframes import Cycles
 from thunder_core.animation.keys import SAMPLES
@@ -148,7 +148,7 @@ def before(meter, values):
     }
     blocks = Block("Acting", None, animators, of_take[0], ()), Block(None, None, {}, of_take[1])
     limits = ((0.0, 1.0),) * len(PARTS) + (None,) * 5
-    take = Take("line", FIRST, LAST, LEAD, LEAD, score=80.0)
+    take = CommittedTake("line", FIRST, LAST, LEAD, LEAD, score=80.0)
     return StateBefore(
         take, blocks, meter, ("QUATERNION",), REGIONS, limits, tuple(rest), {}, 1, 250, 24.0
     )
@@ -185,7 +185,7 @@ def finished(stage):
 def commit(state, how):
     """(plan, sampled, fitted, drawing) of a commit of its whole take, or as chosen."""
     whole = {"first": state.take.first, "last": state.take.last, "backup": False}
-    planned = finished(planning.plan(state, Choice(**whole | how)))
+    planned = finished(planning.plan(state, CommitChoice(**whole | how)))
     sampled = finished(fitting.sample(state, planned))
     fitted = finished(fitting.fit(state, planned, sampled))
     return planned, sampled, fitted, finished(drawing.draw(state, planned, sampled, fitted))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import bpy
 
 from ....thunder_core.animation.commit import drawing, fitting, planning
-from ....thunder_core.animation.commit.before import Choice
+from ....thunder_core.animation.commit.before import CommitChoice
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
 from ....thunder_core.progress import map_progress
@@ -24,7 +24,7 @@ from . import following, reading, writing
 
 
 def commit(
-    rig: head.Rig, entry, line: str, choice: Choice
+    rig: head.Rig, entry, line: str, choice: CommitChoice
 ) -> Generator[Step, None, drawing.Report]:
     """Steps that commit a take of a line, by its name, to the animator's animation. Returns the
     Report.
@@ -61,7 +61,7 @@ REGION_SETTINGS = {
 }
 
 
-def choice_of(scene, entry) -> Choice:
+def choice_of(scene, entry) -> CommitChoice:
     """The choice that a scene's settings make for a take. Raises BadRequest."""
     wanted = scene.thunder.commit
     first, last = entry.first, entry.last
@@ -87,7 +87,7 @@ def choice_of(scene, entry) -> Choice:
     step = 1 + COMMITS.index(wanted.step.lower())
     # held poses do not flow into each other
     blend = 1 if step > 1 else max(1, min(wanted.blend, half_a_second))
-    return Choice(
+    return CommitChoice(
         first,
         last,
         wanted.to,

@@ -13,13 +13,13 @@ from ....thunder_core.animation import posing
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import (
     Block,
-    Choice,
+    CommitChoice,
+    CommittedTake,
     Curve,
     Place,
     StateBefore,
     Strip,
     StripCurve,
-    Take,
 )
 from ....thunder_core.animation.keyframes import Cycles
 from ....thunder_core.animation.placing import Span
@@ -35,7 +35,9 @@ from ..shape.applying import STRENGTH
 STILL_POSE = "Thunder: Still Pose"
 
 
-def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, StateBefore]:
+def read(
+    rig: head.Rig, entry, line: str, choice: CommitChoice
+) -> Generator[Step, None, StateBefore]:
     """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if
     the animator's action cannot be written."""
     animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
@@ -66,7 +68,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
     still = [_still(state) for state in states]
     voice, changed = fingerprint.state_of(actions[0]), fingerprint.change(scene, entry)
     return StateBefore(
-        Take(
+        CommittedTake(
             line,
             entry.first,
             entry.last,

@@ -12,7 +12,7 @@ from ....thunder_core.animation import placing, posing
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import StateBefore
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
-from ....thunder_core.animation.commit.planning import Plan
+from ....thunder_core.animation.commit.planning import CommitPlan
 from ...animation import display, fcurves
 from ...animation.keying import checksum_of, PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
@@ -28,7 +28,7 @@ AS_COMMITTED = "thunder_as_committed"
 
 
 def write(
-    rig: head.Rig, entry, before: StateBefore, plan: Plan, drawing: Drawing
+    rig: head.Rig, entry, before: StateBefore, plan: CommitPlan, drawing: Drawing
 ) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
     """Steps that write a commit into the file. Returns the actions with its keys, and the name of
     the one that still has the animator's earlier keys, or "". Closed early, or if the curves cannot
@@ -91,7 +91,7 @@ def free_name(name: str, action=None) -> str:
     )
 
 
-def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
+def _record(action, about: dict, plan: CommitPlan, drawing: Drawing) -> None:
     """Store in an action what was committed to it. about: the record of the take."""
     action[PROPERTY] = about
     line_records.remember_lines(action, plan.names.lines)
@@ -102,7 +102,7 @@ def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
     applying.remove_data(action)
 
 
-def _label(action, plan: Plan, drawing: Drawing) -> None:
+def _label(action, plan: CommitPlan, drawing: Drawing) -> None:
     """Give an action the labels of poses instead of those that are replaced; pose markers of other
     names stay."""
     for marker in list(action.pose_markers):
@@ -127,7 +127,7 @@ class _Writing:
     rig: head.Rig
     entry: Any
     before: StateBefore
-    plan: Plan
+    plan: CommitPlan
     drawing: Drawing
     animator_actions: list
     states: list[dict]

@@ -22,7 +22,7 @@ Place = tuple[str, int]  # data path and array index of an f-curve
 
 
 @dataclass(frozen=True)
-class Choice:
+class CommitChoice:
     """The animator's choices: see ThunderCommit. first, last: committed scene frames of the take.
 
     regions: those of poses.REGIONS that are committed; others keep the animator's animation.
@@ -157,7 +157,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Take:
+class CommittedTake:
     """The take that is committed.
 
     line: its line.  first, last: scene frames of its sound.  lead_in, lead_out: frames before and
@@ -189,7 +189,7 @@ class StateBefore:
     paths of curves of the take that are not committed, because its keys contain their effect.
     """
 
-    take: Take
+    take: CommittedTake
     blocks: tuple[Block, ...]
     meter: RigMeter
     rotation_modes: tuple[str, ...]

@@ -11,10 +11,10 @@ from .. import keyframes, placing, posing, reduction
 from ..keys import Keys, PoseKeys, SAMPLES
 from ..poses import Column, poses_in, REGIONS
 from . import line_records
-from .before import Block, Choice, Curve, StateBefore, UNMOVED
+from .before import Block, CommitChoice, Curve, StateBefore, UNMOVED
 from .fitting import Fitted, Sampled
 from .line_records import LineKeys, Lines
-from .planning import KeptCurve, Plan
+from .planning import CommitPlan, KeptCurve
 
 _MARGIN_SECONDS = 10.0  # time outside the scene's range in which cycles become keys
 _LONGEST_NAME = 32  # bytes of an action's name in a message
@@ -63,7 +63,7 @@ class Drawing:
 
 
 def draw(
-    before: StateBefore, plan: Plan, sampled: Sampled, fitted: Fitted
+    before: StateBefore, plan: CommitPlan, sampled: Sampled, fitted: Fitted
 ) -> Generator[float, None, Drawing]:
     """Place the new keys of each curve among the animator's. Yields progress; returns the
     Drawing."""
@@ -130,7 +130,7 @@ def draw(
     )
 
 
-def horizon_of(before: StateBefore, choice: Choice) -> tuple[float, float]:
+def horizon_of(before: StateBefore, choice: CommitChoice) -> tuple[float, float]:
     """Frames that cycles of the animator's curves must cover once they are keys: all of the scene,
     of its animation and of the take, and more on both sides."""
     keyed = [
@@ -149,7 +149,7 @@ def horizon_of(before: StateBefore, choice: Choice) -> tuple[float, float]:
 
 
 def _keys_of_take(
-    before: StateBefore, plan: Plan, sampled: Sampled, fitted: Fitted, place: int
+    before: StateBefore, plan: CommitPlan, sampled: Sampled, fitted: Fitted, place: int
 ) -> dict | None:
     """The take's keys of a track, from its first frame to its last; None if the take does not
     visibly move it."""
@@ -203,7 +203,7 @@ def trim(keys: dict, span: placing.Span, curve: Curve | None) -> dict:
 
 
 def _place(
-    plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]
+    plan: CommitPlan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]
 ) -> NewCurve:
     """The take's keys of one curve with the animator's around them. outside: without a curve, the
     value before and after the take, in an action that continues there."""
@@ -292,7 +292,7 @@ def _is_on(times: np.ndarray, first: int, last: int) -> np.ndarray:
     return (times >= first - 0.5) & (times <= last + 0.5)
 
 
-def _other_curves(before: StateBefore, plan: Plan) -> list[tuple[int, NewCurve]]:
+def _other_curves(before: StateBefore, plan: CommitPlan) -> list[tuple[int, NewCurve]]:
     """(block, keys) of curves of the take besides the rig's tracks, such as one that the animator
     added by hand."""
     choice = plan.choice
@@ -313,7 +313,7 @@ def _other_curves(before: StateBefore, plan: Plan) -> list[tuple[int, NewCurve]]
 
 
 def _hold_in_gap(
-    plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]
+    plan: CommitPlan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]
 ) -> list[NewCurve]:
     """Keys that hold the properties of a data-block which the take does not move, until it ends.
     moved: the curves that it moves."""
@@ -332,7 +332,7 @@ def _hold_in_gap(
 
 
 def _line_keys(
-    before: StateBefore, plan: Plan, curves: list[list[NewCurve]]
+    before: StateBefore, plan: CommitPlan, curves: list[list[NewCurve]]
 ) -> dict[str, LineKeys]:
     """Keys set by each line, after this commit."""
     known, line, names = dict(plan.line_keys), before.take.line, plan.names
@@ -460,7 +460,7 @@ def edited_warning(edited: int, earlier: str) -> str:
 
 def report(
     before: StateBefore,
-    plan: Plan,
+    plan: CommitPlan,
     sampled: Sampled,
     fitted: Fitted,
     drawing: Drawing,

@@ -12,8 +12,8 @@ from ...rotation import matrix_to_rotvec, rotvec_to_matrix
 from .. import blocking, posing, reduction
 from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
-from .before import Choice, StateBefore, UNMOVED
-from .planning import Plan
+from .before import CommitChoice, StateBefore, UNMOVED
+from .planning import CommitPlan
 
 Fitted = posing.PoseFit | reduction.Fit | None  # None: every key of the take stays
 
@@ -28,7 +28,7 @@ class Sampled:
     moved: np.ndarray
 
 
-def sample(before: StateBefore, plan: Plan) -> Generator[float, None, Sampled]:
+def sample(before: StateBefore, plan: CommitPlan) -> Generator[float, None, Sampled]:
     """Sample a take, added to the animator's animation where that was chosen. Returns the Sampled;
     shape keys stay within their ranges, tracks without a curve at rest."""
     tracks = before.meter.driver.tracks
@@ -56,7 +56,9 @@ def sample(before: StateBefore, plan: Plan) -> Generator[float, None, Sampled]:
     return (yield from _hold(before, plan, both))
 
 
-def _hold(before: StateBefore, plan: Plan, sampled: Sampled) -> Generator[float, None, Sampled]:
+def _hold(
+    before: StateBefore, plan: CommitPlan, sampled: Sampled
+) -> Generator[float, None, Sampled]:
     """Returns the values with each pose held for some frames, if that was chosen."""
     if plan.choice.step == 1:
         return sampled
@@ -89,7 +91,7 @@ def add_take(
     return summed, moving
 
 
-def fit(before: StateBefore, plan: Plan, sampled: Sampled) -> Generator[float, None, Fitted]:
+def fit(before: StateBefore, plan: CommitPlan, sampled: Sampled) -> Generator[float, None, Fitted]:
     """Find the few keys whose curves are the same but for the chosen error, once for tracks that
     hold the same. Yields progress; returns the Fitted."""
     choice = plan.choice
@@ -136,7 +138,7 @@ def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled,
 
 
 def _fit(
-    before: StateBefore, choice: Choice, sampled: Sampled
+    before: StateBefore, choice: CommitChoice, sampled: Sampled
 ) -> Generator[float, None, posing.PoseFit | reduction.Fit]:
     if choice.keys == "BLOCKING":
         return (

@@ -9,7 +9,16 @@ import numpy as np
 
 from .. import keyframes, placing
 from . import line_records, stepping
-from .before import Block, Choice, Curve, Place, StateBefore, StripCurve, Take, UNMOVED
+from .before import (
+    Block,
+    CommitChoice,
+    CommittedTake,
+    Curve,
+    Place,
+    StateBefore,
+    StripCurve,
+    UNMOVED,
+)
 from .line_records import Line, LineKeys, Lines, Naming
 
 _BESIDE = 1  # frames: a key of the animator's so near beside a lead would make the curve jump
@@ -58,7 +67,7 @@ class KeptCurve:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CommitPlan:
     """How a take goes into the animator's animation.
 
     choice: the animator's, as it can be carried out, and with the leads that the take gets.
@@ -74,7 +83,7 @@ class Plan:
     whether its keys go into a new strip above the animator's.
     """
 
-    choice: Choice
+    choice: CommitChoice
     line: str
     line_first: int
     line_last: int
@@ -97,8 +106,8 @@ class Plan:
         return self.choice.to in ("NEW", "STRIP")
 
 
-def plan(before: StateBefore, choice: Choice) -> Generator[float, None, Plan]:
-    """Decide how a take is committed as chosen. Yields progress; returns the Plan."""
+def plan(before: StateBefore, choice: CommitChoice) -> Generator[float, None, CommitPlan]:
+    """Decide how a take is committed as chosen. Yields progress; returns the plan."""
     blocks = before.blocks
     take = stepping.with_even_leads(before.take, before.scene_first, choice.step)
     if choice.to == "OWN" and before.first_action is None:
@@ -169,7 +178,7 @@ def plan(before: StateBefore, choice: Choice) -> Generator[float, None, Plan]:
         track: placing.Span(*stepping.on_grid(span.first, span.last, *grid), span.blend)
         for track, span in spans.items()
     }
-    return Plan(
+    return CommitPlan(
         with_leads,
         take.line,
         choice.first,
@@ -192,7 +201,11 @@ def plan(before: StateBefore, choice: Choice) -> Generator[float, None, Plan]:
 
 
 def _names(
-    into: Block | None, take: Take, of_line: Choice, choice: Choice, earlier: Collection[Line]
+    into: Block | None,
+    take: CommittedTake,
+    of_line: CommitChoice,
+    choice: CommitChoice,
+    earlier: Collection[Line],
 ) -> Naming:
     """The names after a line is committed.
 
@@ -216,7 +229,7 @@ def _names(
     return Naming(before, base.with_line(new, choice.how, choice.span.end - choice.first))
 
 
-def _strips_of_line(block: Block, take: Take, choice: Choice) -> tuple[int, ...]:
+def _strips_of_line(block: Block, take: CommittedTake, choice: CommitChoice) -> tuple[int, ...]:
     """Indices of NLA strips of nothing but earlier commits of the line, in none but the chosen
     regions: this one replaces them."""
     replaced = []
@@ -244,7 +257,7 @@ def _strip_curves(
     return curves
 
 
-def earlier_commits(take: Take, choice: Choice, lines: Lines | None) -> list[Line]:
+def earlier_commits(take: CommittedTake, choice: CommitChoice, lines: Lines | None) -> list[Line]:
     """Earlier commits of a line that a commit of the whole take replaces.
 
     A line that is a whole sequencer strip exists once, so all earlier commits are replaced,
@@ -265,7 +278,7 @@ def _keep(
     name: str,
     earlier: Collection[Line],
     line_keys: Mapping[str, LineKeys],
-    choice: Choice,
+    choice: CommitChoice,
 ) -> KeptCurve:
     """A curve of the animator's for a commit.
 
@@ -304,11 +317,11 @@ def _keep(
 
 
 def _with_leads(
-    choice: Choice,
-    take: Take,
+    choice: CommitChoice,
+    take: CommittedTake,
     under: Mapping[Track, list[KeptCurve | StripCurve]],
     together: set[Track],
-) -> tuple[Choice, dict[Track, placing.Span]]:
+) -> tuple[CommitChoice, dict[Track, placing.Span]]:
     """Returns the choice extended by the take's lead in and lead out, and the span of each curve
     that loses one of them because the animator has keys or movement there.
 

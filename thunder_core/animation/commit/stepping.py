@@ -15,7 +15,7 @@ from ...progress import rescale
 from ...types import BLINKS, in_group
 from .. import poses, posing
 from ..keys import PoseKeys, SAMPLES
-from .before import StateBefore, Take, UNMOVED
+from .before import CommittedTake, StateBefore, UNMOVED
 
 _UNSEEN = 0.1  # share of the error below which a change of one curve is not keyed
 
@@ -24,7 +24,7 @@ _UNSEEN = 0.1  # share of the error below which a change of one curve is not key
 # share it
 
 
-def with_even_leads(take: Take, origin: int, step: int) -> Take:
+def with_even_leads(take: CommittedTake, origin: int, step: int) -> CommittedTake:
     """A take whose leads begin and end on the grid; they grow by a few frames of rest."""
     first, last = take.first - take.lead_in, take.last + take.lead_out
     return replace(
@@ -113,7 +113,7 @@ def fit(
 ) -> Generator[float, None, posing.PoseFit]:
     """Key held poses [S, tracks]. Returns the PoseFit, its keys to be constant.
 
-    moved [tracks]: those that get keys.  keys, error: as of `Choice`. With POSES a region keeps its
+    moved [tracks]: those that get keys.  keys, error: as of `CommitChoice`. With POSES a region keeps its
     pose while the next one is within the error; in both a curve has no key where it would not be
     seen. Closed lips and blinks always have their keys.
     """
