@@ -113,9 +113,9 @@ def fit(
 ) -> Generator[float, None, posing.PoseFit]:
     """Key held poses [S, tracks]. Returns the PoseFit, its keys to be constant.
 
-    moved [tracks]: those that get keys.  keys, error: as of `CommitChoice`. With POSES a region keeps its
-    pose while the next one is within the error; in both a curve has no key where it would not be
-    seen. Closed lips and blinks always have their keys.
+    moved [tracks]: those that get keys.  keys, error: as of `CommitChoice`. With POSES a region
+    keeps its pose while the next one is within the error; in both a curve has no key where it would
+    not be seen. Closed lips and blinks always have their keys.
     """
     meter, values = before.meter, held[:: step * SAMPLES]
     pull, per_unit = yield from rescale(meter.pulls(), 0.0, 0.5)
