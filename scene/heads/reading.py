@@ -96,6 +96,7 @@ def mesh_of(
         ids = np.flatnonzero(far > (_STILL_SHARE * np.abs(rest[::_EVERY]).max(initial=0.0)) ** 2)
         return ids, by[ids]
 
+    above = obj.parent if obj.parent_type == "BONE" else None
     curves = rna_paths.drivers_of(keys) if keys is not None and drivers else {}
     names = key_names(obj) if drivers else () if keys is None else keys.key_blocks.keys()
     return character.Mesh(
@@ -118,7 +119,7 @@ def mesh_of(
         weights,
         lambda: (each.vertices for every in (obj.data.edges, obj.data.polygons) for each in every),
         frozenset(m.object.name for m in obj.modifiers if m.type == "ARMATURE" and m.object),
-        (obj.parent.name, obj.parent_bone) if obj.parent_type == "BONE" else ("", ""),
+        (above.name, obj.parent_bone) if above else ("", ""),
         frozenset(m.type for m in obj.modifiers),
         _properties(obj),
     )  # fmt: skip

@@ -182,27 +182,6 @@ def test_the_panel_means_the_only_character_where_something_else_is_selected(ble
     assert mapping_table.meant(scene, cube) == cube
 
 
-def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender):
-    face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp"])
-    armature = rig_with(
-        blender,
-        {"Head": ((0, 0, -0.1), (0, 0, 0.1), None), "jaw": ((0, 0, 0), (0, -0.1, 0), "Head")},
-    )
-    deform(face, armature)
-    rig = head_module.find(blender.context.scene)
-    names = head_module.channel_names()
-    motion = types.Motion(
-        np.zeros((2, len(names)), np.float32), np.array([[0.2, 0, 0]] * 2, np.float32)
-    )
-    motion.expression[1, names.index("mouthClose")] = 0.2 / 0.3
-    values = rig.driver.drive(motion, names)
-    turn = next(turn for turn in rig.driver.turns if rig.driver.tracks[turn.first].group == "jaw")
-    turned = values[:, turn.first : turn.first + turn.length] - mapping.rotation_rest(turn.mode)
-    opened, closed = np.abs(turned).max(axis=1)
-    assert opened > 0.05 and closed < 1e-6
-    assert rig.driver.read(values, names).jaw[:, 0] == pytest.approx([0.2, 0.0], abs=1e-4)
-
-
 def control_rig(blender, face):
     """A control rig: sliders as custom properties and as bones that slide, which drive the keys of
     a face."""
@@ -538,24 +517,6 @@ def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender, scene):
     settings.balance = 0.5
     mapping_table.fill(scene, mesh)
     assert settings.balance == 0.5 and character.plan_of(mesh).balance == 0.5
-
-
-def test_lips_close_on_a_character_that_has_keys_for_vowels_alone(blender, scene):
-    mesh = grid_mesh(blender, "Hero", [f"Fcl_MTH_{letter}" for letter in "AEIOU"])
-    for letter, jaw in zip("AEIOU", (1.0, 0.4, 0.3, 0.6, 0.02)):
-        for point in mesh.data.shape_keys.key_blocks[f"Fcl_MTH_{letter}"].data[3:]:
-            point.co.z -= 0.03 * jaw
-    scene.thunder.head = mesh
-    spread = driven(scene, mouthStretch=0.4)
-    assert spread["Fcl_MTH_I"] == pytest.approx(0.4)
-    assert spread["Fcl_MTH_A"] == pytest.approx(0.5 - 0.3 * 0.4, abs=0.05)
-    shut = driven(scene, mouthStretch=0.4, mouthClose=0.5)
-    assert max(shut["Fcl_MTH_A"], shut["Fcl_MTH_I"]) <= 0.0, (
-        "m, b and p: the vowel's key goes with the jaw"
-    )
-    assert driven(scene, mouthPucker=0.4, mouthClose=0.5)["Fcl_MTH_U"] == pytest.approx(0.4), (
-        "a key that opens no jaw stays"
-    )
 
 
 def test_the_engine_is_told_what_a_characters_keys_show_and_nothing_of_a_whole_head(blender):

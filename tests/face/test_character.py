@@ -176,6 +176,31 @@ def test_a_slider_that_stops_at_0_pulls_nothing_back():
     assert abs(gap(seen, "closed")) < 0.1 and "closed" not in seen.reach.faults
 
 
+def test_lips_close_on_a_character_that_has_keys_for_vowels_alone():
+    def part(share):
+        return {place: tuple(share * x for x in by) for place, by in KEYS["jawOpen"].items()}
+
+    shares = dict(zip("AEIOU", (1.0, 0.4, 0.3, 0.6, 0.02)))
+    keys = {f"Fcl_MTH_{letter}": part(share) | FOLDS for letter, share in shares.items()}
+    plan = found(small_face(keys)).plan
+
+    def values(**channels):
+        channels["jawOpen"] = 0.5
+        sums = dict.fromkeys("AEIOU", 0.0)
+        for rule in plan.rules:
+            amount = channels.get(rule.source.removesuffix("Left").removesuffix("Right"), 0.0)
+            sums[rule.target.name[-1]] += rule.weight * amount
+        return sums
+
+    spread = values(mouthStretch=0.4)
+    assert spread["I"] == pytest.approx(0.4)
+    assert spread["A"] == pytest.approx(0.5 - 0.3 * 0.4, abs=0.05)
+    shut = values(mouthStretch=0.4, mouthClose=0.5)
+    assert max(shut["A"], shut["I"]) <= 0.0, "m, b and p: the vowel's key goes with the jaw"
+    rounded = values(mouthPucker=0.4, mouthClose=0.5)["U"]
+    assert rounded == pytest.approx(0.4), "a key that opens no jaw stays"
+
+
 def test_a_muted_key_is_no_key():
     face = small_face()
     muted = {name: replace(face.keys[name], is_muted=True) for name in ("eyeBlinkLeft", "jawOpen")}
