@@ -15,9 +15,6 @@ from . import rna_paths
 _INDEXED = re.compile(r"^(.*?)(?:\[(\d)\]|\.([xyz]))?$", re.DOTALL)
 _PATHS = {"LOC": "location", "ROT": EULER, "SCALE": "scale"}
 _TRANSFORM = re.compile(r"(LOC|ROT|SCALE)_([XYZ])$")
-_BONE_CHANNEL = re.compile(
-    r'^(?:pose\.bones\["(.+)"\]\.)?(location|scale|rotation_euler)(?:\[(\d)\]|\.([xyz]))$'
-)
 _BONE = re.compile(r'pose\.bones\["(.*?)"\]')
 
 
@@ -49,7 +46,7 @@ class Drivers:
                 tuple(self._input(variable, deep) for variable in variables),
                 driver.expression,
                 driver.type,
-                driven_target(block, curve.data_path, curve.array_index),
+                _driven_target(block, curve.data_path, curve.array_index),
                 frozenset(
                     name
                     for source in sources
@@ -62,15 +59,16 @@ class Drivers:
         return self._read[place]
 
     def _input(self, variable, deep: int) -> Input:
-        if (above := _driver_of(variable)) is not None:
+        number = _number(variable)
+        if (above := _driver_of(number)) is not None:
             return Input(variable.name, self.driver(*above, deep - 1) if deep > 1 else None)
-        control = _control(variable)
+        control = _control(variable, number)
         if control is not None and control[0].kind == "KEY":
             self.keys.add(control[0].name)
         return Input(variable.name, None, control, () if control else tuple(_around(variable)))
 
 
-def driven_target(block, path: str, index: int) -> Target | None:
+def _driven_target(block, path: str, index: int) -> Target | None:
     """What a driver on a data-block moves, None for what moves no face."""
     owner, name, custom = rna_paths.split(path)
     if block.id_type == "KEY" and name == "value":
@@ -94,27 +92,27 @@ def _needs_scripts(driver) -> bool:
     return bpy.app.autoexec_fail
 
 
-def _driver_of(variable) -> tuple | None:
-    """The data-block and driver of what a driver's variable reads; None if it has none, or a muted
-    one."""
+def _number(variable) -> tuple | None:
+    """(data-block, path, index) of the number that a driver's variable reads; None for anything
+    else."""
     source = variable.targets[0]
-    data = source.id.animation_data if source.id is not None else None
-    if data is None or not len(data.drivers):
-        return None
-    path, index = source.data_path, 0
-    if variable.type == "TRANSFORMS":
-        match = _TRANSFORM.match(source.transform_type)
-        if match is None:
-            return None
+    if variable.type == "TRANSFORMS" and (match := _TRANSFORM.match(source.transform_type)):
         path, index = _PATHS[match[1]], "XYZ".index(match[2])
         path = f"{rna_paths.bone_path(source.bone_target)}.{path}" if source.bone_target else path
     elif variable.type == "SINGLE_PROP":
-        match = _INDEXED.match(path)
+        match = _INDEXED.match(source.data_path)
         path, index = match[1], int(match[2] or "xyz".find(match[3] or "x"))
     else:
         return None
-    found = data.drivers.find(path, index=index)
-    return None if found is None or found.mute else (source.id, found)
+    return None if source.id is None else (source.id, path, index)
+
+
+def _driver_of(number: tuple | None) -> tuple | None:
+    """The data-block and driver of a number; None if it has none, or a muted one."""
+    block, path, index = number or (None, "", 0)
+    data = block and block.animation_data
+    found = data.drivers.find(path, index=index) if data else None
+    return None if found is None or found.mute else (block, found)
 
 
 def _around(variable) -> list[tuple[Target, float]]:
@@ -130,32 +128,28 @@ def _around(variable) -> list[tuple[Target, float]]:
     ]
 
 
-def _control(variable) -> tuple[Target, float] | None:
-    """What a driver's variable reads, and its value at rest, None if it is nothing that takes
-    keys."""
-    source = variable.targets[0]
-    if source.id is None:
+def _control(variable, number: tuple | None) -> tuple[Target, float] | None:
+    """What a driver's variable reads by its number, and its value at rest, None if it is nothing
+    that takes keys."""
+    if number is None:
         return None
-    if variable.type == "TRANSFORMS":
-        match = _TRANSFORM.match(source.transform_type)
+    (block, path, index), source = number, variable.targets[0]
+    bone, channel = rna_paths.bone_of(path) or ("", path)
+    is_stored = variable.type == "SINGLE_PROP"
+    if channel in _PATHS.values():
         # the local space of an object is not what its own channels say
-        own = ("LOCAL_SPACE", "TRANSFORM_SPACE") if source.bone_target else ("TRANSFORM_SPACE",)
-        if match and source.transform_space in own:
-            return _channel(source.id, source.bone_target, _PATHS[match[1]], "XYZ".index(match[2]))
-    if variable.type != "SINGLE_PROP":
-        return None
-    if channel := _BONE_CHANNEL.match(source.data_path):
-        index = int(channel[3]) if channel[3] else "xyz".index(channel[4])
-        return _channel(source.id, channel[1] or "", channel[2], index, is_stored=True)
+        own = ("LOCAL_SPACE", "TRANSFORM_SPACE") if bone else ("TRANSFORM_SPACE",)
+        is_own = is_stored or source.transform_space in own
+        return _channel(block, bone, channel, index, is_stored) if is_own else None
     path, name, custom = rna_paths.split(source.data_path)
-    if source.id.id_type == "KEY" and path.startswith("key_blocks"):
+    if block.id_type == "KEY" and path.startswith("key_blocks"):
         return Target("KEY", path[len('key_blocks["') : -2]), 0.0
-    is_found = custom and rna_paths.exists(source.id, source.data_path)
-    if not is_found or source.id.id_type != "OBJECT":
+    is_found = custom and rna_paths.exists(block, source.data_path)
+    if not is_found or block.id_type != "OBJECT":
         return None
-    holder = source.id.path_resolve(path) if path else source.id
+    holder = block.path_resolve(path) if path else block
     bone = path[len('pose.bones["') : -2] if path.startswith("pose.bones") else ""
-    return Target("PROPERTY", name, source.id.name, bone), rna_paths.rest_value(holder, name)
+    return Target("PROPERTY", name, block.name, bone), rna_paths.rest_value(holder, name)
 
 
 def _channel(

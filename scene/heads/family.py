@@ -187,18 +187,21 @@ def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     return corners.min(0), corners.max(0)
 
 
+def properties_of(obj: bpy.types.Object) -> tuple[tuple[str, str], ...]:
+    """The numbers among the custom properties of an object and its pose bones, (bone or "", name)
+    each, without the mouth sliders."""
+    return tuple(
+        (bone, name)
+        for owner, bone in owners_of(obj)
+        for name in owner.keys()
+        if isinstance(owner.get(name), (int, float)) and not name.startswith(OWN_PREFIX)
+    )
+
+
 def property_names(objects, bone: str = "") -> tuple[str, ...]:
-    """Names of the custom properties of objects and their pose bones (or of one bone alone) that
-    are numbers, without the mouth sliders."""
-    result = []
-    for owner, name_of_bone in (owner for obj in objects for owner in owners_of(obj)):
-        if not bone or name_of_bone in ("", bone):
-            result += [
-                name
-                for name in owner.keys()
-                if isinstance(owner.get(name), (int, float)) and not name.startswith(OWN_PREFIX)
-            ]
-    return tuple(dict.fromkeys(result))
+    """Names of such properties of objects, or of one bone and the objects alone."""
+    every = (each for obj in objects for each in properties_of(obj))
+    return tuple(dict.fromkeys(name for of, name in every if not bone or of in ("", bone)))
 
 
 def points_of(points) -> np.ndarray:

@@ -12,7 +12,7 @@ from mathutils import kdtree
 from ...thunder_core.face import bones, character
 from . import rna_paths
 from .driver_reading import Drivers
-from .family import key_names, owners_of
+from .family import key_names, properties_of
 
 _STILL_SHARE = 1e-6  # share of a mesh's size below which a point does not move
 _EVERY = 8  # of points by which the size of a mesh is told
@@ -121,7 +121,7 @@ def mesh_of(
         frozenset(m.object.name for m in obj.modifiers if m.type == "ARMATURE" and m.object),
         (above.name, obj.parent_bone) if above else ("", ""),
         frozenset(m.type for m in obj.modifiers),
-        _properties(obj),
+        properties_of(obj),
     )  # fmt: skip
 
 
@@ -137,16 +137,6 @@ def _weights(obj: bpy.types.Object) -> dict[str, character.Part]:
         group.name: (ids[groups == group.index].astype(int), weights[groups == group.index])
         for group in obj.vertex_groups
     }
-
-
-def _properties(obj: bpy.types.Object) -> tuple[tuple[str, str], ...]:
-    """The numbers among the custom properties of an object and its bones: (bone or "", name)."""
-    return tuple(
-        (bone, name)
-        for owner, bone in owners_of(obj)
-        for name in owner.keys()
-        if isinstance(owner.get(name), (int, float)) and not name.startswith(rna_paths.OWN_PREFIX)
-    )
 
 
 def probes(meshes: list[bpy.types.Object], read: character.Character) -> tuple[tuple, ...]:
@@ -187,7 +177,7 @@ def rig_of(rig: bpy.types.Object, base: bpy.types.Object | None = None) -> bones
     """An armature, seen from the space of another object."""
     inward = rig.matrix_world.inverted_safe() @ (base or rig).matrix_world
     every = bones_of(rig, rig.data.bones.keys())
-    return bones.Armature(rig.name, every, np.array(inward), _properties(rig))
+    return bones.Armature(rig.name, every, np.array(inward), properties_of(rig))
 
 
 def bones_of(rig: bpy.types.Object, names: Iterable[str]) -> dict[str, bones.Bone]:
