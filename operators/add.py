@@ -23,7 +23,14 @@ from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadRequest
-from .base import ChoosesFile, FileWork, InstantWork, SlicedWork, why_not_in_object_mode
+from .base import (
+    ChoosesFile,
+    ChoosesRecording,
+    FileWork,
+    InstantWork,
+    SlicedWork,
+    why_not_in_object_mode,
+)
 
 SAMPLE = str(shipped.SAMPLE)
 
@@ -340,7 +347,7 @@ class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
     bl_file_extensions = ".toml"
 
 
-class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
+class THUNDER_OT_import_capture(ChoosesRecording, FileWork, bpy.types.Operator):
     """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit
     (.csv, .tsv), a video of an actor, or a take of ours (.npz)"""
 
@@ -348,14 +355,6 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
 
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{ending}" for ending in (*RECORDINGS, *VIDEOS)), options={"HIDDEN"}
-    )
-    rate: bpy.props.FloatProperty(
-        name="Frames per Second",
-        default=0.0,
-        min=0.0,
-        max=240.0,
-        options={"SKIP_SAVE"},
-        description="Frame rate of a table of curves; 0: as its times tell",
     )
     mirrored: bpy.props.BoolProperty(
         name="Mirrored Video",
@@ -387,9 +386,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         return super().invoke(context, event)
 
     def begin(self, context):
-        path = bpy.path.abspath(self.filepath)
-        if not os.path.basename(path):
-            raise BadRequest("No file was chosen: choose a recording")
+        path = self.recording
         client = connection.start_client() if strip.current(context) is not None else None
         return "Importing the capture", voice_fit.list_capture(
             client, context, path, self.rate, self.mirrored, self.pixel_aspect

@@ -3,8 +3,6 @@
 performances of the voice, listed as they arrive and ranked, or of all strips of the dialogue; who
 speaks which strip; more takes like the shown one; and make takes fit a voice that changed."""
 
-import os
-
 import bpy
 
 from ..scene.engine import connection
@@ -28,11 +26,11 @@ from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.animation import motion_file
-from ..thunder_core.errors import attempt, BadRequest
+from ..thunder_core.errors import attempt
 from ..thunder_core.request import Request
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
-    ChoosesFile,
+    ChoosesRecording,
     chosen_head,
     InstantWork,
     keep_alive,
@@ -571,7 +569,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, head_direction.use_style(direction, read))
 
 
-class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
+class THUNDER_OT_style_from_file(ChoosesRecording, InstantWork, bpy.types.Operator):
     """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an
     .npz of bake.py or Export"""
 
@@ -581,18 +579,8 @@ class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{ending}" for ending in motion_file.RECORDINGS), options={"HIDDEN"}
     )
-    rate: bpy.props.FloatProperty(
-        name="Frames per Second",
-        default=0.0,
-        min=0.0,
-        max=240.0,
-        options={"SKIP_SAVE"},
-        description="Frame rate of a table of curves; 0: as its times tell",
-    )
 
     def act(self, context):
-        if not os.path.basename(self.filepath):
-            raise BadRequest("No file was chosen: choose a recording")
-        read, said = head_direction.style_of_file(bpy.path.abspath(self.filepath), self.rate)
+        read, said = head_direction.style_of_file(self.recording, self.rate)
         used = head_direction.use_style(sliders.ensure(chosen_head(context).owner), read)
         return f"{used}. {said}" if said else used
