@@ -40,14 +40,15 @@ from ..scene.takes import (
     take_record,
     transcript,
     turns,
-    word_places,
 )
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.head_direction import all_presets
+from ..scene.takes.line import How, perform
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, manifest, settings
+from ..thunder_core.client import Client
 from ..thunder_core.direction import AXES, Direction, DirectionRequest
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
@@ -68,7 +69,6 @@ from .script import (
 )
 
 IDLE = "idle"  # name of a scene without a sound
-_WORDS = 0.3  # how much of a bake recognising words is
 
 
 # What argparse is told of each option: of those that are settings of a job, and of others.
@@ -225,8 +225,7 @@ def bake(
     made_from: paths of the files that the scene uses, hashes of all files that were read → the part
     of the report by which the next run detects changes.
     """
-    started = time.monotonic()
-    given = chosen.audio or chosen.listen_to
+    started, warnings = time.monotonic(), Warnings(chosen.command)
     inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
     performance, read = _source_performance(chosen)
@@ -237,119 +236,78 @@ def bake(
     words_of(chosen.transcript)  # raises before anything is done
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
-    _open_scene(chosen)
-    scene = bpy.context.scene
-    sound = None if chosen.strip is not None else os.path.abspath(given or silence(chosen.seconds))
+    scene, sound = _open_scene(chosen), _sound_of(chosen)
     used = list(bpy.utils.blend_paths(absolute=True))
-    outputs = [*(chosen.outputs or ["blend"]), *["npz"] * chosen.npz]
-    outputs += ["dailies"] * (made_from is not None)
-    name = Path(bpy.data.filepath or sound or "").stem
-    wanted = products.Outputs(name, tuple(outputs), chosen.takes, chosen.export_takes)
+    wanted = _wanted_outputs(chosen, sound, made_from is not None)
     hashes_of_used = hashes_of(used)
     out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
-    voice = choose_voice(scene, sound, chosen.strip, chosen.start, chosen.channel)
-    if not given:
+    voice, rig = _choose_line(scene, chosen, sound, wanted.name, warnings)
+    if chosen.strip is not None or chosen.seconds:
         hashes |= hashes_of([strip.file_of(voice)])
-    warnings = warn(chosen.command, strip.warning(voice))
-    words, note = words_of(chosen.transcript, transcript.part_of(scene, voice))
-    warnings += warn(chosen.command, note)
-    scene_before = str(manifest.read_report(chosen.out).get("blend") or "")
-    if scene_before not in ("", f"{name}.blend"):
-        warnings += warn(
-            chosen.command,
-            f"“{scene_before}” in the folder is of an earlier bake, and the report beside it will "
-            f"be of “{name}”: bake into another folder to keep both",
-        )
-    if chosen.explain is not None:
-        check_frame(scene, voice, chosen.explain)
-    first_speaker = _mark_speakers(scene, chosen)
-    rig = _choose_rig(scene, chosen, first_speaker, warnings)
-    client = client_of(chosen)
-    engine = jobs.run_through(
-        "Starting the engine", connection.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell
-    )
-    if engine["weights_origin"] == "changed":  # the user's weights
-        warnings += warn(chosen.command, engine["weights_note"])
+    client = _start_engine(chosen, tell, warnings)
     seed = seeds.first(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
-    request = replace(request, seed=seed)
-
-    begun = 0.0  # how much was done before takes are asked for
-
-    def report_step(step: jobs.Step) -> None:
-        # without a sound nobody is meant to speak
-        if step.note and step.note not in warnings and not chosen.seconds:
-            warnings.extend(warn(chosen.command, step.note))
-        done = begun + (1 - begun) * step.fraction
-        tell(replace(step, fraction=wanted.share_of_takes * done))
-
-    if words:
-        transcript.ensure(scene, voice.name).text = words
-    if chosen.recognise:
-        begun = _recognise_words(scene, client, voice, chosen, report_step, warnings)
-    state = transcript.state_of(scene, voice)
-    record = transcript.of_piece(scene, voice.name, state)
-    if request.direction is not None and not request.listening:
-        # a direction of the command line leaves the scene's transcript and marks as they are
-        words_added = transcript.add_words(request.direction, scene, voice)
-        request = replace(request, direction=words_added)
-    transfer = None
-    if chosen.perform_line:
-        source = perform_as.of_line(scene, voice.name, chosen.perform_line, rig.mesh)
-        transfer = perform_as.Transfer(source, voice.name)
-    baking = (
-        generation.generate(client, voice, scene, rig, request)
-        if transfer is None
-        else perform_as.perform(client, scene, rig, voice, transfer, request)
+    how = How(
+        replace(request, seed=seed), None, recogniser=_recogniser_of(scene, voice, chosen),
+        finds_words=not {"cues", "rhubarb"}.isdisjoint(wanted.outputs),
+    )  # fmt: skip
+    transfer = _transfer_of(scene, voice, rig, chosen)
+    performances = _sample(
+        client, (scene, rig, voice), how, transfer, _report_steps(chosen, wanted, tell, warnings)
     )
-    if {"cues", "rhubarb"} & {*wanted.outputs}:
-        baking = word_places.find_after(baking, client, voice)
-    performances = jobs.run_through("Baking", baking, report_step)
-    explained = []
-    if chosen.explain is not None:
-        best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
-        explained = jobs.run_through("Explaining a frame", best, tell)
-    keep_voice(scene, voice, sound if given else None, chosen)
-    sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
+    explained = _explain(client, scene, chosen.explain, tell)
+    keep_voice(scene, voice, sound, chosen)
+    sampled = time.monotonic() - started
     scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
     take_list.number_in_order(entries)
-    said = transcript.text_of(scene, voice.name, state)
-    report = _report_takes(performances, entries) | {
-        # by its name: the folder is made to be copied
-        "audio": None
-        if chosen.seconds
-        else os.path.basename(sound)
-        if sound
-        else f"{os.path.basename(bpy.data.filepath)}: {chosen.strip}",
-        "sha256": hashes.get(sound or bpy.data.filepath),
-        "seed": seed,
+    report = {
+        **_report_takes(performances, entries),
+        **_report_voice(scene, voice, chosen, sound, hashes),
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
+        "seed": seed,
         **request.settings,
         **_report_moved(chosen, transfer, voice.name, performances[0].provenance, read),
-        **({"transcript": said} if said else {}),
-        **({"recognised": record.language} if said and record.is_recognised else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "head": rig.owner.name,
         "warnings": warnings,
-        **({"explained": {"frame": chosen.explain, "lines": explained}} if explained else {}),
+        **explained,
         **_commit(scene, entries[0], chosen.commit, tell, warnings),
     }
     if fault := head_state.fault(rig.owner):
         report["unseen"] = fault
     if made_from is not None:
         report["made_from"] = made_from(used, hashes_of_used | hashes)
+    baked = products.BakedTakes(
+        scene, rig, voice, performances, entries, report, is_committed="committed" in report
+    )
+    _write(out, baked, wanted, tell, hashes, (started, sampled))
+    return report
+
+
+class Warnings(list):
+    """What a report warns of, each said once on the terminal by a command of this name."""
+
+    def __init__(self, command: str):
+        super().__init__()
+        self.command = command
+
+    def add(self, *sentences: str) -> None:
+        """Warn of sentences, unless they are empty."""
+        for sentence in sentences:
+            if sentence not in self:
+                self.extend(warn(self.command, sentence))
+
+
+def _write(
+    out: files.Transaction, baked: products.BakedTakes, wanted: products.Outputs,
+    tell: Callable[[jobs.Step], None], hashes: Mapping[str, str], times: tuple[float, float],
+) -> None:  # fmt: skip
+    """Write all files of a bake. times: when it began, and seconds until takes were sampled."""
+    report, (started, sampled) = baked.report, times
     with out:
-        products.write(
-            out,
-            products.BakedTakes(
-                scene, rig, voice, performances, entries, report,
-                is_committed="committed" in report,
-            ),
-            wanted,
-            tell,
-        )  # fmt: skip
+        products.write(out, baked, wanted, tell)
         check_unchanged(hashes)
         report["seconds"] = {
             "sampled": round(sampled, 2),
@@ -358,16 +316,140 @@ def bake(
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         # files of an earlier bake that this one does not replace: they belong to other takes
         out.remove(settings.OF_TAKES)
-        out.remove(re.compile(re.escape(f"{name}.blend")))
+        out.remove(re.compile(re.escape(f"{wanted.name}.blend")))
     say_kept(out)
-    _say_done(chosen.out, report["blend"], performances)
-    if explained:
-        say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
-    return report
+    _say_done(out.folder, report, baked.performances)
+
+
+def _sound_of(chosen: argparse.Namespace) -> str | None:
+    """The sound file of the voice, silence for an idle face; None for a strip."""
+    given = chosen.audio or chosen.listen_to
+    return None if chosen.strip is not None else os.path.abspath(given or silence(chosen.seconds))
+
+
+def _wanted_outputs(chosen: argparse.Namespace, sound: str | None, many: bool) -> products.Outputs:
+    """What is written. many: whether the bake is one of a job file."""
+    outputs = [*(chosen.outputs or ["blend"]), *["npz"] * chosen.npz, *["dailies"] * many]
+    name = Path(bpy.data.filepath or sound or "").stem
+    return products.Outputs(name, tuple(outputs), chosen.takes, chosen.export_takes)
+
+
+def _choose_line(
+    scene, chosen: argparse.Namespace, sound: str | None, name: str, warnings: Warnings
+) -> tuple[strip.Voice, head.Rig]:
+    """The voice, with its transcript, and the rig to animate. name: of the scene's file. Raises
+    ThunderError."""
+    voice = choose_voice(scene, sound, chosen.strip, chosen.start, chosen.channel)
+    words, note = words_of(chosen.transcript, transcript.part_of(scene, voice))
+    warnings.add(strip.warning(voice), note)
+    scene_before = str(manifest.read_report(chosen.out).get("blend") or "")
+    if scene_before not in ("", f"{name}.blend"):
+        warnings.add(
+            f"“{scene_before}” in the folder is of an earlier bake, and the report beside it will "
+            f"be of “{name}”: bake into another folder to keep both"
+        )
+    if chosen.explain is not None:
+        check_frame(scene, voice, chosen.explain)
+    rig = _choose_rig(scene, chosen, _mark_speakers(scene, chosen), warnings)
+    if words:
+        transcript.ensure(scene, voice.name).text = words
+    return voice, rig
+
+
+def _start_engine(
+    chosen: argparse.Namespace, tell: Callable[[jobs.Step], None], warnings: Warnings
+) -> Client:
+    """The client of the engine, which has answered. Raises ThunderError."""
+    client = client_of(chosen)
+    hello = connection.ask(client, "hello", (0.0, 0.05), "Starting engine")
+    engine = jobs.run_through("Starting the engine", hello, tell)
+    if engine["weights_origin"] == "changed":  # the user's weights
+        warnings.add(engine["weights_note"])
+    return client
+
+
+def _recogniser_of(scene, voice: strip.Voice, chosen: argparse.Namespace) -> dict[str, str]:
+    """What is to recognise the words of a voice that nobody typed, {} for nothing. Raises
+    ThunderError."""
+    if not chosen.recognise:
+        return {}
+    scene.thunder.recognise_words = True  # takes are made with them
+    record = transcript.of(scene, voice.name)
+    if record is not None and record.is_typed:
+        return {}
+    return recogniser.arguments(chosen.whisper or "", chosen.language or "")
+
+
+def _transfer_of(
+    scene, voice: strip.Voice, rig: head.Rig, chosen: argparse.Namespace
+) -> perform_as.Transfer | None:
+    """What of the scene the voice performs as, None for nothing. Raises BadRequest."""
+    if not chosen.perform_line:
+        return None
+    source = perform_as.of_line(scene, voice.name, chosen.perform_line, rig.mesh)
+    return perform_as.Transfer(source, voice.name)
+
+
+def _report_steps(
+    chosen: argparse.Namespace, wanted: products.Outputs, tell: Callable[[jobs.Step], None],
+    warnings: Warnings,
+) -> Callable[[jobs.Step], None]:  # fmt: skip
+    """What is called with the steps that make takes."""
+
+    def report_step(step: jobs.Step) -> None:
+        if step.note and not chosen.seconds:  # without a sound nobody is meant to speak
+            warnings.add(step.note)
+        tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
+
+    return report_step
+
+
+def _sample(
+    client: Client, line: tuple, how: How, transfer: perform_as.Transfer | None,
+    tell: Callable[[jobs.Step], None],
+) -> list:  # fmt: skip
+    """The takes of a line (scene, rig, voice), best first, listed. Raises ThunderError."""
+    scene, rig, voice = line
+    steps = (
+        perform(client, scene, rig, voice, how)
+        if transfer is None
+        else perform_as.perform_source(client, scene, rig, voice, transfer, how)
+    )
+    return jobs.run_through("Baking", steps, tell)
+
+
+def _explain(client: Client, scene, frame: int | None, tell) -> dict:
+    """The report's entry on why the best take does what it does at a frame; {} for None."""
+    if frame is None:
+        return {}
+    lines = generation.explain(client, scene, scene.thunder.takes[0], frame)
+    return {
+        "explained": {"frame": frame, "lines": jobs.run_through("Explaining a frame", lines, tell)}
+    }
+
+
+def _report_voice(
+    scene, voice: strip.Voice, chosen: argparse.Namespace, sound: str | None,
+    hashes: Mapping[str, str],
+) -> dict:  # fmt: skip
+    """The report's entries on the voice and its words."""
+    state = transcript.state_of(scene, voice)
+    record, said = (
+        transcript.of_piece(scene, voice.name, state),
+        transcript.text_of(scene, voice.name, state),
+    )
+    of_scene = f"{os.path.basename(bpy.data.filepath)}: {chosen.strip}"
+    return {
+        # by its name: the folder is made to be copied
+        "audio": None if chosen.seconds else os.path.basename(sound) if sound else of_scene,
+        "sha256": hashes.get(sound or bpy.data.filepath),
+        **({"transcript": said} if said else {}),
+        **({"recognised": record.language} if said and record.is_recognised else {}),
+    }
 
 
 def _choose_rig(
-    scene, chosen: argparse.Namespace, speaker: str | None, warnings: list[str]
+    scene, chosen: argparse.Namespace, speaker: str | None, warnings: Warnings
 ) -> head.Rig:
     """The rig to animate: of the head that is chosen, else of the speaker, else as `choose_head`
     finds it. What is wrong with it is added to the warnings. Raises BadHead."""
@@ -378,43 +460,25 @@ def _choose_rig(
     ]
     name = speaker if chosen.head is None else chosen.head
     rig = choose_head(scene, name, chosen.strip, chosen.new_head)
-    warnings += warn(chosen.command, "" if chosen.new_head else say_passed_by(rig, present))
+    warnings.add("" if chosen.new_head else say_passed_by(rig, present))
     head.check_animatable(rig)
-    warnings += [said for each in rig.warnings for said in warn(chosen.command, each)]
+    warnings.add(*rig.warnings)
     return rig
 
 
-def _recognise_words(
-    scene, client, voice: strip.Voice, chosen: argparse.Namespace,
-    report_step: Callable[[jobs.Step], None], warnings: list[str],
-) -> float:  # fmt: skip
-    """Recognise the words of a voice, unless they were typed; how much of the bake that was. A
-    warning of what was left out is added to the others. Raises ThunderError."""
-    scene.thunder.recognise_words = True  # takes are made with them
-    record = transcript.of(scene, voice.name)
-    if record is not None and record.is_typed:
-        return 0.0
-    found = jobs.run_through(
-        "Recognizing words",
-        word_places.recognise(
-            client, voice, recogniser.arguments(chosen.whisper or "", chosen.language or "")
-        ),
-        lambda step: report_step(replace(step, fraction=_WORDS * step.fraction)),
-    )
-    warnings += warn(chosen.command, found.left_out_in_words)
-    return _WORDS
-
-
-def _say_done(folder: str, blend: str | None, performances: list) -> None:
-    """Print what was baked, and where it is."""
+def _say_done(folder: str | Path, report: dict, performances: list) -> None:
+    """Print what was baked and where it is, and what was explained."""
     best = performances[0]
     of_best = (
         f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}"
         if math.isfinite(best.score)
         else ""
     )
-    what = f"{blend} and " if blend else ""
+    what = f"{report['blend']} and " if report["blend"] else ""
     say(f"100%  {what}{count_in_words(len(performances))} in {folder}{of_best}")
+    if explained := report.get("explained"):
+        of_frame = f"{report['takes'][0]['name']} at frame {explained['frame']}:"
+        say("\n".join([of_frame, *explained["lines"]]))
 
 
 def _inputs_of(chosen: argparse.Namespace) -> list[str]:
@@ -431,21 +495,23 @@ def _inputs_of(chosen: argparse.Namespace) -> list[str]:
     return list(map(os.path.abspath, filter(None, named)))
 
 
-def _open_scene(chosen: argparse.Namespace) -> None:
+def _open_scene(chosen: argparse.Namespace) -> bpy.types.Scene:
     """Open the scene that is baked in, and set its rate if it is a new one. Raises BadRequest."""
     open_file(chosen.blend)
     check_file(chosen.allow_newer)
+    scene = bpy.context.scene
     if chosen.fps is None:
-        return
+        return scene
     if bpy.data.filepath:
         raise BadRequest(
             f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave --fps out"
         )
-    render, whole = bpy.context.scene.render, round(chosen.fps)
+    render, whole = scene.render, round(chosen.fps)
     # a rate such as 29.97 is a whole one divided by 1.001
     is_drop = abs(chosen.fps - whole) > 0.001 and abs(whole / 1.001 - chosen.fps) < 0.01
     render.fps = whole
     render.fps_base = 1.001 if is_drop else whole / chosen.fps
+    return scene
 
 
 def _report_takes(performances: list, entries: list) -> dict:
@@ -485,7 +551,7 @@ def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
 
 
 def _commit(
-    scene, entry, on: str | None, tell: Callable[[jobs.Step], None], warnings: list[str]
+    scene, entry, on: str | None, tell: Callable[[jobs.Step], None], warnings: Warnings
 ) -> dict:
     """Commit a take on ones, twos or threes; the report's entry on it, empty for None. A warning of
     its lips is added to the others."""
@@ -494,8 +560,7 @@ def _commit(
     scene.thunder.commit.step = on.upper()
     done = committing.CommitLog()
     jobs.run_through("Committing", committing.commit_line(scene, entry, done), tell)
-    for wrong in done.wrong:
-        warnings += warn("bake.py", wrong if wrong not in warnings else "")
+    warnings.add(*done.wrong)
     return {"committed": list(done.reports[0].actions)}
 
 
@@ -591,7 +656,7 @@ def _report_moved(
     """The report's entry on a performance that moved to this voice, which is also said; empty if
     none did.  read: how its file was read."""
     if transfer is not None:
-        source, said = transfer.source, transfer.messages
+        source, said = transfer.source, transfer.messages(about)
         of = {"line": source.line, "head": source.mesh, "take": source.name}
         of |= {"keys_left": transfer.left}
     elif chosen.perform_as is not None:
@@ -617,7 +682,7 @@ def check_engine(engine: str | None, weights: str | None) -> None:
         )
 
 
-def client_of(chosen: argparse.Namespace):
+def client_of(chosen: argparse.Namespace) -> Client:
     """The client of the engine that --engine and --weights name, by default the usual one."""
     return connection.client(
         chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None
@@ -786,7 +851,7 @@ def keep_voice(scene, voice, sound: str | None, chosen: argparse.Namespace) -> N
     """Keep the voice in the scene: a sound file, if that was given, as a strip; with --pack in the
     .blend itself."""
     spoken = None if chosen.strip is None else strip.by_name(scene, chosen.strip)
-    if sound is not None and strip.has_audio():
+    if sound is not None and not chosen.seconds and strip.has_audio():
         spoken = place_voice(scene, sound, voice)
     if chosen.pack and spoken is not None:
         pack_sound(spoken)

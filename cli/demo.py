@@ -23,7 +23,8 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import studio
 from ..scene.review import listening
-from ..scene.takes import generation, grades, take_list, transcript
+from ..scene.takes import grades, take_list, transcript
+from ..scene.takes.line import How, perform
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
@@ -204,9 +205,8 @@ def generate(
     """Generate the takes and list them on the terminal; returns the performances, best first.
     Raises ThunderError."""
     scene = bpy.context.scene
-    steps = generation.generate(
-        client, voice, scene, rig, Request(chosen.takes, chosen.seed, chosen.quality)
-    )
+    how = How(Request(chosen.takes, chosen.seed, chosen.quality), seed=None)
+    steps = perform(client, scene, rig, voice, how)
     sampled = jobs.run_through("Generating takes", steps, tell)
     take_list.number_in_order(scene.thunder.takes)
     for take, entry in zip(sampled, scene.thunder.takes):

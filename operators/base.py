@@ -12,9 +12,11 @@ import bpy
 from ..scene.heads import head, mapping_table
 from ..scene.host import jobs
 from ..scene.review import problem_report
-from ..scene.takes import dialogue, take_list
+from ..scene.takes import dialogue, seeds, take_list
+from ..scene.takes.line import How
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt, BadRequest, Cancelled, CancelledByUndo, ThunderError
+from ..thunder_core.request import Request
 
 
 class HasObstacles:
@@ -366,10 +368,24 @@ class FileWork(ChoosesFile, SlicedWork):
 
 
 class PartialResults:
-    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the
-    list. Undo and redo go past it."""
+    """A SlicedWork that makes takes as its `how` says: if stopped or failed, those in `takes` stay
+    in the list. Undo and redo go past it.
+
+    said: sentences for its end.
+    """
 
     survives_undo = True
+
+    def how(self, context, takes: int, seed=seeds.with_unused, **more) -> How:
+        """How so many takes are made. seed: as of `How`.  more: of the request."""
+        self.takes, self.said, self.requested = [], [], takes
+        request = Request.of(context.scene.thunder, takes=takes, **more)
+        return How(request, seed, on_take=self.takes.append, said=self.said)
+
+    def finish(self, context, takes):
+        """Report what the job returned, and what is to be said at its end."""
+        super().finish(context, takes)
+        self.warn(self.said)
 
     @property
     def changed_so_far(self) -> str:

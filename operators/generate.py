@@ -11,23 +11,20 @@ from ..scene.host import compat, jobs
 from ..scene.review import listening
 from ..scene.takes import (
     dialogue,
-    generation,
     keep,
     perform_as,
     seeds,
     take_list,
     take_record,
-    transcript,
     turns,
     voice_fit,
-    word_places,
 )
 from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
+from ..scene.takes.line import perform
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.animation import motion_file
 from ..thunder_core.errors import attempt
-from ..thunder_core.request import Request
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
     ChoosesRecording,
@@ -63,35 +60,16 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        self.unheard = ""
-        self.takes, self.requested, self.voice, self.warning = (
-            [],
-            settings.count,
-            voice.name,
-            strip.warning(voice),
-        )
+        self.voice, self.warning = voice.name, strip.warning(voice)
         listens = settings.head_role == "LISTENS"
-        request = Request.of(settings, takes=settings.count, listening=listens)
-        head_direction.add_direction(
-            request, rig.owner, voice
-        )  # what is wrong with it is said at once
-        steps = self.recognise_and_sample(
-            client, voice, (context.scene.name, rig.mesh.name), request
-        )
-        return "Generating takes", word_places.find_after(steps, client, voice)
+        how = self.how(context, settings.count, self.choose_seed, listening=listens)
+        return "Generating takes", perform(client, context.scene, rig, voice, how)
 
-    def recognise_and_sample(self, client, voice, names, request):
-        """Steps that sample takes, of a voice without a transcript after its words were
-        recognised."""
-        if not request.listening:
-            self.unheard = yield from word_places.recognise_before(client, voice)
-        scene, rig = head.look_up(*names)
-        request = head_direction.add_direction(request, rig.owner, voice)
-        request = seeds.with_unused(scene, rig.mesh, voice, request)
-        self.again = seeds.is_sampled(scene, rig.mesh, voice.name, request)
-        return (
-            yield from generation.generate(client, voice, scene, rig, request, self.takes.append)
-        )
+    def choose_seed(self, scene, mesh, voice, request):
+        """The request with its first seed, also noting whether its takes are there already."""
+        request = seeds.with_unused(scene, mesh, voice, request)
+        self.again = seeds.is_sampled(scene, mesh, voice.name, request)
+        return request
 
     def finish(self, context, takes):
         best = takes[0]
@@ -116,9 +94,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
         rig = head.find(context.scene, context.object)
         unused = "" if rig.armature is not None else character.say_unused(rig.mesh)
-        self.warn([self.unheard, self.warning, unused, head_state.fault(rig.owner)])
-        if best.provenance.get("unclear"):
-            transcript.ensure(context.scene, self.voice)  # the panel has the field for it
+        self.warn([*self.said, self.warning, unused, head_state.fault(rig.owner)])
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
 
@@ -325,10 +301,9 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         client = connection.start_client()
         self.warnings = dialogue.warnings(scene, todo)
         self.pieces = dialogue.say_pieces(scene)
-        self.takes, self.requested, self.strips = [], settings.count * len(todo), len(todo)
-        return "Generating takes", dialogue.generate(
-            client, scene, todo, Request.of(settings, takes=settings.count), self.takes.append
-        )
+        how = self.how(context, settings.count)
+        self.requested, self.strips = settings.count * len(todo), len(todo)
+        return "Generating takes", dialogue.generate(client, scene, todo, how)
 
     def finish(self, context, left_out):
         strips = self.strips - len(left_out)
@@ -340,7 +315,8 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         )
         for sentence in self.pieces:
             self.report({"INFO"}, sentence)
-        self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])
+        skipped = (f"Skipped: {sentence}" for sentence in left_out)
+        self.warn([*self.said, *self.warnings, *skipped])
 
 
 # ---- direction
@@ -459,15 +435,15 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
         source = perform_as.find(context.scene, voice.name, self.source, rig.mesh)
         client = connection.start_client()
         self.transfer = perform_as.Transfer(source, voice.name)
-        self.takes, self.requested = self.transfer.takes, 1
-        return f"Performing as {source.line}", perform_as.perform(
-            client, context.scene, rig, voice, self.transfer
+        how = self.how(context, 1)
+        return f"Performing as {source.line}", perform_as.perform_source(
+            client, context.scene, rig, voice, self.transfer, how
         )
 
     def finish(self, context, takes):
-        first, *more = self.transfer.messages
+        first, *more = self.transfer.messages(takes[0].provenance)
         self.report({"INFO"}, first)
-        self.warn(more)
+        self.warn([*self.said, *more])
 
 
 class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
@@ -479,9 +455,9 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     def begin(self, context):
         entry, _ = shown_take_and_rig(context)
         client = connection.start_client()
-        self.takes, self.requested, self.like = [], keep.COUNT, entry.name
-        self.weights = take_record.weights_of(entry)
-        return "Generating takes", keep.sample_alike(client, context, self.takes.append)
+        self.like, self.weights = entry.name, take_record.weights_of(entry)
+        how = self.how(context, keep.COUNT)
+        return "Generating takes", keep.sample_alike(client, context, how)
 
     def outcome(self, takes):
         return (

@@ -162,9 +162,9 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         # before the engine is started
         keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
         client = connection.start_client()
-        self.takes, self.requested = [], context.scene.thunder_keep.count
         self.weights = take_record.weights_of(entry)
-        return "Regenerating the rest", keep.resample(client, context, self.takes.append)
+        how = self.how(context, context.scene.thunder_keep.count)
+        return "Regenerating the rest", keep.resample(client, context, how)
 
     def outcome(self, takes):
         count = len(takes)

@@ -244,15 +244,14 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         line, is_word = word_places.line(context), self.what == "WORD"
         word = line.current(context.scene)
         place = word if is_word else line.phrase(word)
-        self.takes, self.requested, client = [], READINGS, connection.start_client()
+        client = connection.start_client()
         self.weights = take_record.weights_of(shown_take_and_rig(context)[0])
         closes = any(mark.kind == CLOSED for _, mark in word_places.marks(context, place))
         # lips need time to meet and to part again
         frames = place.around(CLOSES) if closes else place.frames
         free = frames, ("mouth",) if is_word else PARTS
-        return "Retaking", keep.resample(
-            client, context, self.takes.append, READINGS, free, place.name
-        )
+        how = self.how(context, READINGS)
+        return "Retaking", keep.resample(client, context, how, free, place.name)
 
     def outcome(self, takes):
         return f"{len(takes)} new readings{take_list.other_weights_in_words(self.weights, takes)}"

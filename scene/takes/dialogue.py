@@ -3,7 +3,7 @@
 and what follows a strip that the animator renames or cuts."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,13 +27,12 @@ from ...thunder_core.errors import (
 )
 from ...thunder_core.files import not_a_file
 from ...thunder_core.progress import map_progress
-from ...thunder_core.request import Request
 from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import fingerprint, strip
 from . import generation, grades, seeds, take_list, transcript, turns, word_places
-from .direction import head_direction
+from .line import How, perform
 
 
 @dataclass(frozen=True)
@@ -351,22 +350,18 @@ def warnings(scene, todo: list[Line]) -> list[str]:
 
 
 def generate(
-    client: Client,
-    scene,
-    todo: list[Line],
-    request: Request,
-    on_take: generation.OnTake | None = None,
+    client: Client, scene, todo: list[Line], how: How
 ) -> Generator[jobs.Step, None, list[str]]:
     """Steps that sample takes for lines, one after the other, from the scene's seed or that of each
     head.
 
-    on_take gets each take once it is listed. A line that fails is left out and the others continue;
-    returns a sentence for each failure. Raises ThunderError only if no line can continue.
+    how: of each line. A line that fails is left out and the others continue; returns a sentence for
+    each failure. Raises ThunderError only if no line can continue.
     """
     scene_name, left_out = scene.name, []
     todo = [(line.strip, line.speaker.name) for line in todo]
     # closed at the end: those of earlier lines list their takes again after an undo
-    with ExitStack() as collectors:
+    with ExitStack() as all_complete:
         for number, (name, mesh_name) in enumerate(todo):
             share = number / len(todo), (number + 1) / len(todo)
             scene = bpy.data.scenes.get(scene_name)
@@ -378,25 +373,19 @@ def generate(
                     raise BadSound(f"The strip “{name}” is no longer in the sequencer")
                 voice = strip.voice_of(scene, sound)
                 _, rig = head.look_up(scene_name, mesh_name)
-                head.check_animatable(rig)
                 # a head keeps showing the first of its lines
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
-                of_line = replace(request, seed=seeds.first(scene, rig.mesh, voice))
-                yield from word_places.recognise_before(client, voice)
-                scene, rig = head.look_up(scene_name, mesh_name)
-                of_line = head_direction.add_direction(of_line, rig.owner, voice)
-                collector = collectors.enter_context(
-                    closing(generation.TakeCollector(scene, rig, voice, on_take, show))
-                )
+                of_line = replace(
+                    how, seed=seeds.with_first,
+                    collector=partial(generation.TakeCollector, show=show),
+                )  # fmt: skip
                 yield from map_progress(
-                    collector.gather(client, of_line),
-                    lambda step: jobs.Step(
-                        share[0] + step.fraction * (share[1] - share[0]),
-                        f"Strip {number + 1} of {len(todo)}: "
+                    perform(client, scene, rig, voice, of_line, all_complete),
+                    lambda step: replace(
+                        step,
+                        fraction=share[0] + step.fraction * (share[1] - share[0]),
+                        message=f"Strip {number + 1} of {len(todo)}: "
                         f"{step.message[:1].lower()}{step.message[1:]}",
-                        step.busy,
-                        step.begins,
-                        step.note,
                     ),
                 )
             except (Cancelled, NoEngine, WorkerDied):

@@ -185,6 +185,16 @@ def sample_ranked(
     return rank(list(takes.values()))
 
 
+def sample_voice(
+    client: Client, voice: strip.Voice, request: Request, quietly: bool = False
+) -> Generator[Step, None, list[keying.TakeData]]:
+    """Steps that sample takes of a voice and list none. quietly: as of `mixdown.mix_down`. Returns
+    them, best first."""
+    with mixdown.sound_for_engine(client, voice, quietly) as (sound, mixing):
+        yield from mixing
+        return (yield from sample_ranked(client, sound, request))
+
+
 def add_score(take: keying.TakeData, score: dict) -> keying.TakeData:
     """A take that has arrived, with its score as `Receiver` gets it."""
     return replace(take, **score | {"provenance": take.provenance | score["provenance"]})
@@ -239,22 +249,6 @@ def _score(client: Client, event: dict, request: Request) -> dict:
     }
 
 
-def generate(
-    client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: head.Rig, request: Request,
-    on_take: OnTake | None = None,
-) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
-    """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
-
-    They follow the head's direction unless the request has one. They are a new batch; earlier ones
-    are folded. The first is shown on arrival, the best when all are complete, unless the animator
-    chose another meanwhile. If stopped or failed before that, the takes that have arrived stay.
-    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
-    """
-    request = head_direction.add_direction(request, rig.owner, voice)
-    with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
-        return (yield from collector.gather(client, request))
-
-
 class TakeCollector(take_list.PendingBatch):
     """Lists the takes of one request on arrival, and gives each its score when that arrives.
 
@@ -264,7 +258,8 @@ class TakeCollector(take_list.PendingBatch):
 
     was_undone: whether there was an undo or redo.  lost: takes to be listed again.  count: takes
     that were asked for.  compared: what replaces parts of the takes' provenance where their words
-    compare them with another take; None: they are compared with each other.
+    compare them with another take; None: they are compared with each other.  batch: theirs; None: a
+    new one.
     """
 
     def __init__(
@@ -274,6 +269,8 @@ class TakeCollector(take_list.PendingBatch):
         voice: strip.Voice,
         on_take: OnTake | None = None,
         show: bool = True,
+        batch: int | None = None,
+        compared: dict | None = None,
     ):
         self.scene = scene.name
         self.mesh = rig.mesh.name
@@ -288,8 +285,8 @@ class TakeCollector(take_list.PendingBatch):
         self.shown = None
         self.was_undone = False
         self.lost: deque[keying.TakeData] = deque()
-        self.count, self.compared = 0, None  # type: int, dict | None
-        self.batch = take_list.next_batch(scene)
+        self.count, self.compared = 0, compared
+        self.batch = take_list.next_batch(scene) if batch is None else batch
         self.target: GazeTarget | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
         session.add(self)
@@ -325,7 +322,6 @@ class TakeCollector(take_list.PendingBatch):
             sound, mixing = used.enter_context(mixdown.sound_for_engine(client, self.voice))
             yield from mixing
             _, rig = head.look_up(self.scene, self.mesh)
-            request = replace(request, sums=rig.sums)
             if rig.driver.leads and not request.listening:
                 answer = yield from connection.ask(
                     client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""

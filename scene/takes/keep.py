@@ -3,8 +3,8 @@
 (frames, parts of the face, selected keys), or all of it is sampled like it (More Like This)."""
 
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import bpy
 import numpy as np
@@ -18,14 +18,13 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.shaping import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import rescale
-from ...thunder_core.request import Request
 from ...thunder_core.types import Columns, FPS, Keep, LISTENS, region_of
 from ..animation import keying
 from ..heads import head
 from ..host.jobs import registration, stage, Step
 from ..voice import strip
-from . import generation, mix, seeds, take_list, take_record, transcript
-from .direction import head_direction
+from . import generation, mix, seeds, take_list, take_record
+from .line import How, perform
 
 ALIKE = 0.2  # spread of takes like another one around it
 COUNT = 4  # of them
@@ -241,19 +240,11 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
 class _AroundCollector(generation.TakeCollector):
     """Lists takes sampled around the kept parts of another take."""
 
-    def __init__(
-        self, scene, rig: head.Rig, voice: strip.Voice, lead, frames: int,
-        on_take: generation.OnTake | None, free=None, retake=""
-    ):  # fmt: skip
-        self.kept = (
-            masks_of(scene, rig, lead, frames)
-            if free is None
-            else masks_around(rig, lead, frames, *free)
-        )
-        super().__init__(scene, rig, voice, on_take)
+    def __init__(self, *of_line, lead: int, kept: KeepMasks, retake: str):
+        """lead: session id of the other take's first action."""
         # what is new in a retake tells it from the other takes in the list
-        self.compared = {RETAKE: retake} if retake else None
-        self.lead = lead.action.session_uid
+        super().__init__(*of_line, compared={RETAKE: retake} if retake else None)
+        self.kept, self.lead = kept, lead
 
     def check(self) -> None:
         """Nothing to check: the eyes look where those of the other take do."""
@@ -278,41 +269,39 @@ class _AroundCollector(generation.TakeCollector):
 
 
 def resample(
-    client: Client, context, on_take: generation.OnTake | None = None, count: int = 0,
+    client: Client, context, how: How,
     free: tuple[tuple[int, int], Sequence[str]] | None = None, retake: str = "",
 ) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
-    """Steps that sample the rest of the shown take and list each result on arrival, as
-    `generation.generate`.
+    """Steps that `perform` the rest of the shown take.
 
-    on_take gets each take once it is listed. count: of new takes, 0: as the settings say. free:
-    scene frames and parts that are sampled again, None: all that the settings do not keep. retake:
-    what the list calls these frames. Returns the takes, best first. Raises ThunderError.
+    free: scene frames and parts that are sampled again, None: all that the settings do not keep.
+    retake: what the list calls these frames. Returns the takes, best first. Raises ThunderError.
     """
     scene = context.scene
     lead = take_list.shown_take(scene.thunder)
     rig = take_list.animatable_rig(scene, lead)
     voice = take_list.check_voice(lead, strip.find(context))
-    request = Request.of(
-        scene.thunder, takes=count or scene.thunder_keep.count,
-        seed=seeds.next_free(scene, lead.head, lead.voice),
-    )  # fmt: skip
     performance = yield from stage(take_record.read(rig, lead), "Reading the take", 0.0, 0.02)
+    frames = performance.motion.frames
     # the rest follows the take's requested direction; what is read anew in a take, that of the take
     before = take_record.request_of(performance.provenance, scene.thunder).direction
     if before is not None:
         style_of_lead = None if free is None else take_record.style_of_take(lead.action)
         if style_of_lead is not None:
             before = exact_direction(before, style_of_lead, lead.seed)
-        before = transcript.add_words(replace(before, exact_first=False), scene, voice)
-    request = head_direction.add_direction(replace(request, direction=before), rig.owner, voice)
-    with closing(
-        _AroundCollector(scene, rig, voice, lead, performance.motion.frames, on_take, free, retake)
-    ) as collector:
-        request = replace(
-            request, keep=Keep(performance.motion, collector.kept.mask),
-            listening=lead.role == LISTENS.upper(),
-        )  # fmt: skip
-        return (yield from collector.gather(client, request))
+        before = replace(before, exact_first=False)
+    kept = (
+        masks_of(scene, rig, lead, frames)
+        if free is None
+        else masks_around(rig, lead, frames, *free)
+    )
+    request = replace(
+        how.request, direction=before, keep=Keep(performance.motion, kept.mask),
+        listening=lead.role == LISTENS.upper(),
+    )  # fmt: skip
+    lists = partial(_AroundCollector, lead=lead.action.session_uid, kept=kept, retake=retake)
+    how = replace(how, request=request, seed=seeds.with_next, collector=lists)
+    return (yield from perform(client, scene, rig, voice, how))
 
 
 def list_around(
@@ -421,30 +410,23 @@ def exact_direction(
     )
 
 
-def sample_alike(
-    client: Client, context, on_take: generation.OnTake | None = None
-) -> Generator[Step, None, list[keying.TakeData]]:
-    """Steps that sample takes like the shown one (unless `why_none_alike`) and list each on
-    arrival, as `generation.generate`.
-
-    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
-    """
+def sample_alike(client: Client, context, how: How) -> Generator[Step, None, list[keying.TakeData]]:
+    """Steps that `perform` takes like the shown one (unless `why_none_alike`), as many as are asked
+    for. Returns the takes, best first. Raises ThunderError."""
     scene = context.scene
     entry = take_list.shown_take(scene.thunder)
     rig = take_list.animatable_rig(scene, entry)
     voice = take_list.check_voice(entry, strip.find(context))
-    before = take_record.request_of(take_record.about_of(entry.action), scene.thunder, COUNT)
+    about, count = take_record.about_of(entry.action), how.request.takes
+    before = take_record.request_of(about, scene.thunder, count)
     take_style = take_record.style_of_take(entry.action)
     direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)
-    request = replace(
-        before, direction=replace(direction, spread=ALIKE),
-        seed=seeds.next_free(scene, entry.head, entry.voice),
-    )  # fmt: skip
-    with closing(generation.TakeCollector(scene, rig, voice, on_take)) as collector:
-        collector.batch = entry.batch
-        # what the takes share tells them from the others in the list
-        collector.compared = {"direction": direction.requested.tolist()}
-        return (yield from collector.gather(client, request))
+    # what the takes share tells them from the others in the list
+    compared = {"direction": direction.requested.tolist()}
+    lists = partial(generation.TakeCollector, batch=entry.batch, compared=compared)
+    request = replace(before, direction=replace(direction, spread=ALIKE))
+    how = replace(how, request=request, seed=seeds.with_next, collector=lists)
+    return (yield from perform(client, scene, rig, voice, how))
 
 
 register, unregister = registration(

@@ -4,8 +4,9 @@ with the animator's own keys; a pick-up, a dub, a better recording."""
 
 import json
 from collections.abc import Generator, Sequence
-from contextlib import closing, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -14,16 +15,16 @@ from ...thunder_core.client import Client
 from ...thunder_core.direction import DirectionRequest
 from ...thunder_core.direction_words import played_choice
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.request import Request, SourcePerformance, turns_of
+from ...thunder_core.request import SourcePerformance, turns_of
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat
 from ..host.jobs import restart_after_undo, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import dialogue, generation, keep, own_keys, seeds, take_list, take_record, transcript
+from . import dialogue, generation, keep, own_keys, take_list, take_record
 from .commit import committing, following, reading
-from .direction import head_direction
+from .line import How, perform
 
 _DIFFERENT = 1.6  # factor of lengths from which on gestures come visibly closer or further apart
 
@@ -117,18 +118,16 @@ def of_line(scene, line: str, name: str, mesh=None) -> Source:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What the voice of that name performs. Receives takes, and what of the animator's own keys has
-    no place (left)."""
+    """What the voice of that name performs. Receives what of the animator's own keys has no place
+    (left)."""
 
     source: Source
     voice: str
-    takes: list[keying.TakeData] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
-    @property
-    def messages(self) -> list[str]:
-        """What changed, as `describe_changes`."""
-        return describe_changes(self.source.line, self.voice, self.takes[0].provenance, self.left)
+    def messages(self, about: dict) -> list[str]:
+        """What changed, as `describe_changes`. about: provenance of the take."""
+        return describe_changes(self.source.line, self.voice, about, self.left)
 
 
 def describe_changes(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[str]:
@@ -246,8 +245,8 @@ def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
 class _TransferCollector(generation.TakeCollector):
     """Lists takes that perform as another line, under its name, with the animator's own keys."""
 
-    def __init__(self, scene, rig, voice, transfer: Transfer, own: Sequence):
-        super().__init__(scene, rig, voice, transfer.takes.append)
+    def __init__(self, *of_line, transfer: Transfer, own: Sequence):
+        super().__init__(*of_line)
         self.transfer, self.own = transfer, own
 
     def check(self) -> None:
@@ -268,16 +267,13 @@ class _TransferCollector(generation.TakeCollector):
         self.transfer.left[:] = own_keys.enter(rig, entry, self.own, places, clock)
 
 
-def perform(
-    client: Client, scene, rig: head.Rig, voice: strip.Voice, transfer: Transfer,
-    request: Request | None = None,
-) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
-    """Steps that sample takes of a voice which perform as another line, and list each on arrival,
-    as `generation.generate`; nothing else in the scene changes.
+def perform_source(
+    client: Client, scene, rig: head.Rig, voice: strip.Voice, transfer: Transfer, how: How
+) -> Generator[Step, None, list[keying.TakeData]]:
+    """Steps that `perform` a voice as another line; nothing else in the scene changes.
 
-    transfer: of what; receives the takes.  request: None: for one take, as the scene's settings
-    say, with the next unused seed. Without a direction that of the old take is taken, or of the
-    head. Returns the takes, best first. Raises ThunderError.
+    transfer: of what.  how: without a direction that of the old take is taken,
+    or of the head. Returns the takes, best first. Raises ThunderError.
     """
     names, source = (scene.name, rig.mesh.name), transfer.source
 
@@ -287,25 +283,19 @@ def perform(
         return stage(steps, "Reading the performance", 0.0, 0.05)
 
     old = yield from restart_after_undo(read)
-    scene, rig = head.look_up(*names)
-    is_given, rows = request is not None, None
-    request = request or Request.of(scene.thunder, takes=1)
+    request, rows = how.request, None
     if request.direction is None and old.direction is not None:
-        mean = DirectionRequest(old.direction.mean(0, keepdims=True))
-        request = replace(request, direction=transcript.add_words(mean, scene, voice))
+        request = replace(request, direction=DirectionRequest(old.direction.mean(0, keepdims=True)))
         rows = old.direction if len(old.direction) > 1 else None
-    request = head_direction.add_direction(request, rig.owner, voice)
-    if not is_given:
-        request = seeds.with_unused(scene, rig.mesh, voice, request)
     with ExitStack() as used:
         sound, mixing = used.enter_context(mixdown.sound_for_engine(client, old.voice))
         yield from mixing
         if old.turns:
             sound, _ = used.enter_context(mixdown.split_speakers(sound, old.turns))
-        scene, rig = head.look_up(*names)  # a step may have been undone meanwhile
         keys = tuple(own_keys.seconds_of(old.own, old.clock))
         moved = SourcePerformance(old.motion, sound, rows, old.choice, keys)
-        collector = used.enter_context(
-            closing(_TransferCollector(scene, rig, voice, transfer, old.own))
-        )
-        return (yield from collector.gather(client, replace(request, perform_as=moved)))
+        how = replace(
+            how, request=replace(request, perform_as=moved),
+            collector=partial(_TransferCollector, transfer=transfer, own=old.own),
+        )  # fmt: skip
+        return (yield from perform(client, *head.look_up(*names), voice, how))

@@ -43,13 +43,20 @@ def default(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> 
     return seed_of_voice(sound or _sound_of(scene, voice), number)
 
 
-def next_free(scene, mesh: bpy.types.Object, voice: str) -> int:
-    """A seed after those of all listed takes of a head and a voice, so that none is sampled
-    twice."""
-    seeds = (
-        entry.seed for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice
+def with_first(scene, mesh, voice: strip.Voice, request: Request) -> Request:
+    """The request with `first`."""
+    return replace(request, seed=first(scene, mesh, voice))
+
+
+def with_next(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request) -> Request:
+    """The request with a seed after those of all listed takes of a head and a voice, so that none
+    is sampled twice."""
+    taken = (
+        entry.seed
+        for entry in scene.thunder.takes
+        if entry.head == mesh and entry.voice == voice.name
     )
-    return (max(seeds) + 1) % (LARGEST_SEED - MOST_TAKES)
+    return replace(request, seed=(max(taken) + 1) % (LARGEST_SEED - MOST_TAKES))
 
 
 def with_unused(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request) -> Request:
@@ -59,10 +66,10 @@ def with_unused(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Requ
     So *Generate* pressed again shows new takes, and after another direction the same people in it.
     A seed that was chosen stays.
     """
-    request = replace(request, seed=first(scene, mesh, voice))
+    request = with_first(scene, mesh, voice, request)
     if scene.thunder.is_property_set("seed") or not is_sampled(scene, mesh, voice.name, request):
         return request
-    return replace(request, seed=next_free(scene, mesh, voice.name))
+    return with_next(scene, mesh, voice, request)
 
 
 def is_sampled(scene, mesh: bpy.types.Object, voice: str, request: Request) -> bool:

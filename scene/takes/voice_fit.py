@@ -20,7 +20,6 @@ from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import map_progress, rescale
-from ...thunder_core.request import Request
 from ...thunder_core.types import FPS, Keep, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
 from ..engine import connection, install
@@ -322,10 +321,10 @@ def _remake(
         if (~inside).sum() >= _LEAST_NEW:
             mask = np.repeat(inside[:, None], pack(fitted.motion).shape[1], axis=1)
             around = replace(request, keep=Keep(fitted.motion, mask))
-            sampled = yield from _sample(client, voice, around)
+            (sampled,) = yield from generation.sample_voice(client, voice, around)
             fitted = fill_gaps(fitted, inside, sampled)
     else:
-        fitted = yield from _sample(client, voice, request)
+        (fitted,) = yield from generation.sample_voice(client, voice, request)
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
         return changed.kind
@@ -394,16 +393,6 @@ def _keep_verdict(old, new_entry) -> None:
     """Let the score of a take that has the edited keys of another be no older than that one's."""
     if take_record.is_edited(new_entry) and old is not None and not take_record.is_outdated(old):
         grades.keep_score(new_entry)
-
-
-def _sample(
-    client: Client, voice: strip.Voice, request: Request
-) -> Generator[Step, None, keying.TakeData]:
-    """Steps that sample the one take of a request of a voice. Returns it."""
-    with mixdown.sound_for_engine(client, voice) as (sound, mixing):
-        yield from mixing
-        (take,) = yield from generation.sample_ranked(client, sound, request)
-    return take
 
 
 def cut_to(

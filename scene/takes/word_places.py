@@ -518,11 +518,11 @@ def _check_not_typed(scene, voice: strip.Voice) -> None:
         )
 
 
-def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step, None, str]:
-    """Steps that recognise the words of a voice before its takes are sampled, where that is wanted
-    and they are not known. Where it fails a note says why, which is returned too, and takes are
-    made without."""
-    scene = bpy.context.scene
+def is_to_recognise(scene, voice: strip.Voice, by: dict[str, str] | None) -> bool:
+    """Whether the words of a voice are recognised before its takes are sampled: where the scene
+    says so, a model is there, and they are not known. by: as of `How`."""
+    if by is not None:
+        return bool(by)
     state = transcript.state_of(scene, voice)
     record = transcript.of_piece(scene, voice.name, state)
     is_known = record is not None and (
@@ -530,18 +530,27 @@ def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step,
         or (state is not None and record.recording == state.recording and record.recognised)
     )
     is_wanted = scene.thunder.recognise_words and recogniser.model()
-    if is_known or not is_wanted or attempt(recogniser.python)[1]:
-        return ""
+    return bool(is_wanted and not is_known and not attempt(recogniser.python)[1])
+
+
+def recognise_before(
+    client: Client, voice: strip.Voice, by: dict[str, str] | None, said: list[str]
+) -> Generator[jobs.Step, None, None]:
+    """Steps that recognise the words of a voice before its takes are sampled (`is_to_recognise`).
+    What is left out of them is a note, which `said` receives too; so is why it failed unless `by`
+    is given, and takes are made without."""
     try:
-        steps = recognise(client, voice, recogniser.arguments())
-        yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 20))
+        found = yield from recognise(client, voice, by or recogniser.arguments())
+        sentence = found.left_out_in_words
     except Cancelled:
         raise
     except ThunderError as error:
+        if by is not None:
+            raise
         sentence = f"Takes are made without words. {error}"
-        yield jobs.Step(0.05, "Recognizing words", note=sentence)
-        return sentence
-    return ""
+    if sentence:
+        said.append(sentence)
+        yield jobs.Step(1.0, "Recognizing words", note=sentence)
 
 
 def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) -> FoundWords:
@@ -617,16 +626,14 @@ def share_with_piece(scene, voice: strip.Voice) -> None:
         share_words(scene, whole, [piece])
 
 
-def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generator:
-    """Steps that find the words and sounds of a voice after other work, if they are not known yet.
-    Returns the value of that work; what cannot be found is left to Find Words."""
-    value = yield from steps
+def find_if_unknown(client: Client, voice: strip.Voice) -> Generator[jobs.Step, None, None]:
+    """Steps that find the words and sounds of a voice after its takes, if they are not known yet;
+    what cannot be found is left to Find Words."""
     with suppress(ThunderError):
         if not is_known(bpy.context.scene, voice):
             # named so from its first step on, which mixes the voice down: takes are there by then
             at_end = {"fraction": 1.0, "message": FINDING}
             yield from map_progress(find(client, voice), lambda step: replace(step, **at_end))
-    return value
 
 
 def is_known(scene, voice: strip.Voice) -> bool:

@@ -100,7 +100,7 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
 def voice_of(scene, now: State) -> strip.Voice:
     """A voice as it plays now, from its first frame to its last."""
     if not now.strip:
-        return strip.of_file(scene, now.path)
+        return strip.of_file(scene, now.path, now.origin)
     member = strip.by_name(scene, now.strip)
     if member is None:
         raise BadSound(

@@ -11,7 +11,8 @@ from played_engine import Asked, listed, seeds
 from thunder.operators import base
 from thunder.scene.heads import head
 from thunder.scene.review import live_score
-from thunder.scene.takes import browsing, generation, grades, take_list
+from thunder.scene.takes import browsing, grades, take_list
+from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
 from thunder.thunder_core.request import Request
@@ -35,9 +36,8 @@ def verdict(entry):
 
 def start(blender, scene, client, count=4, on_take=None):
     voice = strip.find(blender.context)
-    return generation.generate(
-        client, voice, scene, head.find(scene), Request(count, 11), on_take=on_take
-    )
+    how = How(Request(count, 11), None, on_take=on_take, finds_words=False)
+    return perform(client, scene, head.find(scene), voice, how)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from thunder.panels import listen, sidebar
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, generation, take_list, turns
+from thunder.scene.takes import dialogue as takes_dialogue, take_list, turns
 from thunder.scene.takes.commit import committing as commit_dialogue, following
+from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
@@ -264,7 +265,7 @@ def test_a_line_that_fails_costs_only_itself(blender, strips, scene, heads, clie
     strips["one"].mute = True
     kept = []
     left_out = progress.result(
-        takes_dialogue.generate(client, scene, todo, Request(2), kept.append)
+        takes_dialogue.generate(client, scene, todo, How(Request(2), on_take=kept.append))
     )
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
@@ -326,7 +327,7 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(
     scene.thunder.only_preview = True
     voice = strip.find(blender.context)
     assert (voice.clock.start, voice.last) == (11, 31)
-    progress.result(generation.generate(client, voice, scene, head.find(scene), Request(1, 1)))
+    progress.result(perform(client, scene, head.find(scene), voice, How(Request(1, 1), None)))
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
     assert fingerprint.stale_takes(scene) == []  # what was left out is not missed
@@ -415,11 +416,7 @@ def first(needs_sound, blender, scene, tmp_path):
 
 def test_a_line_stays_with_its_head_when_a_second_is_added(blender, first, scene, client):
     voice = strip.of_strip(scene, strip.by_name(scene, "one"))
-    progress.result(
-        generation.generate(
-            client, voice, scene, head.resolve(first), Request.of(scene.thunder, takes=1, seed=1)
-        )
-    )
+    progress.result(perform(client, scene, head.resolve(first), voice, How(Request(1, 1), None)))
     blender.ops.thunder.add_head()
     assert len(head.in_scene(scene)) == 2
     assert takes_dialogue.speaker_of(scene, "one") == first

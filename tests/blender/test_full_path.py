@@ -20,6 +20,7 @@ from thunder.scene.host import compat, jobs
 from thunder.scene.media import export
 from thunder.scene.takes import generation, grades
 from thunder.scene.takes.direction import sliders
+from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
 from thunder.thunder_core.request import Request
@@ -210,13 +211,9 @@ def sound_files(connection):
 
 def half_way(scene, connection, context):
     """A generation that has begun to sample."""
-    steps = generation.generate(
-        connection.client(),
-        strip_module.find(context),
-        scene,
-        head.find(scene),
-        Request(4, 1, steps=100),
-    )
+    how = How(Request(4, 1, steps=100), None)
+    voice = strip_module.find(context)
+    steps = perform(connection.client(), scene, head.find(scene), voice, how)
     running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
         assert not running.advance()
@@ -293,7 +290,7 @@ def stuck(blender, voiced, tmp_path, monkeypatch):
     program.write_text(HANGS.format(python=sys.executable, protocol=protocol.PROTOCOL))
     program.chmod(0o755)
     client, voice = connection_module.client(str(program)), strip_module.find(blender.context)
-    steps = generation.generate(client, voice, voiced, head.find(voiced), Request(2, 1))
+    steps = perform(client, voiced, head.find(voiced), voice, How(Request(2, 1), None))
     yield client, jobs.begin("Generating takes", steps)
     jobs.end_job()
     connection_module.stop()

@@ -147,7 +147,7 @@ def test_takes_are_made_without_words_where_these_cannot_be_recognised(
     client.recognised = errors.OutOfMemory("The memory is too small: close other programs")
     notes = [
         step.note
-        for step in word_places.recognise_before(client, strip.find(bpy.context))
+        for step in word_places.recognise_before(client, strip.find(bpy.context), None, [])
         if step.note
     ]
     assert notes == ["Takes are made without words. The memory is too small: close other programs"]

@@ -15,6 +15,7 @@ from thunder.scene.host import jobs
 from thunder.scene.takes import generation, seeds, take_record
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import why_not
+from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.direction import (
@@ -166,7 +167,7 @@ def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(
 ):
     client.unspoken, notes = is_silent, []
     voice, rig = strip.find(blender.context), head.find(scene)
-    job = jobs.Job("Generating", generation.generate(client, voice, scene, rig, Request(2, 1)))
+    job = jobs.Job("Generating", perform(client, scene, rig, voice, How(Request(2, 1), None)))
     while not job.note:
         assert not job.advance(0.0) and not len(scene.thunder.takes)
     assert (

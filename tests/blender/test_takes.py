@@ -10,7 +10,8 @@ from speaking import speak
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import generation, take_list, take_record
+from thunder.scene.takes import take_list, take_record
+from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
@@ -380,7 +381,7 @@ def test_the_animator_can_work_while_long_takes_are_reduced(
     blender, scene, rig, long, client, voice
 ):
     voice = strip.of_file(scene, noise(voice, 6.0))
-    steps = generation.generate(client, voice, scene, rig, Request(2, 11))
+    steps = perform(client, scene, rig, voice, How(Request(2, 11), None))
     free, busy = 0, 0
     for step in steps:
         if step.message.startswith("Writing keys") and not len(blender.data.actions):
@@ -398,7 +399,7 @@ def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(
     blender, scene, rig, long, client, voice
 ):
     voice = strip.of_file(scene, noise(voice, 6.0))
-    for step in generation.generate(client, voice, scene, rig, Request(1, 11)):
+    for step in perform(client, scene, rig, voice, How(Request(1, 11), None)):
         if step.message.startswith("Writing keys"):
             scene.render.fps = 30
     (entry,) = scene.thunder.takes

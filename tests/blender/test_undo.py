@@ -22,7 +22,6 @@ from thunder.scene.media import assets, contact_sheet, grid, studio
 from thunder.scene.review import checking, live_score
 from thunder.scene.takes import (
     dialogue,
-    generation,
     keep,
     mix,
     perform_as,
@@ -35,6 +34,7 @@ from thunder.scene.takes import (
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.direction import head_direction
+from thunder.scene.takes.line import How, perform as perform_line
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
@@ -57,7 +57,9 @@ def shot(needs_sound, scene, client, play, tmp_path):
     for number, name in enumerate(("one", "two")):
         strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)
     scene.thunder.commit.keys, scene.thunder.strip = "DENSE", "two"
-    progress.result(dialogue.generate(client, scene, dialogue.lines_to_generate(scene), Request(2)))
+    progress.result(
+        dialogue.generate(client, scene, dialogue.lines_to_generate(scene), How(Request(2)))
+    )
     scene.thunder.active_take = 2
     keep.add_range(scene, 44, 52)
     scene.thunder_keep.count = 2
@@ -143,7 +145,7 @@ def line(blender):
 
 def generate(blender, client):
     scene, rig, _ = shown(blender)
-    return generation.generate(client, line(blender), scene, rig, Request(2, 50))
+    return perform_line(client, scene, rig, line(blender), How(Request(2, 50), seed=None))
 
 
 def generate_a_range(blender, client):
@@ -154,7 +156,7 @@ def generate_a_range(blender, client):
 
 def generate_all(blender, client):
     scene = blender.context.scene
-    return dialogue.generate(client, scene, dialogue.lines(scene), Request(2))
+    return dialogue.generate(client, scene, dialogue.lines(scene), How(Request(2)))
 
 
 def capture(blender, client):
@@ -175,7 +177,7 @@ def perform(blender, client):
     source = perform_as.of_line(scene, "one", "two")
     voice = strip.voice_of(scene, strip.by_name(scene, "one"))
     transfer = perform_as.Transfer(source, voice.name)
-    return perform_as.perform(client, scene, rig, voice, transfer)
+    return perform_as.perform_source(client, scene, rig, voice, transfer, How(Request(1)))
 
 
 GO_ON = {
@@ -183,7 +185,7 @@ GO_ON = {
     "generate": generate,
     "generate a range": generate_a_range,
     "generate all": generate_all,
-    "keep": lambda blender, client: keep.resample(client, blender.context),
+    "keep": lambda blender, client: keep.resample(client, blender.context, How(Request(2))),
 }
 ARE_CANCELLED = {
     "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),

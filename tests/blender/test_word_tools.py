@@ -19,7 +19,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, grades, take_list, take_record, transcript, word_places
-from thunder.scene.takes.direction import head_direction
+from thunder.scene.takes.line import complete
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import direction_words, progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
@@ -144,7 +144,7 @@ def test_marks_follow_the_recording_and_are_sampled(blender, worded):
     voice = strip.find(blender.context)
     [mark] = transcript.of_line(worded, voice)
     assert (mark.kind, mark.start, mark.end) == (STRESSED, pytest.approx(0.2), pytest.approx(0.3))
-    asked = head_direction.add_direction(Request(), head.find(worded).owner, voice).direction
+    asked = complete(Request(), worded, head.find(worded), voice).direction
     assert asked.marks == (mark,)
     line = strip.by_name(worded, "line")
     line.frame_start += 10
@@ -327,7 +327,7 @@ def test_progress_after_the_takes_does_not_name_what_came_before_them(
     blender, voiced_scene, client
 ):
     voice = strip.find(blender.context)
-    steps = list(word_places.find_after((step for step in ()), client, voice))
+    steps = list(word_places.find_if_unknown(client, voice))
     assert {(step.fraction, step.message) for step in steps} == {(1.0, word_places.FINDING)}
     assert len(track_of(voiced_scene).sounds) == 2
 

@@ -28,9 +28,7 @@ def module(name: str):
 
 
 def main(sound: str, wrong: str, right: str, out: str) -> None:
-    demo, generation, studio = map(
-        module, ("cli.demo", "scene.takes.generation", "scene.media.studio")
-    )
+    demo, line, studio = map(module, ("cli.demo", "scene.takes.line", "scene.media.studio"))
     jobs, word_places = map(module, ("scene.host.jobs", "scene.takes.word_places"))
     connection, recogniser = map(module, ("scene.engine.connection", "scene.engine.recogniser"))
     transcript, request = map(module, ("scene.takes.transcript", "thunder_core.request"))
@@ -48,7 +46,8 @@ def main(sound: str, wrong: str, right: str, out: str) -> None:
     assert f" {wrong} " in record.text
     shown = []
     for heading in ("Heard", "Mended"):
-        take = generation.generate(client, voice, scene, rig, request.Request(1, SEED))
+        how = line.How(request.Request(1, SEED), None)
+        take = line.perform(client, scene, rig, voice, how)
         jobs.run_through("Generating", take, tell)
         entry = next(each for each in scene.thunder.takes if each.name not in dict(shown))
         entry.name, entry.words = heading, record.text

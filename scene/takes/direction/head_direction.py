@@ -20,34 +20,15 @@ from ....thunder_core.direction_presets import Preset, Presets, USERS
 from ....thunder_core.direction_words import words
 from ....thunder_core.errors import BadRequest
 from ....thunder_core.progress import rescale
-from ....thunder_core.request import Request
 from ....thunder_core.types import FPS
 from ...animation import display, fcurves, keying
 from ...heads import character, family, head
 from ...host import compat, playback
-from ...voice import strip
-from .. import browsing, take_list, take_record, transcript, turns
+from .. import browsing, take_list, take_record
 from ..shape.applying import is_shaped
 from . import sliders
 
 MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
-
-
-def add_direction(request: Request, owner: bpy.types.Object, voice: strip.Voice) -> Request:
-    """The request for takes of the head that an object represents, with its direction.
-
-    One that already has a direction keeps it. Where several heads speak ranges of the voice, the
-    head speaks its ranges. Raises BadSound if it has none.
-    """
-    if not request.listening:
-        spans = turns.spans_of(bpy.data.scenes[voice.scene], voice, owner)
-        request = replace(request, turns=spans)
-    if request.direction is not None:
-        return request
-    requested = transcript.add_words(
-        direction_over(owner, voice.clock, voice.last), bpy.context.scene, voice
-    )
-    return replace(request, direction=requested)
 
 
 def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> DirectionRequest:

@@ -28,8 +28,8 @@ from ...animation import display, keying
 from ...engine import connection
 from ...heads import head, head_state
 from ...host import jobs
-from ...voice import fingerprint, mixdown
-from .. import browsing, generation, take_list, take_record, transcript
+from ...voice import fingerprint
+from .. import browsing, generation, line, take_list, take_record
 from ..shape.applying import is_shaped
 from . import head_direction, sliders
 
@@ -249,14 +249,10 @@ class Live(jobs.Part):
     def _direction_for(self, rig: head.Rig, entry) -> DirectionRequest:
         """The direction that the sliders request for the take. Its spread, the takes it is like and
         whether it is played exactly as directed stay."""
-        state, before = fingerprint.of_take(entry), self.sampled_for.direction
-        last = state.last if state is not None and state.last else None
-        direction = head_direction.direction_over(
-            rig.owner, take_record.clock_of(entry.action), last
-        )
-        if state is not None:
-            voice = fingerprint.voice_of(entry.id_data, state)
-            direction = transcript.add_words(direction, entry.id_data, voice)
+        scene, before = entry.id_data, self.sampled_for.direction
+        voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
+        request = replace(self.sampled_for, direction=None)
+        direction = line.complete(request, scene, rig, voice).direction
         if before is None:
             return replace(direction, exact_first=False)
         return replace(
@@ -266,16 +262,11 @@ class Live(jobs.Part):
     def _sample(self, scene, entry, direction: DirectionRequest, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one TakeData."""
         client = connection.start_client()
-        voice, seed = fingerprint.voice_of(scene, fingerprint.of_take(entry)), entry.seed
-        request = replace(
-            self.sampled_for if is_final else with_quality(self.sampled_for, DRAFT),
-            direction=direction,
-            seed=seed,
-            sums=take_list.rig_of(scene, entry).sums,
-        )
-        with mixdown.sound_for_engine(client, voice, quietly=True) as (sound, mixing):
-            yield from mixing
-            return (yield from generation.sample_ranked(client, sound, request))
+        voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
+        request = self.sampled_for if is_final else with_quality(self.sampled_for, DRAFT)
+        request = replace(request, direction=direction, seed=entry.seed)
+        request = line.complete(request, scene, take_list.rig_of(scene, entry), voice)
+        return (yield from generation.sample_voice(client, voice, request, quietly=True))
 
     def _write(
         self, rig: head.Rig, entry, made: keying.TakeData, direction: DirectionRequest
