@@ -44,7 +44,7 @@ from ..scene.takes import (
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.head_direction import all_presets
 from ..scene.takes.line import How, perform
-from ..scene.voice import strip, voice_cache
+from ..scene.voice import fingerprint, strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, manifest, settings
@@ -433,7 +433,7 @@ def _report_voice(
     hashes: Mapping[str, str],
 ) -> dict:  # fmt: skip
     """The report's entries on the voice and its words."""
-    state = transcript.state_of(scene, voice)
+    state = voice.state
     record, said = (
         transcript.of_piece(scene, voice.name, state),
         transcript.text_of(scene, voice.name, state),
@@ -867,7 +867,7 @@ def place_voice(scene, sound: str, voice):
     added = strip.add(scene, sound, Path(sound).stem, int(voice.clock.start))
     strip.move(added, voice.clock.start)
     if voice.channel is not None:
-        added[strip.CHANNEL] = voice.channel
+        added[fingerprint.CHANNEL] = voice.channel
     scene.thunder.voice = added.name
     return added
 

@@ -22,7 +22,7 @@ from ..scene.takes import (
 from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.line import perform
-from ..scene.voice import fingerprint, strip
+from ..scene.voice import changes, strip
 from ..thunder_core.animation import motion_file
 from ..thunder_core.errors import attempt
 from ..thunder_core.types import LISTENS, SPEAKS
@@ -118,7 +118,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     obstacles = (
         lambda context: (
             ""
-            if fingerprint.stale_takes(context.scene) or following.stale_lines(context.scene)
+            if changes.stale_takes(context.scene) or following.stale_lines(context.scene)
             else "No voice of a take has changed"
         ),
     )

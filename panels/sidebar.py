@@ -12,7 +12,7 @@ from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon, say_passed_over
 from ..scene.takes.direction.live import live
-from ..scene.voice import fingerprint, recording, strip
+from ..scene.voice import changes, recording, strip
 from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
@@ -155,13 +155,12 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     def _words_of_whole(self, context, voice) -> str:
         """What there is room for of the words that a voice without a transcript has of the strip
         it was cut off, "" for none."""
-        state = transcript.state_of(context.scene, voice)
-        words = transcript.text_of(context.scene, voice.name, state)[:MOST_LETTERS]
+        words = transcript.text_of(context.scene, voice.name, voice.state)[:MOST_LETTERS]
         return first_words(words, width(context) - BESIDE_WORDS, context)
 
     def _draw_stale(self, layout, context, is_short=False):
         """Changes of voices since takes were made or lines committed, and the Re-sync button."""
-        takes = [change for _, change in fingerprint.stale_takes(context.scene)]
+        takes = [change for _, change in changes.stale_takes(context.scene)]
         lines = [change for *_, change in stale_lines(context.scene)]
         if not takes and not lines:
             return
@@ -221,8 +220,7 @@ def notes(context) -> list[str]:
     said = [note, head_state.fault(rig.owner) if rig is not None else ""]
     said.append(live.refusal(context.scene))  # its place in Direction may be out of sight
     if voice is not None and not note:
-        state = transcript.state_of(context.scene, voice)
-        record = transcript.of_piece(context.scene, voice.name, state)
+        record = transcript.of_piece(context.scene, voice.name, voice.state)
         is_known = record is not None and record.text.strip()
         if not is_known and transcript.is_wanted(context.scene, voice.name):
             said.append(WANTED)

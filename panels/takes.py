@@ -9,7 +9,7 @@ from ..scene.host.jobs import session
 from ..scene.media import grid
 from ..scene.review import live_score
 from ..scene.takes import browsing, grades, take_list
-from ..scene.voice import fingerprint
+from ..scene.voice import changes
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
 from .tab import BUTTON, buttons, Popover, Tab, text_width, tune, wrapped_label
@@ -68,7 +68,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
     def filter_items(self, context, data, property_name):
         entries = getattr(data, property_name)
         order = browsing.order(context)
-        stale = fingerprint.stale_takes(context.scene)
+        stale = changes.stale_takes(context.scene)
         _drawn["stale"] = {entry.as_pointer() for entry, _ in stale}
         listed = set(order)
         flags = [self.bitflag_filter_item * (place in listed) for place in range(len(entries))]

@@ -25,7 +25,7 @@ from ..host import compat
 from ..host.jobs import registration
 from ..takes import browsing, dialogue, seeds, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
-from ..voice import strip
+from ..voice import fingerprint, strip
 
 _ROLES = [
     ("SPEAKS", "Speaks", "The head speaks the voice. Where nobody speaks in it, the face is idle"),
@@ -84,7 +84,7 @@ def _choose_voice(self, name: str) -> None:
 def _channel(self) -> int:
     voice, _ = attempt(strip.find, bpy.context)
     channel = None if voice is None else voice.channel
-    return min(strip.AUTOMATIC if channel is None else channel, len(_CHANNELS) - 2) + 1
+    return min(fingerprint.AUTOMATIC if channel is None else channel, len(_CHANNELS) - 2) + 1
 
 
 def _choose_channel(self, number: int) -> None:
@@ -599,8 +599,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="Channel of the strip, or of the sound file, that is the voice",
     )
     file_channel: IntProperty(
-        default=strip.AUTOMATIC,
-        min=strip.AUTOMATIC,
+        default=fingerprint.AUTOMATIC,
+        min=fingerprint.AUTOMATIC,
         description="Channel of the sound file; −1 for an automatic choice, 0 for all",
     )
     head: PointerProperty(

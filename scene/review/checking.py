@@ -29,7 +29,7 @@ from ..heads import head, rna_paths
 from ..host import compat, jobs
 from ..takes import grades, take_list, take_record
 from ..takes.shape import applying
-from ..voice import fingerprint, strip, voice_cache
+from ..voice import changes, strip, voice_cache
 from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
@@ -145,9 +145,7 @@ def check(
 
 def _is_in_sync(scene, entry, voice: strip.Voice) -> bool:
     """Whether a take, None for none, is of a voice that plays as it did when the take was made."""
-    return (
-        entry is not None and entry.voice == voice.name and fingerprint.change(scene, entry) is None
-    )
+    return entry is not None and entry.voice == voice.name and changes.change(scene, entry) is None
 
 
 def show(

@@ -20,7 +20,7 @@ from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
 from ..takes import take_list
-from ..voice import fingerprint, mixdown, strip
+from ..voice import changes, fingerprint, mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
 AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
@@ -167,7 +167,7 @@ def listen(
             raise BadRequest("The scene was removed: listen again")
         speech = place(scene, out, name, first)
         if voice is not None:
-            fingerprint.remember(speech, fingerprint.of_voice(scene, voice))
+            fingerprint.remember(speech, voice.state)
     finally:
         if os.path.exists(out):
             os.remove(out)
@@ -289,7 +289,7 @@ def follow(scene) -> None:
     members = [] if editor is None else compat.strips(editor)
     for speech in [each for each in members if each.name.startswith(strip.LISTEN_MARK)]:
         then = fingerprint.state_of(speech)
-        changed = then and fingerprint.change_since(scene, then)
+        changed = then and changes.change_since(scene, then)
         if changed and changed.kind == "MOVED":
             shift = changed.now.origin - then.origin
             strip.move(speech, compat.content_start(speech) + shift)

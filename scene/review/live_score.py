@@ -24,7 +24,7 @@ from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
 from ..takes import browsing, dialogue, grades, take_list, take_record, transcript, turns
-from ..voice import fingerprint, mixdown, strip, voice_cache
+from ..voice import changes, fingerprint, mixdown, strip, voice_cache
 from . import listening
 
 QUIET_SECONDS = 0.7  # delay after the last edit, so that nothing is scored while a key is dragged
@@ -327,7 +327,7 @@ def ask_score(
     how: more arguments.
     """
     motion, clock = motion_and_clock
-    state = fingerprint.of_take(entry) if entry is not None else transcript.state_of(scene, voice)
+    state = fingerprint.of_take(entry) if entry is not None else voice.state
     text = transcript.text_of(scene, voice.name, state)
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     with (
@@ -356,7 +356,7 @@ def takes_to_score(context) -> list:
         entry
         for entry in entries
         if (grades.has_old_score(entry) or grades.has_no_score(entry))
-        and fingerprint.change(context.scene, entry) is None
+        and changes.change(context.scene, entry) is None
     ]
 
 
@@ -378,7 +378,7 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
         motion, clock = read.motion, take_record.clock_of_take(entry)
         if rig.sums is not None:  # new takes are scored by what the face shows of them
             motion = mapping.visible_motion(motion, read.channels, rig.sums)
-        voice = fingerprint.voice_of(scene, state) if state else strip.of_take(bpy.context, entry)
+        voice = strip.of_state(scene, state) if state else strip.of_take(bpy.context, entry)
         made[uid] = yield from ask_score(
             client, scene, rig, voice, (motion, clock), entry, (start, end)
         )
@@ -444,7 +444,7 @@ def _keeps_score(scene, entry) -> bool:
     if abs(first_score - entry.score) > 1e-3:
         return False
     return not take_record.is_edited(entry) and all(
-        other.action != entry.action for other, _ in fingerprint.stale_takes(scene)
+        other.action != entry.action for other, _ in changes.stale_takes(scene)
     )
 
 

@@ -30,7 +30,7 @@ from ...thunder_core.progress import map_progress
 from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
-from ..voice import fingerprint, strip
+from ..voice import changes, fingerprint, strip
 from . import generation, grades, seeds, take_list, transcript, turns, word_places
 from .line import How, perform
 
@@ -124,7 +124,7 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
         and entry.head == speaker
         and not take_list.listens(entry)
         and entry.action is not None
-        and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
+        and ((changed := changes.change(scene, entry)) is None or changed.kind != "CHANGED")
         and turns.fits_ranges(scene, entry)
     )
 
@@ -411,9 +411,7 @@ def renamed_strips(scene) -> dict[str, str]:
     for entry in scene.thunder.takes:
         if entry.voice not in missing or entry.voice in result:
             continue
-        now = fingerprint.find_renamed(
-            scene, fingerprint.of_take(entry), known | set(result.values())
-        )
+        now = changes.find_renamed(scene, fingerprint.of_take(entry), known | set(result.values()))
         if now is not None:
             result[entry.voice] = now.strip
     return result
@@ -430,7 +428,7 @@ def cut_pieces(scene) -> dict[str, str]:
     for each in strips:
         if (
             each.name not in chosen
-            and (other := next((k for k in known if fingerprint.is_cut_off(scene, each, k)), None))
+            and (other := next((k for k in known if changes.is_cut_off(scene, each, k)), None))
             is not None
         ):
             result[each.name] = other.name
@@ -464,9 +462,9 @@ def _is_apart(scene, one, whole) -> bool:
         if entry.voice == whole.name and entry.action is not None
     }
     if not takes:
-        return fingerprint.is_cut_off(scene, one, whole)
+        return changes.is_cut_off(scene, one, whole)
     states = map(fingerprint.of_take, takes.values())
-    parts = {fingerprint.part_of(scene, then, one) for then in states}
+    parts = {changes.part_of(scene, then, one) for then in states}
     return "CUT_AWAY" in parts and "PLAYED" not in parts
 
 

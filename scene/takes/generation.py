@@ -29,7 +29,7 @@ from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
-from ..voice import fingerprint, mixdown, strip
+from ..voice import changes, fingerprint, mixdown, strip
 from . import browsing, last_look, seeds, take_list, take_record, turns
 from .direction import head_direction
 
@@ -145,14 +145,14 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         raise BadRequest(f"{name} was not sampled as it is: choose a sampled take")
     if sentence := take_record.why_not_ours(name, performance.provenance):
         raise BadRequest(sentence)
-    if fingerprint.change(scene, entry) is not None:
+    if changes.change(scene, entry) is not None:
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
     clock = take_record.clock_of(entry.action)
     at = motion_frame(name, clock, performance.motion.frames, entry.first, entry.last, frame)
     request = take_record.request_of(performance.provenance, scene.thunder)
     request = replace(request, seed=entry.seed)
     edited = take_record.is_edited(entry)
-    weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
+    weights, voice = performance.provenance.get("weights"), strip.of_state(scene, state)
 
     with (
         mixdown.sound_for_engine(client, voice) as (sound, mixing),
@@ -288,7 +288,6 @@ class TakeCollector(take_list.PendingBatch):
         self.count, self.compared = 0, compared
         self.batch = take_list.next_batch(scene) if batch is None else batch
         self.target: GazeTarget | None = None
-        self.strip_state = fingerprint.of_voice(scene, voice)
         session.add(self)
 
     def release(self) -> None:
@@ -460,7 +459,7 @@ class TakeCollector(take_list.PendingBatch):
             scene, rig, actions, performance, self.voice.name, clock, kind
         ).batch = self.batch
         seeds.remember(scene, rig.mesh, self.voice, performance.seed)
-        fingerprint.remember(actions[0], self.strip_state)
+        fingerprint.remember(actions[0], self.voice.state_in(scene))
         if not self.voice.path and take_record.role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 

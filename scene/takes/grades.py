@@ -16,7 +16,7 @@ from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host.jobs import Memory, Recent, session
-from ..voice import fingerprint
+from ..voice import changes, fingerprint
 from . import take_record, transcript
 
 SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
@@ -76,7 +76,7 @@ def rank(entry) -> tuple[bool, float]:
 def words_of(entry) -> str:
     """What the list says of a take; where its strip was trimmed since, of the part that is left.
     Quick: for every redraw."""
-    changed = None if entry.action is None else fingerprint.change(entry.id_data, entry)
+    changed = None if entry.action is None else changes.change(entry.id_data, entry)
     if changed is None or changed.kind != "CUT":
         return entry.words
     begin, end = changed.now.seconds

@@ -21,7 +21,7 @@ from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat
 from ..host.jobs import restart_after_undo, stage, Step
-from ..voice import fingerprint, mixdown, strip
+from ..voice import changes, fingerprint, mixdown, strip
 from . import dialogue, generation, keep, own_keys, take_list, take_record
 from .commit import committing, following, reading
 from .line import How, perform
@@ -179,9 +179,9 @@ def _voice(scene, then: fingerprint.State | None, line: str, since: str) -> stri
             f"“{line}” comes from an earlier version that did not note its recording: commit it "
             f"again, or generate takes of it"
         )
-    change = fingerprint.change_since(scene, then, since)
+    change = changes.change_since(scene, then, since)
     if change is None or change.kind == "MOVED":
-        return fingerprint.voice_of(scene, then if change is None else change.now)
+        return strip.of_state(scene, then if change is None else change.now)
     raise BadRequest(
         f"{change.sentence}, and its accents are needed: put it back"
         if change.kind == "GONE"

@@ -14,7 +14,7 @@ from ...thunder_core.types import LISTENS, SPEAKS
 from ..animation import display, keying
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
-from ..voice import fingerprint, strip
+from ..voice import changes, fingerprint, strip
 from . import grades, take_record
 
 # property of the first action of a copy that Live made: its session, and the name that it got
@@ -486,7 +486,7 @@ def piece_of(scene, name: str, mesh: bpy.types.Object | None) -> str:
             by_batch.setdefault(entry.voice, {}).setdefault(entry.batch, {})[record] = entry
     for voice, found in by_batch.items():
         for entry in found[max(found)].values():  # one of each state
-            if fingerprint.part_of(scene, fingerprint.of_take(entry), one):
+            if changes.part_of(scene, fingerprint.of_take(entry), one):
                 return voice
     return ""
 

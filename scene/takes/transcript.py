@@ -21,7 +21,7 @@ from ...thunder_core.direction import (
 )
 from ..animation import keying
 from ..host import compat, jobs
-from ..voice import fingerprint, strip
+from ..voice import changes, fingerprint, strip
 
 LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
     STRESSED: ("Stressed", "Lips, brows and head do more on this word", "▲"),
@@ -78,7 +78,7 @@ def of_piece(scene, voice: str, state: fingerprint.State | None):
     one = strips.pop(voice, None)
     for record in scene.thunder_transcripts if one is not None else ():
         whole = strips.get(record.voice)
-        if whole is not None and fingerprint.is_cut_off(scene, one, whole):
+        if whole is not None and changes.is_cut_off(scene, one, whole):
             if any(words_in(record, state)):
                 return record
     return own
@@ -87,13 +87,13 @@ def of_piece(scene, voice: str, state: fingerprint.State | None):
 def whole_of(scene, voice: strip.Voice) -> str:
     """Name of the strip that a voice was cut off, whose words are used for it as it has none of its
     own; "" for none."""
-    record = of_piece(scene, voice.name, state_of(scene, voice))
+    record = of_piece(scene, voice.name, voice.state)
     return "" if record is None or record.voice == voice.name else record.voice
 
 
 def add_words(direction: DirectionRequest, scene, voice: strip.Voice) -> DirectionRequest:
     """A request with the transcript of a voice and the marks on its words."""
-    text = text_of(scene, voice.name, state_of(scene, voice))
+    text = text_of(scene, voice.name, voice.state)
     return replace(direction, marks=of_line(scene, voice), text=text)
 
 
@@ -115,15 +115,10 @@ def text_of(scene, voice: str, state: fingerprint.State | None = None) -> str:
     return _read.known[key]
 
 
-def state_of(scene, voice: strip.Voice) -> fingerprint.State | None:
-    """The current state of a voice, None if it is gone."""
-    return fingerprint.of_voice(bpy.data.scenes.get(voice.scene, scene), voice)
-
-
 def part_of(scene, voice: strip.Voice) -> subtitles.PlayedPart | None:
     """What a voice plays of its recording, and where in the scene; None for a file."""
-    state = state_of(scene, voice)
-    if state is None or not state.last:
+    state = voice.state
+    if not state.last:
         return None
     strips_scene = bpy.data.scenes.get(voice.scene, scene)
     length = compat.content_length(strip.by_name(strips_scene, voice.strip))
@@ -134,9 +129,7 @@ def part_of(scene, voice: strip.Voice) -> subtitles.PlayedPart | None:
 
 def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
     """The marks of what a voice plays, in seconds from its beginning."""
-    state = state_of(scene, voice)
-    if state is None:
-        return ()
+    state = voice.state
     begin, end = state.seconds if state.last else (0.0, float("inf"))
     marks = [
         each.mark

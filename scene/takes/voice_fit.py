@@ -26,7 +26,7 @@ from ..engine import connection, install
 from ..heads import head, rna_paths
 from ..host import playback
 from ..host.jobs import stage, Step
-from ..voice import fingerprint, mixdown, strip
+from ..voice import changes, fingerprint, mixdown, strip
 from . import generation, grades, own_keys, take_list, take_record, turns
 from .commit import following
 from .shape.applying import move
@@ -119,7 +119,7 @@ def list_capture(
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)
     voice, names = strip.current(context), (scene.name, rig.mesh.name)
-    state = None if voice is None else fingerprint.of_voice(scene, voice)
+    state = None if voice is None else voice.state_in(scene)
     listens = context.scene.thunder.head_role == LISTENS.upper()
     yield Step(0.02, "Reading the capture")
     place, answer, unscored, notes, read = None, {}, "", [], ""
@@ -221,7 +221,7 @@ def resync(
     motion and listed with it.
 
     client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each
-    change, as in fingerprint.Change, OTHER_WEIGHTS for one that was sampled with other weights than
+    change, as in changes.Change, OTHER_WEIGHTS for one that was sampled with other weights than
     before, PIECE for each take that a piece got, and LINE for each committed line that was moved.
     kinds: a list that receives them as they are made.  left: one that receives a sentence for each
     committed line that was not moved, and for each take that stays. Raises ThunderError.
@@ -232,7 +232,7 @@ def resync(
         following.follow(scene, left), lambda fraction: Step(0.0, "Moving committed lines", True)
     )
     kinds.extend(["LINE"] * moved)
-    stale = [entry for entry, _ in fingerprint.stale_takes(scene)]
+    stale = [entry for entry, _ in changes.stale_takes(scene)]
     todo = [
         (entry.action.session_uid, piece)
         for entry in stale
@@ -242,7 +242,7 @@ def resync(
         share = number / len(todo), (number + 1) / len(todo)
         # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
-        stale = fingerprint.stale_takes(scene) if scene else ()
+        stale = changes.stale_takes(scene) if scene else ()
         entry, changed = next(
             ((entry, changed) for entry, changed in stale if entry.action.session_uid == uid),
             (None, None),
@@ -275,7 +275,7 @@ def resync(
 
 def needs_engine(scene) -> bool:
     """Whether any stale take has to be sampled again, wholly or in part."""
-    return any(changed.kind == "CHANGED" for _, changed in fingerprint.stale_takes(scene))
+    return any(changed.kind == "CHANGED" for _, changed in changes.stale_takes(scene))
 
 
 def _move(
@@ -296,7 +296,7 @@ def _move(
 
 
 def _remake(
-    client: Client | None, scene, entry, changed: fingerprint.Change, left: list[str]
+    client: Client | None, scene, entry, changed: changes.Change, left: list[str]
 ) -> Generator[Step, None, str]:
     """Steps that key a take again for the current voice, and replace the previous one. Returns the
     kind of the change, OTHER_WEIGHTS if it was sampled with others than before."""
@@ -306,7 +306,7 @@ def _remake(
     scene_name = scene.name
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(take_record.read(rig, entry), "Reading the take", 0.0, 0.0)
-    voice = fingerprint.voice_of(scene, now)
+    voice = strip.of_state(scene, now)
     request = replace(
         take_record.request_of(performance.provenance, scene.thunder),
         seed=performance.seed, sums=rig.sums,
@@ -358,7 +358,7 @@ def _pieces(scene, entry) -> list[fingerprint.State]:
     taken = {other.voice for other in scene.thunder.takes if other.head == entry.head}
     return [
         piece
-        for piece in fingerprint.pieces_cut_away(scene, fingerprint.of_take(entry))
+        for piece in changes.pieces_cut_away(scene, fingerprint.of_take(entry))
         if piece.strip not in taken
     ]
 

@@ -177,12 +177,10 @@ class Line:
 def line(context) -> Line:
     """What the current voice says. Raises BadRequest, BadSound."""
     voice = strip.find(context)
-    state = transcript.state_of(context.scene, voice)
+    state = voice.state
     record = transcript.of_piece(context.scene, voice.name, state)
     content = (
-        None
-        if record is None or state is None or record.recording != state.recording
-        else transcript.read(record)
+        None if record is None or record.recording != state.recording else transcript.read(record)
     )
     if content is None:
         raise BadRequest("The words of this voice are not known yet: press Find Words")
@@ -478,7 +476,7 @@ def find(
     name, record = scene.name, transcript.of(scene, voice.name)
     is_new = text is not None or record is None or record.is_empty
     if is_new and text is None:  # of the strip that it was cut off
-        text = transcript.text_of(scene, voice.name, transcript.state_of(scene, voice))
+        text = transcript.text_of(scene, voice.name, voice.state)
     said = text if is_new else record.text
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
@@ -523,11 +521,10 @@ def is_to_recognise(scene, voice: strip.Voice, by: dict[str, str] | None) -> boo
     says so, a model is there, and they are not known. by: as of `How`."""
     if by is not None:
         return bool(by)
-    state = transcript.state_of(scene, voice)
+    state = voice.state
     record = transcript.of_piece(scene, voice.name, state)
     is_known = record is not None and (
-        record.is_typed
-        or (state is not None and record.recording == state.recording and record.recognised)
+        record.is_typed or (record.recording == state.recording and record.recognised)
     )
     is_wanted = scene.thunder.recognise_words and recogniser.model()
     return bool(is_wanted and not is_known and not attempt(recogniser.python)[1])
@@ -557,8 +554,8 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
     """Keep the engine's answer on a voice that says this text in the scene of that name; is_new: as
     its transcript too. Raises BadRequest."""
     scene = bpy.data.scenes.get(name)  # the animator has continued working meanwhile
-    state = None if scene is None else fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
-    if state is None:
+    strips_scene, state = bpy.data.scenes.get(voice.scene), voice.state
+    if scene is None or (voice.strip and strip.by_name(strips_scene, voice.strip) is None):
         raise BadRequest(f"The voice “{voice.name}” was removed meanwhile: choose another")
     begin = state.seconds[0] if state.last else 0.0
     packed = spoken.pack(answer, begin, said)
@@ -639,9 +636,8 @@ def find_if_unknown(client: Client, voice: strip.Voice) -> Generator[jobs.Step, 
 def is_known(scene, voice: strip.Voice) -> bool:
     """Whether the words and sounds of all that plays of a voice are known, for its present
     transcript."""
-    state = transcript.state_of(scene, voice)
-    record = transcript.of_piece(scene, voice.name, state)
-    if record is None or state is None or record.recording != state.recording:
+    record = transcript.of_piece(scene, voice.name, voice.state)
+    if record is None or record.recording != voice.state.recording:
         return False
     return transcript.is_found(record)
 
@@ -662,7 +658,7 @@ def lines(scene, strips_scene) -> Iterator[Line]:
     ]
     if scene.thunder.source == "FILE":
         voice, _ = attempt(strip.of_file, scene, scene.thunder.sound_file)
-        plays += [(voice.name, fingerprint.of_voice(scene, voice))] if voice is not None else []
+        plays += [(voice.name, voice.state)] if voice is not None else []
     for name, state in sorted(plays, key=lambda play: (play[0], play[1].recording) not in own):
         record = own.get((name, state.recording), known.get(state.recording))
         if record is not None and (content := transcript.read(record)) is not None:

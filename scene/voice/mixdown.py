@@ -27,7 +27,8 @@ from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, N
 from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.progress import no_progress
 from ..host import compat, jobs, playback
-from .strip import by_name, channel_of, lineage, Voice
+from .fingerprint import channel_of
+from .strip import by_name, lineage, Voice
 
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 MIX_PATIENCE = 5.0

@@ -14,12 +14,12 @@ from ...thunder_core.types import LEAST_FPS, MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
+from . import fingerprint
+from .fingerprint import State
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's strips, which are never used as a voice
 # property of a strip that is muted only while generated speech is compared with it
 FLIPPED = "thunder_flipped"
-CHANNEL = "thunder_channel"  # property of a strip: its channel, as a number
-AUTOMATIC = -1  # such a number where none was chosen; others are as in `channels`
 SHORTEST_SECONDS = 0.3
 
 
@@ -27,35 +27,50 @@ SHORTEST_SECONDS = 0.3
 class Voice:
     """The voice of takes: a strip of a scene's sequencer, or a sound file that starts at a frame.
 
-    strip: name of the strip, "" for a file.  path: the file, "" for a strip.  channel: of the
-    sound, as in `channels`.
-    clock: scene frame of the first sample sent to the engine, and the scene's rate.
-    last: the scene frame after the last one with sound; None for a file whose length is unknown.
+    state: when the voice was looked up.  channel: of the sound, as in `channels`.
     """
 
     name: str
     scene: str
-    strip: str
-    path: str
-    clock: Clock
-    last: int | None
+    state: State
     channel: int | None = None
 
+    @property
+    def strip(self) -> str:
+        """Name of the strip, "" for a file."""
+        return self.state.strip
 
-def channel_of(scene, strip=None) -> int | None:
-    """The channel that was chosen for a strip, or for the scene's sound file."""
-    number = scene.thunder.file_channel if strip is None else strip.get(CHANNEL, AUTOMATIC)
-    return None if number == AUTOMATIC else int(number)
+    @property
+    def path(self) -> str:
+        """The file, "" for a strip."""
+        return self.state.path
+
+    @property
+    def clock(self) -> Clock:
+        """Scene frame of the first sample sent to the engine, and the scene's rate."""
+        start = self.state.first if self.strip else self.state.origin
+        return Clock(float(start), self.state.fps)
+
+    @property
+    def last(self) -> int | None:
+        """The scene frame after the last one with sound; None for a file, whose length is not
+        known."""
+        return self.state.last if self.strip else None
+
+    def state_in(self, scene) -> State | None:
+        """What takes of a scene store of it; None where the strip is another scene's, which they do
+        not follow."""
+        return self.state if self.scene == scene.name else None
 
 
 def choose_channel(scene, voice: Voice, channel: int | None) -> Voice:
     """The voice after its strip or file was given another channel."""
-    number = AUTOMATIC if channel is None else channel
+    number = fingerprint.AUTOMATIC if channel is None else channel
     if voice.strip:
-        by_name(bpy.data.scenes[voice.scene], voice.strip)[CHANNEL] = number
+        by_name(bpy.data.scenes[voice.scene], voice.strip)[fingerprint.CHANNEL] = number
     else:
         scene.thunder.file_channel = number
-    return replace(voice, channel=channel)
+    return replace(voice, channel=channel, state=fingerprint.with_channel(voice.state, channel))
 
 
 def has_channels(voice: Voice) -> bool:
@@ -290,10 +305,11 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     absolute = bpy.path.abspath(path)
     if problem := not_a_file(absolute):
         raise BadSound(f"{problem}: choose another sound file")
-    clock = _clock(scene, scene.frame_start if start is None else start)
+    start = float(scene.frame_start if start is None else start)
+    _check_rate(scene)
     return Voice(
-        os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None,
-        channel_of(scene),
+        os.path.splitext(os.path.basename(absolute))[0], scene.name,
+        fingerprint.of_sound_file(scene, absolute, start), fingerprint.channel_of(scene),
     )  # fmt: skip
 
 
@@ -320,25 +336,37 @@ def of_strip(scene, strip) -> Voice:
             f"“{sound_name(strip)}” is not a sound that can be read: choose another voice"
         )
     first, last = compat.strip_span(strip)
-    clock = _clock(scene, first)
+    _check_rate(scene)
+    state = fingerprint.of_strip(scene, strip)
     # Blender itself aborts when it mixes down a single frame.
-    if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
+    if last - first < 2 or (last - first) / state.fps < SHORTEST_SECONDS:
         raise BadSound(
             f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more"
         )
-    return Voice(strip.name, scene.name, strip.name, "", clock, last, channel_of(scene, strip))
+    return Voice(strip.name, scene.name, state, fingerprint.channel_of(scene, strip))
 
 
-def _clock(scene, start: float) -> Clock:
-    """The clock of a sound at a frame. Raises BadSound at a rate at which a take would have no
-    keys, or billions."""
-    clock = Clock.of(scene, start)
-    if not LEAST_FPS <= clock.fps <= MOST_FPS:
+def of_state(scene, now: State) -> Voice:
+    """A voice as it plays now, from its first frame to its last. Raises BadSound."""
+    if not now.strip:
+        return of_file(scene, now.path, now.origin)
+    member = by_name(scene, now.strip)
+    if member is None:
         raise BadSound(
-            f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to "
-            f"{MOST_FPS:g} in its Output properties, such as 24"
+            f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and "
+            f"generate again"
         )
-    return clock
+    return part_of(of_strip(scene, member), now.first, now.last)
+
+
+def _check_rate(scene) -> None:
+    """Raise BadSound at a rate at which a take would have no keys, or billions."""
+    fps = Clock.of(scene, 0).fps
+    if not LEAST_FPS <= fps <= MOST_FPS:
+        raise BadSound(
+            f"The scene “{scene.name}” has {fps:.3g} frames per second: set 1 to {MOST_FPS:g} in "
+            f"its Output properties, such as 24"
+        )
 
 
 def file_of(voice: Voice) -> str:
@@ -371,7 +399,9 @@ def part_of(voice: Voice, first: int, last: int) -> Voice:
             f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} "
             f"s or more"
         )
-    return replace(voice, clock=replace(voice.clock, start=float(start)), last=end)
+    whole = voice.state
+    limited = whole.limited or (start, end) != (whole.first, whole.last)
+    return replace(voice, state=replace(whole, first=start, last=end, limited=limited))
 
 
 def _why_silent(scene, strip) -> str:

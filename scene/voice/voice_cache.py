@@ -59,9 +59,9 @@ cache = session.add(VoiceCache())
 
 def _key(scene, voice: strip.Voice) -> tuple | None:
     """Identifies how a voice sounds; None if it is gone."""
-    state = fingerprint.of_voice(scene, voice)
+    state = voice.state
     speaking = strip.by_name(scene, voice.strip) if voice.strip else None
-    if state is None:
+    if voice.strip and speaking is None:
         return None
     # its position in the scene does not change its sound
     begin, end = state.seconds if state.last else (0.0, 0.0)
@@ -151,10 +151,10 @@ def loudness_of_take(scene, voice: strip.Voice, entry) -> Generator[Step, None, 
     if peaks is None:
         return None
     levels = activity.loudness(peaks, PEAKS_PER_SECOND)
-    now = fingerprint.of_voice(scene, voice)
+    now = voice.state
     late = (
         round((then.seconds[0] - now.seconds[0]) * FPS)
-        if then is not None and now is not None and then.last and now.last
+        if then is not None and then.last and now.last
         else 0
     )
     return np.concatenate([np.zeros(max(0, -late)), levels[max(0, late) :]])

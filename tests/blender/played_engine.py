@@ -225,6 +225,7 @@ class PlayedClient:
                 }
             if performed_motion is not None:
                 places = {"accents": [], "lost": [], "keys": list(performed_keys)}
+                places["seconds"] = [seconds, seconds]
                 event["provenance"]["moved"] = places
             if listening:
                 event["provenance"]["role"] = "listens"

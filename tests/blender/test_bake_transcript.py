@@ -5,7 +5,7 @@ help."""
 import pytest
 from thunder.cli import bake
 from thunder.scene.takes import take_record, transcript
-from thunder.scene.voice import fingerprint, strip
+from thunder.scene.voice import changes, fingerprint, strip
 from thunder.thunder_core.batch import job_file, settings
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.protocol import NOTES, OTHER_TEXT
@@ -124,12 +124,12 @@ def test_a_bake_takes_the_channel_that_is_named(blender, client, baked, tmp_path
         settings.SETTINGS["channel"].read("middle")
     (entry, *_), scene.thunder.source = scene.thunder.takes, "STRIP"
     voice = strip.of_strip(scene, line)
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+    fingerprint.remember(entry.action, voice.state)
     entry.voice = line.name
-    assert fingerprint.change(scene, entry) is None
+    assert changes.change(scene, entry) is None
     scene.thunder.voice, scene.thunder.channel = line.name, "MIX"
-    assert line[strip.CHANNEL] == 0 and scene.thunder.channel == "MIX"
-    assert "was given another channel" in fingerprint.change(scene, entry).sentence
+    assert line[fingerprint.CHANNEL] == 0 and scene.thunder.channel == "MIX"
+    assert "was given another channel" in changes.change(scene, entry).sentence
 
 
 @pytest.mark.one_blender  # the oldest as a module plays no sound, so that a bake adds no strip

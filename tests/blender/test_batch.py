@@ -15,7 +15,7 @@ from thunder.cli import bake as command, batch, products, script
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.takes import dialogue
-from thunder.scene.voice import fingerprint, strip as strip_module
+from thunder.scene.voice import changes, strip as strip_module
 from thunder.thunder_core import errors, files
 from thunder.thunder_core.batch import settings
 
@@ -239,7 +239,7 @@ def test_each_dialogue_strip_of_a_scene_is_a_job(bake, blender, scene_file, tmp_
     scene = blender.context.scene
     assert [(entry.voice, entry.first) for entry in scene.thunder.takes] == [("Second", 60)]
     assert strip_module.by_name(scene, "Second").sound.packed_file is not None
-    assert not fingerprint.stale_takes(scene)
+    assert not changes.stale_takes(scene)
     with pytest.raises(errors.BadSound, match="no sound strip “Third”"):
         bake("--blend", scene_file, "--strip", "Third", "--out", tmp_path / "other")
     with pytest.raises(errors.BadRequest, match="frame rate of its own"):

@@ -215,7 +215,7 @@ def test_what_a_head_shows_as_a_listener_is_committed_with_its_lines(blender, he
 def test_a_shown_take_that_does_not_fit_its_line_is_said_to_be_left(blender, heads, scene):
     display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])
     takes = scene.thunder.takes
-    state = fingerprint.of_voice(scene, strip.of_strip(scene, strip.by_name(scene, "one")))
+    state = strip.of_strip(scene, strip.by_name(scene, "one")).state
     fingerprint.remember(takes[0].action, replace(state, sound="another"))
     done = committed_all(scene)
     assert len(done.reports) == 3

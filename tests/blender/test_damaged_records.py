@@ -11,7 +11,7 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head_state, mapping_table
 from thunder.scene.takes import grades, take_record, voice_fit
 from thunder.scene.takes.shape import applying
-from thunder.scene.voice import fingerprint
+from thunder.scene.voice import changes, fingerprint
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.direction_words import words_of_take
 from thunder.thunder_core.errors import ThunderError
@@ -61,7 +61,7 @@ def use_all(blender, scene, rig, entry, operators=False):
         lambda: (take_record.load(action), take_record.is_edited(entry), take_record.sync_of(action),
         take_record.of_mouth(action)),
         lambda: list(take_record.read(rig, entry)),
-        lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry),
+        lambda: (changes.stale_takes(scene), changes.change(scene, entry),
         voice_fit.needs_engine(scene)),
         lambda: applying.follow(entry),
         lambda: take_record.request_of(take_record.about_of(action), scene.thunder),

@@ -17,7 +17,7 @@ from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, take_list, turns
 from thunder.scene.takes.commit import committing as commit_dialogue, following
 from thunder.scene.takes.line import How, perform
-from thunder.scene.voice import fingerprint, strip
+from thunder.scene.voice import changes, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.request import Request, seed_of_voice
@@ -330,9 +330,9 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(
     progress.result(perform(client, scene, head.find(scene), voice, How(Request(1, 1), None)))
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
-    assert fingerprint.stale_takes(scene) == []  # what was left out is not missed
+    assert changes.stale_takes(scene) == []  # what was left out is not missed
     trim_start(strips["one"], 2)
-    assert fingerprint.stale_takes(scene) == []
+    assert changes.stale_takes(scene) == []
     scene.frame_preview_end = 12
     with pytest.raises(errors.BadSound, match="preview range"):
         strip.find(blender.context)

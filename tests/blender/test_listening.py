@@ -272,7 +272,7 @@ def test_generated_speech_follows_its_voice(needs_sound, blender, rig, sequence,
     scene, voice = sequence
     entry = show((scene, rig))
     assert blender.ops.thunder.listen() == {"FINISHED"}
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.of_strip(scene, voice)))
+    fingerprint.remember(entry.action, strip.of_strip(scene, voice).state)
     entry.voice = voice.name
     speech = strip.by_name(scene, listening.name_of(rig.mesh))
     start = compat.content_start(speech)
@@ -725,7 +725,7 @@ def test_the_loudness_beside_a_take_follows_its_strip(blender, stage, sequence):
     """Of a strip that was trimmed and moved: no sound where it is cut, the rest where it was."""
     scene, voice = sequence
     entry = show_take(stage, performance(), voice=voice.name)
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.find(blender.context)))
+    fingerprint.remember(entry.action, strip.find(blender.context).state)
     loudness = partial(voice_cache.loudness_of_take, scene)
 
     def levels():

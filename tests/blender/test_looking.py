@@ -14,7 +14,7 @@ from thunder.scene.heads import character, family, head
 from thunder.scene.heads.detection import reach_of
 from thunder.scene.takes import take_record
 from thunder.scene.takes.direction import head_direction, sliders
-from thunder.scene.voice import fingerprint
+from thunder.scene.voice import changes
 from thunder.thunder_core import progress
 
 pytestmark = pytest.mark.one_blender
@@ -201,7 +201,7 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     rig = head.find(scene)
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
     shown = scene.thunder.takes[scene.thunder.active_take]
-    assert fingerprint.change(scene, shown) is None
+    assert changes.change(scene, shown) is None
     direction.energy = 1.5
     following()
     assert take_record.load(shown.action).look is not None

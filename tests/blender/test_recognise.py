@@ -20,7 +20,7 @@ from thunder.panels import listen, preferences, sidebar, tab
 from thunder.scene.engine import connection as connection_module, install, recogniser
 from thunder.scene.host import compat, jobs
 from thunder.scene.review import word_track
-from thunder.scene.takes import dialogue, take_record, transcript, word_places
+from thunder.scene.takes import dialogue, keep, perform_as, take_record, transcript, word_places
 from thunder.scene.voice import strip
 from thunder.thunder_core import engine_python, errors, installer, progress, spoken
 from thunder.thunder_core.batch.job_file import BakeJob
@@ -172,6 +172,74 @@ def test_a_model_that_lacks_a_file_is_said_by_generate_too(lined, ready, client,
     bpy.ops.thunder.generate()
     assert len(lined.thunder.takes) == 1 and "recognise" not in verbs(client)
     assert any("without words" in each and "lacks tokenizer.json" in each for each in said)
+
+
+DOORS = {
+    "more like this": lambda ops: ops.more_like_this(),
+    "regenerate the rest": lambda ops: ops.resample_rest(),
+    "generate": lambda ops: ops.generate(),
+    "generate all": lambda ops: ops.generate_all(),
+    "perform as": lambda ops: ops.perform_as(
+        source=perform_as.sources(bpy.context.scene, "two")[0].key
+    ),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_all_that_makes_new_takes_recognises_words_first_and_says_what_is_left_out(
+    lined, ready, client, tmp_path, capfd, door
+):
+    lined.thunder.recognise_words = False
+    bpy.ops.thunder.generate()
+    keep.add_range(lined, 40, 60)
+    name = "two" if door in ("generate all", "perform as") else "line"
+    if name == "two":
+        strip.add(lined, noise(tmp_path / "two.wav", 4.0), "two", 200)
+        dialogue.select(bpy.context, "two")
+    lined.thunder_transcripts.clear()
+    lined.thunder.recognise_words = True
+    client.asked.clear()
+    client.left_out = [("Thank you.", 0.5, 0.7, 0.0)]
+    capfd.readouterr()
+    assert DOORS[door](bpy.ops.thunder) == {"FINISHED"}
+    assert verbs(client) == ["recognise", "generate"] and texts(client) == ["a bump"]
+    assert transcript.of(lined, name).version, "where its words are is found, too"
+    assert "Warning: Left out, as nobody says it: “Thank you.” near frame" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("door", [door for door in DOORS if door != "generate"])
+def test_words_and_sounds_are_found_after_all_new_takes(lined, client, tmp_path, door):
+    bpy.ops.thunder.generate()
+    keep.add_range(lined, 40, 60)
+    name = "two" if door in ("generate all", "perform as") else "line"
+    if name == "two":
+        strip.add(lined, noise(tmp_path / "two.wav", 4.0), "two", 200)
+        dialogue.select(bpy.context, "two")
+    lined.thunder_transcripts.clear()
+    assert DOORS[door](bpy.ops.thunder) == {"FINISHED"}
+    assert transcript.of(lined, name).version
+
+
+def test_more_like_this_follows_marks_that_were_set_since(lined, client):
+    bpy.ops.thunder.generate()
+    transcript.ensure(lined, "line").text = "a bump"
+    bpy.ops.thunder.find_words()
+    lined.frame_set(word_places.line(bpy.context).words[1].frames[0])
+    bpy.ops.thunder.mark_word(kind="held")
+    bpy.ops.thunder.more_like_this()
+    _, asked = client.asked[-1]
+    assert asked["text"] == "a bump" and "held" in str(asked["marks"])
+
+
+def test_words_stay_in_their_places_if_the_strip_is_moved_while_they_are_found(lined, client):
+    voice = strip.find(bpy.context)
+    transcript.ensure(lined, "line").text = "a bump"
+    steps = word_places.find(client, voice)
+    next(steps)
+    strip.move(strip.by_name(lined, "line"), 75)
+    found = progress.result(steps)
+    assert found.spoken.words[0].start == pytest.approx(0.2)
+    assert word_places.line(bpy.context).words[0].frames[0] == 75 + round(0.2 * 24)
 
 
 def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, tmp_path):

@@ -15,7 +15,7 @@ from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, dialogue, grades, take_list, take_record, voice_fit
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import Choice
-from thunder.scene.voice import fingerprint, strip
+from thunder.scene.voice import changes, fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.direction import Direction, Style
@@ -44,7 +44,7 @@ def enter(scene, rig, speaking, seed, seconds=SECONDS, closed_at=(1.0, 2.0)):
         voice.clock.start,
         speaking.name,
     )
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+    fingerprint.remember(entry.action, voice.state)
     return entry
 
 
@@ -72,7 +72,7 @@ def edit_jaw(entry, value=0.33):
 
 
 def kinds(scene):
-    return [changed.kind for _, changed in fingerprint.stale_takes(scene)]
+    return [changed.kind for _, changed in changes.stale_takes(scene)]
 
 
 def resync(scene, client):
@@ -533,13 +533,13 @@ def test_a_piece_with_takes_of_its_own_is_another_voice(speaking, scene):
     compat.strips(scene.sequence_editor).remove(left)
     assert (
         dialogue.follow(scene) == {}
-        and fingerprint.change(scene, scene.thunder.takes[0]).kind == "GONE"
+        and changes.change(scene, scene.thunder.takes[0]).kind == "GONE"
     )
 
 
 def test_takes_whose_strip_is_gone_are_not_said_to_match(blender, speaking, scene):
     compat.strips(scene.sequence_editor).remove(speaking)
-    assert fingerprint.stale_takes(scene) == []
+    assert changes.stale_takes(scene) == []
     with pytest.raises(RuntimeError, match="No voice of a take has changed"):
         blender.ops.thunder.resync()
 
@@ -560,7 +560,7 @@ def test_a_sound_that_begins_between_two_frames_is_known_by_where_it_begins(spea
         pytest.skip("this Blender's strips have no offset of their sound")
     speaking.sound_offset = 0.0137
     voice = strip.of_strip(scene, speaking)
-    assert fingerprint.of_voice(scene, voice).origin == pytest.approx(11 + 0.0137 * 25, abs=1e-4)
+    assert voice.state.origin == pytest.approx(11 + 0.0137 * 25, abs=1e-4)
 
 
 def test_a_file_that_is_the_voice_is_watched_as_well(voiced, client, voice):
@@ -568,7 +568,7 @@ def test_a_file_that_is_the_voice_is_watched_as_well(voiced, client, voice):
     scene.render.fps = 24
     speaking = strip.of_file(scene, voice)
     entry = list_take((scene, rig), performance(seconds=2.0), speaking.clock.start, "line")
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, speaking))
+    fingerprint.remember(entry.action, speaking.state)
     assert kinds(scene) == []
     noise(voice, 3.0, seed=2)
     assert kinds(scene) == ["CHANGED"]

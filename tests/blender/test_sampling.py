@@ -56,7 +56,7 @@ def enter(blender, scene, **about):
     made.provenance.clear()
     made.provenance.update(about)
     entry = show_take((scene, head.find(scene)), made, voice.clock.start, voice.name)
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+    fingerprint.remember(entry.action, voice.state)
     return entry
 
 

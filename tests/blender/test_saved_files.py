@@ -27,7 +27,7 @@ from thunder.scene.host import compat
 from thunder.scene.takes import grades, take_list, take_record
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.shape.applying import is_shaped
-from thunder.scene.voice import fingerprint
+from thunder.scene.voice import changes, fingerprint
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.face import mapping
 
@@ -97,7 +97,7 @@ def test_a_take_knows_what_it_was_made_from(scene):
     assert not take_record.is_edited(one)
     assert (
         fingerprint.state_of(one.action).strip == "voice"
-        and fingerprint.change(scene, one).kind == "GONE"
+        and changes.change(scene, one).kind == "GONE"
     )
 
 

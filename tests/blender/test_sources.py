@@ -13,7 +13,7 @@ from thunder.scene.heads import head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, take_record
 from thunder.scene.takes.shape import applying
-from thunder.scene.voice import fingerprint
+from thunder.scene.voice import changes, fingerprint
 from thunder.thunder_core import progress, records
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.errors import BadRequest
@@ -181,7 +181,7 @@ def test_records_of_a_later_version_are_left_alone(own):
         {**json.loads(action["thunder_strip"]), "version": later, "more": "unknown"}
     )
     assert take_record.load(action) is None and take_record.clock_of(action) is None
-    assert fingerprint.state_of(action) is None and fingerprint.stale_takes(scene) == []
+    assert fingerprint.state_of(action) is None and changes.stale_takes(scene) == []
     with pytest.raises(BadRequest, match="later version of Thunder"):
         applying.follow(entry)
     assert (

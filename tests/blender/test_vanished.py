@@ -43,7 +43,7 @@ def shot(needs_sound, blender, heads, scene, client, tmp_path):
         entry = enter((scene, rig), seconds=1.0, closed=(0.5,), seed=seed)
         entry.voice, entry.batch = "one", 1 + seed // 2
         voice = strip.of_strip(scene, strip.by_name(scene, "one"))
-        fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+        fingerprint.remember(entry.action, voice.state)
         if not seed:
             blender.ops.thunder.commit_take()
     takes = scene.thunder.takes

@@ -49,7 +49,7 @@ def shot(needs_sound, blender, heads, scene, tmp_path):
         entry = enter((scene, rig), seed=seed)
         entry.voice, entry.words, entry.batch = "Anna 12", words, 1 + seed // 2
         voice = strip.of_strip(scene, strip.by_name(scene, "Anna 12"))
-        fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+        fingerprint.remember(entry.action, voice.state)
     sliders.ensure(rig.owner)
     strip.move(strip.by_name(scene, "Ben 3"), 140)
     return scene

@@ -20,7 +20,7 @@ from thunder.scene.host import compat
 from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, grades, take_list, take_record, transcript, word_places
 from thunder.scene.takes.line import complete
-from thunder.scene.voice import fingerprint, strip
+from thunder.scene.voice import changes, strip
 from thunder.thunder_core import direction_words, progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
 from thunder.thunder_core.request import Request
@@ -452,7 +452,7 @@ def test_takes_of_pieces_that_lie_where_they_were_cut_are_made_with_the_words_of
     takes = scene.thunder.takes
     assert transcript.text_of(scene, "line") == LETTERS, "the first takes play all of it"
     assert {each.voice for each in takes} == {"line", right.name}
-    assert fingerprint.stale_takes(scene) == [] and not any(map(grades.has_old_score, takes))
+    assert changes.stale_takes(scene) == [] and not any(map(grades.has_old_score, takes))
     strip.move(right, compat.content_start(right) + 50)
     dialogue.follow(scene)
     assert [texts_of(scene)[name][0] for name in ("line", right.name)] == [

@@ -17,7 +17,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
 from thunder.scene.takes.commit import following
-from thunder.scene.voice import fingerprint, strip
+from thunder.scene.voice import changes, fingerprint, strip
 from thunder.thunder_core import errors, installer
 
 
@@ -129,9 +129,7 @@ def moves_a_voice(hand):
     yield from list_takes(hand, count=3)
     voice = strip.by_name(hand.scene, "dialogue")
     for entry in hand.scene.thunder.takes:
-        fingerprint.remember(
-            entry.action, fingerprint.of_voice(hand.scene, strip.of_strip(hand.scene, voice))
-        )
+        fingerprint.remember(entry.action, strip.of_strip(hand.scene, voice).state)
     hand.scene.frame_set(60)
     hand.button(bpy.ops.thunder.commit_take)
     yield from done(60)
@@ -157,7 +155,7 @@ def moves_a_voice(hand):
         return hand.photograph("face")[rows, region.x + 100 : hand.sidebar.x - 100]
 
     before, here = committed(), hand.scene.frame_current
-    stale = fingerprint.stale_takes(hand.scene)
+    stale = changes.stale_takes(hand.scene)
     assert firsts() == [1] * 3 and [changed.kind for _, changed in stale] == ["MOVED"] * 3
     hand.button(bpy.ops.thunder.resync)
     yield 0.5
@@ -167,7 +165,7 @@ def moves_a_voice(hand):
         hand.scene.frame_set(frame)
         yield 1.0
     assert (np.abs(at_once - face()) > 0.05).sum() < 30, "the head has its old pose"
-    assert firsts() == [13] * 3 and not fingerprint.stale_takes(hand.scene)
+    assert firsts() == [13] * 3 and not changes.stale_takes(hand.scene)
     assert committed() == tuple(each + 12 for each in before)
     yield from hand.undo()
     assert firsts() == [1] * 3 and committed() == before

@@ -16,7 +16,7 @@ from ....thunder_core.errors import attempt
 from ...animation import display, fcurves
 from ...heads import head, rna_paths
 from ...host import compat
-from ...voice import fingerprint
+from ...voice import changes, fingerprint
 from ...voice.fingerprint import State
 from . import reading
 
@@ -25,13 +25,13 @@ FADE_SECONDS = 0.5  # longest blend around a line, in which it may have keys too
 FrameMap = Callable[[np.ndarray], np.ndarray]
 
 
-def stale_lines(scene) -> list[tuple[str, Line, State, fingerprint.Change]]:
+def stale_lines(scene) -> list[tuple[str, Line, State, changes.Change]]:
     """(name of the head's object, line, the voice that it fits, change) of the committed lines of a
     scene whose voice exists but has changed since."""
     lines = ((mesh, line) for mesh in head.in_scene(scene) for line in lines_of(mesh))
     known = ((mesh.name, line, voice_of(scene, mesh, line)) for mesh, line in lines)
     changed = (
-        (name, line, then, fingerprint.change_since(scene, then, "it was committed"))
+        (name, line, then, changes.change_since(scene, then, "it was committed"))
         for name, line, then in known
         if then is not None
     )
@@ -123,12 +123,12 @@ def frame_map(then: State, now: State) -> FrameMap | None:
 
 
 def _moves(
-    scene, line: Line, then: State, change: fingerprint.Change, taken: set[str], left: list[str]
+    scene, line: Line, then: State, change: changes.Change, taken: set[str], left: list[str]
 ) -> list[Move]:
     """The parts of a stale line: one for its strip, and one for each piece that was cut off that
     and moved, unless its name is taken. left: receives a sentence on what does not follow."""
     now, to = change.now, frame_map(then, change.now)
-    pieces = [each for each in fingerprint.pieces_cut_away(scene, then) if each.strip not in taken]
+    pieces = [each for each in changes.pieces_cut_away(scene, then) if each.strip not in taken]
     start, end = (line.start, line.end) if line.end else (line.first, line.last)
     # A strip that was trimmed had all its keys kept: lengthened again, it plays them again.
     lead_in, lead_out = Clock(0.0, then.fps).leads()

@@ -28,7 +28,7 @@ from ...animation import display, fcurves
 from ...heads import head, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
-from ...voice import fingerprint
+from ...voice import changes, fingerprint
 from ..shape.applying import STRENGTH
 
 # NLA track, strip and action of the still pose under a committed strip
@@ -66,7 +66,7 @@ def read(
             )
         )
     still = [_still(state) for state in states]
-    voice, changed = fingerprint.state_of(actions[0]), fingerprint.change(scene, entry)
+    voice, changed = fingerprint.state_of(actions[0]), changes.change(scene, entry)
     return StateBefore(
         CommittedTake(
             line,

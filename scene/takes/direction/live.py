@@ -28,7 +28,7 @@ from ...animation import display, keying
 from ...engine import connection
 from ...heads import head, head_state
 from ...host import jobs
-from ...voice import fingerprint
+from ...voice import changes, fingerprint, strip
 from .. import browsing, generation, line, take_list, take_record
 from ..shape.applying import is_shaped
 from . import head_direction, sliders
@@ -250,7 +250,7 @@ class Live(jobs.Part):
         """The direction that the sliders request for the take. Its spread, the takes it is like and
         whether it is played exactly as directed stay."""
         scene, before = entry.id_data, self.sampled_for.direction
-        voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
+        voice = strip.of_state(scene, fingerprint.of_take(entry))
         request = replace(self.sampled_for, direction=None)
         direction = line.complete(request, scene, rig, voice).direction
         if before is None:
@@ -262,7 +262,7 @@ class Live(jobs.Part):
     def _sample(self, scene, entry, direction: DirectionRequest, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one TakeData."""
         client = connection.start_client()
-        voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
+        voice = strip.of_state(scene, fingerprint.of_take(entry))
         request = self.sampled_for if is_final else with_quality(self.sampled_for, DRAFT)
         request = replace(request, direction=direction, seed=entry.seed)
         request = line.complete(request, scene, take_list.rig_of(scene, entry), voice)
@@ -339,7 +339,7 @@ def why_not(scene, entry) -> str:
         )
     if sentence := take_record.why_not_ours(name, performance.provenance):
         return sentence
-    if fingerprint.change(scene, entry) is not None:
+    if changes.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
     if connection.weights_in_use() not in ("", performance.provenance.get("weights")):
         return (
