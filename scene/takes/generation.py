@@ -173,26 +173,39 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
 
 
 def sample_ranked(
-    client: Client, sound: str, request: Request
+    client: Client, sound: str, request: Request, name: str = ""
 ) -> Generator[Step, None, list[keying.TakeData]]:
-    """Steps that sample takes of a sound file. Returns them, best first."""
+    """Steps that sample takes of a sound file. name: as of `sample_takes`. Returns them, best
+    first."""
     takes: dict[int, keying.TakeData] = {}
     receiver = Receiver(
         lambda take: takes.update({take.seed: take}),
         lambda seed, score: takes.update({seed: add_score(takes[seed], score)}),
     )
-    yield from sample_takes(client, sound, request, receiver)
+    yield from sample_takes(client, sound, request, receiver, name)
     return rank(list(takes.values()))
 
 
 def sample_voice(
     client: Client, voice: strip.Voice, request: Request, quietly: bool = False
 ) -> Generator[Step, None, list[keying.TakeData]]:
-    """Steps that sample takes of a voice and list none. quietly: as of `mixdown.mix_down`. Returns
-    them, best first."""
+    """Steps that sample takes of a voice and list none. quietly: as of `mixdown.mix_down`, of a
+    voice that is as it was for the request. Returns them, best first."""
     with mixdown.sound_for_engine(client, voice, quietly) as (sound, mixing):
         yield from mixing
-        return (yield from sample_ranked(client, sound, request))
+        if request.phones and not quietly:
+            request = yield from _with_phones(client, sound, request)
+        return (yield from sample_ranked(client, sound, request, "" if quietly else voice.name))
+
+
+def _with_phones(client: Client, sound: str, request: Request) -> Generator[Step, None, Request]:
+    """Steps that find the sounds of a voice. Returns the request with them, for a character with
+    mouths of its own."""
+    answer = yield from connection.ask(
+        client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
+    )
+    rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
+    return replace(request, phones=json.dumps(rows))
 
 
 def add_score(take: keying.TakeData, score: dict) -> keying.TakeData:
@@ -322,11 +335,7 @@ class TakeCollector(take_list.PendingBatch):
             yield from mixing
             _, rig = head.look_up(self.scene, self.mesh)
             if rig.driver.leads and not request.listening:
-                answer = yield from connection.ask(
-                    client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
-                )
-                rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
-                request = replace(request, phones=json.dumps(rows))
+                request = yield from _with_phones(client, sound, request)
             receiver = Receiver(waiting.append, self.score)
             steps = sample_takes(client, sound, request, receiver, self.voice.name)
             for step in used.enter_context(closing(steps)):

@@ -263,10 +263,10 @@ def resync(
         else:
             kind = yield from map_progress(
                 _remake(client, scene, entry, changed, left),
-                lambda step: Step(
-                    share[0] + step.fraction * (share[1] - share[0]),
-                    message if step.busy else step.message,
-                    step.busy,
+                lambda step: replace(
+                    step,
+                    fraction=share[0] + step.fraction * (share[1] - share[0]),
+                    message=message if step.busy else step.message,
                 ),
             )
         kinds.append("PIECE" if piece is not None else kind)

@@ -277,6 +277,19 @@ def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_i
     assert scene.thunder.takes[1].action == mixed
 
 
+def test_what_another_recording_says_is_found_for_own_mouths_and_noted(
+    speaking, scene, client, voice
+):
+    scene.thunder.takes.remove(1)
+    scene.thunder.takes[0].action["thunder"]["said"] = '[["OW", 0.0, 1.0]]'
+    noise(voice, SECONDS, seed=5)
+    client.unclear = True
+    notes = [step.note for step in voice_fit.resync(client, scene) if step.note]
+    assert len(notes) == 1 and notes[0].startswith("“line” is hard to understand")
+    said = take_record.about_of(scene.thunder.takes[0].action)["said"]
+    assert [phone for phone, *_ in json.loads(said)] == ["M", "AA"]
+
+
 @pytest.mark.parametrize("fps", [24, 25, 30])  # takes are at 25
 @pytest.mark.parametrize("how", ["trim", "piece"])
 def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps):
