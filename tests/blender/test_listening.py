@@ -556,7 +556,7 @@ def test_a_voice_that_moved_has_no_verdict_until_it_is_scored_again(
     measured = live_score.shown_score(scene, rig)
     assert measured.total == pytest.approx(71.5) and measured.grade.spans == ((21, 28),)
     voice = strip.current(blender.context)
-    moved = replace(voice, clock=replace(voice.clock, start=voice.clock.start + 30))
+    moved = replace(voice, state=replace(voice.state, origin=voice.state.origin + 30))
     monkeypatch.setattr(strip, "current", lambda context: moved)
     assert live_score.shown_score(scene, rig) is None
 
