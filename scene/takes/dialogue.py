@@ -376,7 +376,7 @@ def generate(
                 # a head keeps showing the first of its lines
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
                 of_line = replace(
-                    how, seed=seeds.with_first,
+                    how, seed=seeds.with_first, said=[],
                     collector=partial(generation.TakeCollector, show=show),
                 )  # fmt: skip
                 yield from map_progress(
@@ -388,6 +388,7 @@ def generate(
                         f"{step.message[:1].lower()}{step.message[1:]}",
                     ),
                 )
+                how.said.extend(f"“{name}”: {sentence}" for sentence in of_line.said)
             except (Cancelled, NoEngine, WorkerDied):
                 raise
             except ThunderError as error:

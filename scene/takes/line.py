@@ -73,8 +73,8 @@ def perform(
             collector.gather(client, request),
             lambda step: replace(step, fraction=begun + (1.0 - begun) * step.fraction),
         )
-    if takes[0].provenance.get("unclear"):
-        transcript.ensure(bpy.data.scenes[names[0]], voice.name)  # the panel has the field for it
+    if takes[0].provenance.get("unclear") and (scene := bpy.data.scenes.get(names[0])):
+        transcript.ensure(scene, voice.name)  # the panel has the field for it
     if how.finds_words:
         yield from word_places.find_if_unknown(client, voice)
     return takes
