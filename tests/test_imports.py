@@ -169,6 +169,13 @@ def nodes(places):
             yield from ((path.relative_to(ROOT).as_posix(), node) for node in nodes_of(path))
 
 
+def test_takes_of_a_line_are_put_together_in_one_place():
+    """So that panel, dialogue, bakes and all others give them the same words and direction."""
+    parts = "gather", "add_words", "direction_over"
+    seen = {path for path, node in nodes(FOLDERS) if getattr(node, "attr", "") in parts}
+    assert seen == {"scene/takes/line.py"}
+
+
 def test_scene_calls_no_operator_of_ours():
     """What an operator does is a function in scene; only operators and panels know the
     operators."""
