@@ -10,7 +10,7 @@ from thunder.scene.heads import build, head as head_module, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.committing import Choice
+from thunder.scene.takes.commit.committing import CommitChoice
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import opening_mm
@@ -42,6 +42,11 @@ def stage(stage):
     for name in build.SWITCHES:
         stage[1].armature[f"Thunder {name}"] = 0.0  # what moves by itself is not what is committed
     return stage
+
+
+def key_frames(curve):
+    """The whole frames on which a curve has keys."""
+    return {round(point.co[0]) for point in curve.keyframe_points}
 
 
 def distances(first, second):
@@ -97,7 +102,7 @@ def commit(entry, to="OWN", how="REPLACE", *, first=None, last=None, keys="DENSE
     choice = {"error": 0.3 if keys == "DENSE" else 0.6} | choice
     return progress.result(
         committing.commit(
-            rig, entry, entry.voice, Choice(first, last, to, how, keys=keys, **choice)
+            rig, entry, entry.voice, CommitChoice(first, last, to, how, keys=keys, **choice)
         )
     )
 

@@ -24,7 +24,7 @@ from thunder.scene.animation import display, fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing as committing_module
-from thunder.scene.takes.commit.committing import Choice
+from thunder.scene.takes.commit.committing import CommitChoice
 from thunder.thunder_core import errors, progress
 
 pytestmark = pytest.mark.one_blender
@@ -93,7 +93,7 @@ def committing(stage, scene, rig):
     def commit(to):
         progress.result(
             committing_module.commit(
-                rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)
+                rig, entry, "Committed", CommitChoice(entry.first, entry.last, to=to, error=0.0)
             )
         )
 
@@ -174,7 +174,7 @@ def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, st
         with FailingWrites(k), pytest.raises(MemoryError):
             progress.result(
                 committing_module.commit(
-                    rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)
+                    rig, entry, "Committed", CommitChoice(entry.first, entry.last, to=to, error=0.0)
                 )
             )
         assert animation(blender) == before, f"call {k} of {writes.count}"

@@ -14,7 +14,7 @@ from thunder.scene.host import compat
 from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, dialogue, grades, take_list, take_record, voice_fit
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.committing import Choice
+from thunder.scene.takes.commit.committing import CommitChoice
 from thunder.scene.voice import changes, fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation.commit import line_records
@@ -93,7 +93,7 @@ def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a
         display.show(rig, entry)
         return progress.result(
             committing.commit(
-                rig, entry, entry.voice, Choice(entry.first, entry.last, "NEW", keys="DENSE")
+                rig, entry, entry.voice, CommitChoice(entry.first, entry.last, "NEW", keys="DENSE")
             )
         ).warnings
 
