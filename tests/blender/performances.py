@@ -9,7 +9,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import jobs
-from thunder.scene.takes import take_list
+from thunder.scene.takes import browsing, take_list
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 
@@ -123,6 +123,17 @@ def list_take(stage, made, start=1.0, voice="voice"):
     return take_list.add_to_list(
         scene, rig, key(rig, made, clock, f"take {made.seed}"), made, voice, clock
     )
+
+
+def listed_seeds(bpy):
+    """Seeds of the listed takes, from the top."""
+    entries = bpy.context.scene.thunder.takes
+    return [entries[place].seed for place in browsing.order(bpy.context)]
+
+
+def record_in(entry):
+    """All that a take's action records of it."""
+    return entry.action[keying.PROPERTY].to_dict()
 
 
 def show_take(stage, made, start=1.0, voice="voice"):

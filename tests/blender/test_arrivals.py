@@ -7,6 +7,7 @@ import time
 from contextlib import nullcontext
 
 import pytest
+from performances import listed_seeds
 from played_engine import Asked, listed, seeds
 from thunder.operators import base
 from thunder.scene.heads import head
@@ -21,12 +22,6 @@ from thunder.thunder_core.request import Request
 def finish(steps):
     """Go on to the end."""
     return [step.fraction for step in steps]
-
-
-def rows(bpy):
-    """Seeds of the listed takes, from the top."""
-    entries = bpy.context.scene.thunder.takes
-    return [entries[place].seed for place in browsing.order(bpy.context)]
 
 
 def verdict(entry):
@@ -95,7 +90,7 @@ def test_takes_are_listed_before_their_scores_and_rows_move_once_all_are_scored(
     assert [verdict(each) for each in entries] == ["good", "good", "good", "…"]
     finish(steps)
     assert seeds(voiced) == [12, 14, 11, 13]
-    assert rows(blender) == [12, 14, 11, 13]
+    assert listed_seeds(blender) == [12, 14, 11, 13]
     assert {verdict(each) for each in entries} == {"good"}
 
 
@@ -105,28 +100,28 @@ def test_rows_stay_in_place_at_the_end_where_the_animator_chose_one_meanwhile(
     client.scores_late = True
     steps = start(blender, voiced, client)
     listed(voiced, 4, steps)
-    assert rows(blender) == [11, 12, 13, 14]
+    assert listed_seeds(blender) == [11, 12, 13, 14]
     voiced.thunder.active_take = 2
     finish(steps)
-    assert rows(blender) == [11, 12, 13, 14]
+    assert listed_seeds(blender) == [11, 12, 13, 14]
     assert voiced.thunder.takes[voiced.thunder.active_take].seed == 13
     voiced.thunder.sort = "TIME"
-    assert rows(blender)
+    assert listed_seeds(blender)
     voiced.thunder.sort = "SCORE"
-    assert rows(blender) == [12, 14, 11, 13], "sorted on demand"
+    assert listed_seeds(blender) == [12, 14, 11, 13], "sorted on demand"
 
 
 def test_a_take_that_an_edit_spoils_stays_in_its_row_and_new_ones_find_theirs(
     blender, voiced, client
 ):
     finish(start(blender, voiced, client))
-    assert rows(blender) == [12, 14, 11, 13]
+    assert listed_seeds(blender) == [12, 14, 11, 13]
     entry = voiced.thunder.takes[browsing.order(blender.context)[0]]
     entry.score = 3.0
-    assert rows(blender) == [12, 14, 11, 13]
+    assert listed_seeds(blender) == [12, 14, 11, 13]
     copy = voiced.thunder.takes[take_list.duplicate(voiced, browsing.order(blender.context)[1])]
     copy.seed, copy.score = 99, 1.0
-    assert rows(blender) == [12, 14, 11, 13, 99]
+    assert listed_seeds(blender) == [12, 14, 11, 13, 99]
 
 
 def test_takes_of_a_head_that_is_deleted_meanwhile_are_no_undo_step_beside_that_of_its_deletion(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from drawing import Shown
 from measuring import Measured, Sidebar
-from performances import list_take, load_into_empty, performance, reopen, write_wav
+from performances import list_take, listed_seeds, load_into_empty, performance, reopen, write_wav
 from thunder.panels.takes import ROWS, TALLER
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
@@ -37,11 +37,6 @@ def add_head(blender, scene):
     return scene, head.resolve(blender.context.object)
 
 
-def seeds(bpy):
-    entries = bpy.context.scene.thunder.takes
-    return [entries[place].seed for place in browsing.order(bpy.context)]
-
-
 def shown(bpy):
     settings = bpy.context.scene.thunder
     return settings.takes[settings.active_take].seed if settings.active_take >= 0 else None
@@ -62,18 +57,18 @@ def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, stage):
         enter(stage, seed=seed, score=score, opening=opening)
     for place, entry in enumerate(settings.takes):
         entry.made = 1000 + (place * 7) % 4  # 0, 3, 2, 1
-    assert seeds(blender) == [2, 3, 4, 1]
+    assert listed_seeds(blender) == [2, 3, 4, 1]
     settings.sort = "TIME"
-    assert seeds(blender) == [2, 3, 4, 1]
+    assert listed_seeds(blender) == [2, 3, 4, 1]
     enter(stage, seed=5, score=80, opening=1.1).made = 2000
-    assert seeds(blender) == [5, 2, 3, 4, 1]
+    assert listed_seeds(blender) == [5, 2, 3, 4, 1]
     settings.takes.remove(4)
     # an order of earlier versions is that by score
     entries = settings.takes
     assert browsing.arrange(entries, list(range(4)), "") == [1, 2, 3, 0]
     settings.sort = "DIVERSITY"
     # from the best (1 mm): 9 mm is farthest, then 2 mm (1 from the first), then 1.2 mm
-    assert seeds(blender) == [2, 4, 1, 3]
+    assert listed_seeds(blender) == [2, 4, 1, 3]
 
 
 def test_the_list_leaves_room_for_takes_that_arrive_and_says_why_it_is_empty(blender, stage):
@@ -105,9 +100,9 @@ def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_liste
     enter(stage, seed=1, score=float("nan"))
     enter(stage, seed=2, score=40)
     take_record.remove_data(enter(stage, seed=3, score=30).action)
-    assert seeds(blender) == [2, 3, 1]
+    assert listed_seeds(blender) == [2, 3, 1]
     stage[0].thunder.sort = "DIVERSITY"
-    assert seeds(blender) == [2, 1, 3]
+    assert listed_seeds(blender) == [2, 1, 3]
 
 
 def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, scene, rig, tmp_path):
@@ -118,9 +113,9 @@ def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, scene, rig, tm
         path = tmp_path / f"{voice}.wav"
         path.write_bytes(b"RIFF")
         scene.thunder.sound_file = str(path)
-        assert seeds(blender) == listed
+        assert listed_seeds(blender) == listed
     scene.thunder.sound_file = ""
-    assert seeds(blender) == [1, 2]  # no voice: all there are
+    assert listed_seeds(blender) == [1, 2]  # no voice: all there are
     other = add_head(blender, scene)
     enter(other, seed=3)
     for index in (0, 2):
@@ -131,7 +126,7 @@ def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, scene, rig, tm
         (rig.mesh, [1, 2], 1),
     ):
         scene.thunder.head = mesh
-        assert seeds(blender) == listed and shown(blender) == seed
+        assert listed_seeds(blender) == listed and shown(blender) == seed
 
 
 # ---- going through it
@@ -219,11 +214,11 @@ def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender,
     before = keys(scene.thunder.takes[1])
     blender.ops.thunder.delete_take()
     blender.ops.ed.undo_push(message="delete")
-    assert seeds(blender) == [1, 3] and shown(blender) == 3
+    assert listed_seeds(blender) == [1, 3] and shown(blender) == 3
     assert len(blender.data.actions) == len(actions) * 2 // 3
     blender.ops.ed.undo()
     assert sorted(action.name for action in blender.data.actions) == actions
-    assert seeds(blender) == [1, 2, 3] and shown(blender) == 2
+    assert listed_seeds(blender) == [1, 2, 3] and shown(blender) == 2
     assert keys(blender.context.scene.thunder.takes[1]) == before
 
 

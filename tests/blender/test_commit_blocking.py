@@ -13,6 +13,7 @@ from commit_stage import (  # noqa: F401
     count_keys,
     curves_of,
     distances,
+    key_frames,
     numbers,
     show,
     spoken,
@@ -33,10 +34,6 @@ from timing import keeps_in_steps
 pytestmark = pytest.mark.one_blender
 
 
-def frames_of(curve):
-    return {round(point.co[0]) for point in curve.keyframe_points}
-
-
 def blocked(stage, seconds=3.5, error=0.6, step=1, **choice):
     """A take committed as Blocking: (report, its values at eighths of frames before and after)."""
     entry = show(stage, seconds=seconds)
@@ -52,9 +49,9 @@ def blocked(stage, seconds=3.5, error=0.6, step=1, **choice):
 def test_a_sentence_has_few_poses_on_frames_that_all_curves_share(stage, rig, error, wanted):
     report, (_, motion, gap), (_, after, gap_now) = blocked(stage, error=error)
     curves = curves_of(rig).values()
-    used = set().union(*map(frames_of, curves))
+    used = set().union(*map(key_frames, curves))
     assert len(used) == report.key_frames < 0.6 * report.frames
-    assert all(frames_of(curve) == used for curve in curves), "all curves are keyed on the same"
+    assert all(key_frames(curve) == used for curve in curves), "all curves are keyed on the same"
     assert report.keys == count_keys(rig) == len(used) * len(curves)
     # this take closes its lips three times and rests before and after: that is never fewer
     assert wanted - 3 <= poses_in(report.poses) <= wanted + 4
@@ -99,7 +96,7 @@ def test_on_twos_and_threes_poses_are_held_on_the_grid_and_closures_stay(stage, 
     scene.frame_start = 1
     report, _, _ = blocked(stage, step=step)
     curves, last = curves_of(rig).values(), report.first + report.frames - 1
-    frames = [{at for at in frames_of(curve) if report.first <= at <= last} for curve in curves]
+    frames = [{at for at in key_frames(curve) if report.first <= at <= last} for curve in curves]
     used = set().union(*frames)  # without what leads to the rest before
     assert all((frame - scene.frame_start) % step == 0 for frame in used)
     assert all(each == used for each in frames)

@@ -16,6 +16,7 @@ from commit_stage import (  # noqa: F401
     curves_of as curves_by_place,
     distances,
     everything,
+    key_frames,
     numbers,
     seen,
     show,
@@ -53,10 +54,6 @@ def poses(stage):
 
 def curves_of(rig):
     return [*curves_by_place(rig).values()]
-
-
-def key_frames(curve):
-    return {round(point.co[0]) for point in curve.keyframe_points}
 
 
 def region_of(curve):

@@ -8,10 +8,10 @@ import bpy
 import numpy as np
 import pytest
 from idle import tick
+from performances import record_in
 from played_engine import PlayedClient
 from speaking import keys_of, same
 from thunder.panels import sidebar
-from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
@@ -90,10 +90,6 @@ def asked(client):
     return [args for verb, args in client.asked if verb == "generate"]
 
 
-def about(entry):
-    return entry.action[keying.PROPERTY].to_dict()
-
-
 def named(scene, name):
     return next(entry for entry in scene.thunder.takes if entry.name == name)
 
@@ -110,7 +106,7 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
     assert np.allclose(client.arrays[request["direction"]], wanted[None], atol=1e-5)
     assert request["spread"] == pytest.approx(0.25) and request["as_asked"] is True
     for entry in scene.thunder.takes:
-        kept = about(entry)
+        kept = record_in(entry)
         assert (
             kept["spread"] == pytest.approx(0.25)
             and len(kept["reading"]) == len(wanted)
@@ -135,7 +131,10 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     blender.ops.thunder.generate()
     entry = next(entry for entry in scene.thunder.takes if entry.seed == 3)
     scene.thunder.active_take = list(scene.thunder.takes).index(entry)
-    liked, before = about(entry)["reading"], {entry.action.name for entry in scene.thunder.takes}
+    liked, before = (
+        record_in(entry)["reading"],
+        {entry.action.name for entry in scene.thunder.takes},
+    )
     assert blender.ops.thunder.more_like_this() == {"FINISHED"}
     request = asked(client)[-1]
     assert np.allclose(client.arrays[request["direction"]], [liked], atol=1e-4)
@@ -146,7 +145,8 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert request["like"] == [3, asked(client)[0]["spread"]], "and are like it"
     copies = [entry for entry in scene.thunder.takes if entry.seed > 3]
     assert all(
-        np.allclose(about(entry)["original"], asked_first.ravel(), atol=1e-5) for entry in copies
+        np.allclose(record_in(entry)["original"], asked_first.ravel(), atol=1e-5)
+        for entry in copies
     )
     assert before < {entry.action.name for entry in scene.thunder.takes}
     assert sorted(entry.seed for entry in scene.thunder.takes) == list(range(1, 4 + keep.COUNT))
@@ -258,8 +258,8 @@ def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(
     assert jaw(shown) == pytest.approx(was * 1.5, rel=1e-4) and not same(
         before, keys_of(rig, shown)
     )
-    assert about(shown)["quality"] == NORMAL and np.isclose(
-        about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4
+    assert record_in(shown)["quality"] == NORMAL and np.isclose(
+        record_in(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4
     )
     assert not take_record.is_edited(shown) and PENDING not in shown.action and live.sentence == ""
     assert len(scene.thunder.takes) == len(listed) + 1 and take_list.flip(scene, rig) == source, (
@@ -341,12 +341,16 @@ def test_a_slider_put_back_brings_the_very_keys_back(
     blender, scene, client, direction, shown, following
 ):
     rig, source = head.find(scene), shown().name
-    before, kept, actions = keys_of(rig, shown()), about(shown()), len(bpy.data.actions)
+    before, kept, actions = keys_of(rig, shown()), record_in(shown()), len(bpy.data.actions)
     direction.energy = 1.5
-    following(until=lambda: about(shown())["quality"] == DRAFT)
+    following(until=lambda: record_in(shown())["quality"] == DRAFT)
     direction.energy = 1.0  # Esc
     following()
-    assert same(before, keys_of(rig, shown())) and about(shown()) == kept and shown().name == source
+    assert (
+        same(before, keys_of(rig, shown()))
+        and record_in(shown()) == kept
+        and shown().name == source
+    )
     assert len(scene.thunder.takes) == 3 and len(bpy.data.actions) == actions, (
         "no copy is left that is as the take"
     )

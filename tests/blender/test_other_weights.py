@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from characters import make_hero
 from drawing import draw, Layout
-from performances import list_take, noise, performance, reopen
+from performances import list_take, listed_seeds, noise, performance, record_in, reopen
 from speaking import keys_of, same
 from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import display, keying
@@ -43,11 +43,6 @@ def make_earlier(*seeds):
     return [of_seed(seed) for seed in seeds]
 
 
-def order():
-    entries = bpy.context.scene.thunder.takes
-    return [entries[place].seed for place in browsing.order(bpy.context)]
-
-
 def draw_row(entry):
     entry.words, layout = "", Layout()  # of the words a row shows what it has room for
     THUNDER_UL_takes.draw_item(None, bpy.context, layout, None, entry, 0, None, "", 0)
@@ -70,10 +65,6 @@ def offered():
     return "thunder.score_again" in panel.of("operator")
 
 
-def record(entry):
-    return entry.action[keying.PROPERTY].to_dict()
-
-
 def push(name):
     bpy.context.preferences.edit.use_global_undo = True
     bpy.ops.ed.undo_push(message=name)
@@ -81,10 +72,10 @@ def push(name):
 
 @pytest.mark.one_blender
 def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene):
-    assert order() == [2, 1, 3] and not offered() and "90" not in greyed(of_seed(2))
+    assert listed_seeds(bpy) == [2, 1, 3] and not offered() and "90" not in greyed(of_seed(2))
     (entry,) = make_earlier(2)
     browsing.sort_again([entry.action.session_uid])
-    assert order() == [1, 3, 2] and offered()
+    assert listed_seeds(bpy) == [1, 3, 2] and offered()
     assert "good" in greyed(entry) and "good" not in greyed(of_seed(1))
     assert (
         "90 of 100, by other weights than those in use, another text or an earlier version"
@@ -95,7 +86,7 @@ def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene)
     with pytest.raises(
         RuntimeError, match="All takes of this line are scored by the weights in use"
     ):
-        make_current = record(entry) | {"weights": connection.weights_in_use()}
+        make_current = record_in(entry) | {"weights": connection.weights_in_use()}
         entry.action[keying.PROPERTY] = make_current
         bpy.ops.thunder.score_again()
 
@@ -104,13 +95,13 @@ def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene)
 def test_a_take_of_an_earlier_version_has_points_until_it_is_scored_again(scene, blender, tmp_path):
     """By the same weights, of one's own for example: what is found in it was not kept then."""
     for entry in scene.thunder.takes:
-        about = record(entry)
+        about = record_in(entry)
         del about["parts"], about["findings"]
         entry.action[keying.PROPERTY] = about | {"heard": 44.0}
     scene = reopen(blender, tmp_path)
     entry = of_seed(2)
     assert grades.of_take(entry) is None and grades.parts_of(entry) == {}
-    assert greyed(entry) == ["90"] and offered() and order() == [2, 1, 3]
+    assert greyed(entry) == ["90"] and offered() and listed_seeds(bpy) == [2, 1, 3]
     assert "\nLip-Sync 90 of 100, by other weights than those in use, another" in entry.tooltip
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     entry = of_seed(2)
@@ -129,7 +120,7 @@ def test_a_verdict_without_the_words_that_the_voice_has_now_is_greyed(scene):
     assert not greyed(of_seed(1)), "it was sampled with them"
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     assert not any(greyed(of_seed(seed)) for seed in (1, 2, 3)) and not offered()
-    assert record(of_seed(2))[grades.SCORED_TEXT] == "Both of them"
+    assert record_in(of_seed(2))[grades.SCORED_TEXT] == "Both of them"
 
 
 @pytest.mark.one_blender
@@ -164,7 +155,7 @@ def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client
     curve.update()
     edited.star, edited.note, edited.of_whole = True, "softer", True
     before = {seed: keys_of(rig, of_seed(seed)) for seed in (1, 2, 3)}
-    was, kept = record(edited), take_list.marks_of(edited)
+    was, kept = record_in(edited), take_list.marks_of(edited)
     client.asked.clear()
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     assert [verb for verb, _ in client.asked] == ["score", "score"]
@@ -182,8 +173,8 @@ def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client
     # scores and who made them are new, all else is as it was
     assert {edited.score, other.score} == {51.0, 52.0}
     assert {grades.of_take(each).name for each in (edited, other)} == {"check"}
-    assert of_seed(1).score == 80.0 and grades.SCORED_BY not in record(of_seed(1))
-    now = record(edited)
+    assert of_seed(1).score == 80.0 and grades.SCORED_BY not in record_in(of_seed(1))
+    now = record_in(edited)
     assert now.pop(grades.SCORED_BY) == connection.weights_in_use() != EARLIER
     records = map(keying.record_of, display.actions_of(edited))
     assert any(each[take_record.SCORED_KEYS] != each["checksum"] for each in records), (
@@ -201,7 +192,7 @@ def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client
     assert (
         not offered()
         and not greyed(other)
-        and order() == [1, *sorted((2, 3), key=lambda seed: -of_seed(seed).score)]
+        and listed_seeds(bpy) == [1, *sorted((2, 3), key=lambda seed: -of_seed(seed).score)]
     )
 
 
@@ -281,7 +272,7 @@ def test_an_edit_that_is_scored_live_is_of_the_weights_in_use(scene):
     (entry,) = make_earlier(2)
     answer = {"total": 60.0, "parts": {}, "findings": "[]", "weights": connection.weights_in_use()}
     live_score._store(entry.action.session_uid, answer, np.full(50, 60.0))
-    assert not grades.has_old_score(entry) and record(entry)["weights"] == EARLIER
+    assert not grades.has_old_score(entry) and record_in(entry)["weights"] == EARLIER
 
 
 SAID = "The earlier take was made with other weights; new ones are made with those in use"
@@ -310,7 +301,7 @@ def test_a_take_that_is_sampled_for_another_sound_is_counted_as_of_other_weights
     said = capfd.readouterr().out
     assert "Re-synced takes: 1 regenerated, 2 regenerated with other weights than before" in said
     assert not any(map(grades.has_old_score, scene.thunder.takes)) and not offered()
-    assert {record(entry)["weights"] for entry in scene.thunder.takes} == {
+    assert {record_in(entry)["weights"] for entry in scene.thunder.takes} == {
         connection.weights_in_use()
     }
 

@@ -13,7 +13,6 @@ import soundfile
 
 from research.faces.films import draw_films
 from thunder_core.animation import motion_file
-from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.tracking.spots import (
     ACROSS,
@@ -44,11 +43,6 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = load_head()
 FRAMES = 120
 KINDS = ("plain", "mirrored", "cut", "closer", "two", "nobody", "squeezed", "television")
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
 
 
 @pytest.fixture(scope="module")
