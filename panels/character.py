@@ -5,7 +5,7 @@ identity of a FLAME head."""
 import bpy
 
 from ..scene.heads import build, character, detection, family, flame, head, mapping_table, rna_paths
-from ..scene.takes import word_places
+from ..scene.takes import mouth_pictures
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions, mapping
 from .tab import buttons, offer_editable, props, tune, wrapped_label
@@ -157,7 +157,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         """The mouths that the character can make, as they were measured."""
         seen = detection.reach_of(resolved.face, resolved.plan)
         row = layout.row(align=True)
-        for name, icon in zip(seen.shown, word_places.icons_of_reach(seen)):
+        for name, icon in zip(seen.shown, mouth_pictures.icons_of_reach(seen)):
             column = tune(row.column(align=True), alert=name in seen.faults, alignment="CENTER")
             column.template_icon(icon, scale=1.7)
             column.label(text=name.title())

@@ -9,7 +9,7 @@ from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host.jobs import registration
 from ..scene.review import checking, listening, live_score
-from ..scene.takes import take_list, transcript, word_places
+from ..scene.takes import mouth_pictures, take_list, transcript, word_places
 from ..scene.takes.dialogue import say_passed_over
 from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
@@ -104,7 +104,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         choices, original = word_places.choices(context)
         for other in choices[:MOST_TAKES]:
-            icons = word_places.icons(other, place)
+            icons = mouth_pictures.icons(other, place)
             row = column.row(align=True)
             for icon in icons:
                 row.template_icon(icon, scale=MOUTH)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words and sounds of voices: found by the engine, kept in the scene in seconds of the
-recording, placed where strips play them; and the word at the current frame: its
-marks, and the mouths of takes on it."""
+recording, placed where strips play them; and the word at the current frame with its marks and takes."""
 
-import itertools
 import textwrap
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -18,14 +16,12 @@ from ...thunder_core import languages, spoken
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
-from ...thunder_core.face.reach import Reach
 from ...thunder_core.progress import map_progress
 from ...thunder_core.types import FPS
 from ..engine import connection, recogniser
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
 from . import mix, take_list, take_record, transcript
-from .browsing import Previews
 from .direction import sliders
 
 WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
@@ -33,12 +29,6 @@ FINDING = "Finding words and sounds"
 PHRASE_PAUSE = 0.25  # seconds between words of two phrases
 _LETTERS = 40  # of the name of a place
 _SAME_SECOND = 1e-3  # seconds
-SIZE = 32  # height of a picture of mouths, pixels
-MOUTHS = 6  # mouths in a picture
-_WIDE_MM, _OPEN_MM = 60.0, 24.0  # width and opening that fill a mouth's square
-LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
-_WRONG = (0.55, 0.05, 0.05)
-_REST_MM, _EYE_MM = 44.0, (36.0, 10.0)  # width of a mouth, width and height of an eye, at rest
 
 
 @dataclass(frozen=True)
@@ -324,10 +314,7 @@ def _follow(context) -> None:
         listener(direction)
 
 
-# ---- the mouths of takes on a word
-
-
-_mouths = jobs.session.add(Previews())  # by a take, its score, and the start and end of a word
+# ---- takes on a word
 
 
 def choices(context) -> tuple[list, object]:
@@ -342,64 +329,6 @@ def choices(context) -> tuple[list, object]:
         before = by_name.get(take_record.made_from(before.action))
     first = [first[0], *first[:0:-1]]
     return [*dict.fromkeys(first + mix.candidates(context))], next(iter(first[1:]), None)
-
-
-def icons(entry, place: Place) -> tuple[int, ...]:
-    """Icons of a take's mouth over a word from left to right; none of a take that does not store
-    its performance."""
-    key = (
-        entry.action.session_uid,
-        round(entry.score, 3),
-        round(place.start, 3),
-        round(place.end, 3),
-    )
-    if key not in _mouths.icons:
-        performance, clock = take_record.load(entry.action), take_record.clock_of(entry.action)
-        if performance is None or clock is None:
-            return ()
-        first, last = (float(clock.seconds(frame)) * FPS for frame in place.frames)
-        rows = (
-            np.linspace(first, last, MOUTHS)
-            .round()
-            .astype(int)
-            .clip(0, len(performance.opening) - 1)
-        )
-        pictures = (
-            mouth(float(performance.width[row]), float(performance.opening[row])) for row in rows
-        )
-        _mouths.add(key, None, pictures)
-    return _mouths.icons[key][1]
-
-
-def icons_of_reach(seen: Reach) -> tuple[int, ...]:
-    """Icons of a character's mouths , as wide and open as they were measured; the last is an
-    eye."""
-    shown = [
-        (_REST_MM + wider, apart, name in seen.faults)
-        if name != "blink"
-        else (_EYE_MM[0], _EYE_MM[1] - apart, name in seen.faults)
-        for name, (apart, wider) in seen.shown.items()
-    ]
-    key = tuple((round(width), round(apart), wrong) for width, apart, wrong in shown)
-    if key not in _mouths.icons:
-        _mouths.add(key, None, itertools.starmap(mouth, shown))
-    return _mouths.icons[key][1]
-
-
-def mouth(width: float, opening: float, is_wrong: bool = False) -> np.ndarray:
-    """A picture [SIZE, SIZE, 4] of lips so wide and so far apart, millimetres; on red if they are
-    not as they should be."""
-    y, x = (np.mgrid[0:SIZE, 0:SIZE] - (SIZE - 1) / 2) / (SIZE / 2)
-    wide, high = np.clip(width / _WIDE_MM, 0.35, 0.97), np.clip(opening, 0.0, _OPEN_MM) / _OPEN_MM
-    lips, inside = (
-        (x / across) ** 2 + (y / up) ** 2 < 1
-        for across, up in ((wide, high + 0.2), (0.88 * wide, max(high, 0.04)))
-    )
-    image = np.ones((SIZE, SIZE, 4), np.float32)
-    behind = _WRONG if is_wrong else _BACKGROUND
-    for where, colour in ((np.ones_like(lips), behind), (lips, LIPS), (inside, _INSIDE)):
-        image[where, :3] = colour
-    return image
 
 
 NOTHING = " "  # what is recognised of a voice that says no words

@@ -22,7 +22,7 @@ from thunder.scene.heads import (
     trial,
 )
 from thunder.scene.media import export
-from thunder.scene.takes import word_places
+from thunder.scene.takes import mouth_pictures
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.face import conventions, mapping
 from thunder.thunder_core.face.character import PointMeter
@@ -221,7 +221,9 @@ def test_the_panel_says_what_is_wrong_with_a_face(blender):
 
 
 def test_mouths_are_drawn_as_measured_and_red_where_wrong():
-    still, opened, wrong = (word_places.mouth(*how) for how in ((44, 0), (44, 20), (44, 20, True)))
+    still, opened, wrong = (
+        mouth_pictures.mouth(*how) for how in ((44, 0), (44, 20), (44, 20, True))
+    )
     assert (opened != still).sum() > 100
     assert wrong[0, 0, 0] > 3 * opened[0, 0, 0] and (wrong[16, 16] == opened[16, 16]).all()
 

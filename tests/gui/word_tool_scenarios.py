@@ -12,7 +12,7 @@ from scenarios import scene_with_voice_and_head, until
 from take_scenarios import list_takes
 from thunder.scene.host.jobs import session
 from thunder.scene.review import live_score, word_track
-from thunder.scene.takes import take_list, word_places
+from thunder.scene.takes import mouth_pictures, take_list, word_places
 from word_scenarios import found, look_at
 
 
@@ -51,7 +51,7 @@ def mends_a_line(hand):
     hand.keeps(0.7, (yield from call(hand, bpy.ops.thunder.hear_word)), "hearing a word")
     yield 1.0
     pixels, region = hand.photograph("mended"), hand.sidebar
-    near = np.abs(pixels[:, region.x : region.x + region.width] - word_places.LIPS).max(axis=2)
+    near = np.abs(pixels[:, region.x : region.x + region.width] - mouth_pictures.LIPS).max(axis=2)
     hand.seen["lips"] = rows = int((near < 0.15).any(axis=1).sum())
     assert rows >= 30, "mouths of takes are seen"
     area = hand.viewport
