@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words and sounds of voices: found by the engine, kept in the scene in seconds of the
-recording, placed where strips play them; and the word at the current frame with its marks and takes."""
+recording, placed where strips play them; and the word at the current frame, with its marks and
+takes."""
 
 import textwrap
 from collections.abc import Generator, Iterator

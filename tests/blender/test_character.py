@@ -8,10 +8,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from characters import add_mesh, deform, grid_mesh, rig_with
+from characters import add_mesh, deform, grid_mesh, rig_with, small_face
 from few_points import KEYS, mirrored
 from performances import performance, reopen, show_take
-from test_reach import small_face
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import (
     character,

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from characters import add_mesh
+from characters import add_mesh, skin, small_face
 from few_points import KEYS
 from performances import performance, show_take
-from test_reach import skin, small_face
 from thunder.scene.heads import head as head_module
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import progress

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import round_trip
+from characters import skin, small_face
 from few_points import KEYS, PLACES
 from performances import set_keys
 from round_trip import FIRST, LAST
-from test_reach import skin, small_face
 from thunder.operators import share
 from thunder.scene.animation import display
 from thunder.scene.heads import head

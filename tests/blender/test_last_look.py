@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from characters import bare_face, dead, gap_at, skin, small_face, stick
 from few_points import KEYS, mirrored, without
 from makers import add_control
 from mathutils import Matrix, Quaternion
 from performances import performance, show_take, walks
 from test_bake import bake, engine, short_voice  # noqa: F401
-from test_reach import bare_face, dead, gap_at, skin, small_face, stick
 from thunder.cli import bake as bake_module
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from characters import seen_points
+from characters import seen_points, small_face
 from few_points import KEYS, PLACES, POINTS
 from performances import performance
 from running_engine import connection, speak, stop_engine  # noqa: F401
-from test_reach import small_face
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import character, detection, head, head_state, mapping_table
 from thunder.scene.host import compat

@@ -7,7 +7,7 @@ from dataclasses import replace
 import bmesh
 import numpy as np
 import pytest
-from characters import add_mesh, deform, rig_with, seen_points
+from characters import add_mesh, bare_face, gap_at, rig_with, seen_points, skin, small_face
 from drawing import Context, Shown
 from few_points import BONES, JAW, KEYS, PLACES, POINTS, without
 from makers import drive
@@ -30,19 +30,6 @@ from thunder.thunder_core.face.measured_face import Face
 from timing import keeps
 
 
-def small_face(bpy, keys, turn=None, name="Face"):
-    """A face of few points that looks along −Y, or is turned, with keys {name: {place: move}}."""
-    turn = turn or Matrix.Identity(3)
-    faces = [(i, i + 1, i + 2) for i in range(len(PLACES) - 2)]
-    obj = add_mesh(bpy, name, [turn @ Vector(p) for p in POINTS.values()], keys, faces)
-    for key, moves in keys.items():
-        block = obj.data.shape_keys.key_blocks[key]
-        block.slider_min, block.slider_max = 0.0, 1.0
-        for place, move in moves.items():
-            block.data[PLACES.index(place)].co += turn @ Vector(move)
-    return obj
-
-
 def drive_jaw(armature, face):
     """Turn the jaw bone by .4 rad per unit of jawOpen."""
     bone = armature.pose.bones["jaw"]
@@ -53,59 +40,6 @@ def drive_jaw(armature, face):
     variable.targets[0].id_type, variable.targets[0].id = "KEY", face.data.shape_keys
     variable.targets[0].data_path = 'key_blocks["jawOpen"].value'
     driver.expression = "v * 0.4"
-
-
-def bare_face(bpy, name="Face"):
-    """A small face without shape keys."""
-    face = small_face(bpy, {}, name=name)
-    face.shape_key_clear()
-    return face
-
-
-def bind(armature, obj, jaw=JAW):
-    """Let head and jaw of a rig deform the points of a small face."""
-    for bone, places in (("jaw", jaw), ("head", [p for p in PLACES if p not in jaw])):
-        ids = [PLACES.index(place) for place in places]
-        obj.vertex_groups.new(name=bone).add(ids, 1.0, "REPLACE")
-    deform(obj, armature)
-
-
-def stick(armature, bone="jaw"):
-    """Stop a bone from turning, as only Blender shows."""
-    limit = armature.pose.bones[bone].constraints.new("LIMIT_ROTATION")
-    limit.use_limit_x = limit.use_limit_y = limit.use_limit_z = True
-    limit.owner_space = "LOCAL_WITH_PARENT"
-
-
-def skin(bpy, obj, turn=None, jaw=JAW):
-    """A rig of hips, head and jaw that deforms a small face; the armature."""
-    turn = turn or Matrix.Identity(3)
-    bones = {
-        bone: (turn @ Vector(start), turn @ Vector(end), parent)
-        for bone, (start, end, parent) in BONES.items()
-    }
-    armature = rig_with(bpy, bones)
-    bind(armature, obj, jaw)
-    bpy.context.view_layer.update()
-    return armature
-
-
-def gap_at(bpy, obj, **values):
-    """How far the evaluated lips part beyond rest, mm, where channels and the jaw have values."""
-    rig = head_module.resolve(obj)
-    names = head_module.channel_names()
-    jaw = values.pop("jaw", 0.0) * types.JAW_OPEN_RADIANS
-    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.array([[jaw, 0, 0]]))
-    for name, value in values.items():
-        motion.expression[0, names.index(name)] = value
-    for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        block = rig.targets[track.block]
-        rna_paths.set_value(block, track.path, track.index, value)
-        block.update_tag()
-    seen = seen_points(bpy, obj)
-    apart = seen[PLACES.index("upper")] - seen[PLACES.index("lower")]
-    rest = np.array(POINTS["upper"]) - np.array(POINTS["lower"])
-    return 1000 * (apart @ (0, 0, 1) - rest[2])
 
 
 # ---- what is measured is what Blender shows
@@ -229,22 +163,6 @@ def test_mouths_are_drawn_as_measured_and_red_where_wrong():
 
 
 # ---- odd faces
-
-
-def dead(bpy, kind):
-    """A face whose jaw bone parts no lips; the object to select."""
-    face = bare_face(bpy) if kind != "keys" else small_face(bpy, without("jawOpen"))
-    jaw = tuple(p for p in PLACES if p != "neck") if kind == "all" else ()
-    armature = skin(bpy, face, jaw=jaw)
-    if kind == "teeth":  # 2 cm behind the lips
-        points = [(x, -0.08, z) for z in (1.6003, 1.5997) for x in (-0.005, 0.0, 0.005)]
-        teeth = add_mesh(bpy, "Teeth", points, (), [(0, 1, 2), (3, 4, 5)])
-        teeth.shape_key_clear()
-        for bone, ids in (("head", [0, 1, 2]), ("jaw", [3, 4, 5])):
-            teeth.vertex_groups.new(name=bone).add(ids, 1.0, "REPLACE")
-        deform(teeth, armature)
-        bpy.context.view_layer.update()
-    return face if kind == "keys" else armature
 
 
 def test_a_jaw_that_is_an_object_of_its_own_parts_the_lips(blender):

@@ -2,9 +2,9 @@
 """Blender's own settings that would part lips and sound are said, with what to do."""
 
 import pytest
+from characters import small_face
 from few_points import KEYS
 from performances import noise
-from test_reach import small_face
 from thunder.cli import bake
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
