@@ -65,7 +65,7 @@ from .script import (
     say,
     setting,
     utf8,
-    warn,
+    Warnings,
 )
 
 IDLE = "idle"  # name of a scene without a sound
@@ -251,9 +251,9 @@ def bake(
         replace(request, seed=seed), None, recogniser=_recogniser_of(scene, voice, chosen),
         finds_words=not {"cues", "rhubarb"}.isdisjoint(wanted.outputs),
     )  # fmt: skip
-    transfer = _transfer_of(scene, voice, rig, chosen)
-    performances = _sample(
-        client, (scene, rig, voice), how, transfer, _report_steps(chosen, wanted, tell, warnings)
+    report_step = _report_steps(chosen, wanted, tell, warnings)
+    performances, transfer = _sample(
+        client, (scene, rig, voice), how, chosen.perform_line, report_step
     )
     entries = list(scene.thunder.takes)[: len(performances)]
     explained = _explain(client, scene, chosen.explain, tell)
@@ -286,20 +286,6 @@ def bake(
     return report
 
 
-class Warnings(list):
-    """What a report warns of, each said once on the terminal by a command of this name."""
-
-    def __init__(self, command: str):
-        super().__init__()
-        self.command = command
-
-    def add(self, *sentences: str) -> None:
-        """Warn of sentences, unless they are empty."""
-        for sentence in sentences:
-            if sentence not in self:
-                self.extend(warn(self.command, sentence))
-
-
 def _write(
     out: files.Transaction, baked: products.BakedTakes, wanted: products.Outputs,
     tell: Callable[[jobs.Step], None], hashes: Mapping[str, str], times: tuple[float, float],
@@ -323,8 +309,9 @@ def _write(
 
 def _sound_of(chosen: argparse.Namespace) -> str | None:
     """The sound file of the voice, silence for an idle face; None for a strip."""
-    given = chosen.audio or chosen.listen_to
-    return None if chosen.strip is not None else os.path.abspath(given or silence(chosen.seconds))
+    if chosen.strip is not None:
+        return None
+    return os.path.abspath(chosen.audio or chosen.listen_to or silence(chosen.seconds))
 
 
 def _wanted_outputs(chosen: argparse.Namespace, sound: str | None, many: bool) -> products.Outputs:
@@ -380,16 +367,6 @@ def _recogniser_of(scene, voice: strip.Voice, chosen: argparse.Namespace) -> dic
     return recogniser.arguments(chosen.whisper or "", chosen.language or "")
 
 
-def _transfer_of(
-    scene, voice: strip.Voice, rig: head.Rig, chosen: argparse.Namespace
-) -> perform_as.Transfer | None:
-    """What of the scene the voice performs as, None for nothing. Raises BadRequest."""
-    if not chosen.perform_line:
-        return None
-    source = perform_as.of_line(scene, voice.name, chosen.perform_line, rig.mesh)
-    return perform_as.Transfer(source, voice.name)
-
-
 def _report_steps(
     chosen: argparse.Namespace, wanted: products.Outputs, tell: Callable[[jobs.Step], None],
     warnings: Warnings,
@@ -405,17 +382,17 @@ def _report_steps(
 
 
 def _sample(
-    client: Client, line: tuple, how: How, transfer: perform_as.Transfer | None,
-    tell: Callable[[jobs.Step], None],
-) -> list:  # fmt: skip
-    """The takes of a line (scene, rig, voice), best first, listed. Raises ThunderError."""
+    client: Client, line: tuple, how: How, name: str | None, tell: Callable[[jobs.Step], None]
+) -> tuple[list, perform_as.Transfer | None]:
+    """The takes of a line (scene, rig, voice), best first, listed; and what they perform of the
+    line of that name, None for none. Raises ThunderError."""
     scene, rig, voice = line
-    steps = (
-        perform(client, scene, rig, voice, how)
-        if transfer is None
-        else perform_as.perform_source(client, scene, rig, voice, transfer, how)
-    )
-    return jobs.run_through("Baking", steps, tell)
+    if not name:
+        return jobs.run_through("Baking", perform(client, *line, how), tell), None
+    source = perform_as.of_line(scene, voice.name, name, rig.mesh)
+    transfer = perform_as.Transfer(source, voice.name)
+    steps = perform_as.perform_source(client, *line, transfer, how)
+    return jobs.run_through("Baking", steps, tell), transfer
 
 
 def _explain(client: Client, scene, frame: int | None, tell) -> dict:
@@ -683,7 +660,9 @@ def check_engine(engine: str | None, weights: str | None) -> None:
 
 
 def client_of(chosen: argparse.Namespace) -> Client:
-    """The client of the engine that --engine and --weights name, by default the usual one."""
+    """The client of the engine that --engine and --weights name, by default the usual one. Raises
+    as `check_engine`."""
+    check_engine(chosen.engine, chosen.weights)
     return connection.client(
         chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None
     )

@@ -80,7 +80,6 @@ def options(arguments: list[str], command: str = "bake.py check") -> argparse.Na
 def check(chosen: argparse.Namespace) -> int:
     """Check the files and print what is found; returns the exit code. Raises ThunderError if
     nothing can be started."""
-    bake.check_engine(chosen.engine, chosen.weights)
     client = bake.client_of(chosen)
     pictures = (
         files.Transaction(chosen.pictures, chosen.force, list(map(os.path.abspath, chosen.files)))
@@ -321,7 +320,6 @@ def show_info(chosen: argparse.Namespace) -> None:
     say(f"Versions\n{problem_report.versions()}")
     for scene in bpy.data.scenes if bpy.data.filepath else ():
         say(f"Heads of “{scene.name}” in {os.path.basename(bpy.data.filepath)}\n{heads_of(scene)}")
-    bake.check_engine(chosen.engine, chosen.weights)
     client = bake.client_of(chosen)
     hello = connection.ask(client, "hello", (0.0, 1.0), "Starting engine")
     jobs.run_through("Starting the engine", hello)

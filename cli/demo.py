@@ -31,7 +31,7 @@ from ..thunder_core.batch import settings
 from ..thunder_core.batch.settings import file_of_take
 from ..thunder_core.request import Request
 from . import bake, products
-from .script import add_options, count_in_words, file_path, quiet, run, say, warn
+from .script import add_options, count_in_words, file_path, quiet, run, say, Warnings
 
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
@@ -101,10 +101,11 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     scene = bpy.context.scene
     if words:
         transcript.ensure(scene, voice.name).text = words
-    warnings = warn("demo.py", strip.warning(voice))
+    warnings = Warnings("demo.py")
+    warnings.add(strip.warning(voice))
 
     def tell(step: jobs.Step) -> None:
-        warnings.extend(warn("demo.py", step.note))
+        warnings.add(step.note)
         bake.tell_on_terminal(step)
 
     say(f"Generating {count_in_words(chosen.takes)}")

@@ -131,11 +131,19 @@ def say(text: str, stream=None) -> None:
             os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def warn(name: str, sentence: str) -> list[str]:
-    """Print a warning on stderr, if there is one; the list of warnings for the report."""
-    if sentence:
-        say(f"{name}: {sentence}", sys.stderr)
-    return [sentence] if sentence else []
+class Warnings(list):
+    """What a report warns of, each said once on stderr by a command of this name."""
+
+    def __init__(self, command: str):
+        super().__init__()
+        self.command = command
+
+    def add(self, *sentences: str) -> None:
+        """Warn of sentences, unless they are empty or were said."""
+        for sentence in sentences:
+            if sentence and sentence not in self:
+                say(f"{self.command}: {sentence}", sys.stderr)
+                self.append(sentence)
 
 
 def count_in_words(count: int, what: str = "take") -> str:
