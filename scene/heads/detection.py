@@ -270,6 +270,7 @@ def _pose_moves(action, obj, plan: mapping.Mapping) -> Moves:
                 )
             elif bone is not None:
                 turns.setdefault(bone, {})[index] = value
+    rig = reading.rig_of(obj) if turns else None
     for (bone, path), values in turns.items():
         mode = obj.pose.bones[bone].rotation_mode
         if path == mapping.rotation_path(mode):  # what is in another mode does not turn the bone
@@ -281,8 +282,7 @@ def _pose_moves(action, obj, plan: mapping.Mapping) -> Moves:
                     ]
                 ]
             )
-            basis = reading.rig_of(obj).basis(bone, plan)
-            turn = basis.T @ mapping.rotation_vectors(numbers, mode)[0]
+            turn = rig.basis(bone, plan).T @ mapping.rotation_vectors(numbers, mode)[0]
             moved |= {
                 mapping.Target("BONE", "", obj.name, bone, "rotation", index): float(value)
                 for index, value in enumerate(turn)
