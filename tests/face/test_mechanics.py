@@ -190,6 +190,17 @@ def test_the_lip_that_bites_keeps_its_red_comes_over_three_frames_and_pouts_no_m
     assert (made[:40, names.index("mouthPucker")] == 0.3).all()
 
 
+def test_the_upper_lip_does_not_jump_on_the_way_to_f(mechanics):
+    """However wide the mouth still is, and where the motion itself lifts the lip there."""
+    said, names = sounds(labiodental=51), list(mechanics.articulators.names)
+    lifted = talking(mechanics, said)
+    lifted[0][48, [names.index(f"mouthUpperUp{side}") for side in ("Left", "Right")]] = 1.0
+    for before in (talking(mechanics, said), lifted):
+        _, given, made = spoken(mechanics, said, before)
+        assert made.gap[48] > 4.0 and (made.rise <= np.maximum(given.rise, 1.95)).all()
+    assert made.rise[48] < given.rise[48] - 0.3
+
+
 def test_f_and_v_show_the_upper_teeth_over_the_lower_lip(mechanics):
     said = sounds(labiodental=51)
     hushed = talking(mechanics, said, (51, 5, 0.1))

@@ -185,9 +185,11 @@ class Mechanics:
 
     @staticmethod
     def _rise(aim: ArticulatorPositions, sounds: Sounds) -> np.ndarray:
-        """Rise of the upper lip [T], millimetres, off the teeth that the lower lip touches."""
-        share = sounds.labiodental * sounds.speech
-        return aim.rise + share * (np.maximum(aim.gap - BITE_LOW_MM, 0.0) - aim.rise)
+        """Rise of the upper lip [T], millimetres, off the teeth that the lower lip touches. It goes
+        with that lip, to the gap of f and v and not to a wider one on the way."""
+        share = widen_peaks(sounds.labiodental * sounds.speech, _BITE_STEP)
+        bitten = np.clip(aim.gap, BITE_LOW_MM, BITE_GAP_MM[1]) - BITE_LOW_MM
+        return aim.rise + share * (bitten - aim.rise)
 
     @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v", "sounds.dental": "th"})
     def tuck_lip(
