@@ -5,6 +5,9 @@
 [--out PICTURE]` in the engine's environment; CLIP is the name of a voice in DATA's `lips/` or
 `lips_more/`. Its take (seed 1; generated where FOLDER has none) is drawn on the bundled head, seen
 from the front, head still; with --phones only the frames of these and three to either side.
+
+Without CLIP: six sounds by the teacher on two heads, as espeak-ng says them, and by the people of
+DATA on average (docs/pictures/sounds.png).
 """
 
 from argparse import ArgumentParser, Namespace
@@ -16,14 +19,19 @@ import torch
 
 from research.articulation import read_phones
 from research.commit import generate_missing
-from research.faces.lip_clips import FOLDERS
-from research.harness import add_shared, required, ROOT
+from research.faces.lip_clips import FOLDERS, read_clips, spoken_phones
+from research.harness import add_shared, required, ROOT, WEIGHTS
+from research.perform_as import speak
 from research.train.rasteriser import nearest_triangles, normals_at_corners, triangles_of
+from thunder_core.direction import Direction, Style
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
 from thunder_core.face.head import Head, load_head
+from thunder_core.face.mouth_shape import bundled_mouth
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.spoken import PHONES
+from thunder_core.train.teacher import likeliest, perform
+from thunder_core.types import FPS
 from thunder_core.weight_files import SHIPPED
 
 _WIDE, _HIGH = 200, 170  # pixels of a close-up
@@ -35,6 +43,14 @@ _SHINE, _SHINY = 0.12, ("Skin", "Lips")  # lips keep the lamp from what is behin
 _ROW = 9  # close-ups side by side
 _LABEL = 14  # pixels beneath, for words
 _AROUND = 3  # frames to either side of a phone
+# sound → language and text, the first of six frames, the phone on which people are measured
+SOUNDS = {
+    "ü": ("de", "Ich wünsche mir Schuhe", 3, ""), "oo": ("en-gb", "A cool room", 8, "UW"),
+    "sch": ("de", "Die schöne Schule", 12, ""), "sh": ("en-gb", "She should show me", 6, "SH"),
+    "f": ("en-gb", "A fine coffee", 17, "F"), "smile": ("en-gb", "My friend is happy", 20, ""),
+}  # fmt: skip
+# pixels, pixels per metre, metres (as of CloseUps); words a minute
+_SMALL, _SPEED = ((88, 58), 1.25e3, 0.002), 140
 
 
 class CloseUps:
@@ -136,9 +152,49 @@ def phones_at(lips: Path, clip: str, frames: int) -> list[str]:
     return [PHONES[number] for number in rows.argmax(1)]
 
 
+def draw_sounds(data: Path, path: Path) -> None:
+    """Write SOUNDS as a picture, a row each: six frames of the teacher on two heads, and of the
+    average person."""
+    import matplotlib.font_manager
+    from PIL import Image, ImageDraw, ImageFont
+
+    encoder, names = SpeechEncoder.load(SHIPPED), list(load_head().expression_names)
+    clips = [clip for clip in read_clips(data) if clip.is_tracked]
+    said = {name: all_ for some in FOLDERS for name, all_ in spoken_phones(data / some).items()}
+    heads = [CloseUps(load_head(WEIGHTS / f"{name}.npz"), *_SMALL)
+             for name in ("head", "head_man")]  # fmt: skip
+    (each_wide, high), font = _SMALL[0], matplotlib.font_manager.findfont("DejaVu Sans")
+    wide, font = 6 * each_wide + 8, ImageFont.truetype(font, 13)
+    sheet = Image.new("RGB", (48 + 3 * wide, len(SOUNDS) * (high + 2)), (40, 40, 40))
+    pen = ImageDraw.Draw(sheet)
+    for row, (sound, (language, text, first, phone)) in enumerate(SOUNDS.items()):
+        samples = speak(text, language, _SPEED).samples
+        hidden, logits = encoder.analyse(samples)
+        heard = speech_features(hidden, logits, samples, len(logits) // 2)
+        motion = perform(
+            likeliest(logits).astype(np.uint8).repeat(2), heard[:, -LOUDNESS:], names,
+            np.random.default_rng(1), Direction(Style(smile=0.8 * (sound == "smile"))),
+            features=heard,
+        )  # fmt: skip
+        frames = slice(first, first + 6)
+        moved = (motion.expression[frames], motion.jaw[frames])
+        blocks = [head(*moved) for head in heads]
+        middles = [(clip, round((each.start + each.end) / 2 * FPS)) for clip in clips
+                   for each in said.get(clip.name, ()) if each.symbol == phone]  # fmt: skip
+        seen = [clip.mouth[at - 3 : at + 3] - clip.resting_mouth for clip, at in middles]
+        if seen := [each for each in seen if np.isfinite(each).all() and len(each) == 6]:
+            blocks.append(heads[0](*bundled_mouth().solve(np.mean(seen, 0))))
+            print(f"{sound}: {len(seen)} by people")
+        pen.text((4, row * (high + 2) + high // 2 - 6), sound, (255, 255, 0), font)
+        for place, block in enumerate(blocks):
+            at = (48 + place * wide, row * (high + 2))
+            sheet.paste(Image.fromarray(np.concatenate(list(block), 1)), at)
+    sheet.quantize(256).save(path, optimize=True)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("clip", help="name of a voice in DATA's lips/ or lips_more/")
+    parser.add_argument("clip", nargs="?", help="name of a voice in DATA's lips/ or lips_more/")
     add_shared(parser, "data")
     parser.add_argument(
         "--takes",
@@ -153,6 +209,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Draw the sheet."""
+    if args.clip is None:
+        draw_sounds(args.data, args.out or ROOT / "docs" / "pictures" / "sounds.png")
+        return
     voices = [args.data / folder for folder in FOLDERS]
     lips = next((each for each in voices if (each / f"{args.clip}.wav").is_file()), voices[0])
     required(lips / f"{args.clip}.wav", "the voice")
