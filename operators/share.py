@@ -112,7 +112,7 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
 def _loudness(context, entry):
     """Steps that read the voice of a take. Returns how loud it is per frame of the take, None if it
     cannot be read."""
-    voice, _ = attempt(strip.of_take, context, entry)
+    voice, _ = attempt(strip.voice_of_take, context, entry)
     if voice is None or voice.name != entry.voice:
         return None
     return (yield from voice_cache.loudness_of_take(bpy.data.scenes[voice.scene], voice, entry))

@@ -464,12 +464,12 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
     entry = take_list.on_head(shot.scene, shot.rig.mesh)
     start, opening = _start_of(shot), opening_mm(motion_of(replace(shot, rate=FPS)))
     if entry is None or take_list.speaks(entry):
-        voice = strip.of_take(bpy.context, entry)
+        voice = strip.voice_of_take(bpy.context, entry)
         line = _line_of(shot, voice.name if entry is None else entry.voice)
         shift = start + float(Clock.of(shot.scene, shot.first).seconds(line.origin))
         sound, cues = strip.file_of(voice), cue_file.cues_of(line.spoken, shift, opening, start)
     else:  # nobody speaks: a rest
-        voice, _ = attempt(strip.of_take, bpy.context, entry)
+        voice, _ = attempt(strip.voice_of_take, bpy.context, entry)
         sound = strip.file_of(voice) if voice is not None and voice.name == entry.voice else ""
         cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start)
     with open(path, "w", encoding="utf-8", newline="\n") as file:

@@ -119,7 +119,7 @@ def check(
 
     Raises ThunderError.
     """
-    voice = voice or strip.of_take(bpy.context, take_list.on_head(scene, rig.mesh))
+    voice = voice or strip.voice_of_take(bpy.context, take_list.on_head(scene, rig.mesh))
     names, tolerance = (scene.name, rig.mesh.name), scene.thunder_check.tolerance.lower()
     entry = take_list.on_head(scene, rig.mesh)
     if _is_in_sync(scene, entry, voice) and tolerance == findings.REALISTIC:

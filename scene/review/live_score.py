@@ -244,7 +244,7 @@ def score_steps(
         return
     if entry is None and (sentence := _why_unscored(scene, rig)):
         raise BadRequest(sentence)
-    voice = strip.of_take(bpy.context, entry)
+    voice = strip.voice_of_take(bpy.context, entry)
     clock = Clock.of(scene, voice.clock.start)
     read = keying.read_quietly if quietly else keying.read
     seconds = yield from voice_cache.seconds_of(scene, voice)
@@ -303,7 +303,7 @@ def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float
     if frames is None or not take_list.speaks(entry) or not np.isfinite(score):
         return None
     with suppress(ThunderError):
-        client, voice = connection.start_client(), strip.of_take(bpy.context, entry)
+        client, voice = connection.start_client(), strip.voice_of_take(bpy.context, entry)
         clock = take_record.clock_of_take(entry)
         motion = yield from jobs.stage(
             keying.read(rig, head.channel_names(), clock, len(frames) / FPS), "Scoring", 0.8, 0.85
@@ -378,7 +378,7 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
         motion, clock = read.motion, take_record.clock_of_take(entry)
         if rig.sums is not None:  # new takes are scored by what the face shows of them
             motion = mapping.visible_motion(motion, read.channels, rig.sums)
-        voice = strip.of_state(scene, state) if state else strip.of_take(bpy.context, entry)
+        voice = strip.of_state(scene, state) if state else strip.voice_of_take(bpy.context, entry)
         made[uid] = yield from ask_score(
             client, scene, rig, voice, (motion, clock), entry, (start, end)
         )

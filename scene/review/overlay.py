@@ -73,7 +73,7 @@ def content_of(context) -> _Content | None:
         action = live_score.animator_action(rig) if entry is None else entry.action
         score = live_score.shown_score(scene, rig)
     peaks, peaks_start, voice_key = None, 0.0, None
-    voice, _ = attempt(strip.of_take, context, entry)
+    voice, _ = attempt(strip.voice_of_take, context, entry)
     cached = None if voice is None else voice_cache.read(scene, voice)
     if cached is not None:
         peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)

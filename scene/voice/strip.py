@@ -175,7 +175,7 @@ def current(context) -> Voice | None:
     return attempt(find, context)[0]
 
 
-def of_take(context, entry) -> Voice:
+def voice_of_take(context, entry) -> Voice:
     """The voice of a take, or the one of the settings if its strip is gone or there is no take
     (None).
 
