@@ -93,7 +93,7 @@ class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
             bpy.ops.screen.animation_play()
 
 
-def go_to(context, place: word_places.Place) -> None:
+def go_to(context, place: word_places.WordPlace) -> None:
     """Make a word the current one, and loop it if another was looped."""
     if word_places.is_looped(context.scene):
         _loop(context, place)
@@ -101,7 +101,7 @@ def go_to(context, place: word_places.Place) -> None:
         context.scene.frame_set(place.frames[0])
 
 
-def _loop(context, place: word_places.Place) -> None:
+def _loop(context, place: word_places.WordPlace) -> None:
     """Play only the frames around a word."""
     first, last = place.frames
     word_places.loop(
@@ -355,7 +355,7 @@ class THUNDER_OT_click_word(_OverTrack, bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _edges(place: word_places.Place) -> tuple[float, float]:
+def _edges(place: word_places.WordPlace) -> tuple[float, float]:
     """Scene frames at which a word begins and ends."""
     return place.origin + place.start * place.fps, place.origin + place.end * place.fps
 

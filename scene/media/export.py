@@ -477,7 +477,7 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
     return []
 
 
-def _line_of(shot: Shot, name: str) -> word_places.Line:
+def _line_of(shot: Shot, name: str) -> word_places.PlacedText:
     """What the voice of that name says in a shot. Raises BadRequest."""
     scene = shot.scene
     lines = word_places.lines(scene, compat.sequencer_scene(bpy.context) or scene)

@@ -19,7 +19,7 @@ from gpu_extras.batch import batch_for_shader
 from ...thunder_core.spoken import CLEAR, SAID
 from ..host import compat, jobs
 from ..takes.transcript import read_next
-from ..takes.word_places import Line, lines as lines_of
+from ..takes.word_places import lines as lines_of, PlacedText
 
 # Heights at interface scale 1, pixels.
 SOUNDS = 16  # of the sounds
@@ -92,10 +92,10 @@ class WordTrack:
     sounds: np.ndarray
     words: np.ndarray
     texts: tuple[str, ...]
-    spans: tuple[Line, ...]
+    spans: tuple[PlacedText, ...]
 
     @classmethod
-    def of(cls, spans: tuple[Line, ...]) -> "WordTrack":
+    def of(cls, spans: tuple[PlacedText, ...]) -> "WordTrack":
         """The track of everything that plays."""
         sounds, said, texts = [np.zeros((0, 6))], [np.zeros((0, 4))], []
         for index, span in enumerate(spans):
@@ -133,7 +133,7 @@ class WordTrack:
         ) if len(sound) else []
 
 
-def _in_frames(rows: np.ndarray, span: Line) -> np.ndarray:
+def _in_frames(rows: np.ndarray, span: PlacedText) -> np.ndarray:
     """Rows whose first two columns are seconds, in frames, as far as the strip plays them."""
     rows = rows.copy()
     rows[:, :2] = span.origin + rows[:, :2] * span.fps

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.commit import line_records
-from ...thunder_core.animation.commit.line_records import Line, LineKeys
+from ...thunder_core.animation.commit.line_records import CommittedLine, LineKeys
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.filters import smoothstep
 from ..animation import display, fcurves, keying
@@ -50,7 +50,7 @@ class OwnKeys:
         return names[-1].removeprefix(rna_paths.OWN_PREFIX) if names else self.path
 
 
-def of_line(rig: head.Rig, line: Line) -> Generator[float, None, list[OwnKeys]]:
+def of_line(rig: head.Rig, line: CommittedLine) -> Generator[float, None, list[OwnKeys]]:
     """The animator's own keys on the face, and of custom properties, on the frames of a committed
     line. Yields progress; returns them."""
     actions = [
@@ -74,7 +74,7 @@ def of_line(rig: head.Rig, line: Line) -> Generator[float, None, list[OwnKeys]]:
 
 
 def _of_curve(
-    rig: head.Rig, line: Line, block: int, curve, action, is_noted: bool
+    rig: head.Rig, line: CommittedLine, block: int, curve, action, is_noted: bool
 ) -> OwnKeys | None:
     """The own keys of one curve, None if it has none. is_noted: whether it is known which keys the
     line wrote."""

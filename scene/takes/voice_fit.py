@@ -39,7 +39,7 @@ _LONGEST_NAME = 40  # letters of a take's name
 
 
 @dataclass(frozen=True)
-class Place:
+class CapturePlace:
     """Where a capture plays in a voice.
 
     seconds: of the voice at which it begins, below 0: earlier.  sure: 1 and more means certain.
@@ -75,7 +75,7 @@ class ImportedCapture:
     """
 
     name: str
-    place: Place | None
+    place: CapturePlace | None
     score: float
     unscored: str = ""
     notes: Sequence[str] = ()
@@ -128,7 +128,7 @@ def list_capture(
     else:
         motion, read = motion_file.read_recording(path, head.channel_names(), rate)
     if voice is not None:
-        place = Place(0.0)
+        place = CapturePlace(0.0)
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):
             yield from mixing
             recorded = path if is_video else sound_beside(path)
@@ -179,14 +179,14 @@ def list_capture(
     return ImportedCapture(entry.name, place, entry.score, unscored, notes, read)
 
 
-def _settle_place(found: dict, motion: Motion, frames: int) -> Place:
+def _settle_place(found: dict, motion: Motion, frames: int) -> CapturePlace:
     """The place that the engine found; the voice's beginning if that is uncertain, or nearly there
     for a capture of the same length."""
-    place = Place(found["seconds"], found["sure"], found["by"])
+    place = CapturePlace(found["seconds"], found["sure"], found["by"])
     is_whole = (
         abs(motion.frames - frames) <= _SAME_FRAMES and abs(place.seconds) * FPS <= _SAME_FRAMES
     )
-    return Place(0.0, place.sure, place.by) if is_whole or place.sure < LIKELY else place
+    return CapturePlace(0.0, place.sure, place.by) if is_whole or place.sure < LIKELY else place
 
 
 def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, tuple[dict, str]]:

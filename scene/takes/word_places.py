@@ -33,7 +33,7 @@ _SAME_SECOND = 1e-3  # seconds
 
 
 @dataclass(frozen=True)
-class Place:
+class WordPlace:
     """A word or sound of a voice, in seconds of its recording.
 
     voice: name of its voice.  origin: scene frame at which the recording begins.
@@ -65,7 +65,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Line:
+class PlacedText:
     """What a voice says, and where its strip, or file, plays it.
 
     voice: its name.  origin: scene frame at which its recording begins, trimmed or not.  begin,
@@ -82,7 +82,7 @@ class Line:
     marks: tuple[tuple[float, float, str], ...] = ()
 
     @classmethod
-    def of(cls, record, spoken: spoken.Spoken, state: fingerprint.State) -> "Line":
+    def of(cls, record, spoken: spoken.Spoken, state: fingerprint.State) -> "PlacedText":
         """The line of a transcript, what it holds, and the strip or file that plays it."""
         return cls(
             record.voice,
@@ -101,18 +101,18 @@ class Line:
         )
         return f"{word.text} {signs}" if signs else word.text
 
-    def _place(self, text: str, start: float, end: float) -> Place:
-        return Place(self.voice, text, start, end, self.origin, self.fps)
+    def _place(self, text: str, start: float, end: float) -> WordPlace:
+        return WordPlace(self.voice, text, start, end, self.origin, self.fps)
 
     @cached_property
-    def words(self) -> list[Place]:
+    def words(self) -> list[WordPlace]:
         """The words that play, in time; none without a text."""
         inside = (
             word for word in self.spoken.words if word.end > self.begin and word.start < self.end
         )
         return [self._place(word.text, word.start, word.end) for word in inside]
 
-    def at(self, frame: float) -> Place:
+    def at(self, frame: float) -> WordPlace:
         """The word at a frame, else the last before it, else the first; without a text what is said
         around the frame."""
         now = (frame - self.origin) / self.fps
@@ -127,11 +127,11 @@ class Line:
         begun = [place for place in self.words if place.start <= now + 0.5 / self.fps]
         return begun[-1] if begun else self.words[0]
 
-    def current(self, scene) -> Place:
+    def current(self, scene) -> WordPlace:
         """The word that is looped, else that at the scene's current frame."""
         return self.at(scene[LOOPED][2] if is_looped(scene) else scene.frame_current)
 
-    def beside(self, place: Place, step: int) -> Place:
+    def beside(self, place: WordPlace, step: int) -> WordPlace:
         """The word so many words after another one, the first or last where there are no more.
         Raises BadRequest."""
         if not self.words:
@@ -141,7 +141,7 @@ class Line:
             )
         return self.words[int(np.clip(self.words.index(place) + step, 0, len(self.words) - 1))]
 
-    def phrase(self, place: Place) -> Place:
+    def phrase(self, place: WordPlace) -> WordPlace:
         """The words around one of them that no pause separates."""
         if not self.words:
             return place
@@ -156,7 +156,7 @@ class Line:
         text = " ".join(each.text for each in self.words[first : last + 1])
         return self._place(text, self.words[first].start, self.words[last].end)
 
-    def sounds(self, place: Place) -> list[tuple[Place, list[tuple[str, float]]]]:
+    def sounds(self, place: WordPlace) -> list[tuple[WordPlace, list[tuple[str, float]]]]:
         """The sounds of a word, each with the classes that it may be of and their probabilities."""
         return [
             (self._place(str(phone), start, end), self.spoken.chances(number))
@@ -165,7 +165,7 @@ class Line:
         ]
 
 
-def line(context) -> Line:
+def line(context) -> PlacedText:
     """What the current voice says. Raises BadRequest, BadSound."""
     voice = strip.find(context)
     state = voice.state
@@ -175,10 +175,10 @@ def line(context) -> Line:
     )
     if content is None:
         raise BadRequest("The words of this voice are not known yet: press Find Words")
-    return Line.of(record, content, state)
+    return PlacedText.of(record, content, state)
 
 
-def current(context) -> Place:
+def current(context) -> WordPlace:
     """The word that is worked on. Raises BadRequest, BadSound."""
     return line(context).current(context.scene)
 
@@ -188,7 +188,7 @@ def current(context) -> Place:
 LOOPED = "thunder_looped"
 
 
-def loop(scene, place: Place, first: int, last: int) -> None:
+def loop(scene, place: WordPlace, first: int, last: int) -> None:
     """Play only these frames around a word, which stays the current one meanwhile."""
     before = (
         scene[LOOPED][3:]
@@ -223,7 +223,7 @@ def is_looped(scene) -> bool:
 # ---- marks
 
 
-def marks(context, place: Place) -> list:
+def marks(context, place: WordPlace) -> list:
     """The marks on a word and its sounds, and their places among the transcript's."""
     record = transcript.of(context.scene, place.voice)
     numbered = enumerate(record.marks if record is not None else ())
@@ -234,7 +234,7 @@ def marks(context, place: Place) -> list:
     ]
 
 
-def toggle(context, place: Place, kind: str) -> bool:
+def toggle(context, place: WordPlace, kind: str) -> bool:
     """Mark a word, or remove the mark; returns whether it is marked now. A new mark on the whole
     word replaces another."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
@@ -248,12 +248,12 @@ def toggle(context, place: Place, kind: str) -> bool:
     return not was
 
 
-def set_sound(context, place: Place, sound: str) -> None:
+def set_sound(context, place: WordPlace, sound: str) -> None:
     """Have lips make another sound at a sound's place."""
     _replace(context, place, SOUND, True, sound=sound)
 
 
-def sound_at(context, place: Place) -> str:
+def sound_at(context, place: WordPlace) -> str:
     """The sound that lips make instead at a sound's place, "" for the one that was recognised."""
     return next(
         (
@@ -265,7 +265,7 @@ def sound_at(context, place: Place) -> str:
     )
 
 
-def move(context, place: Place, start: float, end: float) -> None:
+def move(context, place: WordPlace, start: float, end: float) -> None:
     """Have lips say a word at another time, in seconds of the recording; at its original time again
     where that is given."""
     is_moved = abs(start - place.start) > _SAME_SECOND or abs(end - place.end) > _SAME_SECOND
@@ -274,7 +274,7 @@ def move(context, place: Place, start: float, end: float) -> None:
     _replace(context, place, MOVED, is_moved, to_start=start, to_end=end)
 
 
-def clear(context, place: Place) -> int:
+def clear(context, place: WordPlace) -> int:
     """Remove all marks of a word; their number."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
     for index, _ in reversed(numbered):
@@ -283,7 +283,7 @@ def clear(context, place: Place) -> int:
     return len(numbered)
 
 
-def _replace(context, place: Place, kind: str, is_wanted: bool, **values) -> None:
+def _replace(context, place: WordPlace, kind: str, is_wanted: bool, **values) -> None:
     """Put a mark in the place of one of the same kind on the same stretch."""
     record = transcript.ensure(context.scene, place.voice)
     for index, mark in reversed(marks(context, place)):
@@ -294,12 +294,12 @@ def _replace(context, place: Place, kind: str, is_wanted: bool, **values) -> Non
     _follow(context)
 
 
-def _is_of(mark, place: Place) -> bool:
+def _is_of(mark, place: WordPlace) -> bool:
     """Whether a mark is of exactly this word or sound."""
     return abs(mark.start - place.start) < _SAME_SECOND and abs(mark.end - place.end) < _SAME_SECOND
 
 
-def _add(record, place: Place, kind: str, **values) -> None:
+def _add(record, place: WordPlace, kind: str, **values) -> None:
     mark = record.marks.add()
     mark.kind, mark.start, mark.end = kind, place.start, place.end
     for name, value in values.items():
@@ -572,7 +572,7 @@ def is_known(scene, voice: strip.Voice) -> bool:
     return transcript.is_found(record)
 
 
-def lines(scene, strips_scene) -> Iterator[Line]:
+def lines(scene, strips_scene) -> Iterator[PlacedText]:
     """Everything in a scene, and in the one whose sequencer is shown with it, that plays a
     recording whose words and sounds are known: voices of which they are known first, then others
     that play the same recording."""
@@ -592,4 +592,4 @@ def lines(scene, strips_scene) -> Iterator[Line]:
     for name, state in sorted(plays, key=lambda play: (play[0], play[1].recording) not in own):
         record = own.get((name, state.recording), known.get(state.recording))
         if record is not None and (content := transcript.read(record)) is not None:
-            yield Line.of(record, content, state)
+            yield PlacedText.of(record, content, state)

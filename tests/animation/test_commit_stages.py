@@ -18,7 +18,7 @@ from thunder_core.animation.commit.before import (
     Strip,
     StripCurve,
 )
-from thunder_core.animation.commit.line_records import Line
+from thunder_core.animation.commit.line_records import CommittedLine
 from thunder_core.animation.keyframes import Cycles
 from thunder_core.face import mapping
 from thunder_core.face.displacement import RigMeter
@@ -220,10 +220,10 @@ def test_beside_an_action_only_what_strips_move_goes_above_them(meter):
 
 def test_a_strip_of_the_same_line_alone_is_replaced(meter):
     regions = choice().regions
-    lines = [Line("line", FIRST, LAST, FIRST - LEAD, LAST + LEAD, regions)]
+    lines = [CommittedLine("line", FIRST, LAST, FIRST - LEAD, LAST + LEAD, regions)]
     for there, gone in (
         (lines, (0,)),
-        ([*lines, Line("another", 90, 120, 90, 120, regions)], ()),
+        ([*lines, CommittedLine("another", 90, 120, 90, 120, regions)], ()),
         ([], ()),
     ):
         assert (

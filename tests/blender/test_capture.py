@@ -111,12 +111,12 @@ def test_the_sound_beside_it_is_asked_and_an_unsure_place_is_the_beginning_and_s
         entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence
     )
     assert (
-        voice_fit.Place(0.5, 1.2, "sound").sentence
+        voice_fit.CapturePlace(0.5, 1.2, "sound").sentence
         == "begins +0.50 s from the beginning of the voice, found by its sound"
     )
-    unsure = voice_fit.Place(-0.5, 0.7, "mouth").sentence
+    unsure = voice_fit.CapturePlace(-0.5, 0.7, "mouth").sentence
     assert "probably" in unsure and "-0.50 s" in unsure
-    assert voice_fit.Place(0.4).sentence == "begins +0.40 s from the beginning of the voice"
+    assert voice_fit.CapturePlace(0.4).sentence == "begins +0.40 s from the beginning of the voice"
 
 
 def test_without_a_voice_it_begins_at_the_playhead(blender, scene, tmp_path):

@@ -103,8 +103,10 @@ def test_a_line_whose_takes_are_gone_follows_too(blender, committed, scene, rig)
 def test_a_line_of_an_earlier_version_follows_by_its_takes(committed, scene, rig):
     (line,) = lines(rig)
     (action,) = {target.animation_data.action for target in rig.targets}
-    old = line_records.Line(*(getattr(line, n) for n in ("name", "first", "last", "start", "end")))
-    line_records.remember_lines(action, line_records.Lines("", (old,)))
+    old = line_records.CommittedLine(
+        *(getattr(line, n) for n in ("name", "first", "last", "start", "end"))
+    )
+    line_records.remember_lines(action, line_records.CommittedLines("", (old,)))
     assert following.stale_lines(scene) == []
     strip.move(committed, 31)
     assert follow(scene) == (1, []) and lines(rig)[0].first == 31
@@ -183,7 +185,7 @@ def test_a_strip_that_is_lengthened_again_plays_the_keys_that_were_kept(
     if again:
         line_records.remember_lines(
             rig.targets[0].animation_data.action,
-            line_records.Lines("", (replace(lines(rig)[0], start=21, end=113),)),
+            line_records.CommittedLines("", (replace(lines(rig)[0], start=21, end=113),)),
         )
     trim_start(committed, 0)
     trim_end(committed, 0)

@@ -394,7 +394,7 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(blender, speakin
     scene.thunder.strip, scene.thunder.takes[0].star = "line", True
     assert dialogue.follow(scene) == {}
     committed = blender.data.actions.new("Scene 12 · line")
-    lines = line_records.Lines("Scene 12", (line_records.Line("line", 1, 9),))
+    lines = line_records.CommittedLines("Scene 12", (line_records.CommittedLine("line", 1, 9),))
     line_records.remember_lines(committed, lines)
     line_records.remember_keys(committed, {"line": line_records.LineKeys(3)})
     line_records.remember_score(committed, "line", line_records.LineScore(70.0, 66.0))

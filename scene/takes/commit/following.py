@@ -10,7 +10,7 @@ import numpy as np
 
 from ....thunder_core.animation import keyframes
 from ....thunder_core.animation.commit import line_records
-from ....thunder_core.animation.commit.line_records import Line, LineKeys, Lines
+from ....thunder_core.animation.commit.line_records import CommittedLine, CommittedLines, LineKeys
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.errors import attempt
 from ...animation import display, fcurves
@@ -25,7 +25,7 @@ FADE_SECONDS = 0.5  # longest blend around a line, in which it may have keys too
 FrameMap = Callable[[np.ndarray], np.ndarray]
 
 
-def stale_lines(scene) -> list[tuple[str, Line, State, changes.Change]]:
+def stale_lines(scene) -> list[tuple[str, CommittedLine, State, changes.Change]]:
     """(name of the head's object, line, the voice that it fits, change) of the committed lines of a
     scene whose voice exists but has changed since."""
     lines = ((mesh, line) for mesh in head.in_scene(scene) for line in lines_of(mesh))
@@ -56,7 +56,7 @@ def strips_of(rig: head.Rig) -> list:
     return [strip for strip in strips if reading.lines_in(strip)]
 
 
-def lines_of(mesh) -> list[Line]:
+def lines_of(mesh) -> list[CommittedLine]:
     """The lines in the animator's animation of a head, on scene frames: in its action, also while a
     take is shown, and in NLA strips."""
     rig, _ = attempt(head.resolve, mesh)
@@ -71,7 +71,7 @@ def lines_of(mesh) -> list[Line]:
     )
 
 
-def voice_of(scene, mesh, line: Line) -> State | None:
+def voice_of(scene, mesh, line: CommittedLine) -> State | None:
     """The voice that a line fits, where that was; of a line in a file of an earlier version that of
     a take on its frames."""
     takes = (
@@ -105,8 +105,8 @@ class Move:
     last frame are played.
     """
 
-    line: Line
-    new: Line
+    line: CommittedLine
+    new: CommittedLine
     start: int
     end: int
     to: FrameMap
@@ -123,7 +123,12 @@ def frame_map(then: State, now: State) -> FrameMap | None:
 
 
 def _moves(
-    scene, line: Line, then: State, change: changes.Change, taken: set[str], left: list[str]
+    scene,
+    line: CommittedLine,
+    then: State,
+    change: changes.Change,
+    taken: set[str],
+    left: list[str],
 ) -> list[Move]:
     """The parts of a stale line: one for its strip, and one for each piece that was cut off that
     and moved, unless its name is taken. left: receives a sentence on what does not follow."""
@@ -156,7 +161,9 @@ def _moves(
         if state.last and new_first < state.last and new_last >= state.first:
             new_first, new_last = max(new_first, state.first), min(new_last, state.last - 1)
         voice = fingerprint.record_of(state)
-        new = Line(state.strip or line.name, new_first, new_last, *leads, line.regions, voice)
+        new = CommittedLine(
+            state.strip or line.name, new_first, new_last, *leads, line.regions, voice
+        )
         by = leads[0] - begin, leads[1] - until + 1
         moves += [Move(line, new, begin, until, to, by)] if ends[0] <= ends[1] else []
     return moves
@@ -197,7 +204,7 @@ def _move_strips(rig: head.Rig, moves: list[Move], left: list[str]) -> int:
             late = round(strip.frame_start - strip.action_frame_start)
             new = tuple(move.new.later(-late) for move in parts)
             base = line_records.lines_of(strip.action).base
-            line_records.remember_lines(strip.action, Lines(base, new))
+            line_records.remember_lines(strip.action, CommittedLines(base, new))
             moved |= {move.line for move in parts if any(move.by)}
     return len(moved)
 
@@ -212,7 +219,7 @@ def _move_keys(
     of lines. fade: most frames around a line in which it has keys that blend into it."""
     plays = action_slots(rig)
     actions = [action for action in dict.fromkeys(action for action, _ in plays) if action]
-    before = next(filter(None, map(line_records.lines_of, actions)), Lines())
+    before = next(filter(None, map(line_records.lines_of, actions)), CommittedLines())
     moves = [move for move in moves if move.line in before.lines]
     if linked := [action for action in actions if action.library is not None and moves]:
         left.append(f"“{linked[0].name}” is linked from another file: its lines stay as they are")
@@ -261,7 +268,7 @@ def _move_keys(
     later = ((move, known.get(move.line.name)) for move in moves)
     known |= {move.new.name: of.later(move.by[0]) for move, of in list(later) if of is not None}
     for action in actions:
-        line_records.remember_lines(action, Lines(before.base, tuple(dict.fromkeys(new))))
+        line_records.remember_lines(action, CommittedLines(before.base, tuple(dict.fromkeys(new))))
         line_records.remember_keys(action, known)
     return len({move.line for move in moves if any(move.by)})
 
@@ -282,7 +289,7 @@ def _after(points: np.ndarray, which: np.ndarray, moves: list[Move]) -> np.ndarr
     return points
 
 
-def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[Line]:
+def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[CommittedLine]:
     """The lines whose keys on a curve would come among other keys, or onto them."""
     frames = np.rint(_after(keys["co"], which, moves)[:, 0])
     return {

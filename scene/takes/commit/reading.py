@@ -169,7 +169,7 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
     }
 
 
-def lines_in(strip) -> tuple[line_records.Line, ...]:
+def lines_in(strip) -> tuple[line_records.CommittedLine, ...]:
     """The lines in the action of an NLA strip on the scene frames on which it plays them; none
     where it plays them at another speed."""
     lines = line_records.lines_of(strip.action)

@@ -14,7 +14,7 @@ from .. import keyframes
 from ..keyframes import Cycles, repeat
 from ..placing import CurveShape, Span
 from ..poses import REGIONS
-from .line_records import Line, LineKeys, Lines
+from .line_records import CommittedLine, CommittedLines, LineKeys
 
 UNMOVED = 1e-5  # difference below which a value has not moved
 
@@ -105,7 +105,7 @@ class Strip:
     scale: float = 1.0
     is_reversed: bool = False
     has_animated_time: bool = False
-    lines: tuple[Line, ...] = ()
+    lines: tuple[CommittedLine, ...] = ()
     is_still_pose: bool = False
 
     def action_times(self, frames: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ class Block:
     """
 
     action: str | None
-    lines: Lines | None
+    lines: CommittedLines | None
     curves: Mapping[Place, Curve]
     take: Mapping[Place, Curve]
     strips: tuple[tuple[Strip, Mapping[Place, StripCurve]], ...] = ()

@@ -13,7 +13,7 @@ from ..poses import Column, poses_in, REGIONS
 from . import line_records
 from .before import Block, CommitChoice, Curve, StateBefore, UNMOVED
 from .fitting import Fitted, Sampled
-from .line_records import LineKeys, Lines
+from .line_records import CommittedLines, LineKeys
 from .planning import CommitPlan, KeptCurve
 
 _MARGIN_SECONDS = 10.0  # time outside the scene's range in which cycles become keys
@@ -259,7 +259,7 @@ def _count_edited(
     old: KeptCurve | None,
     name: str,
     line_keys: Mapping[str, LineKeys],
-    lines: Lines | None,
+    lines: CommittedLines | None,
     span: placing.Span,
     was_elsewhere: bool,
 ) -> int:

@@ -35,7 +35,7 @@ SCORES = "thunder_line_scores"
 
 
 @dataclass(frozen=True)
-class Line:
+class CommittedLine:
     """One committed line: its name, and the scene frames it was committed to.
 
     start, end: the same with its lead-in and lead-out, 0 if unknown.  regions: those committed.
@@ -52,14 +52,14 @@ class Line:
     voice: str = ""
     late: int = 0
 
-    def later(self, frames: int) -> Line:
+    def later(self, frames: int) -> CommittedLine:
         """The same line moved by `frames`."""
         moved = ("first", "last", "start", "end", "late")
         return replace(self, **{name: getattr(self, name) + frames for name in moved})
 
 
 @dataclass(frozen=True)
-class Lines:
+class CommittedLines:
     """The lines of an action in order of time.
 
     base: the animator's name for the action, "" for none (in files of earlier versions the
@@ -67,7 +67,7 @@ class Lines:
     """
 
     base: str = ""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[CommittedLine, ...] = ()
 
     @property
     def name(self) -> str:
@@ -76,7 +76,7 @@ class Lines:
         start = f"{self.base} · " if self.base else ""
         return shorten(start + " + ".join(names), _LONGEST)
 
-    def with_line(self, line: Line, how: str, shift: int) -> Lines:
+    def with_line(self, line: CommittedLine, how: str, shift: int) -> CommittedLines:
         """These lines with one more; `how` as in ThunderCommit: REPLACE drops those it covers,
         INSERT moves later ones."""
         lines = self.lines
@@ -84,16 +84,16 @@ class Lines:
             lines = tuple(old for old in lines if old.first < line.first or old.last > line.last)
         elif how == "INSERT":
             lines = tuple(old if old.first < line.first else old.later(shift) for old in lines)
-        return Lines(self.base, (*lines, line))
+        return CommittedLines(self.base, (*lines, line))
 
-    def without(self, again: Sequence[Line], regions: frozenset[str]) -> Lines:
+    def without(self, again: Sequence[CommittedLine], regions: frozenset[str]) -> CommittedLines:
         """These lines without those that are committed again in some regions; elsewhere they
         stay."""
         remaining = (
             replace(old, regions=old.regions - regions) if old in again else old
             for old in self.lines
         )
-        return Lines(
+        return CommittedLines(
             self.base,
             tuple(
                 old for old, was in zip(remaining, self.lines) if was not in again or old.regions
@@ -106,8 +106,8 @@ class Naming:
     """Names for the actions of a commit: the lines of the action that it goes into (None: the
     animator's action), before it and with the new line."""
 
-    before: Lines | None
-    lines: Lines
+    before: CommittedLines | None
+    lines: CommittedLines
 
     def of_copy(self, name: str) -> str:
         """Name of the copy of an action of that name."""
@@ -118,11 +118,11 @@ class Naming:
         return new_name(name, self.before, self.lines) or name
 
 
-def lines_of(action) -> Lines | None:
+def lines_of(action) -> CommittedLines | None:
     """The lines that were committed to an action, None if none was."""
     try:
         record = _record(action, LINES)
-        return Lines(str(record["base"]), tuple(_line(*line) for line in record["lines"]))
+        return CommittedLines(str(record["base"]), tuple(_line(*line) for line in record["lines"]))
     except records.UNREADABLE:
         return None
 
@@ -136,11 +136,11 @@ def _record(action, name: str) -> dict:
     return record
 
 
-def _line(name, *stored) -> Line:
+def _line(name, *stored) -> CommittedLine:
     """A line from what is stored of it: its frames, in later records with its leads, its regions,
     and its voice."""
     first, last, start, end = [*map(records.frames, stored[:4]), 0, 0][:4]
-    return Line(
+    return CommittedLine(
         str(name),
         first,
         last,
@@ -151,7 +151,7 @@ def _line(name, *stored) -> Line:
     )
 
 
-def remember_lines(action, lines: Lines) -> None:
+def remember_lines(action, lines: CommittedLines) -> None:
     """Note the lines of an action in it."""
     action[LINES] = json.dumps(
         {
@@ -177,7 +177,7 @@ def free_name(name: str, used: Collection[str]) -> str:
     )
 
 
-def new_name(name: str, before: Lines | None, now: Lines) -> str | None:
+def new_name(name: str, before: CommittedLines | None, now: CommittedLines) -> str | None:
     """The new name of an action that was called `name` while it had the lines `before`; None if an
     animator named it."""
     if before is None or not name.startswith(before.name):
@@ -187,12 +187,12 @@ def new_name(name: str, before: Lines | None, now: Lines) -> str | None:
 
 def rename_lines(action, names: Mapping[str, str]) -> None:
     """Call lines of an action by new names: {old: new}."""
-    before, keys = lines_of(action) or Lines(), keys_of(action)
+    before, keys = lines_of(action) or CommittedLines(), keys_of(action)
     renamed = {line.name for line in before.lines if line.name in names}
     if not renamed:
         return
     lines = (replace(line, name=names.get(line.name, line.name)) for line in before.lines)
-    now = Lines(before.base, tuple(lines))
+    now = CommittedLines(before.base, tuple(lines))
     remember_lines(action, now)
     remember_keys(action, {names.get(name, name): of_line for name, of_line in keys.items()})
     action.name = new_name(action.name, before, now) or action.name

@@ -19,7 +19,7 @@ from .before import (
     StripCurve,
     UNMOVED,
 )
-from .line_records import Line, LineKeys, Lines, Naming
+from .line_records import CommittedLine, CommittedLines, LineKeys, Naming
 
 _BESIDE = 1  # frames: a key of the animator's so near beside a lead would make the curve jump
 
@@ -41,7 +41,7 @@ class KeptCurve:
     dropped: int = 0
     edited: int = 0
     of_line: np.ndarray | None = None
-    earlier: tuple[Line, ...] = ()
+    earlier: tuple[CommittedLine, ...] = ()
 
     def moves(self, first: int, last: int, before: int = 0, after: int = 0) -> bool:
         """Whether the curve changes from one frame to another, outside of the line's earlier
@@ -89,7 +89,7 @@ class CommitPlan:
     line_last: int
     takes_part: bool
     keeps: bool
-    earlier: tuple[Line, ...]
+    earlier: tuple[CommittedLine, ...]
     is_added_again: bool
     names: Naming
     line_keys: Mapping[str, LineKeys]
@@ -205,7 +205,7 @@ def _names(
     take: CommittedTake,
     of_line: CommitChoice,
     choice: CommitChoice,
-    earlier: Collection[Line],
+    earlier: Collection[CommittedLine],
 ) -> Naming:
     """The names after a line is committed.
 
@@ -214,7 +214,7 @@ def _names(
     earlier: commits of it that are replaced.
     """
     before = into.lines if into is not None else None
-    base = before or Lines(
+    base = before or CommittedLines(
         line_records.BLENDERS_NUMBER.sub("", into.action)
         if into is not None and into.action is not None
         else ""
@@ -222,7 +222,7 @@ def _names(
     regions = choice.regions.union(
         *(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last))
     )
-    new = Line(
+    new = CommittedLine(
         take.line, of_line.first, of_line.last, choice.first, choice.last, regions, take.voice
     )
     base = base.without(tuple(earlier), regions)
@@ -234,7 +234,7 @@ def _strips_of_line(block: Block, take: CommittedTake, choice: CommitChoice) -> 
     regions: this one replaces them."""
     replaced = []
     for number, (strip, _) in enumerate(block.strips):
-        earlier = earlier_commits(take, choice, Lines("", strip.lines))
+        earlier = earlier_commits(take, choice, CommittedLines("", strip.lines))
         if (
             strip.lines
             and len(earlier) == len(strip.lines)
@@ -257,7 +257,9 @@ def _strip_curves(
     return curves
 
 
-def earlier_commits(take: CommittedTake, choice: CommitChoice, lines: Lines | None) -> list[Line]:
+def earlier_commits(
+    take: CommittedTake, choice: CommitChoice, lines: CommittedLines | None
+) -> list[CommittedLine]:
     """Earlier commits of a line that a commit of the whole take replaces.
 
     A line that is a whole sequencer strip exists once, so all earlier commits are replaced,
@@ -276,7 +278,7 @@ def _keep(
     curve: Curve,
     line: str,
     name: str,
-    earlier: Collection[Line],
+    earlier: Collection[CommittedLine],
     line_keys: Mapping[str, LineKeys],
     choice: CommitChoice,
 ) -> KeptCurve:
