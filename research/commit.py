@@ -34,7 +34,7 @@ from thunder_core.animation.blocking import SENTENCE
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import Request
-from thunder_core.types import Motion, Take
+from thunder_core.types import Motion, SampledTake
 
 SCENE_FPS = 24
 KINDS = {"DENSE": "Dense Curves", "POSES": "Poses", "BLOCKING": "Blocking"}
@@ -53,7 +53,7 @@ COUNTED = (
 )
 
 
-def save_take(path: Path, take: Take, channels: Sequence[str]) -> None:
+def save_take(path: Path, take: SampledTake, channels: Sequence[str]) -> None:
     """Write a take as takes_in_blender.py reads it."""
     parts = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
     np.savez(path, **parts, opening=take.opening, width=take.width, channels=np.array(channels))

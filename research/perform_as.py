@@ -27,7 +27,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.request import Request, SourcePerformance
-from thunder_core.types import pack, Speech, Take
+from thunder_core.types import pack, SampledTake, Speech
 
 TEXTS = {
     "en": "The battle was lost before the morning came, and nobody in the village wanted to "
@@ -73,7 +73,7 @@ def run(args: Namespace) -> None:
         for voice, speed in VOICES
     }
 
-    def generate(sound: Speech, **more) -> list[Take]:
+    def generate(sound: Speech, **more) -> list[SampledTake]:
         direction = DirectionRequest(exact_first=False, spread=0.5)
         made = engine.generate(sound, Request(2, args.seed, direction=direction, **more))
         return sorted(made, key=lambda take: take.seed)

@@ -48,7 +48,17 @@ from thunder_core.face.lips import CLOSED_MM, opening_mm
 from thunder_core.filters import highest
 from thunder_core.findings import CHECK, GOOD, LipSyncScore, POOR
 from thunder_core.request import Request
-from thunder_core.types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, Take, unpack
+from thunder_core.types import (
+    FPS,
+    in_group,
+    Motion,
+    pack,
+    RATE,
+    SampledTake,
+    SPEECH,
+    Speech,
+    unpack,
+)
 
 TAKES, SPREAD, SETS = 16, 0.5, 5
 SPOILED = 4  # takes of a line that are spoiled
@@ -89,7 +99,7 @@ def generate_takes(
     takes: int,
     seed: int,
     steps: int,
-) -> list[Take]:
+) -> list[SampledTake]:
     """Takes in a direction, in the order of their seeds."""
     request = Request(takes, seed, steps=steps, direction=in_direction)
     return sorted(engine.generate(speech, request), key=lambda take: take.seed)

@@ -62,7 +62,7 @@ class Voice(Speech):
 
 
 @dataclass(frozen=True, eq=False)
-class Take(types.Take):
+class Take(types.SampledTake):
     """A performance: `curves`, `seed`, and `score` as of `thunder.score`; None where nobody speaks.
 
     motion: the head's channels and rotation vectors.  opening, width: of the mouth, float32 [T],
@@ -464,9 +464,9 @@ def _suggestion(name: str, names: Iterable[str]) -> str:
     return f"{near} " if near else ""
 
 
-def _take(take: types.Take, engine: Engine, request: DirectionRequest | None) -> Take:
+def _take(take: types.SampledTake, engine: Engine, request: DirectionRequest | None) -> Take:
     """An engine's take with its channels, and the direction that its score compares with."""
-    values = {field.name: getattr(take, field.name) for field in fields(types.Take)}
+    values = {field.name: getattr(take, field.name) for field in fields(types.SampledTake)}
     direction = replace(request or DirectionRequest(), exact_first=take.provenance["as_asked"])
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
 

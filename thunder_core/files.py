@@ -350,10 +350,12 @@ class Transaction:
         _finish(manifest, self._path(MANIFEST))
         new_hashes = hashes | {MANIFEST: hash_of(manifest)}
         moves = [
-            _Move(name, os.path.basename(part), self._place_for_old(name, listed), new_hashes[name])
+            _Rename(
+                name, os.path.basename(part), self._place_for_old(name, listed), new_hashes[name]
+            )
             for name, part in self._parts.items()
         ]
-        moves += [_Move(name, None, _part_name(), None) for name in self._removals]
+        moves += [_Rename(name, None, _part_name(), None) for name in self._removals]
         try:
             write_file(self._path(JOURNAL), json.dumps(moves))
             for name, part, old, _ in moves:
@@ -398,11 +400,11 @@ class Transaction:
                 if all(
                     os.path.basename(name or "") == (name or "") for row in rows for name in row[:3]
                 ):
-                    moves = [_Move(*row) for row in rows]
+                    moves = [_Rename(*row) for row in rows]
             self._undo(moves)
         remove_leftovers(self.folder)
 
-    def _undo(self, moves: "list[_Move]") -> None:
+    def _undo(self, moves: "list[_Rename]") -> None:
         """Restore the earlier files, whatever has been replaced of them. May be repeated."""
         for move in moves:
             path, part, old = (self._path(name or "") for name in move[:3])
@@ -456,7 +458,7 @@ class Transaction:
                     os.remove(path)
 
 
-class _Move(NamedTuple):
+class _Rename(NamedTuple):
     """One file's change in a transaction. All are names in its folder, never paths.
 
     part: the temporary file that becomes the file; None if the file is only removed.  old: new name

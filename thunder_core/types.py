@@ -196,7 +196,7 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Take:
+class SampledTake:
     """One sampled performance of a line.
 
     score: None if the face does not speak.

@@ -70,7 +70,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     for (block, bone), added in turns.items():
         mode = targets[block].pose.bones[bone].rotation_mode
         basis = rig_of(targets[block]).basis(bone, plan)
-        turn = mapping.Turn(len(driven), mode, basis, tuple(added))
+        turn = mapping.BoneTurn(len(driven), mode, basis, tuple(added))
         path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
         driven += [
             mapping.Track(block, path, index, bone, rest)

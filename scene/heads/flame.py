@@ -227,6 +227,6 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
 # ---- how well it is driven
 
 
-def measure(mesh: bpy.types.Object, armature: bpy.types.Object) -> retarget.Measure:
+def measure(mesh: bpy.types.Object, armature: bpy.types.Object) -> retarget.RetargetQuality:
     """Accuracy of retargeting the default motion to this head, over the movements of speech."""
     return retarget.measure(_retarget(mesh, armature))

@@ -191,7 +191,7 @@ def _material(name: str) -> bpy.types.Material:
     )
     is_wet = _has_word(name, ("sclera", "iris", "pupil", "eyewhite", "teeth"))
     return materials.material(
-        f"ICT {name}", (*colour, 1.0), materials.Look(roughness=0.2 if is_wet else 0.5)
+        f"ICT {name}", (*colour, 1.0), materials.Surface(roughness=0.2 if is_wet else 0.5)
     )
 
 

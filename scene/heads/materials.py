@@ -9,7 +9,7 @@ import bpy
 
 
 @dataclass(frozen=True)
-class Look:
+class Surface:
     """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat
     of moisture 0 … 1, pores."""
 
@@ -26,21 +26,21 @@ class Look:
 # mouth and tongue would be grey, and lips would have a line of light where they meet. Subsurface
 # light is noise there at few samples. Nothing emits light: it would glow in dark scenes.
 _LOOKS = (
-    ("lip", Look(roughness=0.45, under=0.1, depth=0.003, specular=0.3)),
-    ("mouth", Look(roughness=0.6, specular=0.05)),
-    ("gum", Look(roughness=0.5, specular=0.08)),
-    ("back teeth", Look(roughness=0.4, specular=0.08)),
-    ("teeth", Look(roughness=0.25, specular=0.25)),
-    ("back tongue", Look(roughness=0.6, specular=0.05)),
-    ("tongue", Look(roughness=0.4, specular=0.18)),
-    ("white", Look(roughness=0.06, under=0.08, depth=0.001, wet=1.0)),
-    ("iris", Look(roughness=0.06, wet=1.0)),
-    ("limbus", Look(roughness=0.06, wet=1.0)),
-    ("pupil", Look(roughness=0.06, wet=1.0)),
-    ("eye", Look(roughness=0.06, wet=1.0)),
-    ("brow", Look(roughness=0.85, specular=0.15)),
-    ("hair", Look(roughness=0.6, specular=0.3)),
-    ("", Look(roughness=0.5, under=0.25, depth=0.004, specular=0.45, pores=True)),
+    ("lip", Surface(roughness=0.45, under=0.1, depth=0.003, specular=0.3)),
+    ("mouth", Surface(roughness=0.6, specular=0.05)),
+    ("gum", Surface(roughness=0.5, specular=0.08)),
+    ("back teeth", Surface(roughness=0.4, specular=0.08)),
+    ("teeth", Surface(roughness=0.25, specular=0.25)),
+    ("back tongue", Surface(roughness=0.6, specular=0.05)),
+    ("tongue", Surface(roughness=0.4, specular=0.18)),
+    ("white", Surface(roughness=0.06, under=0.08, depth=0.001, wet=1.0)),
+    ("iris", Surface(roughness=0.06, wet=1.0)),
+    ("limbus", Surface(roughness=0.06, wet=1.0)),
+    ("pupil", Surface(roughness=0.06, wet=1.0)),
+    ("eye", Surface(roughness=0.06, wet=1.0)),
+    ("brow", Surface(roughness=0.85, specular=0.15)),
+    ("hair", Surface(roughness=0.6, specular=0.3)),
+    ("", Surface(roughness=0.5, under=0.25, depth=0.004, specular=0.45, pores=True)),
 )
 TINT = "Tint"  # colour attribute of a head: factors of its materials' colours
 # Vectors of a bundled head's mesh, which `build.enliven` stores: how deep wrinkles may be, in
@@ -61,13 +61,13 @@ _BLOOD = (1.0, 0.35, 0.2)  # scattering distances of red, green and blue under s
 _WET_ROUGHNESS = 0.04
 
 
-def look_of(name: str) -> Look:
+def look_of(name: str) -> Surface:
     """The look of the part that a material's name speaks of."""
     return next(look for word, look in _LOOKS if word in name.lower())
 
 
 def material(
-    title: str, colour, look: Look, tinted: bool = False, solid=None
+    title: str, colour, look: Surface, tinted: bool = False, solid=None
 ) -> bpy.types.Material:
     """The material of a part of a head; several heads of a file share it, and an animator's changes
     to it stay.

@@ -59,7 +59,7 @@ class _Grid:
     view: dict = field(default_factory=dict)
 
 
-class _State(jobs.Part):
+class _GridState(jobs.Part):
     """The current grid, None if there is none."""
 
     grid: _Grid | None = None
@@ -79,7 +79,7 @@ class _State(jobs.Part):
     close = release
 
 
-state = jobs.session.add(_State())
+state = jobs.session.add(_GridState())
 
 
 def is_running() -> bool:

@@ -381,7 +381,7 @@ def _wall(title: str) -> bpy.types.Mesh:
         [(-2.0, -2.0, 0.0), (2.0, -2.0, 0.0), (2.0, 2.0, 0.0), (-2.0, 2.0, 0.0)], [], [range(4)]
     )
     mesh.materials.append(
-        materials.material(title, BACKDROP, materials.Look(roughness=1.0, specular=0.0))
+        materials.material(title, BACKDROP, materials.Surface(roughness=1.0, specular=0.0))
     )
     mesh.materials[0].diffuse_color = (*DARK, 1.0)
     return mesh

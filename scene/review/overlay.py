@@ -100,7 +100,7 @@ def content_of(context) -> _Content | None:
 # ---- drawing
 
 
-class _Picture(word_track.Picture):
+class _OverlayPicture(word_track.Picture):
     """Batches of a content as one region sees it, in pixels from the band's lower left corner."""
 
     def __init__(
@@ -232,7 +232,10 @@ def draw(name: str) -> None:
         return
     key = (content.key, round(start, 3), round(end, 3), region.width, height, scale)
     picture = word_track.picture_of(
-        _drawn, region, key, lambda: _Picture(content, start, end, region.width, height, scale)
+        _drawn,
+        region,
+        key,
+        lambda: _OverlayPicture(content, start, end, region.width, height, scale),
     )
     picture.draw(MARGIN * scale)
 

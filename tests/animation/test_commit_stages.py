@@ -23,7 +23,7 @@ from thunder_core.animation.keyframes import Cycles
 from thunder_core.face import mapping
 from thunder_core.face.displacement import RigMeter
 from thunder_core.face.head import HEAD_FILE
-from thunder_core.face.mapping import Driver, Track, Turn
+from thunder_core.face.mapping import BoneTurn, Driver, Track
 from thunder_core.progress import result
 
 FIRST, LAST, LEAD = 21, 69, 8  # the take's frames
@@ -52,7 +52,7 @@ def meter():
     with np.load(HEAD_FILE, allow_pickle=False) as archive:
         channels = tuple(map(str, archive["expression_names"]))
     parts = [("mouthFunnel", 0, 1.0), ("mouthSmileLeft", 1, 1.0), ("browInnerUp", 2, 1.0)]
-    turn = Turn(
+    turn = BoneTurn(
         3,
         "QUATERNION",
         np.eye(3),

@@ -33,7 +33,7 @@ from thunder_core.animation.keys import SAMPLES
 from thunder_core.face import mapping
 from thunder_core.face.displacement import RigMeter
 from thunder_core.face.head import load_head
-from thunder_core.face.mapping import Driver, Track, Turn
+from thunder_core.face.mapping import BoneTurn, Driver, Track
 from thunder_core.progress import map_progress, result
 from thunder_core.types import Motion
 
@@ -56,7 +56,7 @@ def meter():
     """Measures a rig of eight shape keys, a jaw and a neck."""
     parts = [(name, place, 1.0) for place, name in enumerate(PARTS)]
     parts.append(("jaw.x", len(PARTS), 1.0))
-    turn = Turn(
+    turn = BoneTurn(
         len(PARTS) + 1,
         "QUATERNION",
         np.eye(3),

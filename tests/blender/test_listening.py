@@ -692,7 +692,9 @@ def test_curves_over_the_editors_lie_where_their_sound_plays_at_any_rate(monkeyp
     """Mouth, waveform, lip-sync and what is found of second 1 are drawn on its frame."""
     drawn = {}
     monkeypatch.setattr(
-        overlay._Picture, "_add", lambda self, kind, at, color: drawn.update({color: np.array(at)})
+        overlay._OverlayPicture,
+        "_add",
+        lambda self, kind, at, color: drawn.update({color: np.array(at)}),
     )
     monkeypatch.setattr(overlay.gpu.shader, "from_builtin", lambda name: None)
     monkeypatch.setattr(overlay, "batch_for_shader", lambda shader, kind, content: content)
@@ -704,7 +706,7 @@ def test_curves_over_the_editors_lie_where_their_sound_plays_at_any_rate(monkeyp
         grade=SimpleNamespace(spans=[(11 + fps, 11 + fps)]),
     )
     content = overlay._Content((), peaks, 11.0, opening, 11.0, shown, fps)
-    picture = overlay._Picture(content, 11.0, 11.0 + 2 * fps, 2000, 58.0, 1.0)
+    picture = overlay._OverlayPicture(content, 11.0, 11.0 + 2 * fps, 2000, 58.0, 1.0)
     [(_, sync, _)] = picture.batches
     places = [
         drawn[overlay._MOUTH_LINE][:, 1].argmax(),

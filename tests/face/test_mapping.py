@@ -13,6 +13,7 @@ from thunder_core.face.jaw_balance import (
     Response,
 )
 from thunder_core.face.mapping import (
+    BoneTurn,
     Driver,
     JointRule,
     LOWER_PER_JAW,
@@ -21,7 +22,6 @@ from thunder_core.face.mapping import (
     shows_all,
     Target,
     Track,
-    Turn,
     visible_motion,
 )
 from thunder_core.types import Motion, pack
@@ -36,7 +36,7 @@ def rig(*parts, turns=()):
     """A rig with a track for each key that parts (source, key, weight) name, and bones that turn
     about the head's axes."""
     keys = list(dict.fromkeys(key for _, key, _ in parts))
-    turns = [Turn(len(keys) + 3 * i, "XYZ", np.eye(3), added) for i, added in enumerate(turns)]
+    turns = [BoneTurn(len(keys) + 3 * i, "XYZ", np.eye(3), added) for i, added in enumerate(turns)]
     tracks = [Track(0, key) for key in keys] + [
         Track(1, "turn", i % 3) for i in range(3 * len(turns))
     ]

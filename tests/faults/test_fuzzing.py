@@ -43,7 +43,7 @@ from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.unpickle import unpickle
 from thunder_core.findings import LipSyncScore
 from thunder_core.spoken import PHONES
-from thunder_core.types import MOST_FRAMES, Motion, Speech, Take
+from thunder_core.types import MOST_FRAMES, Motion, SampledTake, Speech
 
 MEGABYTE = 2**20
 SECONDS = 10  # of processor time that one input may cost
@@ -456,7 +456,7 @@ class Engine:
 
     def begin(self, speech, request, progress, noticed):
         flat = np.zeros(speech.frames, np.float32)
-        take = Take(
+        take = SampledTake(
             Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)),
             request.seed,
             LipSyncScore(50.0, flat),

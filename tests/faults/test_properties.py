@@ -13,6 +13,7 @@ from thunder_core.arrays import read_npz
 from thunder_core.face import livelink, shaping
 from thunder_core.face.head import load_head
 from thunder_core.face.mapping import (
+    BoneTurn,
     Driver,
     JOINTS,
     rotation_length,
@@ -21,7 +22,6 @@ from thunder_core.face.mapping import (
     rotation_values,
     rotation_vectors,
     Track,
-    Turn,
 )
 from thunder_core.files import is_part, part_of, write_file
 from thunder_core.types import Motion, pack, unpack
@@ -148,7 +148,7 @@ def test_what_a_rig_is_driven_with_is_read_from_it(motion, weights, rest, joint,
     tracks += [
         Track(1, rotation_path(mode), i, rest=value) for i, value in enumerate(rotation_rest(mode))
     ]
-    turn = Turn(
+    turn = BoneTurn(
         6,
         mode,
         np.eye(3),

@@ -42,8 +42,8 @@ from ..types import (
     Motion,
     pack,
     RATE,
+    SampledTake,
     Speech,
-    Take,
     unpack,
 )
 from ..weight_files import (
@@ -422,9 +422,9 @@ class Engine:
 
     def generate(
         self, speech: Speech, request: Request, progress: Progress = ignore,
-        on_take: Callable[[Take], object] = ignore,
+        on_take: Callable[[SampledTake], object] = ignore,
         on_note: Callable[[str], object] = ignore,
-        on_sampled: Callable[[Take], object] = ignore,
+        on_sampled: Callable[[SampledTake], object] = ignore,
     ) -> list[Any]:  # fmt: skip
         """Sample the takes that a request asks for, best lip-sync first.
 

@@ -31,7 +31,7 @@ from ..protocol import OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
 from ..spoken import is_other_script
 from ..system_calls import release_free_memory
-from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
+from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, LazyNetwork, processors
@@ -181,7 +181,8 @@ def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
 
 def generate(
     engine: Engine, line: HeardLine, progress: Progress = ignore,
-    on_take: Callable[[Take], object] = ignore, on_sampled: Callable[[Take], object] = ignore,
+    on_take: Callable[[SampledTake], object] = ignore,
+    on_sampled: Callable[[SampledTake], object] = ignore,
 ) -> list[Any]:  # fmt: skip
     """Make the takes of a line; returns them, best lip-sync first, each as `on_take`
     returns it. Arguments as of `Engine.generate`."""
@@ -210,7 +211,7 @@ class _Work:
         self._reporting, self._measuring = threading.Lock(), threading.Lock()
         self._requested: list[dict[str, float]] | None = None
 
-    def make(self, seeds: list[int]) -> Iterator[tuple[bool, list[Take]]]:
+    def make(self, seeds: list[int]) -> Iterator[tuple[bool, list[SampledTake]]]:
         """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
         before."""
         voice = self.line.voice
@@ -236,7 +237,7 @@ class _Work:
         release_memory(voice.frames)
         yield True, scored
 
-    def stages(self) -> Generator[tuple[bool, list[Take]]]:
+    def stages(self) -> Generator[tuple[bool, list[SampledTake]]]:
         """What `make` yields of all portions; each is sampled before the next one, and at most so
         many as threads work wait for their scores."""
         frames, device, first = self.line.voice.frames, self.engine.device, self.line.request.seed
@@ -278,7 +279,7 @@ class _Work:
 
     def _describe(
         self, performance: Performance, motion: Motion, mouth: tuple[np.ndarray, np.ndarray]
-    ) -> Take:
+    ) -> SampledTake:
         """A take with its provenance, not scored; mouth: gap and width of its motion."""
         about = self.line.about | {
             "seed": performance.seed,
@@ -291,11 +292,15 @@ class _Work:
         elif self.line.role == SPEAKS and self.line.kept is None:
             about["choice"] = performance.choice.record(self.line.voice.prosody)
         opening, width = (each.astype(np.float32) for each in (np.maximum(mouth[0], 0), mouth[1]))
-        return Take(motion, performance.seed, None, opening, width, about)
+        return SampledTake(motion, performance.seed, None, opening, width, about)
 
     def _add_score(
-        self, take: Take, performance: Performance, score: LipSyncScore | None, seen: list[Motion]
-    ) -> Take:
+        self,
+        take: SampledTake,
+        performance: Performance,
+        score: LipSyncScore | None,
+        seen: list[Motion],
+    ) -> SampledTake:
         """A take with its score; the provenance of one that varies a direction has how much it
         shows of it. seen: of `_made_and_visible`."""
         about = {} if score is None else {"score": score.total, **score.to_record()}

@@ -182,7 +182,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Turn:
+class BoneTurn:
     """A bone that turns: its rotation vector is the sum of sources, in the head's axes.
 
     first: index of its first track; the tracks of all components follow each other.  mode:
@@ -240,7 +240,7 @@ class Driver:
         self,
         tracks: Iterable[Track],
         parts: Iterable[tuple[str, int, float]],
-        turns: Iterable[Turn] = (),
+        turns: Iterable[BoneTurn] = (),
         leads: Values[str, float] = MappingProxyType({}),
     ):
         self.tracks, self.parts, self.turns = tuple(tracks), tuple(parts), tuple(turns)

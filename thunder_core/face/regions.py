@@ -356,7 +356,7 @@ def _distances(a, b):
 
 
 @dataclass(frozen=True)
-class Face:
+class MatchableFace:
     """A head's data for matching: points, skin, seam, and a few landmarks known by shape.
 
     unit: distance between the eyes, metres.  skin: triangles [F', 3] of the part with the lips.
@@ -371,7 +371,7 @@ class Face:
     unit: float
 
 
-def study(head: Head) -> Face:
+def study(head: Head) -> MatchableFace:
     """Find the places of a head. Raises BadHead if it shows no mouth."""
     seam = find_seam(head)
     points, joints = head.v_template.astype(np.float64), head.joints
@@ -399,22 +399,22 @@ def study(head: Head) -> Face:
             ],
         ]
     )
-    return Face(head, seam, points, skin, places, unit)
+    return MatchableFace(head, seam, points, skin, places, unit)
 
 
 @lru_cache(maxsize=1)
-def bundled_face() -> Face:
+def bundled_face() -> MatchableFace:
     """The bundled head, studied."""
     return study(load_head())
 
 
-def lay_over(source: Face, target: Face) -> Warp:
+def lay_over(source: MatchableFace, target: MatchableFace) -> Warp:
     """The map that lays one head over another: eyes, lips, nose and chin on each other."""
     stiffness = np.full(len(source.places), _PLACES_STIFF * source.unit)
     return Warp.rigid(source.places, target.places).bend(source.places, target.places, stiffness)
 
 
-def _front(face: Face) -> np.ndarray:
+def _front(face: MatchableFace) -> np.ndarray:
     """Vertices of the skin that are seen from the front, above the throat; [K] ids."""
     points, unit = face.points, face.unit
     eyes, middle = face.places[:2].mean(0), face.seam.along(np.zeros(1))[0]
@@ -430,7 +430,7 @@ def _front(face: Face) -> np.ndarray:
     return ids[points[ids, 2] > depth - 0.02 * unit]
 
 
-def _spread_vertices(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
+def _spread_vertices(face: MatchableFace, ids: np.ndarray, count: int) -> np.ndarray:
     """`count` vertices, evenly spread: each is the farthest from those before."""
     points = face.points[ids]
     chosen = [int(np.abs(points - points.mean(0)).sum(1).argmin())]
@@ -442,7 +442,7 @@ def _spread_vertices(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Match:
+class MatchedPoints:
     """Points of the bundled head and the same places on another.
 
     vertices: [K] ids on the bundled head: its 280 lip vertices first, in their order, then the
@@ -457,7 +457,7 @@ class Match:
     scale: float
 
 
-def match(source: Face, target: Face) -> Match:
+def match(source: MatchableFace, target: MatchableFace) -> MatchedPoints:
     """Corresponding points of the bundled head's lips and face and another head's."""
     warp = lay_over(source, target)
     lips = source.head.mouth_vertices[source.head.mouth_parts == 0]
@@ -481,7 +481,9 @@ def match(source: Face, target: Face) -> Match:
     eyes = _distances(source.points[face], source.places[:2]).min(1)
     near = np.maximum(near, np.exp(-0.5 * (eyes / (0.35 * source.unit)) ** 2))
     weight = np.concatenate([np.ones(rings.size), 0.08 + 0.35 * near])
-    return Match(ids, Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn))))
+    return MatchedPoints(
+        ids, Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn)))
+    )
 
 
 def mark_regions(head: Head) -> Head:
@@ -513,7 +515,7 @@ def mark_regions(head: Head) -> Head:
     )
 
 
-def _regions(model: Face, face: Face, warp: Warp) -> np.ndarray:
+def _regions(model: MatchableFace, face: MatchableFace, warp: Warp) -> np.ndarray:
     """Region weights [R, V] of a head: those of the nearest places of the bundled head's skin;
     eyeballs are the eyes'."""
     skin = np.unique(model.skin)

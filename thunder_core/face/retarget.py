@@ -48,7 +48,7 @@ _TURN_RANGE = (0.6, 1.6)
 
 
 @dataclass(frozen=True)
-class Fit:
+class CoefficientSolver:
     """Finds the coefficients of a head's basis that bring its points to given positions.
 
     points: K of them.  weight: [K].  upper, lower: [P, 3] numbers of the points whose averages with
@@ -208,8 +208,8 @@ class Retarget:
     jaw's angle over ours.
     """
 
-    bundled: Fit
-    other: Fit
+    bundled: CoefficientSolver
+    other: CoefficientSolver
     bundled_channels: tuple[str, ...]
     scale: float
     turn: float
@@ -244,7 +244,7 @@ class Retarget:
 
 
 def _solve_motion(
-    fit: Fit, motion: Motion, turn: float, wanted: Callable[[Motion], np.ndarray]
+    fit: CoefficientSolver, motion: Motion, turn: float, wanted: Callable[[Motion], np.ndarray]
 ) -> Motion:
     """The motion in the basis of a fit, its jaw turned `turn` times as far; wanted: gives the
     places of the fit's points in a part."""
@@ -291,8 +291,10 @@ def to_head(head: Head, joints_move: bool = True) -> Retarget:
     shares = result.spots.shares[ends]
     lips = (*np.split(numbers, 2), *np.split(shares, 2), middle)
     return Retarget(
-        Fit(bundled, weight, *lips, np.full(ours.head.channels, _BUNDLED_SIZE), *_BUNDLED_RANGE),
-        Fit(other, weight, *lips, np.ones(head.channels), -_OTHER_MOST, _OTHER_MOST),
+        CoefficientSolver(
+            bundled, weight, *lips, np.full(ours.head.channels, _BUNDLED_SIZE), *_BUNDLED_RANGE
+        ),
+        CoefficientSolver(other, weight, *lips, np.ones(head.channels), -_OTHER_MOST, _OTHER_MOST),
         ours.head.expression_names,
         result.scale,
         _turn_ratio(bundled, other, weight, result.scale),
@@ -300,7 +302,7 @@ def to_head(head: Head, joints_move: bool = True) -> Retarget:
 
 
 @dataclass(frozen=True)
-class Measure:
+class RetargetQuality:
     """Quality of a retarget over the movements of speech, millimetres on the other head.
 
     opening, worst: error of the gap between the lips, mean and largest.  closed: the widest gap
@@ -316,7 +318,7 @@ class Measure:
     travel: float
 
 
-def measure(retarget: Retarget) -> Measure:
+def measure(retarget: Retarget) -> RetargetQuality:
     """Measure a retarget on every single channel of the mouth at three jaw angles, also with the
     lips closed."""
     names = retarget.bundled_channels
@@ -338,7 +340,7 @@ def measure(retarget: Retarget) -> Measure:
     off = 1e3 * np.linalg.norm(placed - wanted, axis=2)
     lips, count = regions.LIP_RINGS * regions.LIP_AROUND, int((fit.weight > 0).sum())
     touching = (target_gap < TOUCH_MM).all(1)
-    return Measure(
+    return RetargetQuality(
         float(np.abs(gap - target_gap).mean()),
         float(np.abs(gap - target_gap).max()),
         float(np.maximum(gap - target_gap, 0)[touching].max(initial=0.0)),

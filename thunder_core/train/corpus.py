@@ -527,7 +527,7 @@ def _rows(path: Path, names: Collection[str]) -> list[list[str]]:
     return rows
 
 
-class Recording(NamedTuple):
+class FoundRecording(NamedTuple):
     """A sound or a tracked sequence that a folder holds. phones: (phone, start s, end s), None if
     nobody wrote them down."""
 
@@ -538,7 +538,7 @@ class Recording(NamedTuple):
     text: str = ""
 
 
-def list_recordings(folder: Path) -> list[Recording]:
+def list_recordings(folder: Path) -> list[FoundRecording]:
     """The tracked sequences of a folder, or else its recordings, doubtful alignments left out. Each
     file without a speaker counts as a separate speaker. Raises BadTracking, BadCorpus."""
     sounds = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS)
@@ -549,7 +549,7 @@ def list_recordings(folder: Path) -> list[Recording]:
                 f"{folder} holds tracked performances, and recordings without one: {alone[0]} … "
                 f"Move these into a folder of their own, and name both."
             )
-        return [Recording(path.stem, speaker_of(path), path) for path in tracked]
+        return [FoundRecording(path.stem, speaker_of(path), path) for path in tracked]
     names = {str(path.relative_to(folder)) for path in sounds}
     transcripts = _rows(folder / "transcripts.tsv", names)
     speaker = {r[0]: r[1] for r in transcripts if len(r) > 1}
@@ -564,7 +564,7 @@ def list_recordings(folder: Path) -> list[Recording]:
         if len(r) >= 4:
             phones.setdefault(r[0], []).append((r[1], float(r[2]), float(r[3])))
     found = [
-        Recording(name, speaker[name], folder / name, times, text.get(name, ""))
+        FoundRecording(name, speaker[name], folder / name, times, text.get(name, ""))
         for name, times in sorted(phones.items())
         if (folder / name).exists() and name in speaker and name not in doubtful
     ]
@@ -572,7 +572,7 @@ def list_recordings(folder: Path) -> list[Recording]:
         for path in sounds:
             name = str(path.relative_to(folder))
             who = speaker.get(name, f"{folder.name}/{name}")
-            found.append(Recording(name, who, path, None, text.get(name, "")))
+            found.append(FoundRecording(name, who, path, None, text.get(name, "")))
     if not found:
         raise BadCorpus(
             f"There are no recordings in {folder}. Name a folder with WAV, FLAC, OGG or MP3 files."
@@ -581,7 +581,7 @@ def list_recordings(folder: Path) -> list[Recording]:
 
 
 def split_recordings(
-    recordings: list[Recording], testing: Collection[str] = ()
+    recordings: list[FoundRecording], testing: Collection[str] = ()
 ) -> tuple[dict[str, str], set[str]]:
     """The split of every speaker, and whose recordings are joined since without that nobody could
     learn or be measured (`_join`). Raises BadCorpus, BadRecording, BadTracking."""
@@ -689,7 +689,7 @@ def read_lips(path: Path, frames: int) -> np.ndarray | None:
 
 
 def _read(
-    source: Path, recordings: list[Recording], label: Callable, channels: list[str],
+    source: Path, recordings: list[FoundRecording], label: Callable, channels: list[str],
     basis: FlameBasis | None,
 ) -> Iterator[_Piece]:  # fmt: skip
     """The recordings of a folder. Raises BadTracking, BadRecording, BadCorpus."""

@@ -55,7 +55,7 @@ _ROUNDS = 30  # of Lloyd's algorithm
 
 
 @dataclass(frozen=True)
-class Row:
+class ClipRow:
     """One clip: its animation frames start … start + frames, and its corpus index (−1: quiet, no
     recording).
 
@@ -175,7 +175,7 @@ def extract_features(
             features_file.write(features)
             logits_file.write(logits)
             units_file.write(clip_units)
-            rows.append(asdict(Row(start, frames, split, name, clip, listens)))
+            rows.append(asdict(ClipRow(start, frames, split, name, clip, listens)))
             voices.append(voice)
             start += frames
     np.save(folder / "voices.npy", np.stack(voices))
@@ -184,11 +184,11 @@ def extract_features(
     return units
 
 
-def open_features(folder: Path) -> tuple[list[Row], np.ndarray, str]:
+def open_features(folder: Path) -> tuple[list[ClipRow], np.ndarray, str]:
     """Rows, features float16 [F, d], and `mouth_map.identity` of the encoder whose features they
     are."""
     about = json.loads((folder / "rows.json").read_text())
-    rows = [Row(**row) for row in about["rows"]]
+    rows = [ClipRow(**row) for row in about["rows"]]
     features = np.memmap(folder / "features.f16", np.float16, "r").reshape(
         rows[-1].start + rows[-1].frames, about["width"]
     )
@@ -440,7 +440,7 @@ def _finished_clips(job: ClipJob) -> int:
 @lru_cache(1)
 def _open(
     job: ClipJob,
-) -> tuple[Corpus, list[Row], np.ndarray, np.ndarray, bool, FlameBasis | None]:
+) -> tuple[Corpus, list[ClipRow], np.ndarray, np.ndarray, bool, FlameBasis | None]:
     """The corpus, its rows, features [F, d], phone logits [2F, 40], whether the teacher can read
     the features, and the basis of the motions; once in a process."""
     rows, features, encoder = open_features(job.folder)
