@@ -9,8 +9,8 @@ Order: 16 takes of every line at *Spread* .5 in readings of their own, r of thei
 measured mouth at the best lag; five sets of seeds of the clips of `check`. Spoiled takes: AUC of
 the score against that of the same takes late, early, damped … of recordings of the split's voices,
 the first of each line as asked, and of takes that were asked to be smaller or larger. Grades: of
-the same, and both of ten seconds of the clips of `check`. Every table is shown with mesh-to-speech's part of the score and without it. To stdout
-and research/results/ranking.txt.
+the same, and both of ten seconds of the clips of `check`. To stdout and
+research/results/ranking.txt.
 
 `--fit` prints the weights of the parts (`engine.scorer.WEIGHTS`) that fit best: the order of takes
 by real mouths of `fit` and of GRID, and faults planted in takes of validation voices.
@@ -234,15 +234,14 @@ def auc(right: np.ndarray, wrong: np.ndarray) -> float:
     )
 
 
-WITH = np.array([*WEIGHTS.values()])
-WITHOUT = WITH * [name != "heard" for name in WEIGHTS]
+POINTS = np.array([*WEIGHTS.values()])
 
 
 # ---- tables
 
 
 def order_table(lines: Sequence[Ordered], what: str) -> list[str]:
-    """How well the score orders the takes of each line, with mesh-to-speech and without."""
+    """How well the score orders the takes of each line."""
     seconds = np.array([line.seconds for line in lines])
     names = np.array([line.name for line in lines])
     rows = [
@@ -250,37 +249,36 @@ def order_table(lines: Sequence[Ordered], what: str) -> list[str]:
         f"{'':24s} {'Spearman':>9s} {'clips':>22s} {'worst':>6s} {'average':>8s} {'its best':>9s} "
         f"{'possible':>9s} {'of gain':>18s}",
     ]
-    for title, weights in (("score", WITH), ("without mesh-to-speech", WITHOUT)):
-        totals = [line.parts @ weights for line in lines]
-        ranks = np.nan_to_num(
-            [spearmanr(total, line.r).statistic for total, line in zip(totals, lines)]
+    totals = [line.parts @ POINTS for line in lines]
+    ranks = np.nan_to_num(
+        [spearmanr(total, line.r).statistic for total, line in zip(totals, lines)]
+    )
+    average, best, possible = (
+        np.array([choose(total, line.r) for total, line in zip(totals, lines)])
+        for choose in (
+            lambda total, r: r.mean(),
+            lambda total, r: r[total.argmax()],
+            lambda total, r: r.max(),
         )
-        average, best, possible = (
-            np.array([choose(total, line.r) for total, line in zip(totals, lines)])
-            for choose in (
-                lambda total, r: r.mean(),
-                lambda total, r: r[total.argmax()],
-                lambda total, r: r.max(),
-            )
-        )
-        clips = list(dict.fromkeys(names))
-        of_clip = np.array([ranks[names == name].mean() for name in clips])
+    )
+    clips = list(dict.fromkeys(names))
+    of_clip = np.array([ranks[names == name].mean() for name in clips])
 
-        def gain(chosen: np.ndarray) -> float:
-            rows = np.concatenate([np.flatnonzero(names == clips[number]) for number in chosen])
-            means = [
-                np.average(each[rows], weights=seconds[rows]) for each in (average, best, possible)
-            ]
-            return float((means[1] - means[0]) / (means[2] - means[0]))
+    def gain(chosen: np.ndarray) -> float:
+        rows = np.concatenate([np.flatnonzero(names == clips[number]) for number in chosen])
+        means = [
+            np.average(each[rows], weights=seconds[rows]) for each in (average, best, possible)
+        ]
+        return float((means[1] - means[0]) / (means[2] - means[0]))
 
-        low, high = bootstrap(lambda drawn: float(of_clip[drawn].mean()), len(clips), 0.9)
-        gain_low, gain_high = bootstrap(gain, len(clips), 0.9)
-        mean = [np.average(each, weights=seconds) for each in (ranks, average, best, possible)]
-        rows.append(
-            f"{title:24s} {mean[0]:9.2f} {of_clip.mean():8.2f} [{low:5.2f}, {high:5.2f}] "
-            f"{of_clip.min():6.2f} {mean[1]:8.3f} {mean[2]:9.3f} {mean[3]:9.3f} "
-            f"{gain(np.arange(len(clips))):6.2f} [{gain_low:.2f}, {gain_high:.2f}]"
-        )
+    low, high = bootstrap(lambda drawn: float(of_clip[drawn].mean()), len(clips), 0.9)
+    gain_low, gain_high = bootstrap(gain, len(clips), 0.9)
+    mean = [np.average(each, weights=seconds) for each in (ranks, average, best, possible)]
+    rows.append(
+        f"{'score':24s} {mean[0]:9.2f} {of_clip.mean():8.2f} [{low:5.2f}, {high:5.2f}] "
+        f"{of_clip.min():6.2f} {mean[1]:8.3f} {mean[2]:9.3f} {mean[3]:9.3f} "
+        f"{gain(np.arange(len(clips))):6.2f} [{gain_low:.2f}, {gain_high:.2f}]"
+    )
     return rows
 
 
@@ -288,7 +286,7 @@ def fault_table(spoiled: Spoiled, whose: str, lines: int) -> list[str]:
     """Points of takes as they are and spoiled, and AUC of those as they are against the others."""
     rows = [
         f"\n#### Spoiled takes of {whose}: {lines} lines, {SPOILED} takes of each",
-        f"{'':36s} {'mean':>6s} {'AUC':>6s} {'without mesh-to-speech':>24s}",
+        f"{'':36s} {'mean':>6s} {'AUC':>6s}",
     ]
     right_of = {
         more: parts_of(spoiled[AS_ASKED + more] + spoiled[READING + more])
@@ -296,8 +294,8 @@ def fault_table(spoiled: Spoiled, whose: str, lines: int) -> list[str]:
     }
     for name, scores in spoiled.items():
         parts, right = parts_of(scores), right_of[NO_DIRECTION * name.endswith(NO_DIRECTION)]
-        both = [auc(right @ weights, parts @ weights) for weights in (WITH, WITHOUT)]
-        rows.append(f"{name:36s} {(parts @ WITH).mean():6.1f} {both[0]:6.3f} {both[1]:24.3f}")
+        of_takes = auc(right @ POINTS, parts @ POINTS)
+        rows.append(f"{name:36s} {(parts @ POINTS).mean():6.1f} {of_takes:6.3f}")
     return rows
 
 
@@ -350,7 +348,7 @@ def fit_weights(people: Sequence[Sequence[Ordered]], spoiled: Spoiled) -> np.nda
         return lost
 
     found = minimize(
-        loss, np.log(WITH), method="L-BFGS-B", bounds=[(_LEAST, np.log(100))] * len(WITH)
+        loss, np.log(POINTS), method="L-BFGS-B", bounds=[(_LEAST, np.log(100))] * len(POINTS)
     )
     weights = np.exp(found.x)
     return 100 * weights / weights.sum()

@@ -12,8 +12,8 @@ import numpy as np
 
 from .animation import keyframes
 
-Fault = StrEnum("Fault", ["SHIFTED", "OPEN", "STILL", "MOVES", "OTHER", "SIZE"])
-SHIFTED, OPEN, STILL, MOVES, OTHER, SIZE = Fault
+Fault = StrEnum("Fault", ["SHIFTED", "OPEN", "STILL", "MOVES", "OTHER", "SIZE", "MUMBLED"])
+SHIFTED, OPEN, STILL, MOVES, OTHER, SIZE, MUMBLED = Fault
 REALISTIC, CARTOONY, SNAPPY = StrEnum("Tolerated", ["REALISTIC", "CARTOONY", "SNAPPY"])
 TOLERANCES = {
     REALISTIC: "As people move: what a viewer of a film would notice",
@@ -28,7 +28,8 @@ class Finding:
 
     start, end: seconds from the voice's beginning.  size: SHIFTED: seconds, above zero where the
     lips are late; OPEN: millimetres between the lips; STILL, MOVES: seconds; OTHER: correlation
-    with the voice; SIZE: the mouth's opening, as a ratio of what the voice asks for.
+    with the voice; SIZE: the mouth's opening, as a ratio of what the voice asks for; MUMBLED: how
+    much of the voice mesh-to-speech reads off the mouth, as a ratio of what it reads off takes.
     sound: the one that demands it, "m", "b" or "p".
     word, last_word: the words at its start and its end, "" where no text is known. whole: it
     concerns the whole line.
@@ -59,6 +60,8 @@ class Finding:
         """What is wrong. place: words for where it is, for a finding without words of a text."""
         if self.kind == OTHER:
             return "The mouth does not follow the voice: it may be of another line"
+        if self.kind == MUMBLED:
+            return f"The mouth mumbles: only {self.size:.0%} of the usual can be read off it"
         if self.kind == SIZE:
             return (
                 f"The mouth opens only {self.size:.0%} of what voice and direction ask for"
@@ -85,6 +88,7 @@ class Finding:
         what = {
             OTHER: "another line?",
             SIZE: f"opens {self.size:.0%}",
+            MUMBLED: "mumbles",
             OPEN: f"{self.sound} open",
             SHIFTED: f"{count} frame{'s' * (count > 1)} {'late' if self.size > 0 else 'early'}",
             STILL: "stands still",
@@ -180,10 +184,9 @@ PARTS = {
     "closures": "m, b, p",
     "bites": "f, v",
     "places": "no late or still places",
-    "heard": "read off the lips",
 }
-# Weight of a finding that alone makes an animation poor, as one of the whole line does. Set on
-# validation voices (`python -m research ranking`).
+# Weight of a finding that alone makes an animation poor, as one of the whole line does that is not
+# mumbled. Set on validation voices (`python -m research ranking`).
 _POOR = 3.0
 
 
@@ -228,6 +231,6 @@ def findings_of(record: Mapping) -> tuple[Finding, ...] | None:
 
 def grade(findings: Sequence[Finding]) -> Verdict:
     """The verdict on an animation, by what is found in it."""
-    if any(each.whole or each.weight >= _POOR for each in findings):
+    if any(each.whole and each.kind != MUMBLED or each.weight >= _POOR for each in findings):
         return POOR
     return CHECK if findings else GOOD

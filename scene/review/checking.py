@@ -253,6 +253,8 @@ def why_not(finding: findings.Finding) -> str:
         return "A mouth that stands still needs new keys: show a take that moves there"
     if finding.kind == findings.SIZE:
         return "Its size is a matter of direction: generate with more or less Energy, or use Shape"
+    if finding.kind == findings.MUMBLED:
+        return "Clearness is a matter of direction: generate with more Articulation, or use Shape"
     if finding.kind == findings.OTHER:
         return "This mouth is of another line: choose the strip that it speaks"
     if finding.kind == findings.OPEN and finding.whole:

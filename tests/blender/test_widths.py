@@ -21,7 +21,7 @@ from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import findings
 from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.direction_words import AS_DIRECTED, AXIS_WORDS
-from thunder.thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
+from thunder.thunder_core.findings import Finding, MOVES, MUMBLED, OPEN, OTHER, SHIFTED, SIZE, STILL
 
 pytestmark = pytest.mark.one_blender
 
@@ -109,6 +109,7 @@ WORST = (
     Finding(STILL, 3.0, 4.0, 1.0, 1.0, word="commercials"),
     Finding(MOVES, 3.0, 4.0, 1.0, 1.0),
     Finding(OTHER, 0.0, 9.0, 0.1, 4.0, whole=True),
+    Finding(MUMBLED, 0.0, 9.0, 0.55, 1.1, whole=True),
 )
 
 

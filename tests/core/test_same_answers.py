@@ -215,7 +215,6 @@ def test_faults_of_made_mouths_are_found_as_before(seed):
             f"{name}: parts": [
                 scorer.correlate(mouth.gap, 4 * voice.lips[:, 0], voice.presence),
                 scorer._share_made(np.arange(0, 5, 0.4), (1.0, 3.0 + number)),
-                scorer.heard_part(0.1 * number, 0.2 * number),
             ],
         }
     found["by lags"] = scorer.agreement_by_lag(mouths["late"], voice, scorer.sums_around)

@@ -44,6 +44,7 @@ from ..types import (
     RATE,
     SampledTake,
     Speech,
+    TONGUE,
     unpack,
 )
 from ..weight_files import (
@@ -331,7 +332,8 @@ class Engine:
         self.lips = Lips.of(self.head)
         articulators = self.thunder.pipeline.mechanics.articulators
         expect = self.thunder.expect_usual
-        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, expect)
+        tongue = np.flatnonzero(in_group(self.head.expression_names, TONGUE))
+        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, tongue, expect)
         self._check_that_all_fit()
         self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}
