@@ -50,7 +50,7 @@ from research.harness import (
 from research.lips import SPREAD, teacher_motion
 from research.measures import movement
 from research.measures.habits import ACCENT_REACH, BOUNDARY_REACH, Coherence, coherence
-from research.measures.movement import AFTER, BEFORE, correlate, HEAD
+from research.measures.movement import AFTER, BEFORE, correlate, HEAD, HEAD_SPEED
 from research.measures.told_apart import auc, features, fill, near_closed, soften, tell_apart
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import sound_of
@@ -78,7 +78,8 @@ BROWS_BRIDGED, GAZE_BRIDGED = (tuple(name + BRIDGED for name in some) for some i
 REGIONS = MOUTHS | {
     "head": HEAD, "brows": BROWS, "lids": ("lid",), "gaze": GAZE,
     "everything": (*FACE, *BROWS, *GAZE), "brows, bridged": BROWS_BRIDGED,
-    "gaze, bridged": GAZE_BRIDGED, "everything, bridged": (*FACE, *BROWS_BRIDGED, *GAZE_BRIDGED),
+    "gaze, bridged": GAZE_BRIDGED, "upper face, bridged": (*HEAD, "lid", *BROWS_BRIDGED, *GAZE_BRIDGED),
+    "everything, bridged": (*FACE, *BROWS_BRIDGED, *GAZE_BRIDGED),
 }  # fmt: skip
 ROUND, LIPS_MEET = ("W", "UW", "OW", "UH", "OY", "AO"), ("P", "B", "M")
 LEAST = ("W", "UW", "OW", *LIPS_MEET)  # that are measured one by one
@@ -300,6 +301,11 @@ def compare_spread(voices: Sequence[Voice]) -> Rows:
             [movement.manner(curves, v.known) for curves in some]
             for v, some in zip(voices, performed)
         ]
+        speeds = [
+            np.std([movement.measure_upper(curves, v.known)[HEAD_SPEED] for curves in some], ddof=1)
+            for v, some in zip(voices, performed)
+        ]
+        rows["head, °/s, deviation between takes of a voice"][system] = float(np.mean(speeds))
         for name in people[0]:
             within = np.mean([np.var([each[name] for each in some], ddof=1) for some in own])
             rows[f"spread ÷ people's, {name}"][system] = float(

@@ -72,32 +72,24 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Pose:
-    """A head pose. at: start of the movement, s.  degrees [3].  lasts: length of the movement,
-    s."""
-
-    at: float
-    degrees: np.ndarray
-    lasts: float
-
-
-@dataclass(frozen=True)
 class Blink:
     """Lids down and up again. at: s at which they shut.  length: against a usual one.  reason: why
-    it is there, as words behind “a blink”."""
+    it is there, as words behind “a blink”.  depth: how far they shut, 0 … 1."""
 
     at: float
     length: float
     reason: str
+    depth: float = 1.0
 
 
 @dataclass
 class Plan:
     """Everything an upper face does; each list in order of time. side: to which a mood inclines it,
-    −1 or 1 (the left)."""
+    −1 or 1 (the left).  signals [T, 9]: how a person moves besides (`people.SIGNALS`), None: at
+    rest."""
 
     side: float = 1.0
-    poses: list[Pose] = field(default_factory=list)
+    signals: np.ndarray | None = None
     nods: list[Nod] = field(default_factory=list)
     raises: list[Raise] = field(default_factory=list)
     knits: list[Raise] = field(default_factory=list)

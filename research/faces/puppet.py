@@ -28,7 +28,8 @@ _TREMBLE = 9  # frames: what landmarks fixed to the skull do beside a mean over 
 def measure(points: np.ndarray, turns: np.ndarray) -> Curves:
     """The signals of a face [T] by name: `mouth_shape.SIGNALS`, corner, lower lip, inner and outer
     brow, mm on a face of the head's size; lid, in widths of the eye; gaze aside and up, pitch, yaw
-    and roll, degrees about their usual value. Of left and right the mean.
+    and roll, degrees about their usual value. Of left and right the mean; brow lean: by how much
+    the left outer brow is above the right one.
 
     points [T, 478, 3]: landmarks held still.  turns [T, 3, 3]: rotations of the head.
     """
@@ -48,6 +49,7 @@ def measure(points: np.ndarray, turns: np.ndarray) -> Curves:
         )
     names = ("inner brow", "outer brow", "lid", "gaze aside", "gaze up")
     curves |= dict(zip(names, np.mean(sides, 0)))
+    curves["brow lean"] = sides[1][1] - sides[0][1]
     heads = Rotation.from_matrix(turns)
     angles = np.degrees((heads.mean().inv() * heads).as_rotvec())
     return curves | dict(zip(("pitch", "yaw", "roll"), angles.T))
@@ -70,10 +72,10 @@ class Puppet:
     """
 
     def __init__(self, points: np.ndarray):
-        self.neutral = solve.resting_face(points)
-        self.spots = spots.correspondence(load_head(), self.neutral)
+        self.head, self.neutral = load_head(), solve.resting_face(points)
+        self.spots = spots.correspondence(self.head, self.neutral)
         self.skin = SkinnedPoints.of(
-            load_head(),
+            self.head,
             lambda values: np.einsum(
                 "kq,kq...->k...", self.spots.shares, values[self.spots.vertices]
             ),
@@ -106,4 +108,4 @@ class Puppet:
 
     def measure(self, motion: Motion, seed: int) -> Curves:
         """What is measured of a motion that the person wears (`wear`)."""
-        return measure(*solve.stabilise(self.wear(motion, seed), load_head()))
+        return measure(*solve.stabilise(self.wear(motion, seed), self.head))

@@ -14,6 +14,7 @@ from thunder_core.face.mouth_shape import SIGNALS as MOUTH
 from thunder_core.types import FPS
 
 HEAD = ("pitch", "yaw", "roll")
+HEAD_SPEED = "head, °/s"
 BEFORE, AFTER = 14, 11  # frames of a path into a sound
 LONGEST_BLINK = 12  # frames for which lids are half closed
 _QUICK = (1.5, 6.0)  # Hz at which a mouth articulates
@@ -122,7 +123,7 @@ def measure_upper(curves: Curves, known: np.ndarray) -> dict[str, float]:
     speeds = np.diff(turns)[:, known[1:] & known[:-1]] * FPS
     speed = np.linalg.norm(speeds, axis=0)
     figures = {
-        "head, °/s": speed.mean(),
+        HEAD_SPEED: speed.mean(),
         "  95 % ÷ median": np.quantile(speed, 0.95) / np.median(speed),
     }
     for band in ((0.1, 0.5), (0.5, 1), (1, 2), (2, 4), (4, 8)):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thunder_core.engine.planning.mouth_map import CONSTANTS
+from thunder_core.engine.planning.people import NUMBERS
 from thunder_core.files import hash_of, write_file
 from thunder_core.shipped import fingerprint_of, WEIGHTS
 from thunder_core.train.corpus import TEST_SPEAKERS, voices_in_words
@@ -47,6 +48,7 @@ blinks and looks were set by hand beside those of 13. No network was trained on 
 
 What a voice is compared with when takes are scored, and what the next training learns from, is a newer map (`mouth_map.json`): {count} constants,
 fitted to the mouths of {faces} of 49 speakers (r left out {opening} for opening, {width} for width, of the other 15 {check_opening} and {check_width}).
+Heads, brows, lids and eyes of takes move by {people} numbers of the same speakers (`people.json`).
 
 ## Make them again
 
@@ -130,8 +132,9 @@ def write_card(weights: Path) -> Path:
     )
     of_stages = {k: steps.get(k, "") for k in ("m2s", "vocoder", "denoiser", "distilled")}
     tail = TAIL.format(
-        count=count_constants(), faces=fitted["faces"], **left_out, **checked, **of_stages
-    )
+        count=count_constants(), people=count_people(), faces=fitted["faces"], **left_out, **checked,
+        **of_stages,
+    )  # fmt: skip
     if learned:  # not from the data that the tail describes
         tail = OWN_TAIL.format(
             learned="\n".join(learned), copied=", ".join(copied) or "nothing",
@@ -149,6 +152,12 @@ def count_constants() -> int:
     data = json.loads(CONSTANTS.read_text())
     parts = (data[what] for what in ("heard", "phones", "residual", "person"))
     return sum(np.size(value) for part in parts for value in part.values())
+
+
+def count_people() -> int:
+    """Number of constants of how they move head, brows, lids and gaze."""
+    rows = json.loads(NUMBERS.read_text())["numbers"].values()
+    return sum(np.size(row["value"]) for row in rows)
 
 
 def write_sums(folder: Path) -> Path:

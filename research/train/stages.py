@@ -8,6 +8,7 @@ from pathlib import Path
 
 from research.faces.calibrate import calibrate
 from research.faces.head_motion import HeadStatistics, with_heads
+from research.faces.people import fit_people
 from research.faces.real_faces import solve_folder
 from research.systems.denoisers import ClipImages
 from research.train import lip_video, sv2s
@@ -20,6 +21,7 @@ from research.train.spaces import SPACES
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.engine.planning.mouth_map import CONSTANTS
+from thunder_core.engine.planning.people import NUMBERS
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeechNetwork
@@ -111,7 +113,9 @@ def _card(workspace: Workspace, args: Namespace) -> str:
 
 
 def _calibrate(workspace: Workspace, args: Namespace) -> str:
-    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights))} → {CONSTANTS}"
+    encoder = SpeechEncoder.load(workspace.weights)
+    fitted = {CONSTANTS: calibrate(args.data, encoder), NUMBERS: fit_people(args.data, encoder)}
+    return "\n".join(f"{figures} → {path}" for path, figures in fitted.items())
 
 
 def _solve(workspace: Workspace, args: Namespace) -> str:
@@ -242,7 +246,7 @@ STAGES = {
     ),
     "calibrate": Stage(
         _calibrate,
-        "fit the teacher's lip kernels to measured lips",
+        "fit the map of mouths, and how people move head, brows, lids and gaze, to measured faces",
         (option("data", type=Path, help="folder with lips/ and lips_more/"),),
     ),
     "solve": Stage(

@@ -26,7 +26,6 @@ from thunder_core.engine.speech.cues import (
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
-from thunder_core.filters import gaussian
 from thunder_core.spoken import PHONES
 from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace, traced
 from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
@@ -37,7 +36,7 @@ NAMES = PIPELINE.channels
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 # Every step of a directed take in the order in which it runs.
 ORDER = """keep in bounds, rest without speech, breathe, open on phones, hold tongue, meet lips, show teeth and tongue,
-turn jaw, tuck lip, set lips, put tongue out, limit tongue rate, apply moods, keep eyes in sockets, hold head, carry brows, rest lower face, keep fixed part"""
+turn jaw, tuck lip, set lips, put tongue out, limit tongue rate, apply moods, keep eyes in sockets, follow plan, move lids, carry brows, rest lower face, keep fixed part"""
 
 
 def phrased(frames: int = FRAMES) -> Phrasing:
@@ -363,20 +362,26 @@ def played(resting, **values):
     return PIPELINE.rest_lower_face(held, resting.channels)
 
 
-def test_a_head_that_holds_still_keeps_its_gaze_and_catches_up_without_a_jump():
-    frames, at = 150, np.arange(150)
-    head = np.radians(8 * np.sin(at / 9)[:, None] * [1.0, 0.5, 0.2]).astype(np.float32)
-    eyes, still = -0.5 * head, np.zeros(frames)
-    still[60:75] = 0.85
-    still = gaussian(still, 1.5)
-    held, looks = PIPELINE.hold_head(head, eyes, still)
-    step, before = (np.abs(np.diff(each, axis=0)).max(1) for each in (held, head))
-    assert step[63:71].max() < 0.2 * before.max() and step[63:71].max() > 0, "not frozen"
-    assert (held[:50] == head[:50]).all() and np.allclose(held[105:], head[105:], atol=1e-6)
-    assert step.max() < 1.6 * before.max() and np.abs(np.diff(held, 2, axis=0)).max() < 0.02
-    assert np.allclose(held + looks, head + eyes, atol=1e-6), "the gaze stays where it was"
-    for same, was in zip(PIPELINE.hold_head(head, eyes, np.zeros(frames)), (head, eyes)):
-        assert same is was
+def test_a_head_moves_as_planned_where_the_model_holds_it_and_keeps_its_gaze():
+    frames = 500
+    at = np.arange(frames)[:, None] / FPS
+    planned = np.radians(8 * np.sin(3 * at) * [1.0, 0.5, 0.2])
+    mood, own = np.radians([5.0, 0.0, 3.0]), np.radians(4 * np.sin(5 * at) * [0.3, 1.0, 0.5])
+    head = (0.8 * planned + mood + own).astype(np.float32)
+    eyes = (-0.9 * head).astype(np.float32)
+    moved, looks = PIPELINE.follow_plan(head, eyes, planned)
+    assert np.abs(moved - planned - mood)[50:-50].max() < np.radians(0.5)
+    assert np.allclose(moved + looks, head + eyes, atol=1e-6), "the gaze stays where it was"
+
+
+def test_lids_shut_and_open_at_least_as_far_as_planned():
+    expression = np.zeros((5, len(PIPELINE.channels)), np.float32)
+    expression[3, PIPELINE.channels.index("eyeBlinkLeft")] = 0.9
+    planned = np.array([0.0, 0.4, -0.1, 0.2, -0.5], np.float32)
+    made = dict(zip(PIPELINE.channels, PIPELINE.move_lids(expression, planned).T))
+    assert made["eyeBlinkLeft"] == pytest.approx([0, 0.4, 0, 0.9, 0])
+    assert made["eyeBlinkRight"] == pytest.approx([0, 0.4, 0, 0.2, 0])
+    assert made["eyeWideLeft"] == pytest.approx([0, 0, 0.29, 0, 0.95])
 
 
 def rises(curve, above):

@@ -308,9 +308,9 @@ def upper(monkeypatch, **behaviour):
 
 def test_brows_and_lids_rest_stop_at_their_ends_and_shut_in_a_blink(monkeypatch):
     channels, head, eyes, shut = upper(monkeypatch)
-    assert set(channels) == {*LIMITS, "eyeBlink"} and 0.9 < shut.max() <= 1 and not shut.min()
+    assert set(channels) == {*LIMITS, "eyeBlink"} and 0.9 < shut.max() <= 1 and shut.min() >= -0.5
     assert {name for name, x in channels.items() if np.median(x) > 0.2} == set()
-    assert 0 < np.median(channels["eyeSquint"]) < 0.05
+    assert 0 < np.median(channels["eyeSquint"]) < 0.08
     ends = dict.fromkeys(("inner", "outer", "down", "wide", "squint"), 9.0)
     most, *_, shut = upper(monkeypatch, **ends)
     assert {name: most[name].max() for name in LIMITS} == LIMITS
@@ -320,16 +320,17 @@ def test_brows_and_lids_rest_stop_at_their_ends_and_shut_in_a_blink(monkeypatch)
         LIMITS, 0
     )
     tired, *_, shut = upper(monkeypatch, droop=9.0)
-    assert tired["eyeBlink"] == pytest.approx(0.44 + 0.56 * shut)
+    assert tired["eyeBlink"] == pytest.approx(0.44 + 0.56 * shut.clip(0))
 
 
 def test_eyes_look_on_where_the_head_turns_until_they_can_no_further(monkeypatch):
+    _, usual, looks, _ = upper(monkeypatch)
     for pose in ((8.0, 0.0, 0.0), (0.0, -8.0, 0.0), (0.0, 0.0, 8.0)):
         _, head, eyes, _ = upper(monkeypatch, pose=pose)
-        turned = np.array(pose)[[0, 1]] != 0
-        still = np.abs(head.mean(0)[:2] + eyes.mean(0)[:2] / 0.95)
-        assert (still < 3.0).all() and not eyes[:, 2].any()
-        assert (np.abs(eyes.mean(0)[:2])[turned] > 3.0).all()
+        turned, by = (head - usual)[:, :2], (eyes - looks)[:, :2]
+        free = (np.abs(eyes).max(1) < 24) & (np.abs(looks).max(1) < 24)
+        assert np.abs(turned * 0.95 + by)[free].max() < 0.01 and not eyes[:, 2].any()
+        assert (np.abs(by.mean(0))[np.array(pose)[[0, 1]] != 0] > 3.0).all()
     for by in (90.0, -90.0):
         _, head, eyes, _ = upper(monkeypatch, pose=(by, by, 0.0))
         assert eyes[:, 0] == pytest.approx(-np.sign(by) * 24)

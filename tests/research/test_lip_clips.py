@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from tracked_face import tracked
 
+from research.faces import people
 from research.faces.calibrate import calibrate
 from research.faces.landmarks import contours
 from research.faces.lip_clips import (
@@ -22,7 +23,7 @@ from research.faces.lip_clips import (
     shuts,
 )
 from research.lips import count_false_closures, true_closures
-from research.train.card import count_constants
+from research.train.card import count_constants, count_people
 from thunder_core.engine.planning.mouth_map import (
     apply_map,
     CONSTANTS,
@@ -180,9 +181,28 @@ def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_s
     assert np.diag(written["residual"]["covariance"])[0] < 0.4
 
 
+@pytest.mark.slow
+def test_people_who_hold_their_heads_still_are_fitted_as_such(tmp_path, encoder, monkeypatch):
+    folder, known, out = tmp_path / "lips", contours(HEAD), tmp_path / "people.json"
+    folder.mkdir()
+    for seed in range(3):
+        sounding_clip(folder, f"clip{seed}", seed, known)
+    (folder / "split.toml").write_text('fit = ["clip0", "clip1", "clip2"]\ncheck = []\n')
+    monkeypatch.setattr(people, "_ROUNDS", 1)
+    figures = people.fit_people(tmp_path, encoder, out)
+    before, after = (json.loads(path.read_text())["numbers"] for path in (people.NUMBERS, out))
+    assert {name: row["unit"] for name, row in after.items()} == {
+        name: row["unit"] for name, row in before.items()
+    }
+    assert np.all(np.array(after["size"]["value"])[:3] < np.array(before["size"]["value"])[:3])
+    assert all(np.isfinite(row["value"]).all() for row in after.values()), "nobody blinks there"
+    assert after["against"] == before["against"], "what is set by hand stays"
+    assert set(figures) == set(people._MEANS) and json.loads(out.read_text())["faces"] == 3
+
+
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
     assert fitted_encoder() == identity(encoder)
-    assert count_constants() <= MOST_NUMBERS
+    assert count_constants() + count_people() <= MOST_NUMBERS
     figures = json.loads(CONSTANTS.read_text())["figures"]
     for signal in SIGNALS:
         own, phones = (figures[f"{what}, {signal}, r left_out"] for what in ("heard", "phones"))

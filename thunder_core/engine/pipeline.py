@@ -13,21 +13,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..events import BLINK, HEAD
 from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators
-from ..filters import bend, gaussian, highest, split_at_gaps
+from ..filters import bend, gaussian, highest
 from ..steps import ADDED, CONSTRAINT, step
 from ..types import BLINKS, Columns, FPS, in_group, JAW_OPEN_RADIANS, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting
 from .performance import Performance
-from .planning.take_plan import minimum_jerk, TakePlan
+from .planning.take_plan import LID_WIDE, TakePlan
 from .voice import VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _MOOD_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
-_CATCHES_UP = 1.0  # time in which a head that was held gets to where it would be, s
-_UNSEEN_STILL = 0.01  # share of being held that nobody sees
+_POSTURE = 2.0  # s over which a head that a mood holds otherwise is averaged
 _BENDS = 0.9  # value from which a channel, or the jaw, is compressed below 1
 _PRESENCE_GAIN = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 
@@ -75,7 +75,9 @@ class Pipeline:
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
         acted = spoken
         if acts and plan is not None:
-            turns = jaw, *self.hold_head(*turns[1:], plan.still)
+            planned = np.radians(plan.events[:, HEAD])
+            turns = jaw, *self.follow_plan(*turns[1:], planned)
+            expression = self.move_lids(expression, plan.events[:, BLINK])
             expression = self.carry_brows(expression, plan.brows, plan.knit)
             expression = self.rest_lower_face(expression, plan.resting.channels)
             acted = np.concatenate([expression, *turns], 1).astype(np.float32)
@@ -166,22 +168,27 @@ class Pipeline:
                 )
         return x
 
-    @step(ADDED, "head eyes", {"still": "a pause in which it holds still"})
-    def hold_head(
-        self, head: np.ndarray, eyes: np.ndarray, still: np.ndarray
+    @step(ADDED, "head eyes")
+    def follow_plan(
+        self, head: np.ndarray, eyes: np.ndarray, planned: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Head and eyes, rotation vectors [T, 3], that are held where `still` [T] is above 0, on
-        what they look at. What the head would have moved there it does as the voice goes on."""
-        if not still.any():
-            return head, eyes
-        moved = np.diff(head, axis=0, prepend=head[:1]) * still[:, None]
-        behind = np.zeros_like(head)
-        for held in split_at_gaps(np.flatnonzero(still > _UNSEEN_STILL)):
-            first, last = held[0], held[-1]
-            behind[first:last] += moved[first:last].cumsum(0)
-            after = np.arange(len(head) - last) / FPS / _CATCHES_UP
-            behind[last:] += moved[first:last].sum(0) * (1 - minimum_jerk(after))[:, None]
-        return head - behind, np.clip(eyes + behind, -_FURTHEST_LOOK, _FURTHEST_LOOK)
+        """Head and eyes, rotation vectors [T, 3], that move as planned [T, 3], on what they look
+        at. Only where the head is on average is the model's: there a mood shows."""
+        own = head - planned
+        own -= gaussian(own, _POSTURE * FPS, "nearest")
+        return head - own, np.clip(eyes + own, -_FURTHEST_LOOK, _FURTHEST_LOOK)
+
+    @step(ADDED, "expression")
+    def move_lids(self, expression: np.ndarray, planned: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose lids are at least as far shut, or open where it is below 0, as
+        planned [T]."""
+        x = expression.copy()
+        for side in ("Left", "Right"):
+            shut, wide = (self.columns_of[f"eye{name}{side}"] for name in ("Blink", "Wide"))
+            x[:, shut] = np.maximum(x[:, shut], planned)
+            opened = LID_WIDE * np.maximum(-planned, 0) * (1 - x[:, shut])
+            x[:, wide] = np.maximum(x[:, wide], np.minimum(opened, MAX_ADDED))
+        return x
 
     @step(ADDED, "acted")
     def keep_fixed_part(

@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 from scipy.signal import find_peaks
 
 from .. import filters
@@ -22,14 +21,14 @@ from ..behaviour import Behaviour
 from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.mouth_map import presence_in
-from ..engine.planning.take_plan import event_curves, LIPS_STRESS
+from ..engine.planning.people import draw_person, Person, smooth_noise
+from ..engine.planning.take_plan import event_curves, EYES_STAY, LID_WIDE, LIPS_STRESS
 from ..engine.planning.upper_face import (
     behaviour_of,
     Behaviours,
     BREATH_JAW,
     plan_listener,
     plan_speaker,
-    silences,
 )
 from ..engine.speech.cues import (
     closure,
@@ -48,22 +47,12 @@ from ..types import FPS, Motion
 from ..weight_files import ENCODER_RATE
 from .teacher_mouth import mouth, Stresses
 
-# Hz, and degrees of nod, turn and tilt
-_SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))
-# heads move now more, now hardly: deviation of the sway's size, and its least
-_BURSTS, _CALM = 0.6, 0.2
-# speed of the drift in long silence and in a pause, relative to speech
-_IDLE_CLOCK, _PAUSE_CLOCK = 0.4, 0.5
-_CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
-_BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
-_UNREST = 0.16  # movement of a resting head, degrees
-_WITH_VOICE = (0.9, 0.9)  # movement with the loudness of syllables, degrees: nod; turn and tilt
-_EYES_STAY = 0.95  # share of the head's turn that the eyes compensate
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
 # lid channel per degree of lowered or raised gaze: lids follow the eyes
 _LID_DOWN, _LID_UP = 0.005, 0.006
 _MOST_DROOP = 0.44  # largest eyeBlink value outside a blink
-_BROW_REST, _STIR = 0.04, 0.022  # brow channels between raises: mean and size of small movements
+_BROW_REST = 0.04  # brow channels of a usual face
+_LEANS = 0.15  # standard deviation of one brow's surplus between performances
 
 
 # ---- phones of recordings
@@ -200,70 +189,6 @@ def _accents(
 # ---- lids, brows, gaze and head
 
 
-def _drift(clock: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndarray:
-    """Smooth noise [T] of about unit deviation around `hertz`, read at the times of a clock [T],
-    s."""
-    step = 1 / (8 * hertz)
-    count = int((clock[-1] - clock[0]) / step) + 24
-    values = filters.gaussian(rng.standard_normal(count), 8 / (2 * np.pi)) * np.sqrt(
-        2 * np.sqrt(np.pi) * 8 / (2 * np.pi)
-    )
-    return CubicSpline(np.arange(count), values)((clock - clock[0]) / step + 10)
-
-
-def _clock(voice: Prosody, tempo: float) -> np.ndarray:
-    """Time [T], s, that runs as usual in speech, hardly in pauses, slowly in long silence."""
-    t = np.arange(voice.frames) / FPS
-    # phrases end slowly
-    rate = np.where(filters.highest(~voice.spoken, _CLOCK_AHEAD), _PAUSE_CLOCK, 1.0)
-    for a, b in silences(voice):
-        rate[(t > a + 1.5) & (t < b - 0.3)] = _IDLE_CLOCK
-    return np.cumsum(filters.gaussian(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
-
-
-def _neck(
-    planned: np.ndarray,
-    voice: Prosody,
-    behaviour: Behaviour,
-    mood_strength: np.ndarray,
-    rng: np.random.Generator,
-    listens: bool,
-) -> np.ndarray:
-    """Nod, turn and tilt of the head, degrees [T, 3], around its planned movement [T, 3].
-
-    mood_strength: [T], 1 as directed.
-    """
-    frames, t = voice.frames, np.arange(voice.frames) / FPS
-    head = planned.astype(float)
-    clock = _clock(voice, behaviour.tempo)
-    stirs = behaviour.sway * np.clip(1 + _BURSTS * _drift(clock, 0.2, rng), _CALM, None)
-    for axis in range(3):
-        for rate, sizes in _SWAY:
-            head[:, axis] += stirs * sizes[axis] * _drift(clock, rate, rng)
-        head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
-    side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
-    if not listens:
-        head += (behaviour.nods * filters.gaussian(voice.level, 1.0))[:, None] * np.array(
-            [_WITH_VOICE[0], side, 0.6 * side]
-        )
-
-    head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
-
-    head += mood_strength[:, None] * np.array(behaviour.pose)
-    if behaviour.tremble > 0:
-        quick = filters.gaussian(rng.standard_normal((frames, 3)), 1.0) * 1.9
-        head += behaviour.tremble * mood_strength[:, None] * quick
-    if behaviour.shake > 0:
-        bursts = np.clip(_drift(clock, 0.12, rng) - 0.4, 0, 1.2)
-        head[:, 1] += (
-            behaviour.shake
-            * bursts
-            * mood_strength
-            * np.sin(2 * np.pi * 1.5 * behaviour.tempo * clock / max(behaviour.tempo, 0.1))
-        )
-    return head
-
-
 def _incline(behaviour: Behaviour, side: float) -> Behaviour:
     """A behaviour whose mood inclines the head to a side, and whose doubt raises the brow of that
     side."""
@@ -274,71 +199,68 @@ def _incline(behaviour: Behaviour, side: float) -> Behaviour:
 
 def upper_face(
     voice: Prosody, choice: Choice, direction: Direction, rng: np.random.Generator,
-    listens: bool = False,
+    listens: bool = False, person: Person | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T], curves of events [T, EVENTS]) of the
     voice's speaker, who reads it as chosen, or of a face that `listens` to it.
 
+    person: who does it; None: one of people (`planning.people`).
     A channel without a side applies to both. Rotation vectors in radians; breath: opening of the
     jaw for air, radians.
     """
-    frames, behaviour = (
-        voice.frames,
-        behaviour_of(direction, direction.style_in_mood, direction.tempo),
-    )
-    t = np.arange(frames) / FPS
+    frames = voice.frames
+    behaviour = behaviour_of(direction, direction.style_in_mood, direction.tempo)
     behaviours = Behaviours((behaviour,)).of_listener() if listens else Behaviours((behaviour,))
+    drawn = draw_person(1.0, int(rng.integers(1 << 32)), voice)
+    person = person or drawn
     plan = (
-        plan_listener(voice, behaviours, rng)
+        plan_listener(voice, behaviours, person, rng)
         if listens
-        else plan_speaker(voice, choice, behaviours, rng)
+        else plan_speaker(voice, choice, behaviours, person, rng)
     )
     behaviour = behaviours.usual
     # A mood varies: stronger in speech, never full or zero.
     active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
-    mood_strength = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
+    varies = 0.17 * smooth_noise(frames, 1, 0.13, rng)[:, 0]
+    mood_strength = np.clip(0.68 + 0.26 * active + varies, 0.3, 1.2)
 
-    events = event_curves(plan, frames, behaviour.tempo)
+    events = event_curves(plan, frames)
     behaviour = _incline(behaviour, plan.side)
-    head = _neck(events[:, HEAD], voice, behaviour, mood_strength, rng, listens)
+    head = events[:, HEAD] + mood_strength[:, None] * np.array(behaviour.pose)
     gaze = events[:, LOOK]
     # Where a mood lowers or turns the head the eyes stay on whom they look at.
     eyes = np.stack(
         [
-            gaze[:, 1] - _EYES_STAY * head[:, 0],
-            gaze[:, 0] - _EYES_STAY * head[:, 1],
+            gaze[:, 1] - EYES_STAY * head[:, 0],
+            gaze[:, 0] - EYES_STAY * head[:, 1],
             np.zeros(frames),
         ],
         1,
     )
     eyes = np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
-    raised, knit, shut = events[:, BROW_COLUMNS], events[:, KNIT], events[:, BLINK]
-    stir = _STIR * np.stack(
-        [0.7 * _drift(t + 1e-9, 0.2, rng) + 0.5 * _drift(t + 1e-9, 0.6, rng) for _ in range(3)], 1
-    )
-    lean = float(np.clip(behaviour.one_sided + rng.normal(0, 0.15), -1, 1))
+    raised, knit, lids = events[:, BROW_COLUMNS], events[:, KNIT], events[:, BLINK]
+    shut, opened = np.maximum(lids, 0), np.maximum(-lids, 0)
+    lean = float(np.clip(behaviour.one_sided + rng.normal(0, _LEANS), -1, 1))
     left = 1 + 0.6 * min(0.0, lean) + 0.3 * max(0.0, lean)
     right = 1 - 0.6 * max(0.0, lean) - 0.3 * min(0.0, lean)
     brows = (
         raised
         + _BROW_REST
-        + stir
         + mood_strength[:, None] * [behaviour.inner, behaviour.outer, behaviour.outer]
     )
     brows *= np.array([1.0, left, right])
-    down = behaviour.down * mood_strength + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)
+    down = behaviour.down * mood_strength + knit + 0.01
 
     lowered = _LID_DOWN * np.maximum(eyes[:, 0], 0) * (1 - min(1.0, behaviour.wide))
     droop = np.clip(behaviour.droop * mood_strength + lowered, 0, _MOST_DROOP)
     wide = (
-        behaviour.wide * mood_strength + 0.5 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+        behaviour.wide * mood_strength
+        + LID_WIDE * opened
+        + 0.5 * np.maximum(raised.mean(1), 0)
+        + _LID_UP * np.maximum(-eyes[:, 0], 0)
     )
-    squint = (
-        behaviour.squint * mood_strength * (0.8 + 0.2 * active)
-        + 0.25 * knit
-        + 0.02 * (1 + _drift(t + 1e-9, 0.3, rng))
-    )
+    squint = behaviour.squint * mood_strength * (0.8 + 0.2 * active) + 0.25 * knit + 0.02
     channels = {
         "browInnerUp": np.clip(brows[:, 0], 0, 1),
         "browOuterUpLeft": np.clip(brows[:, 1], 0, 1),

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...behaviour import HABITS
-from ...direction import AXES, DIRECTION_NAMES
-from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
+from ...direction import AXES, DIRECTION_NAMES, SPREAD
+from ...events import BREATH, EVENTS, HEAD, LOOK, Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
-from .choice import Choice, HOLDS_STILL
+from .choice import Choice
+from .people import BROWS, draw_person, GAZE, HEAD as OF_HEAD, LID, smooth_noise
 from .upper_face import Behaviours, BREATH_JAW, plan_listener, plan_speaker
 
 _SEEDS = 1 << 32  # numbers that a random generator takes as a seed's part
@@ -242,20 +243,6 @@ def _bump(
     return slice(first, max(first, last)), rise_and_fall(t / rise, (t - rise - hold) / fall)
 
 
-def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise [T, columns] of about unit deviation, whose movements are slower than `hertz`.
-
-    It is drawn from its first frame on, so that a longer take begins as a shorter one does.
-    """
-    deviation = FPS / (2 * np.pi * hertz)
-    reach = int(3 * deviation) + 1
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    noise = rng.standard_normal((frames + 2 * reach, columns))
-    return np.stack(
-        [np.convolve(column, kernel / np.linalg.norm(kernel), "valid") for column in noise.T], 1
-    )
-
-
 # ---- events and what is added to them
 
 _FINE = 4  # steps per frame in which the head's target is followed
@@ -266,29 +253,54 @@ _BREATH_RISE, _BREATH_FALL = 0.22, 0.3  # of an inhalation, s
 _LIFT_RISE, _LIFT_ENDS, _LIFT_FALL = 0.4, 0.45, 1.8
 # lids: s down, s shut (about a frame) and s up, in a blink of usual length
 _LIDS_DOWN, _LIDS_SHUT, _LIDS_UP = 0.1, 0.045, 0.2
+_WIDEST = -0.5  # closure of lids that are open furthest
+LID_WIDE = 2.9  # eyeWide that opens a lid by as much as it is open
+EYES_STAY = 0.95  # share of the head's turn that the eyes compensate where they look at somebody
+# Millimetres that brows of the bundled head rise, inner and outer ones, by a channel of 1: of inner
+# raises, of outer raises of both sides, and of lowered brows. Measured on tracked points of it.
+_RAISE_MM, _LOWER_MM = np.array([[7.4, 2.7], [1.5, 6.6]]), np.array([5.7, 2.8])
+_TO_CHANNELS = np.linalg.inv(_RAISE_MM)
+_CARRIED = np.array([0.6, 0.5, 0.0])  # mm above rest about which brows move: below it they frown
 _SACCADE = (0.021, 0.0022)  # s, and s more a degree (Carpenter 1988)
 _MOST_KNIT = 0.8
 
 
-def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
-    """What a plan does over some frames: float32 [T, EVENTS], with no lips. tempo: quickness
-    of the head's poses, 1 as usual."""
+def brow_channels(mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Raises of inner, left and right outer brows [T, 3] and lowering of all [T], channel values
+    that move brows by some millimetres [T, 3]: inner and outer ones, and left outer ones above
+    right ones. Raises that would be below 0 are lowered instead."""
+    both = mm[:, :2]
+    low = np.maximum(0.0, -both.sum(1) / _LOWER_MM.sum())
+    raised = (both + low[:, None] * _LOWER_MM) @ _TO_CHANNELS.T
+    lean = mm[:, 2:] / (2 * _RAISE_MM[1, 1]) * [1.0, -1.0]
+    return np.concatenate([raised[:, :1], raised[:, 1:] + lean], 1), low
+
+
+def event_curves(plan: Plan, frames: int) -> np.ndarray:
+    """What a plan does over some frames: float32 [T, EVENTS], with no lips."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
+    moved = np.zeros((frames, 9)) if plan.signals is None else plan.signals
+    carried = _CARRIED * (plan.signals is not None)
     for blink in plan.blinks:
-        hold, rise = _LIDS_SHUT * blink.length, _LIDS_UP * blink.length
-        part = _rows(t, blink.at - _LIDS_DOWN, blink.at + hold + rise)
+        fall, hold, rise = (blink.length * part for part in (_LIDS_DOWN, _LIDS_SHUT, _LIDS_UP))
+        part = _rows(t, blink.at - fall, blink.at + hold + rise)
         since = t[part] - blink.at
-        lids = rise_and_fall((since + _LIDS_DOWN) / _LIDS_DOWN, (since - hold) / rise)
+        lids = blink.depth * rise_and_fall((since + fall) / fall, (since - hold) / rise)
         shut[part] = np.maximum(shut[part], lids)
+    shut = np.clip(1 - (1 + moved[:, LID]) * (1 - shut), _WIDEST, 1.0)
     for at, air in plan.breaths:
         part = _rows(t, at, at + _BREATH_RISE + _BREATH_FALL)
         since = t[part] - at
         drawn = rise_and_fall(since / _BREATH_RISE, (since - _BREATH_RISE) / _BREATH_FALL)
         breath[part] = np.maximum(breath[part], air * drawn)
+    head = moved[:, OF_HEAD]
+    raised, low = brow_channels(moved[:, BROWS] + carried)
+    # of the gaze in the world
+    gaze = moved[:, GAZE] + EYES_STAY * head[:, [1, 0]]
     columns = (
-        _head(plan, frames, tempo), _brows(plan.raises, t, 1.0),
-        _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
+        head + _head(plan, frames), raised + _brows(plan.raises, t, 1.0),
+        low[:, None] + _brows(plan.knits, t, _MOST_KNIT)[:, :1], gaze + _gaze(plan.looks, frames),
         shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
         np.full((frames, 2), np.nan),  # lips are heard
     )  # fmt: skip
@@ -317,23 +329,16 @@ def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndar
     return moved + first
 
 
-def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
-    """Nod, turn and tilt of the head by the poses, looks, nods and breaths of a plan, degrees [T,
-    3]."""
+def _head(plan: Plan, frames: int) -> np.ndarray:
+    """Nod, turn and tilt of the head by the looks, nods and breaths of a plan, degrees [T, 3]."""
     hertz = FPS * _FINE
     t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
-    target = (
-        np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
-    )
-    for before, pose in zip(plan.poses, plan.poses[1:]):
-        part, turn = _rows(fine, pose.at, pose.at + pose.lasts), pose.degrees - before.degrees
-        target[part] += minimum_jerk((fine[part] - pose.at) / pose.lasts)[:, None] * turn
-        target[part.stop :] += turn
+    target = np.zeros((len(fine), 3))
     follows = np.array([np.zeros(2), *(look.follow * look.degrees for look in plan.looks)])
     gaze = follows[np.searchsorted([look.at for look in plan.looks], fine, "right")]
     target[:, 1] += gaze[:, 0]
     target[:, 0] += gaze[:, 1]
-    head = _follow_on_springs(target, _SPRING * tempo, hertz)[::_FINE]
+    head = _follow_on_springs(target, _SPRING, hertz)[::_FINE]
     for nod in plan.nods:
         end = max(nod.at, nod.until)
         part = _rows(t, nod.at - nod.down, end + nod.back)
@@ -407,8 +412,8 @@ class TakePlan:
     plan: its events.  events: their curves, float32 [T, EVENTS].  mood_strength [T]: 1 as
     directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
     lowering of both, channel values.  resting: the lower face in silence.  breath: [T] opening of
-    the jaw for air before phrases, radians.  still: [T] 0 … 1, where the head is held.  opening:
-    [T] millimetres beyond what was sampled, None for none.
+    the jaw for air before phrases, radians.  opening: [T] millimetres beyond what was sampled, None
+    for none.
     """
 
     plan: Plan
@@ -418,13 +423,11 @@ class TakePlan:
     knit: np.ndarray
     resting: Resting
     breath: np.ndarray
-    still: np.ndarray
     opening: np.ndarray | None = None
 
     def activities(self) -> dict[str, np.ndarray]:
         """What the plan does → 1 in the frames where it does it [T], else 0."""
         spans = {
-            "a new pose of the head": [(pose.at, pose.at + pose.lasts) for pose in self.plan.poses],
             "a nod or turn": [
                 (nod.at - nod.down, max(nod.at, nod.until) + nod.back) for nod in self.plan.nods
             ],
@@ -444,7 +447,7 @@ class TakePlan:
             "a breath before a phrase": [(at, at + 0.5) for at, _ in self.plan.breaths],
         }
         for blink in self.plan.blinks:
-            span = blink.at - _LIDS_DOWN, blink.at + _LIDS_SEEN * blink.length
+            span = blink.at - _LIDS_DOWN * blink.length, blink.at + _LIDS_SEEN * blink.length
             spans.setdefault(f"a blink {blink.reason}", []).append(span)
         t = np.arange(len(self.events)) / FPS
         result = {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows}
@@ -460,9 +463,6 @@ class TakePlan:
 _WORD_SPREADS = ((1.2, 0.78), (3.0, 0.78))
 LIPS_STRESS = 0.36  # logarithm by which lips open further on a word that is hit
 _AWAY = 3.0  # degrees from which a gaze is away
-# a head that holds still: share of its movement that is held back, s from a phrase until it has
-# settled, and before the next, and deviation of the blur with which it is held, frames
-_HELD, _SETTLES, _HOLD_EASE = 0.85, 0.06, 1.5
 
 
 def plan_take(
@@ -481,16 +481,17 @@ def plan_take(
     if listens:
         behaviours = behaviours.of_listener()
     rng, frames = rng_of(seed, _SEED_PLAN), voice.frames
+    person = draw_person(spread / SPREAD, seed % _SEEDS, voice)
     plan = (
-        plan_listener(voice, behaviours, rng)
+        plan_listener(voice, behaviours, person, rng)
         if listens
-        else plan_speaker(voice, choice, behaviours, rng)
+        else plan_speaker(voice, choice, behaviours, person, rng)
     )
     plan.side = side or plan.side
     plan.blinks = [
         blink
         for blink in plan.blinks
-        if _NO_BLINK_ENDS < blink.at - _LIDS_DOWN
+        if _NO_BLINK_ENDS < blink.at - _LIDS_DOWN * blink.length
         and blink.at + _BLINK_SECONDS * blink.length < voice.seconds - _NO_BLINK_ENDS
     ]
     resting = Resting.of(phrasing, seed, behaviours, listens)
@@ -499,24 +500,16 @@ def plan_take(
         1 + _MOOD_SPREAD * smooth_noise(frames, 1, _MOOD_HERTZ, rng_of(seed, _SEED_MOOD))[:, 0]
     )
     usual = behaviours.usual
-    events = event_curves(plan, frames, usual.tempo)
+    events = event_curves(plan, frames)
     leans = side * usual.pose[2]
     if events[:, HEAD][:, 2].mean() * leans < 0:  # the take's poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
+        events[:, LOOK] *= np.array([-1, 1], np.float32)
     events[:, HEAD] += (
         behaviours.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
     ).astype(np.float32)
     breath, brows = BREATH_JAW * events[:, BREATH], brows_of_style(seed, spread, styles, frames)
-    return TakePlan(plan, events, mood_strength, *brows, resting, breath, _stillness(voice, choice))
-
-
-def _stillness(voice: Prosody, choice: Choice) -> np.ndarray:
-    """Where a take holds still, [T] 0 … 1: from soon after a phrase until the face breathes in."""
-    held = np.zeros(voice.frames)
-    for (start, end), act in zip(voice.pauses, choice.acts):
-        if act == HOLDS_STILL:
-            held[round((start + _SETTLES) * FPS) : round((end - _SETTLES) * FPS) + 1] = _HELD
-    return gaussian(held, _HOLD_EASE, "nearest")
+    return TakePlan(plan, events, mood_strength, *brows, resting, breath)
 
 
 def vary_words(frames: int, seed: int, spread: float) -> np.ndarray:
