@@ -315,11 +315,13 @@ def test_a_transcript_closes_lips_on_its_sounds_and_another_is_warned_of():
     )
     assert told[0].provenance["text"] == said
     engine = thunder.Engine.load(device="cpu")
-    points = [
-        np.mean([engine.score(voice, take.motion, text=said).total for take in takes])
-        for takes in (heard, told)
+    scores = [
+        [engine.score(voice, take.motion, text=said) for take in takes] for takes in (heard, told)
     ]
-    assert points[1] > 0.5 + points[0]
+    before, after = (np.mean([each.total for each in some]) for some in scores)
+    assert after > 0.1 + before
+    shut = [np.mean([each.parts["closures"] for each in some]) for some in scores]
+    assert shut[0] < 0.99 < shut[1]
     assert abs(thunder.score(told.best, voice).total - told.best.score.total) < 0.05
     with pytest.warns(UserWarning, match="does not seem to say its transcript"):
         other = thunder.perform(
