@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from types import SimpleNamespace
 
 import numpy as np
 
-from ...behaviour import Behaviour
+from ...behaviour import Behaviour, HABITS
 from ...direction import CHOICES, Direction, in_moods, Style
 from ...events import Look, Nod, Plan, Raise
 from ...filters import gaussian
@@ -50,15 +49,7 @@ def _blend(usual, other, share: float):
 
 
 # How sliders change a behaviour.
-_SLIDERS = SimpleNamespace(
-    energy_on_sway=0.3,  # exponent by which the head sways more in energetic speech
-    frown_on_down=0.22,  # at a *Frown* of 1
-    frown_on_knits=0.3,  # at a *Frown* of 1
-    frown_on_squint=0.06,  # at a *Frown* of 1
-    smile_on_squint=0.12,  # channel value added at a *Smile* of 1
-    asymmetry_on_brows=0.6,  # surplus of one brow at an *Asymmetry* of 1
-    eyes_of_people=2.0,  # *Eyes* above which blinks may be more than people's
-)
+_SLIDERS = HABITS["sliders"]
 
 
 def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
@@ -165,37 +156,15 @@ class Behaviours:
 
 # ---- the plan
 
-# Numbers of this module without another source are set by hand; two numbers in brackets are the
-# least and the most of what is drawn.
+# Numbers of habits, their units and sources: `habits.json`.
 BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _ASIDE_FROM = 4.0  # degrees from which a gaze that is away is fully where the mood has it
-# When all is held. By hand, because animators like heads that rest where phrases end.
-_STILL = SimpleNamespace(
-    pause=(
-        0.06,
-        0.06,
-    ),  # s after its start and before its end, of one in which the face holds still
-    takes=0.7,  # share of takes that rest on the ends of phrases
-    chance=0.85,  # of a phrase in these
-    end=(-0.12, 0.02),  # s from the end of the phrase
-    lasts=(0.6, 0.9),  # s
-    before=-0.05,  # s before the next phrase that they end at the latest
-    last=(0.1, 0.3),  # s behind the last phrase from which every face comes to rest
-    rests=(0.9, 1.4),  # s
-    ease=1.2,  # standard deviation of the blur, frames
-    seen=0.5,  # from which nobody blinks
-)
+# When all is held.
+_STILL = HABITS["still"]
 
 
 # How moods shake a head.
-_SHAKE = SimpleNamespace(
-    quick=1.0,  # frames over which a tremble is smoothed
-    tremble=1.3,  # factor that makes its deviation about 0.7
-    bursts=0.12,  # Hz of the noise that starts a shaking
-    above=0.4,  # where that is above, standard deviations
-    most=1.2,  # likewise, at most
-    hertz=1.5,  # of the shaking
-)
+_SHAKE = HABITS["shake"]
 
 
 def _spawn(rng: np.random.Generator) -> np.random.Generator:
@@ -219,14 +188,7 @@ def _side(behaviours: Behaviours, rng: np.random.Generator) -> float:
 
 
 # Breaths before phrases.
-_BREATH = SimpleNamespace(
-    gap=0.3,  # shortest silence with one, s
-    chance=0.9,
-    ahead=0.42,  # s before the phrase
-    part=0.85,  # of the silence, at most
-    earlier=0.04,  # largest random part of that, s
-    depth=(0.3, 0.7),  # 1 is a deep one
-)
+_BREATH = HABITS["breath"]
 
 
 def plan_speaker(
@@ -326,28 +288,9 @@ def _hold_still(voice: Prosody, choice: Choice, rng: np.random.Generator) -> np.
 
 
 # A listener's answers to the end of a phrase.
-_ANSWER = SimpleNamespace(
-    delay=(0.3, 0.1, 0.1, 0.6),  # mean, standard deviation, least and most, s
-    phrase=0.5,  # shortest that is answered by nods, s
-    nods_chance=0.75,
-    nod=(2.0, 4.5),  # the first, degrees
-    most_nods=3,
-    down=(0.16, 0.22),  # s
-    back=1.3,  # way back beside the way down
-    every=2.2,  # from nod to nod, likewise
-    decay=0.62,  # size of the next beside the last
-    strays=0.2,  # standard deviation of turn and tilt, degrees
-)
-# A listener's answers to accents. Brows and height: of the weakest, and more up to the strongest.
-_ACCENT = SimpleNamespace(
-    delay=(0.28, 0.07, 0.12, 0.5),  # mean, standard deviation, least and most, s
-    brows=(0.1, 0.4),  # chance of raised brows
-    height=(0.12, 0.2),  # channel value
-    nods=0.22,  # chance of a nod on the strongest
-    nod=(1.0, 2.2),  # degrees
-    down=(0.15, 0.2),  # s
-    back=1.4,  # way back beside the way down
-)
+_ANSWER = HABITS["answer"]
+# A listener's answers to accents.
+_ACCENT = HABITS["accent"]
 
 
 def _draw_clipped(
@@ -416,19 +359,7 @@ def plan_listener(
 
 
 # A word that is hit.
-_HIT = SimpleNamespace(
-    nod=6.5,  # degrees
-    raised=0.25,  # channel value
-    least=0.8,  # of what is drawn for it, as a share: one is to see it
-    one_alone=0.2,  # share that only the head, or almost only the brows, mark
-    little=0.35,  # of a stroke where the brows mark it
-    brows_alone=1.4,  # factor of the raise there
-    lively=0.25,  # standard deviation, between performances, of the logarithm of all sizes
-    varies=0.2,  # likewise, of the stroke's size, between words
-    late=0.02,  # s from the accent to the furthest point of the stroke
-    ahead=(0.02, 0.12),  # s by which brows begin before the word
-    knit=0.45,  # channel value
-)
+_HIT = HABITS["hit"]
 
 
 def _mark_words(
@@ -469,18 +400,7 @@ def _hit(
 
 
 # A stroke of the head.
-_STROKE = SimpleNamespace(
-    most=8.5,  # degrees
-    slower=(0.75, 0.06),  # factor of its time at 0 degrees, and more a degree
-    down=(0.15, 0.21),  # s
-    back=(0.26, 0.55),  # s
-    late=(-0.01, 0.05),  # s behind its accent
-    stays=0.06,  # most s at the furthest point
-    held_size=0.6,  # of one at a phrase's end, which is held, beside others
-    held_back=2.2,  # its way back beside others'
-    held_last=2.5,  # s behind the last phrase
-    held_until=0.05,  # s before the next phrase
-)
+_STROKE = HABITS["nod"]
 
 
 def _stroke(
@@ -506,14 +426,7 @@ def _stroke(
 
 
 # Raised brows.
-_BROWS = SimpleNamespace(
-    rise=(0.14, 0.22),  # s
-    hold=(0.04, 0.25),  # s
-    fall=(0.3, 0.7),  # s
-    outer=(0.8, 0.25, 0.2, 1.3),  # beside inner ones: mean, standard deviation, least and most
-    lean=0.14,  # standard deviation of the left one's surplus, a share
-    varies=0.35,  # standard deviation of the logarithm of the height
-)
+_BROWS = HABITS["raise"]
 
 
 def _raise(at: float, height: float, behaviour: Behaviour, rng: np.random.Generator) -> Raise:
@@ -533,14 +446,7 @@ def _raise(at: float, height: float, behaviour: Behaviour, rng: np.random.Genera
 
 
 # Shares of a gesture's size.
-_GESTURE = SimpleNamespace(
-    keeps_side=0.5,  # strength of contempt from which a face keeps to its side
-    lift=0.75,
-    main=(0.75, 1.0),  # of the turn or tilt that is the idea
-    turn_tilt=(-0.2, 0.4),  # of the tilt beside a turn
-    tilt_turn=0.3,  # of the turn beside a tilt, at most
-    strays=(0.3, 0.25),  # standard deviations of turn and tilt beside a nod
-)
+_GESTURE = HABITS["gesture"]
 
 
 def _gesture(size: float, idea: str, behaviour: Behaviour, rng: np.random.Generator) -> np.ndarray:
@@ -567,19 +473,7 @@ def _gesture(size: float, idea: str, behaviour: Behaviour, rng: np.random.Genera
 
 
 # A look away.
-_AWAY = SimpleNamespace(
-    size=(7.0, 2.0),  # mean and standard deviation, degrees
-    least=4.0,  # degrees
-    angles=[25.0, -20.0, 5.0, 55.0],  # down, up, aside, far down: degrees below the horizontal
-    shares=[0.3, 0.3, 0.25, 0.15],  # of these
-    varies=10.0,  # standard deviation around them, degrees
-    two_looks=0.7,  # shortest with a second movement, s
-    second=(0.3, 0.6),  # when that is, as a share of it
-    second_moves=(3.0, 2.0),  # standard deviations, degrees turned and lowered
-    back_moves=(0.8, 0.5),  # likewise, of the gaze that is back
-    around=0.1,  # s before a word that is said aside
-    shortest=0.5,  # s
-)
+_AWAY = HABITS["look"]
 
 
 def _look_away(
@@ -609,27 +503,7 @@ def _look_away(
 
 
 # What is done in pauses.
-_PAUSE = SimpleNamespace(
-    follow=0.1,  # the head's share of looks
-    away=0.08,  # most s from the start of the pause
-    back=0.1,  # most s from its end
-    longest=2.2,  # s
-    shortest=0.25,  # s
-    thinks_late=0.1,  # most s from the start
-    thinks_until=(0.15, 0.4),  # s behind the end
-    thinks_aside=(4, 9),  # degrees
-    thinks_down=(-6, 2),  # degrees
-    knit=(0.1, 0.2),  # channel value
-    knit_late=0.15,  # s from the start
-    knit_rise=0.25,  # s
-    knit_rests=0.1,  # s of the pause without it
-    lift=(1.5, 2.5),  # degrees
-    lift_ahead=0.1,  # s before the end
-    lift_rise=0.4,  # most s
-    lift_part=0.8,  # of the pause, at most
-    raised=(0.06, 0.12),  # channel value of brows at a breath
-    raised_ahead=0.3,  # s before the end
-)
+_PAUSE = HABITS["pause"]
 
 
 def _act_in_pauses(
