@@ -413,7 +413,7 @@ def swings(curve: np.ndarray, size: float) -> list[int]:
 
 # ---- too small or too large
 
-_MM = 4.9  # mean opening of takes as directed, millimetres per deviation of `expect_lips`
+_MM = 4.5  # mean opening of takes as directed, millimetres per deviation of `expect_lips`
 # Ratios of the opening to that which voice and direction ask for, beyond which it is found; without
 # a direction those that one real speaker in twenty is beyond.
 _OF_DIRECTION, _OF_ANYBODY = (0.45, 2.2), (0.32, 2.6)

@@ -88,7 +88,7 @@ def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
 
 
 _MOST_HEAD = 1.8  # largest head movement beside usual people's, of moods and persons together
-_LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
+_LISTENER_SWAY = 0.2  # a listener's sway relative to a speaker's
 _BEHAVIOUR_EVERY = 1.0  # seconds from one behaviour of a changing direction to the next
 _BEHAVIOUR_AROUND = 1.5  # seconds to either side over which each is averaged
 
