@@ -145,7 +145,7 @@ def test_brows_begin_before_a_word_that_is_hit_and_head_and_brows_settle_behind_
             assert each.at + each.hold + each.fall > spot.at
         marked.append((np.linalg.norm(nod.degrees) > 3, bool(plan.raises)))
     head, brows = np.array(marked).T
-    assert (head | brows).all() and 0.6 < (head & brows).mean() < 0.9, "now and then only one"
+    assert (head | brows).all() and 0.6 < (head & brows).mean() < 0.97, "now and then only one"
 
 
 def away(plan, start, end):
