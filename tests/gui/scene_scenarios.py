@@ -233,11 +233,6 @@ def sets_up_the_engine(hand):
     connection.find_engine_python = there
     yield from picture("ready")
     assert install.state().kind == "READY"
-    hand.call(bpy.ops.thunder.install_flame_extra, "INVOKE_DEFAULT")
-    yield from picture("flame_licence")
-    hand.press("ESC")
-    yield 0.5
-    assert install.installing.running is None and not install.has("smplx")
     install.remove()
     preferences.engine_python = python
     yield from picture("own_python")

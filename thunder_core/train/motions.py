@@ -320,7 +320,11 @@ _TEACHER = (
     "events.py",
     "engine/speech/cues.py",
     *(f"face/{name}.py" for name in ("mechanics", "mouth_shape", "points")),
-    *(f"engine/planning/{name}.py" for name in ("choice", "mouth_map", "take_plan", "upper_face")),
+    "engine/planning/people.json",
+    *(
+        f"engine/planning/{name}.py"
+        for name in ("choice", "mouth_map", "people", "take_plan", "upper_face")
+    ),
 )
 
 

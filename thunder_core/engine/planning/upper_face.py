@@ -20,7 +20,7 @@ from ...direction import CHOICES, Direction, in_moods, Style
 from ...events import Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
-from ..speech.cues import Prosody
+from ..speech.cues import Prosody, runs
 from .choice import (
     AWAY,
     BREATHES,
@@ -219,31 +219,47 @@ def plan_speaker(
         before = end
     still = _hold_still(voice, choice, _spawn(rng))
     silent = 1.0 - voice.spoken
-    return _move(plan, voice, silent, still, behaviours, person, _spawn(rng))
+    idle = _long_silence(silent)
+    plan = _move(plan, voice, silent, still, behaviours, person, _spawn(rng), idle)
+    held = [pause for pause, act in zip(voice.pauses, choice.acts) if act == HOLDS_STILL]
+    plan.blinks = [x for x in plan.blinks if not any(a <= x.at <= b for a, b in held)]
+    return plan
 
 
 def _move(
     plan: Plan, voice: Prosody, silent: np.ndarray, still: np.ndarray, behaviours: Behaviours,
-    person: Person, rng: np.random.Generator,
+    person: Person, rng: np.random.Generator, idle: np.ndarray | float = 0.0,
 ) -> Plan:  # fmt: skip
-    """The plan in order of time, with how a person moves. silent, still [T]: 1 where nobody speaks,
-    and where all is held."""
+    """The plan in order of time, with how a person moves. silent, still, idle [T]: 1 where nobody
+    speaks, where all is held, and where nobody has spoken for long."""
     level = voice.level - voice.level.mean()
     marks = np.array([t for phrase in voice.phrases for t in phrase])
     heard = Heard(silent, level / (level.std() + 1e-6), marks)
-    moved = move(person, heard, behaviours.manner(still, person.head_size), rng)
+    manner = behaviours.manner(still, person.head_size)
+    manner.sizes[:, 0] *= 1 - _STILL.idle * idle
+    moved = move(person, heard, manner, rng)
     # where a mood looks aside, eyes that are away are there
     gaze = moved.signals[:, GAZE]
     away = np.minimum(1.0, np.linalg.norm(gaze, axis=1) / _ASIDE_FROM)
     for i, side in enumerate((np.sign(gaze[:, 0]), 1.0)):
         gaze[:, i] += away * side * behaviours.curve(len(gaze), lambda x, i=i: x.aside[i])
     _tremble_and_shake(moved.signals[:, HEAD], behaviours, rng)
-    held = np.flatnonzero(still > _STILL.seen) / FPS
     plan.signals = moved.signals
-    plan.blinks = [x for x in moved.blinks if not _near(held, x.at - 1 / FPS, x.at + 1 / FPS)]
+    plan.blinks = moved.blinks
     for events in (plan.nods, plan.raises, plan.knits, plan.looks):
         events.sort(key=lambda event: event.at)
     return plan
+
+
+def _long_silence(silent: np.ndarray) -> np.ndarray:
+    """Where a face is idle, [T] 0 … 1: in silences [T] that last, but for their edges within the
+    line."""
+    idle, (after, before) = np.zeros(len(silent)), _STILL.idle_pause
+    for start, end in runs(silent > _STILL.seen):
+        first = start + round(after * FPS) * (start > 0)
+        last = end - round(before * FPS) * (end < len(silent))
+        idle[first : max(first, last)] = 1.0
+    return gaussian(idle, _STILL.idle_ease, "nearest")
 
 
 def _tremble_and_shake(head: np.ndarray, behaviours: Behaviours, rng: np.random.Generator) -> None:
@@ -255,12 +271,6 @@ def _tremble_and_shake(head: np.ndarray, behaviours: Behaviours, rng: np.random.
     swings = np.sin(2 * np.pi * _SHAKE.hertz * usual.tempo * np.arange(frames) / FPS)
     shake = behaviours.curve(frames, lambda x: x.shake)
     head[:, 1] += shake * np.clip(bursts, 0, _SHAKE.most) * swings
-
-
-def _near(times: np.ndarray, start: float, end: float) -> bool:
-    """Whether any of some times [k] in order is between start and end."""
-    first, behind = np.searchsorted(times, [start, end])
-    return bool(first < behind)
 
 
 def _hold_still(voice: Prosody, choice: Choice, rng: np.random.Generator) -> np.ndarray:
