@@ -137,7 +137,7 @@ def lips_of(path):
         return np.stack([file["opening"], file["width"]], 1)
 
 
-def assert_alike(one, other, least=0.97):
+def assert_alike(one, other, least=0.96):
     """Lips of two films of one motion; least: their correlation."""
     n = min(len(one), len(other))
     for a, b in zip(one[:n].T, other[:n].T):
