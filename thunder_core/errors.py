@@ -44,6 +44,8 @@ def is_out_of_memory(error: BaseException) -> bool:
             or (says_so and says_memory_ran_out(str(error)))
             # Python's parser, which had no memory for a node's child
             or (isinstance(error, ValueError) and _NO_NODE.fullmatch(str(error)))
+            # Python's compiler or its importer, which had none for the error itself
+            or (isinstance(error, SystemError) and str(error) == _NO_ERROR)
         ):
             return True
         error = error.__cause__ or error.__context__
@@ -71,6 +73,7 @@ def says_memory_ran_out(text: str) -> bool:
 
 
 _NO_NODE = re.compile(r"field '\w+' is required for \w+")
+_NO_ERROR = "error return without exception set"
 # Windows errors: not enough memory, out of memory, paging file too small
 _WINDOWS_MEMORY = (8, 14, 1455)
 _MEMORY_WORDS = (
