@@ -10,7 +10,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -34,7 +34,7 @@ from .choice import (
     TILTS,
     TURNS,
 )
-from .people import GAZE, HEAD, Heard, Manner, move, Person, smooth_noise
+from .people import GAZE, HEAD, Heard, Manner, move, Person, REGIONS, smooth_noise
 
 # ---- the behaviour of a direction
 
@@ -217,11 +217,9 @@ def plan_speaker(
             )
             plan.breaths.append((at, 1.0 if act == BREATHES else child.uniform(*_BREATH.depth)))
         before = end
-    still = _hold_still(voice, choice, _spawn(rng))
-    silent = 1.0 - voice.spoken
-    idle = _long_silence(silent)
-    plan = _move(plan, voice, silent, still, behaviours, person, _spawn(rng), idle)
     held = [pause for pause, act in zip(voice.pauses, choice.acts) if act == HOLDS_STILL]
+    still, idle = _hold_still(voice, held, _spawn(rng)), _long_silence(voice.spoken)
+    plan = _move(plan, voice, 1.0 - voice.spoken, still, behaviours, person, _spawn(rng), idle)
     plan.blinks = [x for x in plan.blinks if not any(a <= x.at <= b for a, b in held)]
     return plan
 
@@ -236,7 +234,7 @@ def _move(
     marks = np.array([t for phrase in voice.phrases for t in phrase])
     heard = Heard(silent, level / (level.std() + 1e-6), marks)
     manner = behaviours.manner(still, person.head_size)
-    manner.sizes[:, 0] *= 1 - _STILL.idle * idle
+    manner.sizes[:, REGIONS.index("head")] *= 1 - _STILL.idle * idle
     moved = move(person, heard, manner, rng)
     # where a mood looks aside, eyes that are away are there
     gaze = moved.signals[:, GAZE]
@@ -251,13 +249,13 @@ def _move(
     return plan
 
 
-def _long_silence(silent: np.ndarray) -> np.ndarray:
-    """Where a face is idle, [T] 0 … 1: in silences [T] that last, but for their edges within the
-    line."""
-    idle, (after, before) = np.zeros(len(silent)), _STILL.idle_pause
-    for start, end in runs(silent > _STILL.seen):
+def _long_silence(spoken: np.ndarray) -> np.ndarray:
+    """Where a face is idle, [T] 0 … 1: in long silences, but for their edges within the line.
+    spoken: bool [T]."""
+    idle, (after, before) = np.zeros(len(spoken)), _STILL.idle_pause
+    for start, end in runs(~spoken):
         first = start + round(after * FPS) * (start > 0)
-        last = end - round(before * FPS) * (end < len(silent))
+        last = end - round(before * FPS) * (end < len(spoken))
         idle[first : max(first, last)] = 1.0
     return gaussian(idle, _STILL.idle_ease, "nearest")
 
@@ -273,15 +271,13 @@ def _tremble_and_shake(head: np.ndarray, behaviours: Behaviours, rng: np.random.
     head[:, 1] += shake * np.clip(bursts, 0, _SHAKE.most) * swings
 
 
-def _hold_still(voice: Prosody, choice: Choice, rng: np.random.Generator) -> np.ndarray:
-    """Where a speaker holds still, [T] 0 … 1: in pauses that are chosen for it, in some takes at
-    the ends of phrases, and for a moment behind the last one."""
+def _hold_still(
+    voice: Prosody, pauses: Sequence[tuple[float, float]], rng: np.random.Generator
+) -> np.ndarray:
+    """Where a speaker holds still, [T] 0 … 1: in pauses (start, end), s, that are chosen for it, in
+    some takes at the ends of phrases, and for a moment behind the last one."""
     after, before = _STILL.pause
-    spans = [
-        (start + after, end - before)
-        for (start, end), act in zip(voice.pauses, choice.acts)
-        if act == HOLDS_STILL
-    ]
+    spans = [(start + after, end - before) for start, end in pauses]
     rests = rng.random() < _STILL.takes
     for (_, end), follows in zip(voice.phrases, [*(a for a, _ in voice.phrases[1:]), np.inf]):
         chance, late, lasts = rng.random(), rng.random(), rng.random()
