@@ -188,8 +188,8 @@ def run(args: Namespace) -> None:
         f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {engine.weights}, "
         f"{args.takes} takes, {describe_sampling(args.steps)}, "
         f"{args.readings} readings, seed {args.seed}",
-        "The teacher's sizes and rates were set by hand with all of these people in view: it is "
-        "compared with them, not tested on them.",
+        "The teacher's sizes and rates were fitted to people, these among them: it is compared with "
+        "them, not tested on them.",
         "", *columns_of(columns),
     ]  # fmt: skip
     report(results_file(args.results, "habits.txt", not args.clips), lines)
