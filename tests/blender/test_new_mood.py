@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mood that comes as a file is in the panel, and a broken one ends a bake with its sentence."""
+"""A mood that comes as a file is in the panel; of a broken one a sentence is shown, and it ends a
+bake."""
 
 import shutil
 import subprocess
@@ -14,6 +15,20 @@ bake.load_extension()
 from thunder.scene.takes.direction.sliders import ThunderDirection
 items = ThunderDirection.bl_rna.properties["mood"].enum_items
 print({item.identifier: (item.name, item.value) for item in items})
+"""
+
+DAMAGED = """
+import json, pathlib, sys
+import bake, bpy
+thunder = bake.load_extension()
+kept = bpy.context.scene
+panel = bpy.types.THUNDER_PT_damaged
+print(panel.bl_category, hasattr(kept, "thunder"))
+path = pathlib.Path("thunder_core/moods/gloomy.json")
+path.write_text(json.dumps(json.loads(path.read_text()) | {"sliders": {}}))
+thunder.unregister()
+thunder.register()
+print(hasattr(bpy.types, "THUNDER_PT_damaged"), kept.thunder.count)
 """
 
 
@@ -43,4 +58,12 @@ def test_a_broken_mood_ends_a_bake_with_a_sentence(run_in):
     assert done.returncode == 1 and not done.stdout
     assert done.stderr == (
         "bake.py: The mood file “gloomy.json” has an unknown “sliders.smil”: did you mean “smile”?\n"
+    )
+
+
+def test_of_a_broken_mood_blender_shows_a_sentence_until_it_is_mended(run_in):
+    done = run_in(of_sad(number=FREE, sliders={"smil": 1}), "-c", DAMAGED)
+    assert done.stdout.split("\n")[:2] == ["Thunder False", "False 8"], done.stderr
+    assert done.stderr == (
+        "Thunder: The mood file “gloomy.json” has an unknown “sliders.smil”: did you mean “smile”?\n"
     )
