@@ -180,6 +180,36 @@ def made_flame(
     return replace(made, data=data, mix=mix)
 
 
+JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
+
+
+def flame(asset, expression, jaw, neck, eyes, rotation):
+    """FLAME's linear blend skinning (Li et al. 2017, eq. 2) in plain numpy, and the shapes of two
+    keys; vertices [V, 3] in its axes."""
+    shaped = asset["v_template"] + asset["shapedirs"] @ expression
+    joints = asset["J_regressor"] @ shaped
+    turns = rotation.rotvec_to_matrix(np.array([np.zeros(3), neck, jaw, eyes, eyes]))
+    shaped = shaped + asset["posedirs"] @ (turns[1:] - np.eye(3)).ravel()
+    # a FLAME file has neither names nor pairs
+    names = asset["expression_names"].tolist() if "expression_names" in asset else []
+    keys = dict(zip(names, np.clip(expression, 0, 1))) | dict(zip(JOINT_NAMES, turns[:, 2, 1]))
+    for number, (one, other) in enumerate(asset["corrective_pairs"].tolist() if names else ()):
+        shaped = shaped + keys[one] * keys[other] * asset["correctives"][:, :, number]
+    worlds = []
+    for joint, parent in enumerate(asset["kintree_table"][0]):
+        local = np.eye(4)
+        local[:3, :3] = turns[joint]
+        local[:3, 3] = joints[joint] - (joints[parent] if joint else 0)
+        worlds.append(worlds[parent] @ local if joint else local)
+    moves = []
+    for joint, world in enumerate(worlds):
+        move = world.copy()
+        move[:3, 3] -= world[:3, :3] @ joints[joint]
+        moves.append(move)
+    blended = np.einsum("vj,jab->vab", asset["weights"].astype(float), np.array(moves))
+    return np.einsum("vab,vb->va", blended, np.c_[shaped, np.ones(len(shaped))])[:, :3]
+
+
 def smplx_vertices(head, expression, jaw, neck=None, eyes=None):
     """What smplx's own formula makes of a head: vertices [T, V, 3], metres, float64. expression
     [T, n], jaw and neck [T, 3], eyes [T, 2, 3]; what is not given is still."""

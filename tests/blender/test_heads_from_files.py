@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from characters import seen_points
-from made_flame import made_flame
+from made_flame import flame, made_flame
 from performances import performance, show_take
-from test_head import flame
 from thunder.scene.animation import keying
 from thunder.scene.heads import (
     build,

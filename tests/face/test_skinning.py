@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from made_flame import smplx_vertices
+from made_flame import flame, smplx_vertices
 from scipy.spatial.transform import Rotation
 
+from thunder_core import rotation
 from thunder_core.errors import BadHead
 from thunder_core.face.displacement import (
     EYE_LEVER_MM,
@@ -51,6 +52,15 @@ def test_agrees_with_smplx_to_a_micrometre(head):
     expression, jaw, neck, eyes = random_pose(head.channels)
     ours = FlameLayer(head, dtype=torch.float64)(expression, jaw, neck, eyes).numpy()
     assert np.abs(ours - smplx_vertices(head, expression, jaw, neck, eyes)).max() < 1e-6
+
+
+def test_the_formula_that_rigs_in_blender_are_held_against_is_that_of_smplx(data, head):
+    asset = data | {"shapedirs": head.shapedirs, "kintree_table": head.parents[None]}
+    expression, jaw, neck, eyes = (each.numpy() for each in random_pose(head.channels))
+    eyes[:, 1] = eyes[:, 0]
+    wanted = smplx_vertices(head, expression, jaw, neck, eyes)
+    for frame, turns in enumerate(zip(expression, jaw, neck, eyes[:, 0])):
+        assert np.abs(flame(asset, *turns, rotation) - wanted[frame]).max() < 1e-6
 
 
 def test_the_short_way_for_a_jaw_alone_is_exact(flame_file, tmp_path):
