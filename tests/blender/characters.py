@@ -64,11 +64,14 @@ def seen_points(bpy, obj):
     return family.points_of(obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.vertices)
 
 
-def small_face(bpy, keys, turn=None, name="Face"):
-    """A face of few points that looks along −Y, or is turned, with keys {name: {place: move}}."""
+def small_face(bpy, keys, turn=None, name="Face", apart=0.0):
+    """A face of few points that looks along −Y, or is turned, with keys {name: {place: move}};
+    apart: how far the chin is below where it usually is, metres, and then nothing joins the
+    lips."""
     turn = turn or Matrix.Identity(3)
-    faces = [(i, i + 1, i + 2) for i in range(len(PLACES) - 2)]
-    obj = add_mesh(bpy, name, [turn @ Vector(p) for p in POINTS.values()], keys, faces)
+    faces = [(i, i + 1, i + 2) for i in range(len(PLACES) - 2) if not apart]
+    points = [Vector(at) - Vector((0, 0, apart * (place in JAW))) for place, at in POINTS.items()]
+    obj = add_mesh(bpy, name, [turn @ point for point in points], keys, faces)
     for key, moves in keys.items():
         block = obj.data.shape_keys.key_blocks[key]
         block.slider_min, block.slider_max = 0.0, 1.0
@@ -99,12 +102,12 @@ def stick(armature, bone="jaw"):
     limit.owner_space = "LOCAL_WITH_PARENT"
 
 
-def skin(bpy, obj, turn=None, jaw=JAW):
-    """A rig of hips, head and jaw that deforms a small face; the armature."""
+def skin(bpy, obj, turn=None, jaw=JAW, **more):
+    """A rig of hips, head and jaw, and more bones, that deforms a small face; the armature."""
     turn = turn or Matrix.Identity(3)
     bones = {
         bone: (turn @ Vector(start), turn @ Vector(end), parent)
-        for bone, (start, end, parent) in BONES.items()
+        for bone, (start, end, parent) in (BONES | more).items()
     }
     armature = rig_with(bpy, bones)
     bind(armature, obj, jaw)
@@ -112,18 +115,40 @@ def skin(bpy, obj, turn=None, jaw=JAW):
     return armature
 
 
-def gap_at(bpy, obj, **values):
-    """How far the evaluated lips part beyond rest, mm, where channels and the jaw have values."""
-    rig = head_module.resolve(obj)
-    names = head_module.channel_names()
-    jaw = values.pop("jaw", 0.0) * types.JAW_OPEN_RADIANS
-    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.array([[jaw, 0, 0]]))
+def drive(
+    owner, path, source, source_path="", expression="v", index=-1, kind="SINGLE_PROP", **places
+):
+    """A driver of one variable, v; places: of its targets, one for each where it is a list."""
+    curve = owner.driver_add(path, index)
+    variable = curve.driver.variables.new()
+    variable.name, variable.type = "v", kind
+    for number, target in enumerate(variable.targets):
+        if kind == "SINGLE_PROP":
+            target.id_type, target.data_path = source.id_type, source_path
+        target.id = source
+        for name, value in places.items():
+            setattr(target, name, value[number] if isinstance(value, list) else value)
+    curve.driver.expression = expression
+    return curve
+
+
+def pose(bpy, rig, jaw=0.0, eyes=0.0, **values):
+    """Set what a take would where channels have these values, the jaw is so far open, and the eyes
+    turn left, radians."""
+    names, still = head_module.channel_names(), np.zeros((1, 3))
+    turns = still + [jaw * types.JAW_OPEN_RADIANS, 0, 0], still, still + [0, eyes, 0]
+    motion = types.Motion(np.zeros((1, len(names)), np.float32), *turns)
     for name, value in values.items():
         motion.expression[0, names.index(name)] = value
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        block = rig.targets[track.block]
-        rna_paths.set_value(block, track.path, track.index, value)
-        block.update_tag()
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
+    rna_paths.tag(rig.targets)
+    bpy.context.view_layer.update()
+
+
+def gap_at(bpy, obj, **values):
+    """How far the evaluated lips part beyond rest, mm, where channels and the jaw have values."""
+    pose(bpy, head_module.resolve(obj), **values)
     seen = seen_points(bpy, obj)
     apart = seen[PLACES.index("upper")] - seen[PLACES.index("lower")]
     rest = np.array(POINTS["upper"]) - np.array(POINTS["lower"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import addon_utils
 import numpy as np
-from characters import deform, rig_with
+from characters import deform, drive, rig_with
 from mathutils import Matrix, Vector
 from thunder.scene.heads import build, head as head_module
 from thunder.thunder_core.rotation import rotvec_to_matrix
@@ -150,15 +150,6 @@ def rig(bpy, body: Anatomy, meshes, bones, name="Armature"):
         build.add_weights(obj, bones["head"], (rest if ids is None else rest[ids]).clip(0, 1))
         deform(obj, armature)
     return armature
-
-
-def drive(owner, path, source, source_path, expression="v", index=-1):
-    """A driver of one variable."""
-    driver = owner.driver_add(path, index).driver if index >= 0 else owner.driver_add(path).driver
-    variable = driver.variables.new()
-    variable.name = "v"
-    variable.targets[0].id, variable.targets[0].data_path = source, source_path
-    driver.expression = expression
 
 
 # ---- the makers. Each gives the object that an animator would select.

@@ -3,35 +3,23 @@
 back."""
 
 import json
-import re
-from functools import partial
 
 import numpy as np
 import pytest
-from characters import add_mesh, deform, grid_mesh, rig_with, small_face
-from few_points import KEYS, mirrored
+from characters import add_mesh, deform, drive, grid_mesh, pose, rig_with
 from performances import performance, reopen, show_take
+from thunder.cli import bake
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import (
     character,
-    detection,
     driver_reading,
     head as head_module,
     mapping_table,
+    rna_paths,
 )
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
-
-
-def own_channels():
-    """The channels of a motion and ARKit's eleven derived keys."""
-    return (*head_module.channel_names(), *mapping.DERIVED)
-
-
-def short(name):
-    return re.sub("Left$", "_L", re.sub("Right$", "_R", name))
-
 
 # ---- driven whole, and read back
 
@@ -61,25 +49,13 @@ def value_of(mesh, key):
 JAW = pytest.approx(0.2 / 0.3, abs=1e-4)  # how open the jaw of a performance is
 
 
-def drive(curve, expression):
-    """Drive a curve by a variable v; the variable and its target."""
-    variable = curve.driver.variables.new()
-    variable.name = "v"
-    curve.driver.expression = expression
-    return variable, variable.targets[0]
-
-
 def test_several_meshes_are_driven_together_and_read_back_as_one(blender, scene):
     names = ["jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "eyeBlinkRight"]
     face = grid_mesh(blender, "Face", names)
-    teeth = grid_mesh(blender, "Teeth", ["jawOpen"], at=(0.0, 0.02, 0.0), size=0.05)
-    lashes = grid_mesh(
-        blender, "Lashes", ["eyeBlink_L", "eyeBlink_R"], at=(0.02, 0.0, 0.03), size=0.05
-    )
-    armature = rig_with(
-        blender,
-        {"Hips": ((0, 0, -1), (0, 0, -0.8), None), "Head": ((0, 0, -0.1), (0, 0, 0.1), "Hips")},
-    )
+    teeth = grid_mesh(blender, "Teeth", ["jawOpen"], (0, 0.02, 0), 0.05)
+    lashes = grid_mesh(blender, "Lashes", ["eyeBlink_L", "eyeBlink_R"], (0.02, 0, 0.03), 0.05)
+    bones = {"Hips": ((0, 0, -1), (0, 0, -0.8), None), "Head": ((0, 0, -0.1), (0, 0, 0.1), "Hips")}
+    armature = rig_with(blender, bones)
     for mesh in (face, teeth, lashes):
         deform(mesh, armature)
     for chosen in (teeth, lashes, armature, face):
@@ -95,42 +71,11 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender, scene)
     motion = read(scene, rig)
     for part in ("jaw", "head"):
         assert np.abs(getattr(motion, part) - getattr(made.motion, part)).max() < 1e-4
-    brow = motion.expression - made.motion.expression
-    # keys are rounded to 1/4096
-    assert np.abs(brow[:, made.channels.index("browInnerUp")]).max() < 1.3e-4
+    brow = (motion.expression - made.motion.expression)[:, made.channels.index("browInnerUp")]
+    assert np.abs(brow).max() < 1.3e-4  # keys are rounded to 1/4096
     display.restore_animation(rig)
     assert all(target.animation_data.action is None for target in rig.targets)
     assert value_of(teeth, "jawOpen") == 0.0
-
-
-def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender, scene):
-    """Whichever way the bone lies: its tip goes down, and the motion is read back from it."""
-    face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp", "eyeBlinkLeft"])
-    armature = rig_with(
-        blender,
-        {
-            "spine": ((0, 0, -0.5), (0, 0, -0.2), None),
-            "Head": ((0, 0, -0.1), (0, 0, 0.1), "spine"),
-            "Jaw": ((0, 0, 0), (0.0, -0.1, -0.02), "Head"),
-            "LeftEye": ((0.03, -0.08, 0.05), (0.03, -0.1, 0.05), "Head"),
-            "RightEye": ((-0.03, -0.08, 0.05), (-0.03, -0.1, 0.05), "Head"),
-        },
-    )
-    deform(face, armature)
-    scene.thunder.head = face
-    rig = head_module.find(scene)
-    joints = {rule.joint for rule in character.plan_of(face).joints}
-    assert joints == {"jaw", "neck", "eye_left", "eye_right"}
-    before = (armature.matrix_world @ armature.pose.bones["Jaw"].tail).copy()
-    made, _ = take(scene, rig, closed_at=())
-    scene.frame_set(11)
-    blender.context.view_layer.update()
-    head = armature.pose.bones["Head"].matrix @ armature.data.bones["Head"].matrix_local.inverted()
-    after = head.inverted() @ armature.pose.bones["Jaw"].tail
-    assert after.z < before.z - 0.015 and abs(after.x - before.x) < 1e-6
-    motion = read(scene, rig)
-    for part in ("jaw", "head", "eyes"):
-        assert np.abs(getattr(motion, part) - getattr(made.motion, part)).max() < 1e-4
 
 
 def test_a_character_whose_head_keeps_still_is_named_and_says_so_first(blender, scene):
@@ -146,26 +91,26 @@ def test_a_character_whose_head_keeps_still_is_named_and_says_so_first(blender, 
 def test_what_is_selected_is_named_where_its_names_say_nothing(blender, scene):
     hero = grid_mesh(blender, "Hero", ["Form 1", "Form 2", "Form 3"])
     rig = rig_with(blender, {"Knochen": ((0, 0, -0.1), (0, 0, 0.1), None)}, "Puppe")
-    plain = add_mesh(blender, "Haut", [(0, 0, 0), (1, 0, 0), (0, 1, 0)])
-    plain.shape_key_clear()
+    plain, alone = (add_mesh(blender, name, [(0, 0, 0)]) for name in ("Haut", "Cube"))
+    for mesh in (plain, alone):
+        mesh.shape_key_clear()
     deform(plain, rig)
-    for chosen in (hero, rig, plain):
-        with pytest.raises(
-            errors.BadHead, match=f"“{chosen.name}” has no keys or bones whose names"
-        ):
+    says = {chosen: f"“{chosen.name}” has no keys or bones whose" for chosen in (hero, rig, plain)}
+    for chosen, said in [*says.items(), (None, "No head is selected"), (alone, "No head is selec")]:
+        with pytest.raises(errors.BadHead, match=said):
             head_module.find(scene, chosen)
-    alone = add_mesh(blender, "Cube", [(0, 0, 0)])
-    alone.shape_key_clear()
-    for chosen in (None, alone):
-        with pytest.raises(errors.BadHead, match="No head is selected"):
-            head_module.find(scene, chosen)
-    shows = blender.data.objects.new("Shows", None)
-    shows.instance_type, shows.instance_collection = "COLLECTION", blender.data.collections.new("C")
-    shows.instance_collection.objects.link(grid_mesh(blender, "Held", ["jawOpen", "mouthPucker"]))
-    scene.collection.objects.unlink(blender.data.objects["Held"])
-    scene.collection.objects.link(shows)
-    with pytest.raises(errors.BadHead, match="“Shows” shows a linked collection: press Make"):
+    instance_of(blender, grid_mesh(blender, "Held", ["jawOpen", "mouthPucker"]))
+    with pytest.raises(errors.BadHead, match="“Shown” shows a linked collection: press Make"):
         head_module.find(scene, hero)
+
+
+def instance_of(bpy, obj):
+    """Have an empty, Shown, show an object by a collection of this file."""
+    shown = bpy.data.objects.new("Shown", None)
+    shown.instance_type, shown.instance_collection = "COLLECTION", bpy.data.collections.new("Hero")
+    shown.instance_collection.objects.link(obj)
+    bpy.context.scene.collection.objects.unlink(obj)
+    bpy.context.scene.collection.objects.link(shown)
 
 
 def test_the_panel_means_the_only_character_where_something_else_is_selected(blender, scene):
@@ -181,152 +126,57 @@ def test_the_panel_means_the_only_character_where_something_else_is_selected(ble
     assert mapping_table.meant(scene, cube) == cube
 
 
-def control_rig(blender, face):
-    """A control rig: sliders as custom properties and as bones that slide, which drive the keys of
-    a face."""
-    places = {"face": 0.0, "smile.L": 0.1, "corner.L": 0.2}
-    controls = rig_with(
-        blender, {name: ((x, 0, 0), (x, 0, 0.1), None) for name, x in places.items()}, "Controls"
-    )
-    board = controls.pose.bones["face"]
-    for name in ("jaw", "pucker"):
-        board[name] = 0.0
-        board.id_properties_ui(name).update(min=0.0, max=10.0, default=0.0)
-    for key_name, expression, slider in (
-        ("jawOpen", "v / 10", "jaw"),
-        ("mouthPucker", "v * 0.1", "pucker"),
-        ("mouthSmileLeft", "max(v * 50, 0)", ""),
-        ("mouthFrownLeft", "max(-v * 50, 0)", ""),
-    ):
-        curve = face.data.shape_keys.key_blocks[key_name].driver_add("value")
-        variable, target = drive(curve, expression)
-        if slider:
-            target.id, target.data_path = controls, f'pose.bones["face"]["{slider}"]'
-        else:
-            variable.type = "TRANSFORMS"
-            target.id, target.bone_target = controls, "corner.L"
-            target.transform_type, target.transform_space = "LOC_Y", "LOCAL_SPACE"
-    return controls
+EXPRESSIONS = (
+    "degrees(v)", "radians(60 * v)", "sin(v)", "cos(v)", "tan(v)", "sqrt(v)", "pow(v, 3)",
+    "abs(v - .5) + fabs(-v)", "min(v, .5) - max(v, .4)", "clamp(3 * v)", "clamp(v, .1, .3)",
+    "2 * v ** 2 - v / 3 + pi", "-v if v > .5 else +v", "(v < .5) + 2 * (v >= .7)",
+    "(v <= .7) - 3 * (v == .25) + 5 * (v != .25)",
+)  # fmt: skip
+CHANNELS = {"ROT_Z": "rotation_euler", "LOC_Z": "location", "SCALE_Z": "scale"}
 
 
-def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender, scene):
-    face = grid_mesh(
-        blender,
-        "Face",
-        ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft", "mouthClose"],
-    )
-    controls = control_rig(blender, face)
-    scene.thunder.head = face
-    rig = head_module.find(scene)
-    # mouthClose moves freely
-    assert controls in rig.targets and face.data.shape_keys in rig.targets
-    head_module.check_animatable(rig)
-    weights = {rule.source: rule.weight for rule in character.plan_of(face).rules}
-    wanted = {"jawOpen": 10.0, "mouthSmileLeft": 0.02, "mouthFrownLeft": -0.02}
-    assert {name: weights[name] for name in wanted} == pytest.approx(wanted, rel=1e-3)
-    made, _ = take(scene, rig, closed_at=())
-    scene.frame_set(11)
-    keys = face.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get()).key_blocks
-    assert keys["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-3)
-    assert keys["mouthPucker"].value == pytest.approx(0.3, abs=1e-3)
-    motion = read(scene, rig)
-    assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-3
-    assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
-
-
-def driver_of(block, curve):
-    """A driver as it is read now."""
-    return driver_reading.Drivers(None).driver(block, curve)
-
-
-def test_a_driver_is_calculated_as_blender_does(blender):
+@pytest.mark.parametrize(
+    "expression, way", [*((e, "") for e in EXPRESSIONS), *zip("vvv", CHANNELS)]
+)
+def test_a_driver_is_calculated_as_blender_does(blender, expression, way):
     controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
     controls["v"] = 0.25
     controls.id_properties_ui("v").update(default=0.25)
-    board = controls.pose.bones["face"]
-    board.rotation_mode = "XYZ"
-    curve = controls.driver_add("scale", 0)
-    variable, source = drive(curve, "v")
-    source.id, source.data_path = controls, '["v"]'
-
-    def change_of(put, *values):
-        """What Blender changes between two values of a control."""
-        seen = []
-        for value in values:
-            put(value)
-            controls.update_tag()
-            graph = blender.context.evaluated_depsgraph_get()
-            seen.append(controls.evaluated_get(graph).scale[0])
-        return pytest.approx(seen[1] - seen[0], rel=1e-4)
-
-    slider = mapping.Target("PROPERTY", "v", controls.name)
-    for expression in (
-        "degrees(v)", "radians(60 * v)", "sin(v)", "cos(v)", "tan(v)", "sqrt(v)", "pow(v, 3)",
-        "abs(v - .5) + fabs(-v)", "min(v, .5) - max(v, .4)", "clamp(3 * v)", "clamp(v, .1, .3)",
-        "2 * v ** 2 - v / 3 + pi", "-v if v > .5 else +v", "(v < .5) + 2 * (v >= .7)",
-        "(v <= .7) - 3 * (v == .25) + 5 * (v != .25)",
-    ):  # fmt: skip
-        curve.driver.expression = expression
-        expected = change_of(partial(controls.__setitem__, "v"), 0.25, 0.75)
-        assert driver_of(controls, curve).change({slider: 0.5}) == expected, expression
-    curve.driver.expression, variable.type = "degrees(v)", "TRANSFORMS"
-    source.bone_target, source.transform_space = "face", "LOCAL_SPACE"
-    for kind, path in (("ROT", "rotation_euler"), ("LOC", "location"), ("SCALE", "scale")):
-        source.transform_type = f"{kind}_Z"
-        rest, turned = (
-            getattr(board, path)[2],
-            mapping.Target("BONE", "", controls.name, "face", path, 2),
-        )
-        expected = change_of(partial(getattr(board, path).__setitem__, 2), rest, rest + 0.5)
-        assert driver_of(controls, curve).change({turned: 0.5}) == expected, kind
-
-
-def test_properties_named_like_channels_are_a_control_rig(blender, scene):
-    """A rig of sliders alone, whatever they drive."""
-    rig_object = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Sliders")
-    sliders = rig_object.pose.bones["face"]
-    for name in own_channels():
-        sliders[short(name)] = 0.0
-    scene.thunder.head = rig_object
-    rig = head_module.find(scene)
-    assert rig.mesh == rig_object and set(rig.channels) == set(head_module.channel_names())
-    take(scene, rig, closed_at=())
-    scene.frame_set(11)
-    assert sliders["jawOpen"] == JAW and sliders["mouthPucker"] == pytest.approx(0.3, abs=1e-4)
-    display.restore_animation(rig)
-    assert sliders["jawOpen"] == 0.0
-
-
-def test_muted_drivers_move_nothing_so_the_keys_themselves_are_taken(blender, scene):
-    names = ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft"]
-    face = grid_mesh(blender, "Face", names)
-    control_rig(blender, face)
-    scene.thunder.head = face
-    keys = face.data.shape_keys
-    head_module.find(scene)  # what was found with the drivers is not kept
-    for curve in keys.animation_data.drivers:
-        curve.mute = True
-    rig = head_module.find(scene)
-    head_module.check_animatable(rig)
-    paths = {track.path for _, track in rig.tracks_of(keys)}
-    assert {f'key_blocks["{name}"].value' for name in names} <= paths
+    controls.pose.bones["face"].rotation_mode = "XYZ"
+    path, target = '["v"]', mapping.Target("PROPERTY", "v", "Controls")
+    curve = drive(controls, "scale", controls, path, expression, 0)
+    if way:
+        target = mapping.Target("BONE", "", "Controls", "face", CHANNELS[way], 2)
+        path = f'pose.bones["face"].{CHANNELS[way]}'
+        places = {"bone_target": "face", "transform_type": way, "transform_space": "LOCAL_SPACE"}
+        curve = drive(controls, "scale", controls, "", "degrees(v)", 0, "TRANSFORMS", **places)
+    rest, seen = rna_paths.value(controls, path, 2), []
+    for value in (rest, rest + 0.5):
+        rna_paths.set_value(controls, path, 2, value)
+        controls.update_tag()
+        shown = controls.evaluated_get(blender.context.evaluated_depsgraph_get())
+        seen.append(shown.scale[0])
+    change = driver_reading.Drivers(None).driver(controls, curve).change({target: 0.5})
+    assert change == pytest.approx(seen[1] - seen[0], rel=1e-4)
 
 
 # ---- the table, its preview, presets
 
 
+def shown_table(bpy, mesh):
+    """The rows of a character's mapping, which is shown: {source: the first row}."""
+    bpy.context.scene.thunder.head = mesh
+    assert bpy.ops.thunder.show_mapping() == {"FINISHED"}
+    return {row.source: row for row in reversed(bpy.context.scene.thunder.table)}
+
+
 @pytest.fixture
 def hero(blender):
     """A character with a few ARKit keys, chosen, its mapping shown: (mesh, settings)."""
-    mesh = grid_mesh(
-        blender,
-        "Hero",
-        ["jawOpen", "mouthPucker", "mouthClose", "eyeBlink_L", "eyeBlink_R", "Wave"],
-    )
-    settings = blender.context.scene.thunder
-    settings.head = mesh
-    assert blender.ops.thunder.show_mapping() == {"FINISHED"}
-    return mesh, settings
+    keys = ["jawOpen", "mouthPucker", "mouthClose", "eyeBlink_L", "eyeBlink_R", "Wave"]
+    mesh = grid_mesh(blender, "Hero", keys)
+    shown_table(blender, mesh)
+    return mesh, blender.context.scene.thunder
 
 
 def row_of(settings, source):
@@ -350,49 +200,40 @@ def test_a_key_chosen_in_place_of_a_stand_in_moves_in_full(blender, hero):
 
 def test_a_jaw_mapped_by_hand_closes_the_lips_where_nothing_else_does(blender):
     mesh = grid_mesh(blender, "Nobody", ["Chin", "Chops", "Lips", "eyeBlink_L", "eyeBlink_R"])
-    settings = blender.context.scene.thunder
-    settings.head = mesh
-    blender.ops.thunder.show_mapping()
-    jaw = settings.table[row_of(settings, "jawOpen")]
-    closing = settings.table[row_of(settings, "mouthClose")]
+    table = shown_table(blender, mesh)
+    jaw, closing = table["jawOpen"], table["mouthClose"]
 
     def closes():
-        rules = character.plan_of(mesh).rules
-        return [(r.target.name, round(r.weight, 3)) for r in rules if r.source == "mouthClose"]
+        rules = [rule for rule in character.plan_of(mesh).rules if rule.source == "mouthClose"]
+        return [(rule.target.name, round(rule.weight, 3)) for rule in rules]
 
     jaw.target = "Chin"
     assert closes() == [("Chin", -1.0)] and closing.target == "Chin"
-    jaw.target = "Chops"
-    jaw.weight = 0.8
+    jaw.target, jaw.weight = "Chops", 0.8
     assert closes() == [("Chops", -0.8)]
-    closing.target = "Lips"
-    jaw.target = "Chin"
+    closing.target, jaw.target = "Lips", "Chin"
     assert closes() == [("Lips", -0.8)], "what the animator chose stays"
-    closing.kind = "NONE"
-    jaw.weight = 1.0
+    closing.kind, jaw.weight = "NONE", 1.0
     assert closes() == []
 
 
 def test_a_jaw_bone_mapped_by_hand_closes_the_lips(blender):
     mesh = grid_mesh(blender, "Nobody", ["Chops", "eyeBlink_L", "eyeBlink_R"])
     deform(mesh, rig_with(blender, {"Kiefer": ((0, 0, 0), (0, 0, 1), None)}))
-    settings = blender.context.scene.thunder
-    settings.head = mesh
-    blender.ops.thunder.show_mapping()
-    jaw, closing = (settings.table[row_of(settings, name)] for name in ("jaw", "mouthClose"))
-    jaw.bone = "Kiefer"
-    jaw.weight = 0.5
+    table = shown_table(blender, mesh)
+    table["jaw"].bone, table["jaw"].weight = "Kiefer", 0.5
     (rule,) = [each for each in character.plan_of(mesh).rules if each.source == "mouthClose"]
-    assert (rule.target.bone, rule.target.path, closing.kind) == ("Kiefer", "rotation", "BONE")
+    target = mapping.Target("BONE", "", rule.target.object, "Kiefer", "rotation", 0)
+    assert (rule.target, table["mouthClose"].kind) == (target, "BONE")
     assert rule.weight == pytest.approx(-0.5 * types.JAW_OPEN_RADIANS)
 
 
 def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, hero):
     mesh, settings = hero
-    sources = [row.source for row in settings.table]
-    assert set(sources) >= set(own_channels()) and "neck" in sources and "jaw" not in sources
+    sources = {row.source for row in settings.table}
+    assert sources >= {*head_module.channel_names(), *mapping.DERIVED, "neck"} - {"jaw"}
     row = settings.table[row_of(settings, "mouthSmileLeft")]
-    assert row.kind == "NONE"
+    assert row.kind == "NONE" and "jaw" not in sources
     row.target = "Wave"
     assert row.kind == "KEY"
     row.weight = 0.5
@@ -405,15 +246,14 @@ def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, hero
 
 def test_preview_shows_the_chosen_row_alone_and_gives_the_pose_back(blender, hero):
     mesh, settings = hero
-    keys = mesh.data.shape_keys.key_blocks
-    keys["mouthPucker"].value, keys["Wave"].value = 0.25, 0.4
+    for key, value in (("mouthPucker", 0.25), ("Wave", 0.4)):
+        mesh.data.shape_keys.key_blocks[key].value = value
     before = values(mesh)
-    settings.table_index = row_of(settings, "jawOpen")
-    settings.preview = True
-    assert values(mesh) == {**dict.fromkeys(before, 0.0), "jawOpen": 1.0, "Wave": 0.4}
-    settings.table_index = row_of(settings, "eyeBlinkLeft")
-    settings.preview_amount = 0.5
-    assert values(mesh) == {**dict.fromkeys(before, 0.0), "eyeBlink_L": 0.5, "Wave": 0.4}
+    still = dict.fromkeys(before, 0.0) | {"Wave": 0.4}
+    settings.table_index, settings.preview = row_of(settings, "jawOpen"), True
+    assert values(mesh) == still | {"jawOpen": 1.0}
+    settings.table_index, settings.preview_amount = row_of(settings, "eyeBlinkLeft"), 0.5
+    assert values(mesh) == still | {"eyeBlink_L": 0.5}
     settings.table[settings.table_index].weight = 2.0  # an edit is seen at once
     assert values(mesh)["eyeBlink_L"] == 1.0 and settings.preview
     settings.preview = False
@@ -425,8 +265,7 @@ def test_preview_over_an_animation_gives_the_frame_back(blender, scene, hero):
     take(scene, head_module.find(scene), closed_at=())
     scene.frame_set(11)
     before = values(mesh)
-    settings.table_index = row_of(settings, "mouthPucker")
-    settings.preview = True
+    settings.table_index, settings.preview = row_of(settings, "mouthPucker"), True
     assert values(mesh)["jawOpen"] == 0.0
     blender.ops.thunder.select_take(index=-1)  # showing something else ends it
     assert not settings.preview and not settings.preview_kept
@@ -438,14 +277,11 @@ def test_preview_over_an_animation_gives_the_frame_back(blender, scene, hero):
 def test_a_target_is_added_and_taken_away_survives_the_file_and_is_found_again(
     blender, hero, tmp_path
 ):
-    mesh, settings = hero
+    _, settings = hero
 
     def targets(source):
-        return [
-            (r.target.name, round(r.weight, 3))
-            for r in character.plan_of(blender.data.objects["Hero"]).rules
-            if r.source == source
-        ]
+        rules = character.plan_of(blender.data.objects["Hero"]).rules
+        return [(r.target.name, round(r.weight, 3)) for r in rules if r.source == source]
 
     settings.table_index = row_of(settings, "jawOpen")
     blender.ops.thunder.add_rule()
@@ -456,63 +292,43 @@ def test_a_target_is_added_and_taken_away_survives_the_file_and_is_found_again(
     settings = reopen(blender, tmp_path).thunder
     assert targets("jawOpen") == [("jawOpen", 1.0), ("Wave", 0.2)]
     blender.ops.thunder.remove_rule()
-    assert targets("jawOpen") == [("jawOpen", 1.0)]
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
     blender.ops.thunder.find_mapping()
-    assert targets("mouthSmileLeft") == []
+    assert (targets("jawOpen"), targets("mouthSmileLeft")) == ([("jawOpen", 1.0)], [])
 
 
 def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, hero):
-    mesh, settings = hero
+    _, settings = hero
+    name, folder = "Wave smile: 1/2", mapping_table.presets().folder
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
-    assert blender.ops.thunder.save_mapping(name="Wave smile: 1/2") == {"FINISHED"}
-    # of a Blender that was killed
-    (mapping_table.presets().folder / ".thunder_0-0-0.part.json").write_text("{")
-    assert mapping_table.presets().names() == ["Wave smile: 1/2"]
-    other = grid_mesh(blender, "Other", ["jawOpen", "Wave"], at=(5, 0, 0))
-    settings.head = other
-    blender.ops.thunder.load_mapping(name=mapping_table.presets().names()[0])
+    assert blender.ops.thunder.save_mapping(name=name) == {"FINISHED"}
+    (folder / ".thunder_0-0-0.part.json").write_text("{")  # of a Blender that was killed
+    assert mapping_table.presets().names() == [name]
+    settings.head = other = grid_mesh(blender, "Other", ["jawOpen", "Wave"], at=(5, 0, 0))
+    blender.ops.thunder.load_mapping(name=name)
     rig = head_module.find(blender.context.scene)
-    # for want of keys
-    by_the_jaw = {
-        name + side for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")
+    by_the_jaw = {  # for want of keys
+        f"{lip}{side}" for lip in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")
     }
     assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft"} | by_the_jaw
-    path = mapping_table.presets().folder / "Wave smile%3A 1%2F2.json"
+    path = folder / "Wave smile%3A 1%2F2.json"
     path.write_text(path.read_text()[:-40])
     with pytest.raises(RuntimeError, match="readable as JSON"):
-        blender.ops.thunder.load_mapping(name=mapping_table.presets().names()[0])
+        blender.ops.thunder.load_mapping(name=name)
     path.unlink()
-
-
-def driven(scene, **channels):
-    """What paths of a character's keys are where the jaw is half open and channels that begin with
-    these names have these values."""
-    names = head_module.channel_names()
-    expression = np.zeros((1, len(names)), np.float32)
-    for name, value in channels.items():
-        expression[0, [i for i, full in enumerate(names) if full.startswith(name)]] = value
-    driver = head_module.find(scene).driver
-    motion = types.Motion(expression, np.array([[0.15, 0, 0]], np.float32))
-    values = zip(driver.tracks, driver.drive(motion, names)[0])
-    return {track.path.split('"')[1]: value for track, value in values if '"' in track.path}
 
 
 def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender, scene):
     keys = ["jawOpen", "mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight"]
-    mesh = grid_mesh(blender, "Hero", keys)
-    settings = scene.thunder
-    settings.head = mesh
-    blender.ops.thunder.show_mapping()
-    plain = [(row.source, row.target, row.weight) for row in settings.table]
-    settings.balance = 1.0
-    assert driven(scene) == pytest.approx(dict(zip(keys, (0.75, 0.25, 0, 0))))
-    settings.balance = -0.5
+    mesh, settings = grid_mesh(blender, "Hero", keys), scene.thunder
+    plain = {name: (row.target, row.weight) for name, row in shown_table(blender, mesh).items()}
     lower = 0.125 * character.plan_of(mesh).lower_per_jaw
-    assert driven(scene) == pytest.approx(dict(zip(keys, (0.375, 0, lower, lower))))
-    assert [(row.source, row.target, row.weight) for row in settings.table] == plain, (
-        "the table shows the rules as they are"
-    )
+    for balance, wanted in ((1.0, (0.75, 0.25, 0, 0)), (-0.5, (0.375, 0, lower, lower))):
+        settings.balance = balance
+        pose(blender, head_module.find(scene), jaw=0.5)
+        assert values(mesh) == pytest.approx(dict(zip(keys, wanted)), abs=1e-5)
+    now = {row.source: (row.target, row.weight) for row in reversed(settings.table)}
+    assert now == plain, "the table shows the rules as they are"
     settings.balance = 0.5
     mapping_table.fill(scene, mesh)
     assert settings.balance == 0.5 and character.plan_of(mesh).balance == 0.5
@@ -520,8 +336,7 @@ def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender, scene):
 
 def test_the_engine_is_told_what_a_characters_keys_show_and_nothing_of_a_whole_head(blender):
     """So that scores and words are of that: a head that shows everything is asked for as before."""
-    mesh = grid_mesh(blender, "Hero", [f"Fcl_MTH_{letter}" for letter in "AEIOU"])
-    vowels = head_module.resolve(mesh).sums
+    vowels = head_module.resolve(grid_mesh(blender, "Hero", [f"Fcl_MTH_{v}" for v in "AEIOU"])).sums
     assert vowels and not any("brow" in source for added in vowels for source, _ in added)
     assert json.loads(json.dumps(vowels)) == [[list(part) for part in added] for added in vowels]
     blender.ops.thunder.add_head()
@@ -533,22 +348,18 @@ def test_the_engine_is_told_what_a_characters_keys_show_and_nothing_of_a_whole_h
 
 def test_a_pose_is_learnt_and_played(blender, scene):
     """A face of bones and sliders alone, posed channel by channel."""
-    armature = rig_with(
-        blender,
-        {
-            "head": ((0, 0, 0), (0, 0, 0.1), None),
-            "Kiefer": ((0, 0, 0), (0, -0.1, 0), "head"),
-            "lip.T": ((0, -0.1, 0), (0, -0.12, 0), "head"),
-        },
-        "Gesicht",
-    )
-    armature.pose.bones["head"]["Lachen"] = 0.0
-    scene.thunder.head = armature
+    bones = {
+        "head": ((0, 0, 0), (0, 0, 0.1), None),
+        "Kiefer": ((0, 0, 0), (0, -0.1, 0), "head"),
+        "lip.T": ((0, -0.1, 0), (0, -0.12, 0), "head"),
+    }
+    armature, settings = rig_with(blender, bones, "Gesicht"), scene.thunder
+    board, jaw, lip = (armature.pose.bones[name] for name in bones)
+    board["Lachen"] = 0.0
+    settings.head = armature
     with pytest.raises(Exception, match="no shape keys"):
         head_module.find(scene)
     blender.ops.thunder.find_mapping()
-    settings = scene.thunder
-    jaw, lip = armature.pose.bones["Kiefer"], armature.pose.bones["lip.T"]
 
     def learn(source):
         settings.table_index = row_of(settings, source)
@@ -556,14 +367,13 @@ def test_a_pose_is_learnt_and_played(blender, scene):
         for bone in armature.pose.bones:
             bone.matrix_basis.identity()
             bone.location, bone.rotation_quaternion, bone.scale = (0, 0, 0), (1, 0, 0, 0), (1, 1, 1)
-        armature.pose.bones["head"]["Lachen"] = 0.0
+        board["Lachen"] = 0.0
 
     with pytest.raises(RuntimeError, match="Nothing is posed"):
         blender.ops.thunder.learn_channel()
     jaw.rotation_quaternion = (np.cos(0.2), np.sin(0.2), 0.0, 0.0)
     learn("jawOpen")
-    lip.location[2] = 0.01
-    armature.pose.bones["head"]["Lachen"] = 0.8
+    lip.location[2], board["Lachen"] = 0.01, 0.8
     learn("mouthPucker")
     rig = head_module.find(scene)
     assert rig.mesh == armature and rig.channels == ("mouthPucker",)
@@ -571,7 +381,7 @@ def test_a_pose_is_learnt_and_played(blender, scene):
     scene.frame_set(11)
     assert jaw.rotation_quaternion.angle == pytest.approx(0.4 * 0.2 / 0.3, abs=1e-3)
     assert lip.location[2] == pytest.approx(0.01 * 0.3, abs=1e-5)
-    assert armature.pose.bones["head"]["Lachen"] == pytest.approx(0.24, abs=1e-4)
+    assert board["Lachen"] == pytest.approx(0.24, abs=1e-4)
     motion = read(scene, rig)
     assert np.abs(motion.jaw[:, 0] - 0.2).max() < 1e-3
     assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
@@ -586,46 +396,42 @@ def test_a_pose_is_learnt_and_played(blender, scene):
 def library(blender, tmp_path):
     """A file with a character of two meshes and a rig in a collection, mapped by hand there; its
     path."""
-    collection = blender.data.collections.new("Hero")
-    blender.context.scene.collection.children.link(collection)
+    layer = blender.context.view_layer
+    layer.layer_collection.collection.children.link(blender.data.collections.new("Hero"))
+    layer.active_layer_collection = layer.layer_collection.children["Hero"]
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "Wave"])
     teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
     rig = rig_with(blender, {"Head": ((0, 0, 0), (0, 0, 0.1), None)})
     for obj in (face, teeth):
         deform(obj, rig)
-    for obj in (face, teeth, rig):
-        blender.context.scene.collection.objects.unlink(obj)
-        collection.objects.link(obj)
-    settings = blender.context.scene.thunder
-    settings.head = face
-    blender.ops.thunder.show_mapping()
-    settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
+    shown_table(blender, face)["mouthSmileLeft"].target = "Wave"
     path = str(tmp_path / "hero.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     return path
 
 
-def link(blender, path, instance):
-    with blender.data.libraries.load(path, link=True) as (source, target):
-        target.collections = ["Hero"]
-    collection = blender.data.collections["Hero"]
+def link(bpy, path, name="Hero", instance=True):
+    """Link a collection of a file: the empty in the scene that shows it, else its face."""
+    with bpy.data.libraries.load(path, link=True) as (_, target):
+        target.collections = [name]
+    collection = target.collections[0]
     if not instance:
-        blender.context.scene.collection.children.link(collection)
-        return next(obj for obj in collection.objects if obj.name == "Face")
-    empty = blender.data.objects.new("Hero", None)
+        bpy.context.scene.collection.children.link(collection)
+        return collection.objects["Face"]
+    empty = bpy.data.objects.new(name, None)
     empty.instance_type, empty.instance_collection = "COLLECTION", collection
-    empty.location = (1, 2, 3)
-    blender.context.scene.collection.objects.link(empty)
+    bpy.context.scene.collection.objects.link(empty)
     return empty
 
 
 @pytest.mark.parametrize("instance", [False, True], ids=["linked objects", "collection instance"])
 def test_a_linked_character_is_made_editable_and_plays(blender, library, instance, tmp_path):
     scene = blender.context.scene
-    scene.render.fps = 25
-    linked = link(blender, library, instance)
-    if not instance:
+    scene.render.fps, linked = 25, link(blender, library, instance=instance)
+    if instance:
+        linked.location = (1, 2, 3)
+    else:
         scene.thunder.head = linked
         with pytest.raises(errors.BadHead, match="linked from another file"):
             head_module.check_animatable(head_module.find(scene))
@@ -636,7 +442,7 @@ def test_a_linked_character_is_made_editable_and_plays(blender, library, instanc
     assert tuple(rig.mesh.matrix_world.translation) == ((1, 2, 3) if instance else (0, 0, 0))
     assert rig.mesh.library is None and rig.mesh.override_library is not None
     assert "mouthSmileLeft" in rig.channels  # the mapping came with the character
-    made, entry = take(scene, rig, closed_at=())
+    made, _ = take(scene, rig, closed_at=())
     blender.ops.thunder.show_mapping()  # what is mapped on an override is kept in the shot
     scene.thunder.table[row_of(scene.thunder, "mouthFrownLeft")].target = "Wave"
     scene = reopen(blender, tmp_path)
@@ -650,53 +456,31 @@ def test_a_linked_character_is_made_editable_and_plays(blender, library, instanc
     assert scene.thunder.active_take == -1 and rig.keys.key_blocks["jawOpen"].value == 0.0
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-def test_a_bake_makes_the_character_that_an_instance_shows_editable(blender, library, depth):
-    """Also one within an instance; a bundled head is added where there is none."""
-    from thunder.cli import bake
-
-    scene, shown = blender.context.scene, link(blender, library, True)
-    if depth == 2:
+@pytest.mark.parametrize("how", ["an instance", "an instance within another", "chosen"])
+def test_a_bake_makes_the_character_that_is_shown_or_chosen_editable(blender, library, how):
+    scene, is_chosen = blender.context.scene, how == "chosen"
+    shown = link(blender, library, instance=not is_chosen)
+    if is_chosen:
+        scene.thunder.head = shown
+        other = grid_mesh(blender, "Selected", ["jawOpen", "mouthPucker"])
+        blender.context.view_layer.objects.active = other
+    elif how == "an instance within another":
         group = blender.data.collections.new("Set")
         group.objects.link(shown)
-        scene.collection.objects.unlink(shown)
         path = library.replace("hero", "set")
         blender.data.libraries.write(path, {group}, fake_user=True)
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        scene = blender.context.scene
-        with blender.data.libraries.load(path, link=True) as (_, target):
-            target.collections = ["Set"]
-        outer = blender.data.objects.new("Set", None)
-        outer.instance_type, outer.instance_collection = "COLLECTION", target.collections[0]
-        scene.collection.objects.link(outer)
+        shown, scene = link(blender, path, "Set"), blender.context.scene
+    place = shown.location = (0, 0, 0) if is_chosen else (1, 2, 3)
     rig = bake.choose_head(scene, None)
     head_module.check_animatable(rig)
     assert rig.mesh.name == "Face" and rig.mesh.override_library is not None
     blender.context.view_layer.update()
-    assert tuple(rig.mesh.matrix_world.translation) == (1, 2, 3)
-
-
-def test_a_bake_makes_the_chosen_character_editable_and_not_the_selected_one(blender, library):
-    from thunder.cli import bake
-
-    scene = blender.context.scene
-    scene.thunder.head = link(blender, library, False)
-    other = grid_mesh(blender, "Selected", ["jawOpen", "mouthPucker"])
-    blender.context.view_layer.objects.active = other
-    rig = bake.choose_head(scene, None)
-    assert rig.mesh.name == "Face" and rig.mesh.override_library is not None
+    assert tuple(rig.mesh.matrix_world.translation) == place
 
 
 def test_an_instance_of_a_collection_of_this_file_is_said(blender, scene):
-    from thunder.cli import bake
-
-    grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
-    group = blender.data.collections.new("Hero")
-    group.objects.link(blender.data.objects["Face"])
-    scene.collection.objects.unlink(blender.data.objects["Face"])
-    empty = blender.data.objects.new("Shown", None)
-    empty.instance_type, empty.instance_collection = "COLLECTION", group
-    scene.collection.objects.link(empty)
+    instance_of(blender, grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"]))
     with pytest.raises(errors.BadHead, match="“Shown” shows .* Make Instances Real"):
         bake.choose_head(scene, None)
 
@@ -710,27 +494,19 @@ def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender, scene):
     scene.thunder.head = face
     _, entry = take(scene, head_module.find(scene), closed_at=())
     display.restore_animation(head_module.find(scene))
+
+    def shown():
+        blender.context.view_layer.update()
+        rig = head_module.find(scene)
+        display.show(rig, entry)
+        scene.frame_set(11)
+        return {obj.name for obj in rig.objects}
+
     teeth.location.x = 9.0
-    blender.context.view_layer.update()
-    rig = head_module.find(scene)
-    assert {obj.name for obj in rig.objects} == {"Face", "Lashes"}
-    display.show(rig, entry)
-    scene.frame_set(11)
+    assert shown() == {"Face", "Lashes"}
     assert value_of(face, "jawOpen") == JAW and value_of(teeth, "jawOpen") == 0.0
     assert value_of(lashes, "mouthPucker") == pytest.approx(0.3, abs=1e-4)
     late = grid_mesh(blender, "Brows", ["mouthPucker"], size=0.05)
     teeth.location.x = 0.0
-    blender.context.view_layer.update()
-    display.show(head_module.find(scene), entry)  # the take knows nothing of the brows
-    scene.frame_set(11)
+    assert "Brows" in shown()  # of which the take knows nothing
     assert value_of(late, "mouthPucker") == 0.0 and value_of(teeth, "jawOpen") == JAW
-
-
-def test_a_character_that_means_the_viewers_left_is_swapped(blender, scene):
-    face = small_face(blender, {mirrored(name): moves for name, moves in KEYS.items()})
-    scene.thunder.head = face
-    assert detection.reach_of(face, character.plan_of(face)).is_mirrored
-    blender.ops.thunder.swap_sides()
-    assert not detection.reach_of(face, character.plan_of(face)).is_mirrored
-    rules = {rule.source: rule.target.name for rule in character.plan_of(face).rules}
-    assert rules["eyeBlinkLeft"] == "eyeBlinkRight"

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import add, ict, MAKERS, read_anatomy, read_ict, rig
+from characters import pose
+from makers import add, ict, MAKERS, read_anatomy, read_ict
 from mathutils import Matrix
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
-from test_last_look import look, speak as speak_up
-from thunder.scene.heads import character, detection, head as head_module, head_state, rna_paths
+from thunder.scene.heads import character, detection, head as head_module, head_state
 from thunder.scene.heads.family import face_of
 from thunder.scene.takes import take_record
-from thunder.thunder_core import errors, types
-from thunder.thunder_core.face import mapping
 
 pytestmark = pytest.mark.one_blender
 NO_LIDS = ("Rigify", "Auto-Rig Pro")  # whose lids are bones: they take poses of the animator's
@@ -56,19 +54,6 @@ def moved(bpy, body, wanted):
     left, _, right = np.linalg.svd((still - middle).T @ (now[:count] - middle_now))
     turn = left @ np.diag([1, 1, np.sign(np.linalg.det(left @ right))]) @ right
     return 1000 * ((now[count:] - middle_now) @ turn.T + middle - body.points[wanted])
-
-
-def pose(bpy, rig, eyes=0.0, **values):
-    """Set what a take would where channels have these values and the eyes turn left, radians."""
-    names = head_module.channel_names()
-    turn = np.array([[0.0, eyes, 0.0]])
-    motion = types.Motion(np.zeros((1, len(names)), np.float32), 0 * turn, 0 * turn, turn)
-    for name, value in values.items():
-        motion.expression[0, names.index(name)] = value
-    for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
-    rna_paths.tag(rig.targets)
-    bpy.context.view_layer.update()
 
 
 @pytest.mark.parametrize("maker", MAKERS)
@@ -147,59 +132,6 @@ def test_a_makers_character_that_looks_the_other_way_is_told_so(blender, body, m
     found = detection.reach_of(face_of(face), plan)
     assert not found.is_mirrored and not {"open", "closed"} & set(found.faults)
     assert maker in NO_LIDS or not found.faults
-
-
-@pytest.mark.parametrize("lips", [True, False], ids=["with lips", "teeth alone"])
-@pytest.mark.parametrize("kind", ["key on one mesh", "key on teeth", "bone"])
-def test_lips_are_what_is_measured_not_teeth(blender, body, kind, lips):
-    jaw, teeth = body.moves["jawOpen"], np.zeros((len(body.points), 1))
-    teeth[body.parts["teeth"]] = 1.0
-    keys = {} if kind == "bone" else {name: by for name, by in body.moves.items() if by is not jaw}
-    skin, inner = body.parts["head"], body.parts["teeth"]
-    if kind == "key on one mesh":
-        face = add(blender, body, "Face", keys | {"jawOpen": jaw if lips else teeth * jaw})
-    else:
-        face = add(blender, body, "Face", keys | ({"jawOpen": jaw} if keys and lips else {}), skin)
-        mouth = add(blender, body, "Teeth", {"jawOpen": jaw} if keys else {}, inner)
-        bones = {"root": "Spine", "neck": "Neck", "head": "Head"}
-        bones |= {} if keys else {"jaw": "Jaw"}
-        armature = rig(blender, body, {face: skin, mouth: inner}, bones)
-        if not keys and not lips:
-            face.vertex_groups["Head"].add(range(len(skin)), 1.0, "REPLACE")
-            face.vertex_groups.remove(face.vertex_groups["Jaw"])
-        face = armature if not keys else face
-    blender.context.view_layer.update()
-    found = detection.reach_of(face, character.plan_of(face))
-    assert ("open" in found.faults) != lips
-    assert not lips or (found.parts == ("Face",) and found.shown["open"][0] > 15)
-
-
-BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
-
-
-@pytest.mark.parametrize("name", ["mouthOpen", "jawOpen", "Open"])
-@pytest.mark.parametrize("moves", [("mouthSmileLeft", "mouthSmileRight"), ("browInnerUp",)])
-def test_a_smile_or_a_brow_that_is_named_as_an_open_mouth_is_no_jaw(blender, body, name, moves):
-    """It is refused with its name; mapped by hand, what is seen of the lips says so."""
-    keys = {
-        name: body.mix(**dict.fromkeys(moves, 1)),
-        "blink": body.mix(**dict.fromkeys(BLINKS, 1)),
-    }
-    face = add(blender, body, "Face", keys | {"talk": body.moves["jawOpen"]})
-    with pytest.raises(errors.BadHead, match=f"no jaw .“{name}” goes up and parts no lips"):
-        head_module.resolve(face)
-    rule = mapping.Rule("jawOpen", mapping.Target("KEY", name), 1.0)
-    head_state.keep_mapping(face, mapping.Mapping("By Hand", (rule,)).to_json())
-    found = detection.reach_of(face, character.plan_of(face))
-    assert not found.upper and "open" in found.faults
-    scene = blender.context.scene
-    rig, opening, _ = speak_up(scene, face)
-    assert (
-        look(scene, rig, opening) == "The jaw does not part the lips: what is said is hardly seen"
-    )
-    rule = mapping.Rule("jawOpen", mapping.Target("KEY", "talk"), 1.0)
-    head_state.keep_mapping(face, mapping.Mapping("By Hand", (rule,)).to_json())
-    assert detection.reach_of(face, character.plan_of(face)).shown["open"][0] > 15
 
 
 def test_generate_says_which_keys_are_not_used(blender, body, line, connection, capfd):  # noqa: F811

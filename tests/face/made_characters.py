@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from few_points import BONES, JAW, KEYS, PLACES, POINTS
+from scipy.spatial import KDTree
 
 from thunder_core.face import detecting
 from thunder_core.face.bones import Armature, Bone
@@ -85,9 +86,8 @@ def jaw_channel(bone="jaw", index=0):
 
 
 def nearest(points, others):
-    """As a tree finds it."""
-    far = np.linalg.norm(points[:, None] - others[None], axis=2)
-    return far.argmin(1).tolist(), far.min(1).tolist()
+    far, places = KDTree(others).query(points)
+    return places.tolist(), far.tolist()
 
 
 def made(*meshes, rig=None, **how):
@@ -103,3 +103,27 @@ def found(*meshes, rig=None, **how):
 def face_of(plan, *meshes, rig=None, **how):
     """A face as a mapping moves it."""
     return Face(PointMeter(made(*meshes, rig=rig, **how)), plan)
+
+
+def head_mesh(data, keys, ids, name="Face", bones=None):
+    """A mesh of some vertices [n] of the bundled head, looking along −Y; keys: {name: moves [V, 3]};
+    bones: {name: weights [V]}."""
+    groups = {
+        bone: (np.flatnonzero(by[ids]), by[ids][by[ids] > 0]) for bone, by in (bones or {}).items()
+    }
+    place = np.full(len(data["v_template"]), -1)
+    place[ids] = np.arange(len(ids))
+    polygons = place[data["polygons"]]
+    mesh = small_mesh(
+        name,
+        upright(data["v_template"])[ids],
+        {key: by[ids] for key, by in keys.items()},
+        faces=lambda: polygons[(polygons >= 0).all(1)].tolist(),
+    )
+    rigs = frozenset({"Rig"} if bones else ())
+    return replace(mesh, groups=frozenset(groups), weights=lambda: groups, rigs=rigs)
+
+
+def upright(points):
+    """FLAME's axes as Blender's, [..., 3]."""
+    return points[..., [0, 2, 1]] * [1.0, -1.0, 1.0]

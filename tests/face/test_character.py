@@ -23,7 +23,7 @@ from made_characters import (
     weighed,
 )
 
-from thunder_core.face import detecting, mapping
+from thunder_core.face import conventions, detecting, mapping
 from thunder_core.face.bones import Copy, Limit
 from thunder_core.face.mapping import Target
 
@@ -36,6 +36,9 @@ def joints(plan, joint="jaw"):
 
 def gap(seen, name="open"):
     return seen.reach.shown[name][0]
+
+
+SMILES = (("Smile", 0.008), ("Frown", -0.006))  # how far these move the corners up
 
 
 def opposite(moves):
@@ -214,8 +217,42 @@ def test_a_muted_key_is_no_key():
 
 def driven_key(name, driver, keys=KEYS):
     """A small face of which one key has a driver."""
+    return driven_keys({name: driver}, keys)
+
+
+def driven_keys(drivers, keys=KEYS):
+    """A small face of which some keys have drivers."""
     face = small_face(keys)
-    return replace(face, keys=face.keys | {name: replace(face.keys[name], driver=driver)})
+    changed = {name: replace(face.keys[name], driver=by) for name, by in drivers.items()}
+    return replace(face, keys=face.keys | changed)
+
+
+def test_a_control_goes_as_far_as_fills_its_keys_and_either_way_where_it_has_two():
+    """As on control rigs, whose sliders go to 10 or by millimetres."""
+    slider = Target("PROPERTY", "jaw", "Rig", "face")
+    corner = Target("BONE", "", "Rig", "corner.L", "location", 1)
+    ways = {
+        "jawOpen": (slider, "v / 10"),
+        "mouthSmileLeft": (corner, "max(v * 50, 0)"),
+        "mouthFrownLeft": (corner, "max(-v * 50, 0)"),
+    }
+    drivers = {name: driven(Target("KEY", name), *way) for name, way in ways.items()}
+    corners = {f"mouth{each}Left": {"corner_l": (0, 0, z)} for each, z in SMILES}
+    seen = found(driven_keys(drivers, KEYS | corners), drivers=tuple(drivers.values()))
+    rules = {rule.source: (rule.target, rule.weight) for rule in seen.plan.rules}
+    wanted = {"jawOpen": 10.0, "mouthSmileLeft": 0.02, "mouthFrownLeft": -0.02}
+    for name, weight in wanted.items():
+        assert rules[name] == (ways[name][0], pytest.approx(weight, rel=1e-3))
+    assert not seen.unused and gap(seen) == pytest.approx(22.0, abs=0.1)
+
+
+def test_properties_named_like_channels_are_a_control_rig():
+    """A rig of sliders alone, whatever they drive; also names with L and R."""
+    names = conventions.conventions()[0].keys
+    short = [name.replace("Left", "_L").replace("Right", "_R") for name in names]
+    rig = replace(rig_with(), properties=tuple(("face", name) for name in short))
+    rules = found(rig=rig).plan.rules
+    assert {rule.source: rule.target.name for rule in rules} == dict(zip(names, short))
 
 
 def test_a_jaw_key_whose_driver_is_not_followed_is_named():
@@ -286,8 +323,8 @@ def test_a_smile_lifts_the_corners_and_a_frown_lowers_them_or_is_no_key(kind):
     keys = dict(KEYS)
     for side in ("Left", "Right"):
         corner = f"corner_{side[0].lower()}"
-        keys[f"mouthSmile{side}"] = {corner: (0, 0, way * 0.008)}
-        keys[f"mouthFrown{side}"] = {corner: (0, 0, -way * 0.006)}
+        for each, far in SMILES:
+            keys[f"mouth{each}{side}"] = {corner: (0, 0, way * far)}
         if kind == "open smile":  # as of drawn faces, whose lower lip goes down
             keys[f"mouthSmile{side}"] |= KEYS["jawOpen"]
     face = small_face(keys)
@@ -472,6 +509,19 @@ def test_a_drawn_mouth_that_is_a_line_of_some_width_meets():
 
 
 # ---- bones
+
+
+@pytest.mark.parametrize("tail", [(0, -0.09, 1.55), (0, 0, 1.7), (0.05, 0, 1.62), (0.1, 0.1, 1.5)])
+def test_a_jaw_of_bone_turns_about_the_heads_own_axes_whichever_way_it_lies(tail):
+    eyes = {
+        f"{side}Eye": ((x, -0.08, 1.67), (x, -0.1, 1.67), "head")
+        for side, x in (("Left", 0.03), ("Right", -0.03))
+    }
+    bones = BONES | {"jaw": (BONES["jaw"][0], tail, "head")} | eyes
+    seen = found(bound(small_face(without("jawOpen"))), rig=rig_with(bones))
+    places = {rule.joint for rule in seen.plan.joints}
+    assert places == {"jaw", "neck", "eye_left", "eye_right"}
+    assert gap(seen) == pytest.approx(28.6, abs=0.1) and not seen.reach.faults
 
 
 @pytest.mark.parametrize("names", [("jaw_upper", "jaw_lower"), ("Jaw_Top", "Jaw_Bottom")])
