@@ -32,7 +32,6 @@ from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
 from ..scene.takes import (
     dialogue,
-    generation,
     grades,
     perform_as,
     seeds,
@@ -44,7 +43,7 @@ from ..scene.takes import (
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.head_direction import all_presets
 from ..scene.takes.line import How, perform
-from ..scene.voice import fingerprint, strip, voice_cache
+from ..scene.voice import fingerprint, strip
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, manifest, settings
@@ -52,9 +51,9 @@ from ..thunder_core.client import Client
 from ..thunder_core.direction import AXES, Direction, DirectionRequest
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
-from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
+from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.request import Request, SourcePerformance
-from ..thunder_core.types import FPS, RATE
+from ..thunder_core.types import RATE
 from . import products
 from .script import (
     add_options,
@@ -99,11 +98,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "allow-newer": {
         "action": "store_true",
         "help": "bake in a file of a newer Blender, without what this Blender does not know",
-    },
-    "explain": {
-        "type": setting(settings.number(0, settings.LAST_FRAME, whole=True)),
-        "metavar": "FRAME",
-        "help": "also say what made the best take do what it does at this scene frame",
     },
 }
 _VOICES: dict[str, dict[str, Any]] = {  # one of which is given
@@ -187,8 +181,6 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
         if any(given.partition("=")[0] == f"--{name}" for given in arguments):
             parser.error(f"argument --{name}: {reason}")
     chosen = parser.parse_args(arguments)
-    if chosen.explain is not None and chosen.jobs:
-        parser.error("argument --explain: not allowed with argument --jobs")
     for name in ("only", "again", "list", "cluster"):
         if getattr(chosen, name) and not chosen.jobs:
             parser.error(f"argument --{name}: only with argument --jobs")
@@ -256,7 +248,6 @@ def bake(
         client, (scene, rig, voice), how, chosen.perform_line, report_step
     )
     entries = list(scene.thunder.takes)[: len(performances)]
-    explained = _explain(client, scene, chosen.explain, tell)
     keep_voice(scene, voice, sound, chosen)
     sampled = time.monotonic() - started
     scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
@@ -272,7 +263,6 @@ def bake(
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "head": rig.owner.name,
         "warnings": warnings,
-        **explained,
         **_commit(scene, entries[0], chosen.commit, tell, warnings),
     }
     if fault := head_state.fault(rig.owner):
@@ -335,8 +325,6 @@ def _choose_line(
             f"“{scene_before}” in the folder is of an earlier bake, and the report beside it will "
             f"be of “{name}”: bake into another folder to keep both"
         )
-    if chosen.explain is not None:
-        check_frame(scene, voice, chosen.explain)
     rig = _choose_rig(scene, chosen, _mark_speakers(scene, chosen), warnings)
     if words:
         transcript.ensure(scene, voice.name).text = words
@@ -395,16 +383,6 @@ def _sample(
     return jobs.run_through("Baking", steps, tell), transfer
 
 
-def _explain(client: Client, scene, frame: int | None, tell) -> dict:
-    """The report's entry on why the best take does what it does at a frame; {} for None."""
-    if frame is None:
-        return {}
-    lines = generation.explain(client, scene, scene.thunder.takes[0], frame)
-    return {
-        "explained": {"frame": frame, "lines": jobs.run_through("Explaining a frame", lines, tell)}
-    }
-
-
 def _report_voice(
     scene, voice: strip.Voice, chosen: argparse.Namespace, sound: str | None,
     hashes: Mapping[str, str],
@@ -444,7 +422,7 @@ def _choose_rig(
 
 
 def _say_done(folder: str | Path, report: dict, performances: list) -> None:
-    """Print what was baked and where it is, and what was explained."""
+    """Print what was baked and where it is."""
     best = performances[0]
     of_best = (
         f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}"
@@ -453,9 +431,6 @@ def _say_done(folder: str | Path, report: dict, performances: list) -> None:
     )
     what = f"{report['blend']} and " if report["blend"] else ""
     say(f"100%  {what}{count_in_words(len(performances))} in {folder}{of_best}")
-    if explained := report.get("explained"):
-        of_frame = f"{report['takes'][0]['name']} at frame {explained['frame']}:"
-        say("\n".join([of_frame, *explained["lines"]]))
 
 
 def _inputs_of(chosen: argparse.Namespace) -> list[str]:
@@ -613,10 +588,10 @@ def _source_performance(chosen: argparse.Namespace) -> tuple[SourcePerformance |
             "--perform-as and --performed-voice go together: give a take and the recording that it "
             "was made of"
         )
-    if chosen.explain is not None or not (chosen.audio or chosen.strip):
+    if not (chosen.audio or chosen.strip):
         raise BadRequest(
-            "--perform-as and --perform-line are for a voice that the face speaks, and without "
-            "--explain: give --audio or --strip alone"
+            "--perform-as and --perform-line are for a voice that the face speaks: give --audio or "
+            "--strip alone"
         )
     if chosen.perform_line:
         return None, ""  # it is read from the scene
@@ -767,17 +742,6 @@ def choose_voice(
     if channel is not None:
         voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
     return voice
-
-
-def check_frame(scene, voice: strip.Voice, frame: int) -> None:
-    """Raise BadRequest if a voice does not play at a scene frame. One whose length is not known
-    passes."""
-    steps = voice_cache.seconds_of(scene, voice)
-    seconds, _ = attempt(jobs.run_through, "Reading the voice", steps)
-    if seconds is not None:
-        first, last = (math.floor(voice.clock.frame(at)) for at in (0.0, seconds))
-        name, frames = f"“{voice.name}”", round(seconds * FPS)
-        generation.motion_frame(name, voice.clock, frames, first, last, frame)
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = False):

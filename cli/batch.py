@@ -48,7 +48,6 @@ FAILED_BEFORE = "failed in the last run"
 # commands that bake nothing: what reads their options, and what runs them
 COMMANDS: dict[str, tuple[Callable, Callable]] = {
     "check": (check.options, check.check),
-    "explain": (check.explain_options, check.explain),
     "info": (check.info_options, check.show_info),
 }
 

@@ -5,7 +5,7 @@ In every file each line of the dialogue is checked against what its speaker's he
 made that. Prints what is found, most noticeable first, as text, JSON or JUnit, and with --pictures
 draws the faces of the worst five. Files are read and never written. Ends with code 0 where nothing
 is found, 3 where something is, 1 where a file cannot be checked (2 for a wrong option). Also what
-`explain FRAME` and `info` print.
+`info` prints.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import puppets
 from ..scene.review import checking, problem_report
-from ..scene.takes import dialogue, generation, grades, take_list
+from ..scene.takes import dialogue, grades, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.errors import attempt, BadRequest
@@ -248,52 +248,6 @@ def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
         raise BadRequest(
             f"The face cannot be drawn ({str(error).strip()}): leave --pictures out"
         ) from error
-
-
-# ---- `explain FRAME`: what made a take do what it does
-
-
-def explain_options(arguments: list[str], command: str) -> argparse.Namespace:
-    """The command line's options; ends the process with code 2 if one is wrong. command: how the
-    command is called."""
-    parser = Parser(
-        prog=command,
-        description="What made the take of a file do what it does at a frame: the shown take, else "
-        "the best that plays there.",
-    )
-    parser.add_argument("frame", type=bake.OPTIONS["explain"]["type"], metavar="FRAME")
-    parser.add_argument(
-        "file", nargs="?", type=file_path, help="a .blend with takes (default: the open one)"
-    )
-    add_options(parser, _OF_ENGINE)
-    return parser.parse_args(arguments)
-
-
-def explain(chosen: argparse.Namespace) -> None:
-    """Print what made a take do what it does at a frame. Raises ThunderError."""
-    bake.check_engine(chosen.engine, chosen.weights)
-    with quiet():
-        bake.open_file(chosen.file, "name another file")
-    scene = bpy.context.scene
-    entry = _take_at(scene, chosen.frame)
-    lines = jobs.run_through(
-        "Explaining a frame", generation.explain(bake.client_of(chosen), scene, entry, chosen.frame)
-    )
-    say("\n".join([f"{entry.name} of “{entry.voice}” at frame {chosen.frame}:", *lines]))
-
-
-def _take_at(scene, frame: int):
-    """The shown take, else the best, of those that play at a frame, or of all if none does. Raises
-    BadRequest."""
-    takes = [entry for entry in scene.thunder.takes if entry.action is not None]
-    if not takes:
-        raise BadRequest(
-            f"The scene “{scene.name}” has no takes: name a .blend with takes, or bake some with "
-            f"--explain"
-        )
-    takes = [entry for entry in takes if entry.first <= frame <= entry.last] or takes
-    shown = take_list.shown_take(scene.thunder)
-    return shown if shown in takes else max(takes, key=grades.rank)
 
 
 # ---- `info`: versions, the engine with its device and weights, heads and takes

@@ -10,7 +10,6 @@ HELP = f"""usage: {NAME} COMMAND …
 
 bake …            bake takes of one voice, with the options of bake.py
 jobs PATH …       bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend
-explain FRAME …   say what made the shown take of a .blend do what it does at a scene frame
 check FILE …      find where lips do not fit their voices in .blend files, whatever animated them
 info [FILE]       versions, the engine with its device and weights, and the heads of a .blend
 
@@ -36,9 +35,7 @@ def main(arguments: list[str]) -> int:
     if name in ("-h", "--help"):
         script.say(HELP)
         return 0
-    script.say(
-        f"{NAME}: “{name}” is no command: use bake, jobs, explain, check or info", sys.stderr
-    )
+    script.say(f"{NAME}: “{name}” is no command: use bake, jobs, check or info", sys.stderr)
     return 2
 
 

@@ -121,17 +121,6 @@ def _sample_turns(client, sound, request, receiver, name) -> Generator[Step, Non
         )
 
 
-def motion_frame(name: str, clock: Clock, frames: int, first: int, last: int, frame: int) -> int:
-    """The frame at 25 fps, of `frames`, that a motion has at a scene frame. Raises BadRequest where
-    it does not play; name, first, last: the sentence says them."""
-    at = round(float(clock.seconds(frame)) * FPS)
-    if not 0 <= at < frames:
-        raise BadRequest(
-            f"{name} plays from frame {first} to {last}, not at {frame}: choose a frame of it"
-        )
-    return at
-
-
 def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:
     """Steps that say why a take does what it does at a scene frame: what the model sampled, and
     what each step after it changed there.
@@ -148,7 +137,12 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     if changes.change(scene, entry) is not None:
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
     clock = take_record.clock_of(entry.action)
-    at = motion_frame(name, clock, performance.motion.frames, entry.first, entry.last, frame)
+    at = round(float(clock.seconds(frame)) * FPS)
+    if not 0 <= at < performance.motion.frames:
+        raise BadRequest(
+            f"{name} plays from frame {entry.first} to {entry.last}, not at {frame}: choose a "
+            f"frame of it"
+        )
     request = take_record.request_of(performance.provenance, scene.thunder)
     request = replace(request, seed=entry.seed)
     edited = take_record.is_edited(entry)

@@ -5,7 +5,6 @@ tells."""
 import pytest
 from thunder.cli import command
 from thunder.scene.heads import head
-from thunder.scene.takes import generation
 
 
 @pytest.fixture(autouse=True)
@@ -23,32 +22,6 @@ def test_the_first_word_of_jobs_is_what_they_are_about(blender, voice, tmp_path,
     assert run(capfd, "jobs", tmp_path, "--list") == (0, "line\n", "")
     code, _, complaints = run(capfd, "jobs")
     assert code == 2 and "--jobs: expected one argument" in complaints
-
-
-def test_explain_needs_no_more_than_a_frame_of_a_file_with_takes(
-    blender, voice, tmp_path, capfd, monkeypatch
-):
-    code, said, complaints = run(capfd, "explain", 4)
-    assert code == 1 and said == "" and "has no takes: name a .blend with takes" in complaints
-    assert run(capfd, "bake", "--audio", voice, "--takes", 2, "--out", tmp_path)[0] == 0
-    code, said, complaints = run(capfd, "explain", 900, tmp_path / "line.blend")
-    assert code == 1 and said == "" and "plays from frame 1 to " in complaints
-    asked = []  # the engine that is played here explains nothing
-
-    def explain(_client, _scene, entry, frame):
-        asked.append((entry.name, frame))
-        yield from ()
-        return ["so"]
-
-    monkeypatch.setattr(generation, "explain", explain)
-    before = sorted(tmp_path.rglob("*"))
-    code, said, complaints = run(capfd, "explain", 4)  # of the open file
-    assert (code, complaints) == (0, "") and said == "Take 1 of “line” at frame 4:\nso\n"
-    assert asked == [("Take 1", 4)] and sorted(tmp_path.rglob("*")) == before
-    blender.context.scene.thunder.takes[0].last = 2  # another plays there
-    blender.ops.wm.save_mainfile()
-    assert run(capfd, "explain", 4, tmp_path / "line.blend")[0] == 0
-    assert asked[1:] == [("Take 2", 4)]
 
 
 def test_a_failure_is_one_sentence_of_the_command(blender, tmp_path, capfd):
@@ -69,7 +42,7 @@ def test_a_failure_is_one_sentence_of_the_command(blender, tmp_path, capfd):
     assert (
         code == 2
         and complaints
-        == "blender -c thunder: “dance” is no command: use bake, jobs, explain, check or info\n"
+        == "blender -c thunder: “dance” is no command: use bake, jobs, check or info\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -84,9 +57,7 @@ def test_check_names_the_file_that_it_cannot_check(blender, tmp_path, capfd):
 
 def test_without_a_command_it_lists_them(capfd):
     code, said, _ = run(capfd)
-    assert code == 0 and all(
-        f"\n{name} " in said for name in ("bake", "jobs", "explain", "check", "info")
-    )
+    assert code == 0 and all(f"\n{name} " in said for name in ("bake", "jobs", "check", "info"))
     assert run(capfd, "info", "--help")[0] == run(capfd, "jobs", "--help")[0] == 0
 
 
