@@ -2,54 +2,38 @@
 """Check animation without a window: `python bake.py check shots/*.blend`.
 
 In every file each line of the dialogue is checked against what its speaker's head plays, whatever
-made that. Prints what is found, most noticeable first, as text, JSON or JUnit, and with --pictures
-draws the faces of the worst five. Files are read and never written. Ends with code 0 where nothing
-is found, 3 where something is, 1 where a file cannot be checked (2 for a wrong option). Also what
-`info` prints.
+made that. Prints what is found, most noticeable first, as text, JSON or JUnit. Files are read and
+never written. Ends with code 0 where nothing is found, 3 where something is, 1 where a file cannot
+be checked (2 for a wrong option). Also what `info` prints.
 """
 
 import argparse
 import json
 import os
-import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import bpy
-from mathutils import Matrix
 
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import puppets
 from ..scene.review import checking, problem_report
 from ..scene.takes import dialogue, grades, take_list
 from ..scene.voice import strip
-from ..thunder_core import files
-from ..thunder_core.errors import attempt, BadRequest
+from ..thunder_core.errors import attempt
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
 from .script import add_options, count_in_words, file_path, Parser, quiet, say, utf8
 
 FOUND, FAILED = 3, 1  # exit codes
 FORMATS = ("text", "json", "junit")
-WORST, PIXELS = 5, 480  # pictures, and their size
-_AWAY = 4.0  # distance of the camera, in face sizes
 _OPTIONS: dict[str, dict[str, Any]] = {
     "format": {"choices": FORMATS, "default": "text", "help": "of what is printed"},
     "tolerance": {"choices": TOLERANCES, "default": REALISTIC, "help": "how much is allowed"},
     "strip": {"type": utf8, "metavar": "NAME", "help": "only the line of this strip"},
-    "pictures": {
-        "type": file_path,
-        "metavar": "FOLDER",
-        "help": f"draw the faces of the worst {WORST} there",
-    },
-    "force": {
-        "action": "store_true",
-        "help": "replace pictures of yours, and keep them under another name",
-    },
 }
 _OF_ENGINE = {name: bake.OPTIONS[name] for name in ("engine", "weights")}
 
@@ -81,20 +65,9 @@ def check(chosen: argparse.Namespace) -> int:
     """Check the files and print what is found; returns the exit code. Raises ThunderError if
     nothing can be started."""
     client = bake.client_of(chosen)
-    pictures = (
-        files.Transaction(chosen.pictures, chosen.force, list(map(os.path.abspath, chosen.files)))
-        if chosen.pictures
-        else None
-    )
-    if pictures is not None:
-        pictures.check(f"problem_{number}.png" for number in range(1, WORST + 1))
     with quiet():  # what is printed is for programs
         checked = [line for path in chosen.files for line in _check_file(client, path, chosen)]
     say({"text": as_text, "json": as_json, "junit": as_junit}[chosen.format](checked))
-    if pictures is not None:
-        with quiet():
-            captions = _draw_worst(pictures, checked)
-        say("\n".join(captions), sys.stderr)
     if any(line.error for line in checked):
         return FAILED
     return FOUND if any(line.found for line in checked) else 0
@@ -194,60 +167,6 @@ def as_junit(checked: list[CheckedLine]) -> str:
                 f"{first}: {sentence}" for (first, _), _, sentence in each.found
             )
     return ElementTree.tostring(suite, encoding="unicode")
-
-
-# ---- pictures
-
-
-def _draw_worst(pictures: files.Transaction, checked: list[CheckedLine]) -> list[str]:
-    """Draw the faces of the worst problems of all files. Returns what each picture shows. Raises
-    ThunderError."""
-    all_found = [
-        (finding.weight, each, frames, sentence)
-        for each in checked
-        for frames, finding, sentence in each.found
-    ]
-    worst = sorted(all_found, key=lambda one: -one[0])[:WORST]
-    if not worst:
-        return []  # and no folder
-    captions = []
-    with pictures:
-        for number, (_, each, (first, last), sentence) in enumerate(worst, start=1):
-            name = f"problem_{number}.png"
-            if bpy.data.filepath != os.path.abspath(each.file):
-                bake.open_file(each.file)
-            _photograph(
-                bpy.context.scene,
-                head.resolve(bpy.data.objects[each.head]),
-                (first + last) // 2,
-                pictures.part(name),
-            )
-            captions.append(
-                f"{os.path.join(pictures.folder, name)}: {each.name}, {(first + last) // 2}: "
-                f"{sentence}"
-            )
-    return captions
-
-
-def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
-    """Render a face from its front, in a file that is not saved."""
-    scene.frame_set(frame)
-    to_face, size = puppets.face_frame(rig)
-    camera = bpy.data.objects.new("Thunder Check", bpy.data.cameras.new("Thunder Check"))
-    camera.data.type = "ORTHO"
-    camera.data.ortho_scale = size
-    camera.data.clip_end = 2 * _AWAY * size
-    camera.matrix_world = to_face.inverted() @ Matrix.Translation((0.0, 0.0, _AWAY * size))
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    scene.render.engine = "BLENDER_WORKBENCH"
-    scene.view_settings.view_transform = "Standard"
-    try:
-        puppets.render_still(scene, path, PIXELS, PIXELS)
-    except RuntimeError as error:
-        raise BadRequest(
-            f"The face cannot be drawn ({str(error).strip()}): leave --pictures out"
-        ) from error
 
 
 # ---- `info`: versions, the engine with its device and weights, heads and takes
