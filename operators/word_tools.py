@@ -52,10 +52,6 @@ SOUNDS = (
     ("K", "K G N T D", "Made behind the teeth"),
 )  # fmt: skip
 EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
-_KEYS = (
-    ("thunder.hover_words", "MOUSEMOVE", {"value": "ANY"}, {}),
-    ("thunder.click_word", "LEFTMOUSE", {"value": "PRESS"}, {}),
-)
 
 
 class OnWord(HasObstacles):
@@ -285,8 +281,8 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
         return f"Created take “{entry.name}”"
 
 
-class _OverTrack(HasObstacles):
-    """An operator that the mouse calls over an editor with a track."""
+class THUNDER_OT_click_word(HasObstacles, bpy.types.Operator):
+    """Click a word on the track to loop it; drag one of its edges to move the lips"""
 
     bl_options = {"INTERNAL"}
     obstacles = (
@@ -297,21 +293,6 @@ class _OverTrack(HasObstacles):
             else "There is no track of words in this editor"
         ),
     )
-
-
-class THUNDER_OT_hover_words(_OverTrack, bpy.types.Operator):
-    """Tell which sounds the one under the mouse may be"""
-
-    bl_label = "Show Sound Under Mouse"
-
-    def invoke(self, context, event):
-        if word_track.hover(context, event.mouse_region_x, event.mouse_region_y):
-            context.region.tag_redraw()
-        return {"PASS_THROUGH"}
-
-
-class THUNDER_OT_click_word(_OverTrack, bpy.types.Operator):
-    """Click a word on the track to loop it; drag one of its edges to move the lips"""
 
     def invoke(self, context, event):
         frame, per_frame = word_track.frame_at(
@@ -366,7 +347,7 @@ register, unregister = jobs.registration(
         for name in ("animation_playback_post", "load_post", "undo_post", "redo_post")
     ),
     keymap="View2D",
-    keys=_KEYS,
+    keys=(("thunder.click_word", "LEFTMOUSE", {"value": "PRESS"}, {}),),
 )
 
 

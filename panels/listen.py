@@ -87,9 +87,9 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
     def _sounds(self, layout, context, sounds):
         columns = min(MOST_SOUNDS, int((width(context) - MARGINS) / SOUND))
         grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, align=True)
-        for number, (sound, chances) in enumerate(sounds[:MOST_SOUNDS]):
-            corrected, (name, chance) = word_places.sound_at(context, sound), chances[0]
-            text = f"= {corrected}" if corrected else name + "?" * (chance < CLEAR)
+        for number, (sound, name, chance) in enumerate(sounds[:MOST_SOUNDS]):
+            corrected = word_places.sound_at(context, sound)
+            text = f"= {corrected}" if corrected else name + "?" * bool(chance < CLEAR)
             grid.operator_menu_enum("thunder.correct_sound", "sound", text=text).number = number
         for _ in range(USUAL_SOUNDS - len(sounds)):
             grid.label(text="")

@@ -39,7 +39,7 @@ SECTIONS = {
     "words#marks": "mark_word clear_word correct_sound move_word ThunderWordMark",
     "words#retake": "retake use_mouth",
     "words": "*_word",
-    "listen#words-and-sounds": "find_words hover_words",
+    "listen#words-and-sounds": "find_words",
     "listen#curves-over-the-timeline": "ThunderScene.curves",
     "commit#all-dialogue-at-once": "commit_all",
     "commit#on-twos-and-threes": "ThunderCommit.step",

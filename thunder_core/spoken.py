@@ -129,16 +129,6 @@ class Spoken:
     text: str
     matches: bool
 
-    def chances(self, number: int) -> list[tuple[str, float]]:
-        """The classes that a sound may be of, and their probabilities: that of its phone first,
-        then the likeliest."""
-        phone, _, _, sure, others = self.sounds[number]
-        chances: dict[str, float] = {}
-        for each, chance in ((phone, sure), *others):
-            chances[name_of(each)] = min(1.0, chances.get(name_of(each), 0.0) + chance)
-        first = name_of(phone)
-        return sorted(chances.items(), key=lambda each: (each[0] != first, -each[1]))
-
     @cached_property
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Start and end (seconds), class, and the probability of that class of every sound, [n]

@@ -85,8 +85,8 @@ _SHAPES = np.array([[*shape, *[(0.0, 0.0)] * (_CORNERS - len(shape))] for shape 
 class WordTrack:
     """What a scene's voices say, in scene frames and order of time. spans: where each comes from.
 
-    sounds: start, end, class, probability, span, number in it [n, 6].  words: start, end,
-    confidence, letters [m, 4].  texts: of the words.
+    sounds: start, end, class, probability [n, 4].  words: start, end, confidence, letters [m, 4].
+    texts: of the words.
     """
 
     sounds: np.ndarray
@@ -97,13 +97,9 @@ class WordTrack:
     @classmethod
     def of(cls, spans: tuple[PlacedText, ...]) -> "WordTrack":
         """The track of everything that plays."""
-        sounds, said, texts = [np.zeros((0, 6))], [np.zeros((0, 4))], []
-        for index, span in enumerate(spans):
-            start, end, kind, sure = span.spoken.columns
-            row = np.stack(
-                [start, end, kind, sure, np.full(len(start), index), np.arange(len(start))], 1
-            )
-            sounds.append(_in_frames(row, span))
+        sounds, said, texts = [np.zeros((0, 4))], [np.zeros((0, 4))], []
+        for span in spans:
+            sounds.append(_in_frames(np.stack(span.spoken.columns, 1), span))
             row = np.array(
                 [(w.start, w.end, w.sure, len(w.text)) for w in span.spoken.words], float
             ).reshape(-1, 4)
@@ -120,18 +116,6 @@ class WordTrack:
         first, last = np.searchsorted(rows[:, 0], (start, end))
         return slice(max(0, int(first) - 1), int(last))
 
-    def at(self, frame: float) -> tuple[str, list[tuple[str, float]]]:
-        """The word at a frame, "" for none, and the classes that the sound there may be of, with
-        their probabilities."""
-        sound, word = (
-            np.flatnonzero((rows[:, 0] <= frame) & (frame < rows[:, 1]))
-            for rows in (self.sounds, self.words)
-        )
-        span, number = self.sounds[sound[0], 4:].astype(int) if len(sound) else (0, 0)
-        return self.texts[word[0]] if len(word) else "", self.spans[span].spoken.chances(
-            number
-        ) if len(sound) else []
-
 
 def _in_frames(rows: np.ndarray, span: PlacedText) -> np.ndarray:
     """Rows whose first two columns are seconds, in frames, as far as the strip plays them."""
@@ -146,14 +130,12 @@ def _in_frames(rows: np.ndarray, span: PlacedText) -> np.ndarray:
 
 class _Tracks(jobs.Part):
     """The tracks of the scenes that are drawn. wanted: names of scenes whose track may have
-    changed, each with that of the scene whose strips it shows.  hover: the region, text and place
-    of the hint beside the mouse."""
+    changed, each with that of the scene whose strips it shows."""
 
     def __init__(self):
         self.tracks: dict[str, WordTrack] = {}
         self.pictures: jobs.Recent = jobs.Recent(8)  # region → what was drawn there, and its inputs
         self.wanted: dict[str, str] = {}
-        self.hover: tuple[int, str, int] | None = None
         self.task = jobs.Task(self.look, any_time=True)
 
     def of(self, context) -> WordTrack:
@@ -180,7 +162,6 @@ class _Tracks(jobs.Part):
     def file_opened(self) -> None:
         for each in (self.tracks, self.pictures, self.wanted):
             each.clear()
-        self.hover = None
 
 
 _NOTHING = WordTrack.of(())
@@ -346,8 +327,6 @@ def draw(context, start: float, end: float, bottom: float, height: float, scale:
         lambda: _Picture(track, start, end, region.width, height, scale),
     )
     picture.draw(bottom)
-    if tracks.hover is not None and tracks.hover[0] == region.as_pointer():
-        _hint(tracks.hover[1], region, scale, bottom + height)
 
 
 def frame_at(region, x: int, y: int) -> tuple[float | None, float]:
@@ -357,31 +336,3 @@ def frame_at(region, x: int, y: int) -> tuple[float | None, float]:
     if picture is None or not 0 <= y - picture.bottom < picture.height:
         return None, 1.0
     return picture.start + x / picture.per_frame, picture.per_frame
-
-
-def hover(context, x: int, y: int) -> bool:
-    """Show what the sound at a place of a region may be, or nothing beside the track; whether the
-    region has to be drawn again."""
-    before, tracks.hover = tracks.hover, None
-    frame, _ = frame_at(context.region, x, y)
-    word, chances = tracks.of(context).at(frame) if frame is not None else ("", [])
-    if chances:
-        said = " · ".join(f"{name} {round(100 * chance)} %" for name, chance in chances)
-        tracks.hover = context.region.as_pointer(), f"{word}:  {said}" if word else said, x
-    return (before and before[:2]) != (tracks.hover and tracks.hover[:2])
-
-
-def _hint(text: str, region, scale: float, bottom: float) -> None:
-    """Write a hint above the track, beside the mouse."""
-    size = 11 * scale
-    text_width = _width(text, size) + 10 * scale
-    left = min(max(2.0, tracks.hover[2] + 8 * scale), max(2.0, region.width - text_width))
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    batch = batch_for_shader(
-        shader,
-        "TRIS",
-        {"pos": np.array(box(left, bottom, left + text_width, bottom + 18 * scale), np.float32)},
-    )
-    shader.uniform_float("color", (0.02, 0.02, 0.03, 0.95))
-    batch.draw(shader)
-    write([(left + 5 * scale, bottom + 5 * scale, text, size, _TEXT)])

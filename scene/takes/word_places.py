@@ -156,11 +156,11 @@ class PlacedText:
         text = " ".join(each.text for each in self.words[first : last + 1])
         return self._place(text, self.words[first].start, self.words[last].end)
 
-    def sounds(self, place: WordPlace) -> list[tuple[WordPlace, list[tuple[str, float]]]]:
-        """The sounds of a word, each with the classes that it may be of and their probabilities."""
+    def sounds(self, place: WordPlace) -> list[tuple[WordPlace, str, float]]:
+        """The sounds of a word, each with its class and the probability of that."""
         return [
-            (self._place(str(phone), start, end), self.spoken.chances(number))
-            for number, (phone, start, end, *_) in enumerate(self.spoken.sounds)
+            (self._place(str(phone), start, end), spoken.name_of(phone), sure)
+            for (phone, start, end, *_), sure in zip(self.spoken.sounds, self.spoken.columns[3])
             if end > place.start + _SAME_SECOND and start < place.end - _SAME_SECOND
         ]
 

@@ -473,7 +473,6 @@ def test_what_changes_the_file_can_be_undone(blender):
         "download_model",
         "explain_frame",
         "export_performance",
-        "hover_words",
         "install_engine",
         "install_recogniser",
         "install_tracker",
