@@ -3,10 +3,10 @@
 bundled head, ranked, keyed, turned back into speech, filmed and laid out on a contact sheet.
 
 `python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python
-demo.py -- …`. Leaves scene.blend, best.mp4 (with `--film takes` takes.mp4), takes.png, says.wav,
-take_01.npz …, report.json and thunder-files.json, a list of these files, in the folder `--out`: all
-of them, or none if anything fails. A file that an earlier run did not write, or that has changed
-since, is replaced only with --force, which keeps it (scene.blend as scene.blend1).
+demo.py -- …`. Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz …, report.json and
+thunder-files.json, a list of these files, in the folder `--out`: all of them, or none if anything
+fails. A file that an earlier run did not write, or that has changed since, is replaced only with
+--force, which keeps it (scene.blend as scene.blend1).
 """
 
 import argparse
@@ -34,17 +34,9 @@ from . import bake, products
 from .script import add_options, count_in_words, file_path, quiet, run, say, Warnings
 
 SCENE_FPS = 25
-PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
-FILMS = {
-    "none": (),
-    "best": ("best.mp4",),
-    "takes": ("takes.mp4",),
-    "both": ("best.mp4", "takes.mp4"),
-}
+PRODUCTS = ("scene.blend", "takes.png", "says.wav", "best.mp4", "report.json")
 SCENE_PIXELS = 1080
 FILM_PIXELS = 480  # a frame of the film takes 0.2 s on two cores without a graphics card
-# height of the film of all takes; a frame of eight takes up to a second
-TAKES_PIXELS, SMALL_PIXELS = 900, 640
 
 _OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and more
     "audio": {"type": file_path, "default": str(shipped.SAMPLE), "help": "the voice, a sound file"},
@@ -57,17 +49,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and more
         name: bake.OPTIONS[name] for name in ("takes", "transcript", "quality", "weights", "engine")
     },
     "seed": {**bake.OPTIONS["seed"], "default": 1, "help": "seed of the first take (1)"},
-    "film": {
-        "choices": [*FILMS],
-        "default": "best",
-        "help": "what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some "
-        "minutes), both or none (best)",
-    },
-    "small": {
-        "action": "store_true",
-        "help": f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and "
-        f"compressed more",
-    },
     "force": {
         "action": "store_true",
         "help": "also replace files in --out that no run wrote, or that have changed since; they "
@@ -93,8 +74,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         words = shipped.SAMPLE_TEXT
     bake.check_engine(chosen.engine, chosen.weights)
     out = files.Transaction(chosen.out, chosen.force, [sound])
-    wanted = (*PRODUCTS, *FILMS[chosen.film])
-    out.check([*wanted, *npz])
+    out.check([*PRODUCTS, *npz])
 
     say("Setting the stage")
     voice, line, rig = set_stage(chosen, sound)
@@ -114,7 +94,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     entries = list(scene.thunder.takes)
 
     with out:
-        parts = {name: out.part(name) for name in (*npz, *wanted) if name != "report.json"}
+        parts = {name: out.part(name) for name in (*npz, *PRODUCTS) if name != "report.json"}
         for name, take in zip(npz, sampled):
             products.write_npz(parts[name], take)
 
@@ -126,15 +106,9 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         scene.sync_mode = "AUDIO_SYNC"
         products.save_blend(parts["scene.blend"])
 
-        if "best.mp4" in parts:
-            say("Filming the best take")
-            with quiet() as terminal, film_progress(terminal, scene):
-                studio.render_film(scene, parts["best.mp4"], FILM_PIXELS, FILM_PIXELS)
-        if "takes.mp4" in parts:
-            say("Filming all takes")
-            height = SMALL_PIXELS if chosen.small else TAKES_PIXELS
-            with quiet() as terminal, film_progress(terminal, scene):
-                studio.render_grid(scene, rig, entries, parts["takes.mp4"], height, chosen.small)
+        say("Filming the best take")
+        with quiet() as terminal, film_progress(terminal, scene):
+            studio.render_film(scene, parts["best.mp4"], FILM_PIXELS, FILM_PIXELS)
 
         say("Drawing the contact sheet")
         with quiet():

@@ -299,18 +299,17 @@ def assign_action(data_block, action, slot: str = "") -> None:
 # ---- rendering
 
 
-def set_movie_output(render, small: bool = False) -> None:
-    """Let a scene's render settings write H.264 with AAC sound in an MP4 file; small: compressed
-    more, for pages on the web."""
+def set_movie_output(render) -> None:
+    """Let a scene's render settings write H.264 with AAC sound in an MP4 file."""
     image = render.image_settings
     if hasattr(image, "media_type"):  # 5.0 sorts the formats by medium
         image.media_type = "VIDEO"
     image.file_format = "FFMPEG"
     movie = render.ffmpeg
     movie.format, movie.codec = "MPEG4", "H264"
-    movie.constant_rate_factor, movie.ffmpeg_preset = "VERYLOW" if small else "HIGH", "GOOD"
+    movie.constant_rate_factor, movie.ffmpeg_preset = "HIGH", "GOOD"
     movie.audio_codec = "AAC"
-    movie.audio_bitrate = 64 if small else 160
+    movie.audio_bitrate = 160
     movie.audio_channels = "STEREO"
     movie.audio_mixrate = 48000
 

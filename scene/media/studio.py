@@ -21,9 +21,8 @@ from ..heads import head, materials
 from ..host import compat, jobs, playback
 from ..takes import take_list
 from ..takes.commit.following import lines_of
-from . import grid, puppets
+from . import puppets
 
-GRID_MARGIN = 1.02  # size of the picture relative to the grid
 LINES = 540  # least width and height of a playblast, pixels
 PLAYBLAST = "Thunder Playblast"  # name of the temporary scene
 # parts of Blender's stamp that Blender would write on a picture
@@ -69,58 +68,15 @@ FILM = {  # and while they are put together: the pictures have their colours and
 }
 
 
-def render_film(scene, path: str, width: int, height: int, small: bool = False) -> None:
+def render_film(scene, path: str, width: int, height: int) -> None:
     """Render the scene's frame range with its sound into an MP4 file; width and height in pixels
-    must be even, small: compressed more."""
+    must be even."""
     scene.render.resolution_x, scene.render.resolution_y = width, height
     scene.render.resolution_percentage = 100
-    compat.set_movie_output(scene.render, small)
+    compat.set_movie_output(scene.render)
     scene.render.use_file_extension = False
     scene.render.filepath = path
     bpy.ops.render.render(animation=True, scene=scene.name)
-
-
-def render_grid(
-    scene, rig: head.Rig, entries: list, path: str, height: int, small: bool = False
-) -> None:
-    """Render takes of a head, side by side, over the scene's frames into an MP4 file about `height`
-    pixels high.
-
-    small: the file is compressed more. The scene is restored afterwards. Raises BadRequest if there
-    is no take.
-    """
-    visible = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
-    before = scene.camera, scene.render.engine
-    list(grid.build(scene, rig, entries))  # all steps
-    camera = bpy.data.objects.new(grid.NAME, bpy.data.cameras.new(grid.NAME))
-    try:
-        layout = grid.state.grid
-        scene.collection.objects.link(camera)
-        camera.data.type, camera.data.ortho_scale = (
-            "ORTHO",
-            GRID_MARGIN * max(layout.size.x, layout.size.y),
-        )
-        camera.matrix_world = (
-            Matrix.Translation(layout.middle + layout.axes @ Vector((0.0, 0.0, 4 * layout.size.z)))
-            @ layout.axes.to_4x4()
-        )
-        camera.data.clip_start, camera.data.clip_end = layout.size.z, 10 * layout.size.z
-        scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
-        for obj in visible:
-            obj.hide_render = True
-        render_film(
-            scene,
-            path,
-            2 * round(height * layout.size.x / layout.size.y / 2),
-            2 * round(height / 2),
-            small,
-        )
-    finally:
-        grid.leave()
-        scene.camera, scene.render.engine = before
-        bpy.data.cameras.remove(camera.data)  # the object goes with it
-        for obj in visible:
-            obj.hide_render = False
 
 
 def film_size(width: int, height: int) -> tuple[int, int]:

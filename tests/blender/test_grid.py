@@ -8,8 +8,7 @@ from characters import deform, grid_mesh, rig_with
 from mathutils import Vector
 from performances import list_take, performance
 from thunder.scene.heads import head
-from thunder.scene.media import grid, studio
-from thunder.thunder_core import errors
+from thunder.scene.media import grid
 
 
 @pytest.fixture
@@ -95,27 +94,6 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage, scene, r
     assert blender.ops.thunder.play_grid() == {"FINISHED"}  # leaves
     assert everything(blender) == before and not grid.is_running()
     assert scene.frame_current == 33
-
-
-def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, scene, rig, tmp_path):
-    for seed in (1, 2):
-        enter(stage, 0.1 * seed, seed)
-    scene.frame_start, scene.frame_end = 10, 12
-    scene.frame_set(5)
-    before = everything(blender), scene.camera, scene.use_preview_range, rig.mesh.hide_render
-    studio.render_grid(scene, rig, list(scene.thunder.takes), str(tmp_path / "takes.mp4"), 120)
-    assert (
-        everything(blender),
-        scene.camera,
-        scene.use_preview_range,
-        rig.mesh.hide_render,
-    ) == before and scene.frame_current == 5
-    assert (tmp_path / "takes.mp4").stat().st_size > 1000
-    wide, high = scene.render.resolution_x, scene.render.resolution_y
-    assert high == 120 and wide % 2 == 0 and wide > 60
-    with pytest.raises(errors.BadRequest, match="no takes"):
-        studio.render_grid(scene, rig, [], str(tmp_path / "none.mp4"), 120)
-    assert (everything(blender), scene.camera) == before[:2]
 
 
 def test_it_goes_when_nothing_plays_whoever_stopped_it(before, blender):

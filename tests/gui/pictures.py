@@ -179,25 +179,21 @@ def make_package() -> Path:
     )
 
 
-def film_takes(blender: RealBlender, folder: Path, wanted: dict[str, str], *options) -> None:
-    """Have the demonstration film eight takes side by side: an MP4 file with sound.
+def film_takes(
+    blender: RealBlender, folder: Path, wanted: dict[str, str], small: list[str], *options
+) -> None:
+    """Film the eight takes of the demonstration side by side: an MP4 file with sound.
 
-    wanted: which of its files become which of docs/pictures.  options: further ones of demo.py.
+    wanted: which of its files become which of docs/pictures.  small: as grid_film.py wants it.
+    options: further ones of demo.py.
     """
-    demo = (
-        "--python-exit-code",
-        1,
-        "--python",
-        ROOT / "demo.py",
-        "--",
-        "--film",
-        "takes",
-        "--out",
-        folder,
-        *options,
-    )
-    made = blender.run(*demo, timeout=6000)
-    assert made.returncode == 0, made.stdout[-2000:]
+    film = (ROOT / "tests" / "gui" / "grid_film.py", "--", folder / "scene.blend")
+    for script in (
+        (ROOT / "demo.py", "--", "--out", folder, *options),
+        (*film, folder / "takes.mp4", *small),
+    ):
+        made = blender.run("--python-exit-code", 1, "--python", *script, timeout=6000)
+        assert made.returncode == 0, made.stdout[-2000:]
     assert (folder / "takes.mp4").stat().st_size <= TAKES_FILM_BYTES, (
         f"the film is {(folder / 'takes.mp4').stat().st_size / 1e6:.1f} MB"
     )
@@ -267,14 +263,14 @@ def make(blender: RealBlender, names: list[str]) -> None:
             os.replace(OUT / f"part.{name}.mp4", OUT / f"{name}.mp4")
             continue
         if name in (TAKES_FILM, MINUTE_FILM):
-            print(f"· demo.py --film takes: {name}", flush=True)
-            wanted, options = {"takes.mp4": f"{name}.mp4"}, []
+            print(f"· demo.py and grid_film.py: {name}", flush=True)
+            wanted, small, options = {"takes.mp4": f"{name}.mp4"}, [], []
             if name == TAKES_FILM:
                 wanted["takes.png"] = f"{TAKES_FILM}_sheet.png"
             else:
-                options = ["--small", "--audio", blender.scratch / "minute.wav"]
+                small, options = ["small"], ["--audio", blender.scratch / "minute.wav"]
                 speak(options[-1])
-            film_takes(blender, blender.scratch / name, wanted, *options)
+            film_takes(blender, blender.scratch / name, wanted, small, *options)
             continue
         if name in OF_SCENARIOS:
             scenario, join_pictures, out = OF_SCENARIOS[name]

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (0, 2)]
+from grid_film import render_grid  # noqa: E402
+
 from bake import load_extension  # noqa: E402
 
 HEIGHT, SEED = 640, 1
@@ -28,7 +30,7 @@ def module(name: str):
 
 
 def main(sound: str, wrong: str, right: str, out: str) -> None:
-    demo, line, studio = map(module, ("cli.demo", "scene.takes.line", "scene.media.studio"))
+    demo, line = map(module, ("cli.demo", "scene.takes.line"))
     jobs, word_places = map(module, ("scene.host.jobs", "scene.takes.word_places"))
     connection, recogniser = map(module, ("scene.engine.connection", "scene.engine.recogniser"))
     transcript, request = map(module, ("scene.takes.transcript", "thunder_core.request"))
@@ -55,7 +57,7 @@ def main(sound: str, wrong: str, right: str, out: str) -> None:
         record.text = record.text.replace(f" {wrong} ", f" {right} ")
     entries = sorted(scene.thunder.takes, key=lambda each: [*dict(shown)].index(each.name))
     scene.frame_end = max(each.last + each.lead_out for each in entries)
-    studio.render_grid(scene, rig, entries, os.path.abspath(out), HEIGHT, True)
+    render_grid(PACKAGE, rig, entries, os.path.abspath(out), HEIGHT, True)
 
 
 main(*sys.argv[sys.argv.index("--") + 1 if "--" in sys.argv else 1 :][:4])

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Films the takes of a .blend side by side, with their sound, in a Blender without a window:
+
+    python tests/gui/grid_film.py SCENE.blend OUT.mp4 [small]
+
+A small film is less high, and compressed more.
+"""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import bpy
+from mathutils import Matrix, Vector
+
+HEIGHT, SMALL_HEIGHT = 900, 640  # pixels; a frame of eight takes up to a second
+MARGIN = 1.02  # size of the picture relative to the grid
+
+
+def render_grid(package: str, rig, entries: list, path: str, height: int, small: bool) -> None:
+    """Render takes of a head, side by side, over the scene's frames into an MP4 file about `height`
+    pixels high. package: the extension's name."""
+    scene = bpy.context.scene
+    grid, studio = (import_module(f"{package}.scene.media.{name}") for name in ("grid", "studio"))
+    list(grid.build(scene, rig, entries))  # all steps
+    for obj in (rig.mesh, *rig.objects):
+        obj.hide_render = True
+    layout = grid.state.grid
+    camera = bpy.data.objects.new(grid.NAME, bpy.data.cameras.new(grid.NAME))
+    scene.collection.objects.link(camera)
+    camera.data.type = "ORTHO"
+    camera.data.ortho_scale = MARGIN * max(layout.size.x, layout.size.y)
+    camera.matrix_world = (
+        Matrix.Translation(layout.middle + layout.axes @ Vector((0.0, 0.0, 4 * layout.size.z)))
+        @ layout.axes.to_4x4()
+    )
+    camera.data.clip_start, camera.data.clip_end = layout.size.z, 10 * layout.size.z
+    scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
+    if small:
+        set_output = studio.compat.set_movie_output
+
+        def set_small(render) -> None:
+            set_output(render)
+            render.ffmpeg.constant_rate_factor, render.ffmpeg.audio_bitrate = "VERYLOW", 64
+
+        studio.compat.set_movie_output = set_small
+    wide = 2 * round(height * layout.size.x / layout.size.y / 2)
+    studio.render_film(scene, path, wide, 2 * round(height / 2))
+
+
+def main(blend: str, out: str, *small: str) -> None:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from bake import load_extension
+
+    package = load_extension().__name__
+    bpy.ops.wm.open_mainfile(filepath=os.path.abspath(blend))
+    scene = bpy.context.scene
+    rig = import_module(f"{package}.scene.heads.head").find(scene)
+    height = SMALL_HEIGHT if small else HEIGHT
+    render_grid(package, rig, list(scene.thunder.takes), os.path.abspath(out), height, bool(small))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[sys.argv.index("--") + 1 if "--" in sys.argv else 1 :])
