@@ -137,16 +137,6 @@ CARD_LICENCE = (
 )
 
 
-class THUNDER_OT_install_waveform_extra(_Installs, bpy.types.Operator):
-    """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or
-    WavLM network (0.2 GB)"""
-
-    obstacles = (lambda _: "" if install.state().kind == "READY" else "Install the engine first",)
-
-    def begin(self, wheels, online):
-        return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
-
-
 class _InstallsComponent(_Installs):
     """An operator that installs an environment beside the engine's. licence: of what is in it."""
 

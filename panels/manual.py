@@ -58,7 +58,7 @@ SECTIONS = {
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines open_jobs",
     "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording",
-    "scenes#the-engine": "*_engine *_waveform_extra *_installation ThunderPreferences",
+    "scenes#the-engine": "*_engine *_installation ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.*guidance",
     "scenes#one-recording-with-several-speakers": "*_speaker ThunderTurn ThunderScene.turns",
     "scenes#several-heads-several-strips": "cast_strip listen_to_strip go_to_strip generate_all "

@@ -172,8 +172,8 @@ def _draw_environment(box, context, preferences) -> None:
         if state.kind == "READY":
             row.operator("thunder.install_engine", text="Repair", icon="TOOL_SETTINGS")
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
-    if state.kind == "READY":
-        _draw_extras(box, preferences)
+    if state.kind == "READY" and not install.has("torch"):
+        box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
     if state.kind != "READY" or preferences.wheels:
         box.prop(preferences, "wheels")
 
@@ -239,16 +239,6 @@ def _draw_words(layout, context, preferences) -> None:
             box.operator("thunder.download_model", icon="IMPORT")
         elif wrong:
             _draw_sentence(box, wrong, context)
-
-
-def _draw_extras(box, preferences) -> None:
-    """Packages that are installed by choice: for graphics cards and, beside torch, for weights
-    of one's own."""
-    if not install.has("torch"):
-        box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
-        return
-    if preferences.weights and not install.has("transformers"):
-        box.operator("thunder.install_waveform_extra", icon="IMPORT")
 
 
 def _draw_other_python(box, preferences) -> None:

@@ -2,16 +2,14 @@
 """Installs the engine's packages into a separate virtual environment; a script for any Python,
 standard library only.
 
-    python installer.py --folder DIR --lock requirements/engine.txt [--extra] [--wheels DIR]
-    [--online]
+    python installer.py --folder DIR --lock requirements/engine.txt [--wheels DIR] [--online]
 
 Reports its progress as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message":
 str}, and last {"event": "done"} or {"event": "error", "message": str}. It ends when its stdin does,
 because its parent may die. Its child processes (pip) end with it, however it ends. Another lock
 updates a complete environment; the same one, or an interruption, makes it again from the downloads
 that were kept. The folder must be new, empty, or one that this script made: in any other it writes
-and removes nothing. With --extra the lock lists a few packages to add to a complete engine. Exit
-codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended.
+and removes nothing. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended.
 """
 
 import argparse
@@ -161,9 +159,8 @@ def claim(folder: str) -> str:
 # ---- in whichever Python makes it
 
 
-def install(folder: str, lock: str, wheels: str | None, online: bool, extra: bool = False) -> None:
-    """Make or complete the environment at `folder`; with `extra` add the lock's few packages to it.
-    Raises Failed, OSError."""
+def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
+    """Make or complete the environment at `folder`. Raises Failed, OSError."""
     names = _read_lock(lock)
     newest = min(NEWEST_OF.get(name, NEWEST) for name in names)
     if not OLDEST <= sys.version_info[:2] <= newest:
@@ -177,8 +174,6 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     folder = claim(folder)
     stamp = os.path.join(folder, STAMP)
     is_complete = files.is_plain_file(stamp)
-    if extra and not is_complete:
-        raise Failed("The engine is not installed completely: install it first, then the extra")
     if not (wheels or online):
         raise Failed(
             "Packages are needed, the network may not be used, and no folder of wheels was named: "
@@ -188,22 +183,19 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     os.makedirs(folder, exist_ok=True)
     with _locked(os.path.join(folder, LOCK)):
         size = next((OF_PACKAGE[name] for name in names if name in OF_PACKAGE), PROCESSOR)
-        size = Size(0.0, 0.0, 0) if extra else size
-        if not extra:
-            _check_space(folder, size.download + size.disk)  # both while pip unpacks
-            if not (is_complete and _lock_in(stamp) != files.hash_of(lock) and _has_pip(folder)):
-                progress(0.01, "Making a Python of its own")
-                _make(folder)
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(stamp)  # not complete any more
-        _pip(folder, lock, len(names), wheels, online, size.download, extra)
-        if not extra:
-            complete = {
-                "lock": files.hash_of(lock),
-                "made": int(time.time()),
-                "python": _version_text(sys.version_info[:3]),
-            }
-            files.write_file(stamp, json.dumps(complete))
+        _check_space(folder, size.download + size.disk)  # both while pip unpacks
+        if not (is_complete and _lock_in(stamp) != files.hash_of(lock) and _has_pip(folder)):
+            progress(0.01, "Making a Python of its own")
+            _make(folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(stamp)  # not complete any more
+        _pip(folder, lock, len(names), wheels, online, size.download)
+        complete = {
+            "lock": files.hash_of(lock),
+            "made": int(time.time()),
+            "python": _version_text(sys.version_info[:3]),
+        }
+        files.write_file(stamp, json.dumps(complete))
         remove_from(folder, (DOWNLOADS,))
     progress(1.0, "Installed")
 
@@ -309,8 +301,7 @@ def _scale() -> float:
 
 
 def _pip(
-    folder: str, lock: str, count: int, wheels: str | None, online: bool, download: float,
-    extra: bool,
+    folder: str, lock: str, count: int, wheels: str | None, online: bool, download: float
 ) -> None:  # fmt: skip
     """Let pip install the lock's packages, about so many and as many bytes, and report progress by
     the bytes on the disk. Raises Failed."""
@@ -336,8 +327,6 @@ def _pip(
         "-r",
         lock,
     ]
-    if extra:
-        command += ["--force-reinstall"]
     if wheels:
         command += ["--find-links", wheels]
     if not online:
@@ -491,18 +480,13 @@ def main() -> int:
         "--folder", required=True, help="of the environment: new, empty, or made by this script"
     )
     parser.add_argument("--lock", required=True, help="the pinned and hashed list of packages")
-    parser.add_argument(
-        "--extra",
-        action="store_true",
-        help="the list's packages are added to a complete environment",
-    )
     parser.add_argument("--wheels", help="folder to take packages from")
     parser.add_argument("--online", action="store_true", help="the network may be asked")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     why = ""
     try:
-        install(options.folder, options.lock, options.wheels, options.online, options.extra)
+        install(options.folder, options.lock, options.wheels, options.online)
     except Failed as failed:
         why = str(failed)
     except OSError as error:

@@ -20,8 +20,8 @@ from ...thunder_core.worker_process import environment, LineProcess
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-CARD_LOCK, WAVEFORM_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
-    LOCK.with_name(f"{name}.txt") for name in ("card", "waveform", "recognise", "tracker")
+CARD_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
+    LOCK.with_name(f"{name}.txt") for name in ("card", "recognise", "tracker")
 )
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
@@ -171,17 +171,10 @@ class Installation:
         wheels: str | None,
         online: bool,
         lock: str | None = None,
-        extra: bool = False,
         newest: tuple[int, int] = installer.NEWEST,
     ):
-        self.newest = newest
-        self.place, self.wheels, self.online, self.lock, self.extra = (
-            place,
-            wheels,
-            online,
-            lock or str(LOCK),
-            extra,
-        )
+        self.place, self.wheels, self.online, self.newest = place, wheels, online, newest
+        self.lock = lock or str(LOCK)
         self.fraction, self.message, self.error = 0.0, "Looking for a Python", ""
         self.over = self.stopped = False
         self.pace = jobs.Pace()
@@ -226,7 +219,7 @@ class Installation:
             return
         command = [python, "-I", installer.__file__, "--folder", self.place, "--lock", self.lock]
         command += ["--wheels", self.wheels] if self.wheels else []
-        command += ["--online"] * self.online + ["--extra"] * self.extra
+        command += ["--online"] * self.online
         with self._mutex:
             if self.stopped:
                 return
@@ -265,22 +258,20 @@ installing = jobs.session.add(_Installing())
 
 
 def begin(
-    wheels: str | None, online: bool, card: bool = False, extra: Path | None = None,
-    component: Component | None = None,
-) -> Installation:  # fmt: skip
+    wheels: str | None, online: bool, card: bool = False, component: Component | None = None
+) -> Installation:
     """Start installing, completing or repairing this extension's environment; the preferences show
     how far it is.
 
-    card: with torch, for graphics cards, which an environment keeps that has it.  extra:
-    WAVEFORM_LOCK, to add its packages to an environment that is complete.  component: another
-    environment, instead of the engine's.
+    card: with torch, for graphics cards, which an environment keeps that has it.  component:
+    another environment, instead of the engine's.
     """
-    lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
+    lock = CARD_LOCK if card or has("torch") else LOCK
     place, newest = folder(), installer.NEWEST
     if component is not None:
         place, lock, newest = component.folder(), component.lock, component.newest
     installing.error, installing.component = "", component
-    installing.running = Installation(place, wheels, online, str(lock), extra is not None, newest)
+    installing.running = Installation(place, wheels, online, str(lock), newest)
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
     return installing.running

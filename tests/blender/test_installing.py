@@ -211,38 +211,6 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(
     assert installing.state(str(installed)).kind == "READY"
 
 
-@pytest.fixture
-def extra(installing, wheels_in, monkeypatch, tmp_path):
-    """`extra(package, lock)`: a small package in place of an extra's, whose wheel lies in the
-    folder that the preferences name."""
-
-    def make(package, lock):
-        (tmp_path / "lock").mkdir()
-        monkeypatch.setattr(
-            installing,
-            lock,
-            make_lock(tmp_path / "lock" / "engine.txt", make_wheel(tmp_path, package)),
-        )
-        wheels_in(tmp_path)
-
-    return make
-
-
-def test_an_extra_is_installed_beside_a_complete_engine(
-    blender, installing, installed, wheels, lock, extra, monkeypatch
-):
-    monkeypatch.setattr(installing, "folder", lambda: str(installed))
-    extra("transformers", "WAVEFORM_LOCK")
-    with pytest.raises(RuntimeError, match="Install the engine first"):
-        blender.ops.thunder.install_waveform_extra()
-    install(installing, installed, lock, wheels[0])
-    assert installing.state().kind == "READY" and not installing.has("transformers")
-    assert blender.ops.thunder.install_waveform_extra() == {"FINISHED"}
-    assert installing.has("transformers") and installing.state().kind == "READY"
-    said = "import transformers, torch; print(transformers.__version__, torch.__version__)"
-    assert answer(installed, said) == "1.0 1.0"
-
-
 def test_install_and_remove_as_buttons_do(
     blender, installing, installed, wheels, lock, wheels_in, monkeypatch
 ):

@@ -476,7 +476,6 @@ def test_what_changes_the_file_can_be_undone(blender):
         "install_engine",
         "install_recogniser",
         "install_tracker",
-        "install_waveform_extra",
         "play_grid",
         "playblast",
         "remove_engine",

@@ -43,17 +43,8 @@ def lock(wheel, tmp_path_factory):
     return make_lock(tmp_path_factory.mktemp("lock") / "engine.txt", wheel)
 
 
-def begin(folder, lock, wheels=None, extra=False, **options):
-    command = [
-        sys.executable,
-        "-I",
-        SCRIPT,
-        "--folder",
-        str(folder),
-        "--lock",
-        str(lock),
-        *["--extra"] * extra,
-    ]
+def begin(folder, lock, wheels=None, **options):
+    command = [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock)]
     return subprocess.Popen(
         command + (["--wheels", str(wheels)] if wheels else []),
         stdin=subprocess.PIPE,
@@ -163,35 +154,6 @@ def test_a_damaged_package_is_installed_again(installed, lock, wheel):
         (known / name).unlink(missing_ok=True)
     assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
     assert (known / "RECORD").is_file()
-
-
-@pytest.fixture(scope="module")
-def extra(tmp_path_factory):
-    """A small package in place of smplx: (its lock, the folder of its wheel)."""
-    wheel = make_wheel(tmp_path_factory.mktemp("extra") / "wheels", "smplx", "0.1")
-    return make_lock(tmp_path_factory.mktemp("lock") / "flame.txt", wheel), wheel.parent
-
-
-def test_an_extra_is_added_to_a_complete_engine_which_stays_as_it_is(installed, extra, tmp_path):
-    stamp, before = (installed / installer.STAMP).read_bytes(), contents(installed)
-    assert install(installed, extra[0], extra[1], extra=True) == (0, {"event": "done"})
-    assert (installed / installer.STAMP).read_bytes() == stamp and not (
-        installed / installer.DOWNLOADS
-    ).exists()
-    added = {
-        name for name in contents(installed).keys() - before.keys() if "__pycache__" not in name
-    }
-    assert added and all("site-packages/smplx" in name for name in added)
-    (package,) = installed.rglob("site-packages/smplx/__init__.py")
-    package.unlink()
-    code, last = install(installed, extra[0], tmp_path, extra=True)
-    assert code == 1 and "lacks a wheel" in last["message"] and "smplx" in last["message"]
-    assert (installed / installer.STAMP).is_file()
-    assert install(installed, *extra, extra=True) == (0, {"event": "done"})
-    assert package.is_file()
-    code, last = install(tmp_path / "engine", *extra, extra=True)
-    assert code == 1 and "install it first, then the extra" in last["message"]
-    assert not (tmp_path / "engine").exists()
 
 
 # -- what it says

@@ -215,7 +215,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
         adopt_network(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)  # as users have it
     with pytest.raises(
-        BadWeights, match="transformers, which is not installed: install the waveform extra"
+        BadWeights, match="transformers, which is not installed: install requirements/waveform.txt"
     ):
         SpeechEncoderNetwork.load(tmp_path / "w")
 

@@ -51,8 +51,7 @@ def transformers_package() -> ModuleType:
     except ImportError as error:
         raise BadWeights(
             "These weights have a speech network of the package transformers, which is not "
-            "installed: install the waveform extra in the "
-            "preferences, or requirements/waveform.txt into the engine's Python"
+            "installed: install requirements/waveform.txt into the engine's Python"
         ) from error
     return transformers
 
