@@ -191,10 +191,10 @@ lint:
 	@engine=$$(setup/python.sh environment.py engine --tests) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
 
 licences:
-	@$(WITH_CARD) && "$$engine" setup/licences.py
+	@$(WITH_CARD) && "$$engine" -m research licences
 
 locks:
-	@setup/python.sh lock.py
+	@$(WITH_ENGINE) && "$$engine" -m research lock
 
 weight:
 	@$(WITH_ENGINE) && "$$engine" -m research weight

@@ -59,6 +59,7 @@ BENCHES = {
     "hits": "--data {source} --solved {solved} --lines 1 --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
+    "licences": "--page {out}/x.md",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
@@ -84,6 +85,7 @@ BENCHES = {
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
+OF_NETWORK = {"lock"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
 CALLED = {"takes_in_blender", "takes_of_tree", "start_of_tree"}  # by commit, speed
@@ -129,7 +131,7 @@ def test_the_makefile_s_benches_have_the_options_that_it_names():
 
 def test_every_bench_and_every_target_has_a_run_or_a_reason():
     modules = {path.stem for path in (ROOT / "research").glob("[a-z]*.py")}
-    benches = {*BENCHES, *IN_BLENDER, *ALL_TESTS}
+    benches = {*BENCHES, *IN_BLENDER, *ALL_TESTS, *OF_NETWORK}
     assert modules == {*benches, *LIBRARIES, *CALLED}
     assert {name for name, _ in parts()} == {*benches, "sculpt", "study", "train"}
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()

@@ -2,16 +2,17 @@
 """Pins and hashes the lists of requirements/; needs the network, and `uv` on PATH. Installs
 nothing.
 
-lock.py [LIST …]      makes X.txt from X.in; without LIST all of them. Versions that still fit are
-kept.
+Makes X.txt from X.in; without a name all of them. Versions that still fit are kept.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-LISTS = Path(__file__).resolve().parent.parent / "requirements"
+from research.harness import ROOT
+
+LISTS = ROOT / "requirements"
 # a later list is constrained by the earlier ones
 ORDER = (
     "engine", "card", "waveform", "develop", "flame", "test", "recognise", "cluster", "guides",
@@ -78,7 +79,12 @@ def make_lock(uv: str, name: str) -> bool:
     return False
 
 
-def main() -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the names of the lists."""
+    parser.add_argument("names", nargs="*", metavar="LIST", help="as engine, card (all)")
+
+
+def run(args: argparse.Namespace) -> int:
     """Lock the requested lists; the exit code."""
     uv = shutil.which("uv")
     if uv is None:
@@ -87,13 +93,5 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    names = sys.argv[1:] or [
-        *ORDER,
-        "package",
-        *sorted(path.stem for path in LISTS.glob("bpy-*.in")),
-    ]
+    names = args.names or [*ORDER, "package", *sorted(path.stem for path in LISTS.glob("bpy-*.in"))]
     return int(not all(make_lock(uv, name) for name in names))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
