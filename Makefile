@@ -191,7 +191,7 @@ lint:
 	@engine=$$(setup/python.sh environment.py engine --tests) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
 
 licences:
-	@$(WITH_CARD) && "$$engine" -m research licences
+	@$(WITH_CARD) && "$$engine" setup/licences.py
 
 locks:
 	@$(WITH_ENGINE) && "$$engine" -m research lock

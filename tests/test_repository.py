@@ -3,7 +3,6 @@
 file names somebody's machine, and docs/reference/licences.md lists every licence."""
 
 import ast
-import importlib
 import re
 import subprocess
 from datetime import datetime
@@ -229,8 +228,8 @@ def test_the_workflow_names_every_blender_with_its_python():
 
 
 @pytest.fixture(scope="module")
-def licences():
-    return importlib.import_module("research.licences")
+def licences(setup_script):
+    return setup_script("licences")
 
 
 def about(**fields):

@@ -59,7 +59,6 @@ BENCHES = {
     "hits": "--data {source} --solved {solved} --lines 1 --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
-    "licences": "--page {out}/x.md",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",

@@ -5,14 +5,12 @@ Of Thunder's files, and of the engine's packages, whose metadata it reads: docs/
 Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
 """
 
-import argparse
 import re
 import sys
 from importlib import metadata
 from pathlib import Path
 
-from research.harness import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "card.txt"  # the engine and torch
 PAGE = ROOT / "docs" / "reference" / "licences.md"
 
@@ -193,16 +191,15 @@ def page(listed: list[tuple[str, str, str]]) -> str:
     )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the file to write."""
-    parser.add_argument("--page", type=Path, default=PAGE, help="(docs/reference/licences.md)")
-
-
-def run(args: argparse.Namespace) -> int:
+def main() -> int:
     """Write the page; the exit code."""
     try:
-        args.page.write_text(page(packages()), encoding="utf-8")
+        PAGE.write_text(page(packages()), encoding="utf-8")
     except Refused as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
