@@ -168,6 +168,12 @@ def amplitudes(samples: np.ndarray, frames: int) -> np.ndarray:
     return np.sqrt((powers[:-1] + powers[1:]) / 2)
 
 
+def decibels(part: np.ndarray, samples: np.ndarray, frames: int) -> np.ndarray:
+    """Level of a part [n] of a sound [n] around each animation frame, dB beside its voice
+    [frames]."""
+    return 20 * np.log10(np.maximum(amplitudes(part, frames) * gain(samples, 1.0), 1e-6))
+
+
 def loudness(samples: np.ndarray, frames: int, heard: np.ndarray | None = None) -> np.ndarray:
     """Loudness of a sound [n] around each animation frame: float32 [frames, 2], roughly −1
     (silence) … 1 (loudest).

@@ -13,17 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import filters
-from ...acoustics import (
-    amplitudes,
-    BINS,
-    gain,
-    high_pass,
-    HOP,
-    level,
-    log_mel,
-    loudness,
-    whisper_mel,
-)
+from ...acoustics import BINS, decibels, high_pass, HOP, level, log_mel, loudness, whisper_mel
 from ...progress import no_progress
 from ...spoken import PHONES, SILENCE
 from ...types import FPS, RATE
@@ -213,7 +203,7 @@ def unheard(samples: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
     [frames] 0 … 1: no sound at all, or the steady floor of hum and noise, where no phone is heard
     in it (logits [N, 40] at 50 Hz). A breath rises above the floor."""
     silent = at_frames(softmax(logits)[:, SILENCE, None], frames)[:, 0]
-    whole = _decibel(samples, samples, frames)
+    whole = decibels(samples, samples, frames)
     nothing = np.interp(whole, _GATED, (1.0, 0.0))
     # frames that tell the floor: others hold the recording's ends, or gaps without any sound
     tells = (silent > 0.5) & (filters.highest(-whole, _CLOSURE) < -_GATED[0])
@@ -221,18 +211,12 @@ def unheard(samples: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
     # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
     above = np.zeros(frames)
     for band in (high_pass(samples, _HUM), np.diff(samples, prepend=samples[:1])):
-        decibel = _decibel(band, samples, frames)
+        decibel = decibels(band, samples, frames)
         floor = -filters.highest(np.where(tells, -decibel, -np.inf), 2 * _AROUND + 1)
         floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
         above = np.maximum(above, decibel - floor)
     steady = np.interp(above, _FLOOR, (1.0, 0.0)) * np.interp(silent, _SURE, (0.0, 1.0))
     return np.maximum(nothing, steady).astype(np.float32)
-
-
-def _decibel(part: np.ndarray, samples: np.ndarray, frames: int) -> np.ndarray:
-    """Level of a part [n] of a sound [n] around each animation frame, dB beside its voice
-    [frames]."""
-    return 20 * np.log10(np.maximum(amplitudes(part, frames) * gain(samples, 1.0), 1e-6))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
