@@ -206,11 +206,12 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
         self.add_voice(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
 
-class _OfFlameHead(InstantWork):
-    """An operator whose `change(context, rig)` acts on the chosen FLAME head and returns what to
-    report."""
+class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):
+    """Move the jaw, neck and eye bones to fit the identity sliders"""
 
+    bl_label = "Fit Bones to Identity"
     obstacles = (
+        why_not_in_object_mode,
         lambda context: (
             ""
             if flame.chosen_mesh(context)
@@ -219,37 +220,9 @@ class _OfFlameHead(InstantWork):
     )
 
     def act(self, context):
-        return self.change(context, head.resolve(flame.chosen_mesh(context)))
-
-
-class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
-    """Measure how closely this head follows the bundled one during speech"""
-
-    bl_label = "Measure"
-
-    def change(self, context, rig):
-        measured = flame.measure(rig.mesh, rig.armature)
-        text = (
-            f"Lip opening off by {measured.opening:.2f} mm on average, {measured.worst:.1f} mm at "
-            f"most; "
-            f"lips that should touch are at most {measured.closed:.2f} mm apart; "
-            f"lip shape off by {measured.lips:.1f} of {measured.travel:.1f} mm"
-        )
-        rig.armature[flame.MEASURED] = text
-        return text
-
-
-class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
-    """Move the jaw, neck and eye bones to fit the identity sliders"""
-
-    bl_label = "Fit Bones to Identity"
-    obstacles = (why_not_in_object_mode,)
-
-    def change(self, context, rig):
-        return (
-            f"Bones moved by up to "
-            f"{1000 * flame.fit_bones(rig.mesh, rig.armature, context.view_layer):.1f} mm"
-        )
+        rig = head.resolve(flame.chosen_mesh(context))
+        far = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
+        return f"Bones moved by up to {1000 * far:.1f} mm"
 
 
 class DropsInViewport:

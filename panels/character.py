@@ -239,13 +239,8 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         mesh = flame.chosen_mesh(context)
-        armature = build.armature_of(mesh)
         names = flame.names_of(mesh)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
-        layout.operator("thunder.measure_retarget", icon="DRIVER_DISTANCE")
-        measured = armature.get(flame.MEASURED, "")
-        if measured:
-            wrapped_label(layout, measured, context)
         layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator(

@@ -13,7 +13,7 @@ PAGES, SOURCES = (Path(ROOT, "guide"), Path(ROOT, "docs", "guide"))
 # Section of a guide → operators, and property groups (ThunderX) or properties of them
 # (ThunderX.name); “*” stands for anything. The first section that fits is opened.
 SECTIONS = {
-    "heads#a-flame-file": "add_flame_head measure_retarget fit_flame_bones",
+    "heads#a-flame-file": "add_flame_head fit_flame_bones",
     "heads#ict-facekit": "add_ict_head",
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",

@@ -17,7 +17,6 @@ from ..host.jobs import Recent
 from . import binding, build
 from .family import points_of
 
-MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
 # armature property: number of expression directions of the file
 COUNT = "thunder_flame"
 _EXPRESSION = re.compile(r"expression\d{3,}")  # names of its expression keys
@@ -222,11 +221,3 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
             build.place_bone(bones[name], place)
     build.make_active(mesh, view_layer)
     return moved
-
-
-# ---- how well it is driven
-
-
-def measure(mesh: bpy.types.Object, armature: bpy.types.Object) -> retarget.RetargetQuality:
-    """Accuracy of retargeting the default motion to this head, over the movements of speech."""
-    return retarget.measure(_retarget(mesh, armature))

@@ -321,16 +321,8 @@ def test_thunders_own_head_is_no_flame_file(blender):
         blender.ops.thunder.add_flame_head(filepath=str(heads_head.ASSET))
 
 
-def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, folder):
+def test_it_is_found_beside_other_heads(blender, folder):
     mesh = add(blender, folder)
-    assert (
-        blender.ops.thunder.measure_retarget() == {"FINISHED"}
-        and "Lip opening off by" in mesh.parent["thunder_measured"]
-    )
-    measured = flame_module.measure(mesh, mesh.parent)
-    assert (
-        measured.opening < 0.5 and measured.closed < 0.3 and measured.lips < 0.2 * measured.travel
-    )
     scene = blender.context.scene
     assert (
         heads_head.in_scene(scene) == [mesh]

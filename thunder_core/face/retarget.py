@@ -10,15 +10,13 @@ the lips is exact. With the jaw's angle given, both are linear in the coefficien
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
 from ..rotation import rotvec_to_matrix
-from ..types import JAW_OPEN_RADIANS, Motion, reorder
+from ..types import Motion, reorder
 from . import regions
 from .head import Head, JAW
-from .lips import TOUCH_MM
 from .mapping import Driver
 from .points import SkinnedPoints
 
@@ -76,11 +74,6 @@ class CoefficientSolver:
         3]."""
         upper = (values[..., self.upper, :] * self.upper_shares[..., None]).sum(-2)
         return upper - (values[..., self.lower, :] * self.lower_shares[..., None]).sum(-2)
-
-    def opening(self, values: np.ndarray) -> np.ndarray:
-        """Height of the gap between the lips along them over its height at rest, [T, P], metres;
-        values [T, K, 3]."""
-        return (self.gap(values) - self.gap(self.points.rest))[..., 1]
 
     @cached_property
     def _force(self):
@@ -298,55 +291,6 @@ def to_head(head: Head, joints_move: bool = True) -> Retarget:
         ours.head.expression_names,
         result.scale,
         _turn_ratio(bundled, other, weight, result.scale),
-    )
-
-
-@dataclass(frozen=True)
-class RetargetQuality:
-    """Quality of a retarget over the movements of speech, millimetres on the other head.
-
-    opening, worst: error of the gap between the lips, mean and largest.  closed: the widest gap
-    where lips should touch.
-    lips, face: mean distance of points from their targets.  travel: mean movement of the lips.
-    """
-
-    opening: float
-    worst: float
-    closed: float
-    lips: float
-    face: float
-    travel: float
-
-
-def measure(retarget: Retarget) -> RetargetQuality:
-    """Measure a retarget on every single channel of the mouth at three jaw angles, also with the
-    lips closed."""
-    names = retarget.bundled_channels
-    mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
-    faces = list(product((0.0, 0.1, 0.2), (False, True), (None, *mouth)))
-    motion = Motion(
-        np.zeros((len(faces), len(names)), np.float32), np.zeros((len(faces), 3), np.float32)
-    )
-    motion.jaw[:, 0] = [angle for angle, _, _ in faces]
-    for row, (angle, closed, channel) in zip(motion.expression, faces):
-        if channel is not None:
-            row[channel] = 0.5
-        if closed and "mouthClose" in names:
-            row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
-    out, wanted = retarget.to(motion), retarget.target_points(motion)
-    points, fit = retarget.other.points, retarget.other
-    placed = points.of_motion(out)
-    gap, target_gap = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
-    off = 1e3 * np.linalg.norm(placed - wanted, axis=2)
-    lips, count = regions.LIP_RINGS * regions.LIP_AROUND, int((fit.weight > 0).sum())
-    touching = (target_gap < TOUCH_MM).all(1)
-    return RetargetQuality(
-        float(np.abs(gap - target_gap).mean()),
-        float(np.abs(gap - target_gap).max()),
-        float(np.maximum(gap - target_gap, 0)[touching].max(initial=0.0)),
-        float(off[:, :lips].mean()),
-        float(off[:, lips:count].mean()),
-        float(1e3 * np.linalg.norm(wanted - points.rest, axis=2)[:, :lips].mean()),
     )
 
 
