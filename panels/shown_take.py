@@ -154,6 +154,8 @@ class THUNDER_PT_commit(OfTakes, bpy.types.Panel):
                 row.prop_enum(chosen, "how", "INSERT")
         row = column.row(align=True)
         props(row, chosen, "keys", "accuracy", text="")
+        if chosen.keys == "BLOCKING" and chosen.step == "ONES":
+            column.prop(chosen, "breakdowns", toggle=True)
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
 

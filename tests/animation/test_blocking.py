@@ -27,7 +27,7 @@ def test_eyes_do_not_shut_slowly_through_the_rest_before_a_blink(error):
     fitted = result(
         blocking.fit(
             rig, np.stack([lids, lids, jaw], 1), np.ones(3, bool), ["Eyes", "Eyes", "Jaw"],
-            error, 24.0,
+            error, 24.0, is_held=False,
         )
     )  # fmt: skip
     frames = np.arange(FRAMES)

@@ -167,6 +167,7 @@ WAYS = {
     "in twos": {"step": 2},
     "part of it": {"first": FIRST + 9, "last": LAST - 20},
     "blocked": {"keys": "BLOCKING"},
+    "blocked with breakdowns": {"keys": "BLOCKING", "breakdowns": True},
     "blocked in threes": {"keys": "BLOCKING", "step": 3, "error": 0.3},
     "dense in threes": {"keys": "DENSE", "step": 3},
     "every key": {"error": 0.0, "blend": 1},

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blocking: a committed line has few poses a sentence on frames that all curves share, with holds
-and breakdowns; lips that meet still meet; what it costs is told in millimetres and points."""
+"""Blocking: a committed line has few poses a sentence on frames that all curves share, held or with
+breakdowns; lips that meet still meet; what it costs is told in millimetres and points."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ from commit_stage import (  # noqa: F401
     choose,
     commit,
     count_keys,
+    curve_of,
     curves_of,
     distances,
     key_frames,
@@ -44,24 +45,75 @@ def blocked(stage, seconds=3.5, error=0.6, step=1, **choice):
     return report, before, numbers(rig, eighths)
 
 
-# 0 is as exact as blocking gets
-@pytest.mark.parametrize("error, wanted", [(0.0, 13.0), (0.3, 13.0), (0.6, 11.0), (1.2, 9.0)])
-def test_a_sentence_has_few_poses_on_frames_that_all_curves_share(stage, rig, error, wanted):
+def closes(rig, frames):
+    """Whether the lips of a rig are shut on frames [T]."""
+    return numbers(rig, frames)[2] < CLOSED_MM
+
+
+@pytest.mark.parametrize("error, wanted", [(0.0, 13.0), (0.6, 11.0), (1.2, 9.0)])
+def test_poses_are_columns_of_held_keys_and_fewer_than_those_of_poses(stage, rig, error, wanted):
     report, (_, motion, gap), (_, after, gap_now) = blocked(stage, error=error)
+    columns = {report.first + column.index for column in report.poses}
+    points = [point for curve in curves_of(rig).values() for point in curve.keyframe_points]
+    last = report.first + report.frames - 1
+    on_line = [point for point in points if report.first <= point.co[0] < last]
+    assert {round(point.co[0]) for point in on_line} <= columns
+    assert {point.interpolation for point in on_line} == {"CONSTANT"}
+    assert {column.kind for column in report.poses} == {"CLOSURE", "EXTREME"}
+    # this take closes its lips three times, blinks and rests before and after
+    assert wanted - 3 <= poses_in(report.poses) <= wanted + 12
+    assert len(columns) <= poses_in(report.poses) + 4, "blinks have columns too"
+    lips = distances(motion, after)[0][::8]
+    assert lips.max() == pytest.approx(report.error, abs=0.3)
+    assert f"lips within {report.error:.2f} mm" in report.sentence
+    closed = gap[::8] < CLOSED_MM
+    assert closed.sum() >= 4 and (gap_now[::8][closed] < CLOSED_MM).all()
+    for run in np.split(
+        np.flatnonzero(~closed), np.flatnonzero(np.diff(np.flatnonzero(~closed)) > 1) + 1
+    ):
+        widest = run[gap[::8][run].argmax()]
+        assert gap_now[::8][widest] == pytest.approx(gap[::8][widest], abs=1.5), "vowels stay wide"
+    keys = report.keys
+    assert keys < commit(show(stage, seconds=3.5), "NEW", keys="POSES", error=max(error, 0.3)).keys
+
+
+def test_a_word_is_retimed_by_moving_its_columns_and_lips_still_meet(stage, rig):
+    report, _, _ = blocked(stage)
+    columns = sorted(report.first + column.index for column in report.poses)
+    shut = [report.first + c.index for c in report.poses if c.kind == "CLOSURE"][1:-1]
+    (at, *_) = [frame for frame in shut if frame - 1 not in columns and frame > columns[3]]
+    word = range(at, columns[columns.index(at) + 2])
+    before = closes(rig, [at])
+    for curve in curves_of(rig).values():
+        for point in curve.keyframe_points:
+            if round(point.co[0]) in word:
+                point.co[0] -= 1
+    assert before.all() and closes(rig, [at - 1]).all()
+
+
+def test_the_lower_lip_is_under_the_teeth_where_f_and_v_are(stage, rig):
+    made = spoken(seconds=3.0)
+    t = np.arange(made.motion.frames) / 25
+    made.motion.expression[:, made.channels.index("mouthRollLower")] = 0.6 * np.exp(
+        -0.5 * ((t - 1.0) / 0.04) ** 2
+    )
+    entry = list_take(stage, made)
+    commit(entry, "NEW", keys="BLOCKING")
+    assert curve_of(rig, "mouthRollLower").evaluate(entry.first + 24) == pytest.approx(0.6, abs=0.1)
+
+
+def test_with_breakdowns_all_curves_move_between_poses_on_shared_frames(stage, rig):
+    report, (_, motion, gap), (_, after, gap_now) = blocked(stage, breakdowns=True)
     curves = curves_of(rig).values()
     used = set().union(*map(key_frames, curves))
     assert len(used) == report.key_frames < 0.6 * report.frames
-    assert all(key_frames(curve) == used for curve in curves), "all curves are keyed on the same"
-    assert report.keys == count_keys(rig) == len(used) * len(curves)
-    # this take closes its lips three times and rests before and after: that is never fewer
-    assert wanted - 3 <= poses_in(report.poses) <= wanted + 4
+    assert report.keys == count_keys(rig) < 0.8 * len(used) * len(curves)
     kinds = {column.kind for column in report.poses}
     assert {"CLOSURE", "EXTREME"} <= kinds <= {"CLOSURE", "EXTREME", "HOLD", "BREAKDOWN"}
     lips = distances(motion, after)[0]
     # what is said is what is there
     assert lips.max() == pytest.approx(report.error, abs=0.3)
-    assert lips.max() <= 6.0 * max(error, 0.3) * 1.2
-    assert f"lips within {report.error:.2f} mm" in report.sentence
+    assert lips.max() <= 6.0 * 0.6 * 1.2
     closed = gap[::8] < CLOSED_MM
     assert closed.sum() >= 4 and (gap_now[::8][closed] < CLOSED_MM).all()
     # curves leave the range of two neighbouring keys nowhere
@@ -81,7 +133,7 @@ def test_a_pose_that_stays_is_held_by_two_keys(stage):
     made.motion.jaw[:] = 0.0
     made.motion.jaw[:, 0] = 0.3 * wide
     entry = list_take(stage, made)
-    report = commit(entry, "NEW", keys="BLOCKING")
+    report = commit(entry, "NEW", keys="BLOCKING", breakdowns=True)
     held = [column for column in report.poses if column.kind == "HOLD"]
     first, last = held[0].index, held[-1].index
     fps, begin = 24, entry.first - report.first
@@ -99,7 +151,7 @@ def test_on_twos_and_threes_poses_are_held_on_the_grid_and_closures_stay(stage, 
     frames = [{at for at in key_frames(curve) if report.first <= at <= last} for curve in curves]
     used = set().union(*frames)  # without what leads to the rest before
     assert all((frame - scene.frame_start) % step == 0 for frame in used)
-    assert all(each == used for each in frames)
+    assert used <= {report.first + column.index for column in report.poses}
     points = [point for curve in curves for point in curve.keyframe_points]
     on_line = [point for point in points if report.first <= point.co[0] < last - step]
     assert {point.interpolation for point in on_line} == {"CONSTANT"}

@@ -237,19 +237,23 @@ class _ErrorMeter:
         return np.stack([(far / limits).max(1), far[:, : self.lips].max(1)], 1)
 
 
-def lids_shut(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """Returns how far lids are shut, [T], in a rig's values [T, tracks]; yields progress."""
-    lids = in_group(rig.channels, BLINKS)
-    shut = yield from in_pieces(
-        len(values), lambda rows: rig.read(values[rows]).expression[:, lids].mean(1, keepdims=True)
+def mean_of(
+    rig: RigMeter, values: np.ndarray, stems: tuple[str, ...]
+) -> Generator[float, None, np.ndarray]:
+    """Returns the mean of some channels, [T], that a rig's values [T, tracks] show: how far lids
+    are shut, of BLINKS; yields progress."""
+    columns = in_group(rig.channels, stems)
+    read = yield from in_pieces(
+        len(values),
+        lambda rows: rig.read(values[rows]).expression[:, columns].mean(1, keepdims=True),
     )
-    return shut[:, 0]
+    return read[:, 0]
 
 
 def blink_frames(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
     """Returns the frames of a rig's values [T, tracks] on which lids are shut furthest: one or more
     for each blink."""
-    closed = np.pad((yield from lids_shut(rig, values)), 1, mode="edge")
+    closed = np.pad((yield from mean_of(rig, values, BLINKS)), 1, mode="edge")
     return np.flatnonzero(
         (closed[1:-1] >= BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:])
     )

@@ -85,20 +85,21 @@ def choice_of(scene, entry) -> CommitChoice:
     if not regions:
         raise BadRequest("No region is chosen: choose at least one in the Commit panel")
     step = 1 + COMMITS.index(wanted.step.lower())
-    # held poses do not flow into each other
-    blend = 1 if step > 1 else max(1, min(wanted.blend, half_a_second))
-    return CommitChoice(
+    choice = CommitChoice(
         first,
         last,
         wanted.to,
         how,
         wanted.error,
-        blend,
+        max(1, min(wanted.blend, half_a_second)),
         wanted.keys,
         regions,
         wanted.markers,
         step=step,
+        breakdowns=wanted.breakdowns,
     )
+    # held poses do not flow into each other
+    return replace(choice, blend=1) if choice.is_held else choice
 
 
 def committed_lines(mesh) -> set[str]:

@@ -27,7 +27,7 @@ class CommitChoice:
 
     regions: those of poses.REGIONS that are committed; others keep the animator's animation.
     backup: whether My Action is copied first.  step: frames for which each pose is held; 1 for
-    curves that move.
+    curves that move.  breakdowns: whether Blocking's poses flow into each other.
     """
 
     first: int
@@ -41,6 +41,12 @@ class CommitChoice:
     markers: bool = False
     backup: bool = True
     step: int = 1
+    breakdowns: bool = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether keys are constant."""
+        return self.step > 1 or (self.keys == "BLOCKING" and not self.breakdowns)
 
     @property
     def span(self) -> Span:

@@ -3,7 +3,7 @@
 reports what it did."""
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def draw(
             still.append((track, before.still[place]))
             continue
         region, span = before.regions[place], plan.spans[place]
-        is_stepped = plan.choice.step > 1
+        is_stepped = plan.choice.is_held
         keys = trim(
             keys,
             span,
@@ -99,7 +99,8 @@ def draw(
             yield place / len(tracks)
     if plan.choice.regions == frozenset(REGIONS):
         for block, new in _other_curves(before, plan):
-            curves[block].append(_place(plan, block, new, None, horizon))
+            moving = replace(plan, choice=replace(plan.choice, breakdowns=True))
+            curves[block].append(_place(moving, block, new, None, horizon))
     if plan.choice.how == "INSERT" and not plan.is_alone:
         for block, there in enumerate(before.blocks):
             curves[block] += _hold_in_gap(plan, there, [*curves[block], *above[block]], horizon)
@@ -222,7 +223,7 @@ def _place(
             [keys[part][:, 1] for part in ("co", "handle_left", "handle_right")]
         )
         keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < UNMOVED else keys
-    if choice.step > 1:
+    if choice.is_held:
         keys["interpolation"][_is_on(keys["co"][:, 0], new.span.start, new.span.last)] = (
             keyframes.CONSTANT
         )

@@ -150,6 +150,7 @@ def _fit(
                 choice.error,
                 before.fps,
                 choice.step,
+                choice.is_held,
             )
         )
     if choice.step > 1:
