@@ -67,7 +67,7 @@ WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) &&
 # Both environments are made at once.
 demo:
 	@{ [ -n "$(BLENDER)" ] || setup/python.sh environment.py blender >/dev/null; } & $(WITH_ENGINE) && wait && \
-	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo $(if $(TEXT),--transcript "$(TEXT)") && \
+	set -- $(if $(AUDIO),--audio "$(AUDIO)") --takes "$(TAKES)" --seed "$(SEED)" --out out/demo $(if $(TEXT),--transcript "$(TEXT)") && \
 	if [ -n "$(BLENDER)" ]; then \
 		BLENDER_BIND="$$("$$engine" -c 'import sys; print(sys.base_prefix)') $$BLENDER_BIND"; export BLENDER_BIND; \
 		"$(BLENDER)" -b --factory-startup --python-exit-code 1 --python demo.py -- "$$@"; \

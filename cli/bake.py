@@ -270,7 +270,7 @@ def bake(
     if made_from is not None:
         report["made_from"] = made_from(used, hashes_of_used | hashes)
     baked = products.BakedTakes(
-        scene, rig, voice, performances, entries, report, is_committed="committed" in report
+        client, scene, rig, voice, performances, entries, report, is_committed="committed" in report
     )
     _write(out, baked, wanted, tell, hashes, (started, sampled))
     return report

@@ -19,10 +19,12 @@ from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
+from ..scene.review import listening
 from ..scene.voice import mixdown, strip, voice_cache
 from ..thunder_core import channels, files, findings
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch.settings import CURVES, file_of_take, OUTPUTS, SOUND
+from ..thunder_core.client import Client
 from ..thunder_core.errors import BadSound
 from ..thunder_core.progress import result
 from ..thunder_core.types import FPS
@@ -33,7 +35,7 @@ SOUND_RATE = 22050  # of the page's sound at least, where the voice has as much
 CURVE_MM = 0.25  # a step of the page's curves (thunder_core/batch/dailies.js)
 # time that a file of an output takes, where sampling a take takes 1: measured with eight seconds of
 # voice on two cores without a graphics card
-_COSTS = {"video": 100.0, "sheet": 20.0, "glb": 8.0, "usd": 3.0, "fbx": 3.0}
+_COSTS = {"video": 100.0, "sheet": 20.0, "speech": 1.0, "glb": 8.0, "usd": 3.0, "fbx": 3.0}
 _COST_OF_OTHERS = 0.1
 PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
@@ -91,6 +93,7 @@ class BakedTakes:
     was committed, so that exports and films of it have what was committed.
     """
 
+    client: Client
     scene: bpy.types.Scene
     rig: head.Rig
     voice: strip.Voice
@@ -163,6 +166,12 @@ def _steps(
                     out, baked, output, rank, file
                 ),
             )
+    for rank, file in enumerate(wanted.of_takes("speech")):
+        yield (
+            f"Listening to {file}",
+            cost_of("speech"),
+            lambda done, rank=rank, file=file: _speak(out.part(file), baked, rank, done),
+        )
     if "sheet" in wanted.outputs:
         yield (
             "Drawing the contact sheet",
@@ -329,34 +338,25 @@ def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, f
 
 
 def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> None:
-    """Draw the contact sheet of all takes."""
-    (sheet,) = OUTPUTS["sheet"].names
-    draw_sheet(out.part(sheet), baked.scene, baked.rig, baked.voice, baked.entries, done)
+    """Draw the contact sheet of all takes. Raises ThunderError."""
+    scene, entries, (sheet,) = baked.scene, baked.entries, OUTPUTS["sheet"].names
+    levels = jobs.run_through(
+        "Reading the voice", voice_cache.loudness_of_take(scene, baked.voice, entries[0])
+    )
+    steps = contact_sheet.make(scene, baked.rig, entries, out.part(sheet), levels)
+    jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
     baked.report["sheet"] = sheet
 
 
-def draw_sheet(
-    path: str, scene, rig: head.Rig, voice: strip.Voice, entries: list, done: PartDone
-) -> bpy.types.Image:
-    """Draw the contact sheet of these takes; returns its picture. Raises ThunderError."""
-    levels = jobs.run_through(
-        "Reading the voice", voice_cache.loudness_of_take(scene, voice, entries[0])
+def _speak(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
+    """Write what a take's lips say."""
+    entry = baked.entries[rank]
+    baked.show(rank)
+    steps = listening.speak(
+        baked.client, baked.scene, baked.rig, baked.voice, entry.first, entry.last, path
     )
-    steps = contact_sheet.make(scene, rig, entries, path, levels)
-    return jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
-
-
-@contextlib.contextmanager
-def frames_rendered(scene, tell: Callable[[int, int], None]):
-    """Call `tell` after each frame of a film, with the number of frames that are rendered and of
-    all."""
-    count = scene.frame_end - scene.frame_start + 1
-
-    def after_frame(rendered, *_) -> None:
-        tell(rendered.frame_current - scene.frame_start + 1, count)
-
-    with jobs.handled("render_post", after_frame):
-        yield
+    jobs.run_through("Listening", steps, lambda step: done(step.fraction))
+    baked.report["takes"][rank]["speech"] = file_of_take("speech", rank)
 
 
 def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
@@ -369,6 +369,11 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
         scene.render.engine = "BLENDER_WORKBENCH"
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
-    with frames_rendered(scene, lambda rendered, count: done(rendered / count)):
+    count = scene.frame_end - scene.frame_start + 1
+
+    def after_frame(rendered, *_) -> None:
+        done((rendered.frame_current - scene.frame_start + 1) / count)
+
+    with jobs.handled("render_post", after_frame):
         studio.render_film(scene, path, FILM_PIXELS, FILM_PIXELS)
     baked.report["takes"][rank]["video"] = file_of_take("video", rank)

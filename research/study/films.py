@@ -5,7 +5,6 @@ bpy.
 All films use the same head, light and camera. Existing films are not rendered again.
 """
 
-import argparse
 import math
 import os
 import tempfile
@@ -125,16 +124,35 @@ def fit_length(take, seconds: float):
     )
 
 
+def set_stage(sound: str) -> tuple:
+    """The voice of a sound file and the bundled head in an empty scene of 25 fps, lit and seen
+    through a camera. Raises ThunderError."""
+    from thunder.scene.heads import head
+    from thunder.scene.media import studio
+    from thunder.scene.voice import strip
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.frame_start = FPS, 1
+    voice = strip.of_strip(scene, strip.add(scene, sound, Path(sound).stem, 1))
+    rig = head.build(scene.collection, bpy.context.view_layer)
+    scene.thunder.head = rig.mesh
+    scene.render.resolution_x = scene.render.resolution_y = 1080  # square, like the film
+    studio.set_up(scene, [rig])
+    scene.render.engine = "BLENDER_WORKBENCH"
+    bpy.context.view_layer.update()
+    return voice, rig
+
+
 def render(take, clip: Path, path: Path, seconds: float, size: int) -> None:
     """Draw the head with a take and the voice of a sound file into an MP4 file. Raises
     ThunderError."""
-    from thunder.cli import demo
     from thunder.cli.script import quiet
     from thunder.scene.host import jobs
     from thunder.scene.media import studio
     from thunder.scene.takes import generation
 
-    voice, _, rig = demo.set_stage(argparse.Namespace(takes=1, seed=1), str(clip))
+    voice, rig = set_stage(str(clip))
     scene = bpy.context.scene
     length = (voice.last - scene.frame_start) / FPS
     if abs(take.motion.frames / take.motion.fps - length) > 0.5:

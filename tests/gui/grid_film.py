@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Films the takes of a .blend side by side, with their sound, in a Blender without a window:
+"""Films the takes of a demonstration side by side, with their sound, in a Blender without a window:
 
-    python tests/gui/grid_film.py SCENE.blend OUT.mp4 [small]
+    python tests/gui/grid_film.py FOLDER OUT.mp4 [small]
 
 A small film is less high, and compressed more.
 """
@@ -49,12 +49,13 @@ def render_grid(package: str, rig, entries: list, path: str, height: int, small:
     studio.render_film(scene, path, wide, 2 * round(height / 2))
 
 
-def main(blend: str, out: str, *small: str) -> None:
+def main(folder: str, out: str, *small: str) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from bake import load_extension
 
     package = load_extension().__name__
-    bpy.ops.wm.open_mainfile(filepath=os.path.abspath(blend))
+    (blend,) = Path(folder).resolve().glob("*.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(blend))
     scene = bpy.context.scene
     rig = import_module(f"{package}.scene.heads.head").find(scene)
     height = SMALL_HEIGHT if small else HEIGHT

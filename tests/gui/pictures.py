@@ -187,7 +187,7 @@ def film_takes(
     wanted: which of its files become which of docs/pictures.  small: as grid_film.py wants it.
     options: further ones of demo.py.
     """
-    film = (ROOT / "tests" / "gui" / "grid_film.py", "--", folder / "scene.blend")
+    film = (ROOT / "tests" / "gui" / "grid_film.py", "--", folder)
     for script in (
         (ROOT / "demo.py", "--", "--out", folder, *options),
         (*film, folder / "takes.mp4", *small),

@@ -9,7 +9,6 @@ right one the same with the word RIGHT in the place of WRONG; both are the take 
 
 import os
 import sys
-from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 
@@ -30,12 +29,21 @@ def module(name: str):
 
 
 def main(sound: str, wrong: str, right: str, out: str) -> None:
-    demo, line = map(module, ("cli.demo", "scene.takes.line"))
+    line, head, strip, studio = map(
+        module, ("scene.takes.line", "scene.heads.head", "scene.voice.strip", "scene.media.studio")
+    )
     jobs, word_places = map(module, ("scene.host.jobs", "scene.takes.word_places"))
     connection, recogniser = map(module, ("scene.engine.connection", "scene.engine.recogniser"))
     transcript, request = map(module, ("scene.takes.transcript", "thunder_core.request"))
-    voice, _, rig = demo.set_stage(Namespace(takes=1, seed=SEED), os.path.abspath(sound))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene, client = bpy.context.scene, connection.client()
+    scene.render.fps, scene.frame_start = 25, 1
+    spoken = strip.add(scene, os.path.abspath(sound), Path(sound).stem, 1)
+    voice = strip.of_strip(scene, spoken)
+    rig = head.build(scene.collection, bpy.context.view_layer)
+    scene.thunder.head = rig.mesh
+    studio.set_up(scene, [rig])
+    bpy.context.view_layer.update()
 
     def tell(step):
         print(f"{step.fraction:4.0%}  {step.message}", flush=True)

@@ -63,6 +63,7 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         "fbx": Output(".fbx", best=True, format="FBX"),
         "usd": Output(".usdc", best=True, format="USD"),
         "video": Output(".mp4", best=True),  # a film of each of the best takes, with sound
+        "speech": Output(".wav", best=True),  # what the best takes' lips say
         "sheet": Output(names=("takes.png",)),  # a contact sheet of all takes
         # for the page of many bakes: curves of every take, and the voice
         "dailies": Output(names=(CURVES, SOUND)),
