@@ -46,6 +46,7 @@ from ..scene.takes.line import How, perform
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
+from ..thunder_core.animation.timing import Clock
 from ..thunder_core.batch import baker, manifest, settings
 from ..thunder_core.client import Client
 from ..thunder_core.direction import AXES, Direction, DirectionRequest
@@ -731,7 +732,7 @@ def choose_voice(
         voice = strip.of_file(scene, sound, scene.frame_start if start is None else start)
     else:
         speaking = strip.by_name(scene, name)
-        found = strip.in_other_scene(scene, name) if speaking is None else None
+        found = voice_elsewhere(scene, name) if speaking is None else None
         if found is None and (speaking is None or speaking.type != "SOUND"):
             raise BadSound(
                 strip.say_elsewhere(scene, name)
@@ -742,6 +743,22 @@ def choose_voice(
     if channel is not None:
         voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
     return voice
+
+
+def voice_elsewhere(scene, name: str) -> strip.Voice | None:
+    """The voice of a strip that only one other scene has, where its frames are this scene's: at the
+    same rate, and not moved by a scene strip. None if there is no such strip."""
+    others = strip.elsewhere(scene, name)
+    here = [] if scene.sequence_editor is None else compat.strips_all(scene.sequence_editor)
+    is_same = len(others) == 1 and Clock.of(others[0], 0).fps == Clock.of(scene, 0).fps
+    if not is_same or any(
+        each.type == "SCENE"
+        and each.scene == others[0]
+        and compat.content_start(each) != others[0].frame_start
+        for each in here
+    ):
+        return None
+    return strip.voice_of(others[0], strip.by_name(others[0], name))
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = False):

@@ -136,8 +136,11 @@ def find(context) -> Voice:
             "file"
         )
     active = scene.sequence_editor.active_strip
-    if active is not None and (
-        active in strips or (active in everyones and _is_nobodys(context.scene, active))
+    spoken_sounds = {turn.sound for turn in context.scene.thunder.turns if turn.head}
+    if active in strips or (
+        active in everyones
+        and active.name not in _assigned(context.scene)
+        and active.sound not in spoken_sounds
     ):
         return voice_of(scene, active)
     # of a head's several lines, the current or the next one; quick where there are hundreds
@@ -271,13 +274,6 @@ def _assigned(scene) -> set[str]:
 def say_speaker(name: str, speaker: bpy.types.Object | None) -> str:
     """The beginning of a sentence: which head, or none, was chosen to speak a strip."""
     return f"“{name}” is a line of “{speaker.name}”" if speaker else f"“{name}” has no speaker"
-
-
-def _is_nobodys(scene, strip) -> bool:
-    """Whether nothing was chosen for a strip, nor for ranges of it."""
-    return strip.name not in _assigned(scene) and not any(
-        turn.head and turn.sound == strip.sound for turn in scene.thunder.turns
-    )
 
 
 def keep_speaker(scene, name: str, mesh) -> None:
@@ -429,22 +425,6 @@ def elsewhere(scene, name: str = "") -> list:
         for other in bpy.data.scenes
         if other != scene and any(name in ("", each.name) for each in sound_strips(other))
     ]
-
-
-def in_other_scene(scene, name: str) -> Voice | None:
-    """The voice of a strip that only one other scene has, where its frames are this scene's: at the
-    same rate, and not moved by a scene strip. None if there is no such strip."""
-    others = elsewhere(scene, name)
-    here = [] if scene.sequence_editor is None else compat.strips_all(scene.sequence_editor)
-    is_same = len(others) == 1 and Clock.of(others[0], 0).fps == Clock.of(scene, 0).fps
-    if not is_same or any(
-        each.type == "SCENE"
-        and each.scene == others[0]
-        and compat.content_start(each) != others[0].frame_start
-        for each in here
-    ):
-        return None
-    return voice_of(others[0], by_name(others[0], name))
 
 
 def say_elsewhere(scene, name: str = "") -> str:
