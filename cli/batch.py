@@ -40,7 +40,7 @@ from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOI
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from ..thunder_core.shipped import fingerprint_of, WEIGHTS
-from . import bake, check, checks, collect, picks
+from . import bake, check, checks, collect
 from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAILED
 
 PACE = 10.0  # interval of reports, s
@@ -69,7 +69,7 @@ def start(chosen: argparse.Namespace) -> int | dict:
     """Bake once or many times, or commit what was picked, as the options say; returns the exit
     code, or the report of one bake. Raises ThunderError."""
     if chosen.picks:
-        return picks.commit_picks(chosen)
+        return collect.commit_picks(chosen)
     if chosen.jobs:
         return bake_all(chosen)
     report = bake.bake(chosen)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browser import browser, DOWN, ENTER, needs_browser, RIGHT
 from performances import noise
-from thunder.cli import bake as command, batch, picks
+from thunder.cli import bake as command, batch, collect
 from thunder.scene.takes import take_record
 from thunder.scene.takes.commit import committing
 from thunder.scene.voice import strip as strip_module
@@ -163,6 +163,6 @@ def test_a_file_without_picks_is_refused(blender, tmp_path, content, words):
     if content is not None:
         path.write_text(content)
     with pytest.raises(errors.BadRequest, match=words):
-        picks.read_picks(str(path))
+        collect.read_picks(str(path))
     with pytest.raises(SystemExit):
         command.options(["--picks", str(path)])  # without the folder of the page
