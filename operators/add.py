@@ -251,26 +251,7 @@ def choose_head_under(context, event) -> None:
         context.scene.thunder.head = mesh
 
 
-class _AddsLines(InstantWork):
-    """An operator that adds the sounds that `sounds(context)` lists as lines."""
-
-    def act(self, context):
-        added, left_out = dialogue.add_sounds(context, self.sounds(context))
-        for sentence in left_out:
-            self.report({"WARNING"}, f"Left out: {sentence}")
-        what = (
-            f"Added “{added[0]}”"
-            if len(added) == 1
-            else f"Added {len(added)} lines, one after the other"
-        )
-        return (
-            what
-            if head.is_any_in(context.scene)
-            else f"{what}: add a head that speaks, then generate takes"
-        )
-
-
-class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
+class THUNDER_OT_add_lines(InstantWork, bpy.types.Operator):
     """Add sound files to the sequencer from the playhead on, one after the other, as lines that the
     heads speak in turn"""
 
@@ -287,24 +268,21 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
         choose_head_under(context, event)
         return self.execute(context)
 
-    def sounds(self, context):
+    def act(self, context):
         folder = bpy.path.abspath(self.directory)
         paths = [os.path.join(folder, file.name) for file in self.files if file.name]
-        return dialogue.sounds_of_files(context, paths, head.current(context))
-
-
-class THUNDER_OT_open_jobs(_AddsLines, ChoosesFile, bpy.types.Operator):
-    """Add the sounds that a file of jobs of bake.py names as lines from the playhead on. Moods and
-    other settings in it are for bake.py"""
-
-    filter_glob: bpy.props.StringProperty(default="*.toml", options={"HIDDEN"})
-
-    def invoke(self, context, event):
-        return self.execute(context) if self.filepath else super().invoke(context, event)
-
-    def sounds(self, context):
-        return dialogue.sounds_of_jobs(
-            context, dialogue.read_jobs(bpy.path.abspath(self.filepath)).jobs
+        added, left_out = dialogue.add_sounds(context, paths)
+        for sentence in left_out:
+            self.report({"WARNING"}, f"Left out: {sentence}")
+        what = (
+            f"Added “{added[0]}”"
+            if len(added) == 1
+            else f"Added {len(added)} lines, one after the other"
+        )
+        return (
+            what
+            if head.is_any_in(context.scene)
+            else f"{what}: add a head that speaks, then generate takes"
         )
 
 
@@ -312,12 +290,6 @@ class THUNDER_FH_lines(DropsInViewport, bpy.types.FileHandler):
     bl_label = "Lines of Dialogue"
     bl_import_operator = "thunder.add_lines"
     bl_file_extensions = ";".join(sorted(SOUNDS))
-
-
-class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
-    bl_label = "Thunder Jobs"
-    bl_import_operator = "thunder.open_jobs"
-    bl_file_extensions = ".toml"
 
 
 class THUNDER_OT_import_capture(ChoosesRecording, FileWork, bpy.types.Operator):
@@ -388,7 +360,6 @@ class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
 
 def _in_menu(self, context):
     self.layout.operator("thunder.add_lines", text="Thunder Lines (Sounds)")
-    self.layout.operator("thunder.open_jobs", text="Thunder Jobs (.toml)")
     self.layout.operator("thunder.import_capture", text="Thunder Captured Face (.csv, .npz, Video)")
 
 

@@ -56,7 +56,7 @@ SECTIONS = {
     "ThunderScene.count ThunderScene.takes ThunderScene.active_take ThunderScene.sort "
     "ThunderScene.only_starred "
     "ThunderScene.play_shown",
-    "scenes#drop-files": "add_lines open_jobs",
+    "scenes#drop-files": "add_lines",
     "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording",
     "scenes#the-engine": "*_engine *_installation ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.*guidance",

@@ -2,7 +2,8 @@
 """The dialogue of a scene with several heads: speakers of strips, takes for all of them at once,
 and what follows a strip that the animator renames or cuts."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,12 +12,10 @@ from pathlib import Path
 import bpy
 
 from ...thunder_core.animation.commit import line_records
-from ...thunder_core.batch import job_file
 from ...thunder_core.client import Client
 from ...thunder_core.errors import (
     attempt,
     BadHead,
-    BadRequest,
     BadSound,
     BadWeights,
     Cancelled,
@@ -519,50 +518,9 @@ def follow_soon(scene) -> None:
         _follow_soon.start(0.0)
 
 
-# a sound file that becomes a line, the name of its strip, and who speaks it, None for nobody yet
-Sound = tuple[str, str, bpy.types.Object | None]
-
-
-def sounds_of_files(context, paths: Iterable[str], first: bpy.types.Object | None) -> list[Sound]:
-    """Sound files as lines of the heads in turn, beginning with the head `first`."""
-    heads = head.in_scene(context.scene)
-    start = heads.index(first) if first in heads else 0
-    speakers = [*heads[start:], *heads[:start]] or [None]
-    return [
-        (path, Path(path).stem, speakers[index % len(speakers)]) for index, path in enumerate(paths)
-    ]
-
-
-def sounds_of_jobs(context, jobs: Iterable[job_file.BakeJob]) -> list[Sound]:
-    """The sound files that jobs name, as lines of the heads that they name, or of the chosen one.
-    Raises BadRequest if there are none."""
-    heads = {obj.name: obj for obj in head.in_scene(context.scene)}
-    chosen = head.current(context)
-    with_sound = [job for job in jobs if "audio" in job.settings]
-    if not with_sound:
-        raise BadRequest(
-            "These jobs name no sound files, only strips of scenes or idle faces: run them with "
-            "bake.py --jobs"
-        )
-    return [
-        (str(job.settings["audio"]), job.name, heads.get(str(job.settings.get("head")), chosen))
-        for job in with_sound
-    ]
-
-
-def read_jobs(path: str) -> job_file.Jobs:
-    """The jobs of a file, as `bake.py --jobs` reads them. Raises BadRequest."""
-    try:
-        return job_file.read_file(path)
-    except BadRequest as error:
-        raise BadRequest(
-            str(error).replace("name another with --jobs", "choose another file")
-        ) from error
-
-
-def add_sounds(context, sounds: Sequence[Sound]) -> tuple[list[str], list[str]]:
-    """Add sounds to the sequencer, one after the other from the playhead on, and choose the first
-    as the voice.
+def add_sounds(context, paths: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Add sound files to the sequencer, one after the other from the playhead on, as lines of the
+    heads in turn, beginning with the chosen one, and choose the first as the voice.
 
     Returns the names of the strips, and a sentence for each sound that cannot be used and was left
     out. Raises BadSound if none can.
@@ -574,11 +532,14 @@ def add_sounds(context, sounds: Sequence[Sound]) -> tuple[list[str], list[str]]:
             "as the voice instead"
         )
     frame, added, left_out = scene.frame_current, [], []
-    for path, name, speaker in sounds:
+    heads, first = head.in_scene(scene), head.current(context)
+    start = heads.index(first) if first in heads else 0
+    speakers = [*heads[start:], *heads[:start]]
+    for path, speaker in zip(paths, itertools.cycle(speakers or [None])):
         try:
             if problem := not_a_file(path):
                 raise BadSound(f"{problem}: choose another sound file")
-            new = strip.add_voice(scene, path, name, frame)
+            new = strip.add_voice(scene, path, Path(path).stem, frame)
         except ThunderError as error:
             left_out.append(str(error))
             continue

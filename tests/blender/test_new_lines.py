@@ -105,40 +105,6 @@ def test_without_a_head_the_sound_waits_for_one(blender, sounds):
     )
 
 
-# ---- jobs
-
-
-def write_jobs(tmp_path, text):
-    (tmp_path / "jobs.toml").write_text(text)
-    return str(tmp_path / "jobs.toml")
-
-
-def test_jobs_become_lines_of_the_heads_that_they_name(blender, scene, sounds, tmp_path):
-    blender.ops.thunder.add_head()
-    one, two = head.in_scene(scene)
-    scene.thunder.head = one
-    sounds("a.wav", "b.wav")
-    jobs = (
-        f'[jobs.first]\naudio = "a.wav"\nhead = "{two.name}"\n[jobs.second]\naudio = '
-        f'"b.wav"\n[jobs.idle]\nseconds = 4\n'
-    )
-    assert blender.ops.thunder.open_jobs(filepath=write_jobs(tmp_path, jobs)) == {"FINISHED"}
-    assert spans(scene) == {"first": (1, 25), "second": (25, 49)}
-    assert [dialogue.speaker_of(scene, name) for name in ("first", "second")] == [two, one]
-
-
-@pytest.mark.parametrize("text, sentence", [
-    ("[jobs.a]\nseconds = 3\n", "name no sound files"),
-    ("jobs = [", "jobs.toml"),
-])  # fmt: skip
-def test_a_file_of_jobs_that_gives_no_line_is_refused(blender, stage, tmp_path, text, sentence):
-    with pytest.raises(RuntimeError, match=sentence):
-        blender.ops.thunder.open_jobs(filepath=write_jobs(tmp_path, text))
-    with pytest.raises(RuntimeError, match="choose another file"):
-        blender.ops.thunder.open_jobs(filepath=str(tmp_path / "gone.toml"))
-    assert not spans(stage[0])
-
-
 # ---- a strip that the animator adds
 
 
@@ -178,10 +144,7 @@ def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tm
 
 
 def test_files_are_taken_over_the_viewport_alone(blender):
-    handlers = [
-        getattr(bpy.types, name)
-        for name in ("THUNDER_FH_lines", "THUNDER_FH_captures", "THUNDER_FH_jobs")
-    ]
+    handlers = [getattr(bpy.types, name) for name in ("THUNDER_FH_lines", "THUNDER_FH_captures")]
     for handler in handlers:
         assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))
         assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="SEQUENCE_EDITOR")))
@@ -189,6 +152,6 @@ def test_files_are_taken_over_the_viewport_alone(blender):
         assert handler.bl_import_operator.partition(".")[2] in dir(bpy.ops.thunder)
     assert not add.DropsInViewport.poll_drop(blender.context)
     endings = ";".join(handler.bl_file_extensions for handler in handlers).split(";")
-    assert {".wav", ".mp3", ".flac", ".csv", ".npz", ".toml"} <= set(endings) and len(
-        endings
-    ) == len(set(endings))
+    assert {".wav", ".mp3", ".flac", ".csv", ".npz"} <= set(endings) and len(endings) == len(
+        set(endings)
+    )
