@@ -45,22 +45,15 @@ from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAIL
 
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
-# commands that bake nothing: what reads their options, and what runs them
-COMMANDS: dict[str, tuple[Callable, Callable]] = {
-    "check": (check.options, check.check),
-    "info": (check.info_options, check.show_info),
-}
 
 
 def main() -> None:
     """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or
-    one of COMMANDS; exits with its code."""
-    name = next(iter(script_arguments()), "")
+    `check`; exits with its code."""
     if script_arguments() == ["--baker"]:
         run("bake.py", lambda _: None, serve)
-    elif name in COMMANDS:
-        options, action = COMMANDS[name]
-        run(f"bake.py {name}", lambda words: options(words[1:], f"bake.py {name}"), action)
+    elif script_arguments()[:1] == ["check"]:
+        run("bake.py check", lambda words: check.options(words[1:]), check.check)
     else:
         run("bake.py", bake.options, start)
 

@@ -4,7 +4,7 @@
 In every file each line of the dialogue is checked against what its speaker's head plays, whatever
 made that. Prints what is found, most noticeable first, as text, JSON or JUnit. Files are read and
 never written. Ends with code 0 where nothing is found, 3 where something is, 1 where a file cannot
-be checked (2 for a wrong option). Also what `info` prints.
+be checked (2 for a wrong option).
 """
 
 import argparse
@@ -17,16 +17,15 @@ from typing import Any
 
 import bpy
 
-from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.review import checking, problem_report
-from ..scene.takes import dialogue, grades, take_list
+from ..scene.review import checking
+from ..scene.takes import dialogue
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
-from .script import add_options, count_in_words, file_path, Parser, quiet, say, utf8
+from .script import add_options, file_path, Parser, quiet, say, utf8
 
 FOUND, FAILED = 3, 1  # exit codes
 FORMATS = ("text", "json", "junit")
@@ -167,46 +166,3 @@ def as_junit(checked: list[CheckedLine]) -> str:
                 f"{first}: {sentence}" for (first, _), _, sentence in each.found
             )
     return ElementTree.tostring(suite, encoding="unicode")
-
-
-# ---- `info`: versions, the engine with its device and weights, heads and takes
-
-
-def info_options(arguments: list[str], command: str) -> argparse.Namespace:
-    """The command line's options; ends the process with code 2 if one is wrong. command: how the
-    command is called."""
-    parser = Parser(
-        prog=command,
-        description="Versions, the engine with its device and weights, and the heads of a file.",
-    )
-    parser.add_argument(
-        "file", nargs="?", type=file_path, help="a .blend whose heads and takes are listed"
-    )
-    add_options(parser, _OF_ENGINE)
-    return parser.parse_args(arguments)
-
-
-def show_info(chosen: argparse.Namespace) -> None:
-    """Print everything. Raises ThunderError; NoEngine after printing what needs no engine."""
-    if chosen.file:
-        bake.open_file(chosen.file)
-    say(f"Versions\n{problem_report.versions()}")
-    for scene in bpy.data.scenes if bpy.data.filepath else ():
-        say(f"Heads of “{scene.name}” in {os.path.basename(bpy.data.filepath)}\n{heads_of(scene)}")
-    client = bake.client_of(chosen)
-    hello = connection.ask(client, "hello", (0.0, 1.0), "Starting engine")
-    jobs.run_through("Starting the engine", hello)
-    say(f"Engine\n{problem_report.engine()}")
-
-
-def heads_of(scene) -> str:
-    """A line for each head of a scene: what it can show, and its takes."""
-    lines = []
-    for mesh in head.in_scene(scene):
-        rig, problem = attempt(head.resolve, mesh)
-        shows = problem or f"{len(rig.channels)} of {len(head.channel_names())} channels"
-        takes = [entry for entry in scene.thunder.takes if entry.head == mesh]
-        best = max(filter(take_list.speaks, takes), key=grades.rank, default=None)
-        said = f", the best has lip-sync {take_list.points(best.score)}" if best else ""
-        lines.append(f"{head.owner_of(mesh).name}: {shows}, {count_in_words(len(takes))}{said}\n")
-    return "".join(lines) or "none\n"

@@ -11,7 +11,6 @@ HELP = f"""usage: {NAME} COMMAND …
 bake …            bake takes of one voice, with the options of bake.py
 jobs PATH …       bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend
 check FILE …      find where lips do not fit their voices in .blend files, whatever animated them
-info [FILE]       versions, the engine with its device and weights, and the heads of a .blend
 
 {NAME} COMMAND --help lists the options of a command."""
 # command → the option of bake.py that its first word belongs to
@@ -22,11 +21,12 @@ _registered: list = []
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names with the others; returns the exit code."""
     # only now: every start of Blender registers the command
-    from . import bake, batch, script
+    from . import bake, batch, check, script
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
-    commands = batch.COMMANDS | dict.fromkeys(_BAKES, (bake.options, batch.start))
+    commands = dict.fromkeys(_BAKES, (bake.options, batch.start))
+    commands["check"] = check.options, check.check
     if name in commands:
         options, action = commands[name]
         if given[:1] not in (["-h"], ["--help"]):
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if name in ("-h", "--help"):
         script.say(HELP)
         return 0
-    script.say(f"{NAME}: “{name}” is no command: use bake, jobs, check or info", sys.stderr)
+    script.say(f"{NAME}: “{name}” is no command: use bake, jobs or check", sys.stderr)
     return 2
 
 

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`blender -c thunder …`: the same bakes, options and exit codes as bake.py, and what `info`
-tells."""
+"""`blender -c thunder …`: the same bakes, options and exit codes as bake.py."""
 
 import pytest
 from thunder.cli import command
-from thunder.scene.heads import head
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +39,7 @@ def test_a_failure_is_one_sentence_of_the_command(blender, tmp_path, capfd):
     code, _, complaints = run(capfd, "dance")
     assert (
         code == 2
-        and complaints
-        == "blender -c thunder: “dance” is no command: use bake, jobs, check or info\n"
+        and complaints == "blender -c thunder: “dance” is no command: use bake, jobs or check\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -57,22 +54,11 @@ def test_check_names_the_file_that_it_cannot_check(blender, tmp_path, capfd):
 
 def test_without_a_command_it_lists_them(capfd):
     code, said, _ = run(capfd)
-    assert code == 0 and all(f"\n{name} " in said for name in ("bake", "jobs", "check", "info"))
-    assert run(capfd, "info", "--help")[0] == run(capfd, "jobs", "--help")[0] == 0
+    assert code == 0 and all(f"\n{name} " in said for name in ("bake", "jobs", "check"))
+    assert run(capfd, "check", "--help")[0] == run(capfd, "jobs", "--help")[0] == 0
 
 
-def test_bake_bakes_as_bake_py_does_and_info_tells_versions_engine_heads_and_takes(
-    blender, voice, tmp_path, capfd
-):
+def test_bake_bakes_as_bake_py_does(blender, voice, tmp_path, capfd):
     words = ("bake", "--audio", voice, "--takes", 2, "--out", tmp_path / "out")
     code, said, complaints = run(capfd, *words)
     assert (code, complaints) == (0, "") and "line.blend and 2 takes" in said
-    code, said, _ = run(capfd, "info", tmp_path / "out" / "line.blend")
-    assert code == 0 and "Add-on: " in said and "Weights: bundled" in said
-    n = len(head.channel_names())
-    assert (
-        f"Heads of “Scene” in line.blend\nThunder Head Rig: {n} of {n} channels, 2 takes, the best "
-        "has lip-sync " in said
-    )
-    code, said, complaints = run(capfd, "info", tmp_path / "none.blend")
-    assert code == 1 and "There is no file “" in complaints
