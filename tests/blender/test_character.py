@@ -187,36 +187,6 @@ def values(mesh):
     return {block.name: round(block.value, 5) for block in mesh.data.shape_keys.key_blocks[1:]}
 
 
-def test_a_key_chosen_in_place_of_a_stand_in_moves_in_full(blender, hero):
-    _, settings = hero
-    row = settings.table[row_of(settings, "mouthFunnel")]
-    assert (row.target, round(row.weight, 3)) == ("mouthPucker", 0.6)
-    row.target = "Wave"
-    assert row.weight == 1.0
-    row.weight = 0.6
-    row.target = "Wave"
-    assert round(row.weight, 3) == 0.6, "an amount that the animator chose stays"
-
-
-def test_a_jaw_mapped_by_hand_closes_the_lips_where_nothing_else_does(blender):
-    mesh = grid_mesh(blender, "Nobody", ["Chin", "Chops", "Lips", "eyeBlink_L", "eyeBlink_R"])
-    table = shown_table(blender, mesh)
-    jaw, closing = table["jawOpen"], table["mouthClose"]
-
-    def closes():
-        rules = [rule for rule in character.plan_of(mesh).rules if rule.source == "mouthClose"]
-        return [(rule.target.name, round(rule.weight, 3)) for rule in rules]
-
-    jaw.target = "Chin"
-    assert closes() == [("Chin", -1.0)] and closing.target == "Chin"
-    jaw.target, jaw.weight = "Chops", 0.8
-    assert closes() == [("Chops", -0.8)]
-    closing.target, jaw.target = "Lips", "Chin"
-    assert closes() == [("Lips", -0.8)], "what the animator chose stays"
-    closing.kind, jaw.weight = "NONE", 1.0
-    assert closes() == []
-
-
 def test_a_jaw_bone_mapped_by_hand_closes_the_lips(blender):
     mesh = grid_mesh(blender, "Nobody", ["Chops", "eyeBlink_L", "eyeBlink_R"])
     deform(mesh, rig_with(blender, {"Kiefer": ((0, 0, 0), (0, 0, 1), None)}))
