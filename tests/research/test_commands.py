@@ -60,6 +60,7 @@ BENCHES = {
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
+    "live": "--data {data} --clips 1 --seconds 2 --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
     "moods": f"{OF_CORPUS} --learn 2",

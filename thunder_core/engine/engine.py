@@ -164,16 +164,18 @@ class Thunder:
         self.usual = [each.network for each in (self.encoder, self.distilled or self.denoiser)]
 
     def analyse(
-        self, samples: np.ndarray, frames: int, progress: Progress = no_progress
-    ) -> VoiceFeatures:
-        """Features of a sound [samples] over T frames of animation. `progress` may raise to
-        stop."""
+        self, samples: np.ndarray, frames: int, progress: Progress = no_progress,
+        quickly: bool = False,
+    ) -> VoiceFeatures:  # fmt: skip
+        """Features of a sound [samples] over T frames of animation. `progress` may raise to stop.
+
+        quickly: without what takes as long as the rest: pitch, and how lively the voice is."""
         samples = high_pass(samples)
         features, units, presence, logits, belief = encode(
             samples, frames, self.encoder, self.units, self.feature_encoder, progress
         )
         marks, sounds, accents, arousal, voice_style = cues_of(
-            samples, features[:, -LOUDNESS], presence, belief
+            None if quickly else samples, features[:, -LOUDNESS], presence, belief
         )
         return VoiceFeatures(
             features, units, presence, sounds, accents, marks, logits,
@@ -279,6 +281,13 @@ class Thunder:
         take = Performance(0, style)
         return self._motion(self._estimate(self.denoiser, voice, take), voice, take, acts=False)
 
+    def expect_events(
+        self, voice: VoiceFeatures, take: Performance, events: np.ndarray
+    ) -> np.ndarray:
+        """What the usual model expects of a take with the curves of these events [T, EVENTS]:
+        float32 [T, C], before any step after sampling."""
+        return self._estimate(self.distilled or self.denoiser, voice, take, events)
+
     def expect_usual(self, voice: VoiceFeatures) -> Motion:
         """The same of the model that takes are usually sampled with, in the usual style and before
         any step after sampling."""
@@ -286,11 +295,15 @@ class Thunder:
         sampled = self._estimate(self.distilled or self.denoiser, voice, take)
         return unpack(sampled, len(self.channel_names))
 
-    def _estimate(self, model: Denoiser, voice: VoiceFeatures, take: Performance) -> np.ndarray:
-        """A model's estimate [T, C] from pure noise in one step."""
-        # any events
-        events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
-        conditions = self._conditions(voice, [take], events, model.config.style)
+    def _estimate(
+        self, model: Denoiser, voice: VoiceFeatures, take: Performance,
+        events: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """A model's estimate [T, C] from pure noise in one step. events: curves [T, EVENTS]; None:
+        any."""
+        if events is None:
+            events = np.full((voice.frames, len(EVENTS)), np.nan, np.float32)
+        conditions = self._conditions(voice, [take], events[None], model.config.style)
         return model.sample([take.seed], conditions, 1)[0]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:

@@ -37,25 +37,32 @@ BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUS
 Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and the samples
 
 
-def record(path: str, stop: Event, on_level: Callable[[dict], None]) -> dict:
+def record(
+    path: str,
+    stop: Event,
+    on_level: Callable[[dict], None],
+    on_block: Callable[[bytes], object] = len,
+) -> dict:
     """Record the microphone that the system has chosen to a WAV file, 16 bits, mono, until `stop`
     is set.
 
-    on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began":
+    path: "" for no file.  on_block gets the samples of every block, int16 at RATE.  on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began":
     time.perf_counter() of the first sample}; it may raise to stop, and the file stays. Returns the
     same, the peak of all, with `ended`: "", LOST (no sound arrives any more) or FULL (the disk).
     Raises NoMicrophone or NoSpace if nothing can be recorded.
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
-    _check_space(path)
+    if path:
+        _check_space(path)
     device = _call_driver(PATIENCE, _open, blocks)
     try:
-        about = _write(path, blocks, stop, on_level)
+        about = _write(path, blocks, stop, on_level, on_block)
     finally:
         with contextlib.suppress(NoMicrophone):
             _call_driver(CLOSING, device.close)
     if not about["seconds"]:
-        Path(path).unlink()
+        if path:
+            Path(path).unlink()
         raise NoMicrophone(
             "The microphone delivers no sound: reconnect it, or choose another in the system's "
             "settings"
@@ -64,31 +71,40 @@ def record(path: str, stop: Event, on_level: Callable[[dict], None]) -> dict:
 
 
 def _write(
-    path: str, blocks: "queue.SimpleQueue[Block]", stop: Event, on_level: Callable[[dict], None]
+    path: str,
+    blocks: "queue.SimpleQueue[Block]",
+    stop: Event,
+    on_level: Callable[[dict], None],
+    on_block: Callable[[bytes], object] = len,
 ) -> dict:
     """Write blocks as they arrive. Returns what `record` does."""
     count, began, loudest, ended, last = 0, math.inf, 0.0, "", False
-    file = wave.open(path, "wb")
-    file.setparams((1, 2, RATE, 0, "NONE", ""))
+    file = wave.open(path, "wb") if path else None
+    if file is not None:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
     try:
         while not last:
             last = stop.is_set()  # before the block that arrives next, so that it is the last
             now, block = blocks.get(timeout=SILENCE if count else PATIENCE)
-            file.writeframes(block)  # and the header, whose length is right again
+            on_block(block)
+            if file is not None:
+                file.writeframes(block)  # and the header, whose length is right again
             samples = np.frombuffer(block, np.int16)
             count += len(samples)
             began = min(began, now - count / RATE)  # blocks arrive late, never early
             peak = min(1.0, float(np.abs(samples.astype(np.int32)).max(initial=0)) / LOUDEST)
             loudest = max(loudest, peak)
             on_level({"peak": peak, "seconds": count / RATE, "began": began})
-            _check_space(path)
+            if path:
+                _check_space(path)
     except queue.Empty:
         ended = LOST
     except (OSError, NoSpace):
         ended = FULL
     finally:
         with contextlib.suppress(OSError):
-            file.close()
+            if file is not None:
+                file.close()
     return {
         "path": path,
         "peak": loudest,

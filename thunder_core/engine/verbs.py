@@ -181,6 +181,21 @@ def _record(worker, args, progress):
     )
 
 
+def _live(worker, args, progress):
+    from . import live, microphone
+
+    worker.stop_recording.clear()
+    direction = DirectionRequest.of_record(args, read_array) or DirectionRequest()
+    speech = _sound(args, progress) if args.get("sound") else None
+    thunder = worker.load_engine(progress).thunder
+    face = live.LiveFace(thunder, direction.vectors[:1], args["ahead"], args.get("seed", 1))
+    face.prepare()
+    listen, rate = functools.partial(microphone.record, args.get("path", "")), microphone.RATE
+    if speech is not None:
+        listen, rate = functools.partial(live.play, speech), speech.rate
+    return live.perform(face, listen, rate, progress.give, worker.stop_recording)
+
+
 def _sound(args, progress, name="sound", may_be_silent=False):
     """The sound that a request names, a path or [path, channel], read as the first 2 % of the work;
     says which channel was chosen if none is given. Raises BadSound."""
@@ -223,6 +238,7 @@ VERBS = {
     "recognise": _recognise,
     "listen": _listen,
     "record": _record,
+    "live": _live,
     "release": _release,
 }
 

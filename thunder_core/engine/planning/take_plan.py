@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -424,6 +424,18 @@ class TakePlan:
     resting: Resting
     breath: np.ndarray
     opening: np.ndarray | None = None
+
+    def part(self, start: int, end: int, rests: np.ndarray) -> TakePlan:
+        """Frames start … end of the curves. rests: [end − start] 0 … 1, how far the lower face
+        rests."""
+        frames, resting = slice(start, end), Resting(end - start)
+        for name, curve in self.resting.channels.items():
+            resting.channels[name] = rests * curve[frames]
+        return replace(
+            self, events=self.events[frames], mood_strength=self.mood_strength[frames],
+            brows=self.brows[frames], knit=self.knit[frames], resting=resting,
+            breath=self.breath[frames],
+        )  # fmt: skip
 
     def activities(self) -> dict[str, np.ndarray]:
         """What the plan does → 1 in the frames where it does it [T], else 0."""

@@ -464,17 +464,18 @@ def sounds_of(
 
 
 def cues_of(
-    samples: np.ndarray, loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray
+    samples: np.ndarray | None, loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray
 ) -> tuple[Phrasing, Sounds, np.ndarray, Arousal, np.ndarray]:
     """Accents and phrases of a sound [n], the sounds that jaw, lips and tongue follow, the accents'
     curve [T], how lively the voice is, and what it asks for by that (`axis_deviations`); from its
     loudness [T] (`acoustics.loudness`, channel 0), the presence of speech [T] and phone
-    probabilities [N, 40] at 50 Hz."""
+    probabilities [N, 40] at 50 Hz. samples: None: its pitch, and how lively it is, do not
+    count."""
     frames = len(presence)
-    pitch = semitones(samples, frames)
+    pitch = np.zeros(frames) if samples is None else semitones(samples, frames)
     marks = phrasing(loudness, presence, belief, pitch)
     accented = accent_curve(marks.accents, frames)
-    arousal = read_arousal(samples, belief, pitch)
+    arousal = Arousal() if samples is None else read_arousal(samples, belief, pitch)
     voice_style = axis_deviations(arousal)
     return marks, confident_sounds(belief, presence), accented, arousal, voice_style
 

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A face that performs a voice while it is spoken: what it does, how far it is behind, and what
+its worker sends, of a sound and of a microphone, which plays a file."""
+
+import os
+import queue
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from played_microphone import engine_with
+
+from thunder_core import errors
+from thunder_core.animation.live_motion import LiveMotion
+from thunder_core.client import Client
+from thunder_core.direction import Direction
+from thunder_core.engine import live, microphone
+from thunder_core.face.mouth_shape import MouthShape, OPENING
+from thunder_core.shipped import SAMPLE
+from thunder_core.types import BLINKS, FPS, in_group, Motion, RATE
+
+HOP, AHEAD = 4 * live._STEP, 5
+STYLE = Direction().vector()[None]
+
+
+@pytest.fixture
+def perform(engine):
+    """perform(samples) → the motions of a face's hops and their first frames, and the face."""
+
+    def run(samples, hop=HOP, style=STYLE):
+        face = live.LiveFace(engine.thunder, style, AHEAD / FPS, seed=3)
+        hops = []
+        for at in range(0, len(samples), hop):
+            face.feed(samples[at : at + hop])
+            hops += [made] if (made := face.advance()) else []
+        return hops, face
+
+    return run
+
+
+@pytest.fixture
+def openings(engine):
+    mouth = MouthShape.of(engine.head)
+    return lambda motion: mouth.measure(motion.expression, motion.jaw)[:, OPENING]
+
+
+def test_every_frame_is_performed_once_and_as_the_whole_voice_asks(
+    engine, perform, openings, sample
+):
+    sound = sample.samples[: 5 * RATE]
+    hops, face = perform(sound)
+    assert all(a + made.frames == b for (a, made), (b, _) in zip(hops, hops[1:]))
+    assert hops[0][0] == 0 and face.done == 5 * int(FPS) - AHEAD
+    motion = Motion.join([made for _, made in hops])
+    whole = engine.thunder.expect(engine.thunder.analyse(sound, 5 * int(FPS)), STYLE)
+    r = np.corrcoef(openings(motion), openings(whole)[: motion.frames])[0, 1]
+    assert r > 0.85 and motion.expression.min() >= 0 and motion.expression.max() <= 1
+    lids = motion.expression[:, in_group(engine.thunder.channel_names, BLINKS)]
+    assert lids.max() > 0.9 and np.degrees(motion.head).std(0).max() > 0.5, "it only speaks"
+    steps, seams = np.abs(np.diff(openings(motion))), [first - 1 for first, _ in hops[1:]]
+    assert steps[seams].mean() < 1.3 * np.delete(steps, seams).mean(), "it jumps from hop to hop"
+
+
+def test_lips_rest_in_the_noise_of_a_room_before_and_after_somebody_speaks(
+    perform, openings, sample
+):
+    noise = 2e-3 * np.random.default_rng(1).standard_normal(6 * RATE).astype(np.float32)
+    hops, _ = perform(np.concatenate([noise, sample.samples[: 3 * RATE], noise]), hop=2 * HOP)
+    opening = openings(Motion.join([made for _, made in hops]))
+    last = int(FPS)
+    assert opening[: 5 * last].std() < 0.3 and opening[-4 * last :].std() < 0.3
+    assert opening[6 * last : 9 * last].std() > 1.0
+
+
+def test_a_face_that_comes_late_leaves_frames_out_and_goes_on(perform, sample):
+    hops, face = perform(np.tile(sample.samples, 2)[: 14 * RATE], hop=7 * RATE)
+    (first, one), (second, other) = hops
+    end = 7 * int(FPS)
+    assert (first, first + one.frames) == (end - live.WINDOW + live._CONTEXT, end - AHEAD)
+    assert second + other.frames == 2 * end - AHEAD == face.done
+
+
+def test_a_mood_of_the_direction_is_on_the_live_face(engine, perform, sample):
+    smile = in_group(engine.thunder.channel_names, ("mouthSmile",))
+    happy = Direction(mood="warm", strength=0.9).vector()[None]
+    calm, glad = (
+        Motion.join([made for _, made in perform(sample.samples[: 2 * RATE], style=style)[0]])
+        for style in (STYLE, happy)
+    )
+    assert glad.expression[:, smile].mean() > 0.1 + calm.expression[:, smile].mean()
+
+
+def test_plans_of_many_minutes_are_made_one_after_the_other(engine, sample, monkeypatch):
+    monkeypatch.setattr(live, "_PLANNED", 150)
+    face, plans = live.LiveFace(engine.thunder, STYLE, 0.2), set()
+    for end in range(0, 600, 50):
+        plan, start = face._plan(end)
+        plans.add(id(plan.events))
+        assert start + live.WINDOW <= len(plan.events) == 150 + live.WINDOW
+    assert face._planned[0] == 3
+
+
+def test_hops_lengthen_where_they_take_longer():
+    class Slow:
+        heard = 0
+
+        def feed(self, samples):
+            self.heard += len(samples)
+
+        def advance(self):
+            time.sleep(0.25)
+            return 0, Motion(*(np.zeros((1, 3), np.float32) for _ in range(2)))
+
+    blocks, events = queue.SimpleQueue(), []
+    for _ in range(40):
+        blocks.put(bytes(2 * 2 * live._STEP))
+    feeder = threading.Thread(target=live.follow, args=(Slow(), _Paced(blocks), RATE, events.append))
+    feeder.start()
+    feeder.join(30)
+    hops = [event["hop"] for event in events]
+    assert hops[0] == live.HOP / FPS and hops[-1] > 0.25 and max(hops) <= live.MOST_HOP / FPS
+
+
+class _Paced:
+    """Blocks of a queue, of which no more than one waits."""
+
+    def __init__(self, blocks):
+        self.blocks = blocks
+
+    def get(self):
+        return None if self.blocks.empty() else self.blocks.get()
+
+    def empty(self):
+        return True
+
+
+# -- its worker
+
+
+def curves_of(pending, least, seconds=60):
+    """Events of a request until so many are curves."""
+    events, end = [], time.monotonic() + seconds
+    while sum(event["event"] == "curves" for event in events) < least:
+        assert time.monotonic() < end and not pending.done, pending.error
+        events += pending.poll()
+        time.sleep(0.01)
+    return events
+
+
+def test_the_worker_performs_a_sound_at_its_own_pace():
+    with Client(sys.executable) as client:
+        pending = client.request("live", sound=str(SAMPLE), ahead=0.2, seed=5)
+        events = curves_of(pending, 3)
+        began = next(event["began"] for event in events if event["event"] == "level")
+        assert 0 < time.perf_counter() - began < 60
+        curves = [event for event in events if event["event"] == "curves"]
+        assert curves[0]["first"] == 0 and len(curves[0]["values"][0]) > 50
+        client.request("finish").wait(timeout=10)
+        result = pending.wait(timeout=10)
+    assert 0 < result["seconds"] < 8 and result["ended"] == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
+def test_the_worker_records_what_it_performs(tmp_path):
+    noise = np.random.default_rng(1).integers(-9000, 9000, 2 * microphone.RATE).astype("<i2")
+    spoken, out = tmp_path / "spoken.wav", tmp_path / "out.wav"
+    soundfile.write(spoken, noise, microphone.RATE)
+    with Client(engine_with(tmp_path, spoken)) as client:
+        pending = client.request("live", path=str(out), ahead=0.2)
+        curves_of(pending, 2)
+        client.request("finish").wait(timeout=10)
+        result = pending.wait(timeout=10)
+    kept, _ = soundfile.read(out, dtype="int16")
+    assert len(kept) == round(result["seconds"] * microphone.RATE)
+    assert (kept[: len(noise)] == noise[: len(kept)]).all()
+
+
+def test_a_face_that_fails_ends_the_recording_with_its_sentence():
+    class Failing:
+        heard = 0
+
+        def feed(self, samples):
+            self.heard += live.WINDOW * live._STEP
+
+        def advance(self):
+            raise errors.OutOfMemory("There is too little memory for this: close other programs")
+
+    def listen(stop, on_level, on_block):
+        on_block(bytes(1280))
+        assert stop.wait(5), "nobody ends it"
+        kept.append(True)
+        return {}
+
+    kept = []
+    with pytest.raises(errors.OutOfMemory):
+        live.perform(Failing(), listen, RATE, print, threading.Event())
+    assert kept
+
+
+# -- as it is seen
+
+
+def test_what_is_shown_never_goes_back_and_is_as_late_as_it_must_be():
+    shown, now, seen = LiveMotion(), 100.0, []
+    shown.began, rng = now, np.random.default_rng(2)
+    arrivals = [
+        (now + (first + 9) / FPS + 0.06 + 0.03 * rng.random(), first) for first in range(0, 400, 4)
+    ]
+    assert shown.at(now) is None
+    while now < 115:
+        while arrivals and arrivals[0][0] <= now:
+            first = arrivals.pop(0)[1]
+            values = [[float(frame)] for frame in range(first, first + 4)]
+            shown.add({"first": first, "values": values, "hop": 4 / FPS}, now)
+        row = shown.at(now)
+        seen += [] if row is None else [(now, float(row[0]))]
+        now += 0.02
+    times, frames = np.array(seen).T
+    assert (np.diff(frames) >= 0).all() and np.diff(frames).max() < 1.0
+    behind = (times - 100 - frames / FPS)[50:-100]
+    assert 0.35 < behind.min() and behind.max() < 0.52 and np.diff(frames)[50:-100].min() > 0.2
+
+
+def test_frames_that_were_left_out_are_jumped_over():
+    shown = LiveMotion()
+    shown.began = 0.0
+    shown.add({"first": 0, "values": [[0.0]] * 4, "hop": 0.16}, 0.4)
+    shown.at(0.5)
+    shown.add({"first": 40, "values": [[1.0]] * 4, "hop": 0.16}, 2.0)
+    assert shown.at(2.1)[0] == 1.0

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A live performance as it is seen: frames arrive some at a time and late, and are shown as far
+behind their sound as is needed for the next to be there in time; never going back."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..types import FPS
+
+_HELD = 100  # frames that are kept
+_LATEST = 25  # arrivals by whose lateness the delay goes
+_SPARE = 0.02  # seconds by which a frame is there earlier than needed
+# seconds in which the delay follows what is needed: soon where frames are late, slowly back
+_LONGER, _SHORTER = 0.15, 3.0
+
+
+class LiveMotion:
+    """The frames of events “curves” of the engine, as rows of a packed motion.
+
+    began: time.perf_counter() of the sound's first sample.  delay: seconds that the last row shown
+    was behind its sound.  hop: seconds from one arrival to the next.
+    """
+
+    def __init__(self):
+        self.began, self.delay, self.hop = math.inf, 0.0, 0.0
+        self._rows, self._first = np.zeros((0, 0)), 0
+        self._needed: deque[float] = deque(maxlen=_LATEST)
+        self._behind, self._at, self._asked = 0.0, -math.inf, -math.inf
+
+    def add(self, event: Mapping, now: float) -> None:
+        """Take in an event that arrives now."""
+        rows, self.hop = np.array(event["values"]), event["hop"]
+        if not len(self._rows) or event["first"] != self._first + len(self._rows):
+            self._rows, self._first = rows[:0], event["first"]
+        rows = np.concatenate([self._rows, rows])
+        self._first += max(0, len(rows) - _HELD)
+        self._rows = rows[-_HELD:]
+        late = now - self.began - (self._first + len(self._rows) - 1) / FPS
+        self._needed.append(late + self.hop + _SPARE)
+        self._behind = self._behind or self._needed[0]
+
+    def at(self, now: float) -> np.ndarray | None:
+        """The row [C] to be seen now, None before the first."""
+        if not len(self._rows):
+            return None
+        needed, passed = max(self._needed), max(0.0, now - self._asked)
+        seconds = _LONGER if needed > self._behind else _SHORTER
+        self._behind += (needed - self._behind) * -math.expm1(-passed / seconds)
+        last = self._first + len(self._rows) - 1
+        place = max(self._at, (now - self.began - self._behind) * FPS)
+        self._asked, self._at = now, min(max(place, self._first), last)
+        self.delay = now - self.began - self._at / FPS
+        before, share = divmod(self._at - self._first, 1.0)
+        row, after = int(before), min(int(before) + 1, len(self._rows) - 1)
+        return (1 - share) * self._rows[row] + share * self._rows[after]

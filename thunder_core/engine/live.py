@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Performs a voice while it is spoken: every hop the last four seconds are heard again, and the
+frames that lie further back than the look-ahead are performed, each once.
+
+Lips do what the diffusion model expects (`Thunder.expect_events`), which takes as long as hearing a
+third of a second; head, brows, lids and gaze are planned minutes ahead, as those of a take of
+somebody who goes on speaking. Frame k is at k / 25 s of the sound.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import numpy as np
+
+from ..protocol import CURVES, LEVEL
+from ..types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, unpack
+from . import microphone
+from .engine import Thunder
+from .performance import Performance
+from .planning.choice import plain
+from .planning.take_plan import plan_take, TakePlan
+from .speech.cues import Prosody, silent_phrasing
+
+WINDOW = 100  # frames that are heard again every hop: of two seconds lips are heard worse
+HOP, MOST_HOP = 4, 16  # frames from one hop to the next, where the computer is quick, and slow
+_STEP = int(RATE / FPS)  # samples of a frame
+_CONTEXT = 12  # frames before those that are performed, which the steps after sampling see
+# Speech that is kept for pauses, frames: a window of noise alone would be heard as loud as a voice.
+_KEPT = 40
+_PLANNED = 3000  # frames planned at once
+# What is left after a frame of a difference between two hops, of lips and of the rest of the face.
+_LIPS_KEEP, _FACE_KEEPS = 0.5, 0.85
+_SPARE = 1.25  # times that a hop may take longer than the last ones
+_BLOCK = int(RATE * microphone.BLOCK_MS / 1000)  # samples of a file that are played at once
+
+
+class LiveFace:
+    """A face that performs the sound that it is fed.
+
+    heard: samples fed.  done: frames performed.
+    """
+
+    def __init__(self, thunder: Thunder, style: np.ndarray, ahead: float, seed: int = 1):
+        """style: [1, DIRECTION_NAMES].  ahead: seconds of sound that are heard beyond a frame.
+        seed: of what head, brows, lids and gaze do."""
+        self.thunder, self.ahead, self.seed = thunder, max(1, round(ahead * FPS)), seed
+        self.take = Performance(seed, np.asarray(style, np.float32))
+        self.heard = self.done = 0
+        self._sound = np.zeros(WINDOW * _STEP, np.float32)
+        self._kept = np.zeros((0, _STEP), np.float32)
+        self._speaking = np.zeros(WINDOW, bool)  # of the last frames that were performed
+        self._sampled = self._shown = None  # type: np.ndarray | None
+        self._planned: tuple[int, TakePlan] | None = None
+        speaks = in_group(thunder.channel_names, SPEECH)
+        self._rest = np.append(~speaks, [False] * 3 + [True] * 6)  # columns that no lips move
+
+    def prepare(self) -> None:
+        """Load what performing needs, which takes longer than a hop."""
+        other = LiveFace(self.thunder, self.take.style, 1 / FPS)
+        other.feed(np.zeros(HOP * _STEP, np.float32))
+        other.advance()
+
+    def feed(self, samples: np.ndarray) -> None:
+        """Hear more of the sound: float32 [n] at 16 kHz."""
+        self.heard += len(samples)
+        self._sound = np.concatenate([self._sound, samples])[-(WINDOW + 1) * _STEP :]
+
+    def advance(self) -> tuple[int, Motion] | None:
+        """The number of the first frame that can be performed now, and the motion from it on; None
+        if there is none. Frames are left out where more than a window was fed since the last."""
+        end = self.heard // _STEP
+        first = max(self.done, end - WINDOW + _CONTEXT)
+        count = end - self.ahead - first
+        if count <= 0:
+            return None
+        if first > self.done:
+            self._sampled = self._shown = None
+        beyond = self.heard - end * _STEP
+        window = self._sound[: len(self._sound) - beyond][-WINDOW * _STEP :].reshape(WINDOW, _STEP)
+        if self._speaking.sum() < len(self._kept):
+            window = np.concatenate([self._kept, window[len(self._kept) :]])
+        voice = self.thunder.analyse(window.ravel(), WINDOW, quickly=True)
+        plan, start = self._plan(end)
+        x = self.thunder.expect_events(voice, self.take, plan.events[start : start + WINDOW])
+        at = first - end + WINDOW  # row of the first frame
+        before = x[at - _CONTEXT : at] if self._sampled is None else self._sampled
+        x = x[at:] + _fade(before[-1] - x[at - 1], _LIPS_KEEP, WINDOW - at)
+        x = np.concatenate([before, x])
+        part = slice(at - _CONTEXT, WINDOW)
+        heard = voice.part(part.start, part.stop)
+        planned = plan.part(start + part.start, start + part.stop, 1 - heard.presence)
+        shown = self.thunder.pipeline.finish(x, heard, self.take, planned)
+        if self._shown is not None:
+            jump = (self._shown - shown[_CONTEXT - 1]) * self._rest
+            shown[_CONTEXT:] += _fade(jump, _FACE_KEEPS, len(shown) - _CONTEXT)
+            n = len(self.thunder.channel_names)
+            shown[:, :n] = shown[:, :n].clip(0, 1)
+        self._sampled, self._shown = x[count : count + _CONTEXT], shown[count + _CONTEXT - 1]
+        self._remember(window[at : at + count], voice.speaking[at : at + count])
+        self.done = first + count
+        motion = unpack(shown[_CONTEXT : _CONTEXT + count], len(self.thunder.channel_names))
+        return first, motion
+
+    def _remember(self, frames: np.ndarray, speaking: np.ndarray) -> None:
+        """Keep the last speech among frames [k, samples]; speaking: bool [k]."""
+        self._speaking = np.append(self._speaking, speaking)[-WINDOW:]
+        self._kept = np.concatenate([self._kept, frames[speaking]])[-_KEPT:]
+
+    def _plan(self, end: int) -> tuple[TakePlan, int]:
+        """The plan for a window that ends before a frame, and its row of the window's first."""
+        number, start = divmod(end, _PLANNED)
+        if self._planned is None or self._planned[0] != number:
+            frames = _PLANNED + WINDOW
+            speaks, nothing = np.ones(frames, bool), np.zeros(0)
+            voice = Prosody(
+                frames, [(0.0, frames / FPS)], speaks, nothing, nothing, [], np.zeros(frames)
+            )
+            made = plan_take(
+                voice, silent_phrasing(frames), plain(voice, ()), self.seed + number, 0.5,
+                self.take.style,
+            )  # fmt: skip
+            self._planned = number, made
+        return self._planned[1], start
+
+
+def _fade(jump: np.ndarray, keeps: float, frames: int) -> np.ndarray:
+    """What is left of a difference [C] in frames behind it, [frames, C]."""
+    return (keeps ** np.arange(1, frames + 1))[:, None].astype(np.float32) * jump
+
+
+def follow(
+    face: LiveFace, blocks: queue.SimpleQueue, rate: int, give: Callable[[dict], object]
+) -> None:
+    """Have a face perform blocks of samples, int16 at `rate` Hz, until None comes. give: gets
+    events of frames, at the latest every hop; that lengthens where a hop takes longer."""
+    import soxr
+
+    resampler = soxr.ResampleStream(rate, RATE, 1, "float32", "MQ")
+    hop, usual, due = HOP, 0.0, 0
+    while (block := blocks.get()) is not None:
+        sound = np.frombuffer(block, np.int16).astype(np.float32) / 32768
+        face.feed(resampler.resample_chunk(sound) if rate != RATE else sound)
+        if not blocks.empty() or face.heard // _STEP < due:
+            continue
+        due, began = face.heard // _STEP + hop, time.perf_counter()
+        if (made := face.advance()) is not None:
+            first, motion = made
+            rows = np.round(pack(motion), 4)
+            give({"event": CURVES, "first": first, "values": rows.tolist(), "hop": hop / FPS})
+        took = time.perf_counter() - began
+        usual = took if not usual else 0.8 * usual + 0.2 * took
+        hop = min(MOST_HOP, max(HOP, math.ceil(_SPARE * usual * FPS)))
+
+
+def play(speech: Speech, stop: Event, on_level: Callable, on_block: Callable) -> dict:
+    """Have a sound heard at its own pace, as `microphone.record` has what is spoken."""
+    samples = (np.clip(speech.samples, -1, 1) * 32767).astype(np.int16)
+    began, about = time.perf_counter(), {"peak": 0.0, "seconds": 0.0, "began": 0.0, "ended": ""}
+    for at in range(0, len(samples), _BLOCK):
+        block = samples[at : at + _BLOCK]
+        if stop.wait(max(0.0, began + (at + len(block)) / RATE - time.perf_counter())):
+            break
+        peak, seconds = float(np.abs(block.astype(int)).max()) / 32768, (at + len(block)) / RATE
+        about |= {"peak": max(peak, about["peak"]), "seconds": seconds, "began": began}
+        on_block(block.tobytes())
+        on_level({**about, "peak": peak})
+    return about
+
+
+def perform(
+    face: LiveFace, listen: Callable, rate: int, give: Callable[[dict], object], stop: Event
+) -> dict:
+    """Perform what is heard until `stop` is set. Returns what the recording does.
+
+    listen: `microphone.record` or `play`, but for its last three arguments.  give: gets the events
+    of both. What a failing face leaves is recorded on, and the error raised at the end.
+    """
+    blocks: queue.SimpleQueue = queue.SimpleQueue()
+    with ThreadPoolExecutor(1, "face") as pool:
+        following = pool.submit(follow, face, blocks, rate, give)
+        following.add_done_callback(lambda _: stop.set())
+        try:
+            about = listen(stop, lambda level: give({"event": LEVEL, **level}), blocks.put)
+        finally:
+            blocks.put(None)
+    following.result()
+    return about
