@@ -13,10 +13,11 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ..scene.engine import connection, install
-from ..scene.heads import family, flame, head, ict
+from ..scene.heads import family, flame, head, ict, live_head
 from ..scene.host import compat, jobs
 from ..scene.media import grid
 from ..scene.takes import dialogue, take_list, transcript, voice_fit
+from ..scene.takes.direction import head_direction
 from ..scene.voice import recording, strip
 from ..thunder_core import files, shipped
 from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
@@ -26,9 +27,11 @@ from ..thunder_core.errors import attempt, BadRequest
 from .base import (
     ChoosesFile,
     ChoosesRecording,
+    chosen_head,
     FileWork,
     InstantWork,
     SlicedWork,
+    why_no_head,
     why_not_in_object_mode,
 )
 
@@ -376,9 +379,8 @@ def scene_of(context):
     )
 
 
-class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
-    """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps
-    what was spoken"""
+class Records(SlicedWork):
+    """An operator that records the microphone, and then generates takes of what was spoken."""
 
     obstacles = (
         lambda context: (
@@ -387,7 +389,6 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
             else ""
         ),
         lambda _: "" if strip.has_audio() else "This Blender was built without sound",
-        lambda context: recording.why_no_range(scene_of(context)),
         lambda _: attempt(connection.client)[1],
     )
     survives_undo = True
@@ -396,7 +397,7 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
         # While somebody speaks, the engine loads what the first take needs.
         connection.start_client().request("hello")
         self.scene = scene_of(context).name
-        self.recording = recording.Recording(connection.recorder(), scene_of(context))
+        self.recording = self.make(connection.recorder(), scene_of(context))
         return "Recording", self.recording.steps()
 
     def modal(self, context, event):
@@ -433,6 +434,29 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
         elif not problem:
             with contextlib.suppress(RuntimeError):  # it reports its own errors
                 bpy.ops.thunder.generate("INVOKE_DEFAULT")
+
+
+class THUNDER_OT_record(Records, bpy.types.Operator):
+    """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps
+    what was spoken"""
+
+    obstacles = (lambda context: recording.why_no_range(scene_of(context)),)
+    make = staticmethod(recording.Recording)
+
+
+class THUNDER_OT_perform_live(Records, bpy.types.Operator):
+    """Let the head speak while you do, and generate takes of what you said. Space or Esc ends it;
+    nothing that it did live is kept"""
+
+    obstacles = (why_no_head,)
+    tick = 0.02
+
+    def make(self, client, scene):
+        rig = chosen_head(bpy.context)
+        chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
+        ahead = recording.LOOK_AHEAD[scene.thunder.recording.look_ahead]
+        face = live_head.LiveHead(bpy.context.scene, rig)
+        return recording.Recording(client, scene, face, ahead=ahead, **chosen)
 
 
 class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):

@@ -231,6 +231,7 @@ class SlicedWork(HasObstacles):
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
     obstacles = (why_busy,)
     survives_undo = False
+    tick = TICK_SECONDS
 
     def execute(self, context):
         try:
@@ -248,7 +249,7 @@ class SlicedWork(HasObstacles):
         except Exception as error:
             jobs.end_job()
             return self.fail(error)
-        self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
+        self.timer = context.window_manager.event_timer_add(self.tick, window=context.window)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 

@@ -58,6 +58,7 @@ SECTIONS = {
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines",
     "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording",
+    "scenes#perform-live": "perform_live ThunderRecording.look_ahead",
     "scenes#the-engine": "*_engine *_installation ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.*guidance",
     "scenes#one-recording-with-several-speakers": "*_speaker ThunderTurn ThunderScene.turns",

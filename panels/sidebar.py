@@ -372,6 +372,9 @@ class THUNDER_PT_record(bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         props(layout, settings, "countdown", "punch_in")
+        layout.separator()
+        big_button(layout, "thunder.perform_live", icon="PLAY")
+        props(layout, settings, "look_ahead")
         if problem := recording.why_no_range(scene_of(context)):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 

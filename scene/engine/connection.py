@@ -158,10 +158,10 @@ def start_client() -> Client:
 
 
 def recorder() -> Client:
-    """A client of the same Python for one recording, so that a driver that hangs or crashes does
-    not take the engine along. Raises as `client`."""
+    """A client of the same Python and weights for one recording, so that a driver that hangs or
+    crashes does not take the engine along. Raises as `client`."""
     engine = client()
-    return Client(engine.python, venvs=engine.venvs)
+    return Client(engine.python, engine.venvs, engine.weights, "cpu")
 
 
 def running_engine() -> dict | None:

@@ -548,6 +548,18 @@ class ThunderRecording(bpy.types.PropertyGroup):
         "from the playhead until you stop",
     )
 
+    look_ahead: EnumProperty(
+        name="Lips",
+        default="SMOOTH",
+        items=(
+            ("QUICK", "Quick", "Soon, and less exact: 0.12 s are heard beyond what is seen"),
+            ("SMOOTH", "Smooth", "0.2 s are heard beyond what is seen"),
+            ("BEST", "Best", "As exact as can be: 0.36 s are heard beyond what is seen"),
+        ),
+        description="How far lips of a live performance are behind the voice, beside about 0.24 s "
+        "of computing",
+    )
+
 
 class ThunderPart(bpy.types.PropertyGroup):
     """The speaker of a dialogue strip."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records the microphone while the scene plays, and lays what was spoken as a strip where it was
-spoken.
+"""Records the microphone while the scene plays, or while a head performs what is spoken, and lays
+that as a strip where it was spoken.
 
 The file has all that was heard from the countdown on; the strip shows the part that counts, and its
 handles reach the rest.
@@ -11,14 +11,17 @@ import math
 import threading
 import time
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import bpy
 
+from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, Pending
-from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, WorkerDied
-from ...thunder_core.protocol import FULL, LEVEL, LOST
+from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
+from ...thunder_core.protocol import CURVES, FULL, LEVEL, LOST
+from ..heads.live_head import LiveHead
 from ..host import compat, jobs, playback
 from . import strip
 
@@ -26,6 +29,9 @@ QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is
 LISTENED = 1.5  # seconds after which silence is reported
 FLOOR = -60.0  # decibels at which the level's bar is empty
 TAIL = 0.25  # seconds recorded after the marked range, for a handle
+# seconds that a live performance hears beyond what is seen, by `ThunderRecording.look_ahead`
+LOOK_AHEAD = {"QUICK": 0.12, "SMOOTH": 0.2, "BEST": 0.36}
+_SLOW = 0.2  # seconds between two hops of a live performance above which a computer is slow
 SILENT = "Only silence arrives: check that Blender may use the microphone, and that it is not muted"
 _ENDINGS = {
     LOST: "The microphone was unplugged or delivers no more sound: what it recorded before is kept",
@@ -61,7 +67,8 @@ class Recording:
     over; where the scene has less before it, it waits `hold` seconds on `begin`.
 
     running: the one that runs; it ends with its job, also where another file is opened.
-    client: whose worker records, and ends with the recording.  path: the file.
+    client: whose worker records, and ends with the recording.  path: the file.  face: the head that
+    performs meanwhile, None for none; then the scene stands still.  motion: what it performs.
     level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest:
     peak so far.
     began: time.perf_counter() at which `first` played or will play, by the frames seen so far;
@@ -70,12 +77,15 @@ class Recording:
 
     running: "Recording | None" = None
 
-    def __init__(self, client: Client, scene):
+    def __init__(self, client: Client, scene, face: LiveHead | None = None, **live):
+        """live: arguments of the engine's verb “live”, beside the path."""
         settings = scene.thunder.recording
         self.client, self.scene = client, scene.name
-        self.fps, self.countdown = Clock.of(scene, 0).fps, float(settings.countdown)
+        self.face, self.live, self.motion, self.trouble = face, live, LiveMotion(), ""
+        self.fps = Clock.of(scene, 0).fps
+        self.countdown = 0.0 if face else float(settings.countdown)
         self.first, self.last = scene.frame_current, None
-        if settings.punch_in:
+        if settings.punch_in and not face:
             self.first, self.last = scene.frame_preview_start, scene.frame_preview_end
         before = min(
             self.first - min(scene.frame_start, self.first), int(self.countdown * self.fps)
@@ -93,28 +103,34 @@ class Recording:
         ThunderError; what was spoken stays on disk."""
         try:
             Recording.running = self
-            with jobs.handled("frame_change_pre", self._note_frame):
-                pending = self.pending = self.client.request("record", path=self.path)
+            with ExitStack() as handlers:
+                for name, handler in (
+                    ("frame_change_pre", self._note_frame),
+                    ("frame_change_post", self._pose),
+                    ("render_init", self._end_pose),
+                ):
+                    handlers.enter_context(jobs.handled(name, handler))
+                verb = "live" if self.face else "record"
+                pending = self.pending = self.client.request(verb, path=self.path, **self.live)
                 while not pending.done:
                     now = time.perf_counter()
-                    levels = (event for event in pending.poll() if event["event"] == LEVEL)
-                    for self.level in levels:
-                        self.heard_at, self.loudest = (
-                            min(self.heard_at, now),
-                            max(self.loudest, self.level["peak"]),
-                        )
+                    for event in pending.poll():
+                        self._take_in(event, now)
                     if not pending.done:
                         self._advance(now)
+                        self._pose()
                         yield self._step(now)
         finally:
             Recording.running = None
-            playback.stop()
+            if self.plays:
+                playback.stop()
+            self._end_pose()
             if self.pending is not None:
                 self.pending.cancel()  # if it is not done
             # may take a second
             threading.Thread(target=self._close, name="thunder recording", daemon=True).start()
         error = pending.error
-        if isinstance(error, WorkerDied):  # all but its last block is in the file
+        if isinstance(error, WorkerDied) and not self.live:  # all but its last block is in the file
             error = NoMicrophone(
                 "The microphone's driver failed: check that Blender may use it, or choose another "
                 "in the system's settings"
@@ -129,7 +145,8 @@ class Recording:
                 "path": self.path,
                 "ended": f"{error.reason}: what was recorded is kept",
             }
-        return {**pending.result, "ended": _ENDINGS.get(pending.result["ended"], "")}
+        ended = self.trouble or _ENDINGS.get(pending.result["ended"], "")
+        return {**pending.result, "ended": ended}
 
     @property
     def started(self) -> float:
@@ -145,12 +162,37 @@ class Recording:
             else max(0.0, self.level["began"] + self.level["seconds"] - self.started)
         )
 
+    def _take_in(self, event: dict, now: float) -> None:
+        """Note what the worker says."""
+        if event["event"] == LEVEL:
+            self.level, self.motion.began = event, event["began"]
+            self.heard_at = min(self.heard_at, now)
+            self.loudest = max(self.loudest, event["peak"])
+        elif event["event"] == CURVES:
+            self.motion.add(event, now)
+
+    def _pose(self, *_) -> None:
+        """Pose the head that performs, also on every frame: its own keys would show."""
+        row = self.motion.at(time.perf_counter()) if self.face else None
+        if row is not None:
+            try:
+                self.face.show(row)
+            except ThunderError as error:
+                self.trouble = str(error)
+                self._end_pose()
+
+    def _end_pose(self, *_) -> None:
+        """Give the head its own pose back, as before a render too, which the recording ends for."""
+        if self.face is not None:
+            self.face.end()
+            self.face, self.stop_requested = None, True
+
     def _advance(self, now: float) -> None:
         """Start and stop what is due."""
         if self.stop_requested and not now > self.started:
-            raise Cancelled("Recording was cancelled during the countdown")
+            raise Cancelled("Recording was cancelled before it began")
         scene = bpy.data.scenes.get(self.scene)
-        if scene is not None and now >= self.heard_at + self.hold:
+        if scene is not None and not self.live and now >= self.heard_at + self.hold:
             self._play(scene)
         is_over = (
             self.last is not None
@@ -192,12 +234,15 @@ class Recording:
             if left > 0
             else f"Recording {spoken // 60}:{spoken % 60:02d}"
         )
-        return jobs.Step(
-            loud,
-            message,
-            begins=True,
-            note=SILENT if self.is_silent and self.level["seconds"] > LISTENED else "",
-        )
+        note = SILENT if self.is_silent and self.level["seconds"] > LISTENED else ""
+        if self.live and left <= 0:
+            message += f", {self.motion.delay:.1f} s behind"
+            if not note and self.motion.hop > _SLOW:
+                note = (
+                    f"The computer is busy, so the face follows every {self.motion.hop:.1f} s: "
+                    f"close other programs"
+                )
+        return jobs.Step(loud, message, begins=True, note=note)
 
     @property
     def is_silent(self) -> bool:

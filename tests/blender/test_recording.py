@@ -131,7 +131,7 @@ def test_a_line_begins_with_its_first_frame_though_frames_are_drawn_late(booth, 
 def test_who_stops_in_the_countdown_keeps_nothing(booth):
     _, taken = booth(countdown=5)
     jobs.begin("Recording", taken.steps(), survives_undo=True)
-    with pytest.raises(errors.Cancelled, match="during the countdown"):
+    with pytest.raises(errors.Cancelled, match="before it began"):
         while not session.job.advance():
             if taken.level is not None:
                 assert session.job.step.message == "Recording in 5"

@@ -117,7 +117,9 @@ def test_hops_lengthen_where_they_take_longer():
     blocks, events = queue.SimpleQueue(), []
     for _ in range(40):
         blocks.put(bytes(2 * 2 * live._STEP))
-    feeder = threading.Thread(target=live.follow, args=(Slow(), _Paced(blocks), RATE, events.append))
+    feeder = threading.Thread(
+        target=live.follow, args=(Slow(), _Paced(blocks), RATE, events.append)
+    )
     feeder.start()
     feeder.join(30)
     hops = [event["hop"] for event in events]

@@ -142,7 +142,7 @@ def follow(
     import soxr
 
     resampler = soxr.ResampleStream(rate, RATE, 1, "float32", "MQ")
-    hop, usual, due = HOP, 0.0, 0
+    hop, usual, due = HOP, 0.0, 0  # frames, seconds, frame
     while (block := blocks.get()) is not None:
         sound = np.frombuffer(block, np.int16).astype(np.float32) / 32768
         face.feed(resampler.resample_chunk(sound) if rate != RATE else sound)
@@ -155,22 +155,22 @@ def follow(
             give({"event": CURVES, "first": first, "values": rows.tolist(), "hop": hop / FPS})
         took = time.perf_counter() - began
         usual = took if not usual else 0.8 * usual + 0.2 * took
-        hop = min(MOST_HOP, max(HOP, math.ceil(_SPARE * usual * FPS)))
+        hop = int(np.clip(math.ceil(_SPARE * usual * FPS), HOP, MOST_HOP))
 
 
 def play(speech: Speech, stop: Event, on_level: Callable, on_block: Callable) -> dict:
     """Have a sound heard at its own pace, as `microphone.record` has what is spoken."""
     samples = (np.clip(speech.samples, -1, 1) * 32767).astype(np.int16)
-    began, about = time.perf_counter(), {"peak": 0.0, "seconds": 0.0, "began": 0.0, "ended": ""}
+    began, loudest, seconds = time.perf_counter(), 0.0, 0.0
     for at in range(0, len(samples), _BLOCK):
         block = samples[at : at + _BLOCK]
         if stop.wait(max(0.0, began + (at + len(block)) / RATE - time.perf_counter())):
             break
         peak, seconds = float(np.abs(block.astype(int)).max()) / 32768, (at + len(block)) / RATE
-        about |= {"peak": max(peak, about["peak"]), "seconds": seconds, "began": began}
+        loudest = max(loudest, peak)
         on_block(block.tobytes())
-        on_level({**about, "peak": peak})
-    return about
+        on_level({"peak": peak, "seconds": seconds, "began": began})
+    return {"peak": loudest, "seconds": seconds, "began": began, "ended": ""}
 
 
 def perform(
@@ -179,7 +179,7 @@ def perform(
     """Perform what is heard until `stop` is set. Returns what the recording does.
 
     listen: `microphone.record` or `play`, but for its last three arguments.  give: gets the events
-    of both. What a failing face leaves is recorded on, and the error raised at the end.
+    of both. A face that fails ends it, and its error is raised; what was recorded stays.
     """
     blocks: queue.SimpleQueue = queue.SimpleQueue()
     with ThreadPoolExecutor(1, "face") as pool:

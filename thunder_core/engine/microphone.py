@@ -46,9 +46,10 @@ def record(
     """Record the microphone that the system has chosen to a WAV file, 16 bits, mono, until `stop`
     is set.
 
-    path: "" for no file.  on_block gets the samples of every block, int16 at RATE.  on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began":
-    time.perf_counter() of the first sample}; it may raise to stop, and the file stays. Returns the
-    same, the peak of all, with `ended`: "", LOST (no sound arrives any more) or FULL (the disk).
+    path: "" for no file.  on_block gets the samples of every block, int16 at RATE.  on_level gets
+    {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began": time.perf_counter() of
+    the first sample}; it may raise to stop, and the file stays. Returns the same, the peak of all,
+    with `ended`: "", LOST (no sound arrives any more) or FULL (the disk).
     Raises NoMicrophone or NoSpace if nothing can be recorded.
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()

@@ -40,6 +40,16 @@ def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) ->
     return DirectionRequest() if direction is None else _sample_direction(direction, clock, last)
 
 
+def direction_now(owner: bpy.types.Object) -> DirectionRequest:
+    """The direction of the head that an object represents, as its sliders are now."""
+    direction = sliders.of(owner)
+    return (
+        DirectionRequest()
+        if direction is None
+        else DirectionRequest.of(sliders.value(direction), direction.spread)
+    )
+
+
 def _sample_direction(
     direction: sliders.ThunderDirection, clock: Clock, last: float | None
 ) -> DirectionRequest:

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head that shows a live performance: its controls are set, no key is written, and the pose that
+it had before comes back.
+
+The scene remembers that pose meanwhile (`MARK`): a file that is saved, or a step that is undone to,
+in the middle of a performance gives it back as soon as it is read.
+"""
+
+import json
+
+import bpy
+import numpy as np
+
+from ...thunder_core.errors import BadHead
+from ...thunder_core.progress import result
+from ...thunder_core.types import unpack
+from ..host import jobs
+from . import head, rna_paths
+
+MARK = "thunder_live"  # property of a scene: JSON of the head's mesh and its values before
+_SEEN = 1e-4  # least change of a control that is set
+
+
+class LiveHead:
+    """A head of a scene that is posed by rows of packed motions.
+
+    on: the one that is posed now, None for none.
+    """
+
+    on: "LiveHead | None" = None
+
+    def __init__(self, scene, rig: head.Rig):
+        """Raises BadHead if the rig cannot be moved."""
+        head.check_animatable(rig)
+        result(rig.driver.prepare())
+        self.scene, self.mesh = scene.name, rig.mesh.name
+        self.before = [_value(rig, track) for track in rig.driver.tracks]
+        self._rig: head.Rig | None = None
+        self._shown = np.array(self.before)
+
+    def show(self, row: np.ndarray) -> None:
+        """Pose the head. row: [channels + 9]. Raises BadHead if it is gone."""
+        try:
+            rig = self._rig or self._begin()
+            names = head.channel_names()
+            values = rig.driver.drive(unpack(row[None], len(names)), names)[0]
+            self._put(rig, values)
+        except ReferenceError as error:
+            raise BadHead(
+                f"“{self.mesh}” was removed while it performed: choose a head, then perform again"
+            ) from error
+
+    def end(self) -> None:
+        """Give the head back the pose that it had, if it is still there."""
+        LiveHead.on = self._rig = None
+        scene = bpy.data.scenes.get(self.scene)
+        if scene is not None and MARK in scene:
+            give_back(scene)
+
+    def release(self) -> None:
+        """Let go of Blender's data."""
+        self._rig = None
+
+    def _begin(self) -> head.Rig:
+        """The rig, looked up. Raises BadHead."""
+        scene, rig = head.look_up(self.scene, self.mesh)
+        scene[MARK] = json.dumps([self.mesh, self.before])
+        self._shown = np.array([_value(rig, track) for track in rig.driver.tracks])
+        LiveHead.on, self._rig = self, rig
+        return rig
+
+    def _put(self, rig: head.Rig, values: np.ndarray) -> None:
+        moved = np.flatnonzero(np.abs(values - self._shown) > _SEEN)
+        for place in moved:
+            track = rig.driver.tracks[place]
+            rna_paths.set_value(rig.targets[track.block], track.path, track.index, values[place])
+        if len(moved):
+            rna_paths.tag({rig.targets[rig.driver.tracks[place].block] for place in moved})
+        self._shown = values
+
+
+def _value(rig: head.Rig, track) -> float:
+    return rna_paths.value(rig.targets[track.block], track.path, track.index)
+
+
+def give_back(scene) -> None:
+    """Give a head the pose that a scene remembers, and forget it."""
+    text = scene.pop(MARK)
+    try:
+        mesh, before = json.loads(text)
+        rig = head.look_up(scene.name, mesh)[1]
+        for track, value in zip(rig.driver.tracks, before):
+            rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
+    except (BadHead, ReferenceError, TypeError, ValueError):
+        return  # it is gone, or another one
+    rna_paths.tag(rig.targets)
+
+
+class _Poses(jobs.Part):
+    """Gives back poses that files and steps hold."""
+
+    def release(self) -> None:
+        if LiveHead.on is not None:
+            LiveHead.on.release()
+
+    def undone(self) -> None:
+        if LiveHead.on is None:
+            self.file_opened()
+
+    def file_opened(self) -> None:
+        for scene in [scene for scene in bpy.data.scenes if MARK in scene]:
+            give_back(scene)
+
+
+jobs.session.add(_Poses())

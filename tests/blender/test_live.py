@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head that performs while somebody speaks: it moves, own characters too, and whatever ends it,
+its pose, its keys and the file are as before, and what was spoken is kept."""
+
+import importlib
+import os
+import time
+
+import numpy as np
+import pytest
+from characters import make_hero
+from performances import write_wav
+from played_microphone import engine_with
+from thunder.scene.heads import head, live_head
+from thunder.scene.heads.live_head import LiveHead, MARK
+from thunder.scene.host import compat, jobs
+from thunder.scene.host.jobs import session
+from thunder.scene.voice import recording, strip
+from thunder.thunder_core import engine_python, errors
+from thunder.thunder_core.client import Client
+from thunder.thunder_core.shipped import SAMPLE
+
+operators = importlib.import_module("thunder.operators.add")
+
+
+def row_of(**values):
+    """A packed motion's row. jaw: radians."""
+    names = head.channel_names()
+    row = np.zeros(len(names) + 9)
+    row[len(names)] = values.pop("jaw", 0.0)
+    for name, value in values.items():
+        row[names.index(name)] = value
+    return row
+
+
+SPEAKS = row_of(jaw=0.2, mouthSmileLeft=0.6)
+
+
+def pose(rig):
+    """The values of all controls of a head."""
+    return [live_head._value(rig, track) for track in rig.driver.tracks]
+
+
+def smile(rig):
+    return rig.keys.key_blocks["mouthSmileLeft"].value
+
+
+@pytest.fixture
+def posed(stage):
+    """The stage, whose head smiles a little without a key."""
+    stage[1].keys.key_blocks["mouthSmileLeft"].value = 0.25
+    return stage
+
+
+def test_a_head_is_posed_without_keys_and_given_back(posed, blender):
+    scene, rig = posed
+    before, face = pose(rig), LiveHead(*posed)
+    face.show(SPEAKS)
+    blender.context.view_layer.update()
+    shown = rig.keys.evaluated_get(blender.context.evaluated_depsgraph_get())
+    assert shown.key_blocks["mouthSmileLeft"].value == pytest.approx(0.6)
+    assert len(blender.data.actions) == 0 and MARK in scene
+    face.end()
+    assert pose(rig) == pytest.approx(before) and MARK not in scene and LiveHead.on is None
+
+
+def test_a_shown_take_gives_way_and_plays_again(stage, entry, blender):
+    scene, rig = stage
+    scene.frame_set(30)
+    before, face = pose(rig), LiveHead(*stage)
+    face.show(SPEAKS)
+    blender.context.view_layer.update()
+    shown = rig.keys.evaluated_get(blender.context.evaluated_depsgraph_get())
+    assert shown.key_blocks["mouthSmileLeft"].value == pytest.approx(0.6)
+    face.end()
+    scene.frame_set(29)
+    scene.frame_set(30)
+    assert pose(rig) == pytest.approx(before, abs=1e-6)
+
+
+def test_an_own_character_is_posed_through_its_mapping(blender):
+    hero = make_hero(blender, "Mouth_Smile_L", "Jaw_Open", "Eye_Blink_L", "Eye_Blink_R")
+    scene, keys = blender.context.scene, hero.data.shape_keys.key_blocks
+    face = LiveHead(scene, head.find(scene, hero))
+    face.show(SPEAKS)
+    assert keys["Mouth_Smile_L"].value > 0.3 and keys["Jaw_Open"].value > 0.3
+    face.end()
+    assert keys["Mouth_Smile_L"].value == keys["Jaw_Open"].value == 0.0
+
+
+def test_undo_and_redo_while_it_performs_and_after_give_the_pose_back(posed, blender):
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    face = LiveHead(*posed)
+    face.show(SPEAKS)
+    blender.context.scene.frame_step = 3  # the animator goes on working
+    blender.ops.ed.undo_push(message="an edit meanwhile")
+    blender.context.scene.frame_step = 4
+    blender.ops.ed.undo_push(message="another")
+    blender.ops.ed.undo()
+    face.show(SPEAKS)
+    assert smile(head.find(blender.context.scene)) == pytest.approx(0.6)
+    blender.ops.ed.undo()
+    face.show(SPEAKS)
+    face.end()
+    assert smile(head.find(blender.context.scene)) == pytest.approx(0.25)
+    blender.ops.ed.redo()  # to a step in which it spoke
+    scene = blender.context.scene
+    assert scene.frame_step == 3 and MARK not in scene
+    assert smile(head.find(scene)) == pytest.approx(0.25)
+
+
+def test_a_file_that_was_saved_meanwhile_opens_with_the_pose_before(posed, blender, tmp_path):
+    face = LiveHead(*posed)
+    face.show(SPEAKS)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "meanwhile.blend"))
+    face.end()
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "meanwhile.blend"))
+    scene = blender.context.scene
+    assert smile(head.find(scene)) == pytest.approx(0.25) and MARK not in scene
+
+
+@pytest.mark.parametrize("gone", ["removed", "renamed"])
+def test_a_head_that_goes_away_is_said_in_a_sentence(posed, blender, gone):
+    scene, rig = posed
+    face = LiveHead(scene, rig)
+    face.show(SPEAKS)
+    if gone == "removed":
+        blender.data.batch_remove([rig.mesh, rig.armature])
+    else:
+        rig.mesh.name = "Another"
+        session.release("a step was undone", may_go_on=True)
+    with pytest.raises(errors.BadHead, match="removed"):
+        face.show(row_of(jaw=0.1))
+    face.end()
+    assert MARK not in scene
+
+
+def test_a_head_with_a_driver_is_refused_before_anybody_speaks(posed):
+    posed[1].keys.driver_add('key_blocks["mouthSmileLeft"].value')
+    with pytest.raises(errors.BadHead, match="has a driver"):
+        LiveHead(*posed)
+
+
+# -- with a voice
+
+
+@pytest.fixture
+def booth(needs_sound, posed, tmp_path, monkeypatch):
+    """Makes a live recording of the stage, whose microphone plays the sample and has a fault:
+    booth(fault)."""
+    if os.name == "nt":
+        pytest.skip("the engine's Python is a shell script here")
+    monkeypatch.setenv("THUNDER_PYTHON", engine_python.find_engine_python())
+    monkeypatch.setattr(recording.compat, "user_folder", lambda name: tmp_path / name)
+
+    def make(fault="", sound=SAMPLE):
+        scene, rig = posed
+        client = Client(engine_with(tmp_path, sound, fault), device="cpu")
+        return recording.Recording(client, scene, LiveHead(scene, rig), ahead=0.2)
+
+    yield make
+    jobs.end_job()
+
+
+def speak(taken, until, look=lambda: None):
+    """What a recording gives that ends when `until()`."""
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
+    try:
+        end = time.monotonic() + 120
+        while not session.job.advance():
+            look()
+            if until() or time.monotonic() > end:
+                recording.stop()
+            time.sleep(0.01)
+        return session.job.value
+    finally:
+        jobs.end_job()
+
+
+def test_a_head_speaks_with_somebody_and_the_line_becomes_a_strip(booth, posed):
+    scene, rig = posed
+    scene.frame_set(31)
+    before, taken, jaws, messages = pose(rig), booth(), [], set()
+    jaw = next(i for i, track in enumerate(rig.driver.tracks) if "jaw" in track.path)
+
+    def look():
+        jaws.append(np.abs(np.subtract(pose(rig), before)).max())
+        messages.add(session.job.step.message)
+
+    result = speak(taken, lambda: taken.spoken > 4 and taken.motion.delay, look)
+    assert max(jaws) > 0.1 and jaw >= 0, "it did not move"
+    assert any(message.endswith("s behind") for message in messages)
+    assert pose(rig) == pytest.approx(before) and MARK not in scene and scene.frame_current == 31
+    added = recording.lay(scene, taken, result)
+    assert compat.strip_span(added)[0] == 31 and result["ended"] == ""
+    assert strip.sound_strips(scene)[0].name == added.name
+
+
+@pytest.mark.parametrize("fault", ["lost:3", "crash:3"])
+def test_what_was_spoken_before_a_fault_is_kept_and_the_pose_comes_back(booth, posed, fault):
+    scene, rig = posed
+    before, taken = pose(rig), booth(fault)
+    result = speak(taken, lambda: False)
+    assert result["ended"].endswith("is kept") and pose(rig) == pytest.approx(before)
+    assert recording.lay(scene, taken, result) is not None
+
+
+def test_a_head_that_is_removed_ends_the_recording_which_is_kept(booth, posed, blender):
+    scene, rig = posed
+    taken = booth()
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
+    while not taken.motion.delay:
+        session.job.advance()
+        time.sleep(0.01)
+    blender.data.batch_remove([rig.mesh, rig.armature])
+    while not session.job.advance():
+        time.sleep(0.01)
+    result = session.job.value
+    jobs.end_job()
+    assert "was removed while it performed" in result["ended"]
+    assert os.path.getsize(result["path"]) > 10_000
+
+
+def test_who_stops_while_the_engine_loads_keeps_nothing(booth, posed):
+    taken = booth()
+    with pytest.raises(errors.Cancelled, match="before it began"):
+        speak(taken, lambda: True)
+    assert not recording.is_on() and pose(posed[1])[0] == pytest.approx(pose(posed[1])[0])
+
+
+def test_a_render_gives_the_pose_back_and_ends_it(booth, posed):
+    scene, rig = posed
+    before, taken = pose(rig), booth()
+    taken.motion.began = time.perf_counter()
+    taken.motion.add(
+        {"first": 0, "values": [SPEAKS.tolist()] * 4, "hop": 0.16}, time.perf_counter()
+    )
+    taken._pose()
+    assert pose(rig) != pytest.approx(before)
+    taken._end_pose()  # the handler of render_init
+    assert pose(rig) == pytest.approx(before) and taken.stop_requested
+    taken._pose()
+    assert pose(rig) == pytest.approx(before)
+    write_wav(taken.path, np.zeros(480), 48000)
+
+
+def test_posing_a_head_takes_a_few_milliseconds(posed, blender):
+    face, rng, count = LiveHead(*posed), np.random.default_rng(1), len(SPEAKS)
+    face.show(SPEAKS)
+    spent = time.process_time()
+    for _ in range(25):
+        face.show(0.3 * rng.random(count))
+    assert (time.process_time() - spent) / 25 < 0.008
+    face.end()
