@@ -178,9 +178,6 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
         "With --jobs; what other options say holds for jobs that do not say otherwise.",
     )
     add_options(many, _OF_MANY)
-    for name, reason in settings.GONE.items():
-        if any(given.partition("=")[0] == f"--{name}" for given in arguments):
-            parser.error(f"argument --{name}: {reason}")
     chosen = parser.parse_args(arguments)
     for name in ("only", "again", "list", "cluster"):
         if getattr(chosen, name) and not chosen.jobs:

@@ -22,7 +22,6 @@ import numpy as np
 from . import types
 from .animation import cue_file, motion_file, vrma
 from .animation.timing import at_scene_frames, Clock
-from .batch.settings import GONE
 from .channels import read_channel, say_chosen
 from .direction import AXES, CHOICES, Direction, DirectionRequest, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
@@ -37,7 +36,7 @@ from .findings import LipSyncScore
 from .languages import code_of
 from .progress import no_progress, Progress
 from .protocol import NOTES
-from .request import check_number, ENGINE, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
+from .request import check_number, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
 from .shipped import SAMPLE
 from .spoken import Spoken
 from .types import FPS, pack, Speech, unpack
@@ -251,11 +250,6 @@ def perform(  # noqa: PLR0913 (what the panel offers)
         raise BadRequest(
             f"Takes are made of a voice, not of {type(voice).__name__}: read it with load"
         )
-    # as version 0.2.0 calls it, whose takes may be of other systems too
-    exact_first = bool(sliders.pop("as_asked", exact_first))
-    for name, usual in (("system", ENGINE), ("speech_guidance", 0.0)):
-        if sliders.pop(name, usual) != usual:
-            raise BadRequest(f"“{name}” {GONE[name.replace('_', '-')]}")
     direction = _direction(preset, mood, strength, spread, exact_first, sliders)
     if not isinstance(transcript, str):
         raise BadRequest(

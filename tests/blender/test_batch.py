@@ -80,13 +80,6 @@ def test_each_option_of_a_performance_alone_directs_it(option):
     assert command.direction_of(command.options([*usual, option])) is not None
 
 
-@pytest.mark.parametrize("option", settings.GONE)
-def test_an_option_of_earlier_versions_is_said_with_what_to_do(option, capfd):
-    with pytest.raises(SystemExit):
-        command.options(["--audio=a.wav", "--out=o", f"--{option}=x"])
-    assert f"argument --{option}: {settings.GONE[option]}" in capfd.readouterr().err
-
-
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
     chosen = command.options(
         [

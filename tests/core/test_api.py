@@ -220,12 +220,11 @@ def test_moods_presets_and_sliders_reach_takes_that_begin_where_the_panels_do(vo
     assert preset.vectors[0, 0] == pytest.approx(api.AXES[0].deviations(1.5)) and preset.vectors[
         0, 1:
     ] == pytest.approx(shipped[1:])
-    for name in ("exact_first", "as_asked"):  # as version 0.2.0 calls it
-        varied = direction(spread=0.2, **{name: False})
-        assert varied.spread == 0.2 and not varied.exact_first
-    with pytest.raises(errors.BadRequest, match="“system” is compared in the laboratory only"):
+    varied = direction(spread=0.2, exact_first=False)
+    assert varied.spread == 0.2 and not varied.exact_first
+    with pytest.raises(errors.BadRequest, match="There is no slider “system”"):
         direction(system="diffposetalk")
-    (take,) = thunder.perform(voice, takes=1, quality="draft", system="thunder")  # as in 0.2.0
+    (take,) = thunder.perform(voice, takes=1, quality="draft")
     assert (
         take.seed == seed_of_voice("line.wav")
         and take.provenance["as_asked"]

@@ -13,11 +13,9 @@ from typing import Any
 
 from ..errors import BadRequest, suggest
 from ..files import is_utf8, MANIFEST, not_a_file, printable
-from ..request import ENGINE
 from .settings import (
     BadSetting,
     DEFAULTS,
-    GONE,
     make_absolute,
     quote,
     RECOGNISER,
@@ -291,10 +289,6 @@ def _values(table: Mapping[str, object], where: str, wrong: list[str]) -> dict[s
     """The values of the settings of a table; sentences about those that are wrong go to `wrong`."""
     values = {}
     for key, value in table.items():
-        if key in GONE:
-            if value != ENGINE:
-                wrong.append(f"{where}: “{key}” = {quote(value)} {GONE[key]}")
-            continue
         if key not in SETTINGS:
             wrong.append(
                 f"{where} has an unknown key “{shorten(key)}”{_nearest(key, tuple(SETTINGS))}"

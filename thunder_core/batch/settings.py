@@ -341,16 +341,6 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
             default=True, is_flag=True),
 )})  # fmt: skip
 
-# settings of earlier versions, and why there are none: they chose one of the paper's systems
-GONE: Mapping[str, str] = MappingProxyType(
-    {
-        "system": "is compared in the laboratory only: remove it, and THUNDER performs",
-        "speech-guidance": "did not make lips clearer and is gone: remove it",
-        "picture": "was for a system that is compared in the laboratory only: remove it, or name a "
-        "“mood”",
-    }
-)
-
 # settings for the sound, of which a job has exactly one, and for how takes are played
 VOICES = ("audio", "listen-to", "seconds", "strip")
 RECOGNISER = ("language", "whisper")  # of no use without “recognise”
