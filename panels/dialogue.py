@@ -227,15 +227,15 @@ class THUNDER_PT_strip(bpy.types.Panel):
             grey(layout).label(text="No takes yet")
             return
         layout.label(
-            text=f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync "
-            f"{take_list.points_of(takes[0])}"
+            text=f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync: "
+            f"{take_list.verdict(takes[0])}"
         )
         numbers = {entry.as_pointer(): number for number, entry in enumerate(scene.thunder.takes)}
         on_head = take_list.on_head(scene, takes[0].head)
         column = layout.column(align=True)
         for entry in takes[:MOST_SHOWN]:
             icon = "SOLO_ON" if entry.star else "ACTION"
-            words = f"{entry.name}   {take_list.points_of(entry)}"
+            words = f"{entry.name}   {take_list.verdict(entry)}"
             row = column.operator(
                 "thunder.select_take",
                 text=words,

@@ -48,7 +48,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         verdict = tune(row.row(align=True), active=is_current)
         verdict.ui_units_x = VERDICT
         verdict.alert = grade is not None and grade.name == findings.POOR
-        verdict.label(text=take_list.verdict(item, grade))
+        verdict.label(text=take_list.verdict(item))
         row.prop(item, "name", text="", emboss=False)
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in browsing.icons(item):

@@ -131,6 +131,9 @@ class Part:
     def actions_edited(self, scene, uids: set[int]) -> None:
         """Keys of the actions with these session ids have changed."""
 
+    def work_ended(self) -> None:
+        """Long work has come to its end, was stopped or has failed."""
+
     def close(self) -> None:
         """Drop everything: the add-on is disabled."""
         self.file_opened()
@@ -575,7 +578,8 @@ def end_job() -> None:
     if session.job is not None:
         session.job.close()
         session.note = session.job.note
-    session.job = None
+        session.job = None
+        session.notify("work_ended")
     redraw(OF_KEYS)
 
 

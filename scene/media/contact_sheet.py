@@ -190,7 +190,7 @@ class _Sheet(puppets.Portrait):
         tracks, and how high the mouth's is, mm."""
         score = take_list.score_text(entry)
         self._write(
-            score, 0.1, 0.78, 0.34 if len(score) <= 3 else 0.2, "accent" if entry.star else "ink"
+            score, 0.1, 0.78, 0.3 if len(score) <= 5 else 0.2, "accent" if entry.star else "ink"
         )
         self._write(entry.name if len(entry.name) <= 16 else entry.name[:15] + "…", 0.1, 0.53, 0.14)
         for index, line in enumerate(

@@ -172,12 +172,7 @@ def _restore_loop() -> None:
 
 
 def _caption(entry) -> str:
-    score = (
-        f"{take_list.score_text(entry)}  "
-        if math.isfinite(entry.score) or not take_list.speaks(entry)
-        else ""
-    )
-    return f"{score}{entry.name}" + (" ★" if entry.star else "")
+    return f"{take_list.score_text(entry)}  {entry.name}" + (" ★" if entry.star else "")
 
 
 def _add_texts(

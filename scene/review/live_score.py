@@ -196,6 +196,19 @@ def opening(action) -> tuple[float, np.ndarray] | None:
 # ---- scoring, a little at a time
 
 
+def _score_idle(scene) -> Generator[jobs.Step, None, None]:
+    """Steps that score the takes without a verdict, each for itself, and then what a head plays;
+    as `_score_current`."""
+    name, uids = scene.name, without_verdict(scene)
+    if uids and not connection.client().running and connection.current_python()[0]:
+        connection.client().start()
+    for uid in uids:
+        with suppress(ThunderError, OSError):  # its head or its voice is gone
+            yield from score_again(connection.client(), bpy.context, [uid], quietly=True)
+    if (scene := bpy.data.scenes.get(name)) is not None and scene.thunder.live_score:
+        yield from _score_current(scene)
+
+
 def _score_current(scene) -> Generator[jobs.Step, None, None]:
     """Steps that score the current animation of a head and change no Blender data. They hold
     data-blocks: close them before any edit. Raises ThunderError with the reason why nothing is
@@ -360,13 +373,31 @@ def takes_to_score(context) -> list:
     ]
 
 
-def score_again(client, context) -> Generator[jobs.Step, None, int]:
-    """Steps that score the takes of `takes_to_score` as they are keyed now. Returns how many.
+def without_verdict(scene) -> list[int]:
+    """Session ids of the actions of a scene's takes whose grade is not known: generating stopped
+    before, an undo took it away, or it is of the whole line or an earlier version."""
+    pending = take_list.pending_batches()
+    return [
+        entry.action.session_uid
+        for entry in scene.thunder.takes
+        if take_list.verdict(entry) == take_list.WAITS
+        and entry.action is not None
+        and entry.batch not in pending
+        and changes.change(scene, entry) is None
+    ]
 
-    Their keys stay, and until the last step their scores. Raises ThunderError.
+
+def score_again(
+    client, context, uids: list[int] | None = None, quietly: bool = False
+) -> Generator[jobs.Step, None, int]:
+    """Steps that score takes as they are keyed now. Returns how many.
+
+    uids: session ids of their actions; None: those of `takes_to_score`.  quietly: as of
+    `score_steps`.  Their keys stay, and until the last step their scores. Raises ThunderError.
     """
     name, made = context.scene.name, {}
-    uids = [entry.action.session_uid for entry in takes_to_score(context)]
+    if uids is None:
+        uids = [entry.action.session_uid for entry in takes_to_score(context)]
     for number, uid in enumerate(uids):
         scene = bpy.data.scenes.get(name)
         entry = take_list.by_uid(scene, uid)
@@ -380,7 +411,7 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
             motion = mapping.visible_motion(motion, read.channels, rig.sums)
         voice = strip.of_state(scene, state) if state else strip.voice_of_take(bpy.context, entry)
         made[uid] = yield from ask_score(
-            client, scene, rig, voice, (motion, clock), entry, (start, end)
+            client, scene, rig, voice, (motion, clock), entry, (start, end), quietly
         )
     for uid, (answer, per_frame) in made.items():
         _store(uid, answer, per_frame, score=answer["total"])
@@ -549,16 +580,22 @@ class LiveScore(jobs.Part):
 
     def undone(self) -> None:
         scene = bpy.context.scene
-        if bpy.app.background or scene is None or not scene.thunder.live_score:
+        if bpy.app.background or scene is None or not len(scene.thunder.takes):
             return
-        # an undo does not start the engine
-        if len(scene.thunder.takes) and connection.client().running:
+        # an undo does not start the engine for what the head plays
+        is_watched = scene.thunder.live_score and connection.client().running
+        if is_watched or without_verdict(scene):
+            self.score_soon()
+
+    def work_ended(self) -> None:
+        scene = bpy.context.scene
+        if not bpy.app.background and scene is not None and without_verdict(scene):
             self.score_soon()
 
     def step(self) -> float | None:
         """Score a little."""
         scene = bpy.context.scene
-        if scene is None or not scene.thunder.live_score:
+        if scene is None:
             self.stop()
             return None
         try:
@@ -566,7 +603,7 @@ class LiveScore(jobs.Part):
                 self.job.close()
                 self.job = None
             if self.job is None:
-                self.job = _score_current(scene)
+                self.job = _score_idle(scene)
             end = time.monotonic() + jobs.STEP_SECONDS
             while time.monotonic() < end:
                 if not next(self.job).busy:

@@ -140,10 +140,12 @@ def describe(entry) -> str:
     lines = [f"{kind}, {source}{made}"]
     if not take_list.speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
-    elif math.isfinite(entry.score):
+    elif not math.isfinite(entry.score):
+        lines.append("Its lip-sync is not scored yet: that comes while Blender is idle")
+    else:
         grade = grades.of_take(entry)
         said = f"{grade.text}\n" if grade is not None else ""
-        whole = ", of the whole line that it was cut from: Listen scores this part"
+        whole = ", of the whole line that it was cut from: this part is scored soon"
         old = (
             ", by other weights than those in use, another text or an earlier version: Score Again"
         )

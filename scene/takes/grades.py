@@ -153,7 +153,7 @@ def parts_of(entry) -> dict[str, float]:
     }
 
 
-# grades of takes, by their action, score and first frame
+# grades of takes, by their action, first frame and what is found
 _grades = session.add(Memory(Recent(256)))
 
 
@@ -162,9 +162,10 @@ def of_take(entry) -> Grade | None:
     every redraw of a list."""
     if entry.action is None or entry.of_whole or entry.role != "SPEAKS":
         return None
-    key = entry.action.session_uid, entry.score, entry.first
+    about = keying.record_of(entry.action) or {}
+    key = entry.action.session_uid, entry.first, about.get("findings")
     if key not in _grades.known:
-        found, grade = findings.findings_of(keying.record_of(entry.action)), None
+        found, grade = findings.findings_of(about), None
         if found is not None:
             with suppress(TypeError, ValueError, OverflowError):  # of a damaged record
                 rig, _ = attempt(head.resolve, entry.head) if entry.head else (None, "")

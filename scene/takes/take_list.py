@@ -164,18 +164,15 @@ def set_score(entry, performance: keying.TakeData) -> None:
     entry.score = performance.score
 
 
-def points_of(entry) -> str:
-    """The score of a take that speaks; "~" before one that was measured on the whole line that it
-    was cut from."""
-    return "~" * (entry.of_whole and math.isfinite(entry.score)) + points(entry.score)
+WAITS = "…"  # the verdict of a take that is not scored yet
 
 
-def verdict(entry, grade: grades.Grade | None) -> str:
-    """A take's grade in its row; "…" while it is still being ranked, its points where there are
-    only these, as of earlier versions, and "–" where nobody speaks."""
+def verdict(entry) -> str:
+    """A take's grade, wherever it is shown; WAITS until it is known, "–" where nobody speaks."""
     if not speaks(entry):
         return "–"
-    return grade.name if grade is not None and math.isfinite(entry.score) else points_of(entry)
+    grade = grades.of_take(entry)
+    return grade.name if grade is not None and math.isfinite(entry.score) else WAITS
 
 
 def speaks(entry) -> bool:
@@ -189,10 +186,10 @@ def listens(entry) -> bool:
 
 
 def score_text(entry) -> str:
-    """The score of a take as sheets and the grid show it, or what its face does instead of
+    """The verdict on a take as sheets and the grid show it, or what its face does instead of
     speaking."""
     return (
-        points_of(entry)
+        verdict(entry)
         if speaks(entry)
         else entry.bl_rna.properties["role"].enum_items[entry.role].name
     )

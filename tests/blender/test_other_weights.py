@@ -2,6 +2,8 @@
 """Takes of earlier weights: their scores are greyed and come behind, Score Again renews them and
 leaves keys as they are, and what samples them again says that the weights are others."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
@@ -92,7 +94,9 @@ def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene)
 
 
 @pytest.mark.one_blender
-def test_a_take_of_an_earlier_version_has_points_until_it_is_scored_again(scene, blender, tmp_path):
+def test_a_take_of_an_earlier_version_has_no_verdict_until_it_is_scored_again(
+    scene, blender, tmp_path
+):
     """By the same weights, of one's own for example: what is found in it was not kept then."""
     for entry in scene.thunder.takes:
         about = record_in(entry)
@@ -101,7 +105,7 @@ def test_a_take_of_an_earlier_version_has_points_until_it_is_scored_again(scene,
     scene = reopen(blender, tmp_path)
     entry = of_seed(2)
     assert grades.of_take(entry) is None and grades.parts_of(entry) == {}
-    assert greyed(entry) == ["90"] and offered() and listed_seeds(bpy) == [2, 1, 3]
+    assert greyed(entry) == [take_list.WAITS] and offered() and listed_seeds(bpy) == [2, 1, 3]
     assert "\nLip-Sync 90 of 100, by other weights than those in use, another" in entry.tooltip
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     entry = of_seed(2)
@@ -230,6 +234,37 @@ def test_a_character_is_scored_by_what_it_can_show(blender, scene, client):
     brow, made = head.channel_names().index("browInnerUp"), take_record.load(entry.action).motion
     assert made.expression[:, brow].max() > 0.8 and not sent[:, brow].any()
     assert live_score.live.version > before, "curves over the timeline are drawn anew"
+
+
+@pytest.mark.one_blender
+def test_takes_without_a_verdict_get_one_while_blender_is_idle(scene, client, monkeypatch):
+    """As after Esc, a redo, a cut or in files of earlier versions: nobody presses a button."""
+    waiting, earlier, cut = map(of_seed, (1, 2, 3))
+    waiting.score, cut.of_whole = float("nan"), True
+    earlier.action[keying.PROPERTY] = {
+        name: value for name, value in record_in(earlier).items() if name != "findings"
+    }
+    assert {take_list.verdict(entry) for entry in scene.thunder.takes} == {take_list.WAITS}
+    assert "not scored yet: that comes while Blender is idle" in waiting.tooltip
+    window = SimpleNamespace(
+        app=SimpleNamespace(background=False), context=bpy.context, data=bpy.data
+    )
+    monkeypatch.setattr(live_score, "bpy", window)
+    scene.thunder.live_score, client.running = False, True
+    monkeypatch.setattr(live_score.live, "score_soon", lambda: asked.append(True))
+    asked = []
+    jobs.begin("Generating", (step for step in ()))
+    jobs.end_job()
+    live_score.live.undone()
+    assert len(asked) == 2
+    while live_score.live.step() is not None:
+        pass
+    assert {take_list.verdict(of_seed(seed)) for seed in (1, 2, 3)} == {"check"}
+    assert not of_seed(3).of_whole and len([v for v, _ in client.asked if v == "score"]) == 3
+    jobs.begin("Generating", (step for step in ()))
+    jobs.end_job()
+    live_score.live.undone()
+    assert len(asked) == 2, "all are known"
 
 
 @pytest.mark.one_blender

@@ -168,7 +168,7 @@ def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     assert not live_score._keeps_score(scene, entry), "its score is still the whole line's"
     answer = {"total": 60.0, "parts": {}, "findings": "[]", "weights": "w"}
     live_score._store(entry.action.session_uid, answer, np.full(70, 60.0))
-    assert take_list.score_text(entry) == "60" and entry.tooltip.count("of the whole") == 0
+    assert take_list.score_text(entry) == "good" and entry.tooltip.count("of the whole") == 0
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2"]
     assert len([a for a in compat.bpy.data.actions if a.name.startswith("line · ")]) == 2
 
@@ -528,7 +528,7 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
         "the same take has the same name in both pieces"
     )
     assert all(
-        entry.of_whole and take_list.score_text(entry).startswith("~")
+        entry.of_whole and take_list.score_text(entry) == take_list.WAITS
         for entry in scene.thunder.takes
     )
     assert "of the whole line" in of_piece[0].tooltip and live_score.score_of_take(

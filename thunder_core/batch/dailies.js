@@ -157,10 +157,9 @@ function open(each) {
 
 function takeRow(take, number) {
   const canvas = element("canvas", {}), button = element("button", { className: "pick" }, "Pick");
-  const place = take.grade && take.reason ? `${take.grade}: ${take.reason}` : take.grade || "";
   const title = element("div", {}, element("kbd", {}, String(number + 1)), " ", element("strong", {}, take.name), " ",
-    element("span", { className: take.grade || "quiet", title: "Lip-sync, 0 to 100" }, take.score), " ", button);
-  if (place) title.append(element("p", { className: take.grade }, MARKS[take.grade] + " " + place));
+    element("span", { className: take.grade || "quiet", title: `Lip-Sync ${take.score} of 100` }, take.grade || take.score), " ", button);
+  if (take.reason) title.append(element("p", { className: take.grade }, MARKS[take.grade] + " " + take.reason));
   const words = [take.words, take.file, "seed " + take.seed].filter(Boolean).join(" · ");
   title.append(element("p", { className: "quiet", title: words }, words));
   const row = element("div", { className: "take" }, title, canvas);
