@@ -180,9 +180,6 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
         studio.remove(context.scene)
 
 
-SMALL = 0.15  # share of a picture's height below which a face in a film tells nothing
-
-
 class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     """Film the scene's frames with their sound, through the stage's camera or the scene's, into a
     video next to the .blend. A slate says line, take and frame"""
@@ -196,27 +193,12 @@ class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
         self.filepath = _free_video()
         return ChoosesFile.invoke(self, context, event)
 
-    def draw(self, context):
-        for number, line in enumerate(textwrap.wrap(_why_small(context.scene), LETTERS)):
-            self.layout.label(text=line, icon="BLANK1" if number else "ERROR")
-
     def begin(self, context):
         path = bpy.path.abspath(self.filepath) or _free_video()
-        self.warn([_why_small(context.scene)])
         return "Playblast", studio.playblast(context.scene, bpy.path.ensure_ext(path, ".mp4"))
 
     def outcome(self, value):
         return f"Playblast saved to {value}"
-
-
-def _why_small(scene) -> str:
-    """The sentence on a camera that hardly shows a face of a scene, "" if it shows one, or there is
-    none."""
-    rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
-    known, camera = [*filter(None, rigs)], studio.camera_of(scene)
-    if not known or camera is None or studio.share_of_picture(scene, known) >= SMALL:
-        return ""
-    return f"“{camera.name}” hardly shows a face: Light the Scene has a camera that does"
 
 
 def _free_video() -> str:

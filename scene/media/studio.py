@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import bpy
-from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
 
 from ...thunder_core import records
@@ -277,20 +276,6 @@ def remove(scene) -> None:
     for obj in [obj for obj in group.objects if MARK not in obj]:  # the animator's
         scene.collection.objects.link(obj)
     bpy.data.batch_remove([*made, group])
-
-
-def share_of_picture(scene, rigs: list[head.Rig]) -> float:
-    """Share of the picture's height that the largest face has through the scene's camera; 0 of
-    faces that it does not see."""
-    camera, shares = camera_of(scene), [0.0]
-    for to_face, size in map(puppets.face_frame, rigs):
-        low, high = (
-            world_to_camera_view(scene, camera, to_face.inverted() @ Vector((0.0, by * size, 0.0)))
-            for by in (-0.5, 0.5)
-        )
-        if min(low.z, high.z) > 0 and 0 < (low.x + high.x) / 2 < 1:
-            shares.append(min(high.y, 1.0) - max(low.y, 0.0))
-    return max(shares)
 
 
 def _frame_faces(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from commit_stage import commit
-from drawing import draw
 from mathutils import Vector
 from performances import performance, read_wav, show_take
-from thunder.operators import share
 from thunder.scene.heads import head
 from thunder.scene.media import puppets, studio
 from thunder.scene.voice import strip
@@ -147,30 +145,6 @@ def test_a_playblasts_slate_says_line_take_and_frame(stage, blender, tmp_path):
     edges = np.concatenate([pixels[:20], pixels[-20:]])  # above and below the face
     assert 40 < (edges > 0.6).sum() < 2000, "letters"
     assert not (pixels[30:-30, :10] > 0.6).any()
-
-
-def test_a_playblast_through_a_camera_that_hardly_shows_a_face_says_so(scene, blender, tmp_path):
-    scene.render.resolution_x, scene.render.resolution_y = 160, 90
-    scene.frame_start = scene.frame_end = 1
-    rig = head.resolve(next(iter(head.in_scene(scene))))
-    camera = blender.data.objects.new("Far", blender.data.cameras.new("Far"))
-    scene.collection.objects.link(camera)
-    scene.camera, camera.location = camera, (7.4, -6.9, 5.0)
-    camera.rotation_euler = (1.1, 0.0, 0.81)  # Blender's own scene
-    blender.context.view_layer.update()
-    assert studio.share_of_picture(scene, [rig]) < 0.1
-
-    def said_before_filming():
-        """Beside the name of the file."""
-        return " ".join(draw(share.THUNDER_OT_playblast, blender.context).texts())
-
-    assert said_before_filming() == (
-        "“Far” hardly shows a face: Light the Scene has a camera that does"
-    )
-    assert blender.ops.thunder.playblast(filepath=str(tmp_path / "far.mp4")) == {"FINISHED"}
-    blender.ops.thunder.light_scene()
-    blender.context.view_layer.update()
-    assert studio.share_of_picture(scene, [rig]) > 0.3 and said_before_filming() == ""
 
 
 def test_a_playblast_has_half_the_size_of_a_large_scene_and_all_of_a_small_one():
