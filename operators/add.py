@@ -217,13 +217,13 @@ class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):
         why_not_in_object_mode,
         lambda context: (
             ""
-            if flame.chosen_mesh(context)
+            if head.flame_mesh(context)
             else "No head from a FLAME file is selected: add one with Head from FLAME File"
         ),
     )
 
     def act(self, context):
-        rig = head.resolve(flame.chosen_mesh(context))
+        rig = head.resolve(head.flame_mesh(context))
         far = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
         return f"Bones moved by up to {1000 * far:.1f} mm"
 

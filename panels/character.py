@@ -142,12 +142,12 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         names = [
             target.name
             for target in resolved.objects
-            if target.type == "ARMATURE" and target in resolved.bound.targets
+            if target.type == "ARMATURE" and target in resolved.targets
         ]
         keys = [
             obj.name
             for obj in resolved.objects
-            if obj.type == "MESH" and obj.data.shape_keys in resolved.bound.targets
+            if obj.type == "MESH" and obj.data.shape_keys in resolved.targets
         ]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
         if vanished := head.resolve(resolved.face).vanished:
@@ -165,9 +165,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             wrapped_label(layout, sentence, context, icon="ERROR")
 
     def _losses(self, layout, context, resolved):
-        lost = conventions.missing(
-            character.used_sources(resolved.plan, resolved.bound), head.channel_names()
-        )
+        lost = conventions.missing(resolved.used, head.channel_names())
         every = len(conventions.missing((), head.channel_names()))
         if not lost:
             layout.label(text="All Controls Found", icon="CHECKMARK")
@@ -234,11 +232,11 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return _chosen(context) is not None and flame.chosen_mesh(context) is not None
+        return _chosen(context) is not None and head.flame_mesh(context) is not None
 
     def draw(self, context):
         layout = self.layout
-        mesh = flame.chosen_mesh(context)
+        mesh = head.flame_mesh(context)
         names = flame.names_of(mesh)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
         layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")

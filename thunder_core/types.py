@@ -74,6 +74,11 @@ def in_group(names: Sequence[str], group: tuple[str, ...], but: tuple[str, ...] 
     )
 
 
+def columns_of(names: Sequence[str], stem: str) -> list[int]:
+    """The places of a channel among names: of itself, or of both its sides."""
+    return [i for i, name in enumerate(names) if name in (stem, stem + "Left", stem + "Right")]
+
+
 def reorder(expression: np.ndarray, channels: Sequence[str], names: Sequence[str]) -> np.ndarray:
     """Expression [T, len(names)], float64, of one [T, len(channels)] with other columns; names it
     lacks are 0."""

@@ -13,12 +13,26 @@ from . import reading, rna_paths
 
 @dataclass(frozen=True)
 class Binding:
-    """targets: the data-blocks a mapping animates.  driver: what fills their tracks.
-    unbound_rules: those without a target."""
+    """plan: a mapping.  objects: of its character.  targets: the data-blocks that it animates.
+    driver: what fills their tracks.  unbound_rules: those without a target."""
 
+    plan: mapping.Mapping
+    objects: tuple
     targets: tuple
     driver: mapping.Driver
     unbound_rules: tuple
+
+    @property
+    def face(self) -> bpy.types.Object:
+        """The first of its objects."""
+        return self.objects[0]
+
+    @property
+    def used(self) -> set[str]:
+        """Names of the channels, keys and joints that truly move something."""
+        bound = [each for each in self.plan.rules if each not in self.unbound_rules and each.weight]
+        turned = [each for each in self.plan.joints if each not in self.unbound_rules]
+        return {rule.source for rule in bound} | {each.joint for each in turned if each.scale}
 
 
 def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = ()) -> Binding:
@@ -29,14 +43,14 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     which is not among them is taken as if it named none, so that a preset fits a character whose
     objects are called otherwise.
     """
-    plan = jaw_balance.apply_balance(plan)
+    rules = jaw_balance.apply_balance(plan).rules
     blocks = {data: number for number, data in enumerate(first)}
     shapes = _shapes_of(objects)
     tracks: dict[mapping.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
     parts, unbound_rules, rig_of = [], [], cache(reading.rig_of)
-    rests = {rule.target: rule.weight for rule in plan.rules if rule.source == mapping.DEFAULT}
-    for rule in [each for each in plan.rules if each.source != mapping.DEFAULT]:
+    rests = {rule.target: rule.weight for rule in rules if rule.source == mapping.DEFAULT}
+    for rule in [each for each in rules if each.source != mapping.DEFAULT]:
         found = places(rule.target, _objects_named(rule.target.object, objects), shapes)
         for data, path, index, group, rest in found:
             block = blocks.setdefault(data, len(blocks))
@@ -77,9 +91,8 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
             for index, rest in enumerate(mapping.rotation_rest(mode))
         ]
         turning.append(turn)
-    return Binding(
-        targets, mapping.Driver(driven, parts, turning, dict(plan.leads)), tuple(unbound_rules)
-    )
+    driver = mapping.Driver(driven, parts, turning, dict(plan.leads))
+    return Binding(plan, tuple(objects), targets, driver, tuple(unbound_rules))
 
 
 @dataclass(frozen=True)

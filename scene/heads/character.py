@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The animator's character: its objects, the names of its shapes, and how it is driven."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import bpy
@@ -36,20 +36,9 @@ def plan_of(face: bpy.types.Object) -> Mapping:
 _kept = lru_cache(maxsize=32)(Mapping.from_json)
 
 
-@dataclass(frozen=True)
-class MappedCharacter:
-    """A character as it is now: the object that represents it, its mapping, its objects, what those
-    bind to."""
-
-    face: bpy.types.Object
-    plan: Mapping
-    objects: list
-    bound: binding.Binding
-
-
-def resolve(obj: bpy.types.Object) -> MappedCharacter:
-    """The character that an object belongs to. Raises BadHead with the reason if Thunder cannot
-    move it."""
+def resolve(obj: bpy.types.Object) -> binding.Binding:
+    """What the mapping of the character that an object belongs to moves, its face the first of the
+    objects. Raises BadHead with the reason if Thunder cannot move it."""
     face = face_of(obj)
     if face is None:
         raise BadHead(
@@ -77,15 +66,7 @@ def resolve(obj: bpy.types.Object) -> MappedCharacter:
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
             f"bone, map one by hand in Thunder Character"
         )
-    return MappedCharacter(face, plan, objects, bound)
-
-
-def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
-    """Names of the channels, keys and joints that truly move something."""
-    unbound_rules = set(bound.unbound_rules)
-    return {rule.source for rule in plan.rules if rule not in unbound_rules and rule.weight} | {
-        rule.joint for rule in plan.joints if rule not in unbound_rules and rule.scale
-    }
+    return bound
 
 
 def faults_of(face: bpy.types.Object) -> list[str]:

@@ -16,6 +16,7 @@ from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ..host.jobs import Recent
 from . import binding, build
 from .family import points_of
+from .reading import weights_of
 
 # armature property: number of expression directions of the file
 COUNT = "thunder_flame"
@@ -48,19 +49,6 @@ def load(path: str, advice: str) -> Head:
 def is_flame(armature: bpy.types.Object | None) -> bool:
     """Whether an armature is that of a head made from a FLAME file."""
     return armature is not None and COUNT in armature
-
-
-def chosen_mesh(context) -> bpy.types.Object | None:
-    """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
-    obj = context.scene.thunder.head or context.object
-    if obj is None:
-        return None
-    meshes = (
-        [obj]
-        if obj.type == "MESH"
-        else [child for child in obj.children_recursive if child.type == "MESH"]
-    )
-    return next((mesh for mesh in meshes if is_flame(build.armature_of(mesh))), None)
 
 
 def names_of(mesh: bpy.types.Object) -> tuple[str, ...]:
@@ -174,16 +162,10 @@ def _regressor(points: np.ndarray, joints: np.ndarray) -> np.ndarray:
 
 
 def _weights(mesh: bpy.types.Object, count: int) -> np.ndarray:
-    column = {
-        mesh.vertex_groups[name].index: i
-        for i, name in enumerate(build.JOINTS)
-        if name in mesh.vertex_groups
-    }
-    weights = np.zeros((count, 5), np.float32)
-    for vertex in mesh.data.vertices:
-        for entry in vertex.groups:
-            if entry.group in column:
-                weights[vertex.index, column[entry.group]] = entry.weight
+    weights, groups = np.zeros((count, 5), np.float32), weights_of(mesh)
+    for column, name in enumerate(build.JOINTS):
+        ids, by = groups.get(name, ([], []))
+        weights[ids, column] = by
     total = weights.sum(1, keepdims=True)
     weights[total[:, 0] == 0, 0] = 1.0
     return weights / np.where(total > 0, total, 1.0)

@@ -276,6 +276,13 @@ def _thunder_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
     return max(candidates, key=lambda mesh: len(_known_keys(mesh)), default=None)
 
 
+def flame_mesh(context) -> bpy.types.Object | None:
+    """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
+    obj = context.scene.thunder.head or context.object
+    mesh = _thunder_mesh(obj) if obj is not None else None
+    return mesh if mesh is not None and flame.is_flame(armature_of(mesh)) else None
+
+
 def is_thunder_head(obj: bpy.types.Object) -> bool:
     """Whether an object belongs to a head of ours."""
     return _thunder_mesh(obj) is not None
@@ -303,17 +310,10 @@ def resolve(obj: bpy.types.Object) -> Rig:
             if HAIR_MARK in child and child.type == "MESH"
         )
         return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature, *hair))
-    result = character.resolve(obj)
-    channels = tuple(name for name in channel_names() if name in result.bound.driver.used)
-    return Rig(
-        result.face,
-        None,
-        result.bound.targets,
-        result.bound.driver,
-        channels,
-        tuple(result.objects),
-        result.bound.unbound_rules,
-    )
+    bound = character.resolve(obj)
+    channels = tuple(name for name in channel_names() if name in bound.driver.used)
+    own = bound.targets, bound.driver, channels, bound.objects, bound.unbound_rules
+    return Rig(bound.face, None, *own)
 
 
 def look_up(scene_name: str, mesh_name: str):

@@ -72,7 +72,7 @@ def mesh_of(
     """A mesh in the space of another object; without drivers, also keys of the mouth sliders."""
     keys = obj.data.shape_keys
     into = base.matrix_world.inverted_safe() @ obj.matrix_world
-    along, weights = np.array(into.to_3x3(), np.float32), cache(partial(_weights, obj))
+    along, weights = np.array(into.to_3x3(), np.float32), cache(partial(weights_of, obj))
 
     def points(data) -> np.ndarray:
         """[V, 3] from the mesh's own origin."""
@@ -125,7 +125,7 @@ def mesh_of(
     )  # fmt: skip
 
 
-def _weights(obj: bpy.types.Object) -> dict[str, character.Part]:
+def weights_of(obj: bpy.types.Object) -> dict[str, character.Part]:
     """The vertices of every vertex group of a mesh, and their weights."""
     rows = [
         (place, each.group, each.weight)

@@ -81,8 +81,7 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender, scene)
 def test_a_character_whose_head_keeps_still_is_named_and_says_so_first(blender, scene):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
     assert "“Face” has no bone for its neck" in head_module.find(scene).warnings[0]
-    resolved = character.resolve(face)
-    used = character.used_sources(resolved.plan, resolved.bound)
+    used = character.resolve(face).used
     assert conventions.missing(used, head_module.channel_names())[0][0] == "neck"
     deform(face, rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None)}))
     assert not any("neck" in said for said in head_module.find(scene).warnings)

@@ -17,6 +17,7 @@ import numpy as np
 from ..filters import smooth, smoothstep
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
+from ..types import columns_of
 from .points import ArticulatorPositions, Articulators
 
 # most that incisors are apart behind lips that a mark keeps closed, beyond rest
@@ -85,15 +86,10 @@ class Mechanics:
     def __init__(self, articulators: Articulators):
         self.articulators = articulators
         names = list(articulators.names)
-
-        def sides(stem):
-            return [
-                names.index(name) for name in (stem, stem + "Left", stem + "Right") if name in names
-            ]
-
-        self.lips = sides("mouthUpperUp"), sides("mouthLowerDown"), names.index("mouthClose")
+        upper, lower = (columns_of(names, each) for each in ("mouthUpperUp", "mouthLowerDown"))
+        self.lips = upper, lower, names.index("mouthClose")
         self.tongue = names.index("tongueOut")
-        bite = [(column, most) for stem, most in BITE.items() for column in sides(stem)]
+        bite = [(column, most) for stem, most in BITE.items() for column in columns_of(names, stem)]
         self.bite, self.most = [column for column, _ in bite], np.array([most for _, most in bite])
         self.raised = [names.index(name) for name in ("tongueTipUp", "tongueBladeUp", "tongueBack")]
 

@@ -18,7 +18,7 @@ from ..behaviour import Pose
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import bend, smooth, smoothstep, widen
 from ..steps import ADDED, step
-from ..types import BLINKS, BROW_CHANNELS, JAW_OPEN_RADIANS, LIP_CLOSE
+from ..types import BLINKS, BROW_CHANNELS, columns_of, JAW_OPEN_RADIANS, LIP_CLOSE
 from .lips import press_together
 from .points import Articulators
 
@@ -179,7 +179,7 @@ class MoodPoses:
         ).items():
             self._hold(x, name, least * where_quiet)
             if name == "mouthSmile":  # sampled smiles collapse within two or three frames
-                columns = self._columns(name)
+                columns = columns_of(self.channels, name)
                 x[:, columns] = _slow_changes(
                     x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS
                 )
@@ -191,7 +191,7 @@ class MoodPoses:
 
         Corners follow rounded sounds as they did.
         """
-        columns = self._columns(name)
+        columns = columns_of(self.channels, name)
         level = x[:, columns].mean(1)
         free = self._freedom_from_rounding(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
         lacks = smooth((1 - _MOVES_BELOW) * np.maximum(least * free - level, 0.0), _HELD_EASE)
@@ -233,7 +233,7 @@ class MoodPoses:
         ):
             for name, value in names.items():
                 meant = where * unrounded if name.startswith(_CORNERS) else where
-                for i in self._columns(name):
+                for i in columns_of(self.channels, name):
                     level = smooth(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(
                         smooth(meant, _LEVEL_FRAMES), _MIN_WEIGHT
                     )
@@ -244,12 +244,5 @@ class MoodPoses:
                 change = pose.lids * share
                 x[:, i] = np.maximum(x[:, i] - change, 0.0) / (1 - change)
         for name, value in pose.opened.items():
-            for i in self._columns(name):
+            for i in columns_of(self.channels, name):
                 x[:, i] = _compress(x[:, i], share * parted * value)
-
-    def _columns(self, name: str) -> list[int]:
-        return [
-            i
-            for i, channel in enumerate(self.channels)
-            if channel in (name, name + "Left", name + "Right")
-        ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..behaviour import read_emotions
 from ..filters import bend, smoothstep, split_at_gaps
-from ..types import BLINKS, GAZE, LIDS, LIP_CLOSE, Motion, region_of
+from ..types import BLINKS, columns_of, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from .lips import bundled_lips, preserve_contacts
 
 MOST = 2.0  # largest intensity
@@ -157,16 +157,10 @@ def _add_emotion(
         elif name == "head.x":
             head[:, 0] += share * amount
         else:
-            sides = (
-                [name]
-                if name in channels
-                else [side for side in (name + "Left", name + "Right") if side in channels]
-            )
-            for each in sides:
-                column = channels.index(each)
-                more = share * amount * (free if each.startswith(_SPREADING) else 1.0)
+            for column in columns_of(channels, name):
+                more = share * amount * (free if name.startswith(_SPREADING) else 1.0)
                 was = expression[:, column]
-                most = 1.0 if each.startswith(BLINKS) else LIMIT
+                most = 1.0 if name.startswith(BLINKS) else LIMIT
                 expression[:, column] = np.maximum(was, np.minimum(was + more, most))
 
 
