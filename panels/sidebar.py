@@ -374,7 +374,9 @@ class THUNDER_PT_record(bpy.types.Panel):
         props(layout, settings, "countdown", "punch_in")
         layout.separator()
         big_button(layout, "thunder.perform_live", icon="PLAY")
-        props(layout, settings, "look_ahead")
+        props(layout, settings, "look_ahead", "sends")
+        if settings.sends:
+            props(layout, settings, "port", "host")
         if problem := recording.why_no_range(scene_of(context)):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 

@@ -11,13 +11,16 @@ import json
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.errors import BadHead
+from ...thunder_core.face import own_mouths
 from ...thunder_core.progress import result
-from ...thunder_core.types import unpack
+from ...thunder_core.types import FPS, unpack
 from ..host import jobs
 from . import head, rna_paths
 
 MARK = "thunder_live"  # property of a scene: JSON of the head's mesh and its values before
+_OPENS = 60.0  # millimetres that lips are apart by a radian of the jaw, about
 _SEEN = 1e-4  # least change of a control that is set
 
 
@@ -38,13 +41,19 @@ class LiveHead:
         self._rig: head.Rig | None = None
         self._shown = np.array(self.before)
 
-    def show(self, row: np.ndarray) -> None:
-        """Pose the head. row: [channels + 9]. Raises BadHead if it is gone."""
+    def show(self, row: np.ndarray, live: LiveMotion | None = None) -> None:
+        """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
+        the head is gone."""
         try:
             rig = self._rig or self._begin()
             names = head.channel_names()
-            values = rig.driver.drive(unpack(row[None], len(names)), names)[0]
-            self._put(rig, values)
+            motion = unpack(row[None], len(names))
+            if rig.driver.leads and live is not None:
+                said, at = live.sounds()
+                opening = np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS)
+                weights = own_mouths.weights(said, rig.driver.leads, np.array([at]), opening)
+                motion, names = own_mouths.apply(motion, names, weights)
+            self._put(rig, rig.driver.drive(motion, names)[0])
         except ReferenceError as error:
             raise BadHead(
                 f"“{self.mesh}” was removed while it performed: choose a head, then perform again"

@@ -14,6 +14,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from ...thunder_core import vmc
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
@@ -558,6 +559,17 @@ class ThunderRecording(bpy.types.PropertyGroup):
         ),
         description="How far lips of a live performance are behind the voice, beside about 0.24 s "
         "of computing",
+    )
+    sends: BoolProperty(
+        name="Send",
+        description="Send the live face to other programs, by the VMC protocol (OSC): ARKit's "
+        "shapes, neck and eyes",
+    )
+    port: IntProperty(name="Port", default=vmc.PORT, min=1, max=65535)
+    host: StringProperty(
+        name="To",
+        default=vmc.HERE,
+        description="Name or address of the computer that gets the live face; by default this one",
     )
 
 

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import bpy
 
+from ...thunder_core import vmc
 from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, Pending
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
 from ...thunder_core.protocol import CURVES, FULL, LEVEL, LOST
+from ..heads import head
 from ..heads.live_head import LiveHead
 from ..host import compat, jobs, playback
 from . import strip
@@ -82,6 +84,7 @@ class Recording:
         settings = scene.thunder.recording
         self.client, self.scene = client, scene.name
         self.face, self.live, self.motion, self.trouble = face, live, LiveMotion(), ""
+        self.stream = vmc.Stream(settings.port, settings.host) if face and settings.sends else None
         self.fps = Clock.of(scene, 0).fps
         self.countdown = 0.0 if face else float(settings.countdown)
         self.first, self.last = scene.frame_current, None
@@ -176,7 +179,10 @@ class Recording:
         row = self.motion.at(time.perf_counter()) if self.face else None
         if row is not None:
             try:
-                self.face.show(row)
+                self.face.show(row, self.motion)
+                if self.stream is not None:
+                    seconds = time.perf_counter() - self.motion.began
+                    self.stream.send(row, head.channel_names(), seconds)
             except ThunderError as error:
                 self.trouble = str(error)
                 self._end_pose()
@@ -186,6 +192,8 @@ class Recording:
         if self.face is not None:
             self.face.end()
             self.face, self.stop_requested = None, True
+        if self.stream is not None:
+            self.stream.close()
 
     def _advance(self, now: float) -> None:
         """Start and stop what is due."""

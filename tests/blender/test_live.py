@@ -4,19 +4,22 @@ its pose, its keys and the file are as before, and what was spoken is kept."""
 
 import importlib
 import os
+import socket
 import time
 
 import numpy as np
 import pytest
-from characters import make_hero
+from characters import make_hero, small_face
+from few_points import KEYS
 from performances import write_wav
 from played_microphone import engine_with
-from thunder.scene.heads import head, live_head
+from thunder.scene.heads import head, live_head, mapping_table
 from thunder.scene.heads.live_head import LiveHead, MARK
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
 from thunder.scene.voice import recording, strip
 from thunder.thunder_core import engine_python, errors
+from thunder.thunder_core.animation.live_motion import LiveMotion
 from thunder.thunder_core.client import Client
 from thunder.thunder_core.shipped import SAMPLE
 
@@ -86,6 +89,27 @@ def test_an_own_character_is_posed_through_its_mapping(blender):
     assert keys["Mouth_Smile_L"].value > 0.3 and keys["Jaw_Open"].value > 0.3
     face.end()
     assert keys["Mouth_Smile_L"].value == keys["Jaw_Open"].value == 0.0
+
+
+def test_own_mouths_follow_the_sounds_and_leave_closures_shut(blender):
+    scene = blender.context.scene
+    drawn = {"MyOh": {"lower": (0, -0.004, -0.012)}, "MyShut": {"lower": (0, 0, 0.0006)}}
+    artist, live = small_face(blender, KEYS | drawn), LiveMotion()
+    mapping_table.fill(scene, artist)
+    for source, target in (("OH", "MyOh"), ("M B P", "MyShut")):
+        next(row for row in scene.thunder.table if row.source == source).target = target
+    face, keys = LiveHead(scene, head.resolve(artist)), artist.data.shape_keys.key_blocks
+    phones, rows = ["OW"] * 10 + ["M"] * 10, [row_of(jaw=0.2)] * 10 + [row_of()] * 10
+    live.began, shown = 0.0, []
+    live.add({"first": 0, "values": np.array(rows).tolist(), "hop": 0.16, "phones": phones}, 1.0)
+    for now in np.linspace(0.45, 1.5, 60):
+        face.show(live.at(now), live)
+        shown.append((live.sounds()[1], keys["MyOh"].value, keys["MyShut"].value))
+    at, oh, shut = np.array(shown).T
+    assert oh[(at > 0.1) & (at < 0.3)].min() > 0.8 and oh[at > 0.5].max() < 0.1
+    assert shut[at > 0.5].min() > 0.8 and shut[at < 0.3].max() < 0.1
+    face.end()
+    assert keys["MyOh"].value == keys["MyShut"].value == 0.0
 
 
 def test_undo_and_redo_while_it_performs_and_after_give_the_pose_back(posed, blender):
@@ -229,12 +253,31 @@ def test_who_stops_while_the_engine_loads_keeps_nothing(booth, posed):
     assert not recording.is_on() and pose(posed[1])[0] == pytest.approx(pose(posed[1])[0])
 
 
+def test_a_live_face_is_sent_to_other_programs_if_that_is_chosen(booth, posed):
+    scene, rig = posed
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        heard.settimeout(5)
+        scene.thunder.recording.sends, scene.thunder.recording.port = True, heard.getsockname()[1]
+        taken = booth()
+        taken.motion.began = time.perf_counter()
+        event = {"first": 0, "values": [SPEAKS.tolist()], "hop": 0.16, "phones": ["AA"]}
+        taken.motion.add(event, time.perf_counter())
+        taken._pose()
+        assert b"MouthSmileLeft" in heard.recv(65536)
+        taken._end_pose()
+    scene.thunder.recording.host = "no computer of that name"
+    with pytest.raises(errors.BadRequest, match="is no computer that can be reached"):
+        booth()
+
+
 def test_a_render_gives_the_pose_back_and_ends_it(booth, posed):
     scene, rig = posed
     before, taken = pose(rig), booth()
     taken.motion.began = time.perf_counter()
     taken.motion.add(
-        {"first": 0, "values": [SPEAKS.tolist()] * 4, "hop": 0.16}, time.perf_counter()
+        {"first": 0, "values": [SPEAKS.tolist()] * 4, "hop": 0.16, "phones": ["AA"] * 4},
+        time.perf_counter(),
     )
     taken._pose()
     assert pose(rig) != pytest.approx(before)

@@ -52,15 +52,15 @@ def test_every_frame_is_performed_once_and_as_the_whole_voice_asks(
 ):
     sound = sample.samples[: 5 * RATE]
     hops, face = perform(sound)
-    assert all(a + made.frames == b for (a, made), (b, _) in zip(hops, hops[1:]))
+    assert all(a + made.frames == b for (a, made, _), (b, *_) in zip(hops, hops[1:]))
     assert hops[0][0] == 0 and face.done == 5 * int(FPS) - AHEAD
-    motion = Motion.join([made for _, made in hops])
+    motion = Motion.join([made for _, made, _ in hops])
     whole = engine.thunder.expect(engine.thunder.analyse(sound, 5 * int(FPS)), STYLE)
     r = np.corrcoef(openings(motion), openings(whole)[: motion.frames])[0, 1]
     assert r > 0.85 and motion.expression.min() >= 0 and motion.expression.max() <= 1
     lids = motion.expression[:, in_group(engine.thunder.channel_names, BLINKS)]
     assert lids.max() > 0.9 and np.degrees(motion.head).std(0).max() > 0.5, "it only speaks"
-    steps, seams = np.abs(np.diff(openings(motion))), [first - 1 for first, _ in hops[1:]]
+    steps, seams = np.abs(np.diff(openings(motion))), [first - 1 for first, *_ in hops[1:]]
     assert steps[seams].mean() < 1.3 * np.delete(steps, seams).mean(), "it jumps from hop to hop"
 
 
@@ -69,7 +69,7 @@ def test_lips_rest_in_the_noise_of_a_room_before_and_after_somebody_speaks(
 ):
     noise = 2e-3 * np.random.default_rng(1).standard_normal(6 * RATE).astype(np.float32)
     hops, _ = perform(np.concatenate([noise, sample.samples[: 3 * RATE], noise]), hop=2 * HOP)
-    opening = openings(Motion.join([made for _, made in hops]))
+    opening = openings(Motion.join([made for _, made, _ in hops]))
     last = int(FPS)
     assert opening[: 5 * last].std() < 0.3 and opening[-4 * last :].std() < 0.3
     assert opening[6 * last : 9 * last].std() > 1.0
@@ -77,9 +77,10 @@ def test_lips_rest_in_the_noise_of_a_room_before_and_after_somebody_speaks(
 
 def test_a_face_that_comes_late_leaves_frames_out_and_goes_on(perform, sample):
     hops, face = perform(np.tile(sample.samples, 2)[: 14 * RATE], hop=7 * RATE)
-    (first, one), (second, other) = hops
+    (first, one, phones), (second, other, _) = hops
     end = 7 * int(FPS)
     assert (first, first + one.frames) == (end - live.WINDOW + live._CONTEXT, end - AHEAD)
+    assert len(phones) == one.frames and len(set(phones)) > 5
     assert second + other.frames == 2 * end - AHEAD == face.done
 
 
@@ -87,7 +88,7 @@ def test_a_mood_of_the_direction_is_on_the_live_face(engine, perform, sample):
     smile = in_group(engine.thunder.channel_names, ("mouthSmile",))
     happy = Direction(mood="warm", strength=0.9).vector()[None]
     calm, glad = (
-        Motion.join([made for _, made in perform(sample.samples[: 2 * RATE], style=style)[0]])
+        Motion.join([made for _, made, _ in perform(sample.samples[: 2 * RATE], style=style)[0]])
         for style in (STYLE, happy)
     )
     assert glad.expression[:, smile].mean() > 0.1 + calm.expression[:, smile].mean()
@@ -112,7 +113,7 @@ def test_hops_lengthen_where_they_take_longer():
 
         def advance(self):
             time.sleep(0.25)
-            return 0, Motion(*(np.zeros((1, 3), np.float32) for _ in range(2)))
+            return 0, Motion(*(np.zeros((1, 3), np.float32) for _ in range(2))), ["M"]
 
     blocks, events = queue.SimpleQueue(), []
     for _ in range(40):
@@ -216,7 +217,7 @@ def test_what_is_shown_never_goes_back_and_is_as_late_as_it_must_be():
         while arrivals and arrivals[0][0] <= now:
             first = arrivals.pop(0)[1]
             values = [[float(frame)] for frame in range(first, first + 4)]
-            shown.add({"first": first, "values": values, "hop": 4 / FPS}, now)
+            shown.add({"first": first, "values": values, "hop": 4 / FPS, "phones": ["M"] * 4}, now)
         row = shown.at(now)
         seen += [] if row is None else [(now, float(row[0]))]
         now += 0.02
@@ -229,7 +230,11 @@ def test_what_is_shown_never_goes_back_and_is_as_late_as_it_must_be():
 def test_frames_that_were_left_out_are_jumped_over():
     shown = LiveMotion()
     shown.began = 0.0
-    shown.add({"first": 0, "values": [[0.0]] * 4, "hop": 0.16}, 0.4)
+    shown.add({"first": 0, "values": [[0.0]] * 4, "hop": 0.16, "phones": ["M"] * 4}, 0.4)
     shown.at(0.5)
-    shown.add({"first": 40, "values": [[1.0]] * 4, "hop": 0.16}, 2.0)
+    shown.add(
+        {"first": 40, "values": [[1.0]] * 4, "hop": 0.16, "phones": ["SIL", "AA", "AA", "SIL"]}, 2.0
+    )
     assert shown.at(2.1)[0] == 1.0
+    said, at = shown.sounds()
+    assert said == [("AA", pytest.approx(1 / FPS), pytest.approx(3 / FPS))] and 0 <= at <= 3 / FPS

@@ -2,12 +2,14 @@
 """A live performance as it is seen: frames arrive some at a time and late, and are shown as far
 behind their sound as is needed for the next to be there in time; never going back."""
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
 
+from ..spoken import PHONES, SILENCE
 from ..types import FPS
 
 _HELD = 100  # frames that are kept
@@ -27,6 +29,7 @@ class LiveMotion:
     def __init__(self):
         self.began, self.delay, self.hop = math.inf, 0.0, 0.0
         self._rows, self._first = np.zeros((0, 0)), 0
+        self._phones: list[str] = []
         self._needed: deque[float] = deque(maxlen=_LATEST)
         self._behind, self._at, self._asked = 0.0, -math.inf, -math.inf
 
@@ -34,13 +37,25 @@ class LiveMotion:
         """Take in an event that arrives now."""
         rows, self.hop = np.array(event["values"]), event["hop"]
         if not len(self._rows) or event["first"] != self._first + len(self._rows):
-            self._rows, self._first = rows[:0], event["first"]
+            self._rows, self._first, self._phones = rows[:0], event["first"], []
         rows = np.concatenate([self._rows, rows])
         self._first += max(0, len(rows) - _HELD)
-        self._rows = rows[-_HELD:]
+        self._rows, self._phones = rows[-_HELD:], [*self._phones, *event["phones"]][-_HELD:]
         late = now - self.began - (self._first + len(self._rows) - 1) / FPS
         self._needed.append(late + self.hop + _SPARE)
         self._behind = self._behind or self._needed[0]
+
+    def sounds(self) -> tuple[list[tuple[str, float, float]], float]:
+        """Phone, start and end (s after the first frame that is kept) of each sound, and when of
+        these the row is that was shown last."""
+        runs = [(phone, len(list(run))) for phone, run in itertools.groupby(self._phones)]
+        ends = np.cumsum([count for _, count in runs]) / FPS
+        said = [
+            (phone, end - count / FPS, end)
+            for (phone, count), end in zip(runs, ends.tolist())
+            if phone != PHONES[SILENCE]
+        ]
+        return said, (self._at - self._first) / FPS
 
     def at(self, now: float) -> np.ndarray | None:
         """The row [C] to be seen now, None before the first."""

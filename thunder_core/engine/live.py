@@ -19,6 +19,7 @@ from threading import Event
 import numpy as np
 
 from ..protocol import CURVES, LEVEL
+from ..spoken import PHONES
 from ..types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, unpack
 from . import microphone
 from .engine import Thunder
@@ -71,9 +72,10 @@ class LiveFace:
         self.heard += len(samples)
         self._sound = np.concatenate([self._sound, samples])[-(WINDOW + 1) * _STEP :]
 
-    def advance(self) -> tuple[int, Motion] | None:
-        """The number of the first frame that can be performed now, and the motion from it on; None
-        if there is none. Frames are left out where more than a window was fed since the last."""
+    def advance(self) -> tuple[int, Motion, list[str]] | None:
+        """The number of the first frame that can be performed now, the motion from it on, and the
+        phone of each of its frames; None if there is none. Frames are left out where more than a
+        window was fed since the last."""
         end = self.heard // _STEP
         first = max(self.done, end - WINDOW + _CONTEXT)
         count = end - self.ahead - first
@@ -105,7 +107,8 @@ class LiveFace:
         self._remember(window[at : at + count], voice.speaking[at : at + count])
         self.done = first + count
         motion = unpack(shown[_CONTEXT : _CONTEXT + count], len(self.thunder.channel_names))
-        return first, motion
+        phones = heard.logits.argmax(-1)[2 * _CONTEXT :: 2][:count]
+        return first, motion, [PHONES[each] for each in phones]
 
     def _remember(self, frames: np.ndarray, speaking: np.ndarray) -> None:
         """Keep the last speech among frames [k, samples]; speaking: bool [k]."""
@@ -150,9 +153,9 @@ def follow(
             continue
         due, began = face.heard // _STEP + hop, time.perf_counter()
         if (made := face.advance()) is not None:
-            first, motion = made
-            rows = np.round(pack(motion), 4)
-            give({"event": CURVES, "first": first, "values": rows.tolist(), "hop": hop / FPS})
+            first, motion, phones = made
+            event = {"event": CURVES, "first": first, "hop": hop / FPS, "phones": phones}
+            give(event | {"values": np.round(pack(motion), 4).tolist()})
         took = time.perf_counter() - began
         usual = took if not usual else 0.8 * usual + 0.2 * took
         hop = int(np.clip(math.ceil(_SPARE * usual * FPS), HOP, MOST_HOP))

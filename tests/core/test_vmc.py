@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A face for other programs: what is sent is read back by a receiver of OSC of our own, from a
+stream and from the command."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from research.harness import ROOT
+from thunder_core import vmc
+from thunder_core.__main__ import main
+from thunder_core.errors import BadRequest
+from thunder_core.face.head import load_head
+from thunder_core.shipped import SAMPLE
+from thunder_core.types import JAW_OPEN_RADIANS
+
+CHANNELS = load_head().expression_names
+
+
+def read_text(data, at):
+    end = data.index(b"\0", at)
+    return data[at:end].decode("ascii"), at + (end - at) // 4 * 4 + 4
+
+
+def read_bundle(data):
+    """The messages of a bundle: [(address, values)], by the specification of OSC 1.0."""
+    assert data[:8] == b"#bundle\0" and len(data) % 4 == 0
+    at, messages = 16, []
+    while at < len(data):
+        (size,) = struct.unpack_from(">i", data, at)
+        one, at = data[at + 4 : at + 4 + size], at + 4 + size
+        assert size % 4 == 0 and len(one) == size
+        address, place = read_text(one, 0)
+        kinds, place = read_text(one, place)
+        values = []
+        for kind in kinds[1:]:
+            if kind == "s":
+                value, place = read_text(one, place)
+            else:
+                (value,), place = struct.unpack_from(f">{kind}", one, place), place + 4
+            values.append(value)
+        assert place == size
+        messages.append((address, values))
+    return messages
+
+
+@pytest.fixture
+def receiver():
+    """A socket on this computer that waits ten seconds, and its port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        one.settimeout(30)
+        yield one, one.getsockname()[1]
+
+
+def row_of(jaw=0.0, head=(0, 0, 0), eyes=(0, 0, 0), **values):
+    row = np.zeros(len(CHANNELS) + 9)
+    for name, value in values.items():
+        row[CHANNELS.index(name)] = value
+    row[len(CHANNELS) :] = [jaw, 0, 0, *head, *eyes]
+    return row
+
+
+def test_a_frame_is_one_bundle_with_52_shapes_and_the_bones(receiver):
+    heard, port = receiver
+    stream = vmc.Stream(port)
+    turn = np.array([0.1, 0.2, -0.3])
+    stream.send(row_of(JAW_OPEN_RADIANS / 2, turn, mouthSmileLeft=0.25), CHANNELS, 1.5)
+    messages = read_bundle(heard.recv(65536))
+    stream.close()
+    shapes = {v[0]: v[1] for address, v in messages if address == "/VMC/Ext/Blend/Val"}
+    assert len(shapes) == 52 and shapes["JawOpen"] == pytest.approx(0.5)
+    assert shapes["MouthSmileLeft"] == pytest.approx(0.25) and shapes["EyeBlinkLeft"] == 0
+    assert [a for a, _ in messages].index("/VMC/Ext/Blend/Apply") == 54
+    assert messages[:2] == [("/VMC/Ext/OK", [1]), ("/VMC/Ext/T", [1.5])]
+    bones = {v[0]: v[1:] for address, v in messages if address == "/VMC/Ext/Bone/Pos"}
+    assert set(bones) == {"Neck", "LeftEye", "RightEye"} and bones["LeftEye"][-1] == 1
+    half = np.linalg.norm(turn) / 2
+    axis = turn / np.linalg.norm(turn) * np.sin(half)  # right-handed, x to the head's left
+    assert bones["Neck"] == pytest.approx([0, 0, 0, axis[0], -axis[1], -axis[2], np.cos(half)])
+
+
+def test_a_computer_that_is_not_there_is_a_sentence(capsys):
+    with pytest.raises(BadRequest, match="is no computer that can be reached"):
+        vmc.Stream(39539, "no computer of that name")
+    assert main(["live", "--to", "no computer of that name"]) == 1
+    assert capsys.readouterr().err.startswith("“no computer of that name” is no computer")
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--mood", "hapy"], "--mood “hapy” is no mood that is known"),
+        (["--ahead", "7"], "--ahead is not between 0 and 1: give seconds, such as .2"),
+        (["--keep", __file__], "is there already: give --keep another name"),
+    ],
+)
+def test_wrong_options_are_sentences(words, sentence, capsys):
+    assert main(["live", *words]) == 1 and sentence in capsys.readouterr().err
+
+
+def test_the_command_sends_a_face_that_speaks(receiver):
+    heard, port = receiver
+    command = [sys.executable, "-m", "thunder_core", "live", "--osc", str(port), "--sound", SAMPLE]
+    with subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        jaws, end = [], time.monotonic() + 90
+        while (len(jaws) < 60 or np.ptp(jaws) < 0.1) and time.monotonic() < end:
+            messages = read_bundle(heard.recv(65536))
+            jaws.append(dict(v for a, v in messages if a == "/VMC/Ext/Blend/Val")["JawOpen"])
+        if os.name != "nt":
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130 and "s behind" in process.stdout.read()
+        process.kill()
+    assert np.ptp(jaws) > 0.1, "the jaw did not move"
