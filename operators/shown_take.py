@@ -102,11 +102,6 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
         items=[
             ("AROUND", "Around Current Frame", "Half a second around the current frame"),
             ("PREVIEW", "Preview Range", "The scene's current preview range"),
-            (
-                "MARKERS",
-                "Between Markers",
-                "From the marker before the current frame to the one after it",
-            ),
             ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys"),
         ],
     )
@@ -118,8 +113,6 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
             if not scene.use_preview_range:
                 raise BadRequest("There is no preview range: set one in the timeline (P)")
             first, last = scene.frame_preview_start, scene.frame_preview_end
-        elif self.which == "MARKERS":
-            first, last = keep.marked_range(scene, entry)
         elif self.which == "SELECTED":
             times = [at for frames in keep.selected_keys(rig, entry).values() for at in frames]
             if not times:

@@ -90,19 +90,6 @@ def add_range(scene, first: int, last: int):
     scene.thunder_keep.range_index = place
 
 
-def marked_range(scene, entry) -> tuple[int, int]:
-    """The frames between the two markers around the current frame, or the take's ends without
-    markers."""
-    frame = scene.frame_current
-    before = [marker.frame for marker in scene.timeline_markers if marker.frame <= frame]
-    after = [marker.frame for marker in scene.timeline_markers if marker.frame > frame]
-    if not before and not after:
-        raise BadRequest(
-            "There are no markers: set one at either end of what should be kept (M in the timeline)"
-        )
-    return max(before, default=entry.first), min(after, default=entry.last)
-
-
 # ---- what is kept, as the take's tracks and as the engine's columns
 
 

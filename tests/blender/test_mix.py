@@ -181,14 +181,9 @@ def test_selected_keys_are_kept(blender, stage, scene, rig, entry):
 def test_ranges_from_the_timeline(blender, stage, scene):
     enter(stage)
     scene.frame_set(40)
-    with pytest.raises(RuntimeError, match="no markers"):
-        blender.ops.thunder.keep_frames(which="MARKERS")
     with pytest.raises(RuntimeError, match="no preview range"):
         blender.ops.thunder.keep_frames(which="PREVIEW")
-    scene.timeline_markers.new("a", frame=20)
-    scene.timeline_markers.new("b", frame=35)
-    scene.timeline_markers.new("c", frame=50)
-    blender.ops.thunder.keep_frames(which="MARKERS")
+    keep_module.add_range(scene, 35, 50)
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 70, 140
     blender.ops.thunder.keep_frames(which="PREVIEW")
     assert [(each.first, each.last) for each in scene.thunder_keep.ranges] == [(35, 50), (70, 97)]
