@@ -48,6 +48,21 @@ def animation_of(rig: head.Rig) -> tuple[int, int]:
     return rig.mesh.session_uid, action.session_uid if action is not None else 0
 
 
+def actions_on_heads(scene) -> set[int]:
+    """Session ids of the actions that heads play now."""
+    heads = scene.thunder.heads
+    actions = {state.shown for state in heads} | {
+        kept.action for state in heads for kept in state.own
+    }
+    blocks = [*scene.objects, *(obj.data.shape_keys for obj in scene.objects if obj.type == "MESH")]
+    actions |= {
+        block.animation_data.action
+        for block in blocks
+        if block is not None and block.animation_data is not None
+    }
+    return {action.session_uid for action in actions if action is not None}
+
+
 def show(rig: head.Rig, entry) -> None:
     """Put a take on a head and remember its animation. Under 30 ms; raises BadHead or
     BadRequest."""

@@ -575,7 +575,7 @@ class LiveScore(jobs.Part):
     def actions_edited(self, scene, uids: set[int]) -> None:
         if bpy.app.background or not scene.thunder.live_score:
             return
-        if uids & _actions_on_heads(scene):
+        if uids & display.actions_on_heads(scene):
             self.score_soon()
 
     def undone(self) -> None:
@@ -626,18 +626,3 @@ class LiveScore(jobs.Part):
 
 
 live = jobs.session.add(LiveScore())
-
-
-def _actions_on_heads(scene) -> set[int]:
-    """Session ids of the actions that heads play now."""
-    heads = scene.thunder.heads
-    actions = {state.shown for state in heads} | {
-        kept.action for state in heads for kept in state.own
-    }
-    blocks = [*scene.objects, *(obj.data.shape_keys for obj in scene.objects if obj.type == "MESH")]
-    actions |= {
-        block.animation_data.action
-        for block in blocks
-        if block is not None and block.animation_data is not None
-    }
-    return {action.session_uid for action in actions if action is not None}
