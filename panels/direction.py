@@ -12,8 +12,9 @@ from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
-from .tab import buttons, grey, Popover, props, Tab, tune, wrapped_label
+from .tab import buttons, grey, is_divided, Popover, props, Tab, tune, wrapped_label
 
+LEFT = 0.55  # share of the left of two columns of sliders, in which *Articulation* fits
 MOST_WORDS = 2  # words in the panel's header that describe the direction
 
 
@@ -70,11 +71,14 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         row.prop(direction, "mood", text="")
         row.prop(context.scene.thunder, "live_direction", text="", icon="REC")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
-        column = layout.column(align=True)
-        props(column, direction, *SLIDERS, slider=True)
+        # in a low window takes have to be seen below them
+        row, names = layout.split(factor=LEFT, align=True), (*SLIDERS, "spread")
+        count = 1 + is_divided(context)
+        for first in range(count):
+            column = (row if count > 1 else layout).column(align=True)
+            props(column, direction, *names[first::count], slider=True)
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", text="Mood Strength", slider=True)
-        column.prop(direction, "spread", slider=True)
 
     def _eyes(self, layout, context, rig, direction):
         column = layout.column(align=True)

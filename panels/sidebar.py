@@ -40,6 +40,7 @@ from .takes import shorten as first_words, width
 
 # widths of the voice's length in seconds and of the head's role, in button heights
 LENGTH_WIDTH, ROLE_WIDTH, CHANNEL_WIDTH = 2.6, 3.8, 4.4
+COUNT_WIDTH = 2.6  # of the number of takes beside Generate Takes
 # what the sidebar has beside the words on the button that adds a transcript, in button heights, and
 # letters of these that are measured: those of an hour would take long
 BESIDE_WORDS, MOST_LETTERS = 6.3, 200
@@ -90,13 +91,16 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         below = self.layout.column()
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
-        layout.prop(settings, "count")
+        if not is_divided(context):
+            layout.prop(settings, "count")
         if session.job is None:
             row = tune(layout.row(align=True), scale_y=1.5)
             column = row.column(align=True)
             # greyed; a click gives the reason
             column.active = ready and not connection.current_python()[1]
             column.operator("thunder.generate", icon="PLAY")
+            if is_divided(context):
+                tune(row.row(align=True), ui_units_x=COUNT_WIDTH).prop(settings, "count", text="")
             row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")
             draw_missing_engine(below, context)
         else:

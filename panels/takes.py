@@ -12,7 +12,7 @@ from ..scene.takes import browsing, grades, take_list
 from ..scene.voice import changes
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
-from .tab import BUTTON, buttons, Popover, Tab, text_width, tune, wrapped_label
+from .tab import BUTTON, buttons, is_divided, Popover, Tab, text_width, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
 
@@ -222,7 +222,12 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             wrapped_label(layout, "This file has takes that are not in the list", context)
             layout.operator("thunder.adopt_takes", icon="IMPORT")
             return
-        draw_header(layout)
+        # in a low window takes are above its lower edge: their buttons are above them
+        directs = is_divided(context) and context.window_manager.thunder_part == "DIRECT"
+        if directs:
+            self._draw_row(layout, context, commits=True)
+        else:
+            draw_header(layout)
         column = layout.column(align=True)
         column.template_list(
             "THUNDER_UL_takes",
@@ -236,15 +241,9 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             maxrows=ROWS,
         )
         self._fill(column, context)
-        row = layout.row(align=True)
-        tune(row.row(align=True), ui_units_x=2.2).operator("thunder.flip_take")
-        mesh = take_list.chosen_mesh(context)
-        on_head = take_list.on_head(context.scene, mesh) if mesh is not None else None
-        row.operator(
-            "thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None
-        ).index = -1
-        row.prop(settings, "play_shown", text="", icon="PLAY")
-        row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
+        if directs:
+            return
+        self._draw_row(layout, context)
         row = layout.row(align=True)
         row.operator("thunder.play_grid", icon="X" if grid.is_running() else "MESH_GRID")
         for name, icon in (
@@ -256,6 +255,22 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.popover("THUNDER_PT_batches", text="", icon="PRESET")
+
+    def _draw_row(self, layout, context, commits=False):
+        """What is shown: another take or the animator's own, and with it the button that commits
+        it."""
+        settings, row = context.scene.thunder, layout.row(align=True)
+        tune(row.row(align=True), ui_units_x=2.2).operator("thunder.flip_take")
+        mesh = take_list.chosen_mesh(context)
+        on_head = take_list.on_head(context.scene, mesh) if mesh is not None else None
+        row.operator(
+            "thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None
+        ).index = -1
+        row.prop(settings, "play_shown", text="", icon="PLAY")
+        row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
+        if commits:
+            row.operator_context = "INVOKE_DEFAULT"
+            row.operator("thunder.commit_take", text="", icon="CHECKMARK")
 
     def _fill(self, column, context):
         """As much room below the list as it is lower with few takes, so that nothing moves when

@@ -3,7 +3,7 @@
 shows one part at a time, and in a tall one."""
 
 import pytest
-from drawing import draw, Shown
+from drawing import draw, Layout, Shown
 from extension import NAME
 from measuring import cut, EDGE, ICON, LIST, Measured, PANEL, REGION, Sidebar, UNIT, wide
 from performances import noise
@@ -100,6 +100,29 @@ def test_in_a_low_window_each_part_has_its_panels_and_in_a_tall_one_all_are_ther
     transcript.ensure(shot, "Anna 12").text = "one two"
     assert "words" not in shown(LOW, "DIRECT", address=3), "as long as no take is there"
     assert "words" in shown(LOW, "WORDS", address=3)
+
+
+def rows_of(drawn):
+    """How many lines of buttons a layout is high."""
+    if not isinstance(drawn, Measured):
+        return 1
+    lines = [rows_of(each) for each in drawn.inside] or [0]
+    return max(lines) if drawn.kind in ("row", "split") else sum(lines)
+
+
+@pytest.mark.parametrize("height, lines, commits", [(LOW, 6, True), (HIGH, 10, False)])
+def test_on_a_laptop_there_is_room_for_takes_below_the_direction(
+    blender, shot, height, lines, commits
+):
+    """Five takes are seen at 1366 × 768, and the button that commits one is above them."""
+    blender.context.window_manager.thunder_part = "DIRECT"
+    context, direction = Sidebar(blender.context, height), Measured()
+    Shown(blender.types.THUNDER_PT_direction, direction).draw(context)
+    assert rows_of(direction) == lines
+    takes = Layout()
+    Shown(blender.types.THUNDER_PT_takes, takes).draw(context)
+    assert ("thunder.commit_take" in takes.of("operator")) == commits
+    assert takes.of("operator").count("thunder.flip_take") == 1
 
 
 WORST = (
