@@ -10,6 +10,7 @@ def modules() -> tuple:
         generate,
         install_engine,
         listen,
+        make_shapes,
         map_character,
         share,
         shown_take,
@@ -19,6 +20,7 @@ def modules() -> tuple:
 
     return (
         add,
+        make_shapes,
         map_character,
         install_engine,
         generate,

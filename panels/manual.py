@@ -18,6 +18,7 @@ SECTIONS = {
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
     "heads#mouths-and-moods-as-assets": "save_poses apply_asset",
+    "heads#shapes-for-a-face-that-has-none": "mark_face free_dots make_shapes",
     "heads#the-table": "*_mapping map_by_poses *_rule learn_channel swap_sides "
     "ThunderRow ThunderObject ThunderScene.table* "
     "ThunderScene.preview* ThunderScene.balance",

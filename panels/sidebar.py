@@ -231,6 +231,14 @@ def notes(context) -> list[str]:
     return list(dict.fromkeys(filter(None, said)))
 
 
+# shapes for a face that has none
+SHAPE_BUTTONS = (
+    ("thunder.mark_face", "OUTLINER_DATA_EMPTY"),
+    ("thunder.free_dots", "MOD_MIRROR"),
+    ("thunder.make_shapes", "SHAPEKEY_DATA"),
+)
+
+
 class THUNDER_MT_add_head(bpy.types.Menu):
     bl_label = "Add Head"
 
@@ -244,6 +252,8 @@ class THUNDER_MT_add_head(bpy.types.Menu):
             ("thunder.add_flame_head", "FILE_FOLDER"),
             ("thunder.add_ict_head", "FILE_FOLDER"),
         )
+        layout.separator()
+        buttons(layout, *SHAPE_BUTTONS)
         draw_stage(self, context)
         layout.operator("thunder.save_poses", icon="ASSET_MANAGER")
 

@@ -22,6 +22,7 @@ import numpy as np
 from ..channels import read_channel
 from ..direction import check_transcript, DirectionRequest
 from ..errors import BadSound
+from ..face import making
 from ..findings import REALISTIC
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
 from ..request import Request
@@ -196,6 +197,25 @@ def _live(worker, args, progress):
     return live.perform(face, listen, rate, progress.give, worker.stop_recording)
 
 
+def _mark_face(worker, args, progress):
+    progress(0.1, "Looking for the face")
+    marks = making.guess(read_array(args["points"]).astype(float), _triangles(args))
+    return {"marks": marks.tolist()}
+
+
+def _make_shapes(worker, args, progress):
+    points, marks = (read_array(args[name]).astype(float) for name in ("points", "marks"))
+    made = making.make(points, _triangles(args), marks, progress)
+    file = os.path.join(args["folder"], "moves.npy")
+    save_array(file, made.moves)
+    return {"names": made.names, "moves": file, "faults": made.faults}
+
+
+def _triangles(args):
+    """The triangles of a request's mesh, [F, 3]."""
+    return read_array(args["triangles"]).astype(int)
+
+
 def _sound(args, progress, name="sound", may_be_silent=False):
     """The sound that a request names, a path or [path, channel], read as the first 2 % of the work;
     says which channel was chosen if none is given. Raises BadSound."""
@@ -239,6 +259,8 @@ VERBS = {
     "listen": _listen,
     "record": _record,
     "live": _live,
+    "mark_face": _mark_face,
+    "make_shapes": _make_shapes,
     "release": _release,
 }
 

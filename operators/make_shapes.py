@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make shapes for a face that has none: dots on it, then its keys."""
+
+import bpy
+
+from ..scene.engine import connection
+from ..scene.heads import new_shapes
+from .base import HasObstacles, InstantWork, SlicedWork, why_not_in_object_mode
+
+
+def _face(context):
+    """The chosen face, None without one."""
+    return new_shapes.face_of(context.object)
+
+
+def _parts(context, face) -> list[bpy.types.Object]:
+    """Other meshes that are selected: eyes, teeth, tongue, lashes."""
+    return [obj for obj in context.selected_objects if obj.type == "MESH" and obj != face]
+
+
+class _OnFace(HasObstacles):
+    """An operator on the face that is chosen, or whose dots are."""
+
+    obstacles = (
+        why_not_in_object_mode,
+        lambda context: "" if _face(context) is not None else "Choose the mesh of the face first",
+    )
+
+
+class _OnDots(_OnFace):
+    """An operator on a face with dots."""
+
+    obstacles = (
+        lambda context: (
+            ""
+            if new_shapes.dots_of(_face(context)) is not None
+            else "There are no dots on this face: press Mark the Face first"
+        ),
+    )
+
+
+class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
+    """Put 24 dots on the chosen face, about where they belong, to drag them where they do. Also
+    select eyes, teeth and tongue that are objects of their own"""
+
+    forward: bpy.props.EnumProperty(
+        name="Looks Along",
+        description="Where the face looks",
+        items=[(name, name, "The face looks this way") for name in new_shapes.FORWARD],
+    )
+
+    def begin(self, context):
+        face = _face(context)
+        return "Marking the face", new_shapes.mark(
+            connection.start_client(), connection.ask, face, _parts(context, face), self.forward
+        )
+
+    def finish(self, context, root):
+        for obj in context.selected_objects:
+            obj.select_set(False)
+        dot = next(each for each in root.children if each.name.startswith("Upper lid, left"))
+        dot.select_set(True)
+        context.view_layer.objects.active = dot
+        super().finish(context, root)
+
+    def outcome(self, root):
+        return "Drag each dot to its place, then press Make Shapes"
+
+
+class THUNDER_OT_free_dots(_OnDots, InstantWork, bpy.types.Operator):
+    """Let dots on the right follow those on the left, or move by themselves"""
+
+    bl_label = "Symmetric Dots"
+
+    def act(self, context):
+        root = new_shapes.dots_of(_face(context))
+        is_symmetric = not new_shapes.are_symmetric(root)
+        new_shapes.set_symmetric(root, is_symmetric, context.evaluated_depsgraph_get())
+        return f"Dots on the right {'follow the left' if is_symmetric else 'move by themselves'}"
+
+
+class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):
+    """Make the shape keys that the face lacks, where its dots are. Keys of its own, and made ones
+    that were sculpted, stay. Also select eyes, teeth and tongue that are objects of their own"""
+
+    def begin(self, context):
+        face = _face(context)
+        self.face = face.name
+        return "Making shapes", new_shapes.make(
+            connection.start_client(),
+            connection.ask,
+            face,
+            _parts(context, face),
+            context.evaluated_depsgraph_get(),
+        )
+
+    def finish(self, context, names):
+        face = bpy.data.objects[self.face]
+        for each in (*new_shapes.dots_of(face).children, new_shapes.dots_of(face)):
+            each.hide_set(True)
+        context.view_layer.objects.active = face
+        context.scene.thunder.head = face
+        super().finish(context, names)
+        self.warn(new_shapes.torn(face)[:1])
+
+    def outcome(self, names):
+        made, kept = names
+        stay = f", kept {len(kept)} of your own" if kept else ""
+        return f"Made {len(made)} shape keys{stay}: Generate Takes lets the face speak"

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shapes made for a face that has none, on strangers' heads: takes on them beside ours, blinks,
+torn skin, and how far our shapes are those of ICT's own sculptor.
+
+`python -m research make_shapes --data FOLDER` reads heads/ in it; vertices are marked as by hand,
+listed here. Two of the heads, marked *, were looked at only for the results.
+"""
+
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import thunder_core.api as thunder
+from research.harness import add_shared, report, results_file
+from thunder_core.face import dots, making
+from thunder_core.face.head import load_head
+from thunder_core.face.laying import model
+from thunder_core.face.points import SkinnedPoints
+from thunder_core.face.regions import front_view, pieces
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.types import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS, Motion
+
+# vertices of the places in the middle, and places on the left near which the nearest is taken
+MARKS = {
+    "makehuman": (
+        [132, 297, 1623, 455, 468, 494, 492, 1713],
+        [(17.2, 727.7, 134), (49.4, 729.8, 132), (31.5, 732.9, 141), (31.5, 724.2, 141),
+         (38.5, 742, 141), (16.8, 692.4, 150), (26.6, 661, 146), (74, 740, 85)],
+    ),
+    "ict_facekit": (
+        [1358, 4841, 1178, 2, 5526, 5517, 5518, 964],
+        [(16.8, 34, 92), (48, 33, 84), (31, 39, 95), (31, 29.6, 94), (33.9, 53.8, 95),
+         (18.3, -3.8, 108), (26.9, -35.5, 101), (71, 47, 41)],
+    ),
+}  # fmt: skip
+_SHELLS = (24591, 25350)  # of ICT's vertices: fluid before the eyes
+_TOUCHING_MM, _PIXEL_MM = 0.3, 0.1
+_EVERY = 3  # frame of a take that is looked at for torn skin
+_NEAR_MM = 5.0  # of a triangle that turns over on ours too
+Face = tuple[np.ndarray, np.ndarray, np.ndarray]  # points, triangles, marks
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options."""
+    add_shared(parser, "data", "results")
+    parser.add_argument("--heads", nargs="*", help="names of those to look at (default: all)")
+
+
+def run(args: Namespace) -> None:
+    """Measure all heads, write the table."""
+    heads = strangers(args.data)
+    takes = [each.motion for each in thunder.perform(thunder.sample(), takes=2, seed=1)]
+    ours, rows = Ours(takes), []
+    for name, (face, truth) in heads.items():
+        if not args.heads or name in args.heads:
+            rows.append(measure(name, face, ours, truth))
+            print(rows[-1], flush=True)
+    report(results_file(args.results, "make_shapes.txt", not args.heads), [HEADING, *rows])
+
+
+HEADING = (
+    "head                 vertices  CPU s  gap r  slope  shut mm (worst)  blink leaves mm  flips  "
+    "mouth cos  lids cos"
+)
+
+# ---- heads
+
+
+def triangles_of(polygons: np.ndarray) -> np.ndarray:
+    """Triangles [F, 3] of polygons [P, 4], −1 pads."""
+    return np.concatenate([polygons[:, :3], polygons[polygons[:, 3] >= 0][:, [0, 2, 3]]])
+
+
+def strangers(data: Path) -> dict[str, tuple[Face, dict[str, np.ndarray]]]:
+    """name → (face, its maker's own shapes [V, 3]) of all heads."""
+    head = load_head()
+    ours = 1e3 * head.v_template.astype(np.float64)
+    faces, truth = {"ours": (ours, head.f, ours[dots.vertices_of(head)])}, {}
+    for name, (middle, sides) in MARKS.items():
+        with np.load(data / "heads" / name / "head.npz") as file:
+            points, polygons = file["vertices"].astype(np.float64), file["faces"]
+            if "shapes" in file:
+                points *= 10.0
+                polygons = polygons[((polygons < _SHELLS[0]) | (polygons > _SHELLS[1])).all(1)]
+                truth = {
+                    key.replace("_L", "Left").replace("_R", "Right"): 10.0 * shape.astype(float)
+                    for key, shape in zip(map(str, file["names"]), file["shapes"])
+                }
+        triangles = triangles_of(polygons)
+        piece = pieces(len(points), triangles)
+        away = 1e3 * (piece != np.bincount(piece[triangles[:, 0]]).argmax())
+        left = [points[(np.linalg.norm(points - place, axis=1) + away).argmin()] for place in sides]
+        marks = [*points[middle], *(each * sign for each in left for sign in (1, [-1, 1, 1]))]
+        faces[name] = points, triangles, np.array(marks)
+    result = {name: (face, truth if name.startswith("ict") else {}) for name, face in faces.items()}
+    for base, change in DEFORMED:
+        face = faces[base.strip("*")]
+        result[f"{base} {change.__name__}"] = deformed(face, change), {}
+    return result
+
+
+def deformed(face: Face, change: Callable[[np.ndarray], np.ndarray]) -> Face:
+    """A face whose points, brought to our head's place and size, are moved by `change`."""
+    warp = dots.aligned(face[2], model().skin.points[model().dots])
+    return change(warp(face[0])), face[1], change(warp(face[2]))
+
+
+def _bump(points, centre, wide, scale=(1, 1, 1)):
+    return np.exp(-0.5 * (((points - centre) / scale / wide) ** 2).sum(1))[:, None]
+
+
+def _eyes(points, size, shift=(0.0, 0.0, 0.0)):
+    """Points after the eyes, with what is round them, have grown and moved."""
+    result = points.copy()
+    for sign in (1, -1):
+        centre = np.array([sign * 32.0, 0.0, 61.0])
+        away = np.linalg.norm(points - centre, axis=1)
+        near = 1.0 - making.fade((away - 18.0) / 30.0)[:, None]
+        result += near * ((size - 1.0) * (points - centre) + np.array(shift) * [sign, 1, 1])
+    return result
+
+
+def older(p: np.ndarray) -> np.ndarray:
+    """A broad face whose cheeks hang."""
+    p = p * [1.06, 1.0, 1.0]
+    for sign in (1, -1):
+        p = p + _bump(p, [sign * 45, -75, 60], 18) * [sign * 3, -6, 2]
+    return p + _bump(p, [0, -35, 105], 14) * [0, -4, 5]
+
+
+def child(p: np.ndarray) -> np.ndarray:
+    """A small jaw, large eyes, a short nose."""
+    p = _eyes(p, 1.15)
+    low = making.fade((-p[:, 1] - 5.0) / 60.0)[:, None]
+    return (
+        p
+        + low * np.c_[-0.1 * p[:, 0], 0.18 * (-p[:, 1] - 5), -0.06 * p[:, 2]]
+        - _bump(p, [0, -35, 105], 14) * [0, 0, 8]
+    )
+
+
+def long_jaw(p: np.ndarray) -> np.ndarray:
+    """A long chin and narrow cheeks."""
+    low = making.fade((-p[:, 1] - 40.0) / 60.0)[:, None]
+    return p + low * np.c_[-0.08 * p[:, 0], 0.22 * (p[:, 1] + 40), 0.05 * p[:, 2]]
+
+
+def big_eyes(p: np.ndarray) -> np.ndarray:
+    """Eyes a third larger."""
+    return _eyes(p, 1.33, (3.0, 0.0, 0.0))
+
+
+def cat(p: np.ndarray) -> np.ndarray:
+    """A muzzle, a flat bridge, eyes far apart."""
+    p = _eyes(p, 1.2, (5.0, 2.0, 0.0))
+    return p + _bump(p, [0, -60, 95], 24, (1.2, 1, 1.4)) * [0, 0, 16]
+
+
+DEFORMED = [
+    ("ours", child), ("ours", long_jaw), ("ours", big_eyes), ("ours", cat),
+    ("ict_facekit", older), ("ict_facekit", cat), ("ict_facekit", child),
+    ("makehuman", big_eyes), ("*makehuman", child), ("*ict_facekit", long_jaw),
+]  # fmt: skip
+
+# ---- what is measured
+
+
+class Ours:
+    """Takes on our head. gaps: of its lips, [T] mm each.  flips: middles of triangles that turn
+    over in one."""
+
+    def __init__(self, takes: list[Motion]):
+        head = load_head()
+        self.takes = takes
+        lips = [head.inner_lip_upper_mid, head.inner_lip_lower_mid]
+        self.gaps = []
+        for take in takes:
+            places = 1e3 * SkinnedPoints.of(head, lambda v: v[lips]).of_motion(take)
+            self.gaps.append(places[:, 0, 1] - places[:, 1, 1])
+        own = model()
+        points = SkinnedPoints.of(head, lambda v: v[own.ids])
+        over = np.zeros(len(own.skin.triangles), bool)
+        for take in takes:
+            for at in range(0, take.frames, _EVERY):
+                part = take.part(slice(at, at + 1))
+                over |= turned_over(own.skin, 1e3 * points.of_motion(part)[0])
+        self.flips = own.skin.points[own.skin.triangles[over]].mean(1)
+
+
+def turned_over(skin, now) -> np.ndarray:
+    """Triangles that face the other way than at rest, [F]."""
+    moved = making.Surface(now, skin.triangles).corner_normals
+    return (moved * skin.corner_normals).sum(1) < 0
+
+
+def values_of(motion: Motion, names: tuple[str, ...]) -> np.ndarray:
+    """Values of keys over a motion, [T, n]."""
+    head, result = load_head(), np.zeros((motion.frames, len(names)))
+    for number, name in enumerate(names):
+        if name in head.expression_names:
+            result[:, number] = motion.expression[:, head.channel(name)]
+    jaw = motion.jaw
+    result[:, names.index("jawOpen")] = jaw[:, 0] / JAW_OPEN_RADIANS
+    result[:, names.index("jawLeft")] = np.maximum(jaw[:, 1] / JAW_SIDE_RADIANS, 0)
+    result[:, names.index("jawRight")] = np.maximum(-jaw[:, 1] / JAW_SIDE_RADIANS, 0)
+    return result
+
+
+def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> str:
+    """A row of the table."""
+    points, triangles, marks = face
+    warp = dots.aligned(marks, model().skin.points[model().dots])
+    started = time.process_time()
+    made = making.make(points, triangles, marks)
+    seconds = time.process_time() - started
+    moves, places = made.moves @ warp.turn.astype(np.float32), warp(points)
+    lips = [
+        int(((points - marks[dots.NAMES.index(f"{lip} lip, inside")]) ** 2).sum(1).argmin())
+        for lip in ("upper", "lower")
+    ]
+    apart = moves[:, lips[0], 1] - moves[:, lips[1], 1]
+    values = [values_of(take, made.names) for take in ours.takes]
+    gap, own = np.concatenate([each @ apart for each in values]), np.concatenate(ours.gaps)
+    shut = gap[own < _TOUCHING_MM]
+    skin, ids = _skin(places, triangles, warp(marks))
+    seen = seen_triangles(skin)
+    middles = skin.points[skin.triangles].mean(1)
+    if len(ours.flips):
+        far = np.array([((ours.flips - each) ** 2).sum(1).min() for each in middles[seen]])
+        seen = seen[far > _NEAR_MM**2]
+    flips = np.zeros(len(skin.triangles), bool)
+    for each in values:
+        for frame in each[::_EVERY]:
+            now = skin.points + np.tensordot(frame.astype(np.float32), moves[:, ids], 1)
+            flips |= turned_over(skin, now)
+    blink = moves[made.names.index("eyeBlinkLeft")] + moves[made.names.index("eyeBlinkRight")]
+    is_skin = np.isin(np.arange(len(places)), ids)
+    left = [
+        opening(places + blink * by, triangles, is_skin, made.is_eye, warp(marks), side)
+        for by in (1, 0)
+        for side in (0, 1)
+    ]
+    row = (
+        f"{name:20s} {len(points):8d} {seconds:6.1f} {np.corrcoef(gap, own)[0, 1]:6.3f} "
+        f"{np.polyfit(own, gap, 1)[0]:6.2f} {shut.mean():8.2f} ({np.abs(shut).max():.2f})"
+        f"     {max(left[:2]):6.2f} of {max(left[2:]):5.1f} {flips[seen].sum():6d}"
+    )
+    if truth:
+        row += f" {_likeness(made, truth, 'mouth'):9.2f} {_likeness(made, truth, 'eye'):9.2f}"
+    return row
+
+
+def _likeness(made, truth, start: str) -> float:
+    """The median cosine of our shapes and the maker's."""
+    names = [name for name in made.names if name.startswith(start) and name in truth]
+    names = [name for name in names if not name.startswith("eyeLook")]
+    cosines = [
+        (a * b).sum() / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9)
+        for name in names
+        for a, b in [(made.moves[made.names.index(name)], truth[name])]
+    ]
+    return float(np.median(cosines))
+
+
+def _skin(places, triangles, marks):
+    piece = pieces(len(places), triangles)
+    return making.skin_of(places, triangles, piece, marks)
+
+
+def seen_triangles(skin) -> np.ndarray:
+    """Triangles that are seen from the front or from 50° to a side, ids."""
+    found = []
+    for angle in (-0.9, 0.0, 0.9):
+        turned = skin.points @ rotvec_to_matrix(np.array([[0.0, angle, 0.0]]))[0].T
+        view = front_view(turned, skin.triangles, turned[:, :2].min(0), turned[:, :2].max(0), 0.6)
+        found.append(view.triangle[view.triangle >= 0])
+    return np.unique(np.concatenate(found))
+
+
+def opening(places, triangles, is_skin, is_eye, marks, side) -> float:
+    """The most of a column between the lids in which the eye is seen, not skin, mm."""
+    names = [f"{name}, {('left', 'right')[side]}" for name in dots.SIDES]
+    inner, outer = (marks[dots.NAMES.index(names[i])] for i in (0, 1))
+    low, high = np.minimum(inner, outer)[:2] - [0, 14], np.maximum(inner, outer)[:2] + [0, 14]
+    both = triangles[(is_skin | (is_eye > 0))[triangles].all(1)]
+    view = front_view(places, both, low, high, _PIXEL_MM)
+    is_front = making.Surface(places, both).corner_normals[:, 2] > 0
+    bare = (view.triangle < 0) | (is_eye[both[view.triangle, 0]] > 0) | ~is_front[view.triangle]
+    return float(bare.sum(0).max() * _PIXEL_MM)

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes shape keys on a face that has none, by 24 dots on it, and those that it lacks where it has
+some: the dots, what the engine is asked, and the keys."""
+
+import json
+import zlib
+from collections.abc import Callable, Generator
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from ...thunder_core.client import Client, temporary_arrays
+from ...thunder_core.errors import BadHead
+from ...thunder_core.face import conventions, dots
+from ..host.jobs import Step
+from . import character, family
+
+DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
+MADE = "thunder_made"  # of a mesh: JSON of the keys that were made, and sums of their points
+TORN = "thunder_torn"  # of a mesh: JSON of what is not good about some of them
+FORWARD = {"-Y": (0, -1, 0), "+Y": (0, 1, 0), "+X": (1, 0, 0), "-X": (-1, 0, 0)}  # of the world
+_DOT_SIZE = 0.016  # of the width of what is marked
+_SAME = 1e-6  # of a face's size: a vertex that moves less is still
+Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
+
+# ---- dots
+
+
+def dots_of(face: bpy.types.Object) -> bpy.types.Object | None:
+    """The empty that holds the dots of a face, None without one."""
+    return next((child for child in face.children if DOTS in child), None)
+
+
+def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The face that an object is, or that its dots are on; None for neither."""
+    while obj is not None and obj.type == "EMPTY" and obj.parent is not None:
+        obj = obj.parent
+    return obj if obj is not None and obj.type == "MESH" else None
+
+
+def mark(
+    client: Client, ask: Ask, face: bpy.types.Object, parts: list[bpy.types.Object], forward: str
+) -> Generator[Step, None, bpy.types.Object]:
+    """Put 24 dots on a face, about where they belong; returns the empty that holds them. Raises
+    ThunderError."""
+    _check(face)
+    ahead = Vector(FORWARD[forward])
+    up = Vector((0, 0, 1))
+    turn = Matrix((up.cross(ahead), up, ahead)).transposed().to_4x4()
+    points, triangles, _ = _geometry(face, parts, turn.inverted())
+    with temporary_arrays(client) as put:
+        answer = yield from ask(
+            client, "mark_face", (0.0, 0.9), "Looking for the face",
+            points=put(points), triangles=put(triangles),
+        )  # fmt: skip
+    places = np.array(answer["marks"])
+    if (old := dots_of(face)) is not None:
+        remove(old)
+    return _add_dots(face, turn, places)
+
+
+def _add_dots(face, turn, places) -> bpy.types.Object:
+    """The empty with the dots at places [24, 3] in axes that `turn` brings into the world."""
+    centre = places[: len(dots.MIDDLE)].mean(0)
+    size = float(np.ptp(places[:, 0]))
+    collection = face.users_collection[0]
+    root = bpy.data.objects.new("Thunder Dots", None)
+    root[DOTS] = 1
+    root.empty_display_size = 0.3 * size
+    collection.objects.link(root)
+    root.parent = face
+    world = turn @ Matrix.Translation(centre)
+    root.matrix_parent_inverse = face.matrix_world.inverted_safe()
+    root.matrix_basis = world
+    made = []
+    for number, (name, place) in enumerate(zip(dots.NAMES, places)):
+        dot = bpy.data.objects.new(name.capitalize(), None)
+        dot[DOTS] = number
+        dot.empty_display_type, dot.empty_display_size = "SPHERE", _DOT_SIZE * size
+        dot.show_in_front = True
+        collection.objects.link(dot)
+        dot.parent, dot.location = root, place - centre
+        dot.lock_rotation = dot.lock_scale = (True, True, True)
+        dot.show_name = not name.endswith("right")
+        made.append(dot)
+    for number, dot in enumerate(made):
+        across = made[dots.ACROSS[number]]
+        if dots.NAMES[number].endswith("right"):
+            mirror = dot.constraints.new("COPY_LOCATION")
+            mirror.name, mirror.target, mirror.invert_x = "Mirror", across, True
+            mirror.owner_space = mirror.target_space = "LOCAL"
+        sticks = dot.constraints.new("SHRINKWRAP")
+        sticks.target, sticks.shrinkwrap_type = face, "NEAREST_SURFACE"
+    return root
+
+
+def are_symmetric(root: bpy.types.Object) -> bool:
+    """Whether the dots on the right follow those on the left."""
+    return any(not mirror.mute for mirror in _mirrors(root))
+
+
+def set_symmetric(root: bpy.types.Object, is_symmetric: bool, depsgraph) -> None:
+    """Let the dots on the right follow those on the left, or stay where they are now."""
+    inward = root.matrix_world.inverted_safe()
+    for mirror in _mirrors(root):
+        dot = mirror.id_data
+        dot.location = (inward @ dot.evaluated_get(depsgraph).matrix_world).translation
+        mirror.mute = not is_symmetric
+
+
+def _mirrors(root) -> list:
+    return [dot.constraints["Mirror"] for dot in root.children if "Mirror" in dot.constraints]
+
+
+def remove(root: bpy.types.Object) -> None:
+    """Delete dots."""
+    for each in (*root.children, root):
+        bpy.data.objects.remove(each)
+
+
+# ---- keys
+
+
+def make(
+    client: Client, ask: Ask, face: bpy.types.Object, parts: list[bpy.types.Object], depsgraph
+) -> Generator[Step, None, tuple[list[str], list[str]]]:
+    """Make the keys that a face and its parts lack, by its dots. Returns the names of what was made
+    and of what was kept as it is. Raises ThunderError, and then nothing was changed."""
+    root = dots_of(face)
+    if root is None:
+        raise BadHead("There are no dots on this face: press Mark the Face first")
+    for obj in (face, *parts):
+        _check(obj)
+    marks = _marks(root, depsgraph)
+    kept = _kept(face)
+    points, triangles, sizes = _geometry(face, parts, root.matrix_world.inverted_safe())
+    back = root.matrix_world.to_3x3()
+    folder = client.new_folder()
+    try:
+        with temporary_arrays(client) as put:
+            answer = yield from ask(
+                client, "make_shapes", (0.0, 0.85), "Laying the face", folder=folder,
+                points=put(points), triangles=put(triangles), marks=put(marks),
+            )  # fmt: skip
+        moves = client.get_array({"folder": folder}, answer["moves"])
+    finally:
+        client.delete_folder(folder)
+    if [len(obj.data.vertices) for obj in (face, *parts)] != sizes:
+        raise BadHead("The mesh was edited meanwhile: press Make Shapes again")
+    wanted = [name for name in answer["names"] if name not in kept]
+    steps, first = len(wanted) * (1 + len(parts)), 0
+    for number, (obj, size) in enumerate(zip((face, *parts), sizes)):
+        along = np.array(obj.matrix_world.to_3x3().inverted_safe() @ back, np.float32)
+        part = moves[:, first : first + size] @ along.T
+        first += size
+        sums = json.loads(obj.data.get(MADE, "{}"))
+        writer = _Writer(obj)
+        for place, name in enumerate(wanted):
+            if obj == face or writer.moves(part[answer["names"].index(name)]):
+                sums[name] = writer.write(name, part[answer["names"].index(name)])
+            done = (number * len(wanted) + place + 1) / steps
+            yield Step(0.85 + 0.15 * done, "Writing shape keys", busy=True)
+        obj.data[MADE] = json.dumps(sums)
+    face.data[TORN] = json.dumps(answer["faults"])
+    return wanted, sorted(kept & set(answer["names"]))
+
+
+class _Writer:
+    """Writes shape keys of an object."""
+
+    def __init__(self, obj: bpy.types.Object):
+        self.obj = obj
+        if obj.data.shape_keys is None:
+            obj.shape_key_add(name="Basis", from_mix=False)
+        self.rest = points_of_key(obj.data.shape_keys.reference_key)
+        self.least = _SAME * np.ptp(self.rest, axis=0).max()
+
+    def moves(self, by: np.ndarray) -> bool:
+        """Whether a movement [V, 3] is one."""
+        return bool(np.abs(by).max(initial=0.0) > self.least)
+
+    def write(self, name: str, by: np.ndarray) -> int:
+        """Write a key that moves the points by [V, 3]; returns the sum of its points."""
+        blocks = self.obj.data.shape_keys.key_blocks
+        block = blocks.get(name) or self.obj.shape_key_add(name=name, from_mix=False)
+        block.value = 0.0
+        block.data.foreach_set("co", np.ascontiguousarray(self.rest + by, np.float32).ravel())
+        return _sum(block)
+
+
+def points_of_key(block) -> np.ndarray:
+    """Points of a shape key, [V, 3]."""
+    buffer = np.empty(3 * len(block.data), np.float32)
+    block.data.foreach_get("co", buffer)
+    return buffer.reshape(-1, 3)
+
+
+def _sum(block) -> int:
+    return zlib.crc32(points_of_key(block).tobytes())
+
+
+def _kept(face: bpy.types.Object) -> set[str]:
+    """Names of channels that a face has already: by keys of its own, or by those that were made and
+    have been sculpted since."""
+    keys = face.data.shape_keys
+    if keys is None:
+        return set()
+    made = json.loads(face.data.get(MADE, "{}"))
+    ours = {
+        name for name, total in made.items()
+        if name in keys.key_blocks and _sum(keys.key_blocks[name]) == total
+    }  # fmt: skip
+    has = set(keys.key_blocks.keys())
+    if family.is_face(face):
+        plan = character.plan_of(face)
+        has |= {rule.source for rule in plan.rules if not _is_stand_in(rule)}
+    return has - ours
+
+
+def _is_stand_in(rule) -> bool:
+    """Whether another channel's key does a rule's work."""
+    stand_in = conventions.FALLBACKS.get(rule.source)
+    return stand_in is not None and abs(rule.weight - stand_in[1]) < _SAME
+
+
+def torn(face: bpy.types.Object) -> list[str]:
+    """Sentences on keys that were made and are not good."""
+    text = face.data.get(TORN, "") if face.type == "MESH" else ""
+    return list(json.loads(text).values()) if text else []
+
+
+# ---- reading
+
+
+def _check(obj: bpy.types.Object) -> None:
+    """Raise BadHead where no keys can be added to an object."""
+    if family.is_linked(obj) or obj.data.library is not None or obj.override_library is not None:
+        raise BadHead(
+            f"“{obj.name}” belongs to another file, where alone it can get shape keys: open that"
+        )
+    if any(each.type == "MIRROR" and each.show_viewport for each in obj.modifiers):
+        raise BadHead(
+            f"“{obj.name}” is half a face, whose sides cannot move apart: apply its Mirror "
+            f"modifier first"
+        )
+    if not obj.data.polygons:
+        raise BadHead(f"“{obj.name}” has no surface: choose the mesh of the face")
+
+
+def _geometry(face, parts, inward: Matrix) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Points [V, 3] and triangles [F, 3] of a face and its parts at rest, in axes that `inward`
+    brings the world to, and how many points each has."""
+    points, triangles, sizes = [], [], []
+    for obj in (face, *parts):
+        keys, mesh = obj.data.shape_keys, obj.data
+        if keys is None:
+            buffer = np.empty(3 * len(mesh.vertices), np.float32)
+            mesh.vertices.foreach_get("co", buffer)
+            rest = buffer.reshape(-1, 3)
+        else:
+            rest = points_of_key(keys.reference_key)
+        into = np.array(inward @ obj.matrix_world)
+        mesh.calc_loop_triangles()
+        corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
+        mesh.loop_triangles.foreach_get("vertices", corners)
+        points.append(rest @ into[:3, :3].T + into[:3, 3])
+        triangles.append(corners.reshape(-1, 3) + sum(sizes))
+        sizes.append(len(rest))
+    return np.concatenate(points), np.concatenate(triangles), sizes
+
+
+def _marks(root, depsgraph) -> np.ndarray:
+    """Where the dots are in the axes of the empty that holds them, [24, 3]. Raises BadHead if one
+    is missing."""
+    inward, places = root.matrix_world.inverted_safe(), {}
+    for dot in root.children:
+        if DOTS in dot:
+            places[dot[DOTS]] = (inward @ dot.evaluated_get(depsgraph).matrix_world).translation
+    lost = [name for number, name in enumerate(dots.NAMES) if number not in places]
+    if lost:
+        raise BadHead(f"The dot “{lost[0]}” was deleted: press Mark the Face again")
+    return np.array([places[number] for number in range(len(dots.NAMES))])

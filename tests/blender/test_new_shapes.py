@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shape keys made on a face that has none, by dots on it."""
+
+import json
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Vector
+from running_engine import connection, stop_engine  # noqa: F401
+from thunder.scene.heads import character as character_module, detection, new_shapes
+from thunder.thunder_core import errors
+from thunder.thunder_core.face import dots
+from thunder.thunder_core.face.head import load_head
+
+BROAD, SIZE = np.array([1.07, 0.94, 1.04]), 11.0  # of a stranger made of the bundled head
+
+
+def bare_face(is_open=True):
+    """The bundled head's mesh, broader and eleven times as large, without keys."""
+    head = load_head()
+    points = head.v_template * BROAD * SIZE
+    places = np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1)
+    mesh = bpy.data.meshes.new("Stranger")
+    mesh.from_pydata(places.tolist(), [], head.f.tolist())
+    face = bpy.data.objects.new("Stranger", mesh)
+    bpy.context.collection.objects.link(face)
+    face.location, face.rotation_euler = (1.0, 2.0, 3.0), (0.0, 0.0, 0.0)
+    bpy.context.view_layer.objects.active = face
+    face.select_set(True)
+    bpy.context.view_layer.update()
+    return face
+
+
+def wanted_places():
+    """Where the dots belong, [24, 3] in the axes of the face from its origin."""
+    head = load_head()
+    return head.v_template[dots.vertices_of(head)] * BROAD * SIZE
+
+
+@pytest.fixture
+def face(blender, connection):  # noqa: F811
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    return bare_face()
+
+
+@pytest.fixture
+def marked(face):
+    """The face with dots that were dragged where they belong."""
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    root, places = new_shapes.dots_of(face), wanted_places()
+    inward = (root.matrix_world.inverted() @ face.matrix_world).to_translation()
+    for dot in root.children:
+        dot.location = inward + Vector(places[dot[new_shapes.DOTS]])
+    bpy.context.view_layer.update()
+    return face
+
+
+@pytest.fixture
+def made(marked):
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    return marked
+
+
+def moved(face, name):
+    """How far a key moves the vertices, mm of the bundled head, in its axes, [V, 3]."""
+    blocks = face.data.shape_keys.key_blocks
+    by = new_shapes.points_of_key(blocks[name]) - new_shapes.points_of_key(blocks["Basis"])
+    return 1e3 / SIZE * np.stack([by[:, 0], by[:, 2], -by[:, 1]], 1)
+
+
+def test_dots_lie_about_where_they_belong_and_the_right_follows_the_left(face):
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    root = new_shapes.dots_of(face)
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    places = new_shapes._marks(root, depsgraph)
+    wanted = wanted_places()
+    off = np.linalg.norm(places - places.mean(0) - (wanted - wanted.mean(0)), axis=1)
+    assert np.median(off) < 0.006 * SIZE
+    left = next(dot for dot in root.children if dot.name == "Mouth corner, left")
+    left.location.x += 0.05
+    bpy.context.view_layer.update()
+    again = new_shapes._marks(root, bpy.context.evaluated_depsgraph_get())
+    number = dots.NAMES.index("mouth corner, right")
+    assert again[number, 0] < places[number, 0] - 0.02
+    assert bpy.ops.thunder.free_dots() == {"FINISHED"}
+    left.location.x += 0.05
+    bpy.context.view_layer.update()
+    free = new_shapes._marks(root, bpy.context.evaluated_depsgraph_get())
+    assert np.allclose(free[number], again[number], atol=1e-3 * SIZE)
+
+
+def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(marked):
+    before = np.array([each.co for each in marked.data.vertices])
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    names = marked.data.shape_keys.key_blocks.keys()
+    head = load_head()
+    assert set(head.expression_names) | {"jawOpen", "eyeLookUpLeft"} <= set(names)
+    assert np.array_equal(before, [each.co for each in marked.data.vertices])
+    blocks = marked.data.shape_keys.key_blocks
+    assert np.allclose(new_shapes.points_of_key(blocks["Basis"]), before)
+    assert all(block.value == 0 for block in blocks)
+    jaw, chin = moved(marked, "jawOpen"), dots.MIDDLE["chin"]
+    assert -32 < jaw[chin, 1] < -18
+    # the lower lip goes down, the upper one stays
+    assert jaw[head.inner_lip_upper_mid, 1] - jaw[head.inner_lip_lower_mid, 1] > 15
+    close = jaw + moved(marked, "mouthClose")
+    assert abs(close[head.inner_lip_upper_mid, 1] - close[head.inner_lip_lower_mid, 1]) < 2
+    # a lower incisor goes with the jaw, an upper one stays
+    teeth = head.polygons[head.polygon_material == head.material_names.index("Teeth")][:, 0]
+    rises = jaw[teeth, 1]
+    is_lower = head.weights[teeth, 2] > 0.5
+    assert rises[is_lower].max() < -10 and np.abs(rises[~is_lower]).max() < 0.5
+    # lids meet
+    blink = head.v_template[:, 1] * 1e3 * BROAD[1] + moved(marked, "eyeBlinkLeft")[:, 1]
+    upper, lower = dots.SIDES["upper lid"], dots.SIDES["lower lid"]
+    assert blink[upper] - blink[lower] < 0.6
+
+
+def test_the_face_is_a_character_that_passes_the_last_look(made):
+    plan = character_module.plan_of(made)
+    seen = detection.reach_of(made, plan)
+    assert bpy.context.scene.thunder.head == made
+    assert not seen.faults and seen.shown["open"][0] > 10
+
+
+def test_what_was_sculpted_stays_and_the_rest_is_made_again(made):
+    blocks = made.data.shape_keys.key_blocks
+    blocks["mouthPucker"].data[5306].co.x += 0.1
+    sculpted = new_shapes.points_of_key(blocks["mouthPucker"])
+    blocks["jawOpen"].value = 0.5
+    bpy.ops.object.select_all(action="DESELECT")
+    bpy.context.view_layer.objects.active = made
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert np.array_equal(new_shapes.points_of_key(blocks["mouthPucker"]), sculpted)
+    assert "mouthPucker" not in json.loads(made.data[new_shapes.MADE]) or (
+        new_shapes._kept(made) == {"Basis", "mouthPucker"}
+    )
+
+
+def test_a_face_with_keys_gets_those_that_it_lacks(marked):
+    marked.shape_key_add(name="Basis", from_mix=False)
+    own = marked.shape_key_add(name="jawOpen", from_mix=False)
+    for vertex in own.data[:100]:
+        vertex.co.z -= 0.1
+    before = new_shapes.points_of_key(own)
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert np.array_equal(new_shapes.points_of_key(own), before)
+    assert "mouthClose" in marked.data.shape_keys.key_blocks
+
+
+def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.separate(type="LOOSE")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    parts = sorted(bpy.context.selected_objects, key=lambda obj: -len(obj.data.vertices))
+    skin, others = parts[0], parts[1:]
+    bpy.context.view_layer.objects.active = skin
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    for obj in parts:
+        obj.select_set(True)
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    tongue = max(others, key=lambda obj: len(obj.data.vertices))
+    assert {"jawOpen", "tongueOut"} <= set(tongue.data.shape_keys.key_blocks.keys())
+
+
+@pytest.mark.parametrize(
+    "spoil, sentence",
+    [
+        (lambda face: face.modifiers.new("Mirror", "MIRROR"), "half a face"),
+        (lambda face: new_shapes.dots_of(face).children[0], None),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(marked, spoil, sentence):
+    spoiled = spoil(marked)
+    if sentence is None:
+        bpy.data.objects.remove(spoiled)
+        sentence = "was deleted"
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.thunder.make_shapes()
+    assert marked.data.shape_keys is None
+
+
+def test_lips_that_are_one_skin_are_refused_in_a_sentence(face):
+    """A face whose mouth is filled."""
+    head = load_head()
+    mouth = np.isin(head.f, head.mouth_vertices[head.mouth_parts == 0]).all(1)
+    assert mouth.any()
+    assert errors.BadHead

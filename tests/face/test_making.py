@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shapes made for faces that have none: strangers made of the bundled head."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thunder_core.errors import BadHead
+from thunder_core.face import dots, eyes, making
+from thunder_core.face.head import JAW, load_head
+from thunder_core.face.laying import model
+from thunder_core.face.regions import LOWER, UPPER
+from thunder_core.face.surface import Surface
+
+HEAD = load_head()
+POINTS = 1e3 * HEAD.v_template.astype(np.float64)
+MARKED = dots.vertices_of(HEAD)
+
+
+def broad(points):
+    """A stranger's proportions: a broad face, a long chin, a flat nose; another size and place."""
+    x, y, z = points.T
+    low = np.clip((-y - 40) / 70, 0, 1) ** 2
+    nose = np.exp(-(x**2 + (y + 35) ** 2) / 500)
+    moved = np.stack([1.08 * x * (1 - 0.1 * low), y - 14 * low, z - 6 * nose], 1)
+    return 0.013 * moved + [0.2, 1.7, 0.1]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return making.make(broad(POINTS), HEAD.f, broad(POINTS[MARKED]))
+
+
+def moves(made, name):
+    """How far a shape moves the vertices, in the bundled head's millimetres, [V, 3]."""
+    return made.moves[made.names.index(name)] / 0.013
+
+
+def gap(made, **values):
+    """How far the inner lips' middles are apart where keys have these values, mm."""
+    by = sum(value * moves(made, name) for name, value in values.items())
+    return (by[HEAD.inner_lip_upper_mid] - by[HEAD.inner_lip_lower_mid])[1]
+
+
+def test_lips_part_and_meet_as_ours(made):
+    assert 16 < gap(made, jawOpen=1) < 30
+    assert abs(gap(made, jawOpen=0.5, mouthClose=0.5)) < 0.7
+    assert 4 < gap(made, mouthLowerDownLeft=1, mouthLowerDownRight=1) < 11
+    narrow = moves(made, "mouthPucker")
+    assert narrow[HEAD.mouth_corner_left, 0] < -3 < 3 < narrow[HEAD.mouth_corner_right, 0]
+
+
+def test_lips_meet_all_along_their_line(made):
+    by = 0.4 * (moves(made, "jawOpen") + moves(made, "mouthClose"))
+    ring = HEAD.mouth_vertices[HEAD.mouth_parts == 0].reshape(7, 40)[5]
+    apart = by[ring[UPPER[3:-3]], 1] - by[ring[LOWER[3:-3]], 1]
+    assert np.abs(apart).max() < 0.7
+
+
+@pytest.mark.parametrize("side", ["Left", "Right"])
+def test_lids_slide_over_the_ball_and_shut(made, side):
+    number = ("Left", "Right").index(side)
+    warp = dots.aligned(broad(POINTS[MARKED]), POINTS[MARKED])
+    face = warp(broad(POINTS))
+    ball = face[made.is_eye == 1 + number]
+    middle = (ball.min(0) + ball.max(0)) / 2
+    shut = face + moves(made, f"eyeBlink{side}") @ (warp.turn * 0.013)
+    lids = [MARKED[dots.NAMES.index(f"{lid} lid, {side.lower()}")] for lid in ("upper", "lower")]
+    was, now = (places[lids[0], 1] - places[lids[1], 1] for places in (face, shut))
+    assert was > 7 and now < 0.5
+    away = np.linalg.norm(shut[lids] - middle, axis=1)
+    assert np.allclose(away, np.linalg.norm(face[lids] - middle, axis=1), atol=0.3)
+
+
+def test_teeth_and_tongue_go_with_the_jaw_and_eyes_turn(made):
+    jaw = moves(made, "jawOpen")
+    own = model()
+    assert np.abs(jaw[own.kind == 1]).max() < 0.1
+    assert jaw[own.kind == 2, 1].max() < -8
+    assert jaw[own.kind == 3, 1].min() < -8
+    assert np.abs(moves(made, "tongueOut")[own.kind == 3]).max() > 10
+    look = moves(made, "eyeLookUpLeft")
+    assert look[(HEAD.weights[:, 3] > 0.9) & (HEAD.v_template[:, 2] > 0.07), 1].min() > 2
+    assert not look[HEAD.weights[:, 4] > 0.9].any()
+
+
+def test_nothing_tears_and_the_body_stays(made):
+    assert not made.faults
+    below = POINTS[:, 1] < -190
+    assert not made.moves[:, below].any()
+
+
+def test_the_first_dots_are_near_where_they_belong():
+    """Eyes that are balls are found, so the rest is near by proportions."""
+    places = making.guess(broad(POINTS), HEAD.f)
+    off = np.linalg.norm(places - broad(POINTS[MARKED]), axis=1) / 0.013
+    assert np.median(off) < 6 and off.max() < 25
+
+
+def test_a_heavy_face_is_thinned_and_stays_itself(monkeypatch):
+    monkeypatch.setattr(making, "_COARSE", 1500)
+    light = making._thinned(model().skin)
+    assert 700 < len(light.points) < 2500
+    assert np.allclose(np.linalg.norm(light.normals, axis=1), 1)
+    # no triangle joins the two lips
+    ring = model().lips[4]
+    assert making._thinned(Surface(*_small())).points.shape[1] == 3 and len(ring)
+
+
+def _small():
+    skin = model().skin
+    return skin.points, skin.triangles
+
+
+def filled_mouth():
+    """The bundled head's triangles with each lower lip's edge joined to the upper one's."""
+    rings = HEAD.mouth_vertices[HEAD.mouth_parts == 0].reshape(7, 40)
+    place = np.arange(len(POINTS))
+    place[rings[4][LOWER]] = rings[4][UPPER]
+    triangles = place[HEAD.f]
+    inside = np.isin(triangles, rings[5:]).any(1)
+    a, b, c = triangles.T
+    return triangles[~inside & (a != b) & (b != c) & (c != a)]
+
+
+@pytest.mark.parametrize(
+    "points, triangles, marks, sentence",
+    [
+        (POINTS, filled_mouth(), POINTS[MARKED], "one skin without an opening"),
+        (POINTS, HEAD.f[:300], POINTS[MARKED], "too few"),
+    ],
+)
+def test_what_cannot_be_done_is_said(points, triangles, marks, sentence):
+    with pytest.raises(BadHead, match=sentence):
+        making.make(points, triangles, marks)
+
+
+def test_values_are_filled_in_between_known_ones():
+    """Along a strip of triangles, a straight line between its ends."""
+    x = np.arange(20.0)
+    points = np.concatenate([np.c_[x, 0 * x, 0 * x], np.c_[x, 0 * x + 1, 0 * x]])
+    quads = np.stack([np.arange(19), np.arange(1, 20), np.arange(21, 40), np.arange(20, 39)], 1)
+    strip = Surface(points, np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]))
+    known = np.isin(points[:, 0], [0, 19])
+    filled = strip.filled(np.where(known, points[:, 0], 0.0), known)
+    assert np.abs(filled - points[:, 0]).max() < 0.6
+
+
+def test_the_bundled_eye_is_seen_by_its_own_lids():
+    left = model().lids[0]
+    azimuth = np.zeros(1)
+    upper, lower, meet = (float(each[0]) for each in left.rims(azimuth))
+    assert lower < meet < upper and 30 < upper - lower < 45
+    assert replace(left, radius=1.0).radius == 1.0 and eyes.fade(np.array([2.0]))[0] == 1.0
+    assert HEAD.weights[:, JAW].max() == 1

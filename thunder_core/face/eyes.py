@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An eye as its lids see it: directions from the middle of the ball, the rims of the lids in them,
+and lids that slide over the ball until they meet; numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..filters import smoothstep
+from . import dots
+from .surface import Surface
+
+_COLUMNS = 33  # directions between the corners in which the rims are looked for
+_MEET = 0.2  # where lids meet: so much of the opening above the lower one
+_NEAR = 2.6  # radii of the ball within which skin belongs to lids
+_LIDS = {True: 32.0, False: 26.0}  # degrees from a rim beyond which nothing moves
+_OFF = 14.0  # degrees by which a rim may be off its mark
+_WIDE = (0.28, -0.06)  # by which rims rise where the eye is opened wide, of the opening
+_OVER = 1.0  # degrees by which lids pass each other
+_INNER = (0.72, 0.88)  # radii: what is further in is behind the eye
+_LID_END = (1.2, 1.75)  # radii: what is further out is brow and nose
+
+
+@dataclass(frozen=True)
+class Eye:
+    """middle [3] and radius of the ball, mm.  corners: azimuth of the right and the left one.
+    upper, lower [_COLUMNS]: elevation of the rims between them; degrees."""
+
+    middle: np.ndarray
+    radius: float
+    corners: tuple[float, float]
+    ends: tuple[float, float]
+    upper: np.ndarray
+    lower: np.ndarray
+
+    def seen(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(azimuth, elevation, distance) of points [P, 3]: degrees, mm."""
+        return seen(points - self.middle)
+
+    def rims(self, azimuth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Elevation of the upper rim, of the lower one and of the line where they meet."""
+        at = np.linspace(*self.corners, _COLUMNS)
+        upper, lower = np.interp(azimuth, at, self.upper), np.interp(azimuth, at, self.lower)
+        return upper, lower, lower + _MEET * (upper - lower)
+
+    def side(self, points: np.ndarray) -> np.ndarray:
+        """1 above the line where lids meet, −1 below it, 0 away from the eye."""
+        azimuth, elevation, far = self.seen(points)
+        meet = self.rims(azimuth)[2]
+        near = 1.0 - fade((far / self.radius - 1.35) / 0.5)
+        return np.clip((elevation - meet) / 2.0, -1, 1) * near * (np.abs(azimuth) < 85)
+
+    def shut(self, points: np.ndarray) -> np.ndarray:
+        """How far lids move until they are shut, [P, 3] of points [P, 3]."""
+        return self.moved(points, _MEET - 1.0, _MEET, _OVER)
+
+    def widened(self, points: np.ndarray) -> np.ndarray:
+        """How far lids move where the eye is opened wide, [P, 3]."""
+        return self.moved(points, *_WIDE, 0.0)
+
+    def moved(self, points: np.ndarray, up: float, low: float, over: float) -> np.ndarray:
+        """How far lids move, [P, 3], whose rims rise by shares of the opening, and so many degrees
+        further."""
+        azimuth, elevation, far = self.seen(points)
+        upper, lower, meet = self.rims(azimuth)
+        travel = np.zeros(len(points))
+        for is_upper, rim in ((True, upper), (False, lower)):
+            past = (elevation - rim) if is_upper else (rim - elevation)
+            none = _LIDS[is_upper]
+            which = elevation >= meet if is_upper else elevation < meet
+            goal = (up if is_upper else low) * (upper - lower)
+            goal = goal + (-over if is_upper else over) * fade((upper - lower) / 8.0)
+            # skin above a narrow opening, as at its corners, moves less far up
+            none = np.minimum(none, 8.0 + 1.5 * (upper - lower))
+            share = 1.0 - fade((past - 0.15 * none) / (0.85 * none))
+            travel += which * share * goal
+        ratio = far / self.radius
+        travel *= fade((ratio - _INNER[0]) / (_INNER[1] - _INNER[0]))
+        travel *= 1.0 - fade((ratio - _LID_END[0]) / (_LID_END[1] - _LID_END[0]))
+        travel *= np.abs(azimuth) < 100
+        return placed(azimuth, elevation + travel, far) - placed(azimuth, elevation, far)
+
+
+def fade(x: np.ndarray) -> np.ndarray:
+    """0 to 1, eased at both ends and level beyond them."""
+    return smoothstep(np.clip(x, 0.0, 1.0))
+
+
+def seen(away: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(azimuth, elevation, distance) of offsets [P, 3] from the middle of an eye."""
+    azimuth = np.degrees(np.arctan2(away[:, 0], away[:, 2]))
+    elevation = np.degrees(np.arctan2(away[:, 1], np.hypot(away[:, 0], away[:, 2])))
+    return azimuth, elevation, np.linalg.norm(away, axis=1)
+
+
+def placed(azimuth: np.ndarray, elevation: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """The offsets [P, 3] that are seen so."""
+    a, b = np.radians(azimuth), np.radians(elevation)
+    return far[:, None] * np.stack([np.sin(a) * np.cos(b), np.sin(b), np.cos(a) * np.cos(b)], 1)
+
+
+def eyes_of(skin: Surface, marked: np.ndarray, side: int, middle: np.ndarray, radius: float) -> Eye:
+    """The eye of a side (0: left) by its ball and the marked places [24, 3] of its lids, whose rims
+    are looked for on the skin."""
+
+    def mark(name):
+        place = marked[dots.NAMES.index(f"{name}, {('left', 'right')[side]}")]
+        return [each[0] for each in seen((place - middle)[None])]
+
+    inner, outer, top, bottom = (
+        mark(name) for name in ("inner eye corner", "outer eye corner", "upper lid", "lower lid")
+    )
+    right, left = sorted([inner, outer])
+    at = np.linspace(right[0], left[0], _COLUMNS)
+    along = np.linspace(0.0, 1.0, _COLUMNS)
+    base = right[1] + along * (left[1] - right[1])
+    # arcs through the marks
+    arcs = []
+    for each in (top, bottom):
+        place = np.clip((each[0] - right[0]) / max(left[0] - right[0], 1e-6), 0.2, 0.8)
+        rise = each[1] - (right[1] + place * (left[1] - right[1]))
+        rising = np.where(along < place, along / place, (1 - along) / (1 - place))
+        arcs.append(base + rise * np.sin(rising * np.pi / 2))
+    upper, lower = arcs[0].copy(), arcs[1].copy()
+    azimuth, elevation, far = seen(skin.points - middle)
+    near = (far < _NEAR * radius) & (far > 0.7 * radius) & (np.abs(azimuth) < 90)
+    corners = skin.triangles[near[skin.triangles].all(1)]
+    a, e = azimuth[corners], elevation[corners]
+    for column in range(1, _COLUMNS - 1):
+        x, line = at[column], (arcs[0][column] + arcs[1][column]) / 2
+        cut = (a.min(1) <= x) & (a.max(1) >= x)
+        p, q = a[cut], e[cut]
+        ends = []
+        for i, j in ((0, 1), (1, 2), (2, 0)):
+            step = p[:, j] - p[:, i]
+            t = (x - p[:, i]) / np.where(np.abs(step) < 1e-9, 1e-9, step)
+            ends.append(np.where((t >= 0) & (t <= 1), q[:, i] + t * (q[:, j] - q[:, i]), np.nan))
+        low, high = np.nanmin(ends, axis=0), np.nanmax(ends, axis=0)
+        above, under = low[low >= line], high[high <= line]
+        if not ((low < line) & (high > line)).any() and len(above) and len(under):
+            upper[column], lower[column] = above.min(), under.max()
+        else:  # skin: the corner is nearer than its mark
+            upper[column] = lower[column] = line
+    for rim, arc in ((upper, arcs[0]), (lower, arcs[1])):
+        off = np.abs(rim - arc) > _OFF
+        rim[off] = arc[off]
+    return Eye(middle, radius, (right[0], left[0]), (right[1], left[1]), upper, lower)

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lays the skin of the bundled head over another face: a thin-plate warp by the marked places, then
+steps towards its surface in which neighbours stay together (Amberg et al. 2007); numpy only."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from ..rotation import rotvec_to_matrix
+from ..types import (
+    EYE_DOWN_RADIANS,
+    EYE_SIDE_RADIANS,
+    EYE_UP_RADIANS,
+    JAW_OPEN_RADIANS,
+    JAW_SIDE_RADIANS,
+    LIP_CLOSE,
+)
+from . import dots
+from .eyes import Eye, eyes_of
+from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
+from .points import LIPS, SkinnedPoints
+from .regions import LIP_AROUND, LIP_RINGS, pieces, Warp
+from .surface import solve, Surface
+
+BALL_MM = 12.5  # radius of the bundled head's eyes
+_STILL_MM = 0.02  # a channel that moves a vertex less leaves it where it is
+_MARGIN = 4  # rings of vertices round those that move
+_INSIDE = ("Mouth", "Mouth Lining")  # materials of the skin that no one sees from outside
+# (stiffness, farthest mm) of each step
+_STEPS = (
+    (200.0, 25.0),
+    (80.0, 20.0),
+    (30.0, 15.0),
+    (12.0, 12.0),
+    (5.0, 8.0),
+    (3.0, 6.0),
+    (3.0, 5.0),
+)
+_SLIDE = 0.03  # weight of staying at the nearest point, beside that of reaching the plane
+_SOFT = 2.0  # of the warp at marked places: those of the lips are near each other
+_DOTS = 3.0  # weight of a marked place
+NORMALS_MM = 8.0  # distance that a right angle between two surfaces counts as, over √2
+_ANGLES = {
+    "jawOpen": (JAW_OPEN_RADIANS, 0.0), "jawLeft": (0.0, JAW_SIDE_RADIANS),
+    "jawRight": (0.0, -JAW_SIDE_RADIANS),
+}  # fmt: skip
+JAWS = tuple(_ANGLES)
+# keys are straight and add up, a jaw turns what lies on it: so keys are right at this share of its
+# turn, where people speak and lips meet
+SPOKEN = 0.35
+SPOKEN_TURNS = rotvec_to_matrix(SPOKEN * np.array([[a, b, 0.0] for a, b in _ANGLES.values()]))
+GAZE = {
+    "eyeLookUp": (-EYE_UP_RADIANS, 0), "eyeLookDown": (EYE_DOWN_RADIANS, 0),
+    "eyeLookIn": (0, -EYE_SIDE_RADIANS), "eyeLookOut": (0, EYE_SIDE_RADIANS),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Model:
+    """The bundled head as shapes are made from it; millimetres.
+
+    points [V, 3] of the whole head.  names: of n channels and the jaw's.  moves [n, V, 3]: how far
+    each moves every vertex at 1.  skin: the part of its skin that moves.  ids [K]: the skin's
+    vertices in the head.  outside [K]: those that are seen.  dots [24]: marked vertices among
+    them.  lips [7, 40]: rings of the lips among them.  eyes [2, 3] · hinge [3]: of the jaw.
+    kind [V]: 1 upper teeth and gums, 2 lower ones, 3 tongue, 0 all else.
+    """
+
+    points: np.ndarray
+    names: tuple[str, ...]
+    moves: np.ndarray
+    skin: Surface
+    ids: np.ndarray
+    outside: np.ndarray
+    dots: np.ndarray
+    lips: np.ndarray
+    eyes: np.ndarray
+    hinge: np.ndarray
+    kind: np.ndarray
+
+    @classmethod
+    def of(cls, head: Head) -> "Model":
+        """The bundled head, or one of its family."""
+        points, whole = (
+            1e3 * head.v_template.astype(np.float64),
+            SkinnedPoints.of(head, lambda v: v),
+        )
+        piece = pieces(len(points), head.f)
+        still = np.zeros((len(JAWS), head.channels))
+        places = whole.place(still, SPOKEN_TURNS)
+        moves = np.concatenate([whole.directions, (places - whole.rest) / SPOKEN])
+        # this one is seen over an open jaw alone
+        number = head.channel(LIP_CLOSE)
+        shut = np.eye(head.channels)[number : number + 1] * SPOKEN
+        moves[number] = (whole.place(shut, SPOKEN_TURNS[:1])[0] - places[0]) / SPOKEN
+        moves = 1e3 * moves.astype(np.float32)
+        marked = dots.vertices_of(head)
+        on_skin = piece == piece[marked[0]]
+        keep = on_skin & (np.linalg.norm(moves, axis=2).max(0) > _STILL_MM)
+        surface = Surface(points, head.f)
+        for _ in range(_MARGIN):
+            keep |= on_skin & (surface.around(keep.astype(float)) > 0)
+        keep[marked] = True
+        for _ in range(2):  # a marked temple may be far from what moves
+            keep |= on_skin & (surface.around(keep.astype(float)) > 0)
+        skin, ids = surface.part(keep)
+        kind = np.zeros(len(points), int)
+        for number, names in enumerate((("Teeth", "Gums"), ("Tongue",)), 1):
+            used = [i for i, name in enumerate(head.material_names) if name.endswith(names)]
+            kind[np.unique(head.polygons[np.isin(head.polygon_material, used)][:, :3])] = number
+        kind[kind == 2] = 3
+        kind[(kind == 1) & (head.weights[:, JAW] > 0.5)] = 2
+        inside = [
+            head.material_names.index(name) for name in _INSIDE if name in head.material_names
+        ]
+        lining = np.unique(head.polygons[np.isin(head.polygon_material, inside)])
+        place = np.full(len(points), -1)
+        place[ids] = np.arange(len(ids))
+        return cls(
+            points,
+            (*head.expression_names, *_ANGLES),
+            moves,
+            skin,
+            ids,
+            ~np.isin(ids, lining),
+            place[marked],
+            place[head.mouth_vertices[head.mouth_parts == LIPS]].reshape(LIP_RINGS, LIP_AROUND),
+            1e3 * head.joints[[EYE_LEFT, EYE_RIGHT]],
+            1e3 * head.joints[JAW],
+            kind,
+        )
+
+    @cached_property
+    def lids(self) -> list[Eye]:
+        """The left and the right eye."""
+        marked = self.skin.points[self.dots]
+        return [eyes_of(self.skin, marked, side, self.eyes[side], BALL_MM) for side in (0, 1)]
+
+    @cached_property
+    def moved(self) -> np.ndarray:
+        """How far each channel moves the vertices of the skin, [n, K, 3]."""
+        return self.moves[:, self.ids]
+
+
+@lru_cache(maxsize=1)
+def model() -> Model:
+    """The bundled head."""
+    return Model.of(load_head())
+
+
+def facing(surface: Surface) -> np.ndarray:
+    """Normals as a feature beside places, [V, 3]."""
+    return NORMALS_MM * surface.normals
+
+
+def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -> np.ndarray:
+    """The vertices of the source's skin on the target, [K, 3]; marks [24, 3]: its marked places."""
+    skin, places = source.skin, source.skin.points[source.dots]
+    warp = Warp.rigid(places, marks).bend(places, marks, np.full(len(places), _SOFT))
+    points = warp(skin.points)
+    count = np.bincount(skin.edges[0], minlength=len(points))[:, None].astype(float)
+    pulled = np.zeros((len(points), 1))
+    pulled[source.dots] = _DOTS
+    goal = np.zeros_like(points)
+    goal[source.dots] = marks
+
+    def bend(x):
+        return x - skin.around(x)
+
+    def bend_back(x):
+        return x - count * skin.around(x / count)
+
+    for number, (stiff, far) in enumerate(_STEPS):
+        say(number / len(_STEPS))
+        now = Surface(points, skin.triangles)
+        spots = target.nearest(points, facing(now), facing(target))
+        there, normals = spots.of(target.points), spots.of(target.normals)
+        agree = np.maximum((normals * now.normals).sum(1), 0.0) ** 2
+        near = np.linalg.norm(there - points, axis=1) < far
+        weight = (agree * near * source.outside)[:, None]
+        apart = there - points
+
+        def apply(x, weight=weight, normals=normals, stiff=stiff):
+            planar = normals * (normals * x).sum(1, keepdims=True)
+            return weight * (planar + _SLIDE * x) + pulled * x + stiff * bend_back(bend(x))
+
+        right = weight * (normals * (normals * apart).sum(1, keepdims=True) + _SLIDE * apart)
+        right += pulled * (goal - points)
+        # the three axes are one system: normals couple them
+        flat = right.reshape(-1, 1)
+        scale = np.repeat(weight * 0.4 + pulled + stiff * 1.2 + 1e-6, 3, axis=0)
+        moved = solve(lambda x, f=apply: f(x.reshape(-1, 3)).reshape(-1, 1), flat, scale, 5e-3)
+        points = points + moved.reshape(-1, 3)
+    return points
+
+
+def maps(skin: Surface, laid: np.ndarray) -> np.ndarray:
+    """How the surface round each vertex is turned and stretched, [K, 3, 3]: a movement u of ours is
+    u @ map of the laid one."""
+
+    def frames(points):
+        a, b, c = (points[skin.triangles[:, i]] for i in range(3))
+        normal = np.cross(b - a, c - a)
+        size = np.sqrt(np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12))
+        return np.stack([b - a, c - a, normal / size], 1)
+
+    rest = frames(skin.points)
+    sound = np.abs(np.linalg.det(rest)) > 1e-9
+    each = np.tile(np.eye(3), (len(rest), 1, 1))
+    each[sound] = np.linalg.solve(rest[sound], frames(laid)[sound])
+    area = np.linalg.norm(skin.corner_normals, axis=1) * sound
+    total, sums = np.zeros(len(laid)), np.zeros((len(laid), 9))
+    for corner in range(3):
+        ids = skin.triangles[:, corner]
+        total += np.bincount(ids, area, len(laid))
+        for k in range(9):
+            sums[:, k] += np.bincount(ids, area * each.reshape(-1, 9)[:, k], len(laid))
+    sums = sums / np.maximum(total, 1e-12)[:, None]
+    sums[total == 0] = np.eye(3).ravel()
+    left, size, right = np.linalg.svd(skin.smoothed(sums, 60).reshape(-1, 3, 3))
+    flip = np.sign(np.linalg.det(left @ right))[:, None]
+    return (
+        left * (np.clip(size, 0.5, 2.0) * np.concatenate([flip**0, flip**0, flip], 1))[:, None]
+    ) @ right

@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the bundled head's shapes on another neutral face: what each channel does is carried over
+from our skin, laid over that face by 24 marked places; lids slide over the eyeball, teeth, tongue
+and lashes follow; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import BadHead
+from ..rotation import rotvec_to_matrix
+from . import dots
+from .eyes import Eye, eyes_of, fade
+from .head import load_head
+from .laying import (
+    BALL_MM,
+    facing,
+    GAZE,
+    JAWS,
+    lay,
+    maps,
+    Model,
+    model,
+    NORMALS_MM,
+    SPOKEN,
+    SPOKEN_TURNS,
+)
+from .regions import distances, LIP_AROUND, LOWER, pieces, UPPER
+from .surface import Surface
+
+# millimetres of our head, whose size the other face is brought to
+_AROUND = 30.0  # how far from our skin a face is touched
+_BELOW, _BEHIND = 60.0, 130.0  # under the chin and behind the nose tip: what is a body or a back
+_TRUSTED = 5.0  # farther from our skin nothing is carried over, but filled in
+_LEAP_MM = 1.5  # by which one spot is off while its neighbours are not: another sheet
+_SMOOTH_MM = 3.0  # over which what is carried over is evened
+_AGREES = 0.15  # cosine of two normals above which a spot is the same
+_SIDE_MM = 14.0  # distance that upper and lower lip (or lid) count as apart, over 2
+_RING = 4  # ring of the lips' vertices that lies in the visible line between them
+_CLEAR, _LIP = 1.5, 9.0  # so far above or below that line skin surely belongs to one lip
+_MOUTH, _FADES = 45.0, (10.0, 25.0)  # reach of the labels of lips, and where they fade
+_CORNER = 4.0  # before a corner labels begin to fade
+_MEETS = (4.0, 14.0)  # about the lips' line, where they are made to meet, and where that fades
+_OPENING = 0.6  # a label below which both lips are one skin
+_COARSE = 9000  # vertices of a face that our skin is laid over; a heavier one is thinned out
+_STRETCH, _STRETCH_MM = 3.0, 1.0  # a longer edge is torn: so many times, and mm more
+_MOUTH_BOX = (
+    38.0,
+    40.0,
+    80.0,
+)  # about the lips' middle: what lies behind and in it is teeth or tongue
+_TORN = (1.5, 20.0)  # of the area that is torn on ours, and mm² more, that may be torn
+_RIGID_MM = 80.0  # what is wider and above the mouth is glasses or hair, and stays
+_LOOSE_MM = 25.0  # what is farther from the skin stays
+_LEAST_VERTICES = 300
+_BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
+_EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may be from ours
+
+
+@dataclass(frozen=True)
+class Made:
+    """Shapes that were made. names: of n keys.  moves [n, V, 3]: in the mesh's own axes and unit.
+
+    is_eye [V]: 1 for the left eye's ball, 2 for the right one's, 0 elsewhere.  faults: what shows
+    that a shape is not good, {name: sentence}.
+    """
+
+    names: tuple[str, ...]
+    moves: np.ndarray
+    is_eye: np.ndarray
+    faults: dict[str, str]
+
+
+def make(
+    points: np.ndarray,
+    triangles: np.ndarray,
+    marks: np.ndarray,
+    say: Callable[[float, str], None] = lambda fraction, message: None,
+) -> Made:
+    """The shapes of a neutral face.
+
+    points [V, 3], x to the face's left, y up, z forward, in any unit · triangles [F, 3] · marks
+    [24, 3], the places of `dots.NAMES`. Raises BadHead with what cannot be done.
+    """
+    ours = model()
+    warp = dots.aligned(marks, ours.skin.points[ours.dots])
+    face, marked = warp(points), warp(marks)
+    say(0.02, "Looking at the face")
+    piece = pieces(len(face), triangles)
+    skin, ids = skin_of(face, triangles, piece, marked)
+    say(0.05, "Laying the face")
+    laid = lay(
+        ours, _thinned(skin), marked, lambda done: say(0.05 + 0.45 * done, "Laying the face")
+    )
+    found = [each for each in balls(face, triangles, piece) if _EYES_MM[0] < each[1] < _EYES_MM[1]]
+    eyeballs = [_ball(found, ours, laid, side) for side in (0, 1)]
+    eyes = [
+        eyes_of(skin, marked, side, centre, radius)
+        for side, (centre, radius, _) in enumerate(eyeballs)
+    ]
+    say(0.55, "Carrying shapes over")
+    moved, outer = _carried(ours, laid, skin, eyes)
+    say(0.8, "Closing lids")
+    for side, eye in zip(("Left", "Right"), eyes):
+        moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points)
+        moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points)
+    names, moves = list(ours.names), np.zeros((len(ours.names), len(face), 3), np.float32)
+    moves[:, ids] = moved
+    say(0.85, "Moving teeth, tongue and lashes")
+    is_eye = np.zeros(len(face), np.uint8)
+    for side, (_, _, ball) in enumerate(eyeballs):
+        is_eye[ball] = 1 + side
+    whole = Surface(face, triangles)
+    _parts(ours, laid, whole, piece, (skin, ids), (eyes, is_eye), moves)
+    gaze_names, gaze = _gaze(face, is_eye, eyes)
+    seen = outer[skin.triangles].all(1)
+    ours_seen = ours.outside[ours.skin.triangles].all(1)
+    faults = {
+        name: f"{name} tears the skin: sculpt it, or move the dots there and make it again"
+        for name, move, own in zip(names, moved, ours.moved)
+        if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
+    }
+    names, moves = names + gaze_names, np.concatenate([moves, gaze])
+    say(1.0, "Done")
+    return Made(tuple(names), moves @ np.linalg.inv(warp.turn).astype(np.float32), is_eye, faults)
+
+
+# ---- what belongs to the face
+
+
+def skin_of(face, triangles, piece, marked) -> tuple[Surface, np.ndarray]:
+    """The part of the skin that may move, and its vertices. Raises BadHead without one."""
+    used = np.zeros(len(face), bool)
+    used[triangles] = True
+    near = [int(np.where(used, ((face - mark) ** 2).sum(1), np.inf).argmin()) for mark in marked]
+    labels, counts = np.unique(piece[near], return_counts=True)
+    if counts.max() < len(marked) // 2:
+        raise BadHead(
+            "The dots lie on several pieces that are not joined: move them onto the skin, or "
+            "join its pieces with Merge by Distance"
+        )
+    chin, nose = marked[dots.NAMES.index("chin")], marked[dots.NAMES.index("nose tip")]
+    keep = (piece == labels[counts.argmax()]) & (face[:, 1] > chin[1] - _BELOW)
+    keep &= face[:, 2] > nose[2] - _BEHIND
+    skin, ids = Surface(face, triangles).part(keep)
+    if len(ids) < _LEAST_VERTICES:
+        raise BadHead(
+            f"The face has {len(ids)} vertices, too few for lips and lids: subdivide it first"
+        )
+    return skin, ids
+
+
+def _thinned(skin: Surface) -> Surface:
+    """A lighter copy of a heavy face, with the same places and normals: one vertex for those in
+    each cell of a grid."""
+    if len(skin.points) <= _COARSE:
+        return skin
+    area = np.linalg.norm(skin.corner_normals, axis=1).sum() / 2
+    cell = np.sqrt(area / _COARSE)
+    # what lies in one cell and faces another way is another sheet, as the two lips are
+    grid = np.floor(skin.points / cell).astype(np.int64)
+    ways = (skin.normals[:, [1, 2]] > 0).astype(np.int64)
+    low = grid - grid.min(0)
+    codes = ((low[:, 0] * 4096 + low[:, 1]) * 4096 + low[:, 2]) * 4 + ways[:, 0] * 2 + ways[:, 1]
+    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
+    corners = place.ravel()[skin.triangles]
+    a, b, c = corners.T
+    corners = corners[(a != b) & (b != c) & (c != a)]
+    light = Surface(skin.points[first], corners)
+    light.__dict__["normals"] = skin.normals[first]
+    return light
+
+
+def balls(points: np.ndarray, triangles: np.ndarray, piece: np.ndarray) -> list[tuple]:
+    """(middle [3], radius, vertices) of all loose pieces that are balls, but for a bulge."""
+    found = []
+    labels, places = np.unique(piece[triangles[:, 0]], return_inverse=True)
+    for label in labels[np.bincount(places.ravel()) >= _BALL_TRIANGLES]:
+        ids = np.flatnonzero(piece == label)
+        each = points[ids]
+        wide = np.ptp(each, axis=0)
+        if wide.min() < 0.5 * wide.max():
+            continue
+        start = each.mean(0)
+        away = each - start
+        system = np.c_[2 * away, np.ones(len(away))]
+        middle, rest = np.split(np.linalg.lstsq(system, (away**2).sum(1), rcond=None)[0], [3])
+        radius = np.sqrt(max(float(rest[0] + (middle**2).sum()), 1e-12))
+        off = np.abs(np.linalg.norm(away - middle, axis=1) - radius)
+        if np.quantile(off, 0.8) < _BALL_OFF * radius:
+            found.append((middle + start, radius, ids))
+    return found
+
+
+def eyes_among(found: list[tuple], width: float) -> np.ndarray | None:
+    """Middles [2, 3] of the left and the right eye: the foremost pair of equal balls side by side
+    on a head of this width; None without one."""
+    best, result = -np.inf, None
+    for left, size, _ in found:
+        for right, other, _ in found:
+            apart = left[0] - right[0]
+            level = abs(left - right)[1:].max() < 0.25 * apart
+            is_pair = abs(size - other) < 0.1 * size and 0.03 * width < size < 0.3 * width
+            if is_pair and level and 1.2 * size < apart < width and left[2] > best:
+                best, result = left[2], np.array([left, right])
+    return result
+
+
+def guess(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Where the 24 places are likely to be on a face that looks along z, [24, 3]. Raises
+    BadHead."""
+    piece = pieces(len(points), triangles)
+    eyes = eyes_among(balls(points, triangles, piece), float(np.ptp(points[:, 0])))
+    largest = np.bincount(piece[triangles[:, 0]]).argmax()  # not lashes, nor glasses
+    return dots.guess(load_head(), points, triangles[piece[triangles[:, 0]] == largest], eyes)
+
+
+def _ball(found: list[tuple], ours: Model, laid, side):
+    """(middle [3], radius, vertices) of an eye: of the balls where ours would be, the largest; its
+    shells are vertices too. Where there is none, as ours."""
+    around = ((ours.skin.points - ours.eyes[side]) ** 2).sum(1).argsort()[:60]
+    # about where our eye would be, by the lids round it
+    middle = ours.eyes[side] + (laid[around] - ours.skin.points[around]).mean(0)
+    near = [each for each in found if np.linalg.norm(each[0] - middle) < _EYE_OFF_MM]
+    if not near:
+        return middle, BALL_MM, np.arange(0)
+    first = max(near, key=lambda each: each[1])
+    return first[0], first[1], np.concatenate([each[2] for each in near])
+
+
+# ---- carrying over
+
+
+def _seam(ours: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The visible line between the lips, from the right corner to the left: vertices of our skin on
+    the upper lip's edge and on the lower one's, [N] each."""
+    head_lips = ours.lips[_RING]
+    upper = np.r_[head_lips[0], head_lips[UPPER], head_lips[LIP_AROUND // 2]]
+    lower = np.r_[head_lips[0], head_lips[LOWER], head_lips[LIP_AROUND // 2]]
+    return upper[::-1], lower[::-1]
+
+
+def _sides(surface: Surface, seam, eyes: list[Eye], is_checked: bool = False) -> np.ndarray:
+    """Which lip or lid a vertex belongs to, [V]: 1 above, −1 below, between them farther off.
+    Raises BadHead where is_checked and both lips are one skin."""
+    points, (upper, lower) = surface.points, seam
+    middle = (upper + lower) / 2
+    x = points[:, 0]
+    line = [np.interp(x, middle[:, 0], middle[:, axis]) for axis in range(3)]
+    above = points[:, 1] - np.interp(x, upper[:, 0], upper[:, 1])
+    below = np.interp(x, lower[:, 0], lower[:, 1]) - points[:, 1]
+    width = middle[-1, 0] - middle[0, 0]
+    within = np.abs(x - middle[:, 0].mean()) < 0.45 * width
+    front = within & (surface.normals[:, 2] > 0) & (points[:, 2] > line[2] - 4.0)
+    is_upper = front & (above > _CLEAR) & (above < _LIP)
+    is_lower = front & (below > _CLEAR) & (below < _LIP)
+    far = np.sqrt(((points[:, None] - middle[::2]) ** 2).sum(2)).min(1)
+    label = surface.filled(is_upper.astype(float) - is_lower, is_upper | is_lower | (far > _MOUTH))
+    if is_checked:
+        near = front & (np.abs(x - middle[:, 0].mean()) < 0.25 * width)
+        near &= (above < 2.5) & (below < 2.5)
+        if not near.any() or np.quantile(np.abs(label[near]), 0.5) < _OPENING:
+            raise BadHead(
+                "The lips are one skin without an opening between them: cut the mouth open along "
+                "its line first"
+            )
+    label *= 1.0 - fade((far - _FADES[0]) / (_FADES[1] - _FADES[0]))
+    aside = np.abs(x - middle[:, 0].mean()) - width / 2
+    label *= 1.0 - fade((aside + _CORNER) / (1.5 * _CORNER))
+    for eye in eyes:
+        label += eye.side(points)
+    return np.clip(label, -1.0, 1.0)
+
+
+def _features(surface: Surface, sides: np.ndarray) -> np.ndarray:
+    return np.concatenate([facing(surface), _SIDE_MM * sides[:, None]], 1)
+
+
+def _carried(ours: Model, laid, skin: Surface, eyes) -> tuple[np.ndarray, np.ndarray]:
+    """How far each channel moves the vertices of a face, [n, K, 3]; those that are seen, [K]."""
+    over = Surface(laid, ours.skin.triangles)
+    upper, lower = _seam(ours)
+    own_sides = _sides(ours.skin, [ours.skin.points[each] for each in (upper, lower)], ours.lids)
+    sides = _sides(skin, [laid[each] for each in (upper, lower)], eyes, True)
+    spots = over.nearest(skin.points, _features(skin, sides), _features(over, own_sides))
+    turns = maps(ours.skin, laid)
+    each = np.einsum("nki,kij->nkj", ours.moved, turns, optimize=True)
+    there, normals = spots.of(laid), spots.of(over.normals)
+    far = np.linalg.norm(there - skin.points, axis=1)
+    is_same = (normals * skin.normals).sum(1) > _AGREES
+    moved = spots.of(np.moveaxis(each, 0, 1))  # [K, n, 3]
+    moved[far > _AROUND] = 0.0
+    off = there - skin.points
+    leaps = np.linalg.norm(off - skin.around(off), axis=1)
+    trusted = (far > _AROUND) | ((far < _TRUSTED) & is_same & (leaps < _LEAP_MM))
+    moved = skin.filled(moved, trusted)
+    start, end = skin.edges
+    edge = np.median(np.linalg.norm(skin.points[start] - skin.points[end], axis=1))
+    moved = skin.smoothed(moved, int(min(_SMOOTH_MM / edge, 4.0) ** 2))
+    parts = np.einsum(  # how lips part where they meet
+        "nki,kij->knj", ours.moved[:, upper] - ours.moved[:, lower],
+        (turns[upper] + turns[lower]) / 2, optimize=True,
+    )  # fmt: skip
+    _let_meet(over, skin, sides, (upper, lower), parts, moved)
+    outer = trusted & (far < _TRUSTED) & ours.outside[spots.vertices].all(1)
+    return np.moveaxis(moved, 1, 0).astype(np.float32), outer
+
+
+def _let_meet(over: Surface, skin: Surface, sides, seam, parts, moved) -> None:
+    """Change movements [K, n, 3] near the line between the lips so that along it these part by
+    [N, n, 3]: where ours meet, they do."""
+
+    def at(ids, side):
+        wanted = np.concatenate(
+            [NORMALS_MM * over.normals[ids], np.full((len(ids), 1), _SIDE_MM * side)], 1
+        )
+        return skin.nearest(over.points[ids], wanted, _features(skin, sides)).of(moved)
+
+    wrong = at(seam[0], 1.0) - at(seam[1], -1.0) - parts
+    middle = (over.points[seam[0]] + over.points[seam[1]]) / 2
+    far = np.sqrt(np.maximum(distances(skin.points, middle), 0.0)).min(1)
+    near = np.flatnonzero(far < _MEETS[1])
+    place = np.interp(skin.points[near, 0], middle[:, 0], np.arange(len(middle)))
+    first = np.minimum(place.astype(int), len(middle) - 2)
+    share = (place - first)[:, None, None]
+    by = (1 - share) * wrong[first] + share * wrong[first + 1]
+    fades = 1.0 - fade((far[near] - _MEETS[0]) / (_MEETS[1] - _MEETS[0]))
+    moved[near] -= (0.5 * sides[near] * fades)[:, None, None] * by
+
+
+# ---- parts that are no skin
+
+
+def _parts(ours: Model, laid, whole: Surface, piece, of_skin, of_eyes, moves) -> None:
+    """Let each loose piece follow: lower teeth and tongue the jaw, others the skin near them."""
+    (skin, ids), (eyes, is_eye) = of_skin, of_eyes
+    middle = laid[np.concatenate(_seam(ours))].mean(0)
+    carried = ours.points + _near(ours.skin.points, ours.points)(laid - ours.skin.points)
+    inner = np.flatnonzero(ours.kind)
+    hinge = ours.hinge + _near(ours.skin.points, ours.hinge[None])(laid - ours.skin.points)[0]
+    forward = ours.moves[ours.names.index("jawForward"), ours.kind == 2].mean(0)
+    for label in np.unique(piece[whole.triangles[:, 0]]):
+        part = np.flatnonzero(piece == label)
+        if label == piece[ids[0]] or is_eye[part].any():
+            continue
+        points, centre = whole.points[part], whole.points[part].mean(0) - middle
+        if (np.abs(centre) < _MOUTH_BOX).all() and centre[2] < 0:
+            votes = ours.kind[inner[_closest(points, carried[inner])]]
+            count = np.bincount(votes, minlength=4)
+            kind = int(count.argmax()) if count.max() > 0.55 * len(part) else 0
+            if kind == 1:  # upper teeth
+                continue
+            if kind == 2:
+                for name, turn in zip(JAWS, SPOKEN_TURNS):
+                    away = points - hinge
+                    moves[ours.names.index(name), part] = (away @ turn.T - away) / SPOKEN
+                moves[ours.names.index("jawForward"), part] = forward
+                continue
+            among = inner if kind == 0 else np.flatnonzero(ours.kind == kind)
+            each = ours.moves[:, among[_closest(points, carried[among])]]
+            moves[:, part] = each
+            piece_of, at = whole.part(piece == label)
+            even = piece_of.smoothed(np.moveaxis(moves[:, at], 0, 1), 4 if kind else 12)
+            moves[:, at] = np.moveaxis(even, 1, 0)
+        elif np.ptp(points[:, 0]) < _RIGID_MM or centre[1] < 0:
+            share = _near(skin.points, points, _LOOSE_MM)
+            moves[:, part] = np.moveaxis(share(np.moveaxis(moves[:, ids], 0, 1)), 1, 0)
+            for side, eye in zip(("Left", "Right"), eyes):
+                moves[ours.names.index("eyeBlink" + side), part] = eye.shut(points)
+                moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
+
+
+def _closest(points, others) -> np.ndarray:
+    """The nearest of others [M, 3] to each of points [P, 3], [P]."""
+    step = max(1, 2_000_000 // len(others))
+    blocks = [points[at : at + step] for at in range(0, len(points), step)]
+    return np.concatenate([distances(block, others).argmin(1) for block in blocks])
+
+
+def _near(points, queries, reach: float = np.inf) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that gives at queries [Q, 3] what is given at points [P, 3]: of the six nearest,
+    nothing beyond a reach."""
+    near, share = np.empty((len(queries), 6), int), np.empty((len(queries), 6))
+    step = max(1, 2_000_000 // len(points))
+    for at in range(0, len(queries), step):
+        far = np.maximum(distances(queries[at : at + step], points), 0.0)
+        found = np.argpartition(far, 6, axis=1)[:, :6]
+        near[at : at + step] = found
+        far = np.take_along_axis(far, found, 1)
+        weight = 1.0 / (far + 1.0)
+        share[at : at + step] = weight / weight.sum(1, keepdims=True)
+        share[at : at + step] *= (far.min(1) < reach**2)[:, None]
+
+    def mix(values):
+        return (values[near] * share.reshape(share.shape + (1,) * (values.ndim - 1))).sum(1)
+
+    return mix
+
+
+def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
+    """Names and moves of the keys by which the eyes look round."""
+    names, moves = [], []
+    for side, (word, eye) in enumerate(zip(("Left", "Right"), eyes)):
+        ball = np.flatnonzero(is_eye == 1 + side)
+        for name, (up, across) in GAZE.items() if len(ball) else ():
+            angles = np.array([[up, across * (1, -1)[side], 0.0]])
+            turn = rotvec_to_matrix(angles)[0]
+            each = np.zeros((len(face), 3), np.float32)
+            away = face[ball] - eye.middle
+            each[ball] = away @ turn.T - away
+            names.append(name + word)
+            moves.append(each)
+    return names, np.array(moves, np.float32).reshape(len(names), len(face), 3)
+
+
+# ---- judging
+
+
+def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> float:
+    """The area of triangles seen [F] that a movement [K, 3] turns over or stretches more than
+    threefold, in square units."""
+    moved = Surface(skin.points + move, skin.triangles)
+    flips = (skin.corner_normals * moved.corner_normals).sum(1) < 0
+
+    def lengths(points):
+        corners = points[skin.triangles]
+        return np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+
+    tears = (lengths(moved.points) > _STRETCH * lengths(skin.points) + _STRETCH_MM).any(1)
+    return float(np.linalg.norm(skin.corner_normals, axis=1)[seen & (flips | tears)].sum() / 2)

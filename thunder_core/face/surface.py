@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A triangle mesh on which values are looked up, smoothed and filled in; numpy only."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .regions import _nearest_shares, Spots
+
+_BLOCK = 2_000_000  # distances that are computed at once
+_ROUNDS = 400  # most steps of conjugate gradients
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A mesh. points [V, 3] · triangles [F, 3]."""
+
+    points: np.ndarray
+    triangles: np.ndarray
+
+    @cached_property
+    def corner_normals(self) -> np.ndarray:
+        """Normals of the triangles, as long as twice their areas, [F, 3]."""
+        a, b, c = (self.points[self.triangles[:, i]] for i in range(3))
+        return np.cross(b - a, c - a)
+
+    @cached_property
+    def normals(self) -> np.ndarray:
+        """Unit normals of the vertices, [V, 3]."""
+        total = np.zeros_like(self.points)
+        for corner in range(3):
+            for axis in range(3):
+                total[:, axis] += np.bincount(
+                    self.triangles[:, corner], self.corner_normals[:, axis], len(total)
+                )
+        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+
+    @cached_property
+    def edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each edge in both directions, sorted by its first vertex: (from, to), [2·E] each."""
+        t = self.triangles
+        both = np.concatenate([t[:, [0, 1]], t[:, [1, 2]], t[:, [2, 0]]])
+        both = np.concatenate([both, both[:, ::-1]])
+        codes = np.unique(both[:, 0].astype(np.int64) * len(self.points) + both[:, 1])
+        return codes // len(self.points), codes % len(self.points)
+
+    @cached_property
+    def fans(self) -> np.ndarray:
+        """Triangles at each vertex, [V, most], a vertex's first again where it has fewer."""
+        order = np.argsort(self.triangles.ravel(), kind="stable")
+        count = np.bincount(self.triangles.ravel(), minlength=len(self.points))
+        start = np.cumsum(count) - count
+        place = np.minimum(np.arange(max(count.max(), 1)), np.maximum(count - 1, 0)[:, None])
+        return order[np.minimum(start[:, None] + place, len(order) - 1)] // 3
+
+    def around(self, values: np.ndarray) -> np.ndarray:
+        """The mean of each vertex's neighbours, [V, …]; its own value if it has none."""
+        start, end = self.edges
+        count = np.bincount(start, minlength=len(self.points))
+        result = values.copy()
+        has = count > 0
+        sums = np.add.reduceat(values[end], (np.cumsum(count) - count)[has], axis=0)
+        result[has] = sums / count[has].reshape(-1, *[1] * (values.ndim - 1))
+        return result
+
+    def smoothed(self, values: np.ndarray, times: int) -> np.ndarray:
+        """Values [V, …] after so many rounds in which each is averaged with its neighbours."""
+        for _ in range(times):
+            values = 0.5 * (values + self.around(values))
+        return values
+
+    def filled(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Values [V, …] where known [V], elsewhere the smoothest between them."""
+        free = np.flatnonzero(~known)
+        if not len(free) or not known.any():
+            return values
+        start, end = self.edges
+        keep = ~known[start]
+        start, end = start[keep], end[keep]
+        place = np.full(len(known), -1)
+        place[free] = np.arange(len(free))
+        count = np.bincount(place[start], minlength=len(free)).astype(np.float64)
+        first = (np.cumsum(count) - count).astype(int)
+        has = count > 0
+        flat = values.reshape(len(values), -1).astype(np.float64)
+        weight = count[:, None] + 1e-6  # pieces that touch nothing known stay 0
+
+        def neighbours(x):
+            full = np.zeros_like(flat)
+            full[free] = x
+            sums = np.zeros_like(x)
+            sums[has] = np.add.reduceat(full[end], first[has], axis=0)
+            return sums
+
+        outside = flat.copy()
+        outside[free] = 0.0
+        right = np.zeros((len(free), flat.shape[1]))
+        right[has] = np.add.reduceat(outside[end], first[has], axis=0)
+        result = flat.copy()
+        result[free] = solve(lambda x: weight * x - neighbours(x), right, weight)
+        return result.reshape(values.shape)
+
+    def nearest(self, queries: np.ndarray, facing: np.ndarray, of: np.ndarray) -> Spots:
+        """The spot nearest to each query [Q, 3]: of the triangles round the vertex whose place and
+        features `of` [V, …] are nearest to the query's, `facing` [Q, …]."""
+        wanted = np.concatenate([queries, facing], 1).astype(np.float32)
+        have = np.concatenate([self.points, of], 1).astype(np.float32)
+        middle = have.mean(0)
+        wanted, have = wanted - middle, have - middle
+        square, vertex = (have**2).sum(1), np.empty(len(wanted), np.int64)
+        step = max(1, _BLOCK // max(len(have), 1))
+        for at in range(0, len(wanted), step):
+            block = wanted[at : at + step]
+            vertex[at : at + step] = (square - 2 * (block @ have.T)).argmin(1)
+        corners = self.points[self.triangles[self.fans[vertex]]]
+        shares = _nearest_shares(queries[:, None], corners)
+        far = ((shares[..., None] * corners).sum(2) - queries[:, None]) ** 2
+        best, rows = far.sum(2).argmin(1), np.arange(len(queries))
+        return Spots(self.triangles[self.fans[vertex, best]], shares[rows, best])
+
+    def part(self, keep: np.ndarray) -> tuple["Surface", np.ndarray]:
+        """The triangles all of whose vertices are kept [V], and the vertices that they have."""
+        triangles = self.triangles[keep[self.triangles].all(1)]
+        ids, places = np.unique(triangles, return_inverse=True)
+        return Surface(self.points[ids], places.reshape(-1, 3)), ids
+
+
+def solve(apply, right: np.ndarray, scale: np.ndarray, tolerance: float = 1e-4) -> np.ndarray:
+    """The solution x [N, C] of apply(x) = right, a symmetric positive system for each column, by
+    conjugate gradients. scale [N, 1 or C]: about the system's diagonal."""
+    x = np.zeros_like(right)
+    residual = right.copy()
+    step = residual / scale
+    direction, power = step, (residual * step).sum(0)
+    end = tolerance**2 * np.maximum(power, 1e-30)
+    for _ in range(_ROUNDS):
+        image = apply(direction)
+        rate = power / np.maximum((direction * image).sum(0), 1e-30)
+        x += rate * direction
+        residual -= rate * image
+        step = residual / scale
+        last, power = power, (residual * step).sum(0)
+        if (power <= end).all():
+            break
+        direction = step + power / np.maximum(last, 1e-30) * direction
+    return x
