@@ -4,11 +4,21 @@ identity of a FLAME head."""
 
 import bpy
 
-from ..scene.heads import build, character, detection, family, flame, head, mapping_table, rna_paths
+from ..scene.heads import (
+    build,
+    character,
+    detection,
+    family,
+    flame,
+    head,
+    mapping_table,
+    new_shapes,
+    rna_paths,
+)
 from ..scene.takes import mouth_pictures
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions, mapping
-from .tab import buttons, offer_editable, props, tune, wrapped_label
+from .tab import buttons, offer_editable, props, SHAPE_BUTTONS, tune, wrapped_label
 
 _ICONS = {
     "KEY": "NONE",
@@ -133,6 +143,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             wrapped_label(layout, str(error), context)
+            buttons(layout.column(align=True), *SHAPE_BUTTONS)
         if mapping_table.is_current(scene, obj):
             self._table(layout, scene.thunder)
         else:
@@ -161,8 +172,11 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             column = tune(row.column(align=True), alert=name in seen.faults, alignment="CENTER")
             column.template_icon(icon, scale=1.7)
             column.label(text=name.title())
-        for sentence in character.faults_of(resolved.face):
+        faults = [*character.faults_of(resolved.face), *new_shapes.torn(resolved.face)]
+        for sentence in faults:
             wrapped_label(layout, sentence, context, icon="ERROR")
+        if faults and resolved.face.type == "MESH":
+            buttons(layout.column(align=True), *SHAPE_BUTTONS)
 
     def _losses(self, layout, context, resolved):
         lost = conventions.missing(resolved.used, head.channel_names())

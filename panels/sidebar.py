@@ -32,6 +32,7 @@ from .tab import (
     Popover,
     progress_row,
     props,
+    SHAPE_BUTTONS,
     Tab,
     tune,
     wrapped_label,
@@ -229,14 +230,6 @@ def notes(context) -> list[str]:
         if not is_known and transcript.is_wanted(context.scene, voice.name):
             said.append(WANTED)
     return list(dict.fromkeys(filter(None, said)))
-
-
-# shapes for a face that has none
-SHAPE_BUTTONS = (
-    ("thunder.mark_face", "OUTLINER_DATA_EMPTY"),
-    ("thunder.free_dots", "MOD_MIRROR"),
-    ("thunder.make_shapes", "SHAPEKEY_DATA"),
-)
 
 
 class THUNDER_MT_add_head(bpy.types.Menu):

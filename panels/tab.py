@@ -128,6 +128,14 @@ def tune(layout, **how):
     return layout
 
 
+# shapes for a face that has none
+SHAPE_BUTTONS = (
+    ("thunder.mark_face", "OUTLINER_DATA_EMPTY"),
+    ("thunder.free_dots", "MOD_MIRROR"),
+    ("thunder.make_shapes", "SHAPEKEY_DATA"),
+)
+
+
 def buttons(layout, *operators: tuple[str, str]) -> None:
     """A button of each operator, with its icon."""
     for name, icon in operators:

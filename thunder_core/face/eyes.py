@@ -16,11 +16,14 @@ _COLUMNS = 33  # directions between the corners in which the rims are looked for
 _MEET = 0.2  # where lids meet: so much of the opening above the lower one
 _NEAR = 2.6  # radii of the ball within which skin belongs to lids
 _LIDS = {True: 32.0, False: 26.0}  # degrees from a rim beyond which nothing moves
+_BESIDE = 6.0  # degrees by which the opening may lie beside the middle between the marks
 _OFF = 14.0  # degrees by which a rim may be off its mark
 _WIDE = (0.28, -0.06)  # by which rims rise where the eye is opened wide, of the opening
 _OVER = 1.0  # degrees by which lids pass each other
 _INNER = (0.72, 0.88)  # radii: what is further in is behind the eye
-_LID_END = (1.2, 1.75)  # radii: what is further out is brow and nose
+_LID_END = (1.2, 1.75)  # radii: skin that is further out is brow and nose
+_LASH_END = (1.7, 2.2)  # and what hangs on lids ends
+_RIM = 2.0  # degrees from a rim that belong to it
 
 
 @dataclass(frozen=True)
@@ -52,34 +55,38 @@ class Eye:
         near = 1.0 - fade((far / self.radius - 1.35) / 0.5)
         return np.clip((elevation - meet) / 2.0, -1, 1) * near * (np.abs(azimuth) < 85)
 
-    def shut(self, points: np.ndarray) -> np.ndarray:
-        """How far lids move until they are shut, [P, 3] of points [P, 3]."""
-        return self.moved(points, _MEET - 1.0, _MEET, _OVER)
+    def shut(self, points: np.ndarray, skin: Surface | None = None) -> np.ndarray:
+        """How far lids move until they are shut, [P, 3]: of the points of a skin, or of what hangs
+        on it, as lashes."""
+        return self._moved(points, (_MEET - 1.0, _MEET), _OVER, skin)
 
-    def widened(self, points: np.ndarray) -> np.ndarray:
-        """How far lids move where the eye is opened wide, [P, 3]."""
-        return self.moved(points, *_WIDE, 0.0)
+    def widened(self, points: np.ndarray, skin: Surface | None = None) -> np.ndarray:
+        """How far lids move where the eye is opened wide, [P, 3]; arguments as of `shut`."""
+        return self._moved(points, _WIDE, 0.0, skin)
 
-    def moved(self, points: np.ndarray, up: float, low: float, over: float) -> np.ndarray:
-        """How far lids move, [P, 3], whose rims rise by shares of the opening, and so many degrees
-        further."""
+    def _moved(self, points, rises, over: float, skin: Surface | None) -> np.ndarray:
+        """How far lids move whose rims, upper and lower, rise by shares of the opening, and by so
+        many degrees further."""
         azimuth, elevation, far = self.seen(points)
         upper, lower, meet = self.rims(azimuth)
-        travel = np.zeros(len(points))
+        opening, travel = upper - lower, np.zeros(len(points))
+        at_rim = np.zeros(len(points), bool)
         for is_upper, rim in ((True, upper), (False, lower)):
             past = (elevation - rim) if is_upper else (rim - elevation)
-            none = _LIDS[is_upper]
             which = elevation >= meet if is_upper else elevation < meet
-            goal = (up if is_upper else low) * (upper - lower)
-            goal = goal + (-over if is_upper else over) * fade((upper - lower) / 8.0)
+            goal = rises[0 if is_upper else 1] * opening
+            goal = goal + (-over if is_upper else over) * fade(opening / 12.0)
             # skin above a narrow opening, as at its corners, moves less far up
-            none = np.minimum(none, 8.0 + 1.5 * (upper - lower))
-            share = 1.0 - fade((past - 0.15 * none) / (0.85 * none))
-            travel += which * share * goal
+            none = np.minimum(_LIDS[is_upper], 8.0 + 1.5 * opening)
+            travel += which * goal * (1.0 - fade((past - 0.15 * none) / (0.85 * none)))
+            at_rim |= which & (past < _RIM) & (opening > 4 * _RIM)
         ratio = far / self.radius
+        low, high = _LID_END if skin is not None else _LASH_END
         travel *= fade((ratio - _INNER[0]) / (_INNER[1] - _INNER[0]))
-        travel *= 1.0 - fade((ratio - _LID_END[0]) / (_LID_END[1] - _LID_END[0]))
+        travel *= 1.0 - fade((ratio - low) / (high - low))
         travel *= np.abs(azimuth) < 100
+        if skin is not None:  # creases even out, rims stay where they meet
+            travel = np.where(at_rim, travel, skin.smoothed(travel, 4))
         return placed(azimuth, elevation + travel, far) - placed(azimuth, elevation, far)
 
 
@@ -125,24 +132,29 @@ def eyes_of(skin: Surface, marked: np.ndarray, side: int, middle: np.ndarray, ra
         arcs.append(base + rise * np.sin(rising * np.pi / 2))
     upper, lower = arcs[0].copy(), arcs[1].copy()
     azimuth, elevation, far = seen(skin.points - middle)
-    near = (far < _NEAR * radius) & (far > 0.7 * radius) & (np.abs(azimuth) < 90)
+    # what is behind the front of the ball hides nothing of it
+    near = (far < _NEAR * radius) & (far > 0.93 * radius) & (np.abs(azimuth) < 90)
     corners = skin.triangles[near[skin.triangles].all(1)]
     a, e = azimuth[corners], elevation[corners]
     for column in range(1, _COLUMNS - 1):
         x, line = at[column], (arcs[0][column] + arcs[1][column]) / 2
         cut = (a.min(1) <= x) & (a.max(1) >= x)
         p, q = a[cut], e[cut]
-        ends = []
+        low, high = np.full(len(p), np.inf), np.full(len(p), -np.inf)
         for i, j in ((0, 1), (1, 2), (2, 0)):
             step = p[:, j] - p[:, i]
             t = (x - p[:, i]) / np.where(np.abs(step) < 1e-9, 1e-9, step)
-            ends.append(np.where((t >= 0) & (t <= 1), q[:, i] + t * (q[:, j] - q[:, i]), np.nan))
-        low, high = np.nanmin(ends, axis=0), np.nanmax(ends, axis=0)
-        above, under = low[low >= line], high[high <= line]
-        if not ((low < line) & (high > line)).any() and len(above) and len(under):
-            upper[column], lower[column] = above.min(), under.max()
-        else:  # skin: the corner is nearer than its mark
-            upper[column] = lower[column] = line
+            place, is_cut = q[:, i] + t * (q[:, j] - q[:, i]), (t >= 0) & (t <= 1)
+            low = np.where(is_cut, np.minimum(low, place), low)
+            high = np.where(is_cut, np.maximum(high, place), high)
+        # the gap in the skin that is nearest to where the eye is marked
+        order = np.argsort(low)
+        begins, ends = np.maximum.accumulate(high[order])[:-1], low[order][1:]
+        off = np.maximum(np.maximum(begins - line, line - ends), 0.0) + 1e3 * (begins >= ends)
+        best = int(off.argmin()) if len(off) else 0
+        is_open = len(off) > 0 and off[best] < _BESIDE
+        upper[column] = ends[best] if is_open else line
+        lower[column] = begins[best] if is_open else line
     for rim, arc in ((upper, arcs[0]), (lower, arcs[1])):
         off = np.abs(rim - arc) > _OFF
         rim[off] = arc[off]

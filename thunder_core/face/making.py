@@ -46,7 +46,7 @@ _CORNER = 4.0  # before a corner labels begin to fade
 _MEETS = (4.0, 14.0)  # about the lips' line, where they are made to meet, and where that fades
 _OPENING = 0.6  # a label below which both lips are one skin
 _COARSE = 9000  # vertices of a face that our skin is laid over; a heavier one is thinned out
-_STRETCH, _STRETCH_MM = 3.0, 1.0  # a longer edge is torn: so many times, and mm more
+_STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
 _MOUTH_BOX = (
     38.0,
     40.0,
@@ -105,8 +105,8 @@ def make(
     moved, outer = _carried(ours, laid, skin, eyes)
     say(0.8, "Closing lids")
     for side, eye in zip(("Left", "Right"), eyes):
-        moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points)
-        moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points)
+        moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points, skin)
+        moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points, skin)
     names, moves = list(ours.names), np.zeros((len(ours.names), len(face), 3), np.float32)
     moves[:, ids] = moved
     say(0.85, "Moving teeth, tongue and lashes")
