@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shapes made for faces that have none: strangers made of the bundled head."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from thunder_core.errors import BadHead
-from thunder_core.face import dots, eyes, making
-from thunder_core.face.head import JAW, load_head
+from thunder_core.face import dots, making
+from thunder_core.face.head import load_head
 from thunder_core.face.laying import model
 from thunder_core.face.regions import LOWER, UPPER
 from thunder_core.face.surface import Surface
@@ -44,7 +42,7 @@ def gap(made, **values):
 
 
 def test_lips_part_and_meet_as_ours(made):
-    assert 16 < gap(made, jawOpen=1) < 30
+    assert 20 < gap(made, jawOpen=1) < 35
     assert abs(gap(made, jawOpen=0.5, mouthClose=0.5)) < 0.7
     assert 4 < gap(made, mouthLowerDownLeft=1, mouthLowerDownRight=1) < 11
     narrow = moves(made, "mouthPucker")
@@ -68,7 +66,7 @@ def test_lids_slide_over_the_ball_and_shut(made, side):
     shut = face + moves(made, f"eyeBlink{side}") @ (warp.turn * 0.013)
     lids = [MARKED[dots.NAMES.index(f"{lid} lid, {side.lower()}")] for lid in ("upper", "lower")]
     was, now = (places[lids[0], 1] - places[lids[1], 1] for places in (face, shut))
-    assert was > 7 and now < 0.5
+    assert was > 7 and now < 0.8  # of their outer edges
     away = np.linalg.norm(shut[lids] - middle, axis=1)
     assert np.allclose(away, np.linalg.norm(face[lids] - middle, axis=1), atol=0.3)
 
@@ -100,17 +98,12 @@ def test_the_first_dots_are_near_where_they_belong():
 
 def test_a_heavy_face_is_thinned_and_stays_itself(monkeypatch):
     monkeypatch.setattr(making, "_COARSE", 1500)
-    light = making._thinned(model().skin)
+    skin = model().skin
+    light = making._thinned(skin)
     assert 700 < len(light.points) < 2500
     assert np.allclose(np.linalg.norm(light.normals, axis=1), 1)
-    # no triangle joins the two lips
-    ring = model().lips[4]
-    assert making._thinned(Surface(*_small())).points.shape[1] == 3 and len(ring)
-
-
-def _small():
-    skin = model().skin
-    return skin.points, skin.triangles
+    spots = skin.nearest(light.points, light.normals, skin.normals)
+    assert np.linalg.norm(spots.of(skin.points) - light.points, axis=1).max() < 0.01
 
 
 def filled_mouth():
@@ -147,10 +140,6 @@ def test_values_are_filled_in_between_known_ones():
     assert np.abs(filled - points[:, 0]).max() < 0.6
 
 
-def test_the_bundled_eye_is_seen_by_its_own_lids():
-    left = model().lids[0]
-    azimuth = np.zeros(1)
-    upper, lower, meet = (float(each[0]) for each in left.rims(azimuth))
+def test_the_opening_of_the_bundled_eye_is_found():
+    upper, lower, meet = (float(each[0]) for each in model().lids[0].rims(np.zeros(1)))
     assert lower < meet < upper and 30 < upper - lower < 45
-    assert replace(left, radius=1.0).radius == 1.0 and eyes.fade(np.array([2.0]))[0] == 1.0
-    assert HEAD.weights[:, JAW].max() == 1

@@ -63,6 +63,7 @@ BENCHES = {
     "live": "--data {data} --clips 1 --seconds 2 --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
+    "make_shapes": "--data {source} --heads ours --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
     "mouths": "grid_lbbc2a --data {data} --takes {out}/takes --frames 0:9 --out {out}/x.png",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
