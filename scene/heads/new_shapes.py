@@ -173,7 +173,7 @@ class _Writer:
         self.obj = obj
         if obj.data.shape_keys is None:
             obj.shape_key_add(name="Basis", from_mix=False)
-        self.rest = points_of_key(obj.data.shape_keys.reference_key)
+        self.rest = family.points_of(obj.data.shape_keys.reference_key.data)
         self.least = _SAME * np.ptp(self.rest, axis=0).max()
 
     def moves(self, by: np.ndarray) -> bool:
@@ -189,15 +189,8 @@ class _Writer:
         return _sum(block)
 
 
-def points_of_key(block) -> np.ndarray:
-    """Points of a shape key, [V, 3]."""
-    buffer = np.empty(3 * len(block.data), np.float32)
-    block.data.foreach_get("co", buffer)
-    return buffer.reshape(-1, 3)
-
-
 def _sum(block) -> int:
-    return zlib.crc32(points_of_key(block).tobytes())
+    return zlib.crc32(family.points_of(block.data).tobytes())
 
 
 def _kept(face: bpy.types.Object) -> set[str]:
@@ -253,13 +246,8 @@ def _geometry(face, parts, inward: Matrix) -> tuple[np.ndarray, np.ndarray, list
     brings the world to, and how many points each has."""
     points, triangles, sizes = [], [], []
     for obj in (face, *parts):
-        keys, mesh = obj.data.shape_keys, obj.data
-        if keys is None:
-            buffer = np.empty(3 * len(mesh.vertices), np.float32)
-            mesh.vertices.foreach_get("co", buffer)
-            rest = buffer.reshape(-1, 3)
-        else:
-            rest = points_of_key(keys.reference_key)
+        mesh, keys = obj.data, obj.data.shape_keys
+        rest = family.points_of(mesh.vertices if keys is None else keys.reference_key.data)
         into = np.array(inward @ obj.matrix_world)
         mesh.calc_loop_triangles()
         corners = np.empty(3 * len(mesh.loop_triangles), np.int32)

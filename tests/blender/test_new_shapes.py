@@ -5,8 +5,10 @@ import bpy
 import numpy as np
 import pytest
 from mathutils import Vector
-from running_engine import connection, stop_engine  # noqa: F401
-from thunder.scene.heads import character as character_module, detection, new_shapes
+from running_engine import connection, find_or_skip, stop_engine  # noqa: F401
+from thunder.scene.heads import character as character_module, detection, family, new_shapes
+from thunder.scene.host import jobs
+from thunder.thunder_core import errors
 from thunder.thunder_core.face import dots
 from thunder.thunder_core.face.head import load_head
 
@@ -44,6 +46,10 @@ def face(blender, connection):  # noqa: F811
 @pytest.fixture
 def marked(face):
     """The face with dots that were dragged where they belong."""
+    return mark(face)
+
+
+def mark(face):
     assert bpy.ops.thunder.mark_face() == {"FINISHED"}
     root, places = new_shapes.dots_of(face), wanted_places()
     inward = (root.matrix_world.inverted() @ face.matrix_world).to_translation()
@@ -53,16 +59,28 @@ def marked(face):
     return face
 
 
-@pytest.fixture
-def made(marked):
+@pytest.fixture(scope="module")
+def file(stop_engine, tmp_path_factory):  # noqa: F811
+    """A file in which shapes were made for a face."""
+    find_or_skip()
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    mark(bare_face())
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
-    return marked
+    path = str(tmp_path_factory.mktemp("made") / "stranger.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    return path
+
+
+@pytest.fixture
+def made(file):
+    bpy.ops.wm.open_mainfile(filepath=file)
+    return bpy.data.objects["Stranger"]
 
 
 def moved(face, name):
     """How far a key moves the vertices, mm of the bundled head, in its axes, [V, 3]."""
     blocks = face.data.shape_keys.key_blocks
-    by = new_shapes.points_of_key(blocks[name]) - new_shapes.points_of_key(blocks["Basis"])
+    by = family.points_of(blocks[name].data) - family.points_of(blocks["Basis"].data)
     return 1e3 / SIZE * np.stack([by[:, 0], by[:, 2], -by[:, 1]], 1)
 
 
@@ -87,21 +105,20 @@ def test_dots_lie_about_where_they_belong_and_the_right_follows_the_left(face):
     assert np.allclose(free[number], again[number], atol=1e-3 * SIZE)
 
 
-def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(marked):
-    before = np.array([each.co for each in marked.data.vertices])
-    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
-    names = marked.data.shape_keys.key_blocks.keys()
+def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(made):
     head = load_head()
+    before = (head.v_template * BROAD * SIZE)[:, [0, 2, 1]] * [1, -1, 1]
+    names = made.data.shape_keys.key_blocks.keys()
     assert set(head.expression_names) | {"jawOpen", "eyeLookUpLeft"} <= set(names)
-    assert np.array_equal(before, [each.co for each in marked.data.vertices])
-    blocks = marked.data.shape_keys.key_blocks
-    assert np.allclose(new_shapes.points_of_key(blocks["Basis"]), before)
+    assert np.allclose(before, [each.co for each in made.data.vertices], atol=1e-5)
+    blocks = made.data.shape_keys.key_blocks
+    assert np.allclose(family.points_of(blocks["Basis"].data), before, atol=1e-5)
     assert all(block.value == 0 for block in blocks[1:])
-    jaw, chin = moved(marked, "jawOpen"), dots.MIDDLE["chin"]
+    jaw, chin = moved(made, "jawOpen"), dots.MIDDLE["chin"]
     assert -32 < jaw[chin, 1] < -18
     # the lower lip goes down, the upper one stays
     assert jaw[head.inner_lip_upper_mid, 1] - jaw[head.inner_lip_lower_mid, 1] > 15
-    close = jaw + moved(marked, "mouthClose")
+    close = jaw + moved(made, "mouthClose")
     assert abs(close[head.inner_lip_upper_mid, 1] - close[head.inner_lip_lower_mid, 1]) < 2
     # a lower incisor goes with the jaw, an upper one stays
     teeth = head.polygons[head.polygon_material == head.material_names.index("Teeth")][:, 0]
@@ -109,7 +126,7 @@ def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(marked):
     is_lower = head.weights[teeth, 2] > 0.5
     assert rises[is_lower].max() < -10 and np.abs(rises[~is_lower]).max() < 0.5
     # lids meet
-    blink = head.v_template[:, 1] * 1e3 * BROAD[1] + moved(marked, "eyeBlinkLeft")[:, 1]
+    blink = head.v_template[:, 1] * 1e3 * BROAD[1] + moved(made, "eyeBlinkLeft")[:, 1]
     upper, lower = dots.SIDES["upper lid"], dots.SIDES["lower lid"]
     assert blink[upper] - blink[lower] < 0.6
 
@@ -124,12 +141,10 @@ def test_the_face_is_a_character_that_passes_the_last_look(made):
 def test_what_was_sculpted_stays_and_the_rest_is_made_again(made):
     blocks = made.data.shape_keys.key_blocks
     blocks["mouthPucker"].data[5306].co.x += 0.1
-    sculpted = new_shapes.points_of_key(blocks["mouthPucker"])
+    sculpted = family.points_of(blocks["mouthPucker"].data)
     blocks["jawOpen"].value = 0.5
-    bpy.ops.object.select_all(action="DESELECT")
-    bpy.context.view_layer.objects.active = made
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
-    assert np.array_equal(new_shapes.points_of_key(blocks["mouthPucker"]), sculpted)
+    assert np.array_equal(family.points_of(blocks["mouthPucker"].data), sculpted)
     assert new_shapes._kept(made) == {"Basis", "mouthPucker"}
 
 
@@ -138,9 +153,9 @@ def test_a_face_with_keys_gets_those_that_it_lacks(marked):
     own = marked.shape_key_add(name="jawOpen", from_mix=False)
     for vertex in own.data[:100]:
         vertex.co.z -= 0.1
-    before = new_shapes.points_of_key(own)
+    before = family.points_of(own.data)
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
-    assert np.array_equal(new_shapes.points_of_key(own), before)
+    assert np.array_equal(family.points_of(own.data), before)
     assert "mouthClose" in marked.data.shape_keys.key_blocks
 
 
@@ -175,3 +190,19 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(marked, spoil, s
     with pytest.raises(RuntimeError, match=sentence):
         bpy.ops.thunder.make_shapes()
     assert marked.data.shape_keys is None
+
+
+def test_an_undo_meanwhile_ends_the_work_and_nothing_is_made(marked, connection):  # noqa: F811
+    name = marked.name
+    work = new_shapes.make(
+        connection.start_client(), connection.ask, marked, [], bpy.context.evaluated_depsgraph_get()
+    )
+    for message in ("dots", "more"):
+        bpy.ops.ed.undo_push(message=message)
+    job = jobs.begin("Making shapes", work)
+    job.step = next(job.steps)
+    bpy.ops.ed.undo()
+    with pytest.raises(errors.CancelledByUndo, match="Making shapes was cancelled"):
+        job.advance()
+    jobs.end_job()
+    assert bpy.data.objects[name].data.shape_keys is None

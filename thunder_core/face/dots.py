@@ -58,18 +58,15 @@ def guess(
         view = None
     if view is None or (view.triangle >= 0).mean() < 0.2:
         raise BadHead("No face looks forward here: choose the mesh of the face, facing the front")
-    return on_front(view, points, triangles[near], placed)
-
-
-def on_front(view, points, triangles, placed) -> np.ndarray:
-    """Places [K, 3] moved along z onto what is seen from the front."""
     seen = np.argwhere(view.triangle >= 0)
     grid = np.stack([view.x[seen[:, 1]], view.y[seen[:, 0]]], 1)
     result = placed.copy()
     for number, place in enumerate(placed):
         row, column = seen[((grid - place[:2]) ** 2).sum(1).argmin()]
         which = view.triangle[row, column]
-        spot = spots_seen(points, triangles, np.array([which]), view.x[[column]], view.y[[row]])
+        spot = spots_seen(
+            points, triangles[near], np.array([which]), view.x[[column]], view.y[[row]]
+        )
         result[number] = spot.of(points)[0]
     return result
 

@@ -34,7 +34,6 @@ class Eye:
     middle: np.ndarray
     radius: float
     corners: tuple[float, float]
-    ends: tuple[float, float]
     upper: np.ndarray
     lower: np.ndarray
 
@@ -158,4 +157,4 @@ def eyes_of(skin: Surface, marked: np.ndarray, side: int, middle: np.ndarray, ra
     for rim, arc in ((upper, arcs[0]), (lower, arcs[1])):
         off = np.abs(rim - arc) > _OFF
         rim[off] = arc[off]
-    return Eye(middle, radius, (right[0], left[0]), (right[1], left[1]), upper, lower)
+    return Eye(middle, radius, (right[0], left[0]), upper, lower)
