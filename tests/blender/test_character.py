@@ -195,6 +195,9 @@ def test_a_jaw_bone_mapped_by_hand_closes_the_lips(blender):
     target = mapping.Target("BONE", "", rule.target.object, "Kiefer", "rotation", 0)
     assert (rule.target, table["mouthClose"].kind) == (target, "BONE")
     assert rule.weight == pytest.approx(-0.5 * types.JAW_OPEN_RADIANS)
+    settings, jaw = blender.context.scene.thunder, mesh.parent.pose.bones["Kiefer"]
+    settings.table_index, settings.preview = row_of(settings, "jaw"), True
+    assert jaw.rotation_quaternion.angle == pytest.approx(0.5 * types.JAW_OPEN_RADIANS, abs=1e-5)
 
 
 def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, hero):

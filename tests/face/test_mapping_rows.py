@@ -3,7 +3,7 @@
 
 from types import SimpleNamespace
 
-from thunder_core.face.mapping import Mapping, Rule, Target
+from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.mapping_rows import follow_edit, plan_of_rows, rows_of
 
 CELLS = {
@@ -65,3 +65,10 @@ def test_a_row_stands_for_each_rule_and_for_each_channel_without_one():
     assert sorted(plan_of_rows(table.rows, table.plan).rules, key=str) == sorted(
         table.plan.rules, key=str
     )
+
+
+def test_what_a_bone_does_already_is_no_gap():
+    joints = tuple(JointRule(joint, "Bone") for joint in ("jaw", "eye_left"))
+    sources = {row["source"] for row in rows_of(Mapping("", joints=joints), ())}
+    assert {"jaw", "eye_left", "neck"} < sources
+    assert not sources & {"jawOpen", "jawLeft", "jawRight", "eyeLookUpLeft", "eyeLookInRight"}
