@@ -18,10 +18,12 @@ print({item.identifier: (item.name, item.value) for item in items})
 """
 
 KEEP = """
+import os
 import bake, bpy
 bake.load_extension()
 bpy.context.scene.thunder.count = 3
 bpy.ops.wm.save_as_mainfile(filepath="kept.blend")
+os._exit(0)  # Blender 4.2 as a module crashes as it ends
 """
 DAMAGED = f"""
 import json, pathlib, subprocess, sys
