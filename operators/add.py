@@ -6,6 +6,7 @@ character editable; measure and fit a head from a FLAME file."""
 import contextlib
 import math
 import os
+import time
 
 import bpy
 import numpy as np
@@ -35,6 +36,7 @@ from .base import (
     why_not_in_object_mode,
 )
 
+METER_SECONDS = 0.05  # from one look of the level meter to the next
 SAMPLE = str(shipped.SAMPLE)
 
 
@@ -410,6 +412,9 @@ class Records(SlicedWork):
         return {"RUNNING_MODAL"} if is_key else super().modal(context, event)
 
     def show_progress(self, context):
+        if time.monotonic() < getattr(self, "next_shown", 0.0):
+            return
+        self.next_shown = time.monotonic() + METER_SECONDS
         context.workspace.status_text_set(
             f"{jobs.session.job.step.message} · Space or Esc ends it and keeps what was spoken"
         )

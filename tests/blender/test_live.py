@@ -6,6 +6,7 @@ import importlib
 import os
 import socket
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from thunder.scene.heads import head, live_head, mapping_table
 from thunder.scene.heads.live_head import LiveHead, MARK
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
+from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import recording, strip
 from thunder.thunder_core import engine_python, errors
 from thunder.thunder_core.animation.live_motion import LiveMotion
@@ -219,6 +221,18 @@ def test_a_head_speaks_with_somebody_and_the_line_becomes_a_strip(booth, posed):
     added = recording.lay(scene, taken, result)
     assert compat.strip_span(added)[0] == 31 and result["ended"] == ""
     assert strip.sound_strips(scene)[0].name == added.name
+
+
+def test_the_button_performs_in_the_direction_and_look_ahead_that_are_chosen(posed, tmp_path):
+    scene, rig = posed
+    scene.thunder.recording.look_ahead = "BEST"
+    sliders.ensure(rig.owner).mood = "warm"
+    put = []
+    client = SimpleNamespace(put_array=lambda rows: put.append(rows) or "direction.npy")
+    taken = operators.THUNDER_OT_perform_live.make(None, client, scene)
+    assert taken.live["ahead"] == 0.36 and taken.live["direction"] == "direction.npy"
+    assert len(put[0]) == 1 and put[0].any() and taken.countdown == 0.0 and taken.last is None
+    assert taken.face.mesh == rig.mesh.name
 
 
 @pytest.mark.parametrize("fault", ["lost:3", "crash:3"])

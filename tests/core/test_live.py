@@ -53,7 +53,7 @@ def test_every_frame_is_performed_once_and_as_the_whole_voice_asks(
     sound = sample.samples[: 5 * RATE]
     hops, face = perform(sound)
     assert all(a + made.frames == b for (a, made, _), (b, *_) in zip(hops, hops[1:]))
-    assert hops[0][0] == 0 and face.done == 5 * int(FPS) - AHEAD
+    assert hops[0][0] == 0 and face.done == 5 * int(FPS) - AHEAD + 1
     motion = Motion.join([made for _, made, _ in hops])
     whole = engine.thunder.expect(engine.thunder.analyse(sound, 5 * int(FPS)), STYLE)
     r = np.corrcoef(openings(motion), openings(whole)[: motion.frames])[0, 1]
@@ -79,9 +79,9 @@ def test_a_face_that_comes_late_leaves_frames_out_and_goes_on(perform, sample):
     hops, face = perform(np.tile(sample.samples, 2)[: 14 * RATE], hop=7 * RATE)
     (first, one, phones), (second, other, _) = hops
     end = 7 * int(FPS)
-    assert (first, first + one.frames) == (end - live.WINDOW + live._CONTEXT, end - AHEAD)
+    assert (first, first + one.frames) == (end - live.WINDOW + live._CONTEXT, end - AHEAD + 1)
     assert len(phones) == one.frames and len(set(phones)) > 5
-    assert second + other.frames == 2 * end - AHEAD == face.done
+    assert second + other.frames == 2 * end - AHEAD + 1 == face.done
 
 
 def test_a_mood_of_the_direction_is_on_the_live_face(engine, perform, sample):

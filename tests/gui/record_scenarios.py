@@ -114,6 +114,36 @@ def records(hand):
     assert strips(hand.scene) == line and "shot_voice_02.wav" in wavs(hand)
 
 
+def performs_live(hand):
+    """The head moves while somebody speaks, the window stays alive; Esc ends it, the head is as it
+    was, the line is a strip and takes of it follow."""
+    only_open("main", "takes")
+    booth(hand)
+    yield from shot(hand)
+    scene = hand.scene
+    scene.frame_set(40)
+    keys = scene.thunder.head.data.shape_keys.key_blocks
+    names = [key.name for key in keys]
+    before = [key.value for key in keys]
+    assert hand.button(bpy.ops.thunder.perform_live) == ["RUNNING_MODAL"]
+    took = recording.Recording.running
+    yield from until(lambda: took.motion.delay)
+    seen, longest, last = [], 0.0, time.perf_counter()
+    while took.spoken < 5.0:
+        seen.append([key.value for key in keys])
+        yield 0.02
+        longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+    moved = [name for name, *values in zip(names, *seen) if max(values) - min(values) > 0.1]
+    assert len(moved) > 5, f"only {moved} moved"
+    hand.seen["live"] = [took.motion.delay, longest]
+    hand.press("ESC")
+    yield from until(lambda: not recording.is_on())
+    assert [key.value for key in keys] == before
+    yield from until(lambda: len(scene.thunder.takes) > 0)
+    yield from done()
+    assert [each[:3] for each in strips(scene)] == [["shot_voice_01", 1, 40]]
+
+
 def films_speaking(hand):
     """A line is spoken and committed: pictures film_NNN.png, and in `hand.seen["film"]`
     milliseconds and a caption of each."""

@@ -53,6 +53,7 @@ def claim(sentence, scenario, seconds, slow=False, **how):
         claim("a line is mended by its words", "word_tool_scenarios.mends_a_line", 500),
         claim("an hour of words is soon drawn", "word_scenarios.draws_an_hour", 500, slow=True),
         claim("a spoken line is a voice with takes", "record_scenarios.records", 800),
+        claim("a head speaks while one does", "record_scenarios.performs_live", 400),
         claim("dropped files become a line and a take", "drop_scenarios.drops", 400),
         claim(
             "sliders, takes and Commit are visible together",

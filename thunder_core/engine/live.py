@@ -78,7 +78,7 @@ class LiveFace:
         window was fed since the last."""
         end = self.heard // _STEP
         first = max(self.done, end - WINDOW + _CONTEXT)
-        count = end - self.ahead - first
+        count = end - self.ahead + 1 - first  # the last has just so many frames beyond it
         if count <= 0:
             return None
         if first > self.done:
