@@ -212,7 +212,8 @@ class Recording:
 
     def _note_frame(self, scene, *_) -> None:
         """Handler: a frame of a scene plays, perhaps late, never early."""
-        if scene.name == self.scene and scene.frame_current > self.begin and playback.is_on():
+        is_later = scene.name == self.scene and scene.frame_current > self.begin
+        if is_later and not self.live and playback.is_on():
             self.began = min(
                 self.began, time.perf_counter() - (scene.frame_current - self.first) / self.fps
             )
