@@ -64,6 +64,7 @@ _PART_OF = {
     word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]
 }
 _MAX_WORDS = 3  # words of a take
+PLACES = ("early", "in the middle", "at the end")  # of a line without known words
 _MOST_HITS = 3  # words of which a take says that it hits them
 _SHARE = 3  # a word is on at most one in so many takes of a batch
 # Axis → the measures (`animation.traits`) in which it shows: still eyes neither blink nor look away
@@ -194,7 +195,7 @@ def words_of_take(provenance: Mapping) -> str:
 
 def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     """The words of takes of one batch, as of `words_of_take`, with those first that tell a take
-    from the others.
+    from the others; what a take chooses comes after the first.
 
     The first words of takes differ as far as their traits allow, since a narrow list shows no
     others. A word is on a third of them at most, those with the strongest trait: a trait of half of
@@ -229,7 +230,9 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
                 used[word] += 1
     choices = [choice_of_take(about) for about in provenances]
     listed = [
-        traits if isinstance(traits, str) else [*_words_of_choice(choice), *some][:_MAX_WORDS]
+        traits
+        if isinstance(traits, str)
+        else [*some[:1], *_words_of_choice(choice), *some[1:]][:_MAX_WORDS]
         for traits, some, choice in zip(asked_so, said, choices)
     ]
     result = []
@@ -287,7 +290,8 @@ def played_choice(provenance: Mapping) -> dict:
             if begin <= (float(seconds[0]) + float(seconds[-1])) / 2 < end
         ]
 
-    return choice | {name: rows(name) for name in ("hits", "aside", "pauses")}
+    plays = {} if math.isinf(end) else {"seconds": end - begin}
+    return choice | {name: rows(name) for name in ("hits", "aside", "pauses")} | plays
 
 
 def choice_of_take(provenance: Mapping) -> TakeChoice:
@@ -297,7 +301,7 @@ def choice_of_take(provenance: Mapping) -> TakeChoice:
         choice = played_choice(provenance)
         hits, aside = (
             tuple(
-                ((float(start) + float(end)) / 2, str(text) or f"{float(start):.1f} s")
+                ((float(start) + float(end)) / 2, str(text) or _place(float(start), choice))
                 for start, end, text in choice[name]
             )
             for name in ("hits", "aside")
@@ -308,15 +312,25 @@ def choice_of_take(provenance: Mapping) -> TakeChoice:
         return TakeChoice()
 
 
+def _place(second: float, choice: Mapping) -> str:
+    """Where a line is at a second, in words; where its length is not known, the second."""
+    seconds = float(choice.get("seconds", 0.0))
+    return PLACES[max(0, min(2, int(3 * second / seconds)))] if seconds > 0 else f"{second:.1f} s"
+
+
 def _words_of_choice(choice: TakeChoice) -> list[str]:
     """Which words a take hits, and what it does in a pause or where it looks away."""
-    hits = [word for _, word in choice.hits]
+    hits = list(dict.fromkeys(word for _, word in choice.hits))
     several = "" if len(hits) <= _MOST_HITS else " …"
     said = [f"hits {' and '.join(hits[:_MOST_HITS])}{several}"] if hits else []
     acts = Counter(act for _, act in choice.pauses)
     for act, _ in acts.most_common(1):
         said.append(f"{act} in {'the pause' if acts.total() == 1 else 'a pause'}")
-    return said + [f"looks away on {word}" for _, word in choice.aside if not acts]
+    return said + [_looks_away(word) for _, word in choice.aside if not acts]
+
+
+def _looks_away(word: str) -> str:
+    return f"looks away {'on ' * (word not in PLACES)}{word}"
 
 
 def _words_that_differ(choice: TakeChoice, alike: Sequence[TakeChoice]) -> list[str]:
@@ -325,7 +339,7 @@ def _words_that_differ(choice: TakeChoice, alike: Sequence[TakeChoice]) -> list[
     does, *others = (
         [
             *(f"hits {word}" for _, word in each.hits),
-            *(f"looks away on {word}" for _, word in each.aside),
+            *(_looks_away(word) for _, word in each.aside),
             *(f"{idea} in phrase {number}" for number, idea in enumerate(each.ideas, 1)),
             *(f"{act} at {start:.1f} s" for start, act in each.pauses),
         ]

@@ -66,7 +66,7 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     )
     assert scene.thunder.active_take == 0 and all(0 <= entry.score <= 100 for entry in listed)
     first, second = sorted(listed, key=lambda entry: entry.seed)
-    assert first.words == "as directed" and second.words.startswith("hits ")
+    assert first.words == "as directed" and "hits " in second.words
     assert "hits" in second.action["thunder"]["choice"], "also in the file"
     with wave.open(SAMPLE) as file:
         seconds = file.getnframes() / file.getframerate()

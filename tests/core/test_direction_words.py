@@ -110,13 +110,13 @@ def test_of_a_face_that_does_not_speak_nothing_is_said_of_its_speech(role):
     assert words_of_take(take(of(width=1.6), role=role)) == "close to the direction"
 
 
-def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
+def test_a_take_says_after_its_first_word_which_words_it_hits_and_what_it_does_in_pauses():
     hits = [[1.4, 1.8, "battle"], [3.0, 3.2, ""]]
     choice = {"hits": hits, "aside": [], "pauses": [[2.0, "looks away"]]}
     about, said = take(of(smile=0.5)), "hits battle and 3.0 s, looks away in the pause"
     for how, words_said in (
-        ({}, f"{said}, smiling"),
-        ({"choice": json.dumps(choice)}, f"{said}, smiling"),
+        ({}, f"smiling, {said}"),
+        ({"choice": json.dumps(choice)}, f"smiling, {said}"),
         ({"as_asked": True}, "as directed"),
         ({"spread": 0.5, "reading": of(smile=0.1).tolist()}, said),
         # its mouth is as directed, and the rest hits as before
@@ -126,9 +126,15 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     ):
         assert words_of_take(about | {"choice": choice} | how) == words_said, how
     quiet = choice | {"pauses": [], "aside": [[0.2, 0.5, "field"]]}
-    assert words_of_take(about | {"choice": quiet}).endswith("looks away on field, smiling")
+    assert words_of_take(about | {"choice": quiet}).endswith("3.0 s, looks away on field")
     many = choice | {"hits": [[t, t + 0.3, f"w{t}"] for t in range(5)]}
-    assert words_of_take(about | {"choice": many}).startswith("hits w0 and w1 and w2 …, ")
+    assert words_of_take(about | {"choice": many}).startswith("smiling, hits w0 and w1 and w2 …, ")
+    unknown = [[at, at + 0.3, ""] for at in (0.2, 0.5, 4.0, 8.5)]
+    placed = quiet | {"hits": unknown, "aside": [[5.0, 5.2, ""]], "seconds": 9.0}
+    heard = "smiling, hits early and in the middle and at the end, looks away in the middle"
+    assert words_of_take(about | {"choice": placed}) == heard
+    part = of_part(about | {"choice": placed}, 3.5, 5.5)
+    assert words_of_take(part) == "smiling, hits early and at the end, looks away early"
     assert "still eyes" in words_of_take(take(of(smile=0.5, eyes=0.4), choice={}))
     moved = about | {"moved": "{}", "as_asked": True}
     assert words_of_take(moved) == "performs another recording"

@@ -84,7 +84,7 @@ class Choice:
     def record(self, voice: Prosody) -> dict:
         """What it does to the line of a voice, for a take's provenance: [start s, end s, text] of
         words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses,
-        and the ideas of phrases. A word that the line says again is numbered."""
+        the ideas of phrases, and its seconds. A word that the line says again is numbered."""
         aside = [self.spots[self.aside]] if self.aside >= 0 else []
         words = {
             name: [
@@ -94,7 +94,8 @@ class Choice:
             for name, some in (("hits", self.hit), ("aside", aside))
         }
         pauses = [[round(a, 2), act] for (a, _), act in zip(voice.pauses, self.acts) if act]
-        return words | {"pauses": pauses, "ideas": list(self.ideas)}
+        seconds = round(voice.frames / FPS, 2)
+        return words | {"pauses": pauses, "ideas": list(self.ideas), "seconds": seconds}
 
     def stress(self, frames: int) -> np.ndarray:
         """Stress of each frame [frames], 1 on words that are hit, below 0 on others, 0 beside
