@@ -7,7 +7,6 @@ from functools import cache
 import bpy
 
 from ...thunder_core.face import jaw_balance, mapping
-from ...thunder_core.face.mapping import EULER, ROTATION
 from . import reading, rna_paths
 
 
@@ -54,10 +53,10 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
         found = places(rule.target, _objects_named(rule.target.object, objects), shapes)
         for data, path, index, group, rest in found:
             block = blocks.setdefault(data, len(blocks))
-            if path == ROTATION:
+            if path == mapping.ROTATION:
                 turns.setdefault((block, group), []).append((rule.source, index, rule.weight))
             elif (
-                rule.target.path == EULER
+                rule.target.path == mapping.EULER
                 and rule.target.bone
                 and len(data.pose.bones[group].rotation_mode) > 3
             ):
@@ -144,7 +143,7 @@ def places(target: mapping.Target, objects: list, shapes: dict | None = None) ->
         ]
     if target.kind == "BONE":
         path, rest = target.path, float(target.path == "scale")
-        if path != ROTATION:
+        if path != mapping.ROTATION:
             path = f"{rna_paths.bone_path(target.bone)}.{path}"
         return [(armature, path, target.index, target.bone, rest) for armature in armatures]
     path, owners = rna_paths.property_path(target.name), [(obj, obj) for obj in objects]

@@ -14,7 +14,6 @@ from ..progress import rescale, result as value_of
 from ..types import BLINKS, in_group, TONGUE
 from . import poses
 from .keys import Measure, PoseKeys, SAMPLES, shift_distances
-from .poses import Column
 from .reduction import share_at_closed_lips
 
 _STARTS = (
@@ -62,7 +61,7 @@ class PoseFit:
     """
 
     curves: tuple[PoseKeys | None, ...]
-    columns: tuple[tuple[Column, ...], ...]
+    columns: tuple[tuple[poses.Column, ...], ...]
     error: float | None
     reach: np.ndarray
 
@@ -271,7 +270,7 @@ def labels(
     rig: RigMeter,
     frames: np.ndarray,
     values: np.ndarray,
-    columns: tuple[Column, ...],
+    columns: tuple[poses.Column, ...],
     fps: float,
     line: tuple[int, int],
 ) -> list[tuple[int, str]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..face import displacement
-from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
 from ..filters import split_at_gaps
 from ..progress import rescale
@@ -39,7 +38,7 @@ class Fit:
 
 
 def fit(
-    meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float
+    meter: displacement.RigMeter, frames: np.ndarray, values: np.ndarray, error: float
 ) -> Generator[float, None, Fit]:
     """Reduce a rig's values [S, tracks] at times_of(frames) to keys on whole scene frames [T].
     Returns the Fit.
@@ -118,7 +117,11 @@ def _expand_mask(closed: np.ndarray) -> np.ndarray:
 
 
 def _measure(
-    meter: RigMeter, values: np.ndarray, reduced: list[Keys], pull: np.ndarray, limit: np.ndarray
+    meter: displacement.RigMeter,
+    values: np.ndarray,
+    reduced: list[Keys],
+    pull: np.ndarray,
+    limit: np.ndarray,
 ) -> Generator[float, None, tuple[float, np.ndarray]]:
     """Error of keys on whole frames against values [S, tracks]. Returns (largest lip error in mm,
     mask [S, 4] of samples beyond the limits). Errors are summed linearly over tracks; samples near
@@ -135,7 +138,7 @@ def _measure(
     parts = (added / limit).max(1)
     look = np.flatnonzero(parts >= _LOOK * parts.max())
     if not meter.driver.is_slow:
-        measuring = in_pieces(
+        measuring = displacement.in_pieces(
             len(look),
             lambda rows: displacement.group_distances(
                 meter.displacements(values[look[rows]], off[look[rows]])
@@ -168,7 +171,7 @@ def _sum_of_errors(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, 
     def add(rows: slice) -> np.ndarray:
         return displacement.group_distances((off[rows] @ flat).reshape(-1, pull.shape[1], 3))
 
-    return (yield from in_pieces(len(off), add))
+    return (yield from displacement.in_pieces(len(off), add))
 
 
 def _limits(error: float, closed: np.ndarray) -> np.ndarray:

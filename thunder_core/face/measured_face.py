@@ -10,7 +10,6 @@ import numpy as np
 from . import jaw_balance, lip_search, mapping
 from .bones import jaw_rules, Moves
 from .character import PointMeter
-from .lip_search import STRONG
 from .measuring import measures, Threshold
 
 TOWARDS = Threshold(0.5, "of a movement", "so much along an axis tells a way")
@@ -74,7 +73,7 @@ class Face:
         self.left = self.hand * np.cross(self.up, self.forward)
         return f"looks {self.plan.forward or 'as usual'}, up {self.plan.up or 'as usual'}"
 
-    @measures("a head may be modelled bent", STRONG, TOWARDS, _UPRIGHT)
+    @measures("a head may be modelled bent", lip_search.STRONG, TOWARDS, _UPRIGHT)
     def tilt_axes(self) -> str:
         """Take axes that slant as the face does: up is where brows and open lids go, left where
         what keys of the left move is from what those of the right move."""
@@ -88,7 +87,7 @@ class Face:
             if len(ids)
         ]
         rise = sum(map(unit, ways), np.zeros(3))
-        self.is_up_told = bool(np.linalg.norm(rise) > STRONG * max(len(ways), 1))
+        self.is_up_told = bool(np.linalg.norm(rise) > lip_search.STRONG * max(len(ways), 1))
         if self.is_up_told:
             slants = -TOWARDS < unit(rise) @ self.up < _UPRIGHT
             self.up = unit(rise) if slants else self.up
@@ -191,7 +190,7 @@ class Face:
     def find_lips(self) -> str:
         """Vertices in the middle of the lips, None where what opens is inside or parts nothing."""
         # a mask or a beard before a whole head hides no lips
-        is_head = np.ptp(self.points @ self.up) > STRONG * self.size
+        is_head = np.ptp(self.points @ self.up) > lip_search.STRONG * self.size
         parts = self.parts if is_head else range(self.among)
         points = np.concatenate([self.meter.meshes[part].places for part in parts])
         far = np.linalg.norm(np.concatenate([self.open[part] for part in parts]), axis=1)

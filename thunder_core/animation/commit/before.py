@@ -11,7 +11,6 @@ import numpy as np
 
 from ...face.displacement import RigMeter
 from .. import keyframes
-from ..keyframes import Cycles, repeat
 from ..placing import CurveShape, Span
 from ..poses import REGIONS
 from .line_records import CommittedLine, CommittedLines, LineKeys
@@ -69,7 +68,7 @@ class Curve:
     value_at: Callable[[float], float]
     sampled: Callable[[np.ndarray], np.ndarray]
     is_plain: bool = True
-    cycles: Cycles | None = None
+    cycles: keyframes.Cycles | None = None
     unmodified_at: Callable[[float], float] | None = None
     group: str = ""
 
@@ -79,7 +78,7 @@ class Curve:
         return CurveShape(
             self.keys
             if self.cycles is None
-            else repeat(self.keys, self.cycles, low, high, value_at),
+            else keyframes.repeat(self.keys, self.cycles, low, high, value_at),
             value_at,
         )
 

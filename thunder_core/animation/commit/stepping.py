@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from ...face import displacement
-from ...face.displacement import in_pieces
 from ...face.lips import CLOSED_MM
 from ...filters import split_at_gaps
 from ...progress import rescale
@@ -54,7 +53,9 @@ def hold(
     every = 1 if before.meter.driver.is_slow else SAMPLES  # samples measured per frame
     measured = values[:: SAMPLES // every]
     gap, lids = (
-        yield from in_pieces(len(measured), lambda rows: _gap_and_lids(before, measured[rows]))
+        yield from displacement.in_pieces(
+            len(measured), lambda rows: _gap_and_lids(before, measured[rows])
+        )
     ).T
     count, length = (len(frames) - 1) // step + 1, step * every
     middle = np.minimum(np.arange(count) * length + length // 2, len(measured) - 1)
@@ -120,7 +121,9 @@ def fit(
     meter, values = before.meter, held[:: step * SAMPLES]
     pull, per_unit = yield from rescale(meter.pulls(), 0.0, 0.5)
     marks = yield from rescale(
-        in_pieces(len(values), lambda rows: _gap_and_lids(before, values[rows])), 0.5, 1.0
+        displacement.in_pieces(len(values), lambda rows: _gap_and_lids(before, values[rows])),
+        0.5,
+        1.0,
     )
     closed, shut = marks[:, 0] < CLOSED_MM, marks[:, 1] >= posing.BLINK
     curves: list[PoseKeys | None] = [None] * len(moved)
