@@ -14,7 +14,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ..scene.engine import connection, install
-from ..scene.heads import family, flame, head, ict, live_head
+from ..scene.heads import family, flame, head, ict, live_head, sample_drawing
 from ..scene.host import compat, jobs
 from ..scene.media import grid
 from ..scene.takes import dialogue, take_list, transcript, voice_fit
@@ -56,7 +56,17 @@ class AddsHead(InstantWork):
         context.scene.thunder.head = mesh
 
 
-class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
+class _AddsSeenHead(AddsHead):
+    """One after which the view frames all heads."""
+
+    def execute(self, context):
+        area, result = context.area, super().execute(context)
+        if result == {"FINISHED"} and area is not None and area.type == "VIEW_3D":
+            _frame_heads(context, area)
+        return result
+
+
+class THUNDER_OT_add_head(_AddsSeenHead, bpy.types.Operator):
     """Add the bundled head at the 3D cursor, ready to animate, beside other heads there. The view
     frames all heads"""
 
@@ -73,11 +83,14 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
             collection, context.view_layer, context.scene.cursor.location, self.person
         ).mesh
 
-    def execute(self, context):
-        area, result = context.area, super().execute(context)
-        if result == {"FINISHED"} and area is not None and area.type == "VIEW_3D":
-            _frame_heads(context, area)
-        return result
+
+class THUNDER_OT_sample_drawing(_AddsSeenHead, bpy.types.Operator):
+    """Add a drawn face with a mouth for each sound, to try takes on drawings"""
+
+    bl_label = "Use a Sample Drawing"
+
+    def add(self, context, collection):
+        return sample_drawing.add(context.scene, collection)
 
 
 def _frame_heads(context, area) -> None:

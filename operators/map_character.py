@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import character, controls, detection, head, mapping_table
+from ..scene.heads import character, controls, detection, drawn, head, mapping_table
+from ..thunder_core.errors import BadRequest
+from ..thunder_core.face import mapping
 from .base import chosen_head, InstantWork, OnCharacter, why_no_head, why_not_in_object_mode
 
 
@@ -151,6 +153,84 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
         mapping_table.keep_plan(context.scene, obj, mapping_table.preset(self.name))
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
+
+
+class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
+    """Make a head of what is selected: a Grease Pencil object, a plane with an image sequence or a
+    sheet, or an object for each mouth. Drawings are found by their names, else by their order"""
+
+    obstacles = (
+        why_not_in_object_mode,
+        lambda context: (
+            ""
+            if context.object is not None
+            else "Nothing is selected: select the drawing, or the objects that are mouths"
+        ),
+    )
+
+    def act(self, context):
+        scene = context.scene
+        face = drawn.adopt(scene, context.object, list(context.selected_objects))
+        rules = drawn.found_rules(face)
+        mapping_table.keep_plan(scene, face, mapping.Mapping("Drawn Mouths", tuple(rules)))
+        scene.thunder.head = face
+        return f"“{face.name}” has {len(rules)} sounds and looks: see them in Thunder Character"
+
+
+class _OfDrawings(OnCharacter):
+    """An operator that fills rows of a head of drawings with the rules that `found(face)` gives."""
+
+    def change(self, context, obj):
+        plan, found = character.plan_of(obj), self.found(obj)
+        if not found:
+            raise BadRequest("No drawing was found: choose one in each row of the table")
+        filled = {rule.source for rule in found}
+        kept = (rule for rule in plan.rules if rule.source not in filled)
+        mapping_table.keep_plan(context.scene, obj, replace(plan, rules=(*found, *kept)))
+        return f"{len(filled)} rows were filled"
+
+
+class THUNDER_OT_fill_by_names(_OfDrawings, bpy.types.Operator):
+    """Fill the rows by the names of drawings: A, AI, O, E, MBP, rest, blink and the like, or
+    Rhubarb's A to H and X"""
+
+    def found(self, face):
+        return drawn.by_names(face)
+
+
+class THUNDER_OT_fill_in_order(_OfDrawings, bpy.types.Operator):
+    """Fill the rows with the drawings in the order of a usual chart"""
+
+    chart: bpy.props.EnumProperty(
+        name="Order",
+        items=[
+            (name, name, ", ".join(label for label, _ in rows))
+            for name, rows in drawn.CHARTS.items()
+        ],
+        description="Order in which the drawings are",
+    )
+    first: bpy.props.IntProperty(
+        name="From", default=1, min=1, description="Which of the drawings is the first mouth"
+    )
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self)
+
+    def found(self, face):
+        return drawn.in_order(face, self.chart, self.first)
+
+
+class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
+    """Let the active object, such as the whole drawing, tilt to the side as the head of a take
+    does"""
+
+    def change(self, context, obj):
+        turned = context.object or obj
+        if turned.rotation_mode in ("QUATERNION", "AXIS_ANGLE"):
+            raise BadRequest(
+                f"“{turned.name}” has no Euler angles: choose XYZ as its rotation mode"
+            )
+        mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), turned))
 
 
 class _OnMouthSliders(InstantWork):

@@ -8,6 +8,7 @@ from ..scene.heads import (
     build,
     character,
     detection,
+    drawn,
     family,
     flame,
     head,
@@ -25,7 +26,9 @@ _ICONS = {
     "BONE": "BONE_DATA",
     "PROPERTY": "PROPERTIES",
     "JOINT": "ORIENTATION_GIMBAL",
+    **dict.fromkeys(mapping.DRAWN, "GREASEPENCIL"),
 }
+NUMBERED = mapping.DRAWN[1:]
 
 
 class THUNDER_UL_mapping(bpy.types.UIList):
@@ -33,6 +36,8 @@ class THUNDER_UL_mapping(bpy.types.UIList):
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         name = item.bone or item.object if item.kind in ("BONE", "JOINT") else item.target
+        if item.kind in NUMBERED:
+            name = f"{item.number} of {item.target}"
         nothing = item.kind == "NONE" or not name
         row = tune(layout.row(align=True), active=not nothing)
         split = row.split(factor=0.55)
@@ -41,7 +46,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
             text="nothing"
             if nothing
             else name
-            if abs(item.weight - 1) < 1e-4
+            if item.kind in mapping.DRAWN or abs(item.weight - 1) < 1e-4
             else f"{item.weight:.3g} × {name}"
         )
 
@@ -136,6 +141,9 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             offer_editable(layout, context)
         try:
             resolved = character.resolve(obj)
+            if plan.is_drawn:
+                self._drawings(layout, context, resolved)
+                return
             self._objects(layout, resolved)
             self._reach(layout, context, resolved)
             self._losses(layout, context, resolved)
@@ -143,11 +151,28 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             wrapped_label(layout, str(error), context)
-            buttons(layout.column(align=True), *SHAPE_BUTTONS)
+            if not plan.is_drawn:
+                buttons(layout.column(align=True), *SHAPE_BUTTONS)
         if mapping_table.is_current(scene, obj):
-            self._table(layout, scene.thunder)
+            self._table(layout, scene.thunder, plan.is_drawn)
         else:
             layout.operator("thunder.show_mapping", icon="PRESET")
+
+    def _drawings(self, layout, context, resolved):
+        settings, face = context.scene.thunder, resolved.face
+        if vanished := head.resolve(face).vanished:
+            wrapped_label(layout, vanished, context, icon="ERROR")
+        row = layout.row(align=True)
+        for dial, *_ in drawn.DIALS:
+            if dial in face:
+                row.prop(face, rna_paths.property_path(dial), text="")
+        if not mapping_table.is_current(context.scene, face):
+            layout.operator("thunder.show_mapping", icon="PRESET")
+            return
+        row = layout.row(align=True)
+        buttons(row, ("thunder.fill_by_names", "VIEWZOOM"), ("thunder.fill_in_order", "SORTALPHA"))
+        self._table(layout, settings, True)
+        layout.row(align=True).operator("thunder.tilt_drawing", icon="DRIVER_ROTATIONAL_DIFFERENCE")
 
     def _objects(self, layout, resolved):
         names = [
@@ -189,12 +214,13 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         for name, words in lost if body is not None else ():
             wrapped_label(body, f"{name}: {words}", context, icon="REMOVE")
 
-    def _table(self, layout, settings):
+    def _table(self, layout, settings, is_drawn=False):
         row = layout.row(align=True)
         row.prop(
             settings, "preview", toggle=True, icon="HIDE_OFF" if settings.preview else "HIDE_ON"
         )
-        row.prop(settings, "preview_amount", text="", slider=True)
+        if not is_drawn:
+            row.prop(settings, "preview_amount", text="", slider=True)
         layout.template_list(
             "THUNDER_UL_mapping", "", settings, "table", settings, "table_index", rows=9
         )
@@ -204,14 +230,22 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         row.operator("thunder.remove_rule", text="Remove", icon="REMOVE")
         if 0 <= settings.table_index < len(settings.table):
             self._row(layout.box(), settings.table[settings.table_index])
-        layout.prop(settings, "balance", slider=True)
+        if is_drawn:
+            props(layout.row(align=True), settings, "least", "step")
+        else:
+            layout.prop(settings, "balance", slider=True)
 
     def _row(self, box, item):
         box.use_property_split, box.use_property_decorate = True, False
         column = box.column()
         props(column, item, "source", "kind")
-        if item.kind in ("KEY", "PROPERTY", "NONE"):
+        if item.kind in ("KEY", "PROPERTY", "NONE", *mapping.DRAWN):
             column.prop(item, "target")
+        if item.kind in mapping.DRAWN:
+            if item.kind in NUMBERED:
+                column.prop(item, "number")
+            props(column, item, "object", "lead")
+            return
         if item.kind in ("BONE", "JOINT", "PROPERTY"):
             column.prop(item, "bone")
         if item.kind == "BONE":

@@ -244,6 +244,8 @@ class THUNDER_MT_add_head(bpy.types.Menu):
             layout,
             ("thunder.add_flame_head", "FILE_FOLDER"),
             ("thunder.add_ict_head", "FILE_FOLDER"),
+            ("thunder.add_drawn_mouth", "GREASEPENCIL"),
+            ("thunder.sample_drawing", "GREASEPENCIL"),
         )
         layout.separator()
         buttons(layout, *SHAPE_BUTTONS)

@@ -79,6 +79,7 @@ MOUTH_SOUNDS = {
     "T D K": "",  # all others
     REST: "",
 }
+SOUND_OF = {phone: name for name, phones in MOUTH_SOUNDS.items() for phone in phones.split()}
 # confidence below which a word is not found: 1 % of those that validation voices say, more than
 # half of those that they do not
 SAID = 0.4

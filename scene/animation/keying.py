@@ -11,11 +11,12 @@ import bpy
 import numpy as np
 
 from ...thunder_core import records
-from ...thunder_core.animation import keyframes
+from ...thunder_core.animation import cue_file, keyframes
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock, motion_times
 from ...thunder_core.face import displacement, own_mouths
+from ...thunder_core.face.mapping import Track
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..heads import controls, head, rna_paths
@@ -111,6 +112,7 @@ def values_of(
             *own_mouths.apply(motion, performance.channels, rows)
         )
         yield share * min(1.0, (start + PIECE) / len(frames))
+    values = rig.driver.settle(frames, values)
     if not is_long(performance):
         return TrackValues(frames, round_values(values, rest, units), None, units)
     yield from rescale(displacement.prepare(), share, share)
@@ -142,6 +144,11 @@ def _own_mouths(
     said = json.loads(performance.provenance.get(SAID, "[]")) if rig.driver.leads else []
     if not said:
         return {}
+    if rig.driver.is_drawn:
+        opening, motion = performance.opening, performance.motion
+        cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
+        seconds = clock.seconds(frames)
+        return rig.driver.columns(cues, seconds, motion, performance.channels, opening)
     seen = clock.presence(frames, performance.motion.frames)
     of_mouths = own_mouths.weights(
         said, rig.driver.leads, clock.seconds(frames), performance.opening
@@ -190,7 +197,7 @@ def write_take(
             values = yield from rescale(values_of(rig, performance, clock), 0.0, 0.4)
         for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
-            write(curve, keys_of(values, index), track.rest, values.units[index])
+            write(curve, keys_of(values, index, track), track, values.units[index])
             yield 0.4 + 0.4 * (index + 1) / len(rig.driver.tracks)
         for action in actions:
             covered = []
@@ -215,18 +222,20 @@ def key_again(
     """
     for index, (curve, track) in enumerate(zip(curves, rig.driver.tracks)):
         if curve is not None:
-            write(curve, keys_of(values, index), track.rest, values.units[index])
+            write(curve, keys_of(values, index, track), track, values.units[index])
     for action in actions:
         remember(action, performance, checksum_of(action))
     rna_paths.tag(rig.targets)
 
 
-def write(curve, keys: dict[str, np.ndarray], rest: float, unit: float) -> None:
-    """Give a curve the keys of a take's track. Handles that Blender places are rounded, as values
-    are (`rounding_units`); Blender places them exactly when the curve is edited."""
+def write(curve, keys: dict[str, np.ndarray], track: Track, unit: float) -> None:
+    """Give a curve the keys of a take's track, constant ones if it steps. Handles that Blender
+    places are rounded, as values are (`rounding_units`); Blender places them exactly when the curve
+    is edited."""
+    keys = keyframes.as_steps(keys) if track.steps else keys
     fcurves.write(curve, keys)
     if len(keys["co"]) > 2 and unit > 0 and keyframes.are_automatic(keys):
-        fcurves.round_handles(curve, rest, unit)
+        fcurves.round_handles(curve, track.rest, unit)
 
 
 def remember(action, performance: TakeData, checksum: str) -> None:
@@ -259,12 +268,12 @@ def on_scene_frames(performance: TakeData, clock: Clock, frames: np.ndarray) -> 
     )
 
 
-def keys_of(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
+def keys_of(of_tracks: TrackValues, place: int, track: Track) -> dict[str, np.ndarray]:
     """The keys of one track."""
     frames, values = of_tracks.frames, of_tracks.values[:, place]
     if np.ptp(values) < LEAST_MOTION and len(frames) > 2:
         frames, values = frames[[0, -1]], values[[0, -1]]
-    elif of_tracks.reduced is not None:
+    elif of_tracks.reduced is not None and not track.steps:
         return _join([keys[place] for keys in of_tracks.reduced], frames)
     # Clamped handles never overshoot a key, so lips that close stay closed between frames as well.
     return keyframes.on_every_frame(frames, values)

@@ -11,7 +11,7 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face.character import PointMeter
 from ...thunder_core.face.detecting import SCRIPTS
 from ...thunder_core.face.mapping import Mapping
-from . import binding, head_state, reading
+from . import binding, drawn, head_state, reading
 from .detection import detect, reach_of, unused_of
 from .family import face_of, points_of, relatives
 
@@ -46,6 +46,8 @@ def resolve(obj: bpy.types.Object) -> binding.Binding:
             f"hand, or press Add Head"
         )
     plan = plan_of(face)
+    if plan.is_drawn:
+        return drawn.bind(face, plan)
     objects = objects_of(face, plan)
     keys = face.data.shape_keys if face.type == "MESH" else None
     moves_face = keys is not None and any(
@@ -88,6 +90,8 @@ def say_unused(face: bpy.types.Object) -> str:
     """A sentence on what is not as it is called: names that are not used, unless the animator has
     mapped the character, and channels that do the opposite; "" for nothing."""
     plan = plan_of(face)
+    if plan.is_drawn:
+        return ""
     names = () if head_state.mapping(face) else unused_of(face, plan)
     wrong = [*map(_sentence, names)]
     wrong += [

@@ -14,6 +14,7 @@ from .rna_paths import OWN_PREFIX
 # margin of the face's box, as a share of its longest side: parts without a parent inside it belong
 # to the face
 _MARGIN = 0.25
+DRAWN_MOUTH = OWN_PREFIX + "Mouth"  # property of a head of drawings: the number of that shown
 MARK = "thunder_head"  # custom property of a bundled head's armature object
 _KEYS_OF_FACE = 2  # keys with the Basis that things other than faces have
 
@@ -21,12 +22,19 @@ _KEYS_OF_FACE = 2  # keys with the Basis that things other than faces have
 def is_face(obj: bpy.types.Object) -> bool:
     """Whether an object has shapes that a naming convention explains, or was mapped by hand.
     Cheap."""
+    if is_drawn(obj):
+        return True
     if obj.type == "MESH":
         names = key_names(obj)
         return bool(names) and (
             bool(head_state.mapping(obj)) or conventions.find(names) is not None
         )
     return obj.type == "ARMATURE" and (bool(head_state.mapping(obj)) or _is_bone_face(obj))
+
+
+def is_drawn(obj: bpy.types.Object) -> bool:
+    """Whether an object is a head of drawings (drawn.py)."""
+    return DRAWN_MOUTH in obj and bool(head_state.mapping(obj))
 
 
 def _is_bone_face(rig: bpy.types.Object) -> bool:
@@ -45,9 +53,13 @@ def _is_bone_face(rig: bpy.types.Object) -> bool:
 def may_be_character(obj: bpy.types.Object) -> bool:
     """Whether an object has shape keys, bones, or others that go with it. Quick: for panels."""
     is_part = obj.parent is not None or bool(obj.children)
-    return obj.type == "ARMATURE" or (
-        obj.type in ("MESH", "EMPTY")
-        and (is_part or getattr(obj.data, "shape_keys", None) is not None)
+    return (
+        obj.type == "ARMATURE"
+        or is_drawn(obj)
+        or (
+            obj.type in ("MESH", "EMPTY")
+            and (is_part or getattr(obj.data, "shape_keys", None) is not None)
+        )
     )
 
 
@@ -85,6 +97,11 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     mapped armature."""
     if head_state.mapping(obj):
         return obj
+    above = obj.parent
+    while above is not None:
+        if is_drawn(above):
+            return above
+        above = above.parent
     family = relatives(obj)
     mapped = [other for other in family if head_state.mapping(other)]
     if mapped:

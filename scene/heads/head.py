@@ -60,8 +60,9 @@ class Rig:
         )
         if (rule := next(lost, None)) is None:
             return ""
+        to = rule.target
         return (
-            f"“{rule.target.name or rule.target.bone}”, the mouth for {rule.source}, is no longer "
+            f"“{to.name or to.bone or to.object}”, the mouth for {rule.source}, is no longer "
             f"on “{self.owner.name}”: choose another for that row in Thunder Character"
         )
 
@@ -71,6 +72,8 @@ class Rig:
         otherwise than it says."""
         if self.armature is not None:
             return []
+        if self.driver.is_drawn:
+            return [*filter(None, (self.vanished,))]
         has_neck = any(name.split(".")[0] == "neck" for name in self.driver.used)
         still = (
             f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
@@ -107,7 +110,7 @@ class Rig:
     def meter(self) -> RigMeter:
         """Measures what values of its tracks show, in millimetres of its own face."""
         opens = 0.0
-        if self.armature is None:
+        if self.armature is None and not self.driver.is_drawn:
             seen = detection.reach_of(self.mesh, character.plan_of(self.mesh))
             opens = max(seen.shown["open"][0], 0.0) if seen.upper else 0.0
         turns = tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))

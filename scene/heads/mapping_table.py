@@ -16,7 +16,7 @@ from ...thunder_core.named_files import NamedFiles
 from ...thunder_core.types import JAW_OPEN_RADIANS
 from ..host.compat import user_folder
 from ..host.jobs import AddonChanges
-from . import character, family, head, head_state, rna_paths
+from . import character, drawn, family, head, head_state, rna_paths
 
 _filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
@@ -54,6 +54,7 @@ def fill(scene, obj: bpy.types.Object) -> None:
         for values in rows:
             _fill_row(settings.table.add(), values)
         settings.balance = plan.balance
+        settings.least, settings.step = plan.least, plan.step
         settings.table_head = obj
         settings.table_index = min(settings.table_index, len(rows) - 1)
         settings.table_text = head_state.mapping(obj)
@@ -78,12 +79,8 @@ def keep(scene) -> None:
     like = attempt(character.plan_of, obj)[0] or mapping.Mapping("By Hand")
     preview_on = settings.preview
     end(scene)
-    head_state.keep_mapping(
-        obj,
-        replace(
-            mapping_rows.plan_of_rows(settings.table, like), balance=settings.balance
-        ).to_json(),
-    )
+    chosen = {name: getattr(settings, name) for name in ("balance", "least", "step")}
+    _keep(obj, replace(mapping_rows.plan_of_rows(settings.table, like), **chosen))
     settings.table_text = head_state.mapping(obj)
     if preview_on:
         settings.preview = True
@@ -109,8 +106,15 @@ def _fill_row(row, values: dict) -> None:
 def keep_plan(scene, obj: bpy.types.Object, plan: mapping.Mapping) -> None:
     """Keep a whole new mapping and show it in the table."""
     end(scene)
-    head_state.keep_mapping(obj, plan.to_json())
+    _keep(obj, plan)
     fill(scene, obj)
+
+
+def _keep(obj: bpy.types.Object, plan: mapping.Mapping) -> None:
+    """Store a mapping; drawings are wired to it."""
+    head_state.keep_mapping(obj, plan.to_json())
+    if plan.is_drawn or family.is_drawn(obj):
+        drawn.wire(obj, plan)
 
 
 # ---- saved mappings, for other characters

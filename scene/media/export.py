@@ -24,7 +24,7 @@ from ...thunder_core.progress import result
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
-from ..heads import build, family, flame, head, reading, rna_paths
+from ..heads import build, drawn, family, flame, head, reading, rna_paths
 from ..host import compat
 from ..takes import take_list, take_record, word_places
 from ..voice import strip
@@ -472,9 +472,25 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
         voice, _ = attempt(strip.voice_of_take, bpy.context, entry)
         sound = strip.file_of(voice) if voice is not None and voice.name == entry.voice else ""
         cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start)
+    if shot.rig.driver.is_drawn:
+        cues = cue_file.with_shapes(cues, _drawn_mouths(shot, start))
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(as_text(cues, os.path.basename(sound)))
     return []
+
+
+def _drawn_mouths(shot: Shot, start: float) -> list[tuple[float, float, str]]:
+    """Start, end (seconds) and name of each mouth that a head of drawings shows."""
+    clock = Clock.of(shot.scene, shot.first)
+    seconds = (shot.last - shot.first + 1) / clock.fps
+    values = result(keying.read_values(shot.rig, clock, seconds, clock.fps))
+    names = shot.rig.driver.mouths_of(values, drawn.labels_of(shot.rig.mesh))
+    starts = [row for row, name in enumerate(names) if row == 0 or name != names[row - 1]]
+    ends = [*starts[1:], len(names)]
+    return [
+        (start + first / clock.fps, start + end / clock.fps, names[first])
+        for first, end in zip(starts, ends)
+    ]
 
 
 def _line_of(shot: Shot, name: str) -> word_places.PlacedText:

@@ -73,6 +73,8 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
 
 
 def _is_visible(rig: head.Rig, obj) -> bool:
+    if rig.driver.is_drawn:  # drivers hide what is not shown
+        return obj.type == "MESH" or compat.is_drawing(obj)
     return obj.type == "MESH" and (obj == rig.mesh or obj.visible_get())
 
 
@@ -192,9 +194,9 @@ def _moving_points(rig: head.Rig) -> np.ndarray:
             for bone in getattr(armature.pose, "bones", ())
             if bone.name in bones
         ]
-        return np.array(
-            places or [rig.mesh.matrix_world @ Vector(corner) for corner in rig.mesh.bound_box]
-        )
+        seen = [obj for obj in rig.objects if _is_visible(rig, obj)] or [rig.mesh]
+        corners = ((obj.matrix_world @ Vector(at)) for obj in seen for at in obj.bound_box)
+        return np.array(places or list(corners))
     wanted = {
         rna_paths.split(track.path)[0]
         for target in rig.targets

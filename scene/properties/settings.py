@@ -21,7 +21,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.languages import LANGUAGES
 from ...thunder_core.request import TAKES
 from ...thunder_core.spoken import MOUTH_SOUNDS
-from ..heads import character, family, head, head_state, mapping_table as table
+from ..heads import character, drawn, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..host.jobs import registration
 from ..takes import browsing, dialogue, seeds, take_list as takes
@@ -117,6 +117,11 @@ def _objects(self, context, text):
 def _targets(self, context, text):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     objects = _family(self)
+    if (of := self.id_data.thunder.table_head) is not None and family.is_drawn(of):
+        things = drawn.things_of(of)
+        names = [t.target.name for t in things if self.kind in ("NONE", t.target.kind)]
+        groups = [group.name for group in bpy.data.collections] * (self.kind == "SHOW")
+        return list(dict.fromkeys(names + groups))
     if self.kind == "PROPERTY":
         return list(family.property_names(objects, self.bone))
     return list(dict.fromkeys(name for obj in objects for name in family.key_names(obj)[1:]))
@@ -131,6 +136,8 @@ def _family(row):
     settings = row.id_data.thunder
     if settings.table_head is None:
         return []
+    if family.is_drawn(settings.table_head):
+        return [settings.table_head, *settings.table_head.children_recursive]
     objects = character.objects_of(settings.table_head, character.plan_of(settings.table_head))
     return [obj for obj in objects if obj.name == row.object] or objects
 
@@ -138,7 +145,9 @@ def _family(row):
 def _take_up_kind(self, context):
     """A name given to a row that had none makes it a rule."""
     if self.target and self.kind == "NONE":
-        self.kind = "KEY"
+        head_object = self.id_data.thunder.table_head
+        is_drawn = head_object is not None and family.is_drawn(head_object)
+        self.kind = "SHOW" if is_drawn else "KEY"
     table.keep_edit(self, context)
 
 
@@ -181,6 +190,16 @@ class ThunderRow(bpy.types.PropertyGroup):
                 "ORIENTATION_GIMBAL",
                 4,
             ),
+            ("SHOW", "Show", "An object, a collection or a layer that is shown", "HIDE_OFF", 5),
+            (
+                "DRAWING",
+                "Drawing",
+                "The drawing on a frame of a Grease Pencil layer",
+                "GREASEPENCIL",
+                6,
+            ),
+            ("IMAGE", "Image", "An image of the sequence in a material", "RENDERLAYERS", 7),
+            ("CELL", "Cell", "A cell of the sheet in a material", "MESH_GRID", 8),
         ],
         update=table.keep_edit,
         description="What the channel moves",
@@ -232,6 +251,13 @@ class ThunderRow(bpy.types.PropertyGroup):
         precision=3,
         update=table.keep_edit,
         description="Value of the target when the channel is at 1",
+    )
+    number: IntProperty(
+        name="Number",
+        get=lambda self: round(self.weight),
+        set=lambda self, value: setattr(self, "weight", float(value)),
+        description="Frame of the drawing, number of the image in the sequence, or of the cell in "
+        "the sheet, counted from its upper left from 1",
     )
     lead: FloatProperty(
         name="Lead",
@@ -636,7 +662,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         name="Head",
         type=bpy.types.Object,
         poll=lambda self, obj: (
-            obj.type in {"MESH", "ARMATURE"} and obj.name in self.id_data.objects
+            (obj.type in {"MESH", "ARMATURE"} or family.is_drawn(obj))
+            and obj.name in self.id_data.objects
         ),
         description="Head to animate. Leave empty to use the selected head, or the only one",
     )
@@ -802,6 +829,23 @@ class ThunderScene(bpy.types.PropertyGroup):
         "lips, below 0 the reverse. "
         "The mouth opens as far and closes as before. Applies to takes you show or generate from "
         "now on",
+    )
+    least: IntProperty(
+        name="Shortest Mouth",
+        default=2,
+        min=1,
+        max=mapping.MOST_HELD,
+        update=table.keep_edit,
+        description="Frames for which a mouth of a new take is shown at least. The closed mouth of "
+        "m, b and p is never left out",
+    )
+    step: IntProperty(
+        name="Hold Each",
+        default=1,
+        min=1,
+        max=mapping.MOST_HELD,
+        update=table.keep_edit,
+        description="Frames for which each drawing of a new take is held: 2 draws on twos",
     )
     preview: BoolProperty(
         name="Preview",

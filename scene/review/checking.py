@@ -18,10 +18,12 @@ from bpy.props import (
 )
 
 from ...thunder_core import findings
+from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lips
+from ...thunder_core.findings import OPEN
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
@@ -154,6 +156,8 @@ def show(
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
     checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
+    if rig.driver.is_drawn:  # drawings are held, and no mouth moves as they do
+        findings = [each for each in findings if each.kind == OPEN]
     findings = grades.in_own_millimetres(findings, rig)
     listed = [each for each in findings if ignored_name(rig, voice, each) not in checked.ignored]
     checked.findings.clear()
@@ -404,11 +408,14 @@ def _close_lips(
         ):
             continue
         curve = curves[place] or _new_curve(rig, place, frames[ends[0]])
+        is_drawn = rig.driver.tracks[place].steps
+        if is_drawn:  # a drawing begins and ends between two keys
+            rows_keyed = list(range(ends[1] - ends[0] + 1))
         keys, count = findings.add_values(
             fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed
         )
-        fcurves.write(curve, keys)
-        counts.append(count)
+        fcurves.write(curve, keyframes.as_steps(keys) if is_drawn else keys)
+        counts.append(2 if is_drawn else count)
     if not counts:
         raise BadRequest(
             "This head has no control that brings its lips together: map mouthClose or its lips "

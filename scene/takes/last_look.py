@@ -39,7 +39,7 @@ def look(
     name, sentence, held = rig.owner.name, "", ""
     if rig.armature is None and any(obj.mode == "EDIT" for obj in rig.objects):
         return _EDITED.format(name)  # not a fault: it is not kept
-    if rig.armature is None:
+    if rig.armature is None and not rig.driver.is_drawn:
         plan = character.plan_of(rig.mesh)
         seen = detection.reach_of(rig.mesh, plan)
         if not seen.upper and "open" not in seen.faults:

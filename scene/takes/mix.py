@@ -274,7 +274,7 @@ def key_and_list(
             keying.write(
                 curve,
                 _keys(keyed.frames, keyed.values[:, index], keyed.owner[:, index], source_curves),
-                track.rest,
+                track,
                 units[index],
             )
             if index % 2:

@@ -3,11 +3,12 @@
 Sync writes them; numpy only."""
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ..spoken import Spoken
+from ..spoken import SOUND_OF, Spoken
 from ..types import FPS
 
 IDLE = "X"
@@ -43,28 +44,58 @@ def cues_of(spoken: Spoken, shift: float, opening: np.ndarray, begin: float = 0.
         for cue in (*words, *sounds)
     ]
     cues = [cue for cue in cues if cue.start < cue.end]
-    shapes: list[tuple[float, str]] = []
-    at = begin
-    for cue in [*(cue for cue in cues if cue.kind == "sound"), Cue(end, end, "sound", "")]:
-        is_pause = cue.start - at > _SHORT or not shapes or not cue.value
-        if is_pause and cue.start > at:
-            shapes.append((at, IDLE))
-        frames = slice(int((cue.start - begin) * FPS), int((cue.end - begin) * FPS) + 1)
-        if cue.value:
-            shapes.append((cue.start if is_pause else at, _shape(cue.value, opening[frames])))
-        at = cue.end
-    kept = [each for each, last in zip(shapes, [(0.0, ""), *shapes]) if each[1] != last[1]]
+    said = [(cue.value, cue.start, cue.end) for cue in cues if cue.kind == "sound"]
+    kept = mouths_of(said, opening, begin, _letter)
     ends = [start for start, _ in kept[1:]] + [end]
-    cues += [Cue(start, stop, "shape", shape) for (start, shape), stop in zip(kept, ends)]
+    cues += [Cue(start, stop, "shape", shape or IDLE) for (start, shape), stop in zip(kept, ends)]
     order = ("word", "sound", "shape")
     return sorted(cues, key=lambda cue: (cue.start, order.index(cue.kind)))
 
 
-def _shape(phone: str, opening: np.ndarray) -> str:
+def mouths_of(
+    sounds: Sequence[Sequence], opening: np.ndarray, begin: float, name: Callable[[str, float], str]
+) -> list[tuple[float, str]]:
+    """When each mouth of a take begins, and its name, one after the other; "" in a pause.
+
+    sounds: phone, start and end (seconds) of each.  opening: of the take's mouth from `begin` on,
+    [T] millimetres at 25 fps.  name(phone, opening): of the mouth of a sound at which a mouth opens
+    so far.
+    """
+    end, at = begin + len(opening) / FPS, begin
+    mouths: list[tuple[float, str]] = []
+    for phone, start, stop, *_ in (*sounds, ("", end, end)):
+        is_pause = start - at > _SHORT or not mouths or not phone
+        if is_pause and start > at:
+            mouths.append((at, ""))
+        frames = slice(int((start - begin) * FPS), int((stop - begin) * FPS) + 1)
+        if phone:
+            opened = float(opening[frames].max(initial=0.0))
+            mouths.append((start if is_pause else at, name(phone, opened)))
+        at = stop
+    return [
+        each for place, each in enumerate(mouths) if place == 0 or each[1] != mouths[place - 1][1]
+    ]
+
+
+def _letter(phone: str, opening: float) -> str:
     """Rhubarb's letter of a sound at which the mouth opens so far."""
     if phone in _OPEN_VOWELS:
-        return "BCD"[int(np.searchsorted(_OPENINGS, opening.max(initial=0.0), "right"))]
+        return "BCD"[int(np.searchsorted(_OPENINGS, opening, "right"))]
     return _LETTER_OF.get(phone, "B")
+
+
+def drawn_mouth(phone: str, opening: float) -> str:
+    """The sound whose drawing (face/drawn_mouths.py) is shown for a phone at which the mouth opens
+    so far: the same take of an open vowel that is C for Rhubarb is EH, and so on."""
+    if phone in _OPEN_VOWELS:
+        return ("EE", "EH", "AH")[int(np.searchsorted(_OPENINGS, opening, "right"))]
+    return SOUND_OF.get(phone, "T D K")
+
+
+def with_shapes(cues: list[Cue], shapes: Iterable[tuple[float, float, str]]) -> list[Cue]:
+    """Cues with other shapes: start, end and name of each."""
+    others = [cue for cue in cues if cue.kind != "shape"]
+    return sorted([*others, *(Cue(start, end, "shape", name) for start, end, name in shapes)])
 
 
 def as_table(cues: list[Cue], sound: str = "") -> str:

@@ -82,6 +82,17 @@ def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarr
     return bezier_keys(points, points - [1 / 3, 0], points + [1 / 3, 0], AUTO_CLAMPED)
 
 
+def as_steps(keys: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Keys of whole numbers that hold: of keys that change nothing only the last stays."""
+    numbers = np.rint(keys["co"][:, 1])
+    is_new = np.r_[True, numbers[1:] != numbers[:-1]][: len(numbers)]
+    is_new[-1:] = True
+    chosen = select(keys, is_new)
+    chosen["co"][:, 1] = numbers[is_new]
+    chosen["interpolation"][:] = CONSTANT
+    return chosen
+
+
 def select(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
     """The chosen keys (a mask or indices)."""
     return {part: values[chosen] for part, values in keys.items()}

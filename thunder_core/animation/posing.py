@@ -80,7 +80,11 @@ def regions(meter: RigMeter) -> Generator[float, None, list[str]]:
     """Returns the region of each of a rig's tracks: that of the channel or joint which moves it
     most, in millimetres on the bundled head."""
     yield from rescale(meter.prepare(), 0.0, 0.0)
-    return [region_of(source) for source in (yield from meter.sources())]
+    tracks = meter.driver.tracks
+    return [
+        track.group if track.steps else region_of(source)
+        for track, source in zip(tracks, (yield from meter.sources()))
+    ]
 
 
 def fit(

@@ -40,6 +40,7 @@ LARGEST = 1e6  # largest weight of a rule, either sign; beyond it 32-bit curves 
 
 LOWER_PER_JAW = 3.25  # default, measured on the bundled head; see Mapping
 _MOST_PER_JAW = 20.0
+MOST_HELD = 4  # frames for which drawings are to be held
 
 JOINTS = ("neck", "jaw", "eye_left", "eye_right")
 _AXES = "xyz"  # axes of the head: x to its left, y up, z out of the face
@@ -171,7 +172,8 @@ class Track:
 
     block: index of its data-block in the rig's targets.  path, index: the f-curve's data path and
     array index.
-    group: name of its channel group.  rest: the number when the face is at rest.
+    group: name of its channel group.  rest: the number when the face is at rest.  steps: whether it
+    is the whole number of a drawing (face/drawn_mouths.py), so that its keys are constant.
     """
 
     block: int
@@ -179,6 +181,7 @@ class Track:
     index: int = 0
     group: str = "Thunder"
     rest: float = 0.0
+    steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -235,6 +238,7 @@ class Driver:
     """
 
     is_slow = False
+    is_drawn = False  # whether it shows drawings (face/drawn_mouths.py)
 
     def __init__(
         self,
@@ -278,6 +282,10 @@ class Driver:
                     rotvec[:, axis] += weight * given[source]
             local = rotvec @ turn.basis.T if (turn.basis != np.eye(3)).any() else rotvec
             values[:, turn.first : turn.first + turn.length] = rotation_values(local, turn.mode)
+        return values
+
+    def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Values [S, tracks] of a take at whole frames [S] as they are keyed."""
         return values
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
@@ -487,7 +495,11 @@ class Target:
     """Something on a rig that a rule adds to.
 
     kind: KEY (a shape key, `name`) · BONE (a channel of a bone, `path` and `index`) · PROPERTY (a
-    custom property, `name`, of a bone). Where `bone` is empty the object itself is meant.
+    custom property, `name`, of a bone). Where `bone` is empty the object itself is meant. Or one of
+    DRAWN, what is shown of an animator's drawings for a sound or look: SHOW (an object, a
+    collection, or a Grease Pencil layer of an object, `name`), DRAWING (of a layer, `name`, of a
+    Grease Pencil object), IMAGE (of the sequence) or CELL (of the sheet in a material, `name`) the
+    number of which is the rule's weight.
     object: which object of the character; empty means every one of its objects that has it.
     path: location, scale, rotation_euler, or rotation, the rotation vector in the head's axes, for
     any rotation mode.
@@ -523,7 +535,8 @@ class JointRule:
 
 ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode
 EULER = "rotation_euler"  # path of its turn about one of its own axes
-KINDS = ("KEY", "BONE", "PROPERTY")
+DRAWN = ("SHOW", "DRAWING", "IMAGE", "CELL")
+KINDS = ("KEY", "BONE", "PROPERTY", *DRAWN)
 PATHS = ("location", ROTATION, EULER, "scale")
 DIRECTIONS = {
     sign + axis: np.eye(3)[index] if not sign else 0.0 - np.eye(3)[index]
@@ -547,6 +560,7 @@ class Mapping:
     lower_per_jaw: value of mouthLowerDown that opens the lips as far as jawOpen = 1, measured on
     the character.
     leads: seconds by which an own mouth comes before its sound.
+    least, step: frames for which a drawn mouth is shown at least, and for which each is held.
     """
 
     name: str
@@ -558,6 +572,13 @@ class Mapping:
     balance: float = 0.0
     lower_per_jaw: float = LOWER_PER_JAW
     leads: tuple[tuple[str, float], ...] = ()
+    least: int = 2
+    step: int = 1
+
+    @cached_property
+    def is_drawn(self) -> bool:
+        """Whether it shows drawings."""
+        return any(rule.target.kind in DRAWN for rule in self.rules)
 
     @cached_property
     def used(self) -> frozenset[str]:
@@ -584,6 +605,7 @@ class Mapping:
             "balance": self.balance,
             "lower_per_jaw": self.lower_per_jaw,
             "leads": dict(self.leads),
+            **({"least": self.least, "step": self.step} if self.is_drawn else {}),
             "rules": [
                 {"source": rule.source, "weight": rule.weight, "target": short(rule.target)}
                 for rule in self.rules
@@ -613,6 +635,8 @@ class Mapping:
                 float(data.get("balance", 0.0)),
                 float(data.get("lower_per_jaw", LOWER_PER_JAW)),
                 tuple((str(key), float(value)) for key, value in data.get("leads", {}).items()),
+                int(data.get("least", 2)),
+                int(data.get("step", 1)),
             )
             plan._check()
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as problem:
@@ -627,6 +651,7 @@ class Mapping:
         for number, rule in enumerate(self.rules, 1):
             to = rule.target
             named = (to.bone or to.object) and to.path in PATHS if to.kind == "BONE" else to.name
+            named = named or (to.kind in DRAWN and to.object)
             if (
                 not all(map(is_text, (rule.source, to.name, to.object, to.bone, to.path)))
                 or not rule.source
@@ -649,6 +674,8 @@ class Mapping:
         is_facing = self.forward in FACINGS and self.up in FACINGS
         if not is_facing or (self.forward and self.forward[-1:] == self.up[-1:]):
             raise ValueError("forward and up are not two axes such as -Y and Z")
+        if not (1 <= self.least <= MOST_HELD and 1 <= self.step <= MOST_HELD):
+            raise ValueError("drawings that are not held for a few frames")
         if not all(abs(lead) <= 1 for _, lead in self.leads):
             raise ValueError("a mouth that leads by more than a second")
         if not (abs(self.balance) <= 1 and 0 <= self.lower_per_jaw <= _MOST_PER_JAW):

@@ -10,6 +10,9 @@ from ..spoken import MOUTH_SOUNDS
 from ..types import GAZE
 from . import conventions, mapping
 from .bones import jaw_rules
+from .drawn_mouths import NAMES
+
+DRAWN_ROWS = (*NAMES, "neck")  # of a head of drawings
 
 
 def rows_of(plan: mapping.Mapping, channels: Sequence[str]) -> list[dict]:
@@ -28,6 +31,7 @@ def rows_of(plan: mapping.Mapping, channels: Sequence[str]) -> list[dict]:
             "lead": dict(plan.leads).get(rule.source, 0.0),
         }
         for rule in plan.rules
+        if rule.source != mapping.DEFAULT or not plan.is_drawn
     ]
     rows += [
         {
@@ -41,11 +45,8 @@ def rows_of(plan: mapping.Mapping, channels: Sequence[str]) -> list[dict]:
     ]
     # some may be from a newer version, or a typing mistake
     sources = dict.fromkeys(row["source"] for row in rows)
-    order = list(
-        dict.fromkeys(
-            ("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *MOUTH_SOUNDS, *sources)
-        )
-    )
+    every = ("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *MOUTH_SOUNDS)
+    order = list(dict.fromkeys((*(DRAWN_ROWS if plan.is_drawn else every), *sources)))
     for source in order:
         if source not in sources and not _is_needless(source, sources):
             rows.append(
@@ -83,6 +84,9 @@ def plan_of_rows(rows: Iterable[Any], like: mapping.Mapping) -> mapping.Mapping:
                     row.source, mapping.Target(row.kind, row.target, row.object, bone), row.weight
                 )
             )
+        elif row.kind in mapping.DRAWN and (row.target or row.object):
+            target = mapping.Target(row.kind, row.target, row.object)
+            rules.append(mapping.Rule(row.source, target, row.weight))
         elif row.kind == "BONE" and (row.bone or row.object):
             rules.append(
                 mapping.Rule(

@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from ..filters import smoothstep
-from ..spoken import MOUTH_SOUNDS, REST
+from ..spoken import MOUTH_SOUNDS, REST, SOUND_OF
 from ..types import FPS, in_group, MOOD_CHANNELS, Motion, MOUTH
 from .lips import CLOSED_MM
 
 _SHUT = ("M B P", REST)  # mouths that may be seen where the take's lips touch
 _FADE = 0.06  # seconds from one mouth to the next
 _OPENS_MM = 2.0  # opening beyond a closure at which another mouth is fully seen
-_SOUND_OF = {phone: name for name, phones in MOUTH_SOUNDS.items() for phone in phones.split()}
 
 
 def weights(
@@ -29,7 +28,7 @@ def weights(
     """
     raw = {name: np.zeros(len(seconds)) for name in MOUTH_SOUNDS}
     for phone, start, end in said:
-        name = _SOUND_OF.get(phone, "T D K")
+        name = SOUND_OF.get(phone, "T D K")
         at = seconds + leads.get(name, 0.0)
         rise = np.minimum(at - start, end - at) / _FADE + 0.5
         raw[name] = np.maximum(raw[name], np.clip(rise, 0.0, 1.0))

@@ -370,7 +370,7 @@ def _aim_at(wanted) -> Callable:
     armature, face = _head_of(wanted), family.face_of(wanted)
     if armature is not None:
         return lambda graph: _eyes_of(armature.evaluated_get(graph))
-    if face is None or face.type != "MESH":
+    if face is None or face.type != "MESH" or family.is_drawn(face):
         return lambda graph: wanted.evaluated_get(graph).matrix_world.translation
     part, weights = character.between_eyes(face, character.plan_of(face))
 

@@ -309,9 +309,16 @@ def apply(
     values = base.values
     if shaped is not base.motion:
         driven = yield from rescale(keying.drive(rig, shaped), 0.6, 0.9)
-        values = base.values + (driven - base.driven)
+        values = rig.driver.settle(base.frames, _changed(rig, base.values, base.driven, driven))
     _write(take, base, under, values, whole, neutral and (settle or not under.edits))
     yield 1.0
+
+
+def _changed(rig: head.Rig, values, driven, now) -> np.ndarray:
+    """Values [S, tracks] changed as what a motion drives is; the number of a drawing becomes that
+    of another one."""
+    steps = np.array([track.steps for track in rig.driver.tracks], bool)
+    return np.where(steps & (now != driven), now, values + np.where(steps, 0.0, now - driven))
 
 
 def _write(
@@ -330,9 +337,11 @@ def _write(
         if place in edits:
             keys = keyframes.to_absolute(edits[place], base.frames, written[:, place], shift)
         elif keys is not None:
-            keys = fcurves.shift_values(
-                keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place]
-            )
+            by = values[:, place] - base.values[:, place]
+            if take.rig.driver.tracks[place].steps and by.any():
+                keys = keyframes.as_steps(keyframes.on_every_frame(base.frames, values[:, place]))
+            else:
+                keys = fcurves.shift_values(keys, base.frames, base.values[:, place], by)
             if shift:
                 keys = keyframes.move(keys, shift)
         wanted.append(keys)
@@ -443,7 +452,7 @@ def change(
         base = yield from rescale(_driven(rig, entry, under, values), 0.6, 0.6)
     altered, rows = alter(base.motion, float(under.frames[0]) + entry.action.thunder_shape.offset)
     part = yield from rescale(keying.drive(rig, altered.part(rows)), 0.6, 0.6)
-    by = part - base.driven[rows]
+    by = _changed(rig, base.values[rows], base.driven[rows], part) - base.values[rows]
     changed = list(under.keys)
     for place in np.flatnonzero(np.abs(by).max(axis=0) > _CHANGED):
         if changed[place] is not None and len(changed[place]["co"]):
@@ -455,6 +464,8 @@ def change(
                 by[:, place],
                 rows,
             )
+            if rig.driver.tracks[place].steps:
+                changed[place] = keyframes.as_steps(changed[place])
     if is_shaped(entry.action):
         mark = (under.mark[0], keyframes.fingerprint_of(changed), *under.mark[2:])
         yield from rescale(apply(rig, entry, replace(under, keys=changed, mark=mark)), 0.6, 1.0)
@@ -514,7 +525,7 @@ def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
         if STATE not in action
         else bool(action[STATE].get("plain", False))
     )
-    if not rig.driver.is_slow or not plain:
+    if not (rig.driver.is_slow or rig.driver.is_drawn) or not plain:
         return None
     performance, clock = take_record.load(action), take_record.clock_of(action)
     return None if performance is None else keying.on_scene_frames(performance, clock, frames)

@@ -27,7 +27,7 @@ class NewCurve:
 
     span: frames of the keys that the take sets.  of_take: only those keys and the fades'; None
     where the take does not move it.  edited: number of the animator's keys, set or edited on a
-    line, that are replaced.
+    line, that are replaced.  steps: whether it is the number of a drawing.
     """
 
     path: str
@@ -37,6 +37,7 @@ class NewCurve:
     span: placing.Span
     of_take: dict | None = None
     edited: int = 0
+    steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def draw(
             still.append((track, before.still[place]))
             continue
         region, span = before.regions[place], plan.spans[place]
-        is_stepped = plan.choice.is_held
+        is_stepped = plan.choice.is_held or track.steps
         keys = trim(
             keys,
             span,
@@ -93,7 +94,7 @@ def draw(
                 if plan.choice.to == "NEW"
                 else before.still[place]
             )
-            new = NewCurve(track.path, track.index, region, keys, span)
+            new = NewCurve(track.path, track.index, region, keys, span, steps=track.steps)
             curves[track.block].append(_place(plan, track.block, new, outside, horizon))
         if place % 2 == 0:
             yield place / len(tracks)
@@ -159,6 +160,9 @@ def _keys_of_take(
     track = before.meter.driver.tracks[place]
     choice = plan.choice
     frames = sampled.frames.astype(float)
+    if track.steps:
+        values = sampled.values[::SAMPLES, place]
+        return keyframes.as_steps(keyframes.on_every_frame(frames, values))
     if fitted is None:
         if choice.how == "ADD" and choice.to != "STRIP":
             return keyframes.on_every_frame(sampled.frames, sampled.values[::SAMPLES, place])
@@ -223,10 +227,9 @@ def _place(
             [keys[part][:, 1] for part in ("co", "handle_left", "handle_right")]
         )
         keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < UNMOVED else keys
-    if choice.is_held:
-        keys["interpolation"][_is_on(keys["co"][:, 0], new.span.start, new.span.last)] = (
-            keyframes.CONSTANT
-        )
+    if choice.is_held or new.steps:
+        held = new.steps | _is_on(keys["co"][:, 0], new.span.start, new.span.last)
+        keys["interpolation"][held] = keyframes.CONSTANT
     return NewCurve(
         new.path,
         new.index,

@@ -73,6 +73,8 @@ def add_take(
     and the tracks that move then: a rotation moves as a whole."""
     rest, moving = np.array([track.rest for track in before.meter.driver.tracks]), moving.copy()
     summed = np.where(moving, current + values - rest, current)
+    steps = [place for place, track in enumerate(before.meter.driver.tracks) if track.steps]
+    summed[:, steps] = np.where(moving, values, current)[:, steps]  # drawings do not add up
     for rotation, mode in zip(before.meter.rotations, before.rotation_modes):
         places = list(rotation)
         if (
@@ -98,6 +100,8 @@ def fit(before: StateBefore, plan: CommitPlan, sampled: Sampled) -> Generator[fl
     if choice.keys != "BLOCKING" and choice.step == 1 and choice.error <= 0:
         return None
     before, sampled, lead = _merge(before, sampled)
+    if not before.meter.driver.tracks:
+        return None
     fitted = yield from _fit(before, choice, sampled)
     if isinstance(fitted, reduction.Fit):
         return replace(fitted, keys=tuple(fitted.keys[place] for place in lead))
@@ -107,16 +111,21 @@ def fit(before: StateBefore, plan: CommitPlan, sampled: Sampled) -> Generator[fl
 
 def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled, list[int]]:
     """Leave out tracks that hold the same as another, as keys of one name on face, lashes and teeth
-    do; and tell of each track which one it follows. Fitted alone, each would leave the others."""
+    do; and tell of each track which one it follows. Fitted alone, each would leave the others.
+    Numbers of drawings are left out, since all their keys are kept."""
     meter, driver = before.meter, before.meter.driver
     turning = {place for rotation in meter.rotations for place in rotation}
     kept: list[int] = []
     lead: list[int] = []
     known: dict[object, int] = {}
     for place, track in enumerate(driver.tracks):
+        if track.steps:
+            lead.append(0)
+            continue
         added = tuple((source, weight) for source, at, weight in driver.parts if at == place)
         same = added, before.regions[place], bool(sampled.moved[place]), track.rest
-        is_own = place in turning or not added or type(driver) is not mapping.Driver
+        is_whole = type(driver) is not mapping.Driver and not driver.is_drawn
+        is_own = place in turning or not added or is_whole
         key = place if is_own else (*same, sampled.values[:, place].tobytes())
         if key not in known:
             known[key] = len(kept)
@@ -126,7 +135,11 @@ def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled,
     if len(kept) < len(lead):
         merged = mapping.Driver(
             [driver.tracks[place] for place in kept],
-            [(source, lead[at], by) for source, at, by in driver.parts if kept[lead[at]] == at],
+            [
+                (source, lead[at], by)
+                for source, at, by in driver.parts
+                if kept and kept[lead[at]] == at
+            ],
             [replace(turn, first=lead[turn.first]) for turn in driver.turns],
         )
     rotations = tuple(tuple(lead[place] for place in rotation) for rotation in meter.rotations)

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads of drawings: takes show one drawing at a time on Grease Pencil, images, sheets and objects,
+and are mixed, shaped, committed, checked and exported as takes of any head."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from performances import performance
+from thunder.scene.animation import display, fcurves, keying
+from thunder.scene.heads import character, head, mapping_table
+from thunder.scene.host import compat
+from thunder.scene.media import export, puppets
+from thunder.scene.review import checking
+from thunder.scene.takes import keep, mix, take_list
+from thunder.scene.takes.commit import committing
+from thunder.scene.takes.shape import applying
+from thunder.thunder_core import errors, findings, progress
+from thunder.thunder_core.animation import keyframes, timing
+from thunder.thunder_core.face.drawn_mouths import MOUTHS
+
+SAID = [["M", 0.92, 1.08], ["OW", 1.08, 1.4], ["AA", 1.4, 1.7], ["AO", 2.0, 2.2]]
+OTHER = [["F", 0.6, 1.0], ["B", 1.0, 1.2], ["IY", 1.2, 2.2]]
+
+
+@pytest.fixture
+def scene(blender):
+    blender.context.scene.render.fps = 25
+    return blender.context.scene
+
+
+@pytest.fixture
+def face(blender, scene):
+    """The sample drawing: Grease Pencil, or a mesh for each mouth before 4.3."""
+    assert blender.ops.thunder.sample_drawing() == {"FINISHED"}
+    return scene.thunder.head
+
+
+def open_take(jaw=0.1):
+    """Three seconds of an open jaw that shuts at 1 s for an m."""
+    made = performance(closed_at=())
+    made.motion.jaw[:, 0] = jaw
+    made.motion.jaw[24:28, 0] = 0.0
+    return replace(made, opening=100.0 * made.motion.jaw[:, 0])
+
+
+def shown(scene, rig, made, said=SAID):
+    """A take of these sounds on a rig, shown."""
+    about = {keying.SAID: json.dumps(said)}
+    made = replace(made, provenance=made.provenance | about)
+    clock = timing.Clock.of(scene, 1.0)
+    actions = progress.result(keying.write_take(rig, made, clock, "take"))
+    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
+    display.show(rig, entry)
+    return entry
+
+
+def mouths(scene, face, first=20, last=56):
+    """The mouth that is keyed on each frame."""
+    names = {}
+    for frame in range(first, last + 1):
+        scene.frame_set(frame)
+        names[frame] = MOUTHS[face["Thunder Mouth"]]
+    return names
+
+
+def keys_of(action, name="Mouth"):
+    curve = next(each for each in compat.all_curves(action) if name in each.data_path)
+    return fcurves.read(curve)
+
+
+def swapped(blender, scene, *names):
+    """A plane for each name; selected, the first of them active."""
+    made = []
+    for name in names:
+        mesh = blender.data.meshes.new(name)
+        mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 0, 1)], [], [(0, 1, 2)])
+        made.append(blender.data.objects.new(name, mesh))
+        scene.collection.objects.link(made[-1])
+        made[-1].select_set(True)
+    blender.context.view_layer.objects.active = made[0]
+    return made
+
+
+def test_a_take_is_constant_keys_of_one_number_and_shows_its_drawings(blender, scene, face):
+    rig = head.resolve(face)
+    entry = shown(scene, rig, open_take())
+    keys = keys_of(entry.action)
+    assert (keys["interpolation"] == keyframes.CONSTANT).all()
+    assert (keys["co"] % 1 == 0).all() and len(keys["co"]) < 12
+    names = mouths(scene, face)
+    assert [names[frame] for frame in (22, 26, 32, 40, 47, 53)] == [
+        "Rest", "M B P", "OH", "EH", "Rest", "OH",
+    ]  # fmt: skip
+    for frame in (26, 32, 40, 47):
+        scene.frame_set(frame)
+        number = MOUTHS.index(names[frame])
+        if compat.is_drawing(face):
+            seen = face.evaluated_get(blender.context.evaluated_depsgraph_get())
+            assert seen.modifiers["Thunder Mouth"].offset == number + 9
+        else:
+            seen = [obj.name for obj in face.children if obj.visible_get()]
+            assert set(seen) >= {"Face", f"Mouth {names[frame]}"} and len(seen) == 3
+
+
+def test_objects_are_swapped_by_their_names(blender, scene):
+    parts = swapped(blender, scene, "MBP", "AI", "E", "O", "rest", "Blink", "Eyes Open")
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    face = scene.thunder.head
+    assert face.type == "EMPTY" and all(part.parent == face for part in parts)
+    rig = head.resolve(face)
+    assert head.in_scene(scene) == [face] and head.guess(scene, parts[2]) == face
+    shown(scene, rig, open_take(0.2))
+    for frame, wanted in ((22, "rest"), (26, "MBP"), (32, "O"), (40, "AI")):
+        scene.frame_set(frame)
+        seen = {part.name for part in parts if part.visible_get()}
+        assert seen == {wanted, "Eyes Open"}, frame
+        assert {part.name for part in parts if not part.hide_render} == seen
+    assert not scene.thunder.preview
+
+
+def test_a_lost_drawing_is_said_and_what_hid_it_goes_with_its_row(blender, scene):
+    parts = swapped(blender, scene, "MBP", "AI", "E", "O", "rest")
+    blender.ops.thunder.add_drawn_mouth()
+    face = scene.thunder.head
+    row = next(row for row in scene.thunder.table if row.source == "OH")
+    assert parts[3].hide_viewport
+    row.target = ""
+    assert not parts[3].hide_viewport
+    assert head.resolve(face).driver.numbers["OH"] == MOUTHS.index("AH")
+    blender.data.objects.remove(parts[1])
+    rig = head.resolve(face)
+    assert rig.warnings[0].startswith("“AI”, the mouth for AH, is no longer on")
+    for part in parts[:1] + parts[2:]:
+        blender.data.objects.remove(part)
+    with pytest.raises(errors.BadHead, match="has lost all drawings of its mouth"):
+        head.resolve(face)
+
+
+def sheet_on(blender, scene, kind):
+    """A plane with a sheet of 4 × 3 cells, or a sequence of nine images, in its material."""
+    [plane] = swapped(blender, scene, "Plane")
+    material = blender.data.materials.new("Mouths")
+    material.use_nodes = True
+    plane.data.materials.append(material)
+    nodes = material.node_tree.nodes
+    image = nodes.new("ShaderNodeTexImage")
+    image.image = blender.data.images.new("Mouths", 8, 8)
+    node = nodes.new("ShaderNodeMapping")
+    if kind == "CELL":
+        node.inputs["Scale"].default_value = (1 / 4, 1 / 3, 1.0)
+    else:
+        image.image.source, image.image_user.frame_duration = "SEQUENCE", 9
+    return plane, image, node
+
+
+def test_a_sheet_shows_the_cell_of_each_mouth(blender, scene):
+    plane, _, node = sheet_on(blender, scene, "CELL")
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    assert scene.thunder.head == plane
+    shown(scene, head.resolve(plane), open_take(0.2))
+    for frame, cell in ((26, 1), (32, 4), (40, 5), (22, 12)):  # of the twelve sounds in order
+        scene.frame_set(frame)
+        at = node.inputs["Location"].default_value
+        column, row = (cell - 1) % 4, (cell - 1) // 4
+        assert tuple(at)[:2] == pytest.approx((column / 4, (2 - row) / 3)), frame
+
+
+def test_an_image_sequence_shows_the_image_of_each_mouth(blender, scene):
+    plane, image, _ = sheet_on(blender, scene, "IMAGE")
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    rig = head.resolve(plane)
+    assert rig.driver.numbers["S CH"] == rig.driver.numbers["T D K"], "nine images: Rhubarb's"
+    shown(scene, rig, open_take(0.2))
+    for frame, number in ((26, 1), (32, 5), (40, 4), (22, 9)):
+        scene.frame_set(frame)
+        assert image.image_user.frame_offset == number - 1, frame
+    assert image.image_user.frame_duration == 1
+
+
+def test_layers_of_a_drawing_are_shown_and_hidden(blender, scene):
+    data = compat.new_drawing("Drawing")
+    if data is None:
+        pytest.skip("this Blender has none of today's Grease Pencil")
+    obj = blender.data.objects.new("Drawing", data)
+    scene.collection.objects.link(obj)
+    for name in ("Body", "MBP", "A", "E", "O", "Rest"):
+        data.layers.new(name)
+    blender.context.view_layer.objects.active = obj
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    shown(scene, head.resolve(obj), open_take(0.2))
+    for frame, wanted in ((22, "Rest"), (26, "MBP"), (32, "O"), (40, "A")):
+        scene.frame_set(frame)
+        seen = obj.evaluated_get(blender.context.evaluated_depsgraph_get())
+        assert [each.name for each in seen.data.layers if not each.hide] == ["Body", wanted]
+
+
+def test_nothing_drawn_ends_in_a_sentence(blender, scene):
+    swapped(blender, scene, "Cube")
+    with pytest.raises(RuntimeError, match="Nothing here shows one of several mouths: select"):
+        blender.ops.thunder.add_drawn_mouth()
+    assert not scene.thunder.head and len(scene.objects) == 1
+
+
+def test_rows_are_filled_in_the_order_of_a_chart(blender, scene):
+    plane, *_ = sheet_on(blender, scene, "CELL")
+    blender.ops.thunder.add_drawn_mouth()
+    assert blender.ops.thunder.fill_in_order(chart="Preston Blair", first=2) == {"FINISHED"}
+    rows = {row.source: row.number for row in scene.thunder.table}
+    assert (rows["AH"], rows["M B P"], rows["Rest"]) == (2, 9, 11)
+    with pytest.raises(RuntimeError, match="No drawing was found"):
+        blender.ops.thunder.fill_by_names()
+
+
+def test_a_click_on_a_row_shows_its_drawing(scene, face):
+    scene.thunder.preview = True
+    for index, row in enumerate(list(scene.thunder.table)[:14]):
+        scene.thunder.table_index = index
+        assert MOUTHS[face["Thunder Mouth"]] == row.source
+    scene.thunder.preview = False
+    assert MOUTHS[face["Thunder Mouth"]] == "Rest"
+
+
+def test_on_twos_mouths_begin_on_every_second_frame(scene, face):
+    scene.thunder.step = 2
+    scene.frame_start = 3
+    entry = shown(scene, head.resolve(face), open_take())
+    frames = keys_of(entry.action)["co"][1:-1, 0]
+    assert len(frames) > 4 and ((frames - 3) % 2 == 0).all()
+    assert "M B P" in mouths(scene, face, 24, 29).values()
+
+
+def test_takes_are_mixed_by_parts_and_shaped(scene, face):
+    rig = head.resolve(face)
+    shown(scene, rig, open_take())
+    shown(scene, rig, open_take(), OTHER)
+    names = mouths(scene, face)
+    assert names[50] == "EE"
+    actions = [each.action for each in scene.thunder.takes]
+    parts = dict.fromkeys(("mouth", "upper_face", "eyes", "head"), scene.thunder.takes[0])
+    cuts = [mix.Cut(37, mix.ALL, actions[1])]
+    mixed = progress.result(mix.mix_parts(scene, parts, cuts, 0))
+    seen = mouths(scene, face)
+    assert (seen[26], seen[32], seen[50]) == ("M B P", "OH", "EE")
+    assert (keys_of(mixed.action)["interpolation"] == keyframes.CONSTANT).all()
+    entry = scene.thunder.takes[0]
+    display.show(rig, entry)
+    before = mouths(scene, face)
+    entry.action.thunder_shape.jaw = 0.3  # vowels that open less are drawn less open
+    entry.action.thunder_shape.jaw = 1.0
+    assert mouths(scene, face) == before
+    entry.action.thunder_shape.offset = 3
+    later = mouths(scene, face, 23, 56)
+    assert all(later[frame + 3] == before[frame] for frame in range(20, 54))
+
+
+def test_an_edited_key_is_an_edit_and_kept_keys_stay(scene, face):
+    from thunder.scene.takes import take_record
+
+    rig = head.resolve(face)
+    entry = shown(scene, rig, open_take())
+    assert not take_record.is_edited(entry)
+    curve = next(c for c in compat.all_curves(entry.action) if "Mouth" in c.data_path)
+    curve.keyframe_points[2].co.x += 2
+    curve.update()
+    assert take_record.is_edited(entry)
+    columns = keep.columns_of(rig)
+    assert columns[1].any() and columns[2].any() and not (columns[1] & columns[2]).any()
+    assert columns[1].sum() < 30, "the mouth's number is of the mouth alone"
+
+
+@pytest.mark.parametrize("how", ["POSES", "DENSE", "BLOCKING", "TWOS", "ADD", "STRIP"])
+def test_a_commit_has_the_same_drawings(scene, face, how):
+    rig = head.resolve(face)
+    face["Thunder Mouth"] = MOUTHS.index("Frown")
+    entry = shown(scene, rig, open_take())
+    before = mouths(scene, face)
+    choice = committing.choice_of(scene, entry)
+    choice = replace(
+        choice,
+        **{"TWOS": {"step": 2}, "ADD": {"how": "ADD"}, "STRIP": {"to": "STRIP"}}.get(
+            how, {"keys": how}
+        ),
+    )
+    report = progress.result(committing.commit(rig, entry, "line", choice))
+    assert report.sentence
+    after = mouths(scene, face)
+    off = [frame for frame in before if before[frame] != after[frame]]
+    assert len(off) <= (8 if how == "TWOS" else 0), off
+    assert "M B P" in [after[frame] for frame in range(24, 30)]
+
+
+def test_a_second_line_goes_beside_the_first(scene, face):
+    rig = head.resolve(face)
+    choice = committing.CommitChoice
+    entry = shown(scene, rig, open_take())
+    progress.result(committing.commit(rig, entry, "line", committing.choice_of(scene, entry)))
+    first = mouths(scene, face)
+    about = {keying.SAID: json.dumps(OTHER)}
+    made = open_take()
+    made = replace(made, provenance=made.provenance | about)
+    clock = timing.Clock.of(scene, 120.0)
+    actions = progress.result(keying.write_take(rig, made, clock, "later"))
+    entry = take_list.add_to_list(scene, rig, actions, made, "other", clock)
+    display.show(rig, entry)
+    progress.result(
+        committing.commit(
+            rig, entry, "other", choice(entry.first, entry.last, to="OWN", backup=False)
+        )
+    )
+    assert mouths(scene, face) == first and mouths(scene, face, 160, 170)[165] == "EE"
+    action = face.animation_data.action
+    assert (keys_of(action)["interpolation"] == keyframes.CONSTANT).all()
+
+
+def test_check_sees_a_closure_that_was_deleted_and_mends_it(scene, face):
+    rig = head.resolve(face)
+    entry = shown(scene, rig, open_take())
+    progress.result(committing.commit(rig, entry, "line", committing.choice_of(scene, entry)))
+    clock = timing.Clock.of(scene, 1.0)
+
+    def gap():
+        motion = progress.result(keying.read(rig, head.channel_names(), clock, 3.0))
+        from thunder.thunder_core.face.lips import opening_mm
+
+        return opening_mm(motion)
+
+    assert gap()[25] < 0.6 < gap()[30]
+    curve = next(c for c in compat.all_curves(face.animation_data.action) if "Mouth" in c.data_path)
+    for point in list(curve.keyframe_points):
+        if point.co.y == MOUTHS.index("M B P"):
+            point.co.y = MOUTHS.index("AH")
+    curve.update()
+    assert gap()[25] > 3.0
+    finding = findings.Finding(findings.OPEN, 0.96, 1.04, 8.0, 2.0, "m")
+    progress.result(checking.mend(scene, rig, finding, 1.0))
+    assert gap()[25] < 0.6
+    names = mouths(scene, face)
+    assert "M B P" in (names[25], names[26]) and names[32] == "OH" and names[40] == "EH"
+    assert (fcurves.read(curve)["interpolation"] == keyframes.CONSTANT).all()
+    # of what is no matter of drawings nothing is listed
+    held = findings.Finding(findings.STILL, 0.5, 1.5, 1.0, 1.0)
+    assert checking.show(scene, rig, "voice", clock, [held, finding]) == [finding]
+
+
+def test_a_closure_is_added_to_a_take(scene, face):
+    rig = head.resolve(face)
+    entry = shown(scene, rig, open_take(0.2))
+    before = mouths(scene, face)
+    assert before[41] == "AH"
+    progress.result(applying.close_lips(rig, entry, 41))
+    after = mouths(scene, face)
+    assert after[41] == "M B P"
+    assert {frame for frame in after if after[frame] != before[frame]} <= set(range(36, 47))
+
+
+def test_cues_have_the_names_of_the_table(blender, scene):
+    swapped(blender, scene, "MBP", "AI", "E", "O", "rest")
+    blender.ops.thunder.add_drawn_mouth()
+    rig = head.resolve(scene.thunder.head)
+    entry = shown(scene, rig, open_take(0.2))
+    shot = export.Shot(scene, None, rig, entry.first, entry.last, from_zero=True)
+    rows = export._drawn_mouths(shot, 0.0)
+    assert {name for *_, name in rows} == {"MBP", "AI", "O", "rest"}
+    assert [row[0] for row in rows[1:]] == [row[1] for row in rows[:-1]]
+    assert next(start for start, _, name in rows if name == "MBP") == pytest.approx(0.92, abs=0.05)
+
+
+def test_a_drawing_tilts_as_the_head_does_from_where_it_stands(blender, scene):
+    plane, *_ = sheet_on(blender, scene, "CELL")
+    plane.rotation_euler.y = 0.5
+    blender.ops.thunder.add_drawn_mouth()
+    assert blender.ops.thunder.tilt_drawing() == {"FINISHED"}
+    made = open_take()
+    made.motion.head[:, 2] = 0.2
+    shown(scene, head.resolve(plane), made)
+    scene.frame_set(40)
+    assert plane.rotation_euler.y == pytest.approx(0.3, abs=0.01)
+    plane.rotation_mode = "QUATERNION"
+    with pytest.raises(RuntimeError, match="has no Euler angles"):
+        blender.ops.thunder.tilt_drawing()
+
+
+def test_several_copies_play_takes_side_by_side(blender, scene, face):
+    rig = head.resolve(face)
+    one = shown(scene, rig, open_take())
+    frame, size = puppets.face_frame(rig)
+    assert 0.1 < size < 1.0
+    copy = puppets.add(rig, scene.collection, (1.0, 0.0, 0.0))
+    puppets.play(copy, rig, one)
+    display.restore_animation(rig)
+    scene.frame_set(32)
+    assert MOUTHS[copy.targets[0]["Thunder Mouth"]] == "OH" and copy.visible
+    assert MOUTHS[face["Thunder Mouth"]] == "Rest"
+    puppets.remove_marked()
+
+
+def test_my_animation_comes_back_as_it_was(scene, face):
+    face["Thunder Mouth"] = MOUTHS.index("Smile")
+    rig = head.resolve(face)
+    shown(scene, rig, open_take())
+    display.restore_animation(rig)
+    scene.frame_set(32)
+    assert MOUTHS[face["Thunder Mouth"]] == "Smile"
+    assert np.isfinite(rig.meter.scale) and rig.sums is None
+    assert character.plan_of(face).is_drawn and mapping_table.is_current(scene, face)

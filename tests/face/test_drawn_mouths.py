@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drawings are known by their usual names, stand in for each other, are held for some frames, and
+never lose a closure of the lips."""
+
+import numpy as np
+import pytest
+
+from thunder_core.animation import cue_file, keyframes
+from thunder_core.face import drawn_mouths, mapping
+from thunder_core.face.drawn_mouths import by_names, EYES, hold, MOUTHS, on_grid, stand_in
+from thunder_core.types import Motion
+
+CHANNELS = (
+    "eyeBlinkLeft", "eyeBlinkRight", "mouthSmileLeft", "mouthSmileRight", "mouthFunnel",
+    "mouthPressLeft", "mouthPressRight", "jawForward",
+)  # fmt: skip
+TRACKS = tuple(
+    mapping.Track(0, f'["{name}"]', 0, name, rest, True)
+    for name, rest in (("Mouth", 11), ("Eyes", 0))
+)
+
+
+def driver(mouths=MOUTHS, **more):
+    numbers = {name: MOUTHS.index(stand_in(name, mouths)) for name in MOUTHS}
+    numbers |= {name: place for place, name in enumerate(EYES)}
+    return drawn_mouths.DrawnDriver(mapping.Driver((), ()), TRACKS, numbers, {}, **more)
+
+
+def still(frames=50, **values):
+    expression = np.zeros((frames, len(CHANNELS)), np.float32)
+    for name, value in values.items():
+        for column, channel in enumerate(CHANNELS):
+            expression[:, column] += value * channel.startswith(name)
+    return Motion(expression, *np.zeros((3, frames, 3), np.float32))
+
+
+def named(numbers):
+    return [MOUTHS[int(number)] for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "names, wanted",
+    [
+        ("A B C D E F G H X", {"M B P": "A", "EE": "B", "S CH": "B", "AH": "D", "Rest": "X"}),
+        (
+            "mouth_AI mouth_E mouth_O mouth_U mouth_etc mouth_L mouth_WQ mouth_MBP mouth_FV "
+            "mouth_rest eye_blink eye_open",
+            {"AH": "mouth_AI", "EH": "mouth_E", "OO": "mouth_U", "T D K": "mouth_etc",
+             "M B P": "mouth_MBP", "Eyes Shut": "eye_blink", "Eyes Open": "eye_open"},
+        ),
+        (
+            "LipsClosed LipsA LipsE LipsO.001 LipsSmile",
+            {"M B P": "LipsClosed", "AH": "LipsA", "EE": "LipsE", "OH": "LipsO.001",
+             "Smile": "LipsSmile"},
+        ),
+    ],
+)  # fmt: skip
+def test_drawings_are_known_by_the_names_of_the_usual_tools(names, wanted):
+    found = by_names(names.split())
+    assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_names_that_say_nothing_are_not_guessed():
+    assert by_names(["Cube", "Plane.003", "Sphere"]) == {} == by_names([])
+
+
+def test_every_sound_is_shown_by_the_likest_drawing_that_there_is():
+    four = ("M B P", "AH", "OH", "T D K")
+    assert [stand_in(name, four) for name in ("Rest", "EH", "OO", "EE", "L", "F V")] == [
+        "M B P", "AH", "OH", "T D K", "T D K", "T D K",
+    ]  # fmt: skip
+    assert all(stand_in(name, ("Rest",)) == "Rest" for name in MOUTHS)
+
+
+def test_short_drawings_give_way_but_closures_take_what_they_lack():
+    shown = np.array([4, 4, 4, 10, 6, 6, 6, 0, 3, 3, 3, 5, 5])
+    held = hold(shown, 0, {10}, 2)
+    assert held.tolist() == [4, 4, 4, 6, 6, 6, 0, 0, 3, 3, 3, 5, 5]
+    assert hold(np.array([4, 4, 4, 0, 4, 4]), 0, set(), 2).tolist().count(0) == 2
+    assert hold(np.array([], int), 0, set(), 2).tolist() == []
+
+
+def test_on_twos_each_drawing_is_held_for_two_frames_and_closures_stay():
+    frames = np.arange(5, 15)
+    numbers = np.array([4, 4, 0, 4, 4, 6, 6, 6, 6, 6])
+    held = on_grid(numbers, 0, frames - 1, 2)
+    assert held.tolist() == [4, 4, 0, 0, 4, 4, 6, 6, 6, 6]
+
+
+def test_any_shown_sequence_is_held_as_long_as_chosen():
+    random = np.random.default_rng(3)
+    for least in (1, 2, 3):
+        for _ in range(200):
+            numbers = random.integers(0, 5, 40).repeat(random.integers(1, 4, 40))
+            held = hold(numbers, 0, {4}, least)
+            edges = np.flatnonzero(np.diff(held)) + 1
+            runs = np.diff(np.r_[0, edges, len(held)])
+            assert len(held) == len(numbers) and (runs[1:-1] >= least).all()
+            for closure in np.flatnonzero(numbers == 0):
+                assert 0 in held[max(closure - least, 0) : closure + least + 1]
+
+
+def test_a_take_shows_the_mouths_of_its_sounds_and_how_far_it_opens_its_vowels():
+    said = [["M", 0.5, 0.6], ["AA", 0.6, 0.8], ["P", 0.805, 0.82], ["OW", 0.82, 1.0]]
+    seconds = np.arange(48) / 24
+    shown = {}
+    for opened in (3.0, 9.0, 15.0):
+        opening = np.full(50, opened)
+        cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
+        columns = driver().columns(cues, seconds, still(), CHANNELS, opening)
+        numbers = np.stack([columns[name] for name in MOUTHS], 1).argmax(1)
+        shown[opened] = named(numbers)
+        assert "M B P" in shown[opened][18:20], "between two frames"
+    assert [each[16] for each in shown.values()] == ["EE", "EH", "AH"]
+    assert shown[9.0][2] == "Rest" == shown[9.0][-1] and shown[9.0][22] == "OH"
+
+
+def test_lips_that_the_take_shuts_are_drawn_shut_and_a_smile_is_seen_in_a_pause():
+    opening = np.full(50, 9.0)
+    opening[15:17] = 0.0  # the text has an m that is not heard
+    said = [["AA", 0.4, 1.2]]
+    cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
+    smiling = still(mouthSmile=0.4)
+    columns = driver().columns(cues, np.arange(48) / 24, smiling, CHANNELS, opening)
+    shown = named(np.stack([columns[name] for name in MOUTHS], 1).argmax(1))
+    assert shown[15] == "M B P" and shown[12] == "EH" and shown[2] == "Smile"
+
+
+def test_what_is_read_of_a_drawing_shows_that_drawing_again():
+    drawn = driver()
+    values = np.array([[MOUTHS.index(name), eyes] for name in MOUTHS for eyes in range(7)], float)
+    channels = tuple(
+        f"{name}{side}" for name in drawn_mouths._TELLS for side in ("Left", "Right")
+    ) + ("eyeBlinkLeft", "eyeBlinkRight")
+    assert (drawn.drive(drawn.read(values, channels), channels) == values).all()
+
+
+def test_blinks_and_looks_choose_the_eyes():
+    motion = still(6)
+    motion.expression[1, :2], motion.expression[2, :2] = 0.5, 0.9
+    motion.eyes[3, 1], motion.eyes[4, 0], motion.eyes[5, 1] = 0.3, -0.2, 0.05
+    looks = driver().drive(motion, CHANNELS)[:, 1].astype(int)
+    assert [EYES[number] for number in looks] == [
+        "Eyes Open", "Eyes Half Shut", "Eyes Shut", "Eyes Left", "Eyes Up", "Eyes Open",
+    ]  # fmt: skip
+
+
+def test_constant_keys_are_on_changes_alone():
+    frames = np.arange(8.0)
+    keys = keyframes.as_steps(keyframes.on_every_frame(frames, [2, 2, 3, 3, 3.001, 2, 2, 2]))
+    assert keys["co"].tolist() == [[0, 2], [2, 3], [5, 2], [7, 2]]
+    assert (keys["interpolation"] == keyframes.CONSTANT).all()
+    again = keyframes.evaluate(keys, frames)
+    assert again.tolist() == [2, 2, 3, 3, 3, 2, 2, 2]
+
+
+def test_a_table_of_drawings_is_kept_as_text():
+    rules = tuple(
+        mapping.Rule(source, target, weight)
+        for source, target, weight in (
+            ("AH", mapping.Target("DRAWING", "Mouth", "Face"), 12.0),
+            ("Rest", mapping.Target("SHOW", "Closed"), 1.0),
+            ("Eyes Shut", mapping.Target("CELL", "Sheet"), 3.0),
+        )
+    )
+    plan = mapping.Mapping("Drawn Mouths", rules, least=3, step=2)
+    assert plan.is_drawn and mapping.Mapping.from_json(plan.to_json()) == plan
+    damaged = plan.to_json().replace('"step": 2', '"step": 0')
+    with pytest.raises(Exception, match="drawings that are not held"):
+        mapping.Mapping.from_json(damaged)
