@@ -20,7 +20,7 @@ from ..scene.media import grid
 from ..scene.takes import dialogue, take_list, transcript, voice_fit
 from ..scene.takes.direction import head_direction
 from ..scene.voice import recording, strip
-from ..thunder_core import files, shipped
+from ..thunder_core import files, shipped, vmc
 from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.engine_python import find_tracker
@@ -470,9 +470,14 @@ class THUNDER_OT_perform_live(Records, bpy.types.Operator):
     tick = 0.02
 
     def make(self, client, scene):
-        rig = chosen_head(bpy.context)
+        rig, settings = chosen_head(bpy.context), scene.thunder.recording
+        if settings.sends and settings.host != vmc.HERE and not install.may_download():
+            raise BadRequest(
+                f"{install.how_to_go_online()} to send a live face to “{settings.host}”, or send "
+                f"it to {vmc.HERE}, this computer"
+            )
         chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
-        ahead = recording.LOOK_AHEAD[scene.thunder.recording.look_ahead]
+        ahead = recording.LOOK_AHEAD[settings.look_ahead]
         face = live_head.LiveHead(bpy.context.scene, rig)
         return recording.Recording(client, scene, face, ahead=ahead, **chosen)
 

@@ -223,7 +223,7 @@ def test_a_head_speaks_with_somebody_and_the_line_becomes_a_strip(booth, posed):
     assert strip.sound_strips(scene)[0].name == added.name
 
 
-def test_the_button_performs_in_the_direction_and_look_ahead_that_are_chosen(posed, tmp_path):
+def test_the_button_performs_in_the_direction_and_look_ahead_that_are_chosen(posed, monkeypatch):
     scene, rig = posed
     scene.thunder.recording.look_ahead = "BEST"
     sliders.ensure(rig.owner).mood = "warm"
@@ -233,6 +233,12 @@ def test_the_button_performs_in_the_direction_and_look_ahead_that_are_chosen(pos
     assert taken.live["ahead"] == 0.36 and taken.live["direction"] == "direction.npy"
     assert len(put[0]) == 1 and put[0].any() and taken.countdown == 0.0 and taken.last is None
     assert taken.face.mesh == rig.mesh.name
+    monkeypatch.setattr(operators.install, "may_download", lambda: False)
+    scene.thunder.recording.sends, scene.thunder.recording.host = True, "studio.local"
+    with pytest.raises(errors.BadRequest, match="to send a live face to “studio.local”"):
+        operators.THUNDER_OT_perform_live.make(None, client, scene)
+    scene.thunder.recording.host = "127.0.0.1"
+    assert operators.THUNDER_OT_perform_live.make(None, client, scene).stream is not None
 
 
 @pytest.mark.parametrize("fault", ["lost:3", "crash:3"])
