@@ -6,7 +6,7 @@ of an older commit, whose engine and weights make the other side. All is drawn o
 
 A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
 the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
-TREE's.
+TREE's.  D: one take from its start, ten heads a second, cut above the mouth, today's and TREE's.
 
 Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
 is kept.
@@ -39,7 +39,7 @@ INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
 SPOKEN = 0.8  # least share of them in which something is said
 # lines of a voice of speech, the shortest, and seconds of one at least
-LINES = {"A": (3, 4.5), "C": (15, 2.5)}
+LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (10, 4.0)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
@@ -50,6 +50,8 @@ TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
 # size in pixels, scale and place of a picture
 MOUTH = (138, 118), 1950.0, 0.006
 HEADS = (86, 105), 490.0, -0.045
+FACES = (99, 96), 640.0, -0.079
+EVERY, FACES_WIDE, FACES_LONG = 2.5, 14, 42  # frames from one to the next, side by side, of a take
 TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
 
 
@@ -283,11 +285,36 @@ def draw_lists(lines: list[Voice], sides: dict[str, Path], out: Path) -> None:
         page.save(path)
 
 
+def draw_faces(lines: list[tuple[Voice, int]], sides: dict[str, Path], out: Path) -> None:
+    """A page of a take (its number) of each line: rows of faces without mouths, A above B."""
+    (wide, high), scale, below = FACES
+    draw = CloseUps(load_head(), (2 * wide, 2 * high), 2 * scale, below)
+    pages = [{"voice": voice.name, "group": voice.group, "take": take} for voice, take in lines]
+    for number, order in enumerate(begin("D", out, pages, list(sides))):
+        path, (voice, take) = out / "D" / f"{number + 1:03d}.png", lines[number]
+        if path.exists():
+            continue
+        frames = [round(EVERY * k) for k in range(FACES_LONG) if EVERY * k < len(voice.said) - 3]
+        step = 2 * high + TEXT + 8
+        page = Page(f"Pair D{number + 1:03d}", TEXT + 6 + -(-len(frames) // FACES_WIDE) * step)
+        for side, name in enumerate(order):
+            motion = take_of(sides[name] / f"{voice.name}.npz", take, frames, 4)
+            for k, picture in enumerate(draw(*motion)):
+                x, y = k % FACES_WIDE * (wide + 1), TEXT + 6 + k // FACES_WIDE * step
+                small = Image.fromarray(picture).resize((wide, high), Image.Resampling.BOX)
+                page.paste(x, y + TEXT + 2 + side * (high + 2), np.asarray(small))
+                said = [word for at, word in voice.words if at <= frames[k] < at + EVERY]
+                page.write(x, y, "".join(said[:1]), WORDS)
+                if not k % FACES_WIDE:
+                    page.write(x + 3, y + TEXT + 3 + side * (high + 2), "AB"[side])
+        page.save(path)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("part", choices="ABC")
+    parser.add_argument("part", choices="ABCD")
     add_shared(parser, "data", "solved", "seed")
-    parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A and C")
+    parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A, C and D")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
     parser.add_argument("--most", type=int, default=120, help="pages")
 
@@ -296,7 +323,7 @@ def run(args: Namespace) -> None:
     """Draw the pages of a part."""
     rng, takes = np.random.default_rng([args.seed, ord(args.part)]), args.out / "takes"
     sides = {"today": takes / "today 1", "before": takes / "before 1"}
-    if args.part in "AC" and args.tree is None:
+    if args.part in "ACD" and args.tree is None:
         raise SystemExit(f"{args.part} compares with an older commit: name its checkout, --tree")
     if args.part in "AB":
         voices = on_camera(args.data)
@@ -317,9 +344,12 @@ def run(args: Namespace) -> None:
         hidden = INSIDE if args.part == "B" else ()
         draw_moments(args.part, moments, sides, args.out, CloseUps(load_head(), *MOUTH, hidden))
         return
-    lines = [line for some in readers(args.data, *LINES["C"]).values() for line in some]
+    lines = [line for some in readers(args.data, *LINES[args.part]).values() for line in some]
     lines = [lines[number] for number in rng.permutation(len(lines))][: args.most]
     sides = {name: takes / f"{name} {TAKES}" for name in sides}
     for tree, folder in zip((ROOT, args.tree), sides.values()):
         sample(tree, lines, TAKES, folder)
-    draw_lists(lines, sides, args.out)
+    if args.part == "C":
+        draw_lists(lines, sides, args.out)
+        return
+    draw_faces([(line, int(rng.integers(TAKES))) for line in lines], sides, args.out)

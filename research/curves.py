@@ -15,7 +15,9 @@ import matplotlib
 import numpy as np
 
 from research.faces.lip_clips import fit_length, follows, LANGUAGES, LipClip, read_clips
+from research.faces.puppet import measure_person
 from research.harness import add_shared, ROOT
+from research.measures.movement import HEAD
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -30,6 +32,7 @@ from thunder_core.types import FPS
 PICTURES = ROOT / "docs" / "pictures"
 # clips to which nothing was fitted: of them the takes follow one well, one as usual, one badly
 REAL = ("en_syncdemo13", "en_pres20", "de_anchor20")
+TURNS = ("nod", "turn", "tilt")
 
 
 def add_arguments(p: ArgumentParser) -> None:
@@ -40,6 +43,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--out", type=Path, default=PICTURES / "real_mouths.png")
     p.add_argument("--list-seconds", type=float, default=3.0, help="of each clip in the list")
     p.add_argument("--list-out", type=Path, default=PICTURES / "list.png")
+    p.add_argument("--heads-out", type=Path, default=PICTURES / "heads.png")
 
 
 def run(args: Namespace) -> None:
@@ -49,6 +53,8 @@ def run(args: Namespace) -> None:
     chosen = [clips[name] for name in args.clips]
     draw(engine, chosen, args.seconds, args.out)
     draw_list(engine, chosen, args.list_seconds, args.list_out)
+    tracked = [clip for clip in clips.values() if clip.is_tracked and clip.frames > 7 * FPS]
+    draw_heads(engine, chosen[0], tracked[:8], args.heads_out)
 
 
 def draw_list(engine: Engine, clips: list[LipClip], seconds: float, path: Path) -> None:
@@ -82,6 +88,26 @@ def draw_list(engine: Engine, clips: list[LipClip], seconds: float, path: Path) 
         column[0].set_title(LANGUAGES[clip.language], fontsize=9, pad=18)
         column[-1].set_xlabel("s", fontsize=7)
     figure.savefig(path, dpi=85)
+
+
+def draw_heads(engine: Engine, line: LipClip, people: list[LipClip], path: Path) -> None:
+    """How eight takes of a line turn the head beside how people do, degrees about the usual."""
+    takes = engine.generate(read_sound(line.path), Request(len(people), 1))
+    moved = [np.degrees(take.motion.head).T for take in sorted(takes, key=lambda x: x.seed)]
+    seen = [[curves[name] for name in HEAD] for curves in map(measure_person, people)]
+    figure, axes = plt.subplots(
+        len(people), 2, figsize=(11, 1.1 * len(people)), sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for column, title, rows in zip(axes.T, ("takes of a line", "people"), (moved, seen)):
+        column[0].set_title(title, fontsize=9)
+        for axis, row in zip(column, rows):
+            for name, turned in zip(TURNS, row):
+                at = np.arange(len(turned)) / FPS
+                axis.plot(at, turned - np.nanmedian(turned), linewidth=0.9, label=name)
+    axes[0, 0].set(xlim=(0, 7), ylim=(-20, 20))
+    axes[0, 0].legend(loc="upper right", ncol=3, fontsize=7, frameon=False)
+    figure.savefig(path, dpi=80)
 
 
 def draw(engine: Engine, clips: list[LipClip], seconds: float, path: Path) -> None:

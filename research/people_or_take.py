@@ -9,7 +9,8 @@ as directed; all: each clip with every one of its takes in turn; solved: the peo
 the head's channels can make them.
 
 A classifier sees 2 s of some signals, smoothed by 3 frames, and says who moves: AUC .5 is chance,
-1 certainty; it has not learned from the clip that it is asked about. In rows that are bridged, brows
+1 certainty; it has not learned from the clip that it is asked about. Then one part of the model of
+upper faces after the other is taken out. In rows that are bridged, brows
 and gaze are straight lines over closed lids, where trackers move them. Then come figures of lips,
 head and eyes, and how far takes of a voice differ beside people. †: the tracker's in part; do not
 tune takes towards it. No figure says that a face looks well. Five minutes; --quick (ten clips) finds
@@ -18,7 +19,7 @@ gross faults alone. To stdout and research/results/people_or_take.txt.
 
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -36,6 +37,7 @@ from research.faces.lip_clips import (
     read_clips,
     spoken_phones,
 )
+from research.faces.people import ABOUT, Face
 from research.faces.puppet import Curves, measure_person, Puppet
 from research.harness import (
     add_shared,
@@ -53,6 +55,7 @@ from research.measures.habits import ACCENT_REACH, BOUNDARY_REACH, Coherence, co
 from research.measures.movement import AFTER, BEFORE, correlate, HEAD, HEAD_SPEED
 from research.measures.told_apart import auc, features, fill, near_closed, soften, tell_apart
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.people import People
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import LOUDNESS
@@ -83,6 +86,11 @@ REGIONS = MOUTHS | {
 }  # fmt: skip
 ROUND, LIPS_MEET = ("W", "UW", "OW", "UH", "OY", "AO"), ("P", "B", "M")
 LEAST = ("W", "UW", "OW", *LIPS_MEET)  # that are measured one by one
+UPPER = ("head", "brows, bridged", "lids", "gaze, bridged", "upper face, bridged")
+PARTS = {
+    "nothing": (), "liveliness": ("lively", "in_pauses", "loud"), "correlations": ("correlation",),
+    "held gaze": ("hold",), "persons": [name for name in ABOUT if name.endswith("_between")],
+}  # fmt: skip
 Rows = dict[str, dict[str, float]]  # figure → system → value
 
 
@@ -143,8 +151,9 @@ def together(voices: Sequence[Voice], performances: Sequence[Curves]) -> tuple[C
     )
 
 
-def classifier_lines(voices: Sequence[Voice]) -> list[str]:
-    """Table: by region how surely performances are told from people, and what tells first takes."""
+def classifier_lines(voices: Sequence[Voice], check: Collection[str]) -> list[str]:
+    """Table: by region how surely performances are told from people, and what tells first takes.
+    check: names of clips that nothing was fitted to."""
     counts = [len(cut_windows(voice, voice.person)[0]["opening"]) for voice in voices]
     clips = np.repeat([voice.clip.name for voice in voices], counts)
     if len(set(clips)) < 2:
@@ -159,33 +168,71 @@ def classifier_lines(voices: Sequence[Voice]) -> list[str]:
     }  # fmt: skip
     is_take = np.arange(2 * len(clips)) >= len(clips)
     places = [np.flatnonzero(np.tile(clips, 2) == name) for name in np.unique(clips)]
+    unseen = np.isin(np.tile(clips, 2), list(check))
     lines = [
-        f"Told from people, AUC (first: [90 %]): {len(clips)} windows of {len(places)} clips; what "
-        "tells the first (below .50: it has less)",
-        f"{'':22s}{'solved':>7s}{'first':>20s}{'all':>8s}{'teacher':>8s}",
+        f"Told from people, AUC (first: [90 %]): {len(clips)} windows of {len(places)} clips; alone "
+        f"on {len(set(clips) & set(check))} that nothing was fitted to (check); what tells the first "
+        "(below .50: it has less)",
+        f"{'':22s}{'solved':>7s}{'first':>20s}{'all':>8s}{'teacher':>8s}"
+        + "".join(f"{'check, ' + name:>15s}" for name in SYSTEMS[2:]),
     ]
     for region, signals in REGIONS.items():
         cells: dict[str, str] = {}
         for system, pairs in performed.items():
             if system == "solved" and region not in MOUTHS:
                 continue
-            found = []
-            for pair in pairs:
-                x, y = (features(windows, signals) for windows in pair)
-                score = tell_apart(*(np.stack(list(each.values()), 1) for each in (x, y)), clips)
-                found.append(auc(is_take, score))
-            cells[system] = f"{np.mean(found):.3f}" if found else "–"
+            scores = [score_windows(pair, signals, clips) for pair in pairs]
+            cells[system] = mean_auc(is_take, scores)
+            cells[f"check, {system}"] = mean_auc(is_take[unseen], [x[unseen] for x in scores])
             if system == "first":
                 low, high = bootstrap(
-                    partial(auc_of_drawn, is_take, score, places), len(places), 0.9, 500
+                    partial(auc_of_drawn, is_take, scores[0], places), len(places), 0.9, 500
                 )
                 cells[system] += f" [{low:.2f}, {high:.2f}]"
+                x, y = (features(windows, signals) for windows in pairs[0])
                 alone = {name: auc(is_take, np.r_[x[name], y[name]]) for name in x}
         most = sorted(alone, key=lambda name: -abs(alone[name] - 0.5))[:3]
         lines.append(
             f"{region:22s}{cells.get('solved', '–'):>7s}{cells['first']:>20s}{cells['all']:>8s}"
-            f"{cells['teacher']:>8s}   " + "; ".join(f"{name} {alone[name]:.2f}" for name in most)
+            f"{cells['teacher']:>8s}"
+            + "".join(f"{cells[f'check, {name}']:>15s}" for name in SYSTEMS[2:])
+            + "   "
+            + "; ".join(f"{name} {alone[name]:.2f}" for name in most)
         )
+    return lines
+
+
+def score_windows(
+    pair: tuple[Curves, Curves], signals: Sequence[str], clips: np.ndarray
+) -> np.ndarray:
+    """How surely each window of people, then of performances, is one of these, by some signals."""
+    seen = [np.stack(list(features(windows, signals).values()), 1) for windows in pair]
+    return tell_apart(*seen, clips)
+
+
+def mean_auc(is_take: np.ndarray, scores: Sequence[np.ndarray]) -> str:
+    """Mean AUC of scores of windows, “–” of none."""
+    known = scores and is_take.any()
+    return f"{np.mean([auc(is_take, score) for score in scores]):.3f}" if known else "–"
+
+
+def part_lines(voices: Sequence[Voice]) -> list[str]:
+    """Table: how surely upper faces without what is acted are told from people, and each part of
+    their model taken out (`planning.people`)."""
+    numbers = People.load().numbers
+    clips = np.repeat(
+        [voice.clip.name for voice in voices],
+        [len(cut_windows(voice, voice.person)[0]["opening"]) for voice in voices],
+    )
+    faces = [Face(v.clip, v.sound, Puppet(v.clip.held[0]), v.person, v.known) for v in voices]
+    is_take = np.arange(2 * len(clips)) >= len(clips)
+    lines = ["", f"{'Model, without':22s}" + "".join(f"{name:>22s}" for name in UPPER)]
+    for part, names in PARTS.items():
+        of = People(numbers | {name: 0 * numbers[name] for name in names})
+        pair = together(voices, [face.perform(1, of) for face in faces])
+        scores = [score_windows(pair, REGIONS[region], clips) for region in UPPER]
+        cells = "".join(f"{mean_auc(is_take, [score]):>22s}" for score in scores)
+        lines.append(f"{part:22s}{cells}")
     return lines
 
 
@@ -397,7 +444,8 @@ def run(args: Namespace) -> None:
         f"{len(voices)} clips, {sum(clip.frames for clip in clips) / FPS:.0f} s, {len(calm)} of them "
         f"without cuts; weights {engine.weights}; {args.takes} takes, Spread {SPREAD:g}, seed {args.seed}",
         "",
-        *classifier_lines(voices),
+        *classifier_lines(voices, {clip.name for clip in read_clips(args.data, "check")}),
+        *part_lines(voices),
         *table("Lips", compare(voices, measure_lips) | compare_at_sounds(voices)),
         *table(
             "Head and eyes",

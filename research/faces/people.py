@@ -9,6 +9,7 @@ them then.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -38,7 +39,9 @@ from thunder_core.engine.speech.encoder import LOUDNESS, SpeechEncoder
 from thunder_core.train.teacher import prosody, semitones, upper_face
 from thunder_core.types import FPS, Motion
 
-_ROUNDS, _READINGS, _STEP = 14, 2, 0.6  # of fitting; readings a clip; share of a difference
+# rounds of fitting, of which the last are averaged; readings a clip; share of a difference, which
+# falls as 1 ÷ round after the first ones
+_ROUNDS, _READINGS, _STEP, _FIRST = 24, 2, 0.6, 8
 _LEAST_R = 0.15  # Fisher's z of people's correlations below which pairs are left out
 _LIVELY = ((0.25, 1.0), (1.0, 2.0), (2.0, 4.0))  # Hz in which liveliness is measured
 _JUMP = 50.0  # degrees a second of a shift of the gaze
@@ -53,7 +56,7 @@ _PAIRS = [*combinations(range(len(SIGNALS)), 2)]
 # eyes against the head have numbers of their own; brows are tracked higher where the gaze is lower
 _NO_PAIRS = [(1, 7), (0, 8), (3, 8), (4, 8)]
 # unit and meaning of each number; those behind _BY_HAND are not fitted
-_ABOUT = {
+ABOUT = {
     "size": ("ln °, ln mm, ln share", "usual sizes of SIGNALS (rows) in BANDS (columns)"),
     "size_between": ("ln", "deviation between people of the sizes of each signal"),
     "size_shared": ("share", "of that variance which all signals have together"),
@@ -150,11 +153,11 @@ def measure(curves: Curves, face: Face) -> dict[str, np.ndarray]:
         "in_pauses": slopes[0] if 5 < (~face.voice.spoken[known]).sum() else np.full(4, np.nan),
         "loud": slopes[1],
     }  # fmt: skip
-    minutes, seen = known.sum() / FPS / 60, open_[1:] & open_[:-1]
+    seconds, seen = known.sum() / FPS, open_[1:] & open_[:-1]
     speed = np.linalg.norm(np.diff([curves["gaze aside"], curves["gaze up"]]), axis=0) * FPS
     speed = np.where(seen, speed, 0.0)
     starts = np.flatnonzero((speed[1:] > _JUMP) & (speed[:-1] <= _JUMP))
-    found["shift"] = -np.log(max(0.5, len(starts)) / minutes)
+    found["shift"] = -np.log(max(0.5, len(starts)) / seconds)
     return {
         name: np.asarray(value, float) for name, value in (found | _blinks(curves, face)).items()
     }
@@ -183,11 +186,11 @@ def _energies(x: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _blinks(curves: Curves, face: Face) -> dict[str, float]:
     """Statistics of blinks."""
     frames, shut, lasts = find_blinks(curves, face.known).T
-    full, minutes = shut > 0.6, face.known.sum() / FPS / 60
+    full, seconds = shut > 0.6, face.known.sum() / FPS
     between, lengths = np.diff(frames[full]), np.log(np.maximum(lasts[full], 1) / FPS)
     nothing, several = np.nan, full.sum() > 3
     return {
-        "blink": -np.log(max(0.5, full.sum()) / minutes),
+        "blink": -np.log(max(0.5, full.sum()) / seconds),
         "partial": np.log((0.5 + (~full).sum()) / (0.5 + full.sum())),
         "blink_varies": between.std() / between.mean() if several else nothing,
         "blink_length": lengths.mean() if full.any() else nothing,
@@ -233,71 +236,97 @@ _BETWEEN = {
 # where a number is no statistic itself: how much of a difference it moves by; and bounds of numbers
 _GAINS = {"shift": 0.5, "lively": 1.0, "in_pauses": 1.0}
 _BOUNDS = {
-    "size": (-5.0, 3.0), "lively": (0.1, 1.1), "quick": (0.0, 1.2),
+    "size": (-4.0, 3.0), "lively": (0.1, 1.1), "quick": (0.0, 1.2),
     "lively_together": (-0.9, 0.9), "loud": (-0.5, 0.5),
-    "blink_varies": (0.3, 1.5), "in_pauses": (-0.4, 0.7), "partial": (-5.0, 1.0),
+    "blink_varies": (0.3, 1.5), "in_pauses": (-0.4, 1.0), "partial": (-5.0, 1.0),
     "blink_length_varies": (0.05, 0.6), "correlation": (-1.2, 1.2), "shift": (-1.0, 2.0),
-}  # fmt: skip
-# short clips differ by chance, and no take is to be twice as lively as lively people
-_MOST_BETWEEN = {
-    "correlation_between": 0.25, "size_between": 0.52, "tilt_between": 0.2,
-    "blink_length_between": 0.35,
+    "blink": (-1.0, 4.0), "blink_length": (-3.0, 0.0), "size_shared": (0.0, 0.5),
+    # short clips differ by chance, and no take is to be twice as lively as lively people
+    "size_between": (0.02, 0.52), "tilt_between": (0.02, 0.2), "correlation_between": (0.02, 0.25),
+    "shift_between": (0.02, 0.9), "blink_between": (0.02, 0.9), "partial_between": (0.02, 0.9),
+    "blink_length_between": (0.02, 0.35),
 }  # fmt: skip
 
 
-def _improve(of: People, own: Sequence[dict], real: Sequence[dict], weights: np.ndarray) -> People:
-    """The numbers after one round: real people's statistics [clip], and those of performances
-    [reading × clip]."""
+def _begin(real: Sequence[dict], weights: np.ndarray) -> People:
+    """People whose numbers are their own statistics; what is set by hand as it is in the file."""
+    numbers = dict(People.load().numbers)
+    for name in _MEANS:
+        numbers[name] = _bounded(name, _mean(real, weights, name))
+    for name, statistic in _BETWEEN.items():
+        between = _deviation(real, statistic)
+        numbers[name] = _bounded(name, between if np.ndim(numbers[name]) else between.mean())
+    linked = np.abs(numbers["correlation"]) > _LEAST_R
+    linked[[_PAIRS.index(pair) for pair in _NO_PAIRS]] = False
+    numbers["correlation"] = np.where(linked, numbers["correlation"], 0.0)
+    return People(numbers | {"size_shared": _bounded("size_shared", _shared(real))})
+
+
+def _bounded(name: str, value: np.ndarray | float) -> np.ndarray:
+    """A number within its bounds."""
+    return np.clip(value, *_BOUNDS[name])
+
+
+def _improve(
+    of: People, own: Sequence[dict], real: Sequence[dict], weights: np.ndarray, step: float
+) -> People:
+    """The numbers after one round: real people's statistics [clip], those of performances
+    [reading × clip], and the share of their difference by which numbers move."""
     numbers, many = dict(of.numbers), np.tile(weights, len(own) // len(real))
     for name in _MEANS:
         is_known = np.isfinite([row[name] for row in real]).any(0)
         difference = is_known * (_mean(real, weights, name) - _mean(own, many, name))
-        moved = numbers[name] + _STEP * _GAINS.get(name, 1.0) * difference
-        numbers[name] = np.clip(moved, *_BOUNDS.get(name, (-np.inf, np.inf)))
-    linked = np.abs(_mean(real, weights, "correlation")) > _LEAST_R
-    linked[[_PAIRS.index(pair) for pair in _NO_PAIRS]] = False
-    numbers["correlation"] = np.where(linked, numbers["correlation"], 0.0)
+        difference *= numbers[name] != 0 if name == "correlation" else _GAINS.get(name, 1.0)
+        numbers[name] = _bounded(name, numbers[name] + step * difference)
     for name, statistic in _BETWEEN.items():
         ratio = (_deviation(real, statistic) + 1e-6) / (_deviation(own, statistic) + 1e-6)
         ratio = np.mean(ratio) if np.ndim(numbers[name]) == 0 else ratio
-        most = _MOST_BETWEEN.get(name, 0.9)
-        numbers[name] = np.clip(numbers[name] * ratio**_STEP, 0.02, most)
-    numbers["size_shared"] = np.clip(
-        numbers["size_shared"] + _STEP * (_shared(real) - _shared(own)), 0.0, 0.5
-    )
-    return People(numbers)
+        numbers[name] = _bounded(name, numbers[name] * ratio**step)
+    shared = numbers["size_shared"] + step * (_shared(real) - _shared(own))
+    return People(numbers | {"size_shared": _bounded("size_shared", shared)})
 
 
 def fit_people(data: Path, encoder: SpeechEncoder, out: Path = NUMBERS) -> dict[str, float]:
     """Fit the numbers on the tracked `fit` clips of the folders of measured lips, from those that
-    are there, write them, and return by how many deviations between people statistics are still
-    off."""
-    faces = [Face.of(clip, encoder) for clip in read_clips(data, "fit") if clip.is_tracked]
+    are there, and write them. Returns by how many deviations between people statistics are still
+    off, and how far the furthest number is from the one that ships: 0 where the file is what this
+    gives."""
+    clips, ships = [clip for clip in read_clips(data, "fit") if clip.is_tracked], People.load()
+    of, figures = fit([Face.of(clip, encoder) for clip in clips])
+    _write(of, len(clips), figures, out)
+    moved = [np.abs(value - ships[name]).max() for name, value in People.load(out).numbers.items()]
+    return figures | {"furthest from what ships": float(max(moved))}
+
+
+def fit(faces: Sequence[Face]) -> tuple[People, dict[str, float]]:
+    """The people whom some faces are of, and by how many deviations between these statistics are
+    off. Always the same of the same faces: each round has its seeds."""
     weights = np.sqrt([face.known.sum() for face in faces])
+    many = np.tile(weights, _READINGS)
     real = [_with_manner(measure(face.person, face)) for face in faces]
-    of, figures = People.load(), dict[str, float]()
+    of, kept, figures = _begin(real, weights), list[People](), defaultdict[str, list](list)
     for round_ in range(_ROUNDS):
         own = [
             _with_manner(measure(face.perform(1000 * round_ + reading, of), face))
             for reading in range(_READINGS)
             for face in faces
         ]
-        many = np.tile(weights, _READINGS)
-        for name in _MEANS:
-            off = _mean(real, weights, name) - _mean(own, many, name)
-            off /= _deviation(real, name) + 1e-6
-            figures[name] = round(float(np.sqrt(np.square(off).mean())), 3)
-        print(figures, flush=True)
-        of = _improve(of, own, real, weights)
-    _write(of, len(faces), figures, out)
-    return figures
+        if round_ >= _ROUNDS // 2:
+            kept.append(of)
+            for name in _MEANS:
+                off = _mean(real, weights, name) - _mean(own, many, name)
+                figures[name].append(off / (_deviation(real, name) + 1e-6))
+        of = _improve(of, own, real, weights, _STEP * min(1.0, _FIRST / (round_ + 1)))
+    mean = People({name: np.mean([each[name] for each in kept], 0) for name in of.numbers})
+    off = {name: np.sqrt(np.square(np.mean(each, 0)).mean()) for name, each in figures.items()}
+    return mean, {name: round(float(value), _DIGITS) for name, value in off.items()}
 
 
 def _write(of: People, faces: int, figures: dict[str, float], out: Path) -> None:
     """Write numbers with their units, meaning and source."""
     rows = {}
     for name, value in of.numbers.items():
-        unit, what, *because = (_ABOUT | _BY_HAND)[name]
+        unit, what, *because = (ABOUT | _BY_HAND)[name]
         source = f"by hand, because {because[0]}" if because else "people"
         rounded = np.round(value, _DIGITS).tolist()
         rows[name] = {"unit": unit, "what": what, "from": source, "value": rounded}

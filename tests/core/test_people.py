@@ -44,9 +44,14 @@ def voice_of(frames=300, accents=(20, 60, 110, 190)):
 USUAL = draw_person(0.0, 1, voice_of()[1])
 
 
-def moved(person=USUAL, seed=0, but="", **manner):
+def moved(person=USUAL, seed=0, **manner):
     asked = replace(Manner.usual(FRAMES), **manner)
-    return move(person, QUIET, asked, np.random.default_rng(seed), but)
+    return move(person, QUIET, asked, np.random.default_rng(seed))
+
+
+def without(**numbers):
+    """The usual person of people of whom some numbers are others."""
+    return replace(USUAL, of=people.People(OF.numbers | numbers))
 
 
 def speed(x):
@@ -95,14 +100,13 @@ def test_the_take_as_directed_is_the_usual_person_and_others_are_not():
 def test_postures_are_held_and_left():
     """Heads of people are slow most of the time and quick now and then."""
 
-    def uneven(**how):
+    def uneven(person):
         return np.median(
             [np.quantile(v, 0.95) / np.median(v)
-             for v in (speed(moved(seed=seed, **how).signals[:, HEAD]) for seed in range(4))]
+             for v in (speed(moved(person, seed).signals[:, HEAD]) for seed in range(4))]
         )  # fmt: skip
 
-    assert uneven() > 1.3 * uneven(but="liveliness")
-    assert uneven() > 1.1 * uneven(but="holds")
+    assert uneven(USUAL) > 1.3 * uneven(without(lively=np.zeros(4)))
 
 
 def test_a_face_that_is_held_does_not_move():
@@ -126,8 +130,10 @@ def test_gaze_turns_against_the_head_and_is_held_between_shifts():
     for eye, axis, share in ((7, 1, 0.5), (8, 0, 0.4)):
         slope = (x[:, eye] @ x[:, axis]) / (x[:, axis] @ x[:, axis])
         assert slope == pytest.approx(-share, abs=0.12)
-    calm = replace(USUAL, against=np.zeros(2))
-    held, free = (speed(moved(calm, but=but).signals[:, GAZE]) for but in ("", "shifts"))
+    held, free = (
+        speed(moved(replace(person, against=np.zeros(2))).signals[:, GAZE])
+        for person in (USUAL, without(hold=np.array(0.0)))
+    )
     assert np.median(held) < 0.5 * np.median(free) and held.max() > 100
 
 

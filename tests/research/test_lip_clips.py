@@ -197,7 +197,11 @@ def test_people_who_hold_their_heads_still_are_fitted_as_such(tmp_path, encoder,
     assert np.all(np.array(after["size"]["value"])[:3] < np.array(before["size"]["value"])[:3])
     assert all(np.isfinite(row["value"]).all() for row in after.values()), "nobody blinks there"
     assert after["against"] == before["against"], "what is set by hand stays"
+    assert figures.pop("furthest from what ships") > 0.1
     assert set(figures) == set(people._MEANS) and json.loads(out.read_text())["faces"] == 3
+    again = people.fit_people(tmp_path, encoder, tmp_path / "again.json")
+    assert again.items() > figures.items(), "of the same faces always the same"
+    assert (tmp_path / "again.json").read_bytes() == out.read_bytes()
 
 
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):

@@ -39,10 +39,10 @@ _BLOCK = (
 _LEAST_ROOT = 0.02  # least eigenvalue of correlations
 _LID_MOVES = 0.5  # share of its opening by which a lid moves at most besides blinks
 # logarithm of the most liveliness: by hand, so that what is acted is seen beside it
-_LIVELIEST = 2.0
-_FASTEST = 2.5  # most by which postures change faster than usual: by hand, faster ones are jerks
+_LIVELIEST = 1.5
+_FASTEST = 2.0  # most by which postures change faster than usual: by hand, faster ones are jerks
 _PAUSE_EASE = 4.0  # frames in which a pause calms or stirs
-_SHIFT = np.array([0.25, 0.5, 0.25])  # weights of the frames over which the gaze shifts
+_SHIFT = np.array([0.15, 0.7, 0.15])  # weights of the frames over which the gaze shifts
 _USUAL_BLINK = 0.195  # s for which lids of a blink of length 1 are half shut
 _BLINKS_APART = 0.3  # least s from blink to blink
 _SHIFTS_APART = 0.12  # likewise, of the gaze
@@ -180,25 +180,16 @@ class Movement:
     blinks: list[Blink]
 
 
-def move(
-    person: Person, heard: Heard, manner: Manner, rng: np.random.Generator, but: str = ""
-) -> Movement:
-    """How a person's upper face moves to a voice. but: a part that is left out (“liveliness”,
-    “holds”, “shifts”, “together”), to see what it is worth."""
+def move(person: Person, heard: Heard, manner: Manner, rng: np.random.Generator) -> Movement:
+    """How a person's upper face moves to a voice."""
     of, frames = person.of, len(heard.silent)
-    lively = _liveliness(of, heard, rng) * (but != "liveliness")
-    awake = 1 - manner.still[:, None]
-    pace = (
-        np.minimum(np.exp(lively - of["lively"] ** 2 / 2), _FASTEST)
-        if but != "holds"
-        else np.ones_like(lively)
-    )
+    lively, awake = _liveliness(of, heard, rng), 1 - manner.still[:, None]
+    pace = np.minimum(np.exp(lively - of["lively"] ** 2 / 2), _FASTEST)
     clocks = (pace * manner.tempo[:, None] * awake).cumsum(0)
-    root = person.root if but != "together" else np.eye(len(SIGNALS))
-    x, held, quick = np.zeros((frames, len(SIGNALS))), np.zeros((frames, 2)), awake
+    x, held = np.zeros((frames, len(SIGNALS))), np.zeros((frames, 2))
     count = _BLOCK * (frames // _BLOCK + 1)
     for band in range(len(BANDS)):
-        noise = (root * person.sizes[:, band, None]) @ _band_noise(count, band, rng)
+        noise = (person.root * person.sizes[:, band, None]) @ _band_noise(count, band, rng)
         if band < QUICK:
             at = np.arange(count)
             moved = np.stack(
@@ -207,14 +198,13 @@ def move(
             )  # fmt: skip
         else:
             louder = of["quick"][:, band - QUICK] * lively
-            moved = noise[:, :frames].T * np.exp(louder)[:, REGION_OF] * quick
-        if band <= QUICK and but != "shifts":
+            moved = noise[:, :frames].T * np.exp(louder)[:, REGION_OF] * awake
+        if band <= QUICK:
             held += moved[:, GAZE]
             moved[:, GAZE] = 0.0
         x += moved
-    if but != "shifts":
-        share = float(of["hold"])
-        x[:, GAZE] += (1 - share) * held + share * _hold(held, person, clocks[:, 3], manner, rng)
+    share = float(of["hold"])
+    x[:, GAZE] += (1 - share) * held + share * _hold(held, person, clocks[:, 3], manner, rng)
     x *= manner.sizes[:, REGION_OF]
     x[:, LID] = np.clip(x[:, LID], -_LID_MOVES, _LID_MOVES)
     x[:, 7] -= person.against[0] * x[:, 1]

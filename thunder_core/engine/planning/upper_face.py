@@ -87,7 +87,7 @@ def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
     )
 
 
-_MOST_HEAD = 1.8  # largest head movement beside usual people's, of moods and persons together
+_MOST_HEAD = 1.4  # largest head movement beside usual people's, of moods and persons together
 _LISTENER_SWAY = 0.2  # a listener's sway relative to a speaker's
 _BEHAVIOUR_EVERY = 1.0  # seconds from one behaviour of a changing direction to the next
 _BEHAVIOUR_AROUND = 1.5  # seconds to either side over which each is averaged
@@ -140,7 +140,7 @@ class Behaviours:
         """What they make of a person who is held where `still` [T] is 1. size: of the person's head
         movement; nobody's is larger than _MOST_HEAD unless it is asked for."""
         factors = (
-            lambda x: max(x.sway, min(x.sway * size, _MOST_HEAD)) / size,
+            lambda x: min(x.sway, max(x.sway, _MOST_HEAD) / size),
             lambda x: x.raises, lambda x: 1.0, lambda x: x.looks**0.5,
             lambda x: x.tempo, lambda x: x.restless * (x.looks / x.linger) ** 0.5,
             lambda x: x.blinks, lambda x: x.blink_length,
@@ -198,7 +198,7 @@ def plan_speaker(
     """The plan for a person who speaks with a voice and reads it as chosen; without speech, for an
     idle face."""
     plan = Plan(_side(behaviours, rng))
-    _mark_words(plan, voice, choice, behaviours, _spawn(rng))
+    _mark_words(plan, voice, choice, behaviours, person.head_size**0.5, _spawn(rng))
     _act_in_pauses(plan, voice, choice, behaviours, _spawn(rng))
     if choice.aside >= 0:
         aside, child = choice.spots[choice.aside], _spawn(rng)
@@ -280,12 +280,12 @@ def _hold_still(
     spans = [(start + after, end - before) for start, end in pauses]
     rests = rng.random() < _STILL.takes
     for (_, end), follows in zip(voice.phrases, [*(a for a, _ in voice.phrases[1:]), np.inf]):
-        chance, late, lasts = rng.random(), rng.random(), rng.random()
+        late, lasts = rng.random(2)
         is_last = not np.isfinite(follows)
         from_, length = (_STILL.last, _STILL.rests) if is_last else (_STILL.end, _STILL.lasts)
         start = end + from_[0] + (from_[1] - from_[0]) * late
         stop = min(follows - _STILL.before, start + length[0] + (length[1] - length[0]) * lasts)
-        if is_last or (rests and chance < _STILL.chance):
+        if is_last or rests:
             spans.append((start, stop))
     held = np.zeros(voice.frames)
     for start, end in spans:
@@ -369,10 +369,12 @@ _HIT = HABITS["hit"]
 
 
 def _mark_words(
-    plan: Plan, voice: Prosody, choice: Choice, behaviours: Behaviours, rng: np.random.Generator
-) -> None:
-    """Nods, raised and knit brows on words that are hit; those of a phrase have its one idea."""
-    span, lively = [(0.0, voice.seconds)], _random_factor(rng, _HIT.lively)
+    plan: Plan, voice: Prosody, choice: Choice, behaviours: Behaviours, size: float,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Nods, raised and knit brows on words that are hit; those of a phrase have its one idea. size:
+    factor of all of them."""
+    span, lively = [(0.0, voice.seconds)], size * _random_factor(rng, _HIT.lively)
     for spot in choice.hit:
         child = _spawn(rng)
         phrase = next((i for i, (_, end) in enumerate(voice.phrases) if end >= spot.at), -1)
