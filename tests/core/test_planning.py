@@ -203,7 +203,7 @@ def test_each_blink_says_why_it_is_there():
         named = {what for what in each.activities() if what.startswith("a blink")}
         assert named == {f"a blink {blink.reason}" for blink in each.plan.blinks}
         seen |= named
-        shut = sum(each.activities()[what] for what in named)
+        shut = sum((each.activities()[what] for what in named), np.zeros(len(each.events)))
         assert (shut[each.events[:, BLINK] > 0.7] >= 1).all()
         for blink in each.plan.blinks:
             if blink.reason == AT_PHRASE:

@@ -40,7 +40,7 @@ from .voice import VoiceFeatures
 
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
-_HEAD_SPREAD = 1.2  # and for the head, which beyond 1.6 times as far turns into profile on hits
+_HEAD_SPREAD = 1.0  # and for the head: persons differ too, and profile is seen at 1.6 times as far
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Variety*
 _MOOD_SPREAD = 0.8  # strongest mood added at *Variety* 1 where none is requested
 # of the first so many moods: one that comes as a file changes no other takes
