@@ -124,7 +124,7 @@ def test_the_teacher_blinks_nods_breathes_and_raises_brows_as_people_do(either):
     assert 0.05 < np.mean([pause.turned <= measures.REST_DEGREES for pause in pauses]) < 0.5
     # people .88
     assert np.mean([pause.fastest <= measures.FASTEST for pause in pauses]) >= 0.85
-    assert min(pause.moved for pause in pauses) > 0.15, "never quite still"
+    assert min(pause.moved for pause in pauses) > 0.05, "never quite still"
     assert sum(pause.blinks for pause in pauses) > 0.2 * len(pauses)
 
 
@@ -147,6 +147,7 @@ def test_the_teacher_moves_with_what_is_said(either, what, least):
 
 
 def test_an_idle_face_lives():
+    blinks = []
     for seed in range(3):
         motion = perform(
             np.zeros(3000, np.uint8),
@@ -156,11 +157,13 @@ def test_an_idle_face_lives():
             Direction(),
         )
         figures = measures.habits(HEAD, motion)
-        assert 4 <= figures["blinks_per_minute"] <= 40 and figures["gaze_shifts_per_minute"] > 4
+        blinks.append(figures["blinks_per_minute"])
+        assert 0 < blinks[-1] <= 40 and figures["gaze_shifts_per_minute"] > 4
         assert 0.3 < figures["head_degrees_per_second"] < 8 and motion.head.std(
             0
         ).max() > np.radians(0.4)
         assert opening_mm(motion, HEAD).max() < 0.05
+    assert np.mean(blinks) >= 6, "some blink seldom, as people do"
 
 
 def test_lip_vertex_error_is_the_worst_vertex_of_each_frame_in_centimetres():

@@ -96,7 +96,7 @@ class Person:
     """Somebody's manner. sizes [9, 5]: of SIGNALS in BANDS.  root [9, 9]: of their correlations.
     against [2]: degrees of the eyes against one of the head.  shift, blink: mean s between shifts
     of the gaze and between blinks.  partial: share of partial blinks.  length: usual s of a blink.
-    of: the people of whom it is one.
+    head_size: of the head's movement beside usual people's.  of: the people of whom it is one.
     """
 
     sizes: np.ndarray
@@ -106,12 +106,8 @@ class Person:
     blink: float
     partial: float
     length: float
+    head_size: float
     of: People
-
-    @property
-    def head_size(self) -> float:
-        """Size of the head's movement beside usual people's."""
-        return float(np.exp((np.log(self.sizes) - self.of["size"])[HEAD].mean()))
 
 
 def draw_person(spread: float, seed: int, voice: Prosody, of: People | None = None) -> Person:
@@ -137,7 +133,8 @@ def draw_person(spread: float, seed: int, voice: Prosody, of: People | None = No
     logit = of["partial"] + of["partial_between"] * draw()
     return Person(
         np.exp(logs), of.correlations(of["correlation_between"] * pairs), against, shift,
-        max(blink, _LEAST_INTERVAL), float(1 / (1 + np.exp(-logit))), length, of,
+        max(blink, _LEAST_INTERVAL), float(1 / (1 + np.exp(-logit))), length,
+        float(np.exp((logs - of["size"])[HEAD].mean())), of,
     )  # fmt: skip
 
 
