@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shapes made for a face that has none, on strangers' heads: takes on them beside ours, blinks,
-torn skin, and how far our shapes are those of ICT's own sculptor.
+"""Shapes made for strangers' heads: takes on them beside ours, blinks, and the shapes of ICT's sculptor.
 
 `python -m research make_shapes --data FOLDER` reads heads/ in it; vertices are marked as by hand,
 listed here. Two of the heads, marked *, were looked at only for the results.
