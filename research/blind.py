@@ -7,6 +7,8 @@ of an older commit, whose engine and weights make the other side. All is drawn o
 A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
 the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
 TREE's.  D: one take from its start, ten heads a second, cut above the mouth, today's and TREE's.
+E: eight takes of a line in no order, and words of the list: which row is each one's? `--votes FILE`,
+with a line “page, word, row” for each answer, tells how often each word is found.
 
 Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
 is kept.
@@ -30,16 +32,19 @@ from research.harness import add_shared, discard_old_takes, ROOT, write_json
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
 from research.words_aligned import lexicon, lines_of, starts_of
+from thunder_core.animation.traits import seen
+from thunder_core.direction_words import SEEN, stand_out
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.voice import SPOKEN as VOICED
 from thunder_core.face.head import load_head
-from thunder_core.types import FPS
+from thunder_core.types import FPS, Motion
 
 INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
 SPOKEN = 0.8  # least share of them in which something is said
 # lines of a voice of speech, the shortest, and seconds of one at least
-LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (10, 4.0)}
+LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (10, 4.0), "E": (10, 4.0)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
@@ -53,6 +58,10 @@ HEADS = (86, 105), 490.0, -0.045
 FACES = (99, 96), 640.0, -0.079
 EVERY, FACES_WIDE, FACES_LONG = 2.5, 14, 42  # frames from one to the next, side by side, of a take
 TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
+MANY = 15  # heads side by side where there is one side
+# the eyes: size in pixels, scale and place; how many beside and beneath each other; frames between
+EYES, BESIDE, BENEATH, APART = ((62, 26), 560.0, -0.085), 22, 4, 2
+OF_EYES = {word for name in ("blinks", "looks") for word in SEEN[name][1]}
 
 
 @dataclass(frozen=True)
@@ -310,12 +319,68 @@ def draw_faces(lines: list[tuple[Voice, int]], sides: dict[str, Path], out: Path
         page.save(path)
 
 
+def draw_words(lines: list[Voice], folder: Path, out: Path) -> None:
+    """Pages of each line that has words in the list: eight takes in no order, heads for the words
+    of faces, eyes alone for theirs."""
+    engine, rng = Engine.load(None), np.random.default_rng(ord("E"))
+    (wide, high), scale, below = HEADS
+    heads = CloseUps(load_head(), (2 * wide, 2 * high), 2 * scale, below)
+    eyes, keys, number = CloseUps(load_head(), *EYES), {}, 0
+    for voice in lines:
+        spoken = engine.analyse(read_sound(voice.path)).presence > VOICED
+        takes = [take_of(folder / f"{voice.name}.npz", n, slice(None), 4) for n in range(TAKES)]
+        said = stand_out([seen(engine.meter, Motion(*take), spoken) for take in takes]) or []
+        order, frames = rng.permutation(TAKES), len(takes[0][0])
+        for is_of_eyes in (False, True):
+            asked = {
+                word: 1 + int(np.flatnonzero(order == take)[0])
+                for take, words in enumerate(said)
+                for word in words
+                if (word in OF_EYES) == is_of_eyes
+            }
+            if not asked:
+                continue
+            number += 1
+            path = out / "E" / f"{number:03d}.png"
+            keys[path.stem] = {"voice": voice.name, "words": asked}
+            if path.exists():
+                continue
+            page = Page(f"E{number:03d}: which row is {', '.join(sorted(asked))}?", 910)
+            shown = np.linspace(3, frames - 4, MANY).astype(int)
+            if is_of_eyes:
+                shown = np.arange(0, frames, APART)[: BESIDE * BENEATH]
+            for row, take in enumerate(order):
+                page.write(2, 40 + row * 107, str(row + 1))
+                draw, size, beside = (
+                    (eyes, EYES[0], BESIDE) if is_of_eyes else (heads, (wide, high), MANY)
+                )
+                for k, picture in enumerate(draw(*(part[shown] for part in takes[take]))):
+                    small = Image.fromarray(picture).resize(size, Image.Resampling.BOX)
+                    at = 14 + k % beside * (size[0] + 1), k // beside * (size[1] + 1)
+                    page.paste(at[0], 24 + row * 107 + at[1], np.asarray(small))
+            page.save(path)
+            write_json(out / "keys" / "E.json", keys)
+    write_json(out / "keys" / "E.json", keys)
+
+
+def reckon(votes: Path, out: Path) -> list[str]:
+    """Lines: how often each word was found, of all answers."""
+    keys = json.loads((out / "keys" / "E.json").read_text(encoding="utf-8"))
+    found: dict[str, list[bool]] = defaultdict(list)
+    for line in filter(None, votes.read_text(encoding="utf-8").splitlines()):
+        page, word, row = (part.strip() for part in line.split(","))
+        found[word].append(keys[page]["words"][word] == int(row))
+    found["all"] = [each for answers in found.values() for each in answers]
+    return [f"{word:16s}{np.mean(hits):5.0%} of {len(hits)}" for word, hits in found.items()]
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("part", choices="ABCD")
+    parser.add_argument("part", choices="ABCDE")
     add_shared(parser, "data", "solved", "seed")
     parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A, C and D")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
+    parser.add_argument("--votes", type=Path, help="answers to E, to be reckoned up")
     parser.add_argument("--most", type=int, default=120, help="pages")
 
 
@@ -344,8 +409,15 @@ def run(args: Namespace) -> None:
         hidden = INSIDE if args.part == "B" else ()
         draw_moments(args.part, moments, sides, args.out, CloseUps(load_head(), *MOUTH, hidden))
         return
+    if args.votes:
+        print("\n".join(reckon(args.votes, args.out)))
+        return
     lines = [line for some in readers(args.data, *LINES[args.part]).values() for line in some]
     lines = [lines[number] for number in rng.permutation(len(lines))][: args.most]
+    if args.part == "E":
+        sample(ROOT, lines, TAKES, takes / f"today {TAKES}")
+        draw_words(lines, takes / f"today {TAKES}", args.out)
+        return
     sides = {name: takes / f"{name} {TAKES}" for name in sides}
     for tree, folder in zip((ROOT, args.tree), sides.values()):
         sample(tree, lines, TAKES, folder)

@@ -71,6 +71,26 @@ _SHARE = 3  # a word is on at most one in so many takes of a batch
 # more than usual.
 MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,) for axis in AXES}
 _FROWN = DIRECTION_NAMES.index("frown")
+# Of what is seen of takes of a line (`animation.traits.seen`): the amount by which one stands out,
+# mm, degrees and counts a minute, and its word where it is the least or the most of all; left and
+# right are the character's.
+SEEN = {
+    "opening": (1.0, ("hardly opens", "opens wide")),
+    "jaw": (1.5, ("", "wide jaw")),
+    "width": (1.5, ("narrow mouth", "wide mouth")),
+    "smile": (1.0, ("serious", "smiling")),
+    "lift": (1.5, ("low brows", "raised brows")),
+    "brows": (1.0, ("still brows", "lively brows")),
+    "head": (1.5, ("still head", "lively head")),
+    "nod": (2.5, ("head up", "head down")),
+    "turn": (4.0, ("turned right", "turned left")),
+    "tilt": (3.0, ("tilted left", "tilted right")),
+    "blinks": (8.0, ("rarely blinks", "blinks often")),
+    "looks": (12.0, ("steady eyes", "looks around")),
+}
+_PART_OF |= dict.fromkeys(("hardly opens", "opens wide", "wide jaw"), "jaw")
+_COMPARED = 3  # least takes of which one can stand out
+_LEAD = 0.5  # of that amount, by which the next one is behind it; it is all of it beyond the middle
 # Axes that a face shows only where it speaks; their measures are relative to what was requested.
 _SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
 # a quiet face that moves one corner more is hardly seen to
@@ -175,10 +195,11 @@ def _contradicts(mood: str, visible: Mapping[str, float]) -> bool:
     )
 
 
-def measures_of(provenance: Mapping) -> dict[str, float]:
-    """What a finished take shows, from its provenance; {} if that is not known, or damaged."""
+def measures_of(provenance: Mapping, of: str = "shown") -> dict[str, float]:
+    """What a finished take shows of its direction, or what is "seen" of it, from its provenance; {}
+    if that is not known, or damaged."""
     try:
-        values = {str(name): float(value) for name, value in dict(provenance["shown"]).items()}
+        values = {str(name): float(value) for name, value in dict(provenance[of]).items()}
     except (KeyError, TypeError, ValueError):
         return {}
     return {name: value for name, value in values.items() if np.isfinite(value)}
@@ -195,7 +216,8 @@ def words_of_take(provenance: Mapping) -> str:
 
 def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     """The words of takes of one batch, as of `words_of_take`, with those first that tell a take
-    from the others; what a take chooses comes after the first.
+    from the others; what a take chooses comes after the first. Where what is seen of them is known,
+    these are words of SEEN alone.
 
     The first words of takes differ as far as their traits allow, since a narrow list shows no
     others. A word is on a third of them at most, those with the strongest trait: a trait of half of
@@ -206,6 +228,7 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
         {word: strength for strength, word in (traits if isinstance(traits, list) else [])}
         for traits in asked_so
     ]
+    seen = stand_out([measures_of(provenance, "seen") for provenance in provenances])
     together = {
         word: sum(each.get(word, 0.0) for each in strengths)
         for word in {word for each in strengths for word in each}
@@ -228,6 +251,7 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
             ):
                 said[take].append(word)
                 used[word] += 1
+    said = said if seen is None else seen
     choices = [choice_of_take(about) for about in provenances]
     listed = [
         traits
@@ -244,6 +268,29 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
         differs = _words_that_differ(choice, alike) if len(alike) > 1 else []
         result.append(", ".join([*parts[:1], *differs, *parts[1:]][:_MAX_WORDS]) or NEARLY)
     return result
+
+
+def stand_out(takes: Sequence[Mapping[str, float]]) -> list[list[str]] | None:
+    """Of each take the words of SEEN for which it is the one, the most obvious first; None if what
+    is seen of too few is known.
+
+    takes: as of `animation.traits.seen`.
+    """
+    if sum(map(bool, takes)) < _COMPARED:
+        return None
+    found = []
+    for name, (amount, pair) in SEEN.items():
+        known = sorted((take[name], place) for place, take in enumerate(takes) if name in take)
+        for ends, word in zip((known[:2], known[:-3:-1]), pair if len(known) >= _COMPARED else ()):
+            (value, place), (beside, _) = ends
+            lead = abs(value - beside) / amount
+            if word and lead >= _LEAD and abs(value - known[len(known) // 2][0]) >= amount:
+                found.append((lead, place, word))
+    said: list[list[str]] = [[] for _ in takes]
+    for _, place, word in sorted(found, reverse=True):
+        if len(said[place]) < _MAX_WORDS and _may_be_said(word, said[place]):
+            said[place].append(word)
+    return said
 
 
 class TakeChoice(NamedTuple):

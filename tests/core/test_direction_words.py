@@ -236,6 +236,23 @@ def test_words_are_on_a_third_of_a_batch_at_most_and_begin_differently():
     assert len({word[:9] for word in some}) == len(some), "a narrow list shows no more of them"
 
 
+def test_a_word_is_on_the_take_that_stands_out_by_what_is_seen_and_on_no_other():
+    jaws, blinks = (14.0, 17.0, 13.0, 13.5, 12.9), (12.0, 11.0, 13.0, 25.0, 12.0)
+    takes = [
+        take(of(jaw=1.3), shown={"jaw": 4.0}, seen={"jaw": jaw, "blinks": blink})
+        for jaw, blink in zip(jaws, blinks)
+    ]
+    assert words_of_takes(takes) == [NEARLY, "wide jaw", NEARLY, "blinks often", NEARLY]
+    near = [each | {"seen": {"jaw": 13.0 + 0.1 * n}} for n, each in enumerate(takes)]
+    assert set(words_of_takes(near)) == {NEARLY}, "nobody would see it"
+    ends = [each | {"seen": {"turn": 9.0 * n}} for n, each in enumerate(takes)]
+    assert words_of_takes(ends) == ["turned right", NEARLY, NEARLY, NEARLY, "turned left"]
+    assert words_of_takes(takes[:2]) == ["wide jaw"] + [NEARLY], "of two none can be told so"
+    for damaged in ("much", {"jaw": "much"}, {"jaw": float("nan")}, 3):
+        about = [takes[0] | {"seen": damaged}, *takes[1:]]
+        assert words_of_takes(about)[1] == "wide jaw"
+
+
 @pytest.mark.parametrize(
     "damaged", [{"direction": "calm"}, {"direction": [1.0]}, {"direction": None}, {}]
 )

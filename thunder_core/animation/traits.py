@@ -242,6 +242,38 @@ def measure_quiet(meter: PerformanceMeter, motion: Motion) -> dict[str, float]:
     return {name: values[name] for name in QUIET[IDLE] if name in values}
 
 
+def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+    """{measure of direction_words.SEEN: value} of a motion [T] of the head's channels, by which who
+    sees it and others would tell them apart: mm, degrees and counts a minute. speaking: as for
+    `measure`; {} if hardly anybody does.
+
+    opening: of the lips, mean.  jaw: distance of the incisors that nine of ten frames stay below.
+    width: of the mouth beyond that at rest, mean.  smile: as in `PerformanceMeter.measure`.  lift:
+    height of the brows, mean.  brows, head: how much they move, as a deviation.
+    """
+    part = slice(0, round(_MOST_FRAMES))
+    motion, speaking = motion.part(part), speaking[part]
+    if speaking.sum() < _LEAST_SPOKEN:
+        return {}
+    shape = meter.articulators.shape(motion.expression, motion.jaw)
+    corners = 1e3 * (meter.corners.of_motion(motion) - meter.corners.rest)
+    gap, lift = np.maximum(shape.gap, 0)[speaking], motion.expression @ meter.lifts
+    head, minutes = np.degrees(motion.turns[0]), motion.frames / FPS / 60
+    values = {
+        "opening": gap.mean(),
+        "jaw": np.quantile(shape.incisors[speaking], 0.9),
+        "width": (corners[:, 0, 0] - corners[:, 1, 0])[speaking].mean(),
+        "smile": _value_when_closed(gap, corners[:, :, 1].mean(1)[speaking]),
+        "lift": lift.mean(),
+        "brows": lift.std(),
+        "head": np.linalg.norm(head.std(axis=0)),
+        **dict(zip(("nod", "turn", "tilt"), np.median(head, axis=0))),
+        "blinks": len(run_starts(lid_closure(meter.head, motion) > 0.5)) / minutes,
+        "looks": len(gaze_shifts(motion)) / minutes,
+    }
+    return {name: round(float(value), 2) for name, value in values.items()}
+
+
 def _measure_all(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
     """All measures of a motion that counts as speech on the frames `speaking`."""
     names = meter.head.expression_names

@@ -20,6 +20,7 @@ from ..animation.traits import (
     deviations_quiet,
     measure,
     measure_quiet,
+    seen,
     visible_deviations,
 )
 from ..direction import DirectionRequest, Mark, over_frames, STRESSED
@@ -224,16 +225,16 @@ class _Work:
         mouths = [self.engine.lips.gap_and_width(each) for each in motions]
         takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes
-        seen = [self._made_and_visible(each) for each in motions]
+        visible = [self._made_and_visible(each) for each in motions]
         scores: Sequence[LipSyncScore | None] = [None] * len(takes)
         if self.line.role == SPEAKS:
             self._report(seeds, 0.95, "Ranking by lip-sync")
             measured = mouths if self.line.request.sums is None else None
             sizes, text = [each.size for each in performances], self.line.direction.text
             scores = self.engine.scorer.score(
-                [each[-1] for each in seen], voice, sizes, text, mouths=measured
+                [each[-1] for each in visible], voice, sizes, text, mouths=measured
             )
-        scored = [self._add_score(*each) for each in zip(takes, performances, scores, seen)]
+        scored = [self._add_score(*each) for each in zip(takes, performances, scores, visible)]
         release_memory(voice.frames)
         yield True, scored
 
@@ -299,13 +300,16 @@ class _Work:
         take: SampledTake,
         performance: Performance,
         score: LipSyncScore | None,
-        seen: list[Motion],
+        motions: list[Motion],
     ) -> SampledTake:
-        """A take with its score; the provenance of one that varies a direction has how much it
-        shows of it. seen: of `_made_and_visible`."""
+        """A take with its score, and what is seen of it; the provenance of one that varies a
+        direction has how much it shows of it. motions: of `_made_and_visible`."""
         about = {} if score is None else {"score": score.total, **score.to_record()}
         if performance.is_varied:
-            about["shown"] = visible_deviations(*self._deviations(seen))
+            about["shown"] = visible_deviations(*self._deviations(motions))
+        if self.line.role == SPEAKS:
+            spoken = self.line.voice.presence > SPOKEN
+            about["seen"] = seen(self.engine.meter, motions[-1], spoken)
         return replace(take, score=score, provenance=take.provenance | about)
 
     def _measure_requested(self) -> list[dict[str, float]]:
