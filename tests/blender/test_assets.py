@@ -8,9 +8,8 @@ import shutil
 import bpy
 import numpy as np
 import pytest
-from characters import seen_points
+from characters import deform, grid_mesh, rig_with, seen_points
 from performances import list_take, performance
-from test_character import deform, grid_mesh, rig_with
 from thunder.scene.heads import head, mapping_table, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.media import assets, puppets

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from characters import grid_mesh
 from made_flame import made_flame
 from speaking import enter, keys_of, opening_of, same, tracks
-from test_character import grid_mesh, own_channels
 from thunder.scene.heads import head
+from thunder.thunder_core.face import mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,9 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def own_character(blender, folder):
     """A face of shape keys with ARKit's names that stop at 1, as most do; the jaw and the eyes are
     keys too."""
-    hero = grid_mesh(
-        blender, "Hero", [name for name in own_channels() if not name.startswith("tongue")]
-    )
+    names = (*head.channel_names(), *mapping.DERIVED)
+    hero = grid_mesh(blender, "Hero", [name for name in names if not name.startswith("tongue")])
     for block in hero.data.shape_keys.key_blocks:
         block.slider_min, block.slider_max = 0.0, 1.0
 
