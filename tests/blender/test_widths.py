@@ -224,7 +224,7 @@ def test_names_of_sounds_are_whole_and_below_most_words_nothing_moves(
     context.region.width = width
     for count, expected in zip((0, 5, listen.MOST_SOUNDS), rows):
         layout = Measured()
-        sounds = [(number, [("M B P", 0.5)]) for number in range(count)]
+        sounds = [(number, "M B P", 0.5) for number in range(count)]
         listen.THUNDER_PT_words._sounds(None, layout, context, sounds)
         assert layout.cut(PANEL + width - REGION) == []
         (grid,) = layout.inside
