@@ -60,7 +60,7 @@ EVERY, FACES_WIDE, FACES_LONG = 2.5, 14, 42  # frames from one to the next, side
 TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
 MANY = 15  # heads side by side where there is one side
 # the eyes: size in pixels, scale and place; how many beside and beneath each other; frames between
-EYES, BESIDE, BENEATH, APART = ((62, 26), 560.0, -0.085), 22, 4, 2
+EYES, BESIDE, BENEATH, APART = ((62, 26), 560.0, -0.076), 22, 4, 2
 OF_EYES = {word for name in ("blinks", "looks") for word in SEEN[name][1]}
 
 
@@ -354,7 +354,10 @@ def draw_words(lines: list[Voice], folder: Path, out: Path) -> None:
                 draw, size, beside = (
                     (eyes, EYES[0], BESIDE) if is_of_eyes else (heads, (wide, high), MANY)
                 )
-                for k, picture in enumerate(draw(*(part[shown] for part in takes[take]))):
+                expression, jaw, head, gaze = (part[shown] for part in takes[take])
+                # eyes stay where they are seen
+                parts = expression, jaw, head * (not is_of_eyes), gaze
+                for k, picture in enumerate(draw(*parts)):
                     small = Image.fromarray(picture).resize(size, Image.Resampling.BOX)
                     at = 14 + k % beside * (size[0] + 1), k // beside * (size[1] + 1)
                     page.paste(at[0], 24 + row * 107 + at[1], np.asarray(small))
