@@ -61,7 +61,7 @@ TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
 MANY = 15  # heads side by side where there is one side
 # the eyes: size in pixels, scale and place; how many beside and beneath each other; frames between
 EYES, BESIDE, BENEATH, APART = ((62, 26), 560.0, -0.076), 22, 4, 2
-OF_EYES = {word for name in ("blinks", "looks") for word in SEEN[name][1]}
+OF_EYES = set(SEEN["blinks"][1])
 
 
 @dataclass(frozen=True)

@@ -248,6 +248,8 @@ def test_a_word_is_on_the_take_that_stands_out_by_what_is_seen_and_on_no_other()
     ends = [each | {"seen": {"turn": 9.0 * n}} for n, each in enumerate(takes)]
     assert words_of_takes(ends) == ["turned right", NEARLY, NEARLY, NEARLY, "turned left"]
     assert words_of_takes(takes[:2]) == ["wide jaw"] + [NEARLY], "of two none can be told so"
+    asked = [takes[0], takes[1] | {"as_asked": True}, *takes[2:]]
+    assert words_of_takes(asked)[1] == "wide jaw, as directed"
     for damaged in ("much", {"jaw": "much"}, {"jaw": float("nan")}, 3):
         about = [takes[0] | {"seen": damaged}, *takes[1:]]
         assert words_of_takes(about)[1] == "wide jaw"

@@ -248,8 +248,7 @@ def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[
     `measure`; {} if hardly anybody does.
 
     opening: of the lips, mean.  jaw: distance of the incisors that nine of ten frames stay below.
-    width: of the mouth beyond that at rest, mean.  smile: as in `PerformanceMeter.measure`.  lift:
-    height of the brows, mean.  brows, head: how much they move, as a deviation.
+    smile: as in `PerformanceMeter.measure`.  brows, head: how much they move, as a deviation.
     """
     part = slice(0, round(_MOST_FRAMES))
     motion, speaking = motion.part(part), speaking[part]
@@ -262,14 +261,11 @@ def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[
     values = {
         "opening": gap.mean(),
         "jaw": np.quantile(shape.incisors[speaking], 0.9),
-        "width": (corners[:, 0, 0] - corners[:, 1, 0])[speaking].mean(),
         "smile": _value_when_closed(gap, corners[:, :, 1].mean(1)[speaking]),
-        "lift": lift.mean(),
         "brows": lift.std(),
         "head": np.linalg.norm(head.std(axis=0)),
-        **dict(zip(("nod", "turn", "tilt"), np.median(head, axis=0))),
+        **dict(zip(("turn", "tilt"), np.median(head[:, 1:], axis=0))),
         "blinks": len(run_starts(lid_closure(meter.head, motion) > 0.5)) / minutes,
-        "looks": len(gaze_shifts(motion)) / minutes,
     }
     return {name: round(float(value), 2) for name, value in values.items()}
 
