@@ -46,6 +46,7 @@ COMMANDS = {
     "commit": "commit --data {thunder_data} --takes {scratch}",
     "transcripts": "transcripts --data {thunder_data}",
     "tracking": "tracking",
+    "make_shapes": "make_shapes --data {thunder_data}",
     "recognised": "recognise --data {thunder_data} --model {thunder_whisper}",
     "events": "events --data {thunder_data}",
     "check_animation": "check_animation --data {thunder_data} --solved {scratch}",
