@@ -55,7 +55,7 @@ TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
 # size in pixels, scale and place of a picture
 MOUTH = (138, 118), 1950.0, 0.006
 HEADS = (86, 105), 490.0, -0.045
-FACES = (99, 96), 640.0, -0.079
+FACES = (99, 90), 580.0, -0.088
 EVERY, FACES_WIDE, FACES_LONG = 2.5, 14, 42  # frames from one to the next, side by side, of a take
 TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
 MANY = 15  # heads side by side where there is one side
