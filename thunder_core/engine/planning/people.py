@@ -44,7 +44,7 @@ _FASTEST = 2.0  # most by which postures change faster than usual: by hand, fast
 _PAUSE_EASE = 4.0  # frames in which a pause calms or stirs
 _SHIFT = np.array([0.15, 0.7, 0.15])  # weights of the frames over which the gaze shifts
 _USUAL_BLINK = 0.195  # s for which lids of a blink of length 1 are half shut
-_BLINKS_APART = 0.3  # least s from blink to blink
+_BLINKS_APART = 0.3  # least s from blink to blink of people
 _SHIFTS_APART = 0.12  # likewise, of the gaze
 _NEAR = 0.6  # s within which a phrase's start or end attracts a blink
 _LATE = 0.08  # standard deviation of s from there
@@ -143,7 +143,8 @@ class Manner:
     """What a direction makes of a person over T frames. sizes [T, 4]: factors of the movement of
     REGIONS.  tempo, shifts, blinks, blink_length [T]: factors of how quickly postures change, how
     often the gaze shifts and lids shut, and for how long.  still [T]: 1 where all is held, 0
-    elsewhere."""
+    elsewhere.  posture: factor of how far the head stays from where it looks.  apart: least s from
+    blink to blink."""
 
     sizes: np.ndarray
     tempo: np.ndarray
@@ -151,6 +152,8 @@ class Manner:
     blinks: np.ndarray
     blink_length: np.ndarray
     still: np.ndarray
+    posture: float = 1.0
+    apart: float = _BLINKS_APART
 
     @classmethod
     def usual(cls, frames: int) -> Manner:
@@ -196,6 +199,8 @@ def move(person: Person, heard: Heard, manner: Manner, rng: np.random.Generator)
         else:
             louder = of["quick"][:, band - QUICK] * lively
             moved = noise[:, :frames].T * np.exp(louder)[:, REGION_OF] * awake
+        if band == 0:
+            moved[:, HEAD] *= manner.posture
         if band <= QUICK:
             held += moved[:, GAZE]
             moved[:, GAZE] = 0.0
@@ -282,13 +287,13 @@ def _blinks(person: Person, heard: Heard, manner: Manner, rng: np.random.Generat
     """Blinks by a person's intervals; where a phrase starts or ends near one, it may move there."""
     frames, found, of = len(heard.silent), list[Blink](), person.of
     often = manner.blinks.cumsum() / FPS  # time that runs as fast as lids are to shut
-    for each in _renewal(person.blink, float(of["blink_varies"]), _BLINKS_APART, often[-1], rng):
+    for each in _renewal(person.blink, float(of["blink_varies"]), manner.apart, often[-1], rng):
         chances, normal = rng.random(3), rng.standard_normal(3)
         at, reason = float(np.searchsorted(often, each)) / FPS, ON_TIME
         near = heard.marks[np.abs(heard.marks - at) < _NEAR]
         if len(near) and chances[0] < of["blink_attracted"]:
             at, reason = float(near[0] + _LATE * normal[0]), AT_PHRASE
-        if found and at - found[-1].at < _BLINKS_APART:
+        if found and at - found[-1].at < manner.apart:
             continue
         lasts = np.clip(
             person.length * np.exp(of["blink_length_varies"] * normal[1]), *_BLINK_LASTS

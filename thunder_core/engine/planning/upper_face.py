@@ -141,12 +141,14 @@ class Behaviours:
         movement; nobody's is larger than _MOST_HEAD unless it is asked for."""
         factors = (
             lambda x: min(x.sway, max(x.sway, _MOST_HEAD) / size),
-            lambda x: x.raises, lambda x: 1.0, lambda x: x.looks**0.5,
+            lambda x: x.raises, lambda x: _SHOWN.lids, lambda x: x.looks**0.5,
             lambda x: x.tempo, lambda x: x.restless * (x.looks / x.linger) ** 0.5,
             lambda x: x.blinks, lambda x: x.blink_length,
         )  # fmt: skip
         curves = [self.curve(len(still), factor) for factor in factors]
-        return Manner(np.stack(curves[:4], 1), *curves[4:], still)
+        return Manner(
+            np.stack(curves[:4], 1), *curves[4:], still, _SHOWN.posture, _SHOWN.blinks_apart
+        )
 
     @property
     def usual(self) -> Behaviour:
@@ -159,8 +161,8 @@ class Behaviours:
 # Numbers of habits, their units and sources: `habits.json`.
 BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _ASIDE_FROM = 4.0  # degrees from which a gaze that is away is fully where the mood has it
-# When all is held.
-_STILL = HABITS["still"]
+# When all is held, and what is less than people's.
+_STILL, _SHOWN = HABITS["still"], HABITS["shown"]
 
 
 # How moods shake a head.
