@@ -293,7 +293,7 @@ def _blinks(person: Person, heard: Heard, manner: Manner, rng: np.random.Generat
         near = heard.marks[np.abs(heard.marks - at) < _NEAR]
         if len(near) and chances[0] < of["blink_attracted"]:
             at, reason = float(near[0] + _LATE * normal[0]), AT_PHRASE
-        if found and at - found[-1].at < manner.apart:
+        if found and at - found[-1].at < _BLINKS_APART:
             continue
         lasts = np.clip(
             person.length * np.exp(of["blink_length_varies"] * normal[1]), *_BLINK_LASTS
