@@ -51,11 +51,14 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         face = _face(context)
+        self.parts = [obj.name for obj in _parts(context, face)]
         return "Marking the face", new_shapes.mark(
             connection.start_client(), connection.ask, face, _parts(context, face), self.forward
         )
 
     def finish(self, context, root):
+        # what is selected while dots are dragged would move with them
+        new_shapes.keep_parts(root, [bpy.data.objects[name] for name in self.parts])
         for obj in context.selected_objects:
             obj.select_set(False)
         dot = next(each for each in root.children if each.name.startswith("Upper lid, left"))
@@ -86,11 +89,12 @@ class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         face = _face(context)
         self.face = face.name
+        kept = new_shapes.parts_of(new_shapes.dots_of(face))
         return "Making shapes", new_shapes.make(
             connection.start_client(),
             connection.ask,
             face,
-            _parts(context, face),
+            list(dict.fromkeys([*kept, *_parts(context, face)])),
             context.evaluated_depsgraph_get(),
         )
 

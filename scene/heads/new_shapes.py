@@ -27,6 +27,9 @@ Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
 # ---- dots
 
 
+_PART = "Part "  # of the names under which parts are kept with dots
+
+
 def dots_of(face: bpy.types.Object) -> bpy.types.Object | None:
     """The empty that holds the dots of a face, None without one."""
     return next((child for child in face.children if DOTS in child), None)
@@ -111,6 +114,18 @@ def set_symmetric(root: bpy.types.Object, is_symmetric: bool, depsgraph) -> None
 
 def _mirrors(root) -> list:
     return [dot.constraints["Mirror"] for dot in root.children if "Mirror" in dot.constraints]
+
+
+def keep_parts(root: bpy.types.Object, parts: list[bpy.types.Object]) -> None:
+    """Keep with dots which objects are parts of their face: eyes, teeth, tongue, lashes."""
+    for number, obj in enumerate(parts):
+        root[f"{_PART}{number}"] = obj
+
+
+def parts_of(root: bpy.types.Object) -> list[bpy.types.Object]:
+    """The parts that are kept with dots and still in a scene."""
+    found = [value for name, value in root.items() if name.startswith(_PART)]
+    return [obj for obj in found if isinstance(obj, bpy.types.Object) and obj.users_scene]
 
 
 def remove(root: bpy.types.Object) -> None:
