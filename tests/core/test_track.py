@@ -51,7 +51,7 @@ def filmed(engine, tmp_path_factory):
     folder = tmp_path_factory.mktemp("films") / "ada"
     folder.mkdir()
     speech = read_sound(ROOT / "assets" / "sample.wav")
-    (take,) = engine.generate(speech, Request(1, 1))
+    (take,) = engine.generate(speech, Request(1, 8))  # whose head turns
     motion = take.motion.part(slice(FRAMES))
     np.savez(folder.with_suffix(".npz"), **motion_file.arrays(motion, HEAD.expression_names))
     draw_films([folder.with_suffix(".npz")], folder.parent, KINDS)
