@@ -2,6 +2,7 @@
 """A mood that comes as a file is in the panel; of a broken one a sentence is shown, and it ends a
 bake."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -55,8 +56,9 @@ def run_in(tmp_path):
         for name in ("__init__.py", "bake.py", "blender_manifest.toml"):
             shutil.copy2(ROOT / name, tmp_path / name)
         return subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
-        )
+            [sys.executable, *arguments], cwd=tmp_path, env=os.environ | {"PWD": str(tmp_path)},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
 
     return run
 
