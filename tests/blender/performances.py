@@ -2,7 +2,9 @@
 """Performances and sounds with known events, made here, for tests that key and read them back."""
 
 import contextlib
+import json
 import wave
+from dataclasses import replace
 
 import numpy as np
 from thunder.scene.animation import display, keying
@@ -141,6 +143,12 @@ def show_take(stage, made, start=1.0, voice="voice"):
     entry = list_take(stage, made, start, voice)
     display.show(stage[1], entry)
     return entry
+
+
+def say_take(stage, made, said, start=1.0, voice="voice"):
+    """The same of a performance that says these sounds."""
+    provenance = made.provenance | {keying.SAID: json.dumps(said)}
+    return show_take(stage, replace(made, provenance=provenance), start, voice)
 
 
 def trim_start(strip, frames):

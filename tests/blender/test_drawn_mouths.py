@@ -2,18 +2,17 @@
 """Heads of drawings: takes show one drawing at a time on Grease Pencil, images, sheets and objects,
 and are mixed, shaped, committed, checked and exported as takes of any head."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from performances import performance
+from performances import performance, say_take
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import character, head, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.media import export, puppets
 from thunder.scene.review import checking
-from thunder.scene.takes import keep, mix, take_list
+from thunder.scene.takes import keep, mix
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.shape import applying
 from thunder.thunder_core import errors, findings, progress
@@ -47,13 +46,7 @@ def open_take(jaw=0.1):
 
 def shown(scene, rig, made, said=SAID):
     """A take of these sounds on a rig, shown."""
-    about = {keying.SAID: json.dumps(said)}
-    made = replace(made, provenance=made.provenance | about)
-    clock = timing.Clock.of(scene, 1.0)
-    actions = progress.result(keying.write_take(rig, made, clock, "take"))
-    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
-    display.show(rig, entry)
-    return entry
+    return say_take((scene, rig), made, said)
 
 
 def mouths(scene, face, first=20, last=56):
@@ -297,13 +290,7 @@ def test_a_second_line_goes_beside_the_first(scene, face):
     entry = shown(scene, rig, open_take())
     progress.result(committing.commit(rig, entry, "line", committing.choice_of(scene, entry)))
     first = mouths(scene, face)
-    about = {keying.SAID: json.dumps(OTHER)}
-    made = open_take()
-    made = replace(made, provenance=made.provenance | about)
-    clock = timing.Clock.of(scene, 120.0)
-    actions = progress.result(keying.write_take(rig, made, clock, "later"))
-    entry = take_list.add_to_list(scene, rig, actions, made, "other", clock)
-    display.show(rig, entry)
+    entry = say_take((scene, rig), open_take(), OTHER, 120.0, "other")
     progress.result(
         committing.commit(
             rig, entry, "other", choice(entry.first, entry.last, to="OWN", backup=False)

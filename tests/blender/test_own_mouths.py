@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from characters import seen_points, small_face
 from few_points import KEYS, PLACES, POINTS
-from performances import performance
+from performances import performance, say_take
 from running_engine import connection, speak, stop_engine  # noqa: F401
-from thunder.scene.animation import display, keying
+from thunder.scene.animation import keying
 from thunder.scene.heads import character, detection, head, head_state, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.takes import last_look, take_list
@@ -41,13 +41,7 @@ def map_mouths(scene, face, **targets):
 
 def shown(scene, rig, made, said):
     """A take of these sounds on a rig, shown."""
-    about = {keying.SAID: json.dumps(said)}
-    made = replace(made, provenance=made.provenance | about)
-    clock = timing.Clock.of(scene, 1.0)
-    actions = progress.result(keying.write_take(rig, made, clock, "take"))
-    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
-    display.show(rig, entry)
-    return entry
+    return say_take((scene, rig), made, said)
 
 
 def gap(blender, face):
