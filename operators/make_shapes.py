@@ -32,9 +32,7 @@ class _OnDots(_OnFace):
 
     obstacles = (
         lambda context: (
-            ""
-            if new_shapes.dots_of(_face(context)) is not None
-            else "There are no dots on this face: press Mark the Face first"
+            "" if new_shapes.dots_of(_face(context)) is not None else new_shapes.NO_DOTS
         ),
     )
 
@@ -51,9 +49,10 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         face = _face(context)
-        self.parts = [obj.name for obj in _parts(context, face)]
+        parts = _parts(context, face)
+        self.parts = [obj.name for obj in parts]
         return "Marking the face", new_shapes.mark(
-            connection.start_client(), connection.ask, face, _parts(context, face), self.forward
+            connection.start_client(), connection.ask, face, parts, self.forward
         )
 
     def finish(self, context, root):

@@ -19,15 +19,14 @@ from . import character, family
 DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
 MADE = "thunder_made"  # of a mesh: JSON of the keys that were made, and sums of their points
 TORN = "thunder_torn"  # of a mesh: JSON of what is not good about some of them
+_PART = "Part "  # of the names under which parts are kept with dots
 FORWARD = {"-Y": (0, -1, 0), "+Y": (0, 1, 0), "+X": (1, 0, 0), "-X": (-1, 0, 0)}  # of the world
+NO_DOTS = "There are no dots on this face: press Mark the Face first"
 _DOT_SIZE = 0.016  # of the width of what is marked
 _SAME = 1e-6  # of a face's size: a vertex that moves less is still
 Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
 
 # ---- dots
-
-
-_PART = "Part "  # of the names under which parts are kept with dots
 
 
 def dots_of(face: bpy.types.Object) -> bpy.types.Object | None:
@@ -144,7 +143,7 @@ def make(
     and of what was kept as it is. Raises ThunderError, and then nothing was changed."""
     root = dots_of(face)
     if root is None:
-        raise BadHead("There are no dots on this face: press Mark the Face first")
+        raise BadHead(NO_DOTS)
     for obj in (face, *parts):
         _check(obj)
     marks = _marks(root, depsgraph)

@@ -87,15 +87,14 @@ def _face() -> Iterator[Shape]:
 
 def add(scene, collection) -> bpy.types.Object:
     """Add the drawn face to a collection, ready for takes; its object."""
-    parts = {"Face": _face()}
-    looks = [(name, "Eyes", _eyes(name)) for name in EYES]
+    looks = [("", "Face", _face()), *((name, "Eyes", _eyes(name)) for name in EYES)]
     looks += [(name, "Mouth", _mouth(name)) for name in MOUTHS]
     data = compat.new_drawing("Drawn Face")
     face = bpy.data.objects.new("Drawn Face", data)
     collection.objects.link(face)
     inks = [_ink(name, data is not None) for name in _COLOURS]
     rules = []
-    for number, (name, layer, shapes) in enumerate((("", "Face", parts["Face"]), *looks)):
+    for number, (name, layer, shapes) in enumerate(looks):
         drawn_shapes = [
             (list(_COLOURS).index(colour), _place(outline)) for colour, outline in shapes
         ]
