@@ -7,6 +7,7 @@ of an older commit, whose engine and weights make the other side. All is drawn o
 A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
 the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
 TREE's.  D: one take from its start, ten heads a second, cut above the mouth, today's and TREE's.
+F: the same with whole heads.
 E: eight takes of a line in no order, and words of the list: which row is each one's? `--votes FILE`,
 with a line “page, word, row” for each answer, tells how often each word is found.
 
@@ -44,7 +45,7 @@ INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
 SPOKEN = 0.8  # least share of them in which something is said
 # lines of a voice of speech, the shortest, and seconds of one at least
-LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (10, 4.0), "E": (10, 4.0)}
+LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (10, 4.0), "E": (10, 4.0), "F": (10, 4.0)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
@@ -294,18 +295,21 @@ def draw_lists(lines: list[Voice], sides: dict[str, Path], out: Path) -> None:
         page.save(path)
 
 
-def draw_faces(lines: list[tuple[Voice, int]], sides: dict[str, Path], out: Path) -> None:
-    """A page of a take (its number) of each line: rows of faces without mouths, A above B."""
-    (wide, high), scale, below = FACES
+def draw_faces(
+    part: str, lines: list[tuple[Voice, int]], sides: dict[str, Path], out: Path
+) -> None:
+    """A page of a take (its number) of each line: rows of heads (D: cut above the mouth), A above
+    B."""
+    (wide, high), scale, below = FACES if part == "D" else HEADS
     draw = CloseUps(load_head(), (2 * wide, 2 * high), 2 * scale, below)
     pages = [{"voice": voice.name, "group": voice.group, "take": take} for voice, take in lines]
-    for number, order in enumerate(begin("D", out, pages, list(sides))):
-        path, (voice, take) = out / "D" / f"{number + 1:03d}.png", lines[number]
+    for number, order in enumerate(begin(part, out, pages, list(sides))):
+        path, (voice, take) = out / part / f"{number + 1:03d}.png", lines[number]
         if path.exists():
             continue
         frames = [round(EVERY * k) for k in range(FACES_LONG) if EVERY * k < len(voice.said) - 3]
         step = 2 * high + TEXT + 8
-        page = Page(f"Pair D{number + 1:03d}", TEXT + 6 + -(-len(frames) // FACES_WIDE) * step)
+        page = Page(f"Pair {part}{number + 1:03d}", TEXT + 6 + -(-len(frames) // FACES_WIDE) * step)
         for side, name in enumerate(order):
             motion = take_of(sides[name] / f"{voice.name}.npz", take, frames, 4)
             for k, picture in enumerate(draw(*motion)):
@@ -379,9 +383,9 @@ def reckon(votes: Path, out: Path) -> list[str]:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("part", choices="ABCDE")
+    parser.add_argument("part", choices="ABCDEF")
     add_shared(parser, "data", "solved", "seed")
-    parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A, C and D")
+    parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A, C, D and F")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
     parser.add_argument("--votes", type=Path, help="answers to E, to be reckoned up")
     parser.add_argument("--most", type=int, default=120, help="pages")
@@ -391,7 +395,7 @@ def run(args: Namespace) -> None:
     """Draw the pages of a part."""
     rng, takes = np.random.default_rng([args.seed, ord(args.part)]), args.out / "takes"
     sides = {"today": takes / "today 1", "before": takes / "before 1"}
-    if args.part in "ACD" and args.tree is None:
+    if args.part in "ACDF" and args.tree is None:
         raise SystemExit(f"{args.part} compares with an older commit: name its checkout, --tree")
     if args.part in "AB":
         voices = on_camera(args.data)
@@ -427,4 +431,4 @@ def run(args: Namespace) -> None:
     if args.part == "C":
         draw_lists(lines, sides, args.out)
         return
-    draw_faces([(line, int(rng.integers(TAKES))) for line in lines], sides, args.out)
+    draw_faces(args.part, [(line, int(rng.integers(TAKES))) for line in lines], sides, args.out)
