@@ -192,7 +192,7 @@ def plan(
     """Moments (voice, first frame) of the recordings of each voice, in no order."""
     chosen = []
     for lines in voices:
-        count = counts[lines[0].group]
+        count = counts.get(lines[0].group, 0)
         of_voice = [
             (line, first) for line in lines for first in line.moments(-(-count // len(lines)), rng)
         ]
