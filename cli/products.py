@@ -30,12 +30,12 @@ from ..thunder_core.progress import result
 from ..thunder_core.types import FPS
 from .script import quiet
 
-FILM_PIXELS = 480
+FILM_PIXELS, OWN_FILM_PIXELS = 720, 480  # of a film close to the face, of one by their camera
 SOUND_RATE = 22050  # of the page's sound at least, where the voice has as much
 CURVE_MM = 0.25  # a step of the page's curves (thunder_core/batch/dailies.js)
 # time that a file of an output takes, where sampling a take takes 1: measured with eight seconds of
 # voice on two cores without a graphics card
-_COSTS = {"video": 100.0, "sheet": 20.0, "speech": 1.0, "glb": 8.0, "usd": 3.0, "fbx": 3.0}
+_COSTS = {"video": 220.0, "sheet": 20.0, "speech": 1.0, "glb": 8.0, "usd": 3.0, "fbx": 3.0}
 _COST_OF_OTHERS = 0.1
 PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
@@ -365,7 +365,7 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
     baked.show(rank)
     if scene.camera is None:
         scene.render.resolution_x = scene.render.resolution_y = FILM_PIXELS
-        studio.set_up(scene, [baked.rig])
+        studio.set_up(scene, [baked.rig], is_close=True)
         scene.render.engine = "BLENDER_WORKBENCH"
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
@@ -375,5 +375,6 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
         done((rendered.frame_current - scene.frame_start + 1) / count)
 
     with jobs.handled("render_post", after_frame):
-        studio.render_film(scene, path, FILM_PIXELS, FILM_PIXELS)
+        side = FILM_PIXELS if studio.find(scene) else OWN_FILM_PIXELS
+        studio.render_film(scene, path, side, side)
     baked.report["takes"][rank]["video"] = file_of_take("video", rank)

@@ -163,6 +163,9 @@ NAME = "Thunder Stage"
 MARK = "thunder_stage"
 CAMERA = "thunder_camera"  # property of the collection: the scene's camera before it
 LENS_MM = 100.0  # portrait lens
+# a close picture: by how much larger a face is, and by how much of the picture's width it is lower,
+# so that chin and hair stay in it while a head turns
+CLOSER, LOWER = 1.3, 0.065
 # from the face to the camera, in the face's axes: slightly from its left
 VIEW = Vector((0.19, 0.01, 0.86))
 AROUND = 1.12  # size of the picture relative to the faces in it
@@ -212,9 +215,11 @@ def why_no_camera(scene) -> str:
     )
 
 
-def set_up(scene, rigs: list[head.Rig]) -> None:
+def set_up(scene, rigs: list[head.Rig], is_close: bool = False) -> None:
     """Set up the stage around heads, or fit the one that is there to them. The scene looks through
-    its camera; what the scene has of its own stays."""
+    its camera; what the scene has of its own stays.
+
+    is_close: whether the faces fill the picture, so that shoulders are not seen."""
     group = find(scene)
     if group is None:
         group = bpy.data.collections.new(NAME)
@@ -225,8 +230,9 @@ def set_up(scene, rigs: list[head.Rig]) -> None:
     to_world, width, height = _frame_faces(rigs)
     reach = max(width, height) / FACE_METRES
     camera = _member(group, "Camera", bpy.data.cameras.new)
+    zoom, camera.data.shift_y = (CLOSER, LOWER) if is_close else (1.0, 0.0)
     camera.data.lens, camera.data.clip_start, camera.data.clip_end = (
-        LENS_MM,
+        zoom * LENS_MM,
         0.01 * reach,
         100.0 * max(reach, 1.0),
     )
