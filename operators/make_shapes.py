@@ -41,18 +41,12 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
     """Put 24 dots on the chosen face, about where they belong, to drag them where they do. Also
     select eyes, teeth and tongue that are objects of their own"""
 
-    forward: bpy.props.EnumProperty(
-        name="Looks Along",
-        description="Where the face looks",
-        items=[(name, name, "The face looks this way") for name in new_shapes.FORWARD],
-    )
-
     def begin(self, context):
         face = _face(context)
         parts = _parts(context, face)
         self.parts = [obj.name for obj in parts]
         return "Marking the face", new_shapes.mark(
-            connection.start_client(), connection.ask, face, parts, self.forward
+            connection.start_client(), connection.ask, face, parts
         )
 
     def finish(self, context, root):

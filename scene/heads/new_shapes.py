@@ -20,10 +20,9 @@ DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
 MADE = "thunder_made"  # of a mesh: JSON of the keys that were made, and sums of their points
 TORN = "thunder_torn"  # of a mesh: JSON of what is not good about some of them
 _PART = "Part "  # of the names under which parts are kept with dots
-FORWARD = {"-Y": (0, -1, 0), "+Y": (0, 1, 0), "+X": (1, 0, 0), "-X": (-1, 0, 0)}  # of the world
 NO_DOTS = "There are no dots on this face: press Mark the Face first"
 _DOT_SIZE = 0.016  # of the width of what is marked
-_SAME = 1e-6  # of a face's size: a vertex that moves less is still
+_SAME = 1e-6  # of a face's size: a vertex that moves less is still, a face that is as thin flat
 Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
 
 # ---- dots
@@ -42,24 +41,35 @@ def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
 
 
 def mark(
-    client: Client, ask: Ask, face: bpy.types.Object, parts: list[bpy.types.Object], forward: str
+    client: Client, ask: Ask, face: bpy.types.Object, parts: list[bpy.types.Object]
 ) -> Generator[Step, None, bpy.types.Object]:
     """Put 24 dots on a face, about where they belong; returns the empty that holds them. Raises
     ThunderError."""
-    _check(face)
-    ahead = Vector(FORWARD[forward])
-    up = Vector((0, 0, 1))
-    turn = Matrix((up.cross(ahead), up, ahead)).transposed().to_4x4()
+    for obj in (face, *parts):
+        _check(obj)
+    turn = _upright(face)
     points, triangles, _ = _geometry(face, parts, turn.inverted())
     with temporary_arrays(client) as put:
         answer = yield from ask(
             client, "mark_face", (0.0, 0.9), "Looking for the face",
             points=put(points), triangles=put(triangles),
         )  # fmt: skip
-    places = np.array(answer["marks"])
+    up, ahead = Vector((0, 1, 0)), Vector(answer["ahead"])
+    there = Matrix((up.cross(ahead), up, ahead))
+    places = np.array(answer["marks"]) @ np.array(there).T
     if (old := dots_of(face)) is not None:
         remove(old)
-    return _add_dots(face, turn, places)
+    return _add_dots(face, turn @ there.transposed().to_4x4(), places)
+
+
+def _upright(face: bpy.types.Object) -> Matrix:
+    """Axes of an object that are nearest to the world's as a face has them: x to its left, y up, z
+    ahead along -Y."""
+    sides = face.matrix_world.to_quaternion().to_matrix().transposed()
+    axes = [sign * side for side in sides for sign in (1, -1)]
+    up = max(axes, key=lambda axis: axis.z)
+    ahead = min((axis for axis in axes if abs(axis.dot(up)) < 0.5), key=lambda axis: axis.y)
+    return Matrix((up.cross(ahead), up, ahead)).transposed().to_4x4()
 
 
 def _add_dots(face, turn, places) -> bpy.types.Object:
@@ -253,6 +263,9 @@ def _check(obj: bpy.types.Object) -> None:
         )
     if not obj.data.polygons:
         raise BadHead(f"“{obj.name}” has no surface: choose the mesh of the face")
+    sizes = [abs(size) for size in obj.matrix_world.to_scale()]
+    if not min(sizes) > _SAME * max(sizes):
+        raise BadHead(f"“{obj.name}” is scaled to nothing along an axis: set its scale to 1 first")
 
 
 def _geometry(face, parts, inward: Matrix) -> tuple[np.ndarray, np.ndarray, list[int]]:

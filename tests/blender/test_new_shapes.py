@@ -4,7 +4,7 @@
 import bpy
 import numpy as np
 import pytest
-from mathutils import Vector
+from mathutils import Matrix, Vector
 from running_engine import connection, find_or_skip, stop_engine  # noqa: F401
 from thunder.scene.heads import character as character_module, detection, family, new_shapes
 from thunder.scene.host import jobs
@@ -85,6 +85,10 @@ def moved(face, name):
 
 
 def test_dots_lie_about_where_they_belong_and_the_right_follows_the_left(face):
+    """Though the object is turned, and the face looks along its X."""
+    face.rotation_euler = (0.0, 0.2, 2.0)
+    face.data.transform(Matrix.Rotation(np.pi / 2, 4, "Z"))
+    bpy.context.view_layer.update()
     assert bpy.ops.thunder.mark_face() == {"FINISHED"}
     root = new_shapes.dots_of(face)
     depsgraph = bpy.context.evaluated_depsgraph_get()
@@ -178,16 +182,21 @@ def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):
     "spoil, sentence",
     [
         (lambda face: face.modifiers.new("Mirror", "MIRROR"), "half a face"),
+        (lambda face: setattr(face, "scale", (1, 0, 1)), "scaled to nothing"),
         (lambda face: new_shapes.dots_of(face).children[0], None),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(marked, spoil, sentence):
     spoiled = spoil(marked)
+    bpy.context.view_layer.update()
     if sentence is None:
         bpy.data.objects.remove(spoiled)
         sentence = "was deleted"
     with pytest.raises(RuntimeError, match=sentence):
         bpy.ops.thunder.make_shapes()
+    if sentence != "was deleted":
+        with pytest.raises(RuntimeError, match=sentence):
+            bpy.ops.thunder.mark_face()
     assert marked.data.shape_keys is None
 
 

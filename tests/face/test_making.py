@@ -10,6 +10,7 @@ from thunder_core.face.head import load_head
 from thunder_core.face.laying import model
 from thunder_core.face.regions import LOWER, UPPER
 from thunder_core.face.surface import Surface
+from thunder_core.rotation import rotvec_to_matrix
 
 HEAD = load_head()
 POINTS = 1e3 * HEAD.v_template.astype(np.float64)
@@ -89,11 +90,48 @@ def test_nothing_tears_and_the_body_stays(made):
     assert not made.moves[:, below].any()
 
 
-def test_the_first_dots_are_near_where_they_belong():
+@pytest.mark.parametrize("quarter", range(4))
+def test_the_first_dots_are_near_where_they_belong_wherever_it_looks(quarter):
     """Eyes that are balls are found, so the rest is near by proportions."""
-    places = making.guess(broad(POINTS), HEAD.f)
-    off = np.linalg.norm(places - broad(POINTS[MARKED]), axis=1) / 0.013
-    assert np.median(off) < 6 and off.max() < 25
+    turn = rotvec_to_matrix(np.array([[0, quarter * np.pi / 2, 0]]))[0]
+    places, ahead = making.guess(broad(POINTS) @ turn.T, HEAD.f)
+    assert np.allclose(ahead, turn[:, 2])
+    off = np.linalg.norm(places @ turn - broad(POINTS[MARKED]), axis=1) / 0.013
+    assert np.median(off) < 6 and off.max() < 15
+
+
+def swapped(*pairs):
+    """The bundled head's places, of which some have changed theirs."""
+    places = POINTS[MARKED].copy()
+    for pair in pairs:
+        ids = [dots.NAMES.index(name) for name in pair]
+        places[ids] = places[ids[::-1]]
+    return places
+
+
+@pytest.mark.parametrize(
+    "places, sentence",
+    [
+        (swapped(("upper lid, left", "upper lid, right"), ("lower lid, left", "lower lid, right")),
+         "“upper lid, left” and “upper lid, right” seem to have changed"),
+        (swapped(("upper lid, left", "lower lid, left")), "lid, left” and “.* lid, left” seem"),
+        (POINTS[MARKED][dots.ACROSS], "the face's own left"),
+        (POINTS[MARKED][:1] + np.zeros((24, 1)), "on one point or line"),
+        (np.full((24, 3), np.nan), "on one point or line"),
+        (POINTS[MARKED][np.random.default_rng(0).permutation(24)], "seem to have changed"),
+        (POINTS[MARKED] + np.outer(np.arange(24) == 2, [0, 0, 150]), "least of all “nose base”"),
+    ],
+)  # fmt: skip
+def test_dots_that_are_on_no_face_are_named(places, sentence):
+    with pytest.raises(BadHead, match=sentence):
+        dots.check(places, POINTS[MARKED])
+
+
+@pytest.mark.parametrize(
+    "change", [broad, lambda p: p * [1, 1, 0.1], lambda p: p @ np.eye(3)[[1, 2, 0]]]
+)
+def test_dots_of_other_faces_are_not(change):
+    dots.check(change(POINTS[MARKED]), POINTS[MARKED])
 
 
 def test_a_heavy_face_is_thinned_and_stays_itself(monkeypatch):
@@ -121,7 +159,8 @@ def filled_mouth():
     "points, triangles, marks, sentence",
     [
         (POINTS, filled_mouth(), POINTS[MARKED], "one skin without an opening"),
-        (POINTS, HEAD.f[:300], POINTS[MARKED], "too few"),
+        (POINTS, HEAD.f[:100], POINTS[MARKED], "too few"),
+        (POINTS * np.where(POINTS[:, :1] > 90, np.nan, 1), HEAD.f, POINTS[MARKED], "nowhere"),
     ],
 )
 def test_what_cannot_be_done_is_said(points, triangles, marks, sentence):

@@ -199,8 +199,8 @@ def _live(worker, args, progress):
 
 def _mark_face(worker, args, progress):
     progress(0.1, "Looking for the face")
-    marks = making.guess(read_array(args["points"]).astype(float), _triangles(args))
-    return {"marks": marks.tolist()}
+    marks, ahead = making.guess(read_array(args["points"]).astype(float), _triangles(args))
+    return {"marks": marks.tolist(), "ahead": ahead.tolist()}
 
 
 def _make_shapes(worker, args, progress):

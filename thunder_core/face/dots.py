@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import BadHead
 from .head import EYE_LEFT, EYE_RIGHT, Head
-from .regions import front_view, spots_seen, Warp
+from .regions import distances, front_view, spots_seen, Warp
 
 # name → vertex of the bundled head; those on the left side have partners on the right
 MIDDLE = {
@@ -22,6 +22,11 @@ NAMES = (*MIDDLE, *(f"{name}, {side}" for name in SIDES for side in ("left", "ri
 ACROSS = np.array([*range(len(MIDDLE)), *(len(MIDDLE) + (i ^ 1) for i in range(2 * len(SIDES)))])
 _DEEP = 2.5  # of the distance between the eyes: how far behind the nose a face's front reaches
 _STEPS = 160  # pixels across the face by which the front is looked for
+_DEPTH = 0.5  # how much of a distance along z counts where a place is looked for
+_FINER = 0.05  # of a head's size, by which vertices lie nearer to a face than the surface does
+# of a marked face at our size: mm by which two dots are surely better in each other's place,
+# and by which one is on no face; how wide dots lie at least, of their length
+_SWAPPED, _NO_FACE, _LINE = 8.0, 60.0, 0.1
 
 
 def vertices_of(head: Head) -> np.ndarray:
@@ -30,6 +35,20 @@ def vertices_of(head: Head) -> np.ndarray:
     points = head.v_template
     right = [int(((points - points[i] * [-1, 1, 1]) ** 2).sum(1).argmin()) for i in left]
     return np.concatenate([list(MIDDLE.values()), np.stack([left, right], 1).ravel()])
+
+
+def ahead(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Where a head looks whose up is y, [3]: along the level axis towards which its vertices are
+    finer, along z if they are along none."""
+    corners = points[triangles]
+    top = points[:, 1].max() - 1.1 * np.ptp(points[:, 0])  # without most of a body
+    corners = corners[corners[..., 1].max(1) > top]
+    middles, (one, other) = corners.mean(1), np.moveaxis(corners[:, 1:] - corners[:, :1], 1, 0)
+    area = np.linalg.norm(np.cross(one, other), axis=1)
+    off = middles.mean(0) - np.average(middles, 0, area + 1e-30)
+    off = (off / np.maximum(np.ptp(middles, axis=0), 1e-30)) * [1, 0, 1]
+    axis = int(np.abs(off).argmax())
+    return np.eye(3)[axis] * np.sign(off[axis]) if abs(off[axis]) > _FINER else np.eye(3)[2]
 
 
 def guess(
@@ -51,24 +70,18 @@ def guess(
     placed = (ours - joints.mean(0)) * scale + middle
     low, high = placed[:, :2].min(0) - 0.3 * apart, placed[:, :2].max(0) + 0.3 * apart
     # what is far behind the eyes is the back of the head
-    near = points[triangles][..., 2].min(1) > middle[2] - _DEEP * apart
+    front = triangles[points[triangles][..., 2].min(1) > middle[2] - _DEEP * apart]
     try:
-        view = front_view(points, triangles[near], low, high, (high - low).max() / _STEPS)
-    except ValueError:
+        view = front_view(points, front, low, high, (high - low).max() / _STEPS)
+    except (ValueError, ZeroDivisionError):  # a flat mesh has no size
         view = None
     if view is None or (view.triangle >= 0).mean() < 0.2:
-        raise BadHead("No face looks forward here: choose the mesh of the face, facing the front")
-    seen = np.argwhere(view.triangle >= 0)
-    grid = np.stack([view.x[seen[:, 1]], view.y[seen[:, 0]]], 1)
-    result = placed.copy()
-    for number, place in enumerate(placed):
-        row, column = seen[((grid - place[:2]) ** 2).sum(1).argmin()]
-        which = view.triangle[row, column]
-        spot = spots_seen(
-            points, triangles[near], np.array([which]), view.x[[column]], view.y[[row]]
-        )
-        result[number] = spot.of(points)[0]
-    return result
+        raise BadHead("No face looks forward here: choose the mesh of the face")
+    row, column = np.nonzero(view.triangle >= 0)
+    which = view.triangle[row, column]
+    seen = spots_seen(points, front, which, view.x[column], view.y[row]).of(points)
+    level = np.array([1.0, 1.0, _DEPTH])
+    return seen[distances(placed * level, seen * level).argmin(1)]
 
 
 def _eyes_by_proportion(points: np.ndarray) -> np.ndarray:
@@ -85,3 +98,40 @@ def _eyes_by_proportion(points: np.ndarray) -> np.ndarray:
 def aligned(dots: np.ndarray, ours: np.ndarray) -> Warp:
     """The similarity that lays marked places [24, 3] over ours [24, 3]."""
     return Warp.rigid(dots, ours)
+
+
+def check(dots: np.ndarray, ours: np.ndarray) -> None:
+    """Raise BadHead where marked places [24, 3] are none of a face, as ours [24, 3] are, and say
+    which are to be moved."""
+    size = np.linalg.svd(dots - dots.mean(0), compute_uv=False) if np.isfinite(dots).all() else None
+    if size is None or size[1] <= _LINE * size[0]:
+        raise BadHead(
+            "The dots lie on one point or line: drag each to its place, or mark the face again"
+        )
+
+    def off(places):
+        return aligned(places, ours)(places) - ours
+
+    def mean(places):
+        return np.sqrt((off(places) ** 2).sum(1).mean())
+
+    if mean(dots[ACROSS]) < mean(dots) / 2:
+        raise BadHead(
+            "Dots of left and right have changed places: “left” is the face's own left, on the "
+            "right of who looks at it"
+        )
+    far = distances(off(dots) + ours, ours)
+    own = np.diag(far)
+    both = own[:, None] + own
+    gain = np.where(far + far.T < both / 2, both - far - far.T, 0.0)
+    one, other = np.unravel_index(gain.argmax(), gain.shape)
+    if gain[one, other] > _SWAPPED**2:
+        raise BadHead(
+            f"The dots “{NAMES[one]}” and “{NAMES[other]}” seem to have changed places: drag each "
+            f"to its own"
+        )
+    if own.max() > _NO_FACE**2:
+        raise BadHead(
+            f"The dots do not lie as on a face, least of all “{NAMES[own.argmax()]}”: drag each to "
+            f"its place, or mark the face again"
+        )

@@ -86,6 +86,8 @@ def make(
     [24, 3], the places of `dots.NAMES`. Raises BadHead with what cannot be done.
     """
     ours = model()
+    _check(points, triangles)
+    dots.check(marks, ours.skin.points[ours.dots])
     warp = dots.aligned(marks, ours.skin.points[ours.dots])
     face, marked = warp(points), warp(marks)
     say(0.02, "Looking at the face")
@@ -146,11 +148,19 @@ def skin_of(face, triangles, piece, marked) -> tuple[Surface, np.ndarray]:
     keep = (piece == labels[counts.argmax()]) & (face[:, 1] > chin[1] - _BELOW)
     keep &= face[:, 2] > nose[2] - _BEHIND
     skin, ids = Surface(face, triangles).part(keep)
-    if len(ids) < _LEAST_VERTICES:
-        raise BadHead(
-            f"The face has {len(ids)} vertices, too few for lips and lids: subdivide it first"
-        )
+    _check(skin.points, skin.triangles)
     return skin, ids
+
+
+def _check(points: np.ndarray, triangles: np.ndarray) -> None:
+    """Raise BadHead where a mesh is no face."""
+    count = len(np.unique(triangles))
+    if count < _LEAST_VERTICES:
+        raise BadHead(
+            f"The face has {count} vertices, too few for lips and lids: subdivide it first"
+        )
+    if not np.isfinite(points).all():
+        raise BadHead("Some vertices of the face are nowhere: delete them first")
 
 
 def _thinned(skin: Surface) -> Surface:
@@ -209,13 +219,18 @@ def eyes_among(found: list[tuple], width: float) -> np.ndarray | None:
     return result
 
 
-def guess(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Where the 24 places are likely to be on a face that looks along z, [24, 3]. Raises
-    BadHead."""
+def guess(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the 24 places are likely to be on an upright face, [24, 3], and where it looks, [3].
+    Raises BadHead."""
+    _check(points, triangles)
     piece = pieces(len(points), triangles)
-    eyes = eyes_among(balls(points, triangles, piece), float(np.ptp(points[:, 0])))
-    largest = np.bincount(piece[triangles[:, 0]]).argmax()  # not lashes, nor glasses
-    return dots.guess(load_head(), points, triangles[piece[triangles[:, 0]] == largest], eyes)
+    skin = triangles[piece[triangles[:, 0]] == np.bincount(piece[triangles[:, 0]]).argmax()]
+    ahead = dots.ahead(points, triangles)
+    turn = np.stack([np.cross([0, 1, 0], ahead), [0, 1, 0], ahead], 1)
+    turned = points @ turn
+    eyes = eyes_among(balls(turned, triangles, piece), float(np.ptp(turned[:, 0])))
+    # the largest piece is neither lashes nor glasses
+    return dots.guess(load_head(), turned, skin, eyes) @ turn.T, ahead
 
 
 def _ball(found: list[tuple], ours: Model, laid, side):
