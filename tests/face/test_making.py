@@ -160,6 +160,7 @@ def filled_mouth():
     [
         (POINTS, filled_mouth(), POINTS[MARKED], "one skin without an opening"),
         (POINTS, HEAD.f[:100], POINTS[MARKED], "too few"),
+        (POINTS * [1, 1, 0], HEAD.f, POINTS[MARKED], "flat"),
         (POINTS * np.where(POINTS[:, :1] > 90, np.nan, 1), HEAD.f, POINTS[MARKED], "nowhere"),
     ],
 )

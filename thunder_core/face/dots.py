@@ -73,7 +73,7 @@ def guess(
     front = triangles[points[triangles][..., 2].min(1) > middle[2] - _DEEP * apart]
     try:
         view = front_view(points, front, low, high, (high - low).max() / _STEPS)
-    except (ValueError, ZeroDivisionError):  # a flat mesh has no size
+    except ValueError:
         view = None
     if view is None or (view.triangle >= 0).mean() < 0.2:
         raise BadHead("No face looks forward here: choose the mesh of the face")

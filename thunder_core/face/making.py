@@ -161,6 +161,8 @@ def _check(points: np.ndarray, triangles: np.ndarray) -> None:
         )
     if not np.isfinite(points).all():
         raise BadHead("Some vertices of the face are nowhere: delete them first")
+    if not np.ptp(points[np.unique(triangles)], axis=0).all():
+        raise BadHead("The mesh is flat, no face: choose the mesh of the face")
 
 
 def _thinned(skin: Surface) -> Surface:
