@@ -51,9 +51,9 @@ def record(tmp_path, spoken, out):
     """Asks an engine whose microphone has a fault for a recording: (its client, the request)."""
     with contextlib.ExitStack() as open_clients:
 
-        def run(fault=""):
+        def run(fault="", path=out):
             client = open_clients.enter_context(Client(engine_with(tmp_path, spoken, fault, 1.0)))
-            return client, client.request("record", path=str(out))
+            return client, client.request("record", path=str(path))
 
         yield run
 
@@ -112,23 +112,24 @@ def test_an_unplugged_microphone_keeps_what_it_recorded(record, out):
     assert len(read(out)) == round(0.6 * RATE)
 
 
-@pytest.mark.parametrize(
-    ("fault", "sentence"),
-    [
-        ("none", "No microphone was found: connect one, and check that the system lists it"),
-        ("busy", "The microphone cannot be opened (failed to init device): close other "
-                 "programs that record, and check that "
-                 "Blender may use the microphone"),
-        ("hang", "The microphone does not respond: reconnect it, or choose another in the "
-                 "system's settings"),
-        ("mute", "The microphone delivers no sound: reconnect it, or choose another in the "
-                 "system's settings"),
-    ],
-)  # fmt: skip
-def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(record, out, fault, sentence):
-    with pytest.raises(errors.NoMicrophone, match=f"^{re.escape(sentence)}"):
-        record(fault)[1].wait(timeout=15)
-    assert not out.exists()
+FAULTS = {
+    "none": "No microphone was found: connect one, and check that the system lists it",
+    "busy": "The microphone cannot be opened (failed to init device): close other programs that "
+            "record, and check that Blender may use the microphone",
+    "hang": "The microphone does not respond: reconnect it, or choose another in the system's "
+            "settings",
+    "mute": "The microphone delivers no sound: reconnect it, or choose another in the system's "
+            "settings",
+}  # fmt: skip
+
+
+def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(record, tmp_path):
+    """All at once, since two of them are waited for."""
+    asked = {fault: record(fault, tmp_path / f"{fault}.wav")[1] for fault in FAULTS}
+    for fault, sentence in FAULTS.items():
+        with pytest.raises(errors.NoMicrophone, match=f"^{re.escape(sentence)}"):
+            asked[fault].wait(timeout=20)
+        assert not (tmp_path / f"{fault}.wav").exists()
 
 
 def test_the_worker_answers_while_a_driver_hangs(record):

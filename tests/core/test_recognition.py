@@ -65,20 +65,28 @@ def wrapper(folder, code):
     """A Python that runs `code` before the recogniser, in the same environment."""
     path = folder / "python"
     path.write_text(
-        f"#!{sys.executable}\nimport os, runpy, sys\nsys.argv = sys.argv[2:]\n{code}\n"
+        f"#!{sys.executable}\nimport os, runpy, sys\nsys.argv = sys.argv[2:]\n"
+        # which users do not have, and whose import takes seconds
+        f"sys.modules |= dict.fromkeys(('torch', 'transformers'))\n{code}\n"
         "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
     )
     path.chmod(0o755)
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """The Python that recognises words."""
+    return wrapper(tmp_path_factory.mktemp("python"), "")
+
+
 # -- what is recognised
 
 
 @needs_library
-def test_the_words_of_a_voice_are_recognised_with_their_times(engine, voice, made):
+def test_the_words_of_a_voice_are_recognised_with_their_times(engine, python, voice, made):
     steps = []
-    by = Recogniser(sys.executable, made(TEXT))
+    by = Recogniser(python, made(TEXT))
     found = engine.recognise(voice, by, lambda fraction, message="": steps.append(fraction))
     assert found.text == TEXT and found.languages == ("en",) and found.left_out == ()
     assert steps == sorted(steps) and 0 <= steps[0] and steps[-1] <= 1
@@ -90,8 +98,8 @@ def test_the_words_of_a_voice_are_recognised_with_their_times(engine, voice, mad
 
 
 @needs_library
-def test_what_nobody_says_is_left_out_and_its_place_named(engine, voice, made):
-    found = engine.recognise(voice, Recogniser(sys.executable, made(INVENTED)))
+def test_what_nobody_says_is_left_out_and_its_place_named(engine, python, voice, made):
+    found = engine.recognise(voice, Recogniser(python, made(INVENTED)))
     assert found.text == "" and found.words == ()
     [left_out] = found.left_out
     assert left_out.text == INVENTED and 0 <= left_out.start < left_out.end <= voice.seconds
@@ -107,28 +115,30 @@ def test_a_sound_without_speech_asks_nobody(engine):
 
 
 @needs_library
-def test_numbers_are_written_as_words(engine, voice, made):
-    found = engine.recognise(voice, Recogniser(sys.executable, made(TEXT, numeral="25")))
+def test_numbers_are_written_as_words(engine, python, voice, made):
+    found = engine.recognise(voice, Recogniser(python, made(TEXT, numeral="25")))
     assert found.text == TEXT
 
 
 @needs_library
-def test_a_language_that_is_named_is_used_and_an_unknown_one_refused(engine, voice, made):
-    by = Recogniser(sys.executable, made(TEXT), "de")
+def test_a_language_that_is_named_is_used_and_an_unknown_one_refused(engine, python, voice, made):
+    by = Recogniser(python, made(TEXT), "de")
     assert engine.recognise(voice, by).languages == ("de",)
     with pytest.raises(errors.BadRequest, match="knows no language “xx”"):
-        engine.recognise(voice, Recogniser(sys.executable, made(TEXT), "xx"))
+        engine.recognise(voice, Recogniser(python, made(TEXT), "xx"))
 
 
 @needs_library
-def test_layouts_of_ctranslate2_and_of_a_hubs_cache_say_the_same(engine, voice, made, tmp_path):
+def test_layouts_of_ctranslate2_and_of_a_hubs_cache_say_the_same(
+    engine, python, voice, made, tmp_path
+):
     model = made(TEXT)
-    engine.recognise(voice, Recogniser(sys.executable, model))
+    engine.recognise(voice, Recogniser(python, model))
     [converted] = Path(sys.prefix, whisper_folder.MODELS).glob(f"{Path(model).name}-*")
     cache = tmp_path / "models--somebody--whisper"
     shutil.copytree(model, cache / "snapshots" / "0123")
     for folder in (converted, cache):
-        assert engine.recognise(voice, Recogniser(sys.executable, str(folder))).text == TEXT
+        assert engine.recognise(voice, Recogniser(python, str(folder))).text == TEXT
 
 
 class Hears:
@@ -177,11 +187,11 @@ def test_a_long_span_is_cut_where_it_is_quiet():
 
 
 @needs_library
-def test_an_hour_is_read_in_parts_with_progress(made, tmp_path):
-    spans = [(28.0 * n, 28.0 * n + 28.0) for n in range(129)]
-    np.save(tmp_path / "sound.npy", np.zeros(3612 * RATE, np.float32))
+def test_a_quarter_of_an_hour_is_read_in_parts_with_progress(python, made, tmp_path):
+    spans = [(28.0 * n, 28.0 * n + 28.0) for n in range(32)]
+    np.save(tmp_path / "sound.npy", np.zeros(896 * RATE, np.float32))
     told = []
-    with Client(sys.executable, verbs="recogniser") as client:
+    with Client(python, verbs="recogniser") as client:
         pending = client.request(
             "recognise", sound=str(tmp_path / "sound.npy"), spans=spans, model=made("mama"),
             language="en", threads=2,
@@ -189,8 +199,8 @@ def test_an_hour_is_read_in_parts_with_progress(made, tmp_path):
         while not pending.done:
             told.extend(e["fraction"] for e in pending.poll() if e["event"] == "progress")
         answers = pending.wait()["spans"]
-    assert len(answers) == 129 and answers[-1]["segments"][0]["start"] >= spans[-1][0]
-    assert told == sorted(told) and len(set(told)) > 40
+    assert len(answers) == 32 and answers[-1]["segments"][0]["start"] >= spans[-1][0]
+    assert told == sorted(told) and len(set(told)) > 10
 
 
 # -- spans, and where words are
@@ -357,19 +367,19 @@ def download(client, name, folder):
 
 
 @needs_library
-def test_a_model_is_downloaded_by_its_name_and_used(engine, voice, made, tmp_path):
+def test_a_model_is_downloaded_by_its_name_and_used(engine, python, voice, made, tmp_path):
     model = made(TEXT)
     Path(model, "README.md").write_text("no part of the model")
     with hub({"Systran/faster-whisper-base": model, "somebody/whisper": model}, 0.002) as address:
-        python = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
+        online = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
         for name in ("base", "somebody/whisper"):
             folder = Path(whisper_folder.folder_of_name(str(tmp_path), name))
-            with Client(python, verbs="recogniser") as client:
+            with Client(online, verbs="recogniser") as client:
                 _, told = download(client, name, folder)
             assert "Downloading" in told[-1]["message"] and 0.0 < told[-1]["fraction"] <= 1.0
             assert (folder / "model.safetensors").is_file() and not (folder / "README.md").exists()
             assert not list(folder.parent.glob("*.part"))
-    assert engine.recognise(voice, Recogniser(sys.executable, str(folder))).text == TEXT
+    assert engine.recognise(voice, Recogniser(python, str(folder))).text == TEXT
 
 
 @needs_library
@@ -421,12 +431,14 @@ def test_a_download_that_fails_says_why_and_leaves_no_model(made, tmp_path):
         (lambda folder: os.truncate(folder / "model.safetensors", 9000), "holds no Whisper model that can be read"),
     ],
 )  # fmt: skip
-def test_a_wrong_model_is_refused_with_a_sentence(engine, voice, made, tmp_path, harm, sentence):
+def test_a_wrong_model_is_refused_with_a_sentence(
+    engine, python, voice, made, tmp_path, harm, sentence
+):
     folder = tmp_path / "model"
     shutil.copytree(made(TEXT), folder)
     harm(folder)
     with pytest.raises(errors.BadWeights, match=sentence):
-        engine.recognise(voice, Recogniser(sys.executable, str(folder)))
+        engine.recognise(voice, Recogniser(python, str(folder)))
     assert not list(Path(sys.prefix, whisper_folder.MODELS).glob("model-*[!t]")), (
         "nothing half made"
     )

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler
 
 from research.systems.denoisers import ancestral_sample, sample_denoised
 from thunder_core.direction import AXES
@@ -87,8 +86,11 @@ def test_guidance_moves_the_mean_along_the_line_from_no_sound_past_the_sound(sam
     assert np.abs(x - expected).max() < 0.1 and np.abs(x - expected).mean() < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2, 4, 10, 20, 50])
 def test_the_solver_is_that_of_diffusers(steps):
+    from diffusers import DPMSolverMultistepScheduler  # takes seconds
+
     reference = DPMSolverMultistepScheduler(
         num_train_timesteps=STEPS, beta_start=BETA[0], beta_end=BETA[1], beta_schedule="linear",
         algorithm_type="dpmsolver++",

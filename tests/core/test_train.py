@@ -453,6 +453,7 @@ ELSEWHERE = {
 # What makes a documented command short: said after its own options, of which the last one counts.
 SIZES = {
     "hear": "--quiet-clips 1", "animate": "--workers 1", "distil": "--lines 1",
+    "denoiser": "--batch 2",
     "sv2s": "--minutes .1", "heads": "--to cache-heads",
 }  # fmt: skip
 HAVE_STEPS = {

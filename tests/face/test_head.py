@@ -30,6 +30,7 @@ def opening(head, jaw=0.0, measure=opening_mm, **channels):
     return float(measure(shape, head)[0])
 
 
+@pytest.mark.slow
 def test_every_array_of_all_people_regenerates_bit_for_bit(tmp_path):
     """The arrays, not the file: how a zip's headers are written differs from one Python to the
     next, and the sign of a zero from one processor to the next."""
