@@ -62,7 +62,7 @@ WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export TH
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && setup/python.sh environment.py tracker >/dev/null && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks clean weight
+.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-once test-blender-each test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks clean weight
 
 # Both environments are made at once.
 demo:
@@ -75,11 +75,11 @@ demo:
 		blender=$$(setup/python.sh environment.py blender) && "$$blender" demo.py -- "$$@"; \
 	fi
 
-# Each keeps about one core busy. What one says appears when it has ended.
+# Two at a time: each keeps about one core busy. What one says appears when it has ended.
 test:
 	@$(WITH_TESTED_ENGINE) && setup/python.sh environment.py blender >/dev/null
 	@echo "testing the engine and a Blender side by side: some minutes"
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-blender $(ALSO)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-blender-once test-blender-each $(ALSO)
 
 test-all: test-core-all test-blenders
 
@@ -92,9 +92,12 @@ test-core-all:
 test-core-slow:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests --ignore=tests/blender --ignore=tests/gui -m slow
 
-test-blender:
+# What does not differ between Blender's versions, and what may.
+test-blender-once: PART = and one_blender
+test-blender-each: PART = and not one_blender
+test-blender test-blender-once test-blender-each:
 	@$(WITH_TESTED_ENGINE) && blender=$$(setup/python.sh environment.py blender) && \
-	"$$blender" -m pytest tests/blender -m "not slow"
+	"$$blender" -m pytest tests/blender -m "not slow $(PART)"
 
 test-blender-slow:
 	@$(WITH_TESTED_ENGINE) && blender=$$(setup/python.sh environment.py blender) && \

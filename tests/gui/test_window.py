@@ -80,7 +80,7 @@ def claim(sentence, scenario, seconds, slow=False, **how):
         claim("so does a longer one", "scene_scenarios.works_long", 2000, slow=True),
         claim("a newcomer's day, and back by undo", "day_scenarios.a_day", 800),
         claim("no key in the middle of work costs anything", "random_scenarios.presses_keys", 3400),
-        claim("nor does a purge", "random_scenarios.purges", 1500),
+        claim("nor does a purge", "random_scenarios.purges", 1500, slow=True),
         claim(
             "nor do many keys", "random_scenarios.presses_keys_forty_five_times", 3400, slow=True
         ),
