@@ -395,7 +395,8 @@ def scene_of(context):
 
 
 class Records(SlicedWork):
-    """An operator that records the microphone, and then generates takes of what was spoken."""
+    """An operator that records the microphone, and then generates takes of what was spoken; or
+    plays a voice."""
 
     obstacles = (
         lambda context: (
@@ -413,7 +414,7 @@ class Records(SlicedWork):
         connection.start_client().request("hello")
         self.scene = scene_of(context).name
         self.recording = self.make(connection.recorder(), scene_of(context))
-        return "Recording", self.recording.steps()
+        return self.recording.title, self.recording.steps()
 
     def modal(self, context, event):
         is_key = event.type in {"ESC", "SPACE", "RET"}
@@ -428,12 +429,16 @@ class Records(SlicedWork):
         if time.monotonic() < getattr(self, "next_shown", 0.0):
             return
         self.next_shown = time.monotonic() + METER_SECONDS
+        keeps = " and keeps what was spoken" if self.recording.voice is None else ""
         context.workspace.status_text_set(
-            f"{jobs.session.job.step.message} · Space or Esc ends it and keeps what was spoken"
+            f"{jobs.session.job.step.message} · Space or Esc ends it{keeps}"
         )
         jobs.redraw(("SEQUENCE_EDITOR",))
 
     def finish(self, context, result):
+        if self.recording.voice is not None:  # nothing was changed
+            self.warn([result["ended"]])
+            return {"CANCELLED"}
         scene = bpy.data.scenes.get(self.scene) or scene_of(context)  # it may be renamed meanwhile
         added = recording.lay(scene, self.recording, result)
         scene.frame_set(self.recording.first)
@@ -452,6 +457,7 @@ class Records(SlicedWork):
         elif not problem:
             with contextlib.suppress(RuntimeError):  # it reports its own errors
                 bpy.ops.thunder.generate("INVOKE_DEFAULT")
+        return None
 
 
 class THUNDER_OT_record(Records, bpy.types.Operator):
@@ -463,27 +469,45 @@ class THUNDER_OT_record(Records, bpy.types.Operator):
 
 
 class THUNDER_OT_perform_live(Records, bpy.types.Operator):
-    """Let the head speak while you do, and generate takes of what you said. Space or Esc ends it;
-    nothing that it did live is kept"""
+    """Let the head speak while you do, and generate takes of what you said, or hear the chosen
+    voice. Space or Esc ends it; nothing that it did live is kept"""
 
     obstacles = (why_no_head,)
     tick = 0.02
 
     def make(self, client, scene):
         rig, settings = chosen_head(bpy.context), scene.thunder.recording
-        if settings.sends and settings.host != vmc.HERE and not install.may_download():
-            raise BadRequest(
-                f"{install.how_to_go_online()} to send a live face to “{settings.host}”, or send "
-                f"it to {vmc.HERE}, this computer"
-            )
         chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
         ahead = recording.LOOK_AHEAD[settings.look_ahead]
+        voice = strip.find(bpy.context) if settings.hears == "VOICE" else None
         face = live_head.LiveHead(bpy.context.scene, rig)
-        return recording.Recording(client, scene, face, ahead=ahead, **chosen)
+        return recording.Recording(client, scene, face, voice, ahead=ahead, **chosen)
+
+
+class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
+    """Send the head to other programs by the VMC protocol (OSC), as ARKit's shapes, neck and eyes:
+    the animation that plays, and what is performed live. Press it again to stop"""
+
+    bl_label = "Send to Other Programs"
+    bl_options = {"INTERNAL"}
+    obstacles = (lambda context: "" if live_head.sender.stream else why_no_head(context),)
+
+    def act(self, context):
+        if live_head.sender.stream is not None:
+            live_head.sender.close()
+            return "The head is no longer sent"
+        settings, rig = context.scene.thunder.recording, chosen_head(context)
+        if settings.host != vmc.HERE and not install.may_download():
+            raise BadRequest(
+                f"{install.how_to_go_online()} to send a face to “{settings.host}”, or send it to "
+                f"{vmc.HERE}, this computer"
+            )
+        live_head.sender.start(context.scene, rig, settings.port, settings.host)
+        return f"“{rig.owner.name}” is sent to {settings.host}, port {settings.port}, as it plays"
 
 
 class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):
-    """End the recording and keep what was spoken"""
+    """End it and keep what was spoken"""
 
     bl_options = {"INTERNAL"}
     obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)

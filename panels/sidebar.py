@@ -6,7 +6,7 @@ import bpy
 
 from ..operators.add import scene_of
 from ..scene.engine import connection, install, recogniser
-from ..scene.heads import family, head, head_state
+from ..scene.heads import family, head, head_state, live_head
 from ..scene.host.jobs import registration, session
 from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
@@ -383,9 +383,11 @@ class THUNDER_PT_record(bpy.types.Panel):
         props(layout, settings, "countdown", "punch_in")
         layout.separator()
         big_button(layout, "thunder.perform_live", icon="PLAY")
-        props(layout, settings, "look_ahead", "sends")
-        if settings.sends:
-            props(layout, settings, "port", "host")
+        props(layout, settings, "hears", "look_ahead")
+        layout.separator()
+        is_sent = live_head.sender.stream is not None
+        layout.operator("thunder.send_face", icon="PLUGIN", depress=is_sent)
+        props(tune(layout.column(), enabled=not is_sent), settings, "port", "host")
         if problem := recording.why_no_range(scene_of(context)):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A head that shows a live performance: its controls are set, no key is written, and the pose that
-it had before comes back.
+it had before comes back; and a head that is sent to other programs as it plays.
 
 The scene remembers that pose meanwhile (`MARK`): a file that is saved, or a step that is undone to,
 in the middle of a performance gives it back as soon as it is read.
 """
 
 import json
+from contextlib import ExitStack
 
 import bpy
 import numpy as np
 
+from ...thunder_core import vmc
 from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import own_mouths
 from ...thunder_core.progress import result
-from ...thunder_core.types import FPS, unpack
+from ...thunder_core.types import FPS, pack, unpack
 from ..host import jobs
 from . import head, rna_paths
 
@@ -55,9 +57,7 @@ class LiveHead:
                 motion, names = own_mouths.apply(motion, names, weights)
             self._put(rig, rig.driver.drive(motion, names)[0])
         except ReferenceError as error:
-            raise BadHead(
-                f"“{self.mesh}” was removed while it performed: choose a head, then perform again"
-            ) from error
+            raise self._gone() from error
 
     def end(self) -> None:
         """Give the head back the pose that it had, if it is still there."""
@@ -72,11 +72,19 @@ class LiveHead:
 
     def _begin(self) -> head.Rig:
         """The rig, looked up. Raises BadHead."""
+        if self.mesh not in bpy.data.objects:
+            raise self._gone()
         scene, rig = head.look_up(self.scene, self.mesh)
         scene[MARK] = json.dumps([self.mesh, self.before])
         self._shown = np.array([_value(rig, track) for track in rig.driver.tracks])
         LiveHead.on, self._rig = self, rig
         return rig
+
+    def _gone(self) -> BadHead:
+        return BadHead(
+            f"“{self.mesh}” was removed or renamed while it performed: choose a head, then perform "
+            f"again"
+        )
 
     def _put(self, rig: head.Rig, values: np.ndarray) -> None:
         moved = np.flatnonzero(np.abs(values - self._shown) > _SEEN)
@@ -105,6 +113,56 @@ def give_back(scene) -> None:
     rna_paths.tag(rig.targets)
 
 
+class Sender(jobs.Part):
+    """Sends a head to other programs while it is on: on each frame that Blender shows, as it is
+    animated there, and every frame of a live performance. It is off in every file that is
+    opened."""
+
+    stream: vmc.Stream | None = None
+    _rig: head.Rig | None = None
+
+    def start(self, scene, rig: head.Rig, port: int, host: str) -> None:
+        """Send a head of a scene from now on. Raises BadRequest."""
+        self.close()
+        self.stream, self.names = vmc.Stream(port, host), (scene.name, rig.mesh.name)
+        self._ends = ExitStack()
+        self._ends.callback(self.stream.close)
+        self._ends.enter_context(jobs.handled("frame_change_post", self._show))
+
+    def send(self, row: np.ndarray, seconds: float) -> None:
+        """Send a row [channels + 9], if it is on."""
+        if self.stream is not None:
+            self.stream.send(row, head.channel_names(), seconds)
+
+    def _show(self, scene, depsgraph) -> None:
+        if scene.name != self.names[0] or LiveHead.on is not None:
+            return
+        try:
+            rig = self._rig = self._rig or head.look_up(*self.names)[1]
+            values = np.zeros(len(rig.driver.tracks))
+            for target in rig.targets:
+                places, tracks = zip(*rig.tracks_of(target))
+                numbers = [(track.path, track.index) for track in tracks]
+                values[[*places]] = rna_paths.evaluate(target, numbers, depsgraph)
+        except (BadHead, ReferenceError):
+            self.close()
+            return
+        names = head.channel_names()
+        row = pack(rig.driver.read(values[None], names))[0]
+        self.send(row, scene.frame_current_final * scene.render.fps_base / scene.render.fps)
+
+    def release(self) -> None:
+        self._rig = None
+
+    def close(self) -> None:
+        """Send nothing more."""
+        if self.stream is not None:
+            self._ends.close()
+        self.stream = self._rig = None
+
+    file_opened = close
+
+
 class _Poses(jobs.Part):
     """Gives back poses that files and steps hold."""
 
@@ -122,3 +180,4 @@ class _Poses(jobs.Part):
 
 
 jobs.session.add(_Poses())
+sender = jobs.session.add(Sender())

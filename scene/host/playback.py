@@ -4,7 +4,7 @@ frame and returns from it."""
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import bpy
 
@@ -77,6 +77,19 @@ def start(scene, frame: int) -> None:
     scene.frame_current = frame
     if not window.screen.is_animation_playing:
         bpy.ops.screen.animation_play(sync=True)
+
+
+def hear(make: Callable) -> tuple:
+    """Play the sound that make(aud) gives, whatever the scene does. Returns (its handle, ""), or
+    (None, why it is not heard)."""
+    try:
+        import aud
+    except ImportError:
+        return None, "This Blender was built without sound: use another one to hear it"
+    try:
+        return aud.Device().play(make(aud)), ""
+    except (aud.error, OSError) as error:
+        return None, f"Blender cannot play it ({error}): look at Preferences › System › Sound"
 
 
 def is_on() -> bool:

@@ -586,16 +586,19 @@ class ThunderRecording(bpy.types.PropertyGroup):
         description="How far lips of a live performance are behind the voice, beside about 0.24 s "
         "of computing",
     )
-    sends: BoolProperty(
-        name="Send",
-        description="Send the live face to other programs, by the VMC protocol (OSC): ARKit's "
-        "shapes, neck and eyes",
+    hears: EnumProperty(
+        name="From",
+        items=(
+            ("MICROPHONE", "Microphone", "What you say becomes a strip, and takes of it follow"),
+            ("VOICE", "Chosen Voice", "The strip or file that is chosen: a look without takes"),
+        ),
+        description="What the head hears when it performs live",
     )
     port: IntProperty(name="Port", default=vmc.PORT, min=1, max=65535)
     host: StringProperty(
         name="To",
         default=vmc.HERE,
-        description="Name or address of the computer that gets the live face; by default this one",
+        description="Name or address of the computer that gets the face; by default this one",
     )
 
 

@@ -18,7 +18,7 @@ from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
-from ..host import compat, jobs
+from ..host import compat, jobs, playback
 from ..takes import take_list
 from ..voice import changes, fingerprint, mixdown, strip
 
@@ -312,16 +312,10 @@ def play_both(context, start: float, end: float) -> str:
     )
     sound = spoken.sound if spoken is not None else None
     original = voice.path if sound is None else _file_of(sound)
-    try:
-        import aud
-    except ImportError:
-        return "This Blender was built without sound: use another one to hear it"
-    try:
-        both = aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end))
-        aud.Device().play(both)
-    except (aud.error, OSError) as error:
-        return f"Blender cannot play it ({error}): look at Preferences › System › Sound"
-    return ""
+    _, why = playback.hear(
+        lambda aud: aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end))
+    )
+    return why
 
 
 def _file_of(sound) -> str:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records the microphone while the scene plays, or while a head performs what is spoken, and lays
-that as a strip where it was spoken.
+that as a strip where it was spoken; or plays a voice that a head performs.
 
 The file has all that was heard from the countdown on; the strip shows the part that counts, and its
 handles reach the rest.
@@ -16,16 +16,14 @@ from pathlib import Path
 
 import bpy
 
-from ...thunder_core import vmc
 from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, Pending
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
 from ...thunder_core.protocol import CURVES, FULL, LEVEL, LOST
-from ..heads import head
-from ..heads.live_head import LiveHead
+from ..heads.live_head import LiveHead, sender
 from ..host import compat, jobs, playback
-from . import strip
+from . import mixdown, strip
 
 QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing
 LISTENED = 1.5  # seconds after which silence is reported
@@ -35,6 +33,7 @@ TAIL = 0.25  # seconds recorded after the marked range, for a handle
 LOOK_AHEAD = {"QUICK": 0.12, "SMOOTH": 0.2, "BEST": 0.36}
 _SLOW = 0.2  # seconds between two hops of a live performance above which a computer is slow
 SILENT = "Only silence arrives: check that Blender may use the microphone, and that it is not muted"
+_TOO_SOON = "Recording was stopped before anything was heard"
 _ENDINGS = {
     LOST: "The microphone was unplugged or delivers no more sound: what it recorded before is kept",
     FULL: "The disk is full, so the recording has ended: what was recorded is kept",
@@ -42,12 +41,12 @@ _ENDINGS = {
 
 
 def is_on() -> bool:
-    """Whether the microphone records, or the countdown runs."""
+    """Whether the microphone records, the countdown runs, or a head performs a voice."""
     return Recording.running is not None
 
 
 def stop() -> None:
-    """Let the recording that runs end; what was spoken is kept."""
+    """Let what runs end; what was spoken is kept."""
     if Recording.running is not None:
         Recording.running.stop_requested = True
 
@@ -71,6 +70,8 @@ class Recording:
     running: the one that runs; it ends with its job, also where another file is opened.
     client: whose worker records, and ends with the recording.  path: the file.  face: the head that
     performs meanwhile, None for none; then the scene stands still.  motion: what it performs.
+    voice: what it performs instead of the microphone's sound, heard as late as the face is seen;
+    nothing is recorded then, and path is "".
     level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest:
     peak so far.
     began: time.perf_counter() at which `first` played or will play, by the frames seen so far;
@@ -79,12 +80,22 @@ class Recording:
 
     running: "Recording | None" = None
 
-    def __init__(self, client: Client, scene, face: LiveHead | None = None, **live):
-        """live: arguments of the engine's verb “live”, beside the path."""
+    def __init__(
+        self,
+        client: Client,
+        scene,
+        face: LiveHead | None = None,
+        voice: strip.Voice | None = None,
+        **live,
+    ):
+        """live: arguments of the engine's verb “live”, beside the path or sound."""
         settings = scene.thunder.recording
         self.client, self.scene = client, scene.name
-        self.face, self.live, self.motion, self.trouble = face, live, LiveMotion(), ""
-        self.stream = vmc.Stream(settings.port, settings.host) if face and settings.sends else None
+        self.face, self.live, self.motion = face, live, LiveMotion()
+        self.voice, self.title = voice, "Recording" if voice is None else "Playing"
+        self.trouble: ThunderError | None = None  # of the face
+        self.sound: str | list = ""
+        self.heard: tuple | None = None  # what `playback.hear` gave
         self.fps = Clock.of(scene, 0).fps
         self.countdown = 0.0 if face else float(settings.countdown)
         self.first, self.last = scene.frame_current, None
@@ -94,7 +105,7 @@ class Recording:
             self.first - min(scene.frame_start, self.first), int(self.countdown * self.fps)
         )
         self.begin, self.hold = self.first - before, self.countdown - before / self.fps
-        self.path = new_path(scene)
+        self.path = new_path(scene) if voice is None else ""
         self.pending: Pending | None = None
         self.level: dict | None = None
         self.heard_at = self.began = math.inf
@@ -106,15 +117,23 @@ class Recording:
         ThunderError; what was spoken stays on disk."""
         try:
             Recording.running = self
-            with ExitStack() as handlers:
+            with ExitStack() as last_to_first:
                 for name, handler in (
                     ("frame_change_pre", self._note_frame),
                     ("frame_change_post", self._pose),
                     ("render_init", self._end_pose),
                 ):
-                    handlers.enter_context(jobs.handled(name, handler))
+                    last_to_first.enter_context(jobs.handled(name, handler))
+                about = {"path": self.path, **self.live}
+                if self.voice is not None:
+                    self.sound, mixing = last_to_first.enter_context(
+                        mixdown.sound_for_engine(self.client, self.voice)
+                    )
+                    yield from mixing
+                    last_to_first.callback(self._fall_silent)
+                    about["sound"] = self.sound
                 verb = "live" if self.face else "record"
-                pending = self.pending = self.client.request(verb, path=self.path, **self.live)
+                pending = self.pending = self.client.request(verb, **about)
                 while not pending.done:
                     now = time.perf_counter()
                     for event in pending.poll():
@@ -132,7 +151,11 @@ class Recording:
                 self.pending.cancel()  # if it is not done
             # may take a second
             threading.Thread(target=self._close, name="thunder recording", daemon=True).start()
-        error = pending.error
+        error = pending.error or self.trouble
+        if self.voice is not None:
+            if error is not None:
+                raise error
+            return {"ended": self.heard[1] if self.heard else ""}
         if isinstance(error, WorkerDied) and not self.live:  # all but its last block is in the file
             error = NoMicrophone(
                 "The microphone's driver failed: check that Blender may use it, or choose another "
@@ -141,15 +164,15 @@ class Recording:
         if not self.spoken:
             raise error or NoMicrophone("The microphone delivered no sound in time: record again")
         if self.is_silent:
-            raise BadRequest(SILENT)
+            is_short = self.stop_requested and self.spoken < LISTENED
+            raise error or (Cancelled(_TOO_SOON) if is_short else BadRequest(SILENT))
         if error is not None:
             return {
                 **self.level,
                 "path": self.path,
                 "ended": f"{error.reason}: what was recorded is kept",
             }
-        ended = self.trouble or _ENDINGS.get(pending.result["ended"], "")
-        return {**pending.result, "ended": ended}
+        return {**pending.result, "ended": _ENDINGS.get(pending.result["ended"], "")}
 
     @property
     def started(self) -> float:
@@ -180,25 +203,35 @@ class Recording:
         if row is not None:
             try:
                 self.face.show(row, self.motion)
-                if self.stream is not None:
-                    seconds = time.perf_counter() - self.motion.began
-                    self.stream.send(row, head.channel_names(), seconds)
+                seconds = time.perf_counter() - self.motion.began
+                sender.send(row, seconds)
+                if self.voice is not None and self.heard is None:
+                    self._be_heard(seconds - self.motion.delay)
             except ThunderError as error:
-                self.trouble = str(error)
+                self.trouble = error
                 self._end_pose()
+
+    def _be_heard(self, seconds: float) -> None:
+        """Let the voice be heard from some seconds into it on."""
+        file = self.sound if isinstance(self.sound, str) else self.sound[0]
+        self.heard = playback.hear(lambda aud: aud.Sound(file))
+        if self.heard[0] is not None:
+            self.heard[0].position = seconds
+
+    def _fall_silent(self) -> None:
+        if self.heard is not None and self.heard[0] is not None:
+            self.heard[0].stop()
 
     def _end_pose(self, *_) -> None:
         """Give the head its own pose back, as before a render too, which the recording ends for."""
         if self.face is not None:
             self.face.end()
             self.face, self.stop_requested = None, True
-        if self.stream is not None:
-            self.stream.close()
 
     def _advance(self, now: float) -> None:
         """Start and stop what is due."""
         if self.stop_requested and not now > self.started:
-            raise Cancelled("Recording was cancelled before it began")
+            raise Cancelled(f"{self.title} was cancelled before it began")
         scene = bpy.data.scenes.get(self.scene)
         if scene is not None and not self.live and now >= self.heard_at + self.hold:
             self._play(scene)
@@ -235,13 +268,14 @@ class Recording:
     def _step(self, now: float) -> jobs.Step:
         """What the panel shows: how loud it is, as the bar, and how long."""
         if self.level is None:
-            return jobs.Step(0.0, "Opening microphone", begins=True)
+            waits = "Opening microphone" if self.voice is None else "Starting engine"
+            return jobs.Step(0.0, waits, begins=True)
         loud = max(0.0, 1 - 20 * math.log10(max(1e-6, self.level["peak"])) / FLOOR)
         left, spoken = self.started - now, int(self.spoken)
         message = (
-            f"Recording in {math.ceil(left)}"
+            f"{self.title} in {math.ceil(left)}"
             if left > 0
-            else f"Recording {spoken // 60}:{spoken % 60:02d}"
+            else f"{self.title} {spoken // 60}:{spoken % 60:02d}"
         )
         note = SILENT if self.is_silent and self.level["seconds"] > LISTENED else ""
         if self.live and left <= 0:
@@ -255,13 +289,13 @@ class Recording:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing was heard so far."""
-        return self.loudest <= QUIETEST
+        """Whether the microphone gave nothing so far."""
+        return self.voice is None and self.loudest <= QUIETEST
 
     def _close(self) -> None:
         """Thread: end the worker, and remove a file in which nothing was spoken."""
         self.client.stop()
-        if not self.spoken or self.is_silent:
+        if self.path and (not self.spoken or self.is_silent):
             Path(self.path).unlink(missing_ok=True)
 
 

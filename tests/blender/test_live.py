@@ -4,25 +4,29 @@ its pose, its keys and the file are as before, and what was spoken is kept."""
 
 import importlib
 import os
-import socket
 import time
 from types import SimpleNamespace
 
 import numpy as np
+import osc
 import pytest
 from characters import make_hero, small_face
 from few_points import KEYS
 from performances import write_wav
 from played_microphone import engine_with
+from thunder.scene.animation import keying
 from thunder.scene.heads import head, live_head, mapping_table
-from thunder.scene.heads.live_head import LiveHead, MARK
+from thunder.scene.heads.live_head import LiveHead, MARK, sender
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import recording, strip
 from thunder.thunder_core import engine_python, errors
 from thunder.thunder_core.animation.live_motion import LiveMotion
+from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.client import Client
+from thunder.thunder_core.face import livelink
+from thunder.thunder_core.progress import result
 from thunder.thunder_core.shipped import SAMPLE
 
 operators = importlib.import_module("thunder.operators.add")
@@ -156,7 +160,7 @@ def test_a_head_that_goes_away_is_said_in_a_sentence(posed, blender, gone):
     else:
         rig.mesh.name = "Another"
         session.release("a step was undone", may_go_on=True)
-    with pytest.raises(errors.BadHead, match="removed"):
+    with pytest.raises(errors.BadHead, match="removed or renamed while it performed"):
         face.show(row_of(jaw=0.1))
     face.end()
     assert MARK not in scene
@@ -180,10 +184,10 @@ def booth(needs_sound, posed, tmp_path, monkeypatch):
     monkeypatch.setenv("THUNDER_PYTHON", engine_python.find_engine_python())
     monkeypatch.setattr(recording.compat, "user_folder", lambda name: tmp_path / name)
 
-    def make(fault="", sound=SAMPLE):
+    def make(fault="", sound=SAMPLE, voice=None):
         scene, rig = posed
         client = Client(engine_with(tmp_path, sound, fault), device="cpu")
-        return recording.Recording(client, scene, LiveHead(scene, rig), ahead=0.2)
+        return recording.Recording(client, scene, LiveHead(scene, rig), voice, ahead=0.2)
 
     yield make
     jobs.end_job()
@@ -214,12 +218,12 @@ def test_a_head_speaks_with_somebody_and_the_line_becomes_a_strip(booth, posed):
         jaws.append(np.abs(np.subtract(pose(rig), before)).max())
         messages.add(session.job.step.message)
 
-    result = speak(taken, lambda: taken.spoken > 4 and taken.motion.delay, look)
+    kept = speak(taken, lambda: taken.spoken > 4 and taken.motion.delay, look)
     assert max(jaws) > 0.1 and jaw >= 0, "it did not move"
     assert any(message.endswith("s behind") for message in messages)
     assert pose(rig) == pytest.approx(before) and MARK not in scene and scene.frame_current == 31
-    added = recording.lay(scene, taken, result)
-    assert compat.strip_span(added)[0] == 31 and result["ended"] == ""
+    added = recording.lay(scene, taken, kept)
+    assert compat.strip_span(added)[0] == 31 and kept["ended"] == ""
     assert strip.sound_strips(scene)[0].name == added.name
 
 
@@ -233,21 +237,21 @@ def test_the_button_performs_in_the_direction_and_look_ahead_that_are_chosen(pos
     assert taken.live["ahead"] == 0.36 and taken.live["direction"] == "direction.npy"
     assert len(put[0]) == 1 and put[0].any() and taken.countdown == 0.0 and taken.last is None
     assert taken.face.mesh == rig.mesh.name
-    monkeypatch.setattr(operators.install, "may_download", lambda: False)
-    scene.thunder.recording.sends, scene.thunder.recording.host = True, "studio.local"
-    with pytest.raises(errors.BadRequest, match="to send a live face to “studio.local”"):
+    scene.thunder.recording.hears = "VOICE"
+    with pytest.raises(errors.BadSound, match="no sound strip in the sequencer"):
         operators.THUNDER_OT_perform_live.make(None, client, scene)
-    scene.thunder.recording.host = "127.0.0.1"
-    assert operators.THUNDER_OT_perform_live.make(None, client, scene).stream is not None
+    scene.thunder.source, scene.thunder.sound_file = "FILE", str(SAMPLE)
+    taken = operators.THUNDER_OT_perform_live.make(None, client, scene)
+    assert taken.voice.path == str(SAMPLE) and taken.path == "" and taken.title == "Playing"
 
 
 @pytest.mark.parametrize("fault", ["lost:3", "crash:3"])
 def test_what_was_spoken_before_a_fault_is_kept_and_the_pose_comes_back(booth, posed, fault):
     scene, rig = posed
     before, taken = pose(rig), booth(fault)
-    result = speak(taken, lambda: False)
-    assert result["ended"].endswith("is kept") and pose(rig) == pytest.approx(before)
-    assert recording.lay(scene, taken, result) is not None
+    kept = speak(taken, lambda: False)
+    assert kept["ended"].endswith("is kept") and pose(rig) == pytest.approx(before)
+    assert recording.lay(scene, taken, kept) is not None
 
 
 def test_a_head_that_is_removed_ends_the_recording_which_is_kept(booth, posed, blender):
@@ -260,10 +264,10 @@ def test_a_head_that_is_removed_ends_the_recording_which_is_kept(booth, posed, b
     blender.data.batch_remove([rig.mesh, rig.armature])
     while not session.job.advance():
         time.sleep(0.01)
-    result = session.job.value
+    kept = session.job.value
     jobs.end_job()
-    assert "was removed while it performed" in result["ended"]
-    assert os.path.getsize(result["path"]) > 10_000
+    assert "was removed or renamed while it performed: what was recorded is kept" in kept["ended"]
+    assert os.path.getsize(kept["path"]) > 10_000
 
 
 def test_who_stops_while_the_engine_loads_keeps_nothing(booth, posed):
@@ -274,21 +278,115 @@ def test_who_stops_while_the_engine_loads_keeps_nothing(booth, posed):
 
 
 def test_a_live_face_is_sent_to_other_programs_if_that_is_chosen(booth, posed):
-    scene, rig = posed
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
-        heard.bind(("127.0.0.1", 0))
-        heard.settimeout(5)
-        scene.thunder.recording.sends, scene.thunder.recording.port = True, heard.getsockname()[1]
+    with osc.receiver() as (heard, port):
+        sender.start(*posed, port, "127.0.0.1")
         taken = booth()
         taken.motion.began = time.perf_counter()
         event = {"first": 0, "values": [SPEAKS.tolist()], "hop": 0.16, "phones": ["AA"]}
         taken.motion.add(event, time.perf_counter())
         taken._pose()
-        assert b"MouthSmileLeft" in heard.recv(65536)
+        sent = osc.shapes_of(osc.read_bundle(heard.recv(65536)))
+        assert sent["MouthSmileLeft"] == pytest.approx(0.6)
         taken._end_pose()
-    scene.thunder.recording.host = "no computer of that name"
-    with pytest.raises(errors.BadRequest, match="is no computer that can be reached"):
-        booth()
+
+
+@pytest.fixture
+def sent_to(posed):
+    """A receiver to which the stage's head is sent, and what it gets next: shapes by names."""
+    with osc.receiver() as (heard, port):
+        posed[0].thunder.recording.port = port
+        yield lambda: osc.shapes_of(osc.read_bundle(heard.recv(65536))), heard
+        sender.close()
+
+
+def test_a_take_is_sent_as_it_plays_and_no_more_after_the_second_press(
+    posed, entry, sent_to, blender
+):
+    scene, rig = posed
+    receive, heard = sent_to
+    assert blender.ops.thunder.send_face() == {"FINISHED"}
+    names, frames, seen = head.channel_names(), range(entry.first, entry.first + 60), []
+    for frame in frames:
+        scene.frame_set(frame)
+        seen.append(receive())
+    clock = Clock.of(scene, entry.first)
+    shown = result(keying.read(rig, names, clock, 60 / clock.fps, clock.fps))
+    table = livelink.table(shown, names)[:60, : livelink.SHAPES].clip(0, 1)
+    wanted = [dict(zip(livelink.COLUMNS, row)) for row in table]
+    assert np.ptp([each["JawOpen"] for each in seen]) > 0.1
+    for got, want in zip(seen, wanted):
+        assert got == pytest.approx(want, abs=2e-3)
+    assert blender.ops.thunder.send_face() == {"FINISHED"}
+    scene.frame_set(31)
+    heard.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        receive()
+
+
+def test_an_own_character_is_sent_by_what_its_keys_mean(blender):
+    hero = make_hero(blender, "Mouth_Smile_L", "Jaw_Open", "Eye_Blink_L", "Eye_Blink_R")
+    scene, keys = blender.context.scene, hero.data.shape_keys.key_blocks
+    with osc.receiver() as (heard, port):
+        sender.start(scene, head.find(scene, hero), port, "127.0.0.1")
+        keys["Mouth_Smile_L"].value = 0.5
+        scene.frame_set(7)
+        sent = osc.shapes_of(osc.read_bundle(heard.recv(65536)))
+        assert sent["MouthSmileLeft"] == pytest.approx(0.5) and sent["EyeBlinkLeft"] == 0
+        sender.close()
+
+
+def test_sending_ends_with_the_file_and_with_the_head(posed, blender):
+    scene, rig = posed
+    sender.start(scene, rig, 39539, "127.0.0.1")
+    blender.data.batch_remove([rig.mesh, rig.armature])
+    scene.frame_set(2)
+    assert sender.stream is None
+    sender.start(scene, rig_of_new_head(blender), 39539, "127.0.0.1")
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    assert sender.stream is None
+
+
+def rig_of_new_head(blender):
+    blender.ops.thunder.add_head()
+    return head.find(blender.context.scene)
+
+
+def test_a_face_goes_to_another_computer_only_where_blender_may_go_online(
+    posed, blender, monkeypatch
+):
+    settings = posed[0].thunder.recording
+    monkeypatch.setattr(operators.install, "may_download", lambda: False)
+    settings.host = "studio.local"
+    with pytest.raises(RuntimeError, match="to send a face to “studio.local”"):
+        blender.ops.thunder.send_face()
+    assert sender.stream is None
+
+
+def test_a_head_performs_the_chosen_voice_and_nothing_is_kept(booth, posed, tmp_path, monkeypatch):
+    scene, rig = posed
+    played = []
+    monkeypatch.setattr(
+        recording.playback, "hear", lambda make: (played.append(make), (None, ""))[1]
+    )
+    before, voice = pose(rig), strip.of_file(scene, str(SAMPLE))
+    taken, moved, messages = booth(voice=voice), [], set()
+
+    def look():
+        moved.append(np.abs(np.subtract(pose(rig), before)).max())
+        messages.add(session.job.step.message)
+
+    assert speak(taken, lambda: taken.spoken > 2 and taken.motion.delay, look) == {"ended": ""}
+    assert max(moved) > 0.1 and len(played) == 1
+    assert any(message.startswith("Playing 0:0") for message in messages)
+    assert pose(rig) == pytest.approx(before) and not strip.sound_strips(scene)
+    assert not (tmp_path / "recordings").exists()
+
+
+def test_a_voice_that_begins_with_a_pause_is_no_silent_microphone(booth, posed):
+    taken = booth(voice=strip.of_file(posed[0], str(SAMPLE)))
+    taken.level = {"began": 0.0, "seconds": 5.0, "peak": 0.0}
+    taken.heard_at = 0.0
+    assert not taken._step(5.0).note
 
 
 def test_a_render_gives_the_pose_back_and_ends_it(booth, posed):

@@ -195,11 +195,19 @@ def test_what_was_spoken_before_a_fault_becomes_a_strip(booth, fault):
     ],
 )
 def test_without_a_microphone_or_with_silence_there_is_a_sentence_and_no_file(
-    booth, fault, error, sentence
+    booth, fault, error, sentence, monkeypatch
 ):
+    monkeypatch.setattr(recording, "LISTENED", 0.3)
     _, taken = booth(fault)
     with pytest.raises(error, match=sentence):
         speak(taken, seconds=0.4)
+    until(lambda: not Path(taken.path).exists(), 10)
+
+
+def test_who_stops_at_once_is_not_told_that_the_microphone_is_silent(booth):
+    _, taken = booth("silent")
+    with pytest.raises(errors.Cancelled, match="stopped before anything was heard"):
+        speak(taken, seconds=0.02)
     until(lambda: not Path(taken.path).exists(), 10)
 
 

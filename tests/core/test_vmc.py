@@ -4,13 +4,12 @@ stream and from the command."""
 
 import os
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
 
 import numpy as np
+import osc
 import pytest
 
 from research.harness import ROOT
@@ -24,40 +23,10 @@ from thunder_core.types import JAW_OPEN_RADIANS
 CHANNELS = load_head().expression_names
 
 
-def read_text(data, at):
-    end = data.index(b"\0", at)
-    return data[at:end].decode("ascii"), at + (end - at) // 4 * 4 + 4
-
-
-def read_bundle(data):
-    """The messages of a bundle: [(address, values)], by the specification of OSC 1.0."""
-    assert data[:8] == b"#bundle\0" and len(data) % 4 == 0
-    at, messages = 16, []
-    while at < len(data):
-        (size,) = struct.unpack_from(">i", data, at)
-        one, at = data[at + 4 : at + 4 + size], at + 4 + size
-        assert size % 4 == 0 and len(one) == size
-        address, place = read_text(one, 0)
-        kinds, place = read_text(one, place)
-        values = []
-        for kind in kinds[1:]:
-            if kind == "s":
-                value, place = read_text(one, place)
-            else:
-                (value,), place = struct.unpack_from(f">{kind}", one, place), place + 4
-            values.append(value)
-        assert place == size
-        messages.append((address, values))
-    return messages
-
-
 @pytest.fixture
 def receiver():
-    """A socket on this computer that waits ten seconds, and its port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        one.settimeout(30)
-        yield one, one.getsockname()[1]
+    with osc.receiver() as both:
+        yield both
 
 
 def row_of(jaw=0.0, head=(0, 0, 0), eyes=(0, 0, 0), **values):
@@ -73,9 +42,9 @@ def test_a_frame_is_one_bundle_with_52_shapes_and_the_bones(receiver):
     stream = vmc.Stream(port)
     turn = np.array([0.1, 0.2, -0.3])
     stream.send(row_of(JAW_OPEN_RADIANS / 2, turn, mouthSmileLeft=0.25), CHANNELS, 1.5)
-    messages = read_bundle(heard.recv(65536))
+    messages = osc.read_bundle(heard.recv(65536))
     stream.close()
-    shapes = {v[0]: v[1] for address, v in messages if address == "/VMC/Ext/Blend/Val"}
+    shapes = osc.shapes_of(messages)
     assert len(shapes) == 52 and shapes["JawOpen"] == pytest.approx(0.5)
     assert shapes["MouthSmileLeft"] == pytest.approx(0.25) and shapes["EyeBlinkLeft"] == 0
     assert [a for a, _ in messages].index("/VMC/Ext/Blend/Apply") == 54
@@ -114,8 +83,7 @@ def test_the_command_sends_a_face_that_speaks(receiver):
     ) as process:
         jaws, end = [], time.monotonic() + 90
         while (len(jaws) < 60 or np.ptp(jaws) < 0.1) and time.monotonic() < end:
-            messages = read_bundle(heard.recv(65536))
-            jaws.append(dict(v for a, v in messages if a == "/VMC/Ext/Blend/Val")["JawOpen"])
+            jaws.append(osc.shapes_of(osc.read_bundle(heard.recv(65536)))["JawOpen"])
         if os.name != "nt":
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 130 and "s behind" in process.stdout.read()

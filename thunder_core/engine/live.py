@@ -38,6 +38,7 @@ _PLANNED = 3000  # frames planned at once
 # What is left after a frame of a difference between two hops, of lips and of the rest of the face.
 _LIPS_KEEP, _FACE_KEEPS = 0.5, 0.85
 _SPARE = 1.25  # times that a hop may take longer than the last ones
+_TAIL = 1.0  # seconds of silence after a file
 _BLOCK = int(RATE * microphone.BLOCK_MS / 1000)  # samples of a file that are played at once
 
 
@@ -138,8 +139,9 @@ def _fade(jump: np.ndarray, keeps: float, frames: int) -> np.ndarray:
 
 
 def follow(
-    face: LiveFace, blocks: queue.SimpleQueue, rate: int, give: Callable[[dict], object]
-) -> None:
+    face: LiveFace, blocks: queue.SimpleQueue, rate: int, give: Callable[[dict], object],
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:  # fmt: skip
     """Have a face perform blocks of samples, int16 at `rate` Hz, until None comes. give: gets
     events of frames, at the latest every hop; that lengthens where a hop takes longer."""
     import soxr
@@ -151,19 +153,21 @@ def follow(
         face.feed(resampler.resample_chunk(sound) if rate != RATE else sound)
         if not blocks.empty() or face.heard // _STEP < due:
             continue
-        due, began = face.heard // _STEP + hop, time.perf_counter()
+        due, began = face.heard // _STEP + hop, clock()
         if (made := face.advance()) is not None:
             first, motion, phones = made
             event = {"event": CURVES, "first": first, "hop": hop / FPS, "phones": phones}
             give(event | {"values": np.round(pack(motion), 4).tolist()})
-        took = time.perf_counter() - began
+        took = clock() - began
         usual = took if not usual else 0.8 * usual + 0.2 * took
         hop = int(np.clip(math.ceil(_SPARE * usual * FPS), HOP, MOST_HOP))
 
 
 def play(speech: Speech, stop: Event, on_level: Callable, on_block: Callable) -> dict:
-    """Have a sound heard at its own pace, as `microphone.record` has what is spoken."""
-    samples = (np.clip(speech.samples, -1, 1) * 32767).astype(np.int16)
+    """Have a sound heard at its own pace, and silence until its end is seen, as `microphone.record`
+    has what is spoken."""
+    sound = np.append(speech.samples, np.zeros(int(_TAIL * RATE), np.float32))
+    samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
     began, loudest, seconds = time.perf_counter(), 0.0, 0.0
     for at in range(0, len(samples), _BLOCK):
         block = samples[at : at + _BLOCK]
