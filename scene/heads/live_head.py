@@ -72,9 +72,10 @@ class LiveHead:
 
     def _begin(self) -> head.Rig:
         """The rig, looked up. Raises BadHead."""
-        if self.mesh not in bpy.data.objects:
+        scene = bpy.data.scenes.get(self.scene)
+        if scene is None or self.mesh not in scene.objects:
             raise self._gone()
-        scene, rig = head.look_up(self.scene, self.mesh)
+        rig = head.look_up(self.scene, self.mesh)[1]
         scene[MARK] = json.dumps([self.mesh, self.before])
         self._shown = np.array([_value(rig, track) for track in rig.driver.tracks])
         LiveHead.on, self._rig = self, rig
@@ -135,7 +136,8 @@ class Sender(jobs.Part):
             self.stream.send(row, head.channel_names(), seconds)
 
     def _show(self, scene, depsgraph) -> None:
-        if scene.name != self.names[0] or LiveHead.on is not None:
+        is_other = scene.name != self.names[0] or bpy.app.is_job_running("RENDER")
+        if is_other or LiveHead.on is not None:
             return
         try:
             rig = self._rig = self._rig or head.look_up(*self.names)[1]

@@ -3,10 +3,10 @@
 its worker sends, of a sound and of a microphone, which plays a file."""
 
 import os
-import queue
 import sys
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine import live, microphone
 from thunder_core.face.mouth_shape import MouthShape, OPENING
 from thunder_core.shipped import SAMPLE
-from thunder_core.types import BLINKS, FPS, in_group, Motion, RATE
+from thunder_core.types import BLINKS, FPS, in_group, Motion, pack, RATE
 
 HOP, AHEAD = 4 * live._STEP, 5
 STYLE = Direction().vector()[None]
@@ -104,40 +104,53 @@ def test_plans_of_many_minutes_are_made_one_after_the_other(engine, sample, monk
     assert face._planned[0] == 3
 
 
+def test_ten_minutes_need_no_more_memory_than_two(engine, sample, monkeypatch):
+    thunder, frames = engine.thunder, live.MOST_HOP
+    face, shown, held = live.LiveFace(thunder, STYLE, 0.2), LiveMotion(), []
+    voice = thunder.analyse(sample.samples[: 4 * RATE], live.WINDOW, quickly=True)
+    x = thunder.expect_events(voice, face.take, face._plan(0)[0].events[: live.WINDOW])
+    monkeypatch.setattr(thunder, "analyse", lambda *_, **__: voice)
+    monkeypatch.setattr(thunder, "expect_events", lambda *_: x)
+    monkeypatch.setattr(thunder.pipeline, "finish", lambda made, *_: made)
+    shown.began, minute = 0.0, 60 * int(FPS)
+    tracemalloc.start()
+    while face.done < 10 * minute:
+        face.feed(sample.samples[: frames * live._STEP])
+        if (made := face.advance()) is not None:
+            first, motion, phones = made
+            event = {"first": first, "values": pack(motion).tolist(), "phones": phones}
+            shown.add(event | {"hop": frames / FPS}, face.done / FPS)
+            assert shown.at(face.done / FPS) is not None
+        if face.done > (2 + 8 * len(held)) * minute - 2 * frames:
+            held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert len(held) == 2 and held[1] - held[0] < 200_000
+
+
 def test_hops_lengthen_where_they_take_longer():
     class Slow:
-        heard = 0
+        heard, now, done = 0, 0.0, 0
 
         def feed(self, samples):
             self.heard += len(samples)
+            self.now = max(self.now, self.heard / RATE)
 
         def advance(self):
-            time.sleep(0.25)
-            return 0, Motion(*(np.zeros((1, 3), np.float32) for _ in range(2))), ["M"]
+            self.now += 0.25
+            self.done += 1
+            return self.done, Motion(*(np.zeros((1, 3), np.float32) for _ in range(2))), ["M"]
 
-    blocks, events = queue.SimpleQueue(), []
-    for _ in range(40):
-        blocks.put(bytes(2 * 2 * live._STEP))
-    feeder = threading.Thread(
-        target=live.follow, args=(Slow(), _Paced(blocks), RATE, events.append)
-    )
-    feeder.start()
-    feeder.join(30)
+        def get(self):
+            return bytes(2 * 2 * live._STEP) if self.heard < 12 * RATE else None
+
+        def empty(self):
+            return self.heard / RATE >= self.now
+
+    slow, events = Slow(), []
+    live.follow(slow, slow, RATE, events.append, lambda: slow.now)
     hops = [event["hop"] for event in events]
     assert hops[0] == live.HOP / FPS and hops[-1] > 0.25 and max(hops) <= live.MOST_HOP / FPS
-
-
-class _Paced:
-    """Blocks of a queue, of which no more than one waits."""
-
-    def __init__(self, blocks):
-        self.blocks = blocks
-
-    def get(self):
-        return None if self.blocks.empty() else self.blocks.get()
-
-    def empty(self):
-        return True
+    assert slow.now < 12.5, "it is further behind at the end than a hop"
 
 
 # -- its worker
