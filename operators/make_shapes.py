@@ -4,7 +4,7 @@
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import new_shapes
+from ..scene.heads import family, new_shapes
 from .base import HasObstacles, InstantWork, SlicedWork, why_not_in_object_mode
 
 
@@ -14,8 +14,9 @@ def _face(context):
 
 
 def _parts(context, face) -> list[bpy.types.Object]:
-    """Other meshes that are selected: eyes, teeth, tongue, lashes."""
-    return [obj for obj in context.selected_objects if obj.type == "MESH" and obj != face]
+    """Other meshes on a face that are selected: eyes, teeth, tongue, lashes."""
+    others = (obj for obj in context.selected_objects if obj.type == "MESH" and obj != face)
+    return [obj for obj in others if family.is_around(face, obj)]
 
 
 class _OnFace(HasObstacles):

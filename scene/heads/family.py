@@ -186,16 +186,22 @@ def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
         return True
     if other.type != "MESH" or face.type != "MESH" or not key_names(other):
         return False
+    # and no part of it
+    is_copy = len(face.data.vertices) == len(other.data.vertices) and key_names(face) == key_names(
+        other
+    )
+    return is_around(face, other) and not is_copy
+
+
+def is_around(face: bpy.types.Object, other: bpy.types.Object) -> bool:
+    """Whether the centre of one object's box is in the slightly enlarged box of the other, the
+    larger one."""
     (low, high), (other_low, other_high) = extent(face), extent(other)
     if (other_high - other_low).max() > 1.5 * (high - low).max():
         # The other one is the face that this is a part of.
         low, high, other_low, other_high = other_low, other_high, low, high
     margin, middle = _MARGIN * (high - low).max(), (other_low + other_high) / 2
-    # and no part of it
-    is_copy = len(face.data.vertices) == len(other.data.vertices) and key_names(face) == key_names(
-        other
-    )
-    return bool(((middle >= low - margin) & (middle <= high + margin)).all()) and not is_copy
+    return bool(((middle >= low - margin) & (middle <= high + margin)).all())
 
 
 def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:

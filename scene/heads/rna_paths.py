@@ -171,8 +171,10 @@ def evaluate(block, tracks: list, depsgraph) -> list[float]:
 
 def bone_rotation(pose) -> np.ndarray:
     """Rotation of an evaluated bone from rest relative to its parent, constraints included; [3,
-    3]."""
+    3]. What has no size, as where a character pops in, is at rest."""
     rest = pose.bone.matrix_local
+    if any(abs(bone.matrix.determinant()) < 1e-30 for bone in (pose, pose.parent or pose)):
+        return np.eye(3)
     if pose.parent is None:
         local = rest.inverted() @ pose.matrix
     else:

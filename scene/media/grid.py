@@ -97,6 +97,11 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, Non
     yield jobs.Step(0.0, "Setting up the takes", busy=True)
     frame, _ = puppets.face_frame(rig)
     low, high = puppets.extent(rig, frame)
+    if not (high.x > low.x and high.y > low.y):
+        raise BadRequest(
+            f"“{rig.owner.name}” has no size on this frame: go to one where it is seen, or clear "
+            f"its scale (Alt S)"
+        )
     wide, tall = (high.x - low.x) * GAP, (high.y - low.y) * (GAP + LABEL)
     columns = min(len(entries), math.ceil(math.sqrt(len(entries) * WIDER * tall / wide)))
     rows = math.ceil(len(entries) / columns)

@@ -96,6 +96,14 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage, scene, r
     assert scene.frame_current == 33
 
 
+def test_a_head_of_no_size_is_not_played(blender, stage, rig):
+    enter(stage, 0.1, 1)
+    rig.mesh.parent.scale = rig.mesh.scale = (0.0, 0.0, 0.0)
+    blender.context.view_layer.update()
+    with pytest.raises(RuntimeError, match="has no size on this frame"):
+        blender.ops.thunder.play_grid()
+
+
 def test_it_goes_when_nothing_plays_whoever_stopped_it(before, blender):
     """No handler of Blender's is relied on: one that was lost, or that came too early, would leave
     the grid for good."""

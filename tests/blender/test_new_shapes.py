@@ -178,9 +178,21 @@ def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):
     assert {"jawOpen", "tongueOut"} <= set(tongue.data.shape_keys.key_blocks.keys())
 
 
+def test_what_is_selected_elsewhere_is_no_part_of_the_face(face):
+    far, twin = face.copy(), face.copy()
+    for other, place in ((far, (90.0, 20.0, 50.0)), (twin, (6.0, 2.0, 3.0))):
+        bpy.context.collection.objects.link(other)
+        other.location = place
+        other.select_set(True)
+    assert mark(face).select_get() is False
+    assert not new_shapes.parts_of(new_shapes.dots_of(face))
+
+
 @pytest.mark.parametrize(
     "spoil, sentence",
     [
+        (lambda face: (setattr(face, "scale", (0, 1, 1)), bpy.context.view_layer.update()),
+         "scaled to nothing"),
         (lambda face: face.modifiers.new("Mirror", "MIRROR"), "half a face"),
         (lambda face: setattr(face, "scale", (1, 0, 1)), "scaled to nothing"),
         (lambda face: new_shapes.dots_of(face).children[0], None),

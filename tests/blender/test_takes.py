@@ -120,6 +120,9 @@ def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(
     )
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(motion, part) - getattr(evaluated, part)).max() < 1e-5
+    for bone in rig.armature.pose.bones:
+        bone.scale = (0.0, 0.0, 0.0)  # a character that pops in
+    assert np.abs(read(scene, rig, 5.0, 0.2).jaw).max() == 0.0
 
 
 @pytest.mark.parametrize("mode", ["QUATERNION", "AXIS_ANGLE", "XZY", "YXZ", "YZX", "ZXY", "ZYX"])
