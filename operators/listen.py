@@ -98,6 +98,10 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
             connection.start_client(), context.scene, chosen_head(context)
         )
 
+    def finish(self, context, findings):
+        super().finish(context, findings)
+        self.warn([chosen_head(context).vanished])
+
     def outcome(self, findings):
         return checking.summary(findings)
 

@@ -6,18 +6,21 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import character, controls, detection, drawn, head, mapping_table
+from ..scene.heads import character, controls, detection, drawn, family, head, mapping_table
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
 from .base import chosen_head, InstantWork, OnCharacter, why_no_head, why_not_in_object_mode
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
-    """Map the character automatically by the names of its shape keys, controls and bones"""
+    """Map the character automatically by the names of its shape keys, controls and bones, or of
+    its drawings: A, AI, O, E, MBP, rest, blink and the like, or Rhubarb's A to H and X"""
 
     bl_label = "Find by Names"
 
     def change(self, context, obj):
+        if family.is_drawn(obj):
+            return _fill(context, obj, drawn.by_names(obj))
         plan = detection.detect(obj, anew=True)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
@@ -177,28 +180,17 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
         return f"“{face.name}” has {len(rules)} sounds and looks: see them in Thunder Character"
 
 
-class _OfDrawings(OnCharacter):
-    """An operator that fills rows of a head of drawings with the rules that `found(face)` gives."""
-
-    def change(self, context, obj):
-        plan, found = character.plan_of(obj), self.found(obj)
-        if not found:
-            raise BadRequest("No drawing was found: choose one in each row of the table")
-        filled = {rule.source for rule in found}
-        kept = (rule for rule in plan.rules if rule.source not in filled)
-        mapping_table.keep_plan(context.scene, obj, replace(plan, rules=(*found, *kept)))
-        return f"{len(filled)} rows were filled"
+def _fill(context, obj, found: list[mapping.Rule]) -> str:
+    """Fill rows of a head of drawings with rules; the sentence to report."""
+    if not found:
+        raise BadRequest("No drawing was found: choose one in each row of the table")
+    plan, filled = character.plan_of(obj), {rule.source for rule in found}
+    kept = (rule for rule in plan.rules if rule.source not in filled)
+    mapping_table.keep_plan(context.scene, obj, replace(plan, rules=(*found, *kept)))
+    return f"{len(filled)} rows were filled"
 
 
-class THUNDER_OT_fill_by_names(_OfDrawings, bpy.types.Operator):
-    """Fill the rows by the names of drawings: A, AI, O, E, MBP, rest, blink and the like, or
-    Rhubarb's A to H and X"""
-
-    def found(self, face):
-        return drawn.by_names(face)
-
-
-class THUNDER_OT_fill_in_order(_OfDrawings, bpy.types.Operator):
+class THUNDER_OT_fill_in_order(OnCharacter, bpy.types.Operator):
     """Fill the rows with the drawings in the order of a usual chart"""
 
     chart: bpy.props.EnumProperty(
@@ -216,8 +208,8 @@ class THUNDER_OT_fill_in_order(_OfDrawings, bpy.types.Operator):
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self)
 
-    def found(self, face):
-        return drawn.in_order(face, self.chart, self.first)
+    def change(self, context, obj):
+        return _fill(context, obj, drawn.in_order(obj, self.chart, self.first))
 
 
 class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):

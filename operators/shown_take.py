@@ -277,7 +277,7 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     def commit(self, scene, entry, rig):
         """Steps that commit a take, and where keys leave much out find how many points that costs;
         return the report."""
-        is_scored = scene.thunder.commit.keys == "BLOCKING"
+        is_scored = scene.thunder.commit.keys == "BLOCKING" and not rig.driver.is_drawn
         steps = committing.commit_line(scene, entry, self.done)
         share = 0.8 if is_scored else 1.0
         yield from map_progress(steps, lambda step: replace(step, fraction=share * step.fraction))

@@ -8,7 +8,6 @@ from ..scene.heads import (
     build,
     character,
     detection,
-    drawn,
     family,
     flame,
     head,
@@ -28,7 +27,7 @@ _ICONS = {
     "JOINT": "ORIENTATION_GIMBAL",
     **dict.fromkeys(mapping.DRAWN, "GREASEPENCIL"),
 }
-NUMBERED = mapping.DRAWN[1:]
+_drawn: dict = {}  # what the list of the table that is drawn marks
 
 
 class THUNDER_UL_mapping(bpy.types.UIList):
@@ -36,10 +35,11 @@ class THUNDER_UL_mapping(bpy.types.UIList):
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         name = item.bone or item.object if item.kind in ("BONE", "JOINT") else item.target
-        if item.kind in NUMBERED:
+        if item.kind in mapping.NUMBERED:
             name = f"{item.number} of {item.target}"
         nothing = item.kind == "NONE" or not name
-        row = tune(layout.row(align=True), active=not nothing)
+        is_lost = (item.source, item.target) in _drawn.get("lost", ())
+        row = tune(layout.row(align=True), active=not nothing, alert=is_lost)
         split = row.split(factor=0.55)
         split.label(text=item.source, icon="DOT" if nothing else _ICONS[item.kind])
         split.label(
@@ -140,14 +140,19 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if family.is_linked(obj):
             offer_editable(layout, context)
         try:
+            _drawn["lost"] = set()
             resolved = character.resolve(obj)
+            if vanished := head.resolve(obj).vanished:
+                wrapped_label(layout, vanished, context, icon="ERROR")
+            rules = (rule for rule in resolved.unbound_rules if isinstance(rule, mapping.Rule))
+            _drawn["lost"] = {(rule.source, rule.target.name) for rule in rules}
             if plan.is_drawn:
-                self._drawings(layout, context, resolved)
-                return
-            self._objects(layout, resolved)
-            self._reach(layout, context, resolved)
-            self._losses(layout, context, resolved)
-            if detection.reach_of(resolved.face, resolved.plan).is_mirrored:
+                self._drawings(layout, resolved)
+            else:
+                self._objects(layout, resolved)
+                self._reach(layout, context, resolved)
+                self._losses(layout, context, resolved)
+            if not plan.is_drawn and detection.reach_of(resolved.face, resolved.plan).is_mirrored:
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             wrapped_label(layout, str(error), context)
@@ -158,21 +163,16 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         else:
             layout.operator("thunder.show_mapping", icon="PRESET")
 
-    def _drawings(self, layout, context, resolved):
-        settings, face = context.scene.thunder, resolved.face
-        if vanished := head.resolve(face).vanished:
-            wrapped_label(layout, vanished, context, icon="ERROR")
+    def _drawings(self, layout, resolved):
         row = layout.row(align=True)
-        for dial, *_ in drawn.DIALS:
-            if dial in face:
-                row.prop(face, rna_paths.property_path(dial), text="")
-        if not mapping_table.is_current(context.scene, face):
-            layout.operator("thunder.show_mapping", icon="PRESET")
-            return
-        row = layout.row(align=True)
-        buttons(row, ("thunder.fill_by_names", "VIEWZOOM"), ("thunder.fill_in_order", "SORTALPHA"))
-        self._table(layout, settings, True)
-        layout.row(align=True).operator("thunder.tilt_drawing", icon="DRIVER_ROTATIONAL_DIFFERENCE")
+        for track in resolved.driver.tracks[len(resolved.driver.rig.tracks) :]:
+            row.prop(resolved.face, track.path, text="")
+        buttons(
+            layout.row(align=True),
+            ("thunder.find_mapping", "VIEWZOOM"),
+            ("thunder.fill_in_order", "SORTALPHA"),
+            ("thunder.tilt_drawing", "DRIVER_ROTATIONAL_DIFFERENCE"),
+        )
 
     def _objects(self, layout, resolved):
         names = [
@@ -186,8 +186,6 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             if obj.type == "MESH" and obj.data.shape_keys in resolved.targets
         ]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
-        if vanished := head.resolve(resolved.face).vanished:
-            wrapped_label(layout, vanished, bpy.context, icon="ERROR")
 
     def _reach(self, layout, context, resolved):
         """The mouths that the character can make, as they were measured."""
@@ -242,7 +240,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if item.kind in ("KEY", "PROPERTY", "NONE", *mapping.DRAWN):
             column.prop(item, "target")
         if item.kind in mapping.DRAWN:
-            if item.kind in NUMBERED:
+            if item.kind in mapping.NUMBERED:
                 column.prop(item, "number")
             props(column, item, "object", "lead")
             return

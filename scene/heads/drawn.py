@@ -5,6 +5,8 @@ Such a head has a number for its mouth, and one for its eyes, which keys change.
 its mapping has for that number: their curves are the table, so that no script has to run.
 """
 
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
@@ -23,7 +25,7 @@ from .family import DRAWN_MOUTH
 
 DRAWN_EYES = rna_paths.OWN_PREFIX + "Eyes"
 DIALS = ((DRAWN_MOUTH, "Mouth", MOUTHS, REST), (DRAWN_EYES, "Eyes", EYES, drawn_mouths.OPEN))
-_LEAST_NAMED = 3  # drawings whose names are known, from which on all go by their names
+_LEAST_NAMED = 3  # layers with several drawings whose names are taken as those of mouths
 
 
 class Place(NamedTuple):
@@ -53,72 +55,101 @@ def _sheet(node) -> tuple[int, int]:
     return max(1, round(1 / across)), max(1, round(1 / up))
 
 
+def _numbers_of(target: Target) -> list[int]:
+    """The numbers of the drawings that a target has, none where it is not in the file."""
+    if target.kind == "DRAWING":
+        obj = bpy.data.objects.get(target.object)
+        layer = _layers(obj).get(target.name)
+        return compat.drawings_of(layer) if layer is not None else []
+    nodes = _nodes(bpy.data.materials.get(target.name), target.kind)
+    counts = (
+        [node.image_user.frame_duration for node in nodes]
+        if target.kind == "IMAGE"
+        else [columns * rows for columns, rows in map(_sheet, nodes)]
+    )
+    return list(range(1, max(counts, default=0) + 1))
+
+
+def _layers(obj) -> dict:
+    """The layers of a Grease Pencil object by their names."""
+    has_layers = obj is not None and compat.is_drawing(obj)
+    return {layer.name: layer for layer in obj.data.layers} if has_layers else {}
+
+
 def _places(rule: Rule) -> list[Place]:
     """All that shows a rule's drawing; empty if it is not in the file."""
     to, number = rule.target, round(rule.weight)
     obj, escape = bpy.data.objects.get(to.object), bpy.utils.escape_identifier
-    if to.kind == "SHOW" and obj is not None:
-        is_there = to.name in getattr(obj.data, "layers", ())
-        return [Place(obj.data, f'layers["{escape(to.name)}"].hide', -1, 0, 1)] * is_there
+    if to.kind == "SHOW" and to.object:
+        path = f'layers["{escape(to.name)}"].hide'
+        return [Place(obj.data, path, -1, 0, 1)] if to.name in _layers(obj) else []
     if to.kind == "SHOW":
         thing, group = bpy.data.objects.get(to.name), bpy.data.collections.get(to.name)
         members = [thing] if thing is not None else group.all_objects if group is not None else ()
         hide = ("hide_viewport", "hide_render")
         return [Place(each, path, -1, 0, 1) for each in members for path in hide]
+    if number not in _numbers_of(to):
+        return []
     if to.kind == "DRAWING":
         path = f'modifiers["{escape(rna_paths.OWN_PREFIX + to.name)}"].offset'
-        return [Place(obj, path, -1, number)] if obj is not None and compat.is_drawing(obj) else []
-    places, material = [], bpy.data.materials.get(to.name)
-    for node in _nodes(material, to.kind):
+        return [Place(obj, path, -1, number)]
+    places, tree = [], bpy.data.materials[to.name].node_tree
+    for node in _nodes(bpy.data.materials[to.name], to.kind):
         path = f'nodes["{escape(node.name)}"]'
-        if to.kind == "IMAGE":
-            places.append(
-                Place(material.node_tree, f"{path}.image_user.frame_offset", -1, number - 1)
-            )
+        if to.kind == "IMAGE":  # the last one's frames are over, so it would be shown
+            first = int((re.findall(r"\d+", os.path.basename(node.image.filepath)) or [1])[-1])
+            at = first - 1 + number - node.image_user.frame_duration
+            places.append(Place(tree, f"{path}.image_user.frame_offset", -1, at))
         else:
             columns, rows = _sheet(node)
-            at = ((number - 1) % columns / columns, -(((number - 1) // columns + 1) / rows) % 1)
+            row, column = divmod(number - 1, columns)
             path = f"{path}.inputs[1].default_value"
-            places += [Place(material.node_tree, path, axis, at[axis]) for axis in (0, 1)]
+            cell = column / columns, -((row + 1) / rows) % 1
+            places += [Place(tree, path, axis, cell[axis]) for axis in (0, 1)]
     return places
 
 
-def _shown(plan: Mapping, names: tuple[str, ...]) -> dict[str, list[Rule]]:
-    """The drawings of each of some names that has any."""
-    rules = [rule for rule in plan.rules if rule.target.kind in mapping.DRAWN]
-    shown = {name: [rule for rule in rules if rule.source == name] for name in names}
-    return {name: of for name, of in shown.items() if of}
+Shown = dict[str, dict[Rule, list[Place]]]
 
 
-def _numbers(shown: dict[str, list[Rule]], names: tuple[str, ...]) -> dict[str, int]:
+def _shown(plan: Mapping, names: tuple[str, ...]) -> Shown:
+    """The drawings of each of some names that has any in the file, and what shows them."""
+    shown: Shown = {}
+    for rule in plan.rules:
+        if rule.source in names and rule.target.kind in mapping.DRAWN and (at := _places(rule)):
+            shown.setdefault(rule.source, {})[rule] = at
+    return {name: shown[name] for name in names if name in shown}
+
+
+def _numbers(shown: Shown, names: tuple[str, ...]) -> dict[str, int]:
     """The number that shows each name: one for all that show the same."""
+    first: dict[frozenset, int] = {}
     keys = {
         name: frozenset((rule.target, round(rule.weight)) for rule in of)
         for name, of in shown.items()
     }
-    first: dict[frozenset, int] = {}
-    for name in keys:
-        first.setdefault(keys[name], names.index(name))
+    for name, key in keys.items():
+        first.setdefault(key, names.index(name))
     return {name: first[keys[stand_in(name, keys)]] for name in names} if keys else {}
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
     others = replace(plan, rules=tuple(r for r in plan.rules if r.target.kind not in mapping.DRAWN))
-    names = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
-    rules = [rule for name in NAMES for rule in _shown(plan, (name,)).get(name, ())]
-    blocks = [place.block for rule in rules for place in _places(rule)]
-    objects = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(names - {""}))]
-    objects += [block for block in blocks if isinstance(block, bpy.types.Object)]
-    objects = [*dict.fromkeys(filter(None, objects))]
-    if not any(_places(rule) for rule in rules if rule.source in MOUTHS):
+    shown = _shown(plan, NAMES)
+    if not any(name in shown for name in MOUTHS):
         raise BadHead(
             f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
         )
+    names = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
+    blocks = [place.block for of in shown.values() for at in of.values() for place in at]
+    objects = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(names - {""}))]
+    objects += [block for block in blocks if isinstance(block, bpy.types.Object)]
+    objects = [*dict.fromkeys(filter(None, objects))]
     bound = binding.bind(others, objects, (face,))
     dials, numbers = [], dict[str, int]()
     for dial, group, of, rest in DIALS:
-        if found := _numbers(_shown(plan, of), of):
+        if found := _numbers({name: shown[name] for name in of if name in shown}, of):
             numbers |= found
             path = rna_paths.property_path(dial)
             dials.append(mapping.Track(0, path, 0, group, float(found[rest]), True))
@@ -126,7 +157,8 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     driver = drawn_mouths.DrawnDriver(
         bound.driver, dials, numbers, dict(plan.leads), plan.least, plan.step, origin
     )
-    lost = tuple(rule for rule in rules if not _places(rule))
+    known = {*others.rules, *(rule for of in shown.values() for rule in of)}
+    lost = (rule for rule in plan.rules if rule.source in NAMES and rule not in known)
     unbound_rules = (*bound.unbound_rules, *lost)
     return binding.Binding(plan, tuple(objects), bound.targets, driver, unbound_rules)
 
@@ -142,16 +174,17 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
         if not shown:
             continue
         for rule in (rule for of in shown.values() for rule in of):
-            _prepare(rule)
+            _prepare(rule.target)
         for number, name in enumerate(names):
-            for place in (p for rule in shown[stand_in(name, shown)] for p in _places(rule)):
+            for place in (p for at in shown[stand_in(name, shown)].values() for p in at):
                 at = curves.setdefault((place.block, place.path, place.index), {})
                 if place.hidden is not None:
                     at |= {other: place.hidden for other in range(len(names)) if other not in at}
                 at[number] = place.value
         numbers = _numbers(shown, names)
         face[dial] = face.get(dial, numbers[rest])
-        items = [(n, n, f"Shows “{n}”", 0, number) for number, n in _names_of(numbers, shown)]
+        named = sorted({numbers[name]: name for name in reversed(list(shown))}.items())
+        items = [(name, name, f"Shows “{name}”", 0, number) for number, name in named]
         about = "Drawing that is shown. It can be keyed"
         face.id_properties_ui(dial).update(items=items, default=numbers[rest], description=about)
         face.property_overridable_library_set(rna_paths.property_path(dial), True)
@@ -160,20 +193,14 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
             _drive(face, dial, block, path, index, values)
 
 
-def _names_of(numbers: dict[str, int], shown: dict) -> list[tuple[int, str]]:
-    """Each number that there is, and its name."""
-    return sorted({numbers[name]: name for name in reversed(list(shown))}.items())
-
-
-def _prepare(rule: Rule) -> None:
+def _prepare(target: Target) -> None:
     """Make a modifier that chooses drawings, or let a material show a single image."""
-    to = rule.target
-    obj = bpy.data.objects.get(to.object)
-    if to.kind == "DRAWING" and obj is not None and compat.is_drawing(obj):
-        compat.choose_drawings(obj, rna_paths.OWN_PREFIX + to.name, to.name)
-    for node in _nodes(bpy.data.materials.get(to.name), "IMAGE") if to.kind == "IMAGE" else ():
-        user = node.image_user
-        user.frame_start, user.frame_duration, user.use_auto_refresh = -10_000, 1, True
+    if target.kind == "DRAWING":
+        name = rna_paths.OWN_PREFIX + target.name
+        compat.choose_drawings(bpy.data.objects[target.object], name, target.name)
+    for node in _nodes(bpy.data.materials.get(target.name), "IMAGE") * (target.kind == "IMAGE"):
+        node.image_user.frame_start, node.image_user.use_cyclic = -10_000, False
+        node.image_user.use_auto_refresh = True
 
 
 def _drive(face, dial: str, block, path: str, index: int, values: dict[int, float]) -> None:
@@ -207,79 +234,63 @@ def _unwire(face: bpy.types.Object) -> None:
 # ---- finding
 
 
-class Thing(NamedTuple):
-    """Something that can be shown for a sound.  number: of a drawing, 0 for what has a name."""
-
-    name: str
-    target: Target
-    number: int = 0
-
-
-def things_of(face: bpy.types.Object) -> list[Thing]:
-    """What a head's object and those below it may show, in order."""
-    things = []
+def things_of(face: bpy.types.Object) -> list[tuple[Target, int]]:
+    """What a head's object and those below it may show, in order: each target by its name, and by
+    the numbers of its drawings if it has several."""
+    things: list[tuple[Target, int]] = []
     for obj in (face, *face.children_recursive):
-        if obj is not face:
-            things.append(Thing(obj.name, Target("SHOW", obj.name)))
-        for layer in obj.data.layers if compat.is_drawing(obj) else ():
-            things.append(Thing(layer.name, Target("SHOW", layer.name, obj.name)))
-            to = Target("DRAWING", layer.name, obj.name)
-            things += [Thing("", to, frame) for frame in compat.drawings_of(layer)]
+        targets = [Target("SHOW", obj.name)] * (obj is not face)
+        for name in _layers(obj):
+            targets += [Target(kind, name, obj.name) for kind in ("SHOW", "DRAWING")]
         for material in filter(None, (slot.material for slot in obj.material_slots)):
-            counts = {
-                "IMAGE": [node.image_user.frame_duration for node in _nodes(material, "IMAGE")]
-            }
-            sheets = [columns * rows for columns, rows in map(_sheet, _nodes(material, "CELL"))]
-            for kind, count in (counts | {"CELL": [n for n in sheets if n > 1]}).items():
-                to = Target(kind, material.name)
-                things += [Thing("", to, n + 1) for n in range(max(count, default=0))]
+            targets += [Target(kind, material.name) for kind in ("IMAGE", "CELL")]
+        for target in targets:
+            numbers = [1] if target.kind == "SHOW" else _numbers_of(target)
+            if target.kind == "SHOW" or len(numbers) > 1:
+                things += [(target, number) for number in numbers]
     return things
 
 
 def by_names(face: bpy.types.Object) -> list[Rule]:
     """Rules for the sounds and looks that a head's drawings are named after."""
-    named = {thing.name: thing.target for thing in things_of(face) if thing.name}
+    named = {target.name: target for target, _ in things_of(face) if target.kind == "SHOW"}
     found = drawn_mouths.by_names(list(named))
     return [Rule(source, named[found[source]]) for source in NAMES if source in found]
 
 
-def in_order(face: bpy.types.Object, chart: str, first: int) -> list[Rule]:
+def in_order(face: bpy.types.Object, chart: str = "", first: int = 1) -> list[Rule]:
     """Rules for a head's drawings in the order of a usual chart, the mouth of its first row being
-    number `first` of them. What has most drawings is taken."""
-    rows = _largest_set(face)[first - 1 :]
+    number `first` of them. What has most drawings is taken; chart: "" for that of so many."""
+    sets: dict[object, list[tuple[Target, int]]] = {}
+    for target, number in things_of(face):
+        key = target.object if target.kind == "SHOW" else target
+        sets.setdefault(key, []).append((target, number))
+    rows = max(sets.values(), key=lambda of: (of[0][0].kind != "SHOW", len(of)), default=[])
+    charts = {len(sounds): name for name, sounds in CHARTS.items()}
+    order = CHARTS[chart or charts.get(len(rows), "Twelve Sounds")]
     return [
-        Rule(source, thing.target, float(thing.number or 1))
-        for (_, sounds), thing in zip(CHARTS[chart], rows)
+        Rule(source, target, float(number))
+        for (_, sounds), (target, number) in zip(order, rows[first - 1 :] if len(rows) > 1 else ())
         for source in sounds
     ]
 
 
-def _largest_set(face: bpy.types.Object) -> list[Thing]:
-    """The drawings of what has most of them."""
-    of: dict[object, list[Thing]] = {}
-    for thing in things_of(face):
-        key = thing.target if thing.number else (thing.target.kind, thing.target.object)
-        of.setdefault(key, []).append(thing)
-    numbered = [each for each in of.values() if each[0].number]
-    return max(numbered or list(of.values()), key=len, default=[])
-
-
 def found_rules(face: bpy.types.Object) -> list[Rule]:
-    """Rules by names, where there are some that are known, else in order."""
-    rules = by_names(face)
-    mouths = {rule.target for rule in rules if rule.source in MOUTHS}
-    if len(mouths) >= _LEAST_NAMED:
+    """Rules by names; the mouths in order if none has a name that is known. The name of a layer
+    with several drawings is that of a single mouth only beside others."""
+    rules, things = by_names(face), things_of(face)
+    several = {(to.name, to.object) for to, _ in things if to.kind != "SHOW"}
+    mouths = {(r.target.name, r.target.object) for r in rules if r.source in MOUTHS}
+    if len(mouths) >= _LEAST_NAMED or mouths - several:
         return rules
-    looks = [rule for rule in rules if rule.source in EYES]
-    charts = {len(rows): chart for chart, rows in CHARTS.items()}
-    return [*in_order(face, charts.get(len(_largest_set(face)), "Twelve Sounds"), 1), *looks]
+    return [*in_order(face), *(rule for rule in rules if rule.source in EYES)]
 
 
 def labels_of(face: bpy.types.Object) -> dict[str, str]:
     """What an animator calls the mouths of a head: the names of what is shown, and of sounds where
     that has only a number."""
-    shown = _shown(Mapping.from_json(head_state.mapping(face)), MOUTHS)
-    return {name: of[0].target.name for name, of in shown.items() if of[0].target.kind == "SHOW"}
+    rules = reversed(Mapping.from_json(head_state.mapping(face)).rules)
+    return {rule.source: rule.target.name for rule in rules if rule.target.kind == "SHOW"}
 
 
 def tilt(plan: Mapping, obj: bpy.types.Object) -> Mapping:
@@ -293,15 +304,15 @@ def tilt(plan: Mapping, obj: bpy.types.Object) -> Mapping:
 def adopt(scene, active, selected: Iterable[bpy.types.Object]) -> bpy.types.Object:
     """The object that is to be the head of drawings: one that has several, else what is above all
     selected ones, made where nothing is. Raises BadHead where nothing is drawn."""
-    if active is not None and (found_rules(active) or any(t.number for t in things_of(active))):
+    if active is not None and found_rules(active):
         return active
     parts = [obj for obj in selected if obj.parent is None or obj.parent not in selected]
-    above = {obj.parent for obj in parts}
     if len(parts) < 2:
         raise BadHead(
             "Nothing here shows one of several mouths: select a Grease Pencil object, a plane with "
             "an image sequence or a sheet, or an object for each mouth"
         )
+    above = {obj.parent for obj in parts}
     if len(above) == 1 and None not in above:
         return above.pop()
     face = bpy.data.objects.new("Drawn Head", None)

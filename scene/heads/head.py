@@ -54,16 +54,21 @@ class Rig:
 
     @property
     def vanished(self) -> str:
-        """The sentence that a character lost a mouth of the animator's; "" if it did not."""
-        lost = (
-            each for each in self.unbound_rules if mapping.is_mouth(getattr(each, "source", ""))
-        )
-        if (rule := next(lost, None)) is None:
+        """The sentence that a character lost a mouth or drawing of the animator's; "" if it did
+        not."""
+        rules = [each for each in self.unbound_rules if isinstance(each, mapping.Rule)]
+        lost = [r for r in rules if mapping.is_mouth(r.source) or r.target.kind in mapping.DRAWN]
+        if not lost:
             return ""
-        to = rule.target
+        to, source = lost[0].target, lost[0].source
+        name = f"“{to.name or to.bone or to.object}”"
+        if to.kind in mapping.NUMBERED:
+            name = f"Number {lost[0].weight:.0f} of {name}"
+        what = f"the mouth for {source}" if mapping.is_mouth(source) else f"shown for {source}"
+        more = f" ({len(lost) - 1} more)" if len(lost) > 1 else ""
         return (
-            f"“{to.name or to.bone or to.object}”, the mouth for {rule.source}, is no longer "
-            f"on “{self.owner.name}”: choose another for that row in Thunder Character"
+            f"{name}, {what}, is no longer on “{self.owner.name}”{more}: choose another for that "
+            f"row in Thunder Character"
         )
 
     @property
@@ -88,11 +93,16 @@ class Rig:
         return bool({"jawOpen", "jaw.x"} & self.driver.used)
 
     @property
+    def has_mouths_alone(self) -> bool:
+        """Whether it shows mouths of sounds, drawn or posed, and no channel opens it: what is read
+        of it says which mouth is seen, and not how lips of a take move."""
+        return bool(self.driver.leads) and not self.has_jaw
+
+    @property
     def sums(self) -> Sums | None:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
         look on it; None if it shows everything, or drawn mouths instead of channels."""
-        is_drawn = bool(self.driver.leads) and not self.has_jaw
-        sums = None if is_drawn else self.driver.sums
+        sums = None if self.has_mouths_alone else self.driver.sums
         return None if sums is None or shows_all(channel_names(), sums) else sums
 
     @property

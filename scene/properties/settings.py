@@ -118,8 +118,7 @@ def _targets(self, context, text):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     objects = _family(self)
     if (of := self.id_data.thunder.table_head) is not None and family.is_drawn(of):
-        things = drawn.things_of(of)
-        names = [t.target.name for t in things if self.kind in ("NONE", t.target.kind)]
+        names = [to.name for to, _ in drawn.things_of(of) if self.kind in ("NONE", to.kind)]
         groups = [group.name for group in bpy.data.collections] * (self.kind == "SHOW")
         return list(dict.fromkeys(names + groups))
     if self.kind == "PROPERTY":

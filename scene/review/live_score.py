@@ -274,6 +274,9 @@ def score_steps(
     answer, per_frame = yield from ask_score(
         client, scene, rig, voice, (motion, clock), entry, (0.97, 0.98), quietly
     )
+    if uid and (entry := take_list.by_uid(scene, uid)) is not None:
+        reference = yield from _reference(client, scene, rig, voice, entry, quietly)
+        answer["total"], per_frame = reference.correct(float(answer["total"]), per_frame)
     measure = yield from jobs.stage(displacement.prepare(), "Scoring", 0.98, 0.98)
     gap = []
     for start in range(0, motion.frames, _MEASURED_AT_ONCE):
@@ -324,8 +327,32 @@ def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float
         answer, _ = yield from ask_score(
             client, scene, rig, voice, (motion, clock), entry, (0.85, 1.0)
         )
-        return max(0.0, score - float(answer["total"]))
+        reference = yield from _reference(client, scene, rig, voice, entry)
+        return max(0.0, score - reference.correct(float(answer["total"]), np.zeros(0))[0])
     return None
+
+
+def _reference(
+    client, scene, rig: head.Rig, voice: strip.Voice, entry, quietly: bool = False
+) -> Generator[jobs.Step, None, line_records.LineScore]:
+    """Steps that find what a take was scored with, and what it scores as read off a head that shows
+    mouths and not how lips move: what is read of it after an edit is compared with that."""
+    made, uid, clock = None, entry.action.session_uid, take_record.clock_of(entry.action)
+    if rig.has_mouths_alone and uid not in live.references:
+        made = take_record.load(entry.action)
+    if made is not None and clock is not None and np.isfinite(made.score):
+        keyed = yield from jobs.stage(keying.values_of(rig, made, clock), "Scoring", 0.98, 0.98)
+        frames = clock.frame(np.arange(made.motion.frames) / made.motion.fps) + 1e-6
+        rows = np.clip(np.searchsorted(keyed.frames, frames, "right") - 1, 0, None)
+        motion = yield from jobs.stage(
+            keying.shown_motion(rig, keyed.values[rows], FPS), "Scoring", 0.98, 0.98
+        )
+        entry = take_list.by_uid(scene, uid)  # not held while the motion is read
+        answer, _ = yield from ask_score(
+            client, scene, rig, voice, (motion, clock), entry, (0.98, 0.99), quietly
+        )
+        live.references[uid] = line_records.LineScore(made.score, float(answer["total"]))
+    return live.references.get(uid, line_records.LineScore(0.0))
 
 
 def ask_score(
@@ -541,6 +568,7 @@ class LiveScore(jobs.Part):
     def __init__(self):
         # animation other than takes: by head, action and voice, as of `_key_of`
         self.animation_scores: dict[tuple, SyncScore] = {}
+        self.references: dict[int, line_records.LineScore] = {}  # by action, as of `_reference`
         self.tried: set[tuple] = set()  # the same, with scores requested since the last edit
         # by action: mouth opening as last read, from which scene frame on
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
@@ -623,6 +651,7 @@ class LiveScore(jobs.Part):
         self.animation_scores.clear()
         self.tried.clear()
         self.openings.clear()
+        self.references.clear()
 
 
 live = jobs.session.add(LiveScore())

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawing import draw, Layout, Shown
 from performances import performance, say_take
+from thunder.operators import listen
 from thunder.scene.animation import display, fcurves, keying
-from thunder.scene.heads import character, head, mapping_table
+from thunder.scene.heads import character, drawn, head, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.media import export, puppets
 from thunder.scene.review import checking
@@ -131,6 +133,77 @@ def test_a_lost_drawing_is_said_and_what_hid_it_goes_with_its_row(blender, scene
         head.resolve(face)
 
 
+def drawing_with(blender, scene, **layers):
+    """A Grease Pencil object with layers that have empty drawings on frames; active."""
+    data = compat.new_drawing("Drawing")
+    if data is None:
+        pytest.skip("this Blender has none of today's Grease Pencil")
+    obj = blender.data.objects.new("Drawing", data)
+    scene.collection.objects.link(obj)
+    for name, frames in layers.items():
+        layer = data.layers.new(name)
+        for frame in frames:
+            layer.frames.new(frame)
+    blender.context.view_layer.objects.active = obj
+    return obj
+
+
+def lose_frame(blender, scene):
+    layer = drawing_with(blender, scene, Mouth=range(12)).data.layers["Mouth"]
+    return lambda: layer.frames.remove(5), "Number 5 of “Mouth”, the mouth for EH,"
+
+
+def lose_layer(blender, scene):
+    layers = drawing_with(blender, scene, MBP=(), A=(), Smile=()).data.layers
+    return lambda: layers.remove(layers["Smile"]), "“Smile”, shown for Smile,"
+
+
+def lose_eyes(blender, scene):
+    parts = swapped(blender, scene, "MBP", "A", "E", "blink", "eye_open")
+    return lambda: blender.data.objects.remove(parts[3]), "“blink”, shown for Eyes Shut,"
+
+
+def lose_image(blender, scene):
+    _, image, _ = sheet_on(blender, scene, "IMAGE")
+    return lambda: setattr(image.image_user, "frame_duration", 8), "Number 9 of “Mouths”,"
+
+
+def lose_cell(blender, scene):
+    *_, node = sheet_on(blender, scene, "CELL")
+    scale = node.inputs["Scale"]
+    return lambda: setattr(scale, "default_value", (1 / 5, 1 / 2, 1.0)), "Number 11 of “Mouths”"
+
+
+@pytest.mark.parametrize("lose", [lose_frame, lose_layer, lose_eyes, lose_image, lose_cell])
+def test_a_drawing_that_was_lost_is_said_and_marked_and_the_likest_is_shown(
+    blender, scene, lose, monkeypatch, capfd
+):
+    change, sentence = lose(blender, scene)
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    face = scene.thunder.head
+    assert not head.resolve(face).vanished
+    before = head.resolve(face).driver.numbers
+    change()
+    rig = head.resolve(face)
+    assert rig.warnings[0].startswith(sentence) and rig.driver.numbers != before
+    monkeypatch.setattr(listen.connection, "start_client", lambda: None)
+    monkeypatch.setattr(listen.checking, "check", lambda *about: (each for each in ()))
+    monkeypatch.setattr(listen.checking, "summary", lambda found: "")
+    assert blender.ops.thunder.check() == {"FINISHED"}
+    assert rig.vanished in capfd.readouterr().out
+    shown(scene, rig, open_take())
+    layout = draw(blender.types.THUNDER_PT_character, blender.context)
+    assert sentence in " ".join(layout.texts())
+    alerts = []
+    noted = lambda layout, name, value: name == "alert" and alerts.append(value)  # noqa: E731
+    monkeypatch.setattr(Layout, "__setattr__", noted)
+    rows = Shown(blender.types.THUNDER_UL_mapping)
+    for row in scene.thunder.table:
+        rows.draw_item(blender.context, Layout(), None, row, 0, None, "", 0)
+    red = [row.source for row, is_red in zip(scene.thunder.table, alerts) if is_red]
+    assert red == [rule.source for rule in rig.unbound_rules]
+
+
 def sheet_on(blender, scene, kind):
     """A plane with a sheet of 4 × 3 cells, or a sequence of nine images, in its material."""
     [plane] = swapped(blender, scene, "Plane")
@@ -168,25 +241,31 @@ def test_an_image_sequence_shows_the_image_of_each_mouth(blender, scene):
     shown(scene, rig, open_take(0.2))
     for frame, number in ((26, 1), (32, 5), (40, 4), (22, 9)):
         scene.frame_set(frame)
-        assert image.image_user.frame_offset == number - 1, frame
-    assert image.image_user.frame_duration == 1
+        assert image.image_user.frame_offset == number - 9, (
+            "the last of nine is shown, so many less"
+        )
 
 
 def test_layers_of_a_drawing_are_shown_and_hidden(blender, scene):
-    data = compat.new_drawing("Drawing")
-    if data is None:
-        pytest.skip("this Blender has none of today's Grease Pencil")
-    obj = blender.data.objects.new("Drawing", data)
-    scene.collection.objects.link(obj)
-    for name in ("Body", "MBP", "A", "E", "O", "Rest"):
-        data.layers.new(name)
-    blender.context.view_layer.objects.active = obj
+    obj = drawing_with(blender, scene, Body=(1, 5, 9), MBP=(), A=(), E=(), O=(), Rest=())
     assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
     shown(scene, head.resolve(obj), open_take(0.2))
     for frame, wanted in ((22, "Rest"), (26, "MBP"), (32, "O"), (40, "A")):
         scene.frame_set(frame)
         seen = obj.evaluated_get(blender.context.evaluated_depsgraph_get())
         assert [each.name for each in seen.data.layers if not each.hide] == ["Body", wanted]
+
+
+def test_a_name_that_is_known_wins_over_the_order(blender, scene):
+    """Whatever is beside it; without one they are taken in their order."""
+    swapped(blender, scene, "Foo", "MBP")
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    plan = character.plan_of(scene.thunder.head)
+    assert [(rule.source, rule.target.name) for rule in plan.rules] == [("M B P", "MBP")]
+    obj = drawing_with(blender, scene, Foo=(1, 4, 7), MBP=(1,))
+    assert [rule.target.name for rule in drawn.found_rules(obj)] == ["MBP"]
+    obj = drawing_with(blender, scene, Default=(1, 4, 7), Lines=(1,))
+    assert {rule.target.kind for rule in drawn.found_rules(obj)} == {"DRAWING"}
 
 
 def test_nothing_drawn_ends_in_a_sentence(blender, scene):
@@ -203,7 +282,7 @@ def test_rows_are_filled_in_the_order_of_a_chart(blender, scene):
     rows = {row.source: row.number for row in scene.thunder.table}
     assert (rows["AH"], rows["M B P"], rows["Rest"]) == (2, 9, 11)
     with pytest.raises(RuntimeError, match="No drawing was found"):
-        blender.ops.thunder.fill_by_names()
+        blender.ops.thunder.find_mapping()
 
 
 def test_a_click_on_a_row_shows_its_drawing(scene, face):

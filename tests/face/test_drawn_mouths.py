@@ -83,8 +83,21 @@ def test_short_drawings_give_way_but_closures_take_what_they_lack():
 def test_on_twos_each_drawing_is_held_for_two_frames_and_closures_stay():
     frames = np.arange(5, 15)
     numbers = np.array([4, 4, 0, 4, 4, 6, 6, 6, 6, 6])
-    held = on_grid(numbers, 0, frames - 1, 2)
-    assert held.tolist() == [4, 4, 0, 0, 4, 4, 6, 6, 6, 6]
+    chosen, rows = on_grid(numbers, 0, frames - 1, 2)
+    assert chosen[rows].tolist() == [4, 4, 0, 0, 4, 4, 6, 6, 6, 6]
+
+
+def test_on_twos_a_mouth_is_held_no_shorter_than_chosen():
+    random = np.random.default_rng(4)
+    for step, least in ((2, 3), (2, 2), (3, 4), (1, 3), (4, 1)):
+        take = driver(step=step, least=least)
+        for _ in range(50):
+            values = np.stack([random.integers(0, 12, 60).repeat(2), np.zeros(120)], 1)[:90]
+            shown = take.settle(np.arange(90), values)[:, 0]
+            edges = np.flatnonzero(np.diff(shown)) + 1
+            runs = np.diff(np.r_[0, edges, 90])
+            assert (edges % step == 0).all() and (runs[:-1] >= max(least, step)).all()
+            assert {0} & set(values[:, 0]) <= set(shown)
 
 
 def test_any_shown_sequence_is_held_as_long_as_chosen():

@@ -105,52 +105,38 @@ def hold(
 ) -> np.ndarray:
     """Numbers of drawings [S], each held for so many at least: shorter ones give way to what is
     around them, weak ones first, or if they are not held longer; `kept` never gives way and takes
-    what it lacks from its neighbours."""
+    what it lacks from what is before it."""
+    numbers, held = numbers.copy(), list[list[int]]()
+    for rows in split_at_gaps(np.flatnonzero(numbers == kept)):
+        first = max(min(rows[0], rows[-1] + 1 - least), 0)
+        numbers[first : max(rows[-1] + 1, first + least)] = kept
     runs = [[number, len(list(same))] for number, same in groupby(numbers.tolist())]
-    for place, (number, length) in enumerate(runs):
-        beside = [each for each in (place - 1, place + 1) if 0 <= each < len(runs)]
-        for other in sorted(beside, key=lambda each: -runs[each][1]) if number == kept else ():
-            given = min(least - runs[place][1], runs[other][1])
-            if given > 0 and runs[other][0] != kept:
-                runs[other][1] -= given
-                runs[place][1] += given
-    held: list[list[int]] = []
-    runs = [run for run in runs if run[1]]
-    for place, (number, length) in enumerate(runs):
-        after = runs[place + 1] if place + 1 < len(runs) else None
+    for run, after in zip(runs, [*runs[1:], [kept, 0]]):
+        number, length = run
+        lacks = (max(least, least_weak) if number in weak else least) - length
         if held and held[-1][0] == number:
             held[-1][1] += length
-        elif (
-            length >= (max(least, least_weak) if number in weak else least)
-            or number == kept
-            or not held
-            and after is None
-        ):
-            held.append([number, length])
-        elif number not in weak and after and _can_give(after, kept, 2 * least - length):
-            after[1] -= least - length
+        elif lacks <= 0 or number == kept or not held and run is runs[-1]:
+            held.append(run)
+        elif number not in weak and after[0] != kept and after[1] >= least + lacks:
+            after[1] -= lacks
             held.append([number, least])
-        elif after is not None and (not held or after[0] != kept):  # mouths come early
+        elif after[0] != kept or not held:  # mouths come early
             after[1] += length
         else:
             held[-1][1] += length
     return np.repeat(*np.array(held or [[0, 0]]).T)
 
 
-def _can_give(run: list[int] | None, kept: int, length: int) -> bool:
-    """Whether a drawing that follows is shown for so long that it may begin later."""
-    return run is not None and run[0] != kept and run[1] >= length
-
-
-def on_grid(numbers: np.ndarray, kept: int, frames: np.ndarray, step: int) -> np.ndarray:
+def on_grid(
+    numbers: np.ndarray, kept: int, frames: np.ndarray, step: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of drawings at frames [S], one for every `step` frames: `kept` if it is among them,
-    else the one that is there for longest."""
-    result = numbers.copy()
-    for _, rows in groupby(range(len(frames)), key=lambda row: frames[row] // step):
-        window = list(rows)
-        there, counts = np.unique(numbers[window], return_counts=True)
-        result[window] = kept if kept in there else there[counts.argmax()]
-    return result
+    else the one that is there for longest; and which of these each frame shows [S]."""
+    _, firsts, rows = np.unique(frames // step, return_index=True, return_inverse=True)
+    cells = np.split(numbers, firsts[1:])
+    chosen = [kept if kept in cell else np.bincount(cell).argmax() for cell in cells if len(cell)]
+    return np.array(chosen, int), rows
 
 
 # ---- a rig of drawings
@@ -294,14 +280,14 @@ class DrawnDriver(Driver):
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be."""
         result, first = values.copy(), len(self.rig.tracks)
-        for place, kept in zip(range(first, values.shape[1]), (CLOSED, SHUT)):
-            number, weak = self.numbers[kept], {self.numbers[name] for name in _WEAK}
-            numbers = np.rint(values[:, place]).astype(int)
-            if self.step > 1:
-                numbers = on_grid(numbers, number, frames - self.origin, self.step)
-            least = self.least if place == first else 1
-            least_weak = 2 * self.step if self.step > 1 else 0
-            result[:, place] = hold(numbers, number, weak, max(least, self.step), least_weak)
+        of_mouths = CLOSED, self.least, {self.numbers[name] for name in _WEAK}
+        for place, (name, least, weak) in enumerate((of_mouths, (SHUT, 1, set()))):
+            if first + place < values.shape[1]:
+                kept, numbers = self.numbers[name], np.rint(values[:, first + place]).astype(int)
+                cells, rows = on_grid(numbers, kept, frames - self.origin, self.step)
+                least_weak = 1 + (self.step > 1)
+                held = hold(cells, kept, weak, -(-least // self.step), least_weak)
+                result[:, first + place] = held[rows]
         return result
 
     def mouths_of(self, values: np.ndarray, labels: Values[str, str]) -> list[str]:

@@ -536,6 +536,7 @@ class JointRule:
 ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode
 EULER = "rotation_euler"  # path of its turn about one of its own axes
 DRAWN = ("SHOW", "DRAWING", "IMAGE", "CELL")
+NUMBERED = DRAWN[1:]
 KINDS = ("KEY", "BONE", "PROPERTY", *DRAWN)
 PATHS = ("location", ROTATION, EULER, "scale")
 DIRECTIONS = {

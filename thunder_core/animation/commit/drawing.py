@@ -112,10 +112,10 @@ def draw(
             before.meter, sampled.frames, sampled.values, fitted.columns[0], before.fps, line
         )
         yield 1.0
-    # whether the line's lips come only from the take, and are as good as its
+    # whether the line's lips come only from the take, and are as good as its: all drawings stay
     is_scored = (
         choice.how != "ADD"
-        and choice.keys != "BLOCKING"
+        and (choice.keys != "BLOCKING" or before.meter.driver.is_drawn)
         and OF_SPEECH <= choice.regions
         and line == (before.take.first, before.take.last)
         and np.isfinite(before.take.score)
@@ -486,7 +486,9 @@ def report(
         choice.first,
         len(sampled.frames),
         fitted.columns[0]
-        if isinstance(fitted, posing.PoseFit) and "Mouth" in choice.regions
+        if isinstance(fitted, posing.PoseFit)
+        and "Mouth" in choice.regions
+        and not before.meter.driver.is_drawn
         else None,
         fitted.error if fitted is not None and choice.regions & OF_SPEECH else None,
         sum(drawing.edited),
