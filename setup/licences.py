@@ -64,6 +64,7 @@ GPL, CC0 = "GPL-3.0-or-later", "CC0-1.0"
 # pattern that it matches.
 FILE_LICENCES = {
     "assets/*.wav": (CC0, "spoken by flite's voice SLT (assets/README.md)"),
+    "assets/*.json": (CC0, "drawn for Thunder"),
     "weights/*.npz": (CC0, "heads that `python -m research sculpt` makes"),
     "docs/pictures/*": (CC0, "pictures of Thunder; in the repository alone"),
     "weights/speaker.*": (GPL, "Resemblyzer 0.1.4 (Apache-2.0), converted"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the files that come with the code: weights, the sample voice, a package's libraries; the
+"""Finds the files that come with the code: weights, the samples, a package's libraries; the
 standard library only.
 
 In the repository and in the extension their folders lie beside this package, in the Python package
@@ -19,6 +19,7 @@ def folder(name: str) -> Path:
 
 
 WEIGHTS = folder("weights")  # folder of the shipped weights and heads
+DRAWING = folder("assets") / "drawing.json"  # the sample drawing
 SAMPLE = folder("assets") / "sample.wav"  # the sample voice, and what it says
 SAMPLE_TEXT = (
     "My brother moves both big blue boxes from the front room. "

@@ -7,8 +7,10 @@ its mapping has for that number: their curves are the table, so that no script h
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 import bpy
@@ -25,49 +27,18 @@ from .family import DRAWN_MOUTH
 
 DRAWN_EYES = rna_paths.OWN_PREFIX + "Eyes"
 DIALS = ((DRAWN_MOUTH, "Mouth", MOUTHS, REST), (DRAWN_EYES, "Eyes", EYES, drawn_mouths.OPEN))
+_HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
+_MOST_ACROSS, _MOST_IMAGES = 32, 1000  # cells of a sheet, each way; images of a sequence
 _LEAST_NAMED = 3  # layers with several drawings whose names are taken as those of mouths
 
 
 class Place(NamedTuple):
-    """What shows a drawing: a property of a data-block at a value; hidden: its value for others,
-    None where another drawing replaces this one."""
+    """What shows a drawing: a property of a data-block at a value."""
 
     block: bpy.types.ID
     path: str
     index: int
     value: float
-    hidden: float | None = None
-
-
-def _nodes(material, kind: str) -> list:
-    """The nodes of a material that show one of several images."""
-    tree = material.node_tree if material is not None else None
-    nodes = tree.nodes if tree is not None else ()
-    if kind == "CELL":
-        return [node for node in nodes if node.type == "MAPPING"]
-    images = [node for node in nodes if node.type == "TEX_IMAGE" and node.image is not None]
-    return [node for node in images if node.image.source == "SEQUENCE"]
-
-
-def _sheet(node) -> tuple[int, int]:
-    """Columns and rows of the sheet of which a mapping node shows one cell."""
-    across, up = (max(abs(size), 1e-6) for size in node.inputs["Scale"].default_value[:2])
-    return max(1, round(1 / across)), max(1, round(1 / up))
-
-
-def _numbers_of(target: Target) -> list[int]:
-    """The numbers of the drawings that a target has, none where it is not in the file."""
-    if target.kind == "DRAWING":
-        obj = bpy.data.objects.get(target.object)
-        layer = _layers(obj).get(target.name)
-        return compat.drawings_of(layer) if layer is not None else []
-    nodes = _nodes(bpy.data.materials.get(target.name), target.kind)
-    counts = (
-        [node.image_user.frame_duration for node in nodes]
-        if target.kind == "IMAGE"
-        else [columns * rows for columns, rows in map(_sheet, nodes)]
-    )
-    return list(range(1, max(counts, default=0) + 1))
 
 
 def _layers(obj) -> dict:
@@ -76,89 +47,114 @@ def _layers(obj) -> dict:
     return {layer.name: layer for layer in obj.data.layers} if has_layers else {}
 
 
-def _places(rule: Rule) -> list[Place]:
-    """All that shows a rule's drawing; empty if it is not in the file."""
-    to, number = rule.target, round(rule.weight)
-    obj, escape = bpy.data.objects.get(to.object), bpy.utils.escape_identifier
-    if to.kind == "SHOW" and to.object:
-        path = f'layers["{escape(to.name)}"].hide'
-        return [Place(obj.data, path, -1, 0, 1)] if to.name in _layers(obj) else []
-    if to.kind == "SHOW":
-        thing, group = bpy.data.objects.get(to.name), bpy.data.collections.get(to.name)
+def _drawings(target: Target) -> dict[int, list[Place]]:
+    """All that shows each drawing of a target, by its number; empty if it is not in the file."""
+    obj, escape = bpy.data.objects.get(target.object), bpy.utils.escape_identifier
+    layer = _layers(obj).get(target.name)
+    if target.kind == "DRAWING":
+        path = f'modifiers["{escape(rna_paths.OWN_PREFIX + target.name)}"].offset'
+        frames = compat.drawings_of(layer) if layer is not None else ()
+        return {frame: [Place(obj, path, -1, frame)] for frame in frames}
+    if target.kind == "SHOW" and target.object:
+        path = f'layers["{escape(target.name)}"].hide'
+        return {1: [Place(obj.data, path, -1, 0)]} if layer is not None else {}
+    if target.kind == "SHOW":
+        thing = bpy.data.objects.get(target.name)
+        group = bpy.data.collections.get(target.name)
         members = [thing] if thing is not None else group.all_objects if group is not None else ()
-        hide = ("hide_viewport", "hide_render")
-        return [Place(each, path, -1, 0, 1) for each in members for path in hide]
-    if number not in _numbers_of(to):
-        return []
-    if to.kind == "DRAWING":
-        path = f'modifiers["{escape(rna_paths.OWN_PREFIX + to.name)}"].offset'
-        return [Place(obj, path, -1, number)]
-    places, tree = [], bpy.data.materials[to.name].node_tree
-    for node in _nodes(bpy.data.materials[to.name], to.kind):
+        places = [Place(each, path, -1, 0) for each in members for path in _HIDE[1:]]
+        return {1: places} if places else {}
+    drawings: dict[int, list[Place]] = {}
+    for tree, node in _nodes(target):
         path = f'nodes["{escape(node.name)}"]'
-        if to.kind == "IMAGE":  # the last one's frames are over, so it would be shown
-            first = int((re.findall(r"\d+", os.path.basename(node.image.filepath)) or [1])[-1])
-            at = first - 1 + number - node.image_user.frame_duration
-            places.append(Place(tree, f"{path}.image_user.frame_offset", -1, at))
+        if target.kind == "IMAGE":
+            count, path = node.image_user.frame_duration, f"{path}.image_user.frame_offset"
+            digits = re.findall(r"\d+", os.path.basename(node.image.filepath))
+            # frames of the sequence are over, so that its last image would be shown
+            least = int(digits[-1] if digits else 1) - count
+            values = [[(-1, least + number)] for number in range(min(count, _MOST_IMAGES))]
         else:
-            columns, rows = _sheet(node)
-            row, column = divmod(number - 1, columns)
             path = f"{path}.inputs[1].default_value"
-            cell = column / columns, -((row + 1) / rows) % 1
-            places += [Place(tree, path, axis, cell[axis]) for axis in (0, 1)]
-    return places
+            columns, rows = (
+                round(1 / max(abs(size), 1 / _MOST_ACROSS)) or 1
+                for size in node.inputs["Scale"].default_value[:2]
+            )
+            cells = [divmod(number, columns) for number in range(columns * rows)]
+            values = [[(0, x / columns), (1, -((y + 1) / rows) % 1)] for y, x in cells]
+        for number, at in enumerate(values, 1):
+            drawings.setdefault(number, []).extend(Place(tree, path, *each) for each in at)
+    return drawings
 
 
-Shown = dict[str, dict[Rule, list[Place]]]
+def _nodes(target: Target) -> Iterator[tuple[bpy.types.NodeTree, bpy.types.Node]]:
+    """The nodes of a material that show an image of a sequence or a cell of a sheet, and where they
+    are."""
+    material = bpy.data.materials.get(target.name)
+    tree = material.node_tree if material is not None else None
+    for node in tree.nodes if tree is not None else ():
+        image = node.image if node.type == "TEX_IMAGE" else None
+        is_sequence = image is not None and image.source == "SEQUENCE"
+        if node.type == "MAPPING" if target.kind == "CELL" else is_sequence:
+            yield tree, node
+
+
+# of each sound or look its drawings, and what shows them
+Shown = dict[str, dict[tuple[Target, int], list[Place]]]
 
 
 def _shown(plan: Mapping, names: tuple[str, ...]) -> Shown:
-    """The drawings of each of some names that has any in the file, and what shows them."""
+    """The drawings of each of some names that has any in the file."""
     shown: Shown = {}
-    for rule in plan.rules:
-        if rule.source in names and rule.target.kind in mapping.DRAWN and (at := _places(rule)):
-            shown.setdefault(rule.source, {})[rule] = at
-    return {name: shown[name] for name in names if name in shown}
+    drawings = cache(_drawings)
+    for name in names:
+        for rule in plan.rules:
+            key = rule.target, round(rule.weight)
+            if rule.source == name and (places := drawings(rule.target).get(key[1])):
+                shown.setdefault(name, {})[key] = places
+    return shown
 
 
 def _numbers(shown: Shown, names: tuple[str, ...]) -> dict[str, int]:
     """The number that shows each name: one for all that show the same."""
     first: dict[frozenset, int] = {}
-    keys = {
-        name: frozenset((rule.target, round(rule.weight)) for rule in of)
-        for name, of in shown.items()
-    }
-    for name, key in keys.items():
-        first.setdefault(key, names.index(name))
-    return {name: first[keys[stand_in(name, keys)]] for name in names} if keys else {}
+    for name, of in shown.items():
+        first.setdefault(frozenset(of), names.index(name))
+    return {name: first[frozenset(shown[stand_in(name, shown)])] for name in names if shown}
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
-    others = replace(plan, rules=tuple(r for r in plan.rules if r.target.kind not in mapping.DRAWN))
-    shown = _shown(plan, NAMES)
-    if not any(name in shown for name in MOUTHS):
-        raise BadHead(
-            f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
-        )
-    names = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
-    blocks = [place.block for of in shown.values() for at in of.values() for place in at]
-    objects = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(names - {""}))]
-    objects += [block for block in blocks if isinstance(block, bpy.types.Object)]
-    objects = [*dict.fromkeys(filter(None, objects))]
-    bound = binding.bind(others, objects, (face,))
-    dials, numbers = [], dict[str, int]()
-    for dial, group, of, rest in DIALS:
-        if found := _numbers({name: shown[name] for name in of if name in shown}, of):
-            numbers |= found
+    others = tuple(rule for rule in plan.rules if rule.target.kind not in mapping.DRAWN)
+    dials, numbers, seen, found = [], dict[str, int](), set(), dict[tuple, list[Place]]()
+    for dial, group, names, rest in DIALS:
+        shown = _shown(plan, names)
+        if not shown and dial == DRAWN_MOUTH:
+            raise BadHead(
+                f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder "
+                f"Character"
+            )
+        if shown:
+            numbers |= _numbers(shown, names)
             path = rna_paths.property_path(dial)
-            dials.append(mapping.Track(0, path, 0, group, float(found[rest]), True))
+            dials.append(mapping.Track(0, path, 0, group, float(numbers[rest]), True))
+        seen |= {(name, *key) for name, of in shown.items() for key in of}
+        found |= {key: places for of in shown.values() for key, places in of.items()}
+    targets = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
+    objects = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(targets - {""}))]
+    objects += [place.block for places in found.values() for place in places]
+    objects = [each for each in dict.fromkeys(objects) if isinstance(each, bpy.types.Object)]
+    bound = binding.bind(replace(plan, rules=others), objects, (face,))
     origin = next((scene.frame_start for scene in face.users_scene), 1)
     driver = drawn_mouths.DrawnDriver(
         bound.driver, dials, numbers, dict(plan.leads), plan.least, plan.step, origin
     )
-    known = {*others.rules, *(rule for of in shown.values() for rule in of)}
-    lost = (rule for rule in plan.rules if rule.source in NAMES and rule not in known)
+    lost = [
+        rule
+        for rule in plan.rules
+        if rule.target.kind in mapping.DRAWN
+        and rule.source in NAMES
+        and (rule.source, rule.target, round(rule.weight)) not in seen
+    ]
     unbound_rules = (*bound.unbound_rules, *lost)
     return binding.Binding(plan, tuple(objects), bound.targets, driver, unbound_rules)
 
@@ -173,14 +169,12 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
         shown, curves = _shown(plan, names), dict[tuple, dict[int, float]]()
         if not shown:
             continue
-        for rule in (rule for of in shown.values() for rule in of):
-            _prepare(rule.target)
+        for target in {target for of in shown.values() for target, _ in of}:
+            _prepare(target)
         for number, name in enumerate(names):
-            for place in (p for at in shown[stand_in(name, shown)].values() for p in at):
-                at = curves.setdefault((place.block, place.path, place.index), {})
-                if place.hidden is not None:
-                    at |= {other: place.hidden for other in range(len(names)) if other not in at}
-                at[number] = place.value
+            for block, path, index, value in chain(*shown[stand_in(name, shown)].values()):
+                hidden = dict.fromkeys(range(len(names)), 1) if path.endswith(_HIDE) else {}
+                curves.setdefault((block, path, index), hidden)[number] = value
         numbers = _numbers(shown, names)
         face[dial] = face.get(dial, numbers[rest])
         named = sorted({numbers[name]: name for name in reversed(list(shown))}.items())
@@ -189,8 +183,8 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
         face.id_properties_ui(dial).update(items=items, default=numbers[rest], description=about)
         face.property_overridable_library_set(rna_paths.property_path(dial), True)
         face.update_tag()  # a driver that does not see the number yet would stop for good
-        for (block, path, index), values in curves.items():
-            _drive(face, dial, block, path, index, values)
+        for place, values in curves.items():
+            _drive(face, dial, *place, values)
 
 
 def _prepare(target: Target) -> None:
@@ -198,14 +192,14 @@ def _prepare(target: Target) -> None:
     if target.kind == "DRAWING":
         name = rna_paths.OWN_PREFIX + target.name
         compat.choose_drawings(bpy.data.objects[target.object], name, target.name)
-    for node in _nodes(bpy.data.materials.get(target.name), "IMAGE") * (target.kind == "IMAGE"):
+    for _, node in _nodes(target) if target.kind == "IMAGE" else ():
         node.image_user.frame_start, node.image_user.use_cyclic = -10_000, False
         node.image_user.use_auto_refresh = True
 
 
 def _drive(face, dial: str, block, path: str, index: int, values: dict[int, float]) -> None:
     """Drive a property by a number, with a value for each that there is."""
-    curve = block.driver_add(path) if index < 0 else block.driver_add(path, index)
+    curve = block.driver_add(path, index)
     for modifier in list(curve.modifiers):
         curve.modifiers.remove(modifier)
     curve.driver.type = "SUM"
@@ -218,17 +212,15 @@ def _unwire(face: bpy.types.Object) -> None:
     """Remove the drivers of a head's numbers; what they hid is shown."""
     trees = [material.node_tree for material in bpy.data.materials]
     data = {obj.data for obj in bpy.data.objects if compat.is_drawing(obj)}
-    paths = {rna_paths.property_path(dial) for dial, *_ in DIALS}
+    ours = {(face, rna_paths.property_path(dial)) for dial, *_ in DIALS}
     for block in filter(None, (*bpy.data.objects, *data, *trees)):
         animation = block.animation_data if block.library is None else None
         for curve in list(animation.drivers) if animation is not None else ():
-            read = [each for v in curve.driver.variables for each in v.targets if each.id == face]
-            if not any(each.data_path in paths for each in read):
-                continue
-            path = curve.data_path
-            animation.drivers.remove(curve)
-            if path.endswith(("hide", "hide_viewport", "hide_render")):
-                rna_paths.set_value(block, path, 0, False)
+            path, variables = curve.data_path, curve.driver.variables
+            if ours & {(each.id, each.data_path) for v in variables for each in v.targets}:
+                animation.drivers.remove(curve)
+                if path.endswith(_HIDE):
+                    rna_paths.set_value(block, path, 0, False)
 
 
 # ---- finding
@@ -245,7 +237,7 @@ def things_of(face: bpy.types.Object) -> list[tuple[Target, int]]:
         for material in filter(None, (slot.material for slot in obj.material_slots)):
             targets += [Target(kind, material.name) for kind in ("IMAGE", "CELL")]
         for target in targets:
-            numbers = [1] if target.kind == "SHOW" else _numbers_of(target)
+            numbers = _drawings(target)
             if target.kind == "SHOW" or len(numbers) > 1:
                 things += [(target, number) for number in numbers]
     return things

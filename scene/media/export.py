@@ -484,13 +484,13 @@ def _drawn_mouths(shot: Shot, start: float) -> list[tuple[float, float, str]]:
     clock = Clock.of(shot.scene, shot.first)
     seconds = (shot.last - shot.first + 1) / clock.fps
     values = result(keying.read_values(shot.rig, clock, seconds, clock.fps))
-    names = shot.rig.driver.mouths_of(values, drawn.labels_of(shot.rig.mesh))
-    starts = [row for row, name in enumerate(names) if row == 0 or name != names[row - 1]]
-    ends = [*starts[1:], len(names)]
-    return [
-        (start + first / clock.fps, start + end / clock.fps, names[first])
-        for first, end in zip(starts, ends)
-    ]
+    mouth = [track.steps for track in shot.rig.driver.tracks].index(True)
+    numbers = np.clip(np.rint(values[:, mouth]), 0, len(drawn.MOUTHS) - 1).astype(int)
+    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    labels = drawn.labels_of(shot.rig.mesh)
+    names = (labels.get(name, name) for name in (drawn.MOUTHS[numbers[row]] for row in edges[:-1]))
+    times = [start + row / clock.fps for row in edges]
+    return list(zip(times, times[1:], names))
 
 
 def _line_of(shot: Shot, name: str) -> word_places.PlacedText:

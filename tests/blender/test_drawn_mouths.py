@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 from drawing import draw, Layout, Shown
 from performances import performance, say_take
+from running_engine import connection, speak, stop_engine  # noqa: F401
 from thunder.operators import listen
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import character, drawn, head, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.media import export, puppets
-from thunder.scene.review import checking
-from thunder.scene.takes import keep, mix
+from thunder.scene.review import checking, live_score
+from thunder.scene.takes import keep, mix, transcript, word_places
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.shape import applying
+from thunder.scene.voice import strip
 from thunder.thunder_core import errors, findings, progress
 from thunder.thunder_core.animation import keyframes, timing
 from thunder.thunder_core.face.drawn_mouths import MOUTHS
+from thunder.thunder_core.shipped import SAMPLE_TEXT
 
 SAID = [["M", 0.92, 1.08], ["OW", 1.08, 1.4], ["AA", 1.4, 1.7], ["AO", 2.0, 2.2]]
 OTHER = [["F", 0.6, 1.0], ["B", 1.0, 1.2], ["IY", 1.2, 2.2]]
@@ -446,6 +449,49 @@ def test_a_drawing_tilts_as_the_head_does_from_where_it_stands(blender, scene):
     plane.rotation_mode = "QUATERNION"
     with pytest.raises(RuntimeError, match="has no Euler angles"):
         blender.ops.thunder.tilt_drawing()
+
+
+def test_a_take_keeps_its_score_moves_with_its_strip_and_has_words_retaken(
+    blender,
+    scene,
+    face,
+    connection,  # noqa: F811
+):
+    """Scores are compared with that of the take as drawn, since drawings do not move as lips do."""
+    strip_of_voice, scene.thunder.count, scene.thunder.seed = speak(scene), 1, 11
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    rig, entry, client = head.resolve(face), scene.thunder.takes[0], connection.start_client()
+    curve = next(c for c in compat.all_curves(entry.action) if "Mouth" in c.data_path)
+    curve.keyframe_points[5].co.x += 1
+    curve.update()
+    score = entry.score
+    progress.result(live_score.score_steps(client, scene, rig))
+    assert 0 < score - entry.score < 3
+    before = mouths(scene, face, 1, 200)
+    if strip_of_voice is not None:
+        strip.move(strip_of_voice, 13)
+        assert blender.ops.thunder.resync() == {"FINISHED"}
+        after = mouths(scene, face, 13, 212)
+        assert list(after.values()) == list(before.values())
+        strip.move(strip_of_voice, 1)
+        assert blender.ops.thunder.resync() == {"FINISHED"}
+    scene.thunder.commit.keys = "BLOCKING"
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    assert mouths(scene, face, 1, 200) == before
+    progress.result(live_score.score_steps(client, scene, rig))
+    assert live_score.shown_score(scene, rig).total == pytest.approx(entry.score)
+    display.show(rig, entry)
+    transcript.ensure(scene, entry.voice).text = SAMPLE_TEXT
+    scene.frame_set(36)
+    first, last = word_places.current(blender.context).frames
+    assert blender.ops.thunder.retake(what="WORD") == {"FINISHED"}
+    for made in list(scene.thunder.takes)[:8]:
+        display.show(rig, made)
+        after = mouths(scene, face, 1, 200)
+        assert {at for at in after if after[at] != before[at]} <= set(range(first - 6, last + 7))
+        keys = keys_of(made.action)
+        assert (keys["interpolation"] == keyframes.CONSTANT).all()
+        assert (np.diff(keys["co"][:-1, 0]) < 2).sum() <= 1, "the key that was moved"
 
 
 def test_several_copies_play_takes_side_by_side(blender, scene, face):

@@ -50,12 +50,12 @@ CHARTS: Values[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType(
 # other names of drawings, without spaces and in small letters
 _CALLED = {
     CLOSED: "mbp bmp pbm mpb m closed shut", "F V": "fv f v", "OO": "oo u w wq uw woo",
-    "OH": "oh o ao", "AH": "ah a ai aa open wide", "EH": "eh e ae", "EE": "ee i iy ih",
+    "OH": "oh o ao", "AH": "ah a ai aa open wide", "EH": "eh e ae", "EE": "ee i iy ih e",
     "L": "l", "TH": "th", "S CH": "sch s ch sh chjsh chshj z cdgknrsthyz",
     OTHERS: "tdk etc cons consonants t d k n r cdgknrs dnt",
     REST: "rest neutral idle sil x default silence normal", SMILE: "smile happy restsmile",
     FROWN: "frown sad restfrown",
-    OPEN: "open normal neutral front", HALF: "half halfshut halfclosed squint",
+    OPEN: "open normal neutral front", HALF: "half halfshut halfclosed halfblink blinkhalf squint",
     SHUT: "shut closed blink close", "Eyes Left": "left l", "Eyes Right": "right r",
     "Eyes Up": "up", "Eyes Down": "down",
 }  # fmt: skip
@@ -78,21 +78,25 @@ def by_names(names: Sequence[str]) -> dict[str, str]:
     letters if there are several of them, else Preston Blair's and those of the sounds."""
     split = {name: [word.lower() for word in _WORD.findall(name)] for name in names}
     shared = set.intersection(*map(set, split.values())) if len(split) > 1 else set()
-    words = {name: [word for word in of if word not in shared] for name, of in split.items()}
-    looks = {name for name in names if _OF_EYES & set(split[name])}
-    said = {"".join(w for w in words[n] if w != "mouth"): n for n in names if n not in looks}
-    found: dict[str, str] = {}
-    is_rhubarb = len({"b", "c", "d", "g", "h"} & set(said)) > 2
-    for chart in ("Rhubarb",) if is_rhubarb else ("Twelve Sounds", "Preston Blair"):
-        for label, sounds in CHARTS[chart]:
-            if drawing := said.get(label.replace(" ", "").lower()):
-                found |= {sound: drawing for sound in sounds if sound not in found}
-    seen = {"".join(w for w in split[n] if w not in _OF_EYES - {"blink"}): n for n in looks}
-    for sound, called in _CALLED.items():
-        given = seen if sound in EYES else {} if is_rhubarb and sound in MOUTH_SOUNDS else said
-        if drawing := next((given[each] for each in called.split() if each in given), ""):
-            found.setdefault(sound, drawing)
-    return found
+    looks = {
+        "".join(w for w in words if w not in _OF_EYES - {"blink"}): name
+        for name, words in split.items()
+        if _OF_EYES & set(words)
+    }
+    mouths = {
+        "".join(w for w in words if w not in shared | {"mouth"}): name
+        for name, words in split.items()
+        if not _OF_EYES & set(words)
+    }
+    called = {name: words.split() for name, words in _CALLED.items()}
+    if len(set("bcdgh") & set(mouths)) > 2:  # no other chart has these
+        letters = ((sound, label) for label, sounds in CHARTS["Rhubarb"] for sound in sounds)
+        called |= {sound: [label.lower()] for sound, label in letters}
+    found = {}
+    for name, words in called.items():
+        given = looks if name in EYES else mouths
+        found[name] = next((given[word] for word in words if word in given), "")
+    return {name: drawing for name, drawing in found.items() if drawing}
 
 
 # ---- how long a drawing is held
@@ -222,10 +226,9 @@ class DrawnDriver(Driver):
             [start - self.leads[name] - _LEAD for (start, _), name in zip(cues, names)]
         )
         shown = np.searchsorted(starts, seconds + 1e-9, side="right") - 1
-        for place in [place for place, name in enumerate(names) if name == CLOSED]:
-            if not (shown == place).any():  # between two frames
-                ends = starts[place : place + 2]
-                shown[np.abs(seconds - ends.mean()).argmin()] = place
+        for place in np.setdiff1d([n for n, name in enumerate(names) if name == CLOSED], shown):
+            middle = starts[place : place + 2].mean()  # it is between two frames
+            shown[np.abs(seconds - middle).argmin()] = place
         result = np.array([MOUTHS.index(name) for name in (*names, REST)])[shown]
         bites = MOUTHS.index("F V"), MOUTHS.index(REST)
         for run in split_at_gaps(np.flatnonzero(opening < CLOSED_MM)):
@@ -233,16 +236,14 @@ class DrawnDriver(Driver):
             there = np.flatnonzero(apart <= max(len(run) / 2 / motion.fps, apart.min() + 1e-9))
             result[there[~np.isin(result[there], bites)]] = MOUTHS.index(CLOSED)
         rows = np.clip(np.rint(seconds * motion.fps).astype(int), 0, motion.frames - 1)
-        smiles, frowns = (
-            motion.expression[:, in_group(channels, (each,))].sum(1)[rows] / 2
-            for each in ("mouthSmile", "mouthFrown")
+        mood = motion.expression[rows] @ (
+            in_group(channels, ("mouthSmile",)) - 1.0 * in_group(channels, ("mouthFrown",))
         )
         at_rest = result == MOUTHS.index(REST)
         for place in np.unique(shown[at_rest]):
             of_pause = at_rest & (shown == place)
-            mood = (smiles - frowns)[of_pause].mean()
-            if abs(mood) > _MOOD_FROM:
-                result[of_pause] = MOUTHS.index(SMILE if mood > 0 else FROWN)
+            if abs(mean := mood[of_pause].mean()) > 2 * _MOOD_FROM:
+                result[of_pause] = MOUTHS.index(SMILE if mean > 0 else FROWN)
         return {name: (result == number).astype(float) for number, name in enumerate(MOUTHS)}
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
@@ -289,12 +290,6 @@ class DrawnDriver(Driver):
                 held = hold(cells, kept, weak, -(-least // self.step), least_weak)
                 result[:, first + place] = held[rows]
         return result
-
-    def mouths_of(self, values: np.ndarray, labels: Values[str, str]) -> list[str]:
-        """The label of the mouth that values [T, tracks] show, of each frame."""
-        numbers = np.rint(values[:, len(self.rig.tracks)]).astype(int).tolist()
-        shown = (MOUTHS[number] if 0 <= number < len(MOUTHS) else REST for number in numbers)
-        return [labels.get(name, name) for name in shown]
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion, with expression columns `channels`, of values [T, tracks]: that of the usual
