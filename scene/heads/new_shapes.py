@@ -261,8 +261,6 @@ def _check(obj: bpy.types.Object) -> None:
             f"“{obj.name}” is half a face, whose sides cannot move apart: apply its Mirror "
             f"modifier first"
         )
-    if not all(obj.matrix_world.to_scale()):
-        raise BadHead(f"“{obj.name}” is scaled to nothing: clear its scale (Alt S)")
     if not obj.data.polygons:
         raise BadHead(f"“{obj.name}” has no surface: choose the mesh of the face")
     sizes = [abs(size) for size in obj.matrix_world.to_scale()]

@@ -191,10 +191,6 @@ def test_what_is_selected_elsewhere_is_no_part_of_the_face(face):
 @pytest.mark.parametrize(
     "spoil, sentence",
     [
-        (
-            lambda face: (setattr(face, "scale", (0, 1, 1)), bpy.context.view_layer.update()),
-            "scaled to nothing",
-        ),
         (lambda face: face.modifiers.new("Mirror", "MIRROR"), "half a face"),
         (lambda face: setattr(face, "scale", (1, 0, 1)), "scaled to nothing"),
         (lambda face: new_shapes.dots_of(face).children[0], None),

@@ -169,12 +169,6 @@ def test_what_cannot_be_done_is_said(points, triangles, marks, sentence):
         making.make(points, triangles, marks)
 
 
-@pytest.mark.parametrize("size", [(1, 1, 0), (0, 0, 0)])
-def test_a_flat_face_gets_no_dots(size):
-    with pytest.raises(BadHead, match="This face is flat"):
-        making.guess(POINTS * size, HEAD.f)
-
-
 def test_values_are_filled_in_between_known_ones():
     """Along a strip of triangles, a straight line between its ends."""
     x = np.arange(20.0)

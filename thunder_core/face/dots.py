@@ -21,7 +21,6 @@ NAMES = (*MIDDLE, *(f"{name}, {side}" for name in SIDES for side in ("left", "ri
 # [24]: of each the one on the other side of the face
 ACROSS = np.array([*range(len(MIDDLE)), *(len(MIDDLE) + (i ^ 1) for i in range(2 * len(SIDES)))])
 _DEEP = 2.5  # of the distance between the eyes: how far behind the nose a face's front reaches
-_FLAT = 1e-3  # of a mesh's size: thinner ones have no nose
 _STEPS = 160  # pixels across the face by which the front is looked for
 _DEPTH = 0.5  # how much of a distance along z counts where a place is looked for
 _FINER = 0.05  # of a head's size, by which vertices lie nearer to a face than the surface does
@@ -60,9 +59,6 @@ def guess(
     points [V, 3], x to the face's left, y up · triangles [F, 3] · eyes [2, 3]: middles of the left
     and right eye, None where they are not known. Raises BadHead where the mesh has no front.
     """
-    size = np.ptp(points, axis=0)
-    if not size.min() > _FLAT * size.max():
-        raise BadHead("This face is flat: choose the mesh of a head, or use Add Drawn Mouth")
     ours = head.v_template[vertices_of(head)].astype(np.float64)
     joints = head.joints[[EYE_LEFT, EYE_RIGHT]]
     if eyes is None:
