@@ -27,6 +27,7 @@
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
+#   make languages     out/languages: what there is to translate, and each language's file with what is new and gone
 #   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside the last two releases, and what grew
 #   make package       out/packages/thunder-VERSION-PLATFORM.zip, what Blender installs; PLATFORMS="linux-x64 …", else this machine's
 #   make packages      the same for every platform
@@ -62,7 +63,7 @@ WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export TH
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && setup/python.sh environment.py tracker >/dev/null && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-once test-blender-each test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks clean weight
+.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-once test-blender-each test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks languages clean weight
 
 # Both environments are made at once.
 demo:
@@ -195,6 +196,9 @@ lint:
 
 licences:
 	@$(WITH_CARD) && "$$engine" setup/licences.py
+
+languages:
+	@$(WITH_ENGINE) && "$$engine" setup/languages.py out/languages
 
 locks:
 	@$(WITH_ENGINE) && "$$engine" -m research lock

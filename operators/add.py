@@ -16,6 +16,7 @@ from mathutils import Vector
 from ..scene.engine import connection, install
 from ..scene.heads import family, flame, head, ict, live_head, sample_drawing
 from ..scene.host import compat, jobs
+from ..scene.host.language import translated
 from ..scene.media import grid
 from ..scene.takes import dialogue, take_list, transcript, voice_fit
 from ..scene.takes.direction import head_direction
@@ -291,7 +292,7 @@ class THUNDER_OT_add_lines(InstantWork, bpy.types.Operator):
         paths = [os.path.join(folder, file.name) for file in self.files if file.name]
         added, left_out = dialogue.add_sounds(context, paths)
         for sentence in left_out:
-            self.report({"WARNING"}, f"Left out: {sentence}")
+            self.tell({"WARNING"}, f"Left out: {sentence}")
         what = (
             f"Added “{added[0]}”"
             if len(added) == 1
@@ -366,7 +367,7 @@ class THUNDER_OT_import_capture(ChoosesRecording, FileWork, bpy.types.Operator):
         )
         read = f". {entered.read}" if entered.read else ""
         unsure = entered.place is None or (entered.place.by != "" and entered.place.sure < 1)
-        self.report({"WARNING" if unsure else "INFO"}, f"“{entered.name}” {place}{score}{read}")
+        self.tell({"WARNING" if unsure else "INFO"}, f"“{entered.name}” {place}{score}{read}")
         self.warn([entered.unscored, *entered.notes])
 
 
@@ -431,7 +432,7 @@ class Records(SlicedWork):
         self.next_shown = time.monotonic() + METER_SECONDS
         keeps = " and keeps what was spoken" if self.recording.voice is None else ""
         context.workspace.status_text_set(
-            f"{jobs.session.job.step.message} · Space or Esc ends it{keeps}"
+            translated(f"{jobs.session.job.step.message} · Space or Esc ends it{keeps}")
         )
         jobs.redraw(("SEQUENCE_EDITOR",))
 
@@ -450,10 +451,10 @@ class Records(SlicedWork):
         kept = f"Recorded {self.recording.spoken:.1f} s to “{result['path']}”"
         if not bpy.data.filepath:
             kept += ", and packed it into this file, which is not saved yet"
-        self.report({"INFO"}, kept)
+        self.tell({"INFO"}, kept)
         self.warn([problem, result["ended"]])
         if speaker is None:
-            self.report({"INFO"}, "Add a head and press Generate Takes")
+            self.tell({"INFO"}, "Add a head and press Generate Takes")
         elif not problem:
             with contextlib.suppress(RuntimeError):  # it reports its own errors
                 bpy.ops.thunder.generate("INVOKE_DEFAULT")

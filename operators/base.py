@@ -11,6 +11,7 @@ import bpy
 
 from ..scene.heads import head, mapping_table
 from ..scene.host import jobs
+from ..scene.host.language import translated
 from ..scene.review import problem_report
 from ..scene.takes import dialogue, seeds, take_list
 from ..scene.takes.line import How
@@ -35,6 +36,8 @@ class HasObstacles:
         name = cls.__name__.removeprefix("THUNDER_OT_")
         cls.bl_idname = f"thunder.{name}"
         cls.bl_label = vars(cls).get("bl_label", name.replace("_", " ").title())
+        # in one line, as files of translations have it
+        cls.bl_description = " ".join((cls.__doc__ or "").split())
 
     @classmethod
     def why_not(cls, context) -> str:
@@ -51,8 +54,13 @@ class HasObstacles:
         if context.scene is None:
             return False
         if sentence := cls.why_not(context):
-            cls.poll_message_set(sentence)
+            cls.poll_message_set(translated(sentence))
         return not sentence
+
+    def tell(self, kinds: set[str], sentence: str) -> None:
+        """Report a sentence, in the animator's language. kinds: as of Blender's `report`, which no
+        class can override."""
+        self.report(kinds, translated(sentence))
 
 
 class InstantWork(HasObstacles):
@@ -68,10 +76,10 @@ class InstantWork(HasObstacles):
             sentence = self.act(context)
         except ThunderError as error:
             problem_report.note(self.bl_label, error)
-            self.report({"ERROR"}, str(error))
+            self.tell({"ERROR"}, str(error))
             return {"CANCELLED"}
         if sentence:
-            self.report({"INFO"}, sentence)
+            self.tell({"INFO"}, sentence)
         return {"FINISHED"}
 
 
@@ -309,15 +317,16 @@ class SlicedWork(HasObstacles):
         self.next_shown = time.monotonic() + SHOW_SECONDS
         step, left = jobs.session.job.step, jobs.session.job.time_left
         context.workspace.status_text_set(
-            f"{jobs.session.job.title}: {step.message} "
-            f"({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
+            f"{translated(jobs.session.job.title)}: {translated(step.message)} "
+            f"({', '.join(filter(None, (f'{step.fraction:.0%}', translated(left))))}) · "
+            f"{translated('Esc cancels')}"
         )
         jobs.redraw()
 
     def fail(self, error: Exception):
         """Report an error as one sentence; returns the operator's result."""
         if isinstance(error, Cancelled):
-            self.report({"INFO"}, str(error))
+            self.tell({"INFO"}, str(error))
         else:
             problem_report.note(self.bl_label, error)
             sentence = str(error)
@@ -327,11 +336,11 @@ class SlicedWork(HasObstacles):
                     f"Unexpected error ({type(error).__name__}): see the console or use "
                     f"Report a Problem"
                 )
-            self.report({"ERROR"}, sentence)
+            self.tell({"ERROR"}, sentence)
         changed = self.changed_so_far
         if not changed or isinstance(error, CancelledByUndo):  # an undo takes it back
             return {"CANCELLED"}
-        self.report({"WARNING"}, f"Stopped: {changed}")
+        self.tell({"WARNING"}, f"Stopped: {changed}")
         return {"FINISHED"}
 
     @property
@@ -343,7 +352,7 @@ class SlicedWork(HasObstacles):
     def finish(self, context, value):
         """Report what the job returned; returns the operator's result if it is not FINISHED."""
         if sentence := self.outcome(value):
-            self.report({"INFO"}, sentence)
+            self.tell({"INFO"}, sentence)
 
     def outcome(self, value) -> str:
         """The sentence to report about the job's value, "" for none."""
@@ -352,7 +361,7 @@ class SlicedWork(HasObstacles):
     def warn(self, sentences) -> None:
         """Report a warning for each sentence that is not empty."""
         for sentence in filter(None, sentences):
-            self.report({"WARNING"}, sentence)
+            self.tell({"WARNING"}, sentence)
 
 
 class FileWork(ChoosesFile, SlicedWork):

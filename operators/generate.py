@@ -80,7 +80,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
                 if role == LISTENS
                 else f"Nobody speaks in “{self.voice}”: generated {many} of an idle face"
             )
-            self.report({"INFO"}, what)
+            self.tell({"INFO"}, what)
             return
         name = next(
             (
@@ -91,12 +91,12 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             "",
         )
         what = "Generated a take" if self.requested == 1 else f"Best of {self.requested} takes"
-        self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
+        self.tell({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
         rig = head.find(context.scene, context.object)
         unused = "" if rig.armature is not None else character.say_unused(rig.mesh)
         self.warn([*self.said, self.warning, unused, head_state.fault(rig.owner)])
         if self.again:
-            self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
+            self.tell({"INFO"}, "These takes were there already: unlock the seed for new ones")
 
 
 _RESYNCED = {
@@ -133,7 +133,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     def finish(self, context, value):
         listening.follow(strip.scene_of_strips(context))
         context.scene.thunder_check.findings.clear()  # they are of other keys, or another place
-        self.report({"INFO"}, f"Re-synced takes: {self.changed_so_far or 'nothing was moved'}")
+        self.tell({"INFO"}, f"Re-synced takes: {self.changed_so_far or 'nothing was moved'}")
         self.warn(self.left)
 
     @property
@@ -181,7 +181,7 @@ class StripOperator(InstantWork):
 
     def execute(self, context):
         if strip.by_name(strip.scene_of_strips(context), self.strip) is None:
-            self.report(
+            self.tell(
                 {"ERROR"}, f"The strip “{self.strip}” is no longer in the sequencer: choose another"
             )
             return {"CANCELLED"}
@@ -209,7 +209,7 @@ class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
         if former is None or dialogue.speaks(scene, self.strip, former):
             return ""
         for line in (line for line in following.lines_of(former) if line.name == self.strip):
-            self.report(
+            self.tell(
                 {"WARNING"},
                 f"“{former.name}” still speaks “{self.strip}” where that is committed, on frames "
                 f"{line.first} to {line.last}: delete its keys there if it should not",
@@ -308,13 +308,13 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     def finish(self, context, left_out):
         strips = self.strips - len(left_out)
         takes = len(self.takes)
-        self.report(
+        self.tell(
             {"INFO"},
             f"Generated {takes} take{'' if takes == 1 else 's'} for {strips} "
             f"strip{'' if strips == 1 else 's'}",
         )
         for sentence in self.pieces:
-            self.report({"INFO"}, sentence)
+            self.tell({"INFO"}, sentence)
         skipped = (f"Skipped: {sentence}" for sentence in left_out)
         self.warn([*self.said, *self.warnings, *skipped])
 
@@ -442,7 +442,7 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
 
     def finish(self, context, takes):
         first, *more = self.transfer.messages(takes[0].provenance)
-        self.report({"INFO"}, first)
+        self.tell({"INFO"}, first)
         self.warn([*self.said, *more])
 
 
@@ -542,7 +542,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
 
     def finish(self, context, read):
         direction = sliders.ensure(chosen_head(context).owner)
-        self.report({"INFO"}, head_direction.use_style(direction, read))
+        self.tell({"INFO"}, head_direction.use_style(direction, read))
 
 
 class THUNDER_OT_style_from_file(ChoosesRecording, InstantWork, bpy.types.Operator):

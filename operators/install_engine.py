@@ -3,15 +3,16 @@
 engine."""
 
 import os
-import textwrap
 
 import bpy
 
 from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import Step
+from ..scene.host.language import translated
 from ..thunder_core import installer
 from ..thunder_core.client import Client
 from ..thunder_core.errors import attempt, BadRequest, NoEngine
+from ..thunder_core.translation import wrap
 from ..thunder_core.whisper_folder import folder_of_name
 from .base import InstantWork, SlicedWork, why_busy
 
@@ -33,7 +34,8 @@ LETTERS = 72  # of a line of a dialog, which Blender does not wrap: the preferen
 
 def confirm(operator, context, event, title: str, button: str, message: str):
     """Ask before an operator runs, in a dialog that fits into the window of the preferences."""
-    message = "\n".join(textwrap.wrap(message, LETTERS))
+    message = "\n".join(wrap(translated(message), LETTERS))
+    title, button = translated(title), translated(button)
     return context.window_manager.invoke_confirm(
         operator, event, title=title, message=message, confirm_text=button
     )

@@ -52,7 +52,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 
     def finish(self, context, frames):
         first, last = frames
-        self.report({"INFO"}, f"Generated speech for frames {first}–{last}")
+        self.tell({"INFO"}, f"Generated speech for frames {first}–{last}")
         if bpy.app.background or context.window is None or not context.scene.thunder.listen_play:
             return
         if not attempt(listening.flip, context, True)[1]:  # it plays instead of the original
@@ -158,7 +158,7 @@ class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
         if (chosen := checking.chosen_finding(context.scene)) is not None:
             checking.drop(context.scene, chosen[0])
         live_score.live.score_soon()
-        self.report({"INFO"}, mended)
+        self.tell({"INFO"}, mended)
 
 
 class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):

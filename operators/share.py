@@ -4,7 +4,6 @@ playblast; mouths, moods and takes as assets, to put on a head; the head with it
 file for other programs."""
 
 import os
-import textwrap
 from functools import partial
 
 import bpy
@@ -14,11 +13,13 @@ from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import playback
 from ..scene.host.jobs import registration
+from ..scene.host.language import translated
 from ..scene.media import assets, contact_sheet, export, grid, studio
 from ..scene.review import listening
 from ..scene.takes import browsing, take_list, take_record
 from ..scene.voice import strip, voice_cache
 from ..thunder_core.errors import attempt, BadRequest
+from ..thunder_core.translation import wrap
 from .base import (
     ChoosesFile,
     chosen_head,
@@ -64,7 +65,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
         playback.stop()
         name, problem = attempt(grid.leave_and_show)
         if name or problem:
-            self.report({"ERROR"} if problem else {"INFO"}, problem or f"Showing {name}")
+            self.tell({"ERROR"} if problem else {"INFO"}, problem or f"Showing {name}")
         return {"FINISHED"}
 
     def begin(self, context):
@@ -106,7 +107,7 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
         if not bpy.app.background:
             # a new window within a running operator keeps it from ending, and swallows what it says
             bpy.app.timers.register(partial(_open, image.name))
-        self.report({"INFO"}, f"Contact sheet saved to {where}")
+        self.tell({"INFO"}, f"Contact sheet saved to {where}")
 
 
 def _loudness(context, entry):
@@ -376,7 +377,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
             text="Cannot Be Written" if lacking else "Does Not Carry",
             icon="ERROR" if lacking else "REMOVE",
         )
-        for line in textwrap.wrap(lacking or form.loses, LETTERS):
+        for line in wrap(translated(lacking or form.loses), LETTERS):
             column.label(text=line, icon="BLANK1")
 
     def act(self, context):
@@ -390,7 +391,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
         )
         notes = export.export(shot, export.FORMATS[self.form], bpy.path.abspath(self.filepath))
         for note in notes:
-            self.report({"WARNING"}, note)
+            self.tell({"WARNING"}, note)
         return f"Exported frames {first}–{last} to “{os.path.basename(self.filepath)}”"
 
 

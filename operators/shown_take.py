@@ -293,9 +293,9 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     def finish(self, context, report):
         warnings = [*report.warnings, *self.done.wrong]
         if warnings:  # in one message: the status bar shows only the last one
-            self.report({"WARNING"}, ". ".join((report.cost, *warnings)))
+            self.tell({"WARNING"}, ". ".join((report.cost, *warnings)))
         else:
-            self.report({"INFO"}, report.sentence)
+            self.tell({"INFO"}, report.sentence)
         _score_soon()
 
 
@@ -332,7 +332,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         return self.done.sentence if self.done is not None and self.done.reports else ""
 
     def finish(self, context, value):
-        self.report({"INFO"}, self.done.sentence)
+        self.tell({"INFO"}, self.done.sentence)
         if not self.done.reports:
             return {"CANCELLED"}  # nothing to undo
         self.warn(

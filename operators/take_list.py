@@ -2,15 +2,15 @@
 """The list of takes: show one, step through them, flip between two; star, duplicate, delete and
 explain them."""
 
-import textwrap
-
 import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host.jobs import Step
+from ..scene.host.language import translated
 from ..scene.takes import browsing, generation, take_list
 from ..thunder_core.errors import BadRequest
+from ..thunder_core.translation import wrap
 from .base import (
     InstantWork,
     NeedsShownTake,
@@ -169,9 +169,9 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title="Clear Earlier Takes",
-            message=self.description(context, self),
-            confirm_text="Delete",
+            title=translated("Clear Earlier Takes"),
+            message=translated(self.description(context, self)),
+            confirm_text=translated("Delete"),
         )
 
     def begin(self, context):
@@ -257,9 +257,9 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
         def draw(menu, _):
             column = menu.layout.column(align=True)
             for line in lines:
-                for index, part in enumerate(textwrap.wrap(line, LETTERS)):
+                for index, part in enumerate(wrap(translated(line), LETTERS)):
                     column.label(text=part, icon="BLANK1" if index else "DOT")
 
-        self.report({"INFO"}, f"{self.title}: {lines[0]}")
+        self.tell({"INFO"}, f"{self.title}: {lines[0]}")
         if not bpy.app.background and context.window is not None:
             context.window_manager.popup_menu(draw, title=self.title, icon="QUESTION")

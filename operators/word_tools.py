@@ -140,10 +140,10 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
         )
 
     def finish(self, context, frames):
-        self.report({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
+        self.tell({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
         if not bpy.app.background and context.window is not None:
             if silent := listening.play_both(context, self.place.start, self.place.end):
-                self.report({"WARNING"}, silent)
+                self.tell({"WARNING"}, silent)
 
 
 class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
@@ -372,7 +372,7 @@ class FindsWords(SlicedWork):
         return "Finding words", word_places.find(connection.start_client(), voice, text)
 
     def finish(self, context, found):
-        self.report({"INFO"}, ". ".join(filter(None, (found.sentence, self.note))))
+        self.tell({"INFO"}, ". ".join(filter(None, (found.sentence, self.note))))
         self.warn([found.warning])
 
 
@@ -402,9 +402,9 @@ class THUNDER_OT_recognise_words(_Recognises, bpy.types.Operator):
         count = len(found.spoken.words)
         if count:
             words = f"{count} word{'s' * (count != 1)} ({found.languages})"
-            self.report({"INFO"}, f"Recognized {words}: correct the transcript where it is wrong")
+            self.tell({"INFO"}, f"Recognized {words}: correct the transcript where it is wrong")
         else:
-            self.report({"INFO"}, "Recognized no words: type the transcript if somebody speaks")
+            self.tell({"INFO"}, "Recognized no words: type the transcript if somebody speaks")
         self.warn([found.left_out_in_words])
 
 
@@ -427,7 +427,7 @@ class THUNDER_OT_recognise_all(_Recognises, bpy.types.Operator):
     def finish(self, context, left_out):
         jobs.redraw(jobs.TIMELINES)
         said = self.changed_so_far
-        self.report({"INFO"}, said[:1].upper() + said[1:])
+        self.tell({"INFO"}, said[:1].upper() + said[1:])
         self.warn(left_out)
 
     @property

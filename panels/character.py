@@ -15,6 +15,7 @@ from ..scene.heads import (
     new_shapes,
     rna_paths,
 )
+from ..scene.host.language import translated
 from ..scene.takes import mouth_pictures
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions, mapping
@@ -36,7 +37,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         name = item.bone or item.object if item.kind in ("BONE", "JOINT") else item.target
         if item.kind in mapping.NUMBERED:
-            name = f"{item.number} of {item.target}"
+            name = translated(f"{item.number} of {item.target}")
         nothing = item.kind == "NONE" or not name
         is_lost = (item.source, item.target) in _drawn.get("lost", ())
         row = tune(layout.row(align=True), active=not nothing, alert=is_lost)
@@ -131,9 +132,8 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             return
         row = layout.row(align=True)
         row.label(
-            text=f"{obj.name}: {plan.name}"
-            if plan.rules or plan.joints
-            else f"{obj.name}: not mapped",
+            text=f"{obj.name}: "
+            + translated(plan.name if plan.rules or plan.joints else "not mapped"),
             icon="USER",
         )
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
@@ -208,7 +208,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             layout.label(text="All Controls Found", icon="CHECKMARK")
             return
         heading, body = layout.panel("THUNDER_losses", default_closed=True)
-        heading.label(text=f"{len(lost)} of {every} controls not on this character")
+        heading.label(text=translated(f"{len(lost)} of {every} controls not on this character"))
         for name, words in lost if body is not None else ():
             wrapped_label(body, f"{name}: {words}", context, icon="REMOVE")
 
@@ -284,7 +284,8 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
         layout = self.layout
         mesh = head.flame_mesh(context)
         names = flame.names_of(mesh)
-        layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
+        said = translated(f"{len(names)} expression directions")
+        layout.label(text=f"{mesh.name}: {said}", icon="USER")
         layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator(

@@ -9,6 +9,7 @@ from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.host.jobs import Memory, redraw, registration, session, Task
+from ..scene.host.language import translated
 from ..scene.takes import dialogue, grades, take_list, turns
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
@@ -59,7 +60,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         letters = max(8, int(_NAMES * letters_wide(context)) - _ICON)
         split.label(text=shorten(item.name, letters), icon=mark)
         speaker_name = (
-            f"{len(speakers)} Speakers"
+            translated(f"{len(speakers)} Speakers")
             if len(speakers) > 1
             else speaker.name
             if speaker is not None
@@ -128,7 +129,7 @@ def draw(layout, context) -> None:
     )
     if not recogniser.why_not() and dialogue.lines_to_recognise(context.scene):
         body.operator("thunder.recognise_all", icon="SYNTAX_ON")
-    big_button(body, "thunder.generate_all", text=text, icon="PLAY")
+    big_button(body, "thunder.generate_all", text=translated(text), icon="PLAY")
     draw_perform_as(body)
     row = body.row(align=True)
     # the operator's whole name would be cut off
@@ -227,15 +228,17 @@ class THUNDER_PT_strip(bpy.types.Panel):
             grey(layout).label(text="No takes yet")
             return
         layout.label(
-            text=f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync: "
-            f"{take_list.verdict(takes[0])}"
+            text=translated(
+                f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync: "
+                f"{take_list.verdict(takes[0])}"
+            )
         )
         numbers = {entry.as_pointer(): number for number, entry in enumerate(scene.thunder.takes)}
         on_head = take_list.on_head(scene, takes[0].head)
         column = layout.column(align=True)
         for entry in takes[:MOST_SHOWN]:
             icon = "SOLO_ON" if entry.star else "ACTION"
-            words = f"{entry.name}   {take_list.verdict(entry)}"
+            words = f"{entry.name}   {translated(take_list.verdict(entry))}"
             row = column.operator(
                 "thunder.select_take",
                 text=words,
@@ -264,8 +267,8 @@ def draw_offer(self, context):
     name = dialogue.newest_strip(context)
     if not name or session.job is not None:
         return
-    row = self.layout.row(align=True)
-    row.operator("thunder.generate", text=f"Generate Takes of “{name}”", icon="PLAY").strip = name
+    row, text = self.layout.row(align=True), translated(f"Generate Takes of “{name}”")
+    row.operator("thunder.generate", text=text, icon="PLAY").strip = name
     other = row.operator("thunder.cast_strip", text="", icon="X")
     other.strip, other.speaker = name, "NO_SPEAKER"
 

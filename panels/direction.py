@@ -6,6 +6,7 @@ import bpy
 
 from ..scene.engine import recogniser
 from ..scene.heads import head
+from ..scene.host.language import translated
 from ..scene.takes import take_list
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.direction.live import live
@@ -45,7 +46,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             return
         description = words(sliders.value(direction).vector(), most=MOST_WORDS)
         if description != USUAL:
-            grey(self.layout).label(text=description)
+            grey(self.layout).label(text=translated(description))
 
     def draw(self, context):
         layout = self.layout
@@ -89,7 +90,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         row.operator_menu_enum(
             "thunder.look_at",
             "target",
-            text=f"Look at {target.name}" if is_head else chosen,
+            text=translated(f"Look at {target.name}") if is_head else chosen,
             icon="HIDE_OFF",
         )
         row.popover("THUNDER_PT_fine_direction", text="", icon="OPTIONS")

@@ -8,6 +8,7 @@ import bpy
 from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host.jobs import registration
+from ..scene.host.language import translated
 from ..scene.review import checking, listening, live_score
 from ..scene.takes import mouth_pictures, take_list, transcript, word_places
 from ..scene.takes.dialogue import say_passed_over
@@ -63,7 +64,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("thunder.step_word", text="", icon="TRIA_LEFT").step = -1
         first, last = place.frames
-        row.label(text=f"{place.text or 'Here'} · {first}–{last}")
+        row.label(text=f"{place.text or translated('Here')} · {first}–{last}")
         row.operator("thunder.step_word", text="", icon="TRIA_RIGHT").step = 1
         row.operator(
             "thunder.loop_word",
@@ -158,7 +159,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
             row.label(text="", icon=grade.icon)
             text = grade.name.capitalize()
         tune(row.row(), active=not live_score.is_outdated(context.scene, rig)).label(
-            text=text + " …" * live_score.live.is_running
+            text=translated(text) + " …" * live_score.live.is_running
         )
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
@@ -185,7 +186,7 @@ class THUNDER_UL_findings(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property):
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=FRAME).label(text=str(item.first))
-        row.label(text=shorten(item.label, width(context) - FRAME - BESIDE, context))
+        row.label(text=shorten(translated(item.label), width(context) - FRAME - BESIDE, context))
 
     def filter_items(self, context, data, name):
         return bpy.types.UI_UL_list.filter_items_by_name(
@@ -211,7 +212,7 @@ def draw_check(layout, context) -> str:
     # of earlier keys: greyed
     listed = tune(layout.column(), active=not checking.is_outdated(checked, rig))
     if not checked.findings:
-        listed.label(text=checking.summary([]), icon="CHECKMARK")
+        listed.label(text=translated(checking.summary([])), icon="CHECKMARK")
         return ""
     listed.template_list(
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS

@@ -9,6 +9,7 @@ import bpy
 from ..operators import install_engine
 from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import registration, session
+from ..scene.host.language import translated
 from ..thunder_core import installer
 from . import manual
 from .tab import in_lines, progress_row, props, tune
@@ -131,7 +132,8 @@ def _draw_installation(box, running) -> None:
     box.label(text="Installing", icon="IMPORT")
     row = tune(box.row(align=True), scale_y=1.5)
     row.progress(
-        factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left)))
+        factor=running.fraction,
+        text=translated(", ".join(filter(None, (running.message, running.time_left)))),
     )
     row.operator("thunder.stop_installation", text="", icon="X")
     _draw_fine_print(
@@ -182,7 +184,9 @@ def _draw_packaged_engine(box, context, state) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
     failed = install.installing.error and install.installing.component is None
-    text = "The engine is included" + ("" if failed else ": nothing needs to be installed")
+    text = "The engine is included"
+    if not failed:
+        text = "The engine is included: nothing needs to be installed"
     box.label(text=text, icon="CHECKMARK")
     _draw_failure(box, None, context)
     box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
@@ -272,7 +276,7 @@ def _draw_running_engine(box) -> None:
         ):
             split = grid.split(factor=0.25)
             split.label(text=name)
-            split.label(text=value)
+            split.label(text=translated(value))
         if info.get("weights_note"):
             box.label(
                 text=info["weights_note"],
@@ -289,7 +293,7 @@ def _draw_running_engine(box) -> None:
 def _draw_fine_print(layout, *lines: str) -> None:
     column = tune(layout.column(align=True), active=False, scale_y=0.8)
     for line in lines:
-        column.label(text=line, icon="BLANK1")
+        column.label(text=translated(line), icon="BLANK1")
 
 
 def _draw_sentence(layout, text: str, context) -> None:

@@ -8,6 +8,7 @@ from ..operators.add import scene_of
 from ..scene.engine import connection, install, recogniser
 from ..scene.heads import family, head, head_state, live_head
 from ..scene.host.jobs import registration, session
+from ..scene.host.language import translated
 from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon, say_passed_over
@@ -137,7 +138,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
                 seconds = (voice.last - voice.clock.start) / voice.clock.fps
                 # “3600.0 s” would be cut off within its number
                 text = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-                length.label(text=f" {text}")
+                length.label(text=f" {translated(text)}")
             if context.scene.use_preview_range:
                 row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
         if voice is not None and strip.has_channels(voice):
@@ -171,9 +172,15 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             return
         if not is_short:
             wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")
-        counted = ((len(takes), "Take"), (len(lines), "Line"))
-        what = " and ".join(f"{n} {word}{'s' * (n > 1)}" for n, word in counted if n)
-        layout.operator("thunder.resync", text=f"Re-sync {what}", icon="FILE_REFRESH")
+        n, m = len(takes), len(lines)
+        text = (
+            f"Re-sync {n} Take{'s' * (n > 1)} and {m} Line{'s' * (m > 1)}"
+            if takes and lines
+            else f"Re-sync {n} Take{'s' * (n > 1)}"
+            if takes
+            else f"Re-sync {m} Line{'s' * (m > 1)}"
+        )
+        layout.operator("thunder.resync", text=translated(text), icon="FILE_REFRESH")
 
     def _draw_head(self, layout, below, context, settings):
         row = layout.row(align=True)
@@ -290,7 +297,7 @@ def draw_transcript(layout, record, settings, words: str = "") -> None:
         layout.operator("thunder.recognise_words", icon="SYNTAX_ON")
     if record is not None and record.is_recognised:
         text = f"Use Recognized Words ({names_of(record.language)})"
-        layout.prop(settings, "recognise_words", text=text)
+        layout.prop(settings, "recognise_words", text=translated(text))
     if is_ready:
         row = layout.row()
         row.label(text="Language")
@@ -302,7 +309,8 @@ def draw_missing_engine(layout, context) -> None:
     _, problem = connection.current_python()
     running = install.installing.running
     if running is not None:
-        layout.progress(factor=running.fraction, text=f"Installing {running.fraction:.0%}")
+        text = translated(f"Installing {running.fraction:.0%}")
+        layout.progress(factor=running.fraction, text=text)
     elif problem:
         # A package brings an engine: why it does not serve must be said.
         is_strange = context.scene.thunder.takes or packaged_pythons()
@@ -320,7 +328,7 @@ def draw_first_steps(layout, context) -> None:
     if all(done):
         return
     layout.separator(type="LINE")
-    layout.label(text="Getting Started")
+    layout.label(text=translated("Getting Started"))
     _draw_step(layout, 1, "Add a head", done[0], ("thunder.add_head", "USER"))
     _draw_step(
         layout,
@@ -334,7 +342,7 @@ def draw_first_steps(layout, context) -> None:
 
 
 def _draw_step(layout, number, text, done, *buttons) -> None:
-    layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
+    layout.label(text=f"{number}. {translated(text)}", icon="CHECKMARK" if done else "DOT")
     column = layout.column(align=True)
     # where they were, so that the next ones do not come under the pointer
     column.enabled = not done

@@ -2,13 +2,13 @@
 """Shared parts of the panels in the Thunder tab: base classes, and sentences wrapped to the
 sidebar's width."""
 
-import textwrap
-
 import blf
 import bpy
 
 from ..scene.host.jobs import Memory, redraw, registration, session
+from ..scene.host.language import CONTEXT, translated
 from ..scene.takes import take_list
+from ..thunder_core.translation import wrap
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured
 LETTERS_PER_PIXEL = 0.113
@@ -53,6 +53,7 @@ class Tab:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Thunder"
+    bl_translation_context = CONTEXT
     parts: tuple[str, ...] = ("DIRECT",)
 
     @classmethod
@@ -70,6 +71,7 @@ class Popover:
     bl_space_type = "VIEW_3D"
     bl_region_type = "HEADER"
     bl_ui_units_x = 13
+    bl_translation_context = CONTEXT
 
 
 class OfTakes(Tab):
@@ -152,7 +154,9 @@ def progress_row(layout, scale_y: float, said: str | None = None) -> None:
     does."""
     row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
     said = job.step.message if said is None else said
-    row.progress(factor=job.step.fraction, text=", ".join(filter(None, (said, job.time_left))))
+    row.progress(
+        factor=job.step.fraction, text=translated(", ".join(filter(None, (said, job.time_left))))
+    )
     row.operator("thunder.cancel", text="", icon="X")
 
 
@@ -174,9 +178,9 @@ def offer_editable(layout, context, what: str = "It") -> None:
 
 
 def in_lines(column, text: str, letters: int, icon: str) -> int:
-    """A sentence in lines of at most `letters` letters, behind an icon; words stay whole. Returns
-    how many lines."""
-    lines = textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False)
+    """A sentence, in the animator's language, in lines of at most `letters` letters, behind an
+    icon; words stay whole. Returns how many lines."""
+    lines = wrap(translated(text), letters)
     for line in lines:
         column.label(text=line, icon=icon)
         icon = "BLANK1"
@@ -184,6 +188,9 @@ def in_lines(column, text: str, letters: int, icon: str) -> int:
 
 
 PART = bpy.props.EnumProperty(
-    name="Part", items=PARTS, description="Part of the Thunder tab that is shown"
+    name="Part",
+    items=PARTS,
+    description="Part of the Thunder tab that is shown",
+    translation_context=CONTEXT,
 )
 register, unregister = registration(properties=((bpy.types.WindowManager, "thunder_part", PART),))

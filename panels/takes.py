@@ -6,12 +6,14 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.host.jobs import session
+from ..scene.host.language import translated
 from ..scene.media import grid
 from ..scene.review import live_score
 from ..scene.takes import browsing, grades, take_list
 from ..scene.voice import changes
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
+from ..thunder_core.translation import pieces
 from .tab import BUTTON, buttons, is_divided, Popover, Tab, text_width, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
@@ -41,21 +43,21 @@ class THUNDER_UL_takes(bpy.types.UIList):
         row.prop(item, "star", text="", icon="SOLO_ON" if item.star else "SOLO_OFF", emboss=False)
         if item.action is None:
             row.alert = True
-            row.label(text=f"{item.name} was deleted", icon="ERROR")
+            row.label(text=translated(f"{item.name} was deleted"), icon="ERROR")
             return
         mark, grade = mark_of(item), grades.of_take(item)
         is_current = not (grades.has_old_score(item) or browsing.watch.is_outdated(item))
         verdict = tune(row.row(align=True), active=is_current)
         verdict.ui_units_x = VERDICT
         verdict.alert = grade is not None and grade.name == findings.POOR
-        verdict.label(text=take_list.verdict(item))
+        verdict.label(text=translated(take_list.verdict(item)))
         row.prop(item, "name", text="", emboss=False)
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in browsing.icons(item):
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
-        words = shorten(grades.words_of(item), width(context) - BESIDE, context)
+        words = shorten(translated(grades.words_of(item)), width(context) - BESIDE, context)
         said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)
@@ -88,10 +90,10 @@ def width(context) -> float:
 
 def shorten(said: str, room: float, context) -> str:
     """The first words of a take that fit into `room`, in buttons: Blender would cut the middle."""
-    words = said.split()
+    words = pieces(said)
     while words and text_width(said, context) > room:
         words.pop()
-        said = " ".join([*words, "…"])
+        said = "".join([*words, " …"])
     return said if words else ""
 
 
@@ -131,7 +133,7 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
         if score is None or not score.is_known:
             layout.label(text="Not scored yet")
             return
-        layout.label(text=f"{score.text} of 100")
+        layout.label(text=translated(f"{score.text} of 100"))
         if score.grade is not None:
             said = score.grade.text
             wrapped_label(layout, said[:1].upper() + said[1:], context)
@@ -139,7 +141,7 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
         for name, said in findings.PARTS.items():
             if name in score.parts:
                 part = score.parts[name]
-                column.progress(text=f"{said}: {part:.0%}", factor=part)
+                column.progress(text=f"{translated(said)}: {part:.0%}", factor=part)
 
 
 class THUNDER_PT_batches(Popover, bpy.types.Panel):
@@ -158,10 +160,13 @@ class THUNDER_PT_batches(Popover, bpy.types.Panel):
             heading = tune(row.row(align=True), alignment="LEFT")
             icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
             heading.operator(
-                "thunder.fold_takes", text=take_list.heading(batch), icon=icon, emboss=False
+                "thunder.fold_takes",
+                text=translated(take_list.heading(batch)),
+                icon=icon,
+                emboss=False,
             ).batch = batch[0].batch
             tune(row.row(align=True), alignment="RIGHT", active=False).label(
-                text=f"{len(batch)} take{'s' * (len(batch) > 1)}"
+                text=translated(f"{len(batch)} take{'s' * (len(batch) > 1)}")
             )
         self.layout.operator(
             "thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH"

@@ -5,7 +5,7 @@
 
 def modules() -> tuple:
     """The modules here that add settings, properties, handlers or drawing, in order."""
-    from .host import jobs
+    from .host import jobs, language
     from .media import grid
     from .properties import settings
     from .review import checking, listening, overlay
@@ -14,6 +14,6 @@ def modules() -> tuple:
     from .takes.shape import applying
 
     return (
-        jobs, sliders, settings, applying, mix, keep, transcript,
+        language, jobs, sliders, settings, applying, mix, keep, transcript,
         grid, checking, listening, overlay,
     )  # fmt: skip

@@ -152,7 +152,7 @@ def _traits(
             traits.append(
                 (
                     _DEVIATIONS_PER_MOOD * abs(x),
-                    f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label,
+                    label if was < _MOOD else f"more {label}" if x > 0 else f"less {label}",
                 )
             )
     return sorted(traits, key=lambda entry: -entry[0])
@@ -365,16 +365,22 @@ def _place(second: float, choice: Mapping) -> str:
 def _words_of_choice(choice: TakeChoice) -> list[str]:
     """Which words a take hits, and what it does in a pause or where it looks away."""
     hits = list(dict.fromkeys(word for _, word in choice.hits))
-    several = "" if len(hits) <= _MOST_HITS else " …"
-    said = [f"hits {' and '.join(hits[:_MOST_HITS])}{several}"] if hits else []
+    one, two, three, *_ = *hits, "", "", ""
+    # whole templates, since languages join words each in its way
+    said = {
+        1: [f"hits {one}"],
+        2: [f"hits {one} and {two}"],
+        3: [f"hits {one} and {two} and {three}"],
+        4: [f"hits {one} and {two} and {three} …"],
+    }.get(min(len(hits), _MOST_HITS + 1), [])
     acts = Counter(act for _, act in choice.pauses)
     for act, _ in acts.most_common(1):
-        said.append(f"{act} in {'the pause' if acts.total() == 1 else 'a pause'}")
+        said.append(f"{act} in the pause" if acts.total() == 1 else f"{act} in a pause")
     return said + [_looks_away(word) for _, word in choice.aside if not acts]
 
 
 def _looks_away(word: str) -> str:
-    return f"looks away {'on ' * (word not in PLACES)}{word}"
+    return f"looks away {word}" if word in PLACES else f"looks away on {word}"
 
 
 def _words_that_differ(choice: TakeChoice, alike: Sequence[TakeChoice]) -> list[str]:

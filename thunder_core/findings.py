@@ -73,14 +73,16 @@ class Finding:
             return f"Lips do not meet on {where}: {self.size:.1f} mm apart"
         if self.kind == SHIFTED:
             count = max(1, round(abs(self.size) * fps))
-            how = f"{'late' if self.size > 0 else 'early'} by {count} frame{'s' * (count > 1)}"
-            return (
-                f"The whole line is {how}"
-                if self.whole
-                else f"Lips are {how}{self._place_in_words(place)}"
-            )
-        what = "stands still" if self.kind == STILL else "moves in silence"
-        return f"The mouth {what}{self._place_in_words(place)}: {self.size:.1f} s"
+            s, place, is_late = "s" * (count > 1), self._place_in_words(place), self.size > 0
+            if self.whole:
+                late, early = f"late by {count} frame{s}", f"early by {count} frame{s}"
+                return f"The whole line is {late if is_late else early}"
+            late, early = f"late by {count} frame{s}{place}", f"early by {count} frame{s}{place}"
+            return f"Lips are {late if is_late else early}"
+        place = self._place_in_words(place)
+        if self.kind == STILL:
+            return f"The mouth stands still{place}: {self.size:.1f} s"
+        return f"The mouth moves in silence{place}: {self.size:.1f} s"
 
     def label(self, fps: float) -> str:
         """What is wrong in a few words, for a row of a list."""
@@ -90,7 +92,9 @@ class Finding:
             SIZE: f"opens {self.size:.0%}",
             MUMBLED: "mumbles",
             OPEN: f"{self.sound} open",
-            SHIFTED: f"{count} frame{'s' * (count > 1)} {'late' if self.size > 0 else 'early'}",
+            SHIFTED: f"{count} frame{'s' * (count > 1)} late"
+            if self.size > 0
+            else f"{count} frame{'s' * (count > 1)} early",
             STILL: "stands still",
             MOVES: "moves in silence",
         }[self.kind]

@@ -28,6 +28,7 @@ from bpy.app.handlers import persistent
 from ...thunder_core.errors import Cancelled, CancelledByUndo, ThunderError
 from ...thunder_core.progress import map_progress, time_in_words
 from . import compat, playback
+from .language import translated
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -610,7 +611,7 @@ def pop_up_errors(function: Callable, *args) -> None:
     except ThunderError as error:
         if bpy.app.background:
             raise
-        sentence = str(error)
+        sentence = translated(str(error))
         bpy.context.window_manager.popup_menu(
             lambda menu, context: menu.layout.label(text=sentence), title="Thunder", icon="ERROR"
         )

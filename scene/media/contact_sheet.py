@@ -3,7 +3,6 @@
 and mouth do, and its face at the same key moments."""
 
 import os
-import textwrap
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from ...thunder_core.animation import activity
 from ...thunder_core.direction_words import choice_of_take, TakeChoice
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, reason_of
+from ...thunder_core.translation import wrap
 from ...thunder_core.types import FPS, Motion
 from ..heads import head
 from ..host import jobs, playback
+from ..host.language import translated
 from ..takes import grades, take_list, take_record
 from . import puppets
 
@@ -83,7 +84,8 @@ def make(
     fps = scene.render.fps / scene.render.fps_base
     with _Sheet(scene, rig, PAPER, ROW_PIXELS) as sheet:
         yield jobs.Step(0.0, "Setting up the sheet", busy=True)
-        title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
+        count = translated(f"{len(rows)} take{'s' * (len(rows) > 1)}")
+        title = f"{entries[0].voice}  ·  {count}"
         has_loudness = loudness is not None and np.max(loudness, initial=0.0) > 0
         parts = [sheet.title(title, chosen, has_loudness, any(row.choice.hits for row in rows))]
         for number, entry in enumerate(listed, start=1):
@@ -182,20 +184,19 @@ class _Sheet(puppets.Portrait):
         for column, (seconds, why) in enumerate(chosen):
             x = left + column + 0.5
             self._write(WORDS[why], x, 0.29, 0.15, "ink", "CENTER")
-            self._write(f"frame {seconds * fps:.0f}", x, 0.11, 0.12, "faint", "CENTER")
+            self._write(translated(f"frame {seconds * fps:.0f}"), x, 0.11, 0.12, "faint", "CENTER")
         return self._texts(left + len(chosen), HEAD_CELLS)
 
     def label(self, entry, widest: float) -> np.ndarray:
         """The picture of a row's words: score, name, how the take is played, the names of its
         tracks, and how high the mouth's is, mm."""
-        score = take_list.score_text(entry)
+        score = translated(take_list.score_text(entry))
         self._write(
             score, 0.1, 0.78, 0.3 if len(score) <= 5 else 0.2, "accent" if entry.star else "ink"
         )
         self._write(entry.name if len(entry.name) <= 16 else entry.name[:15] + "…", 0.1, 0.53, 0.14)
-        for index, line in enumerate(
-            textwrap.wrap(grades.words_of(entry), LETTERS, max_lines=LINES, placeholder=" …")
-        ):
+        lines = wrap(translated(grades.words_of(entry)), LETTERS, LINES)
+        for index, line in enumerate(lines):
             self._write(line, 0.1, 0.35 - index * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
         for track, (low, high) in TRACKS.items():

@@ -4,7 +4,6 @@ removed when playback stops. Under each head are its take's score, name and word
 
 import contextlib
 import math
-import textwrap
 from collections.abc import Generator
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,9 +15,11 @@ from mathutils import Matrix, Vector
 
 from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.translation import wrap
 from ..animation import display
 from ..heads import head
 from ..host import jobs, playback
+from ..host.language import translated
 from ..takes import grades, take_list
 from . import puppets
 
@@ -177,7 +178,7 @@ def _restore_loop() -> None:
 
 
 def _caption(entry) -> str:
-    return f"{take_list.score_text(entry)}  {entry.name}" + (" ★" if entry.star else "")
+    return f"{translated(take_list.score_text(entry))}  {entry.name}" + (" ★" if entry.star else "")
 
 
 def _add_texts(
@@ -190,7 +191,7 @@ def _add_texts(
     """
     wide, tall = size
     letters = max(12, int(SHARE * wide / (LETTER * WORDS_SIZE * tall)))
-    lines = textwrap.wrap(grades.words_of(entry), letters, max_lines=LINES, placeholder=" …")
+    lines = wrap(translated(grades.words_of(entry)), letters, LINES)
     ink = next((each for each in bpy.data.materials if head.PUPPET_MARK in each), None)
     if ink is None:
         ink = bpy.data.materials.new(NAME)

@@ -18,6 +18,7 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, write_error
 from ..heads import head, materials
 from ..host import compat, jobs, playback
+from ..host.language import translated
 from ..takes import take_list
 from ..takes.commit.following import lines_of
 from . import puppets
@@ -141,8 +142,8 @@ def slate(scene, frame: int) -> str:
             labels.append(f"{prefix}{shown.voice} · {shown.name}")
         else:
             lines = [line for line in lines_of(mesh) if line.first <= frame <= line.last]
-            labels += [f"{prefix}{line.name} · committed" for line in lines]
-    return "   ".join([*dict.fromkeys(labels), f"frame {frame}"])
+            labels += [f"{prefix}{line.name} · {translated('Committed').lower()}" for line in lines]
+    return "   ".join([*dict.fromkeys(labels), translated(f"frame {frame}")])
 
 
 def _show_only(copy, pictures: list[str]) -> None:

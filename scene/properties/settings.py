@@ -24,6 +24,7 @@ from ...thunder_core.spoken import MOUTH_SOUNDS
 from ..heads import character, drawn, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..host.jobs import registration
+from ..host.language import CONTEXT
 from ..takes import browsing, dialogue, seeds, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import fingerprint, strip
@@ -266,6 +267,7 @@ class ThunderRow(bpy.types.PropertyGroup):
         precision=2,
         update=table.keep_edit,
         description="Seconds by which this mouth comes before its sound; below 0 after it",
+        translation_context=CONTEXT,
     )
 
 
@@ -716,6 +718,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="How finely takes are sampled. The same seed gives about the same take at each "
         "quality",
         default="NORMAL",
+        translation_context=CONTEXT,
         items=[
             ("DRAFT", "Draft", "For a first look, in half the time of Normal"),
             ("NORMAL", "Normal", "A few steps, which were trained to come to what many come to"),
@@ -858,6 +861,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     preview_amount: FloatProperty(
         name="At",
+        translation_context=CONTEXT,
         default=1.0,
         min=-1.0,
         max=2.0,

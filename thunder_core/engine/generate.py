@@ -264,8 +264,13 @@ class _Work:
     def _report(self, seeds: list[int], fraction: float, message: str = "") -> None:
         """Note how far the takes of some seeds are, 0 … 1. Raises Cancelled once nobody waits."""
         of = f"{self._count} take{'s' if self._count > 1 else ''}"
-        on = "" if self.engine.device == CPU else " on the graphics card"
-        sampled = f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}"
+        sampled = (
+            f"{self.arrived} of {of} sampled"
+            if self.arrived
+            else f"Sampling {of}"
+            if self.engine.device == CPU
+            else f"Sampling {of} on the graphics card"
+        )
         with self._reporting:
             if self._stopped:
                 raise Cancelled("Cancelled, nothing was changed")

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The language of Blender's interface: the dictionaries of assets/languages, which Blender itself
+looks labels and tooltips up in, and sentences that were put together.
+
+A file has Blender's name of its language, such as de_DE.po. Blender looks labels of buttons up in
+the context “Operator”, others in “*”, and its own translation of a text wins over ours: where it
+has another sense (“Normal” of a mesh, “Lead” as a metal), the context is CONTEXT. An entry without
+a context is for all of them.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import bpy
+
+from ...thunder_core.translation import read, sort_templates, translate
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "languages"
+CONTEXT = "Thunder"
+_templates: list[str] = []  # texts with values, of all languages
+
+
+def dictionaries() -> dict[str, dict[tuple[str, str], str]]:
+    """What Blender is told: by languages, (context, text) → translation."""
+    result = {}
+    for path in sorted(FOLDER.glob("*.po")):
+        entries = read(path.read_text(encoding="utf-8", errors="replace"))
+        result[path.stem] = {
+            (one, text): entries[context, text]
+            for context, text in sorted(entries)  # those without a context first
+            for one in ([context] if context else ("*", "Operator", CONTEXT))
+        }
+    return result
+
+
+def register() -> None:
+    known = dictionaries()
+    _templates[:] = sort_templates(text for texts in known.values() for _, text in texts)
+    _translated.cache_clear()
+    bpy.app.translations.register(__name__, known)
+
+
+def unregister() -> None:
+    bpy.app.translations.unregister(__name__)
+
+
+def translated(text: str) -> str:
+    """A text as it is shown: in the language of the interface where Thunder or Blender knows it,
+    else in English."""
+    is_on = bpy.context.preferences.view.use_translate_interface
+    return _translated(text, bpy.app.translations.locale) if is_on else text
+
+
+@lru_cache(4096)
+def _translated(text: str, language: str) -> str:
+    lookup = bpy.app.translations.pgettext_iface
+
+    def ours_first(text: str) -> str:
+        return said if (said := lookup(text, CONTEXT)) != text else lookup(text)
+
+    return translate(text, ours_first, _templates)

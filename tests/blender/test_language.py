@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The animator's language: what Blender is told, and what is said in it."""
+
+from types import SimpleNamespace
+
+import bpy
+import pytest
+import thunder
+from thunder.operators.base import HasObstacles
+from thunder.scene.host import language
+from thunder.scene.host.jobs import classes_of
+from timing import keeps_in_steps
+
+
+@pytest.fixture
+def japanese(monkeypatch):
+    """A Blender whose interface is Japanese, which the module has no dictionaries for."""
+    view = SimpleNamespace(use_translate_interface=True)
+    texts = language.dictionaries()["ja_JP"]
+    blenders = {"Remove": "削除", "Direction": "方向"}
+    translations = SimpleNamespace(
+        locale="ja_JP",
+        pgettext_iface=lambda text, context="*": (
+            (blenders.get(text) if context == "*" else None) or texts.get((context, text), text)
+        ),
+    )
+    context = SimpleNamespace(preferences=SimpleNamespace(view=view))
+    monkeypatch.setattr(
+        language,
+        "bpy",
+        SimpleNamespace(context=context, app=SimpleNamespace(translations=translations)),
+    )
+    language._translated.cache_clear()
+    yield view
+    language._translated.cache_clear()
+
+
+def test_blender_finds_each_text_where_it_looks():
+    known = language.dictionaries()
+    assert sorted(known) == ["de_DE", "es", "fr_FR", "ja_JP", "zh_HANS"]
+    for context in ("Operator", "*", language.CONTEXT):
+        assert known["de_DE"][context, "Generate Takes"] == "Takes erzeugen"
+
+
+def test_an_entry_with_a_context_is_for_that_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(language, "FOLDER", tmp_path)
+    entry = 'msgid "Mix"\nmsgstr "{}"\n\n'
+    (tmp_path / "de_DE.po").write_text(
+        'msgctxt "Operator"\n' + entry.format("Mischen") + entry.format("Mischung")
+    )
+    found = language.dictionaries()["de_DE"]
+    assert found["Operator", "Mix"] == "Mischen" and found["*", "Mix"] == "Mischung"
+
+
+def test_english_is_the_language_of_a_blender_without_others(blender):
+    assert language.translated("Generate Takes") == "Generate Takes"
+    assert language.translated("3 takes deleted") == "3 takes deleted"
+
+
+def test_our_sense_of_a_word_wins_over_blenders(japanese):
+    assert language.translated("Direction") == "演技指示"
+    assert language.translated("Remove") == "削除"
+    assert language.translated("3 takes deleted") == "3 テイクを削除しました"
+
+
+def test_the_preference_for_english_labels_is_kept(japanese):
+    japanese.use_translate_interface = False
+    assert language.translated("3 takes deleted") == "3 takes deleted"
+
+
+def test_panels_and_what_blender_calls_otherwise_are_in_our_context(blender):
+    own = bpy.types.Scene.bl_rna.properties["thunder"].fixed_type.properties
+    assert own["quality"].translation_context == language.CONTEXT
+    direction = thunder.panels.direction.THUNDER_PT_direction
+    assert direction.bl_translation_context == language.CONTEXT
+
+
+def test_tooltips_are_one_line_as_files_of_translations_have_them(blender):
+    classes = [each for module in thunder._modules() for each in classes_of(module)]
+    operators = [each for each in classes if issubclass(each, HasObstacles)]
+    assert len(operators) > 80
+    assert not [
+        each for each in operators if "\n" in each.bl_description or not each.bl_description
+    ]
+
+
+def test_all_languages_are_read_in_a_moment_when_blender_starts():
+    keeps_in_steps(0.02, (language.dictionaries() for _ in range(10)), "dictionaries")

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texts in other languages: .po files, and sentences that were put together in English; standard
+library only.
+
+English is the key of every text. A sentence with names and numbers is known by its template, such
+as “{count} takes deleted”, which is the f-string that made it: the translation of the template gets
+the values that the sentence has. So a text is English wherever it is made, stored or logged, in the
+engine too, and only what shows it to the animator translates it.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+
+_QUOTED = r'(?:"[^"\\\n]*(?:\\.[^"\\\n]*)*"\n)+'
+_ENTRY = re.compile(
+    rf"(?:^#, (.*)\n)?^(?:msgctxt ({_QUOTED}))?msgid ({_QUOTED})msgstr ({_QUOTED})", re.M
+)
+_VALUE = re.compile(r"\{(\w+)\}")
+_WORD = re.compile(r"[^\W\d]{3}")
+_TELLS = 10  # letters that a template ends with at least, for a word that is not known before them
+
+
+def read(po: str) -> dict[tuple[str, str], str]:
+    """(context, text) → translation of every translated entry of a .po file; the context is "" for
+    entries without one. What tools mark as fuzzy is left out."""
+    entries = {}
+    for flags, context, text, said in _ENTRY.findall(po.replace("\r", "") + "\n"):
+        if text != '""\n' and said != '""\n' and "fuzzy" not in flags:
+            entries[context and _unquote(context), _unquote(text)] = _unquote(said)
+    entries.pop(("", ""), None)  # what the file says of itself
+    return entries
+
+
+def _unquote(quoted: str) -> str:
+    if "\\" in quoted or '"\n"' in quoted:
+        text = "".join(line[1:-1] for line in quoted.splitlines())
+        return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
+    return quoted[1:-2]  # most are one line
+
+
+def placeholders(template: str) -> list[str]:
+    """The names of a template's values, in order of the alphabet."""
+    return sorted(_VALUE.findall(template))
+
+
+def sort_templates(texts: Iterable[str]) -> list[str]:
+    """The texts with values, those with most letters of their own first: they say most exactly of
+    what a sentence was made."""
+    with_values = {text for text in texts if _VALUE.search(text)}
+    return sorted(with_values, key=lambda text: (-len(_VALUE.sub("", text)), text))
+
+
+@cache
+def _pattern(template: str) -> tuple[str, re.Pattern, list[str]]:
+    """The longest part of a template that is in each of its sentences, what matches these, and the
+    names of its values that are quoted."""
+    fixed, names = _VALUE.split(template)[::2], _VALUE.findall(template)
+    quoted = [name for name in names if f"“{{{name}}}”" in template]
+    pattern = re.escape(fixed[0])
+    for place, name in enumerate(names):
+        kind = "s?" if re.fullmatch(r"s\d?", name) else "[^”]*" if name in quoted else ".*?"
+        # a value that comes twice is the same
+        pattern += f"(?P={name})" if name in names[:place] else f"(?P<{name}>{kind})"
+        pattern += re.escape(fixed[place + 1])
+    return max(fixed, key=len), re.compile(pattern, re.S), quoted
+
+
+# between parts that are known each for itself, such as the words of a take
+BETWEEN = (". ", "; ", ": ", ", ", " · ")
+
+
+def translate(text: str, lookup: Callable[[str], str], templates: list[str]) -> str:
+    """A text in another language; as it is where neither it, nor its template, nor all its parts
+    are known.
+
+    lookup: a text's translation, or the text itself.  templates: as of `sort_templates`. Values are
+    translated too, but for those in quotes, which are names that people gave.
+    """
+    for variant in (text, text[:1].lower() + text[1:]):
+        if text and (said := lookup(variant)) != variant:
+            return said if variant == text else said[:1].upper() + said[1:]
+    for between in BETWEEN:
+        parts = text.split(between, 1 if between == ": " else -1)
+        known = [_translate_part(part, lookup, templates) for part in parts if len(parts) > 1]
+        if known and all(one != part for one, part in zip(known, parts)):
+            return lookup(between).join(known)
+    for template in templates:
+        fixed, pattern, quoted = _pattern(template)
+        if fixed in text and (found := pattern.fullmatch(text)):
+            values = {
+                name: value if name in quoted else _translate_part(value, lookup, templates)
+                for name, value in found.groupdict().items()
+            }
+            # “{keys} keys” is not what every sentence was made of that ends so
+            if len(fixed) >= _TELLS or not any(
+                said == found[name] and _WORD.search(said)
+                for name, said in values.items()
+                if template.startswith(f"{{{name}}}")
+            ):
+                return _VALUE.sub(lambda place: values[place[1]], lookup(template))
+    return text
+
+
+def _translate_part(text: str, lookup: Callable[[str], str], templates: list[str]) -> str:
+    """The same for what is within a sentence, where it begins with a small letter."""
+    variants = [text, text[:1].upper() + text[1:]] if " " in text else [text]
+    for part in variants:
+        if (said := translate(part, lookup, templates)) != part:
+            return said
+    return text
+
+
+_WIDE = "⺀-￯"  # letters of Chinese, Japanese and Korean, twice as wide as others
+_PIECE = re.compile(rf"\s*(?:[{_WIDE}]|[^\s{_WIDE}]+)[、。，．）」』：；？！]*")
+
+
+def pieces(text: str) -> list[str]:
+    """What a line may end behind: words, and each wide letter, with the space before and the marks
+    behind them."""
+    return _PIECE.findall(text)
+
+
+def wrap(text: str, letters: int, most: int = 0) -> list[str]:
+    """Lines of at most so many letters, wide ones counted twice; words stay whole. most: number of
+    lines, the last of which then ends with “…”; 0: as many as there are."""
+    lines = [""]
+    for piece in pieces(text):
+        line = lines[-1] + piece
+        if lines[-1] and len(line) + len(re.findall(f"[{_WIDE}]", line)) > letters:
+            lines.append(piece.lstrip())
+        else:
+            lines[-1] = line
+    if most and len(lines) > most:
+        lines = [*lines[: most - 1], f"{wrap(lines[most - 1], letters - 2)[0]} …"]
+    return lines if lines[-1] else []
