@@ -231,7 +231,7 @@ def test_a_warning_and_what_blocking_costs_are_one_message(stage, monkeypatch):
     told = []
     work = SimpleNamespace(
         done=committing.CommitLog(),
-        report=lambda kinds, sentence: told.append((kinds, sentence)),
+        tell=lambda kinds, sentence: told.append((kinds, sentence)),
         warn=lambda sentences: told.extend(({"WARNING"}, each) for each in sentences),
     )
     monkeypatch.setattr(shown_take, "_score_soon", lambda: None)

@@ -305,7 +305,7 @@ def test_a_committed_line_that_is_given_to_another_head_stays_and_that_is_said(
     (line,) = following.lines_of(heads[0])
     said = []
     operator = SimpleNamespace(
-        strip="one", speaker=heads[1].name, report=lambda kind, sentence: said.append(sentence)
+        strip="one", speaker=heads[1].name, tell=lambda kind, sentence: said.append(sentence)
     )
     assert not generate.THUNDER_OT_cast_strip.act(operator, blender.context)
     assert said == [
