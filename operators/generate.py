@@ -8,6 +8,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import character, head, head_state
 from ..scene.host import compat, jobs
+from ..scene.host.language import translated
 from ..scene.review import listening
 from ..scene.takes import (
     dialogue,
@@ -473,7 +474,7 @@ def _look_targets(self, context):
     items = sliders.ThunderDirection.bl_rna.properties["look_at"].enum_items
     fixed = [(each.identifier, each.name, each.description) for each in items]
     others = [
-        (f"HEAD {name}", f"Look at {name}", "The eyes look into the eyes of this head")
+        (f"HEAD {name}", translated(f"Look at {name}"), "The eyes look into the eyes of this head")
         for name, *_ in _heads_of_scene(self, context)
         if rig is not None and name != rig.mesh.name
     ]

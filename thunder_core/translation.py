@@ -83,7 +83,9 @@ def translate(text: str, lookup: Callable[[str], str], templates: list[str]) -> 
     for between in BETWEEN:
         parts = text.split(between, 1 if between == ": " else -1)
         known = [_translate_part(part, lookup, templates) for part in parts if len(parts) > 1]
-        if known and all(one != part for one, part in zip(known, parts)):
+        new = [one != part for one, part in zip(known, parts)]
+        # numbers are known as they are
+        if any(new) and all(is_new or not _WORD.search(one) for is_new, one in zip(new, parts)):
             return lookup(between).join(known)
     for template in templates:
         fixed, pattern, quoted = _pattern(template)
