@@ -42,6 +42,8 @@ def live(args: argparse.Namespace) -> int:
         raise BadRequest("--ahead is not between 0 and 1: give seconds, such as .2")
     if args.keep and os.path.exists(args.keep):
         raise BadRequest(f"“{args.keep}” is there already: give --keep another name")
+    if args.keep and not os.access(os.path.dirname(os.path.abspath(args.keep)), os.W_OK):
+        raise BadRequest(f"“{args.keep}” cannot be written: give --keep a file in another folder")
     motion, stream, peak, told = LiveMotion(), vmc.Stream(args.osc, args.to), 0.0, 0.0
     with Client(sys.executable) as client:
         channels = tuple(client.request("hello").wait()["channels"])

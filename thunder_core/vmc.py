@@ -64,10 +64,12 @@ class Stream:
     """Where frames are sent."""
 
     def __init__(self, port: int = PORT, host: str = HERE):
-        """Raises BadRequest if there is no such computer."""
+        """Raises BadRequest if there is no such port or computer."""
+        if not 0 < port < 2**16:
+            raise BadRequest(f"There is no port {port}: give one from 1 to {2**16 - 1}")
         try:
             kind, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        except (OSError, OverflowError, UnicodeError) as error:
+        except (OSError, UnicodeError) as error:
             raise BadRequest(
                 f"“{host[:60]}” is no computer that can be reached: give its name or address"
             ) from error

@@ -70,6 +70,8 @@ def test_a_computer_that_is_not_there_is_a_sentence(capsys):
         (["--mood", "hapy"], "--mood “hapy” is no mood that is known"),
         (["--ahead", "7"], "--ahead is not between 0 and 1: give seconds, such as .2"),
         (["--keep", __file__], "is there already: give --keep another name"),
+        (["--keep", "no folder/x.wav"], "cannot be written: give --keep a file in another folder"),
+        (["--osc", "99999"], "There is no port 99999: give one from 1 to 65535"),
     ],
 )
 def test_wrong_options_are_sentences(words, sentence, capsys):
