@@ -214,9 +214,7 @@ class Recording:
     def _be_heard(self, seconds: float) -> None:
         """Let the voice be heard from some seconds into it on."""
         file = self.sound if isinstance(self.sound, str) else self.sound[0]
-        self.heard = playback.hear(lambda aud: aud.Sound(file))
-        if self.heard[0] is not None:
-            self.heard[0].position = seconds
+        self.heard = playback.hear(lambda aud: aud.Sound(file).limit(seconds, mixdown.LONGEST))
 
     def _fall_silent(self) -> None:
         if self.heard is not None and self.heard[0] is not None:

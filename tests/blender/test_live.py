@@ -365,9 +365,16 @@ def test_a_face_goes_to_another_computer_only_where_blender_may_go_online(
 def test_a_head_performs_the_chosen_voice_and_nothing_is_kept(booth, posed, tmp_path, monkeypatch):
     scene, rig = posed
     played = []
-    monkeypatch.setattr(
-        recording.playback, "hear", lambda make: (played.append(make), (None, ""))[1]
-    )
+
+    class Aud:
+        def Sound(self, path):
+            return SimpleNamespace(limit=lambda *span: played.append((path, *span)))
+
+    def hear(make):
+        make(Aud())
+        return SimpleNamespace(stop=lambda: played.append("stopped")), ""
+
+    monkeypatch.setattr(recording.playback, "hear", hear)
     before, voice = pose(rig), strip.of_file(scene, str(SAMPLE))
     taken, moved, messages = booth(voice=voice), [], set()
 
@@ -376,7 +383,8 @@ def test_a_head_performs_the_chosen_voice_and_nothing_is_kept(booth, posed, tmp_
         messages.add(session.job.step.message)
 
     assert speak(taken, lambda: taken.spoken > 2 and taken.motion.delay, look) == {"ended": ""}
-    assert max(moved) > 0.1 and len(played) == 1
+    (path, since, _), end = played
+    assert max(moved) > 0.1 and path == str(SAMPLE) and 0 <= since < 1 and end == "stopped"
     assert any(message.startswith("Playing 0:0") for message in messages)
     assert pose(rig) == pytest.approx(before) and not strip.sound_strips(scene)
     assert not (tmp_path / "recordings").exists()
