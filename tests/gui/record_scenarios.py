@@ -142,6 +142,23 @@ def performs_live(hand):
     yield from until(lambda: len(scene.thunder.takes) > 0)
     yield from done()
     assert [each[:3] for each in strips(scene)] == [["shot_voice_01", 1, 40]]
+    yield from performs_the_line(hand, keys)
+
+
+def performs_the_line(hand, keys):
+    """The head performs the line that was recorded, which is heard, until Esc; nothing is kept."""
+    scene = hand.scene
+    takes, before, lines = len(scene.thunder.takes), [key.value for key in keys], strips(scene)
+    scene.thunder.recording.hears = "VOICE"
+    assert hand.button(bpy.ops.thunder.perform_live) == ["RUNNING_MODAL"]
+    took = recording.Recording.running
+    yield from until(lambda: took.spoken > 2 and took.motion.delay)
+    assert [key.value for key in keys] != before and took.heard is not None
+    hand.press("ESC")
+    yield from until(lambda: session.job is None)
+    yield 0.5
+    assert not recording.is_on() and strips(scene) == lines
+    assert [key.value for key in keys] == before and len(scene.thunder.takes) == takes
 
 
 def films_speaking(hand):
