@@ -108,5 +108,18 @@ def make_whisper(folder: Path, text: str, language: str = "en", numeral: str = "
     return folder
 
 
+def wrapper(folder: Path, code: str = "", python: str = sys.executable) -> str:
+    """A Python that runs `code` before the recogniser, in the same environment but for torch, which
+    users do not have there, and whose import takes seconds."""
+    path = folder / "python"
+    path.write_text(
+        f"#!{python}\nimport os, runpy, sys\nsys.argv = sys.argv[2:]\n"
+        f"sys.modules |= dict.fromkeys(('torch', 'transformers'))\n{code}\n"
+        "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
 if __name__ == "__main__":
     make_whisper(Path(sys.argv[1]), *sys.argv[2:])

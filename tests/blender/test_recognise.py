@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
+import made_whisper
 import pytest
 from drawing import Context, Layout
 from performances import clicks, noise
@@ -26,7 +27,6 @@ from thunder.thunder_core import engine_python, errors, installer, progress, spo
 from thunder.thunder_core.batch.job_file import BakeJob
 
 pytestmark = pytest.mark.one_blender
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 @pytest.fixture(autouse=True)
@@ -513,9 +513,10 @@ def test_the_real_engine_recognises_words_and_takes_follow_them(scene, monkeypat
         "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
         "thief and put up with his thunder?"
     )
-    script = os.path.join(ROOT, "tests", "made_whisper.py")
-    subprocess.run([engine, script, str(tmp_path / "blender-whisper"), text], check=True)
-    monkeypatch.setenv("THUNDER_RECOGNISER", engine)
+    subprocess.run(
+        [engine, made_whisper.__file__, str(tmp_path / "blender-whisper"), text], check=True
+    )
+    monkeypatch.setenv("THUNDER_RECOGNISER", made_whisper.wrapper(tmp_path, python=engine))
     monkeypatch.setenv("THUNDER_WHISPER", str(tmp_path / "blender-whisper"))
     speak(scene)
     scene.thunder.count = 1

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from hub import hub
-from made_whisper import make_whisper
+from made_whisper import make_whisper, wrapper
 from processes import is_alive
 from timing import until
 
@@ -61,23 +61,10 @@ def made(tmp_path_factory):
         shutil.rmtree(path)
 
 
-def wrapper(folder, code):
-    """A Python that runs `code` before the recogniser, in the same environment."""
-    path = folder / "python"
-    path.write_text(
-        f"#!{sys.executable}\nimport os, runpy, sys\nsys.argv = sys.argv[2:]\n"
-        # which users do not have, and whose import takes seconds
-        f"sys.modules |= dict.fromkeys(('torch', 'transformers'))\n{code}\n"
-        "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
-    )
-    path.chmod(0o755)
-    return str(path)
-
-
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
     """The Python that recognises words."""
-    return wrapper(tmp_path_factory.mktemp("python"), "")
+    return wrapper(tmp_path_factory.mktemp("python"))
 
 
 # -- what is recognised
@@ -452,7 +439,7 @@ def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp
         thunder.recognise(voice, "base", python="/no/python")
     for model in ("", "base"):  # in plain Python nothing downloads one
         with pytest.raises(errors.BadWeights, match="hoose the folder") as refused:
-            thunder.recognise(voice, model, python=wrapper(tmp_path, ""))
+            thunder.recognise(voice, model, python=wrapper(tmp_path))
         assert "ownload" not in str(refused.value)
 
 

@@ -2,6 +2,7 @@
 """Videos of an actor become tracked performances: a drawn head whose motion is known is followed by
 MediaPipe in its own environment, and what is wrong with a video is named."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import soundfile
 
 from research.faces.films import draw_films
 from thunder_core.animation import motion_file
+from thunder_core.client import Client
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.tracking.spots import (
     ACROSS,
@@ -28,6 +30,7 @@ from thunder_core.engine_python import find_tracker
 from thunder_core.errors import NoEngine
 from thunder_core.face.head import load_head
 from thunder_core.request import Request
+from thunder_core.train import track as module
 from thunder_core.train.__main__ import main
 from thunder_core.train.corpus import (
     BadCorpus,
@@ -75,7 +78,15 @@ def filmed(engine, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def followed(filmed, engine, tmp_path_factory):
+def tracker():
+    """One process follows the faces of all films: it takes seconds to start."""
+    with Client(find_tracker(), verbs="tracker") as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "Client", lambda *_, **__: contextlib.nullcontext(client))
+        yield
+
+
+@pytest.fixture(scope="module")
+def followed(tracker, filmed, engine, tmp_path_factory):
     """The folder of what was tracked, and what was told."""
     out, told = tmp_path_factory.mktemp("tracked"), []
     with pytest.MonkeyPatch.context() as patch:
@@ -150,7 +161,7 @@ def test_a_mirror_image_has_the_same_lips(followed):
 
 
 @pytest.fixture(scope="module")
-def command(filmed, tmp_path_factory):
+def command(tracker, filmed, tmp_path_factory):
     """Runs `python -m thunder_core.train track` on one film; returns the .npz and what was told."""
 
     def run(name, *options):
@@ -225,8 +236,6 @@ def test_it_goes_on_where_it_was_stopped_and_marks_what_may_not_train(
     folder.mkdir()
     for name in ("plain", "two"):
         shutil.copy(filmed[0] / f"{name}.mkv", folder)
-    from thunder_core.train import track as module
-
     real, calls = module._track_one, []
 
     def stopped(path, *args):
