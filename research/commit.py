@@ -58,13 +58,11 @@ def save_take(path: Path, take: SampledTake, channels: Sequence[str]) -> None:
     np.savez(path, **parts, opening=take.opening, width=take.width, channels=np.array(channels))
 
 
-def generate_missing(lips: Path, folder: Path, voice: str = "*") -> None:
-    """A take of every voice, or of one, as NPZ; those of this code and these weights are kept."""
+def generate_missing(lips: Path, folder: Path) -> None:
+    """A take of every voice, as NPZ; those of this code and these weights are kept."""
     discard_old_takes(folder)
     missing = [
-        wav
-        for wav in sorted(lips.glob(f"{voice}.wav"))
-        if not (folder / f"{wav.stem}.npz").exists()
+        wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()
     ]
     if not missing:
         return

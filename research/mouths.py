@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Close-ups of a mouth, frame by frame, with the phone said at each beneath.
+"""Close-ups of a mouth.
 
-`python -m research mouths CLIP [--data DATA] [--takes FOLDER] [--phones F,V] [--frames 17:60]
-[--out PICTURE]` in the engine's environment; CLIP is the name of a voice in DATA's `lips/` or
-`lips_more/`. Its take (seed 1; generated where FOLDER has none) is drawn on the bundled head, seen
-from the front, head still; with --phones only the frames of these and three to either side.
-
-Without CLIP: six sounds by the teacher on two heads, as espeak-ng says them, and by the people of
-DATA on average (docs/pictures/sounds.png).
+Six sounds by the teacher on two heads, as espeak-ng says them, and by the people of DATA on average
+(docs/pictures/sounds.png).
 """
 
 from argparse import ArgumentParser, Namespace
@@ -18,9 +13,8 @@ import numpy as np
 import torch
 
 from research.articulation import read_phones
-from research.commit import generate_missing
 from research.faces.lip_clips import FOLDERS, read_clips, spoken_phones
-from research.harness import add_shared, required, ROOT, WEIGHTS
+from research.harness import add_shared, ROOT, WEIGHTS
 from research.perform_as import speak
 from research.train.rasteriser import nearest_triangles, normals_at_corners, triangles_of
 from thunder_core.direction import Direction, Style
@@ -34,15 +28,9 @@ from thunder_core.train.teacher import likeliest, perform
 from thunder_core.types import FPS
 from thunder_core.weight_files import SHIPPED
 
-_WIDE, _HIGH = 200, 170  # pixels of a close-up
-_SCALE = 2.3e3  # pixels per metre
-_BELOW = 0.004  # metres from the lips down to the middle of a picture
 _FINER = 2  # drawn points along each side of a pixel
 _LIGHT, _AMBIENT = (0.3, 0.45, 0.84), 0.35
 _SHINE, _SHINY = 0.12, ("Skin", "Lips")  # lips keep the lamp from what is behind them
-_ROW = 9  # close-ups side by side
-_LABEL = 14  # pixels beneath, for words
-_AROUND = 3  # frames to either side of a phone
 # sound → language and text, the first of six frames, the phone on which people are measured
 SOUNDS = {
     "ü": ("de", "Ich wünsche mir Schuhe", 3, ""), "oo": ("en-gb", "A cool room", 8, "UW"),
@@ -64,9 +52,9 @@ class CloseUps:
     def __init__(
         self,
         head: Head,
-        size: tuple[int, int] = (_WIDE, _HIGH),
-        scale: float = _SCALE,
-        below: float = _BELOW,
+        size: tuple[int, int],
+        scale: float,
+        below: float,
         hidden: Collection[str] = (),
     ):
         self.size, self.scale = size, scale
@@ -121,21 +109,6 @@ class CloseUps:
 
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-
-
-def draw_sheet(pictures: np.ndarray, labels: list[str], path: Path) -> None:
-    """Write close-ups with their labels in rows."""
-    from PIL import Image, ImageDraw
-
-    rows = -(-len(labels) // _ROW)
-    sheet = Image.new("RGB", (_ROW * (_WIDE + 2), rows * (_HIGH + _LABEL)), (40, 40, 40))
-    pen = ImageDraw.Draw(sheet)
-    for number, (picture, label) in enumerate(zip(pictures, labels)):
-        at = number % _ROW * (_WIDE + 2), number // _ROW * (_HIGH + _LABEL)
-        sheet.paste(Image.fromarray(picture), at)
-        pen.text((at[0] + 2, at[1] + _HIGH + 1), label, (255, 255, 0))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
 
 
 def phones_at(lips: Path, clip: str, frames: int) -> list[str]:
@@ -194,43 +167,10 @@ def draw_sounds(data: Path, path: Path) -> None:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("clip", nargs="?", help="name of a voice in DATA's lips/ or lips_more/")
     add_shared(parser, "data")
-    parser.add_argument(
-        "--takes",
-        type=Path,
-        default=ROOT / "out" / "articulation",
-        help="folder in which takes are kept",
-    )
-    parser.add_argument("--phones", default="", help="only these and what is around: F,V")
-    parser.add_argument("--frames", default=":", help="FIRST:BEHIND_LAST")
-    parser.add_argument("--out", type=Path, help="the picture (default: out/mouths/CLIP.png)")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "pictures" / "sounds.png")
 
 
 def run(args: Namespace) -> None:
-    """Draw the sheet."""
-    if args.clip is None:
-        draw_sounds(args.data, args.out or ROOT / "docs" / "pictures" / "sounds.png")
-        return
-    voices = [args.data / folder for folder in FOLDERS]
-    lips = next((each for each in voices if (each / f"{args.clip}.wav").is_file()), voices[0])
-    required(lips / f"{args.clip}.wav", "the voice")
-    generate_missing(lips, args.takes, args.clip)
-    with np.load(args.takes / f"{args.clip}.npz") as take:
-        expression, jaw = take["expression"], take["jaw"]
-    said = phones_at(lips, args.clip, len(jaw))
-    wanted = set(filter(None, args.phones.split(",")))
-    near = np.array([phone in wanted for phone in said]) if wanted else np.ones(len(said), bool)
-    near = np.convolve(near, np.ones(2 * _AROUND + 1), "same") > 0
-    frames = np.arange(len(said))[
-        slice(*(int(at) if at else None for at in args.frames.split(":")))
-    ]
-    frames = frames[near[frames]]
-    if not len(frames):
-        raise SystemExit(
-            f"{args.clip} has no such frames: its phones are {' '.join(sorted(set(said)))}"
-        )
-    out = args.out or ROOT / "out" / "mouths" / f"{args.clip}.png"
-    pictures = CloseUps(load_head())(expression[frames], jaw[frames])
-    draw_sheet(pictures, [f"{frame} {said[frame]}" for frame in frames], out)
-    print(f"{out}: {len(frames)} frames")
+    """Draw the picture."""
+    draw_sounds(args.data, args.out)

@@ -25,24 +25,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
 
 
-def test_a_demonstration_replaces_no_file_that_is_not_its_own(tmp_path):
-    mine = {"takes.png": b"mine", "take_05.npz": b"mine"}
-    for name, content in mine.items():
-        (tmp_path / name).write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "demo.py"), "--takes", "2", "--out", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert (
-        done.returncode == 1
-        and "takes.png” is a file of yours" in done.stderr
-        and "--force" in done.stderr
-    ), done.stderr
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == mine
-
-
 def test_the_face_fills_the_film(blender):
     scene = blender.context.scene
     rig = head.build(scene.collection, blender.context.view_layer)

@@ -65,7 +65,7 @@ BENCHES = {
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
     "make_shapes": "--data {source} --heads ours --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
-    "mouths": "grid_lbbc2a --data {data} --takes {out}/takes --frames 0:9 --out {out}/x.png",
+    "mouths": "--data {source} --out {out}/x.png",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
     "{out} --docs {out}/x.md",
     "people_or_take": "--data {data} --takes 2 --teacher --out {out}/takes --results {out}/x.txt",
@@ -250,7 +250,7 @@ def test_a_bench_runs(name, request, tmp_path, unchanged):
     words = (BENCHES | IN_BLENDER)[name]
     if name in OF_WINDOW and not os.environ.get("BLENDER"):
         pytest.skip("BLENDER names no Blender with a window")
-    if name == "perform_as" and shutil.which("espeak-ng") is None:
+    if name in ("mouths", "perform_as") and shutil.which("espeak-ng") is None:
         pytest.skip("espeak-ng is not installed")
     if name == "table1":
         pytest.importorskip("pesq")
