@@ -311,8 +311,6 @@ def adopt(scene, active, selected: Iterable[bpy.types.Object]) -> bpy.types.Obje
     face.location = parts[0].matrix_world.translation
     parts[0].users_collection[0].objects.link(face)
     for obj in parts:
-        place = obj.matrix_world.copy()
-        obj.parent = face
-        obj.matrix_parent_inverse = face.matrix_basis.inverted()
-        obj.matrix_world = place
+        stays = obj.matrix_world @ obj.matrix_basis.inverted_safe()
+        obj.parent, obj.matrix_parent_inverse = face, face.matrix_basis.inverted() @ stays
     return face

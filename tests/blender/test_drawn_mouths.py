@@ -104,7 +104,13 @@ def test_a_take_is_constant_keys_of_one_number_and_shows_its_drawings(blender, s
 
 def test_objects_are_swapped_by_their_names(blender, scene):
     parts = swapped(blender, scene, "MBP", "AI", "E", "O", "rest", "Blink", "Eyes Open")
+    for part in parts:
+        part.location = (0.1, 0.2, 0.3)
+    parts[1].parent = blender.data.objects.new("Elsewhere", None)
+    blender.context.view_layer.update()
     assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    blender.context.view_layer.update()
+    assert all(part.matrix_world.translation[:] == pytest.approx((0.1, 0.2, 0.3)) for part in parts)
     face = scene.thunder.head
     assert face.type == "EMPTY" and all(part.parent == face for part in parts)
     rig = head.resolve(face)
