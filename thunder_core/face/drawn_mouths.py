@@ -280,14 +280,15 @@ class DrawnDriver(Driver):
 
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be."""
-        result, first = values.copy(), len(self.rig.tracks)
-        of_mouths = CLOSED, self.least, {self.numbers[name] for name in _WEAK}
-        for place, (name, least, weak) in enumerate((of_mouths, (SHUT, 1, set()))):
+        result, first, is_held = values.copy(), len(self.rig.tracks), self.step > 1
+        looks = set(EYES) - {SHUT, HALF}  # a look of one frame is a flicker, a lid on its way not
+        shortest = (CLOSED, self.least, _WEAK, 1 + is_held), (SHUT, 1, looks, 2 - is_held)
+        for place, (name, least, weak, least_weak) in enumerate(shortest):
             if first + place < values.shape[1]:
                 kept, numbers = self.numbers[name], np.rint(values[:, first + place]).astype(int)
                 cells, rows = on_grid(numbers, kept, frames - self.origin, self.step)
-                least_weak = 1 + (self.step > 1)
-                held = hold(cells, kept, weak, -(-least // self.step), least_weak)
+                those = {self.numbers[each] for each in weak}
+                held = hold(cells, kept, those, -(-least // self.step), least_weak)
                 result[:, first + place] = held[rows]
         return result
 
