@@ -21,7 +21,7 @@ from ...thunder_core.face.drawn_mouths import CHARTS, EYES, MOUTHS, NAMES, stand
 from ...thunder_core.face.mapping import Mapping, Rule, Target
 from ...thunder_core.spoken import REST
 from ..host import compat
-from . import binding, head_state, rna_paths
+from . import binding, family, head_state, rna_paths
 from .build import add_input
 from .family import DRAWN_MOUTH
 
@@ -122,8 +122,21 @@ def _numbers(shown: Shown, names: tuple[str, ...]) -> dict[str, int]:
     return {name: first[frozenset(shown[stand_in(name, shown)])] for name in names if shown}
 
 
+def _on(face: bpy.types.Object, plan: Mapping) -> Mapping:
+    """A mapping that names another head of drawings, since its face is a copy of that or has the
+    preset of it: with the face in the place of that."""
+
+    def on_face(target: Target) -> Target:
+        named = bpy.data.objects.get(target.object)
+        is_other = named is not None and named != face and family.is_drawn(named)
+        return replace(target, object=face.name) if is_other else target
+
+    return replace(plan, rules=tuple(replace(r, target=on_face(r.target)) for r in plan.rules))
+
+
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
+    plan = _on(face, plan)
     others = tuple(rule for rule in plan.rules if rule.target.kind not in mapping.DRAWN)
     dials, numbers, seen, found = [], dict[str, int](), set(), dict[tuple, list[Place]]()
     for dial, group, names, rest in DIALS:
@@ -165,6 +178,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
 def wire(face: bpy.types.Object, plan: Mapping) -> None:
     """Let a head's numbers show what its mapping has for them; drivers of an earlier one go."""
     _unwire(face)
+    plan = _on(face, plan)
     for dial, _, names, rest in DIALS:
         shown, curves = _shown(plan, names), dict[tuple, dict[int, float]]()
         if not shown:

@@ -514,6 +514,24 @@ def test_several_copies_play_takes_side_by_side(blender, scene, face):
     puppets.remove_marked()
 
 
+def test_a_copy_of_a_drawn_head_moves_itself_alone(blender, scene, face):
+    if not compat.is_drawing(face):
+        pytest.skip("meshes below an object are copied with it")
+    copy = face.copy()
+    scene.collection.objects.link(copy)
+    mapping_table.keep_plan(scene, copy, character.plan_of(copy))
+    made = open_take()
+    made.motion.head[:, 2] = 0.2
+    rig = head.resolve(copy)
+    assert rig.targets == (copy,)
+    shown(scene, rig, made)
+    scene.frame_set(32)
+    seen = blender.context.evaluated_depsgraph_get()
+    offsets = [each.evaluated_get(seen).modifiers["Thunder Mouth"].offset for each in (copy, face)]
+    assert offsets == [MOUTHS.index(name) + 9 for name in ("OH", "Rest")]
+    assert face.rotation_euler.y == 0.0 > copy.rotation_euler.y
+
+
 def test_my_animation_comes_back_as_it_was(scene, face):
     face["Thunder Mouth"] = MOUTHS.index("Smile")
     rig = head.resolve(face)
