@@ -28,7 +28,7 @@ from .family import DRAWN_MOUTH
 DRAWN_EYES = rna_paths.OWN_PREFIX + "Eyes"
 DIALS = ((DRAWN_MOUTH, "Mouth", MOUTHS, REST), (DRAWN_EYES, "Eyes", EYES, drawn_mouths.OPEN))
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
-_MOST_ACROSS, _MOST_IMAGES = 32, 1000  # cells of a sheet, each way; images of a sequence
+_MOST = 1000  # images of a sequence, and cells of a sheet, beyond which it is something else
 _LEAST_NAMED = 3  # layers with several drawings whose names are taken as those of mouths
 
 
@@ -72,14 +72,13 @@ def _drawings(target: Target) -> dict[int, list[Place]]:
             digits = re.findall(r"\d+", os.path.basename(node.image.filepath))
             # frames of the sequence are over, so that its last image would be shown
             least = int(digits[-1] if digits else 1) - count
-            values = [[(-1, least + number)] for number in range(min(count, _MOST_IMAGES))]
+            values = [[(-1, least + number)] for number in range(min(count, _MOST))]
         else:
             path = f"{path}.inputs[1].default_value"
-            columns, rows = (
-                round(1 / max(abs(size), 1 / _MOST_ACROSS)) or 1
-                for size in node.inputs["Scale"].default_value[:2]
-            )
-            cells = [divmod(number, columns) for number in range(columns * rows)]
+            sizes = node.inputs["Scale"].default_value[:2]
+            columns, rows = (round(1 / max(abs(size), 1 / _MOST)) or 1 for size in sizes)
+            is_sheet = columns * rows <= _MOST
+            cells = [divmod(number, columns) for number in range(columns * rows * is_sheet)]
             values = [[(0, x / columns), (1, -((y + 1) / rows) % 1)] for y, x in cells]
         for number, at in enumerate(values, 1):
             drawings.setdefault(number, []).extend(Place(tree, path, *each) for each in at)
