@@ -11,7 +11,7 @@ import bpy
 
 from ..scene.heads import head, mapping_table
 from ..scene.host import jobs
-from ..scene.host.language import translated
+from ..scene.host.language import CONTEXT, translated
 from ..scene.review import problem_report
 from ..scene.takes import dialogue, seeds, take_list
 from ..scene.takes.line import How
@@ -29,6 +29,7 @@ class HasObstacles:
     THUNDER_OT_add_head is thunder.add_head, “Add Head”.
     """
 
+    bl_translation_context = CONTEXT
     obstacles: tuple[Callable[..., str], ...] = ()
 
     def __init_subclass__(cls, **options):

@@ -6,7 +6,7 @@ import bpy
 
 from ..scene.engine import recogniser
 from ..scene.heads import head
-from ..scene.host.language import translated
+from ..scene.host.language import CONTEXT, translated
 from ..scene.takes import take_list
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.direction.live import live
@@ -21,6 +21,7 @@ MOST_WORDS = 2  # words in the panel's header that describe the direction
 
 class THUNDER_MT_directions(bpy.types.Menu):
     bl_label = "Presets"
+    bl_translation_context = CONTEXT  # which has shorter words than Blender
 
     def draw(self, context):
         layout = self.layout
@@ -68,7 +69,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
 
     def _style(self, layout, context, direction):
         row = layout.row(align=True)
-        tune(row.row(align=True), ui_units_x=5).menu("THUNDER_MT_directions")
+        tune(row.row(align=True), ui_units_x=7).menu("THUNDER_MT_directions")
         row.prop(direction, "mood", text="")
         row.prop(context.scene.thunder, "live_direction", text="", icon="REC")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")

@@ -521,6 +521,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
     )
     accuracy: EnumProperty(
         name="Accuracy",
+        translation_context=CONTEXT,
         items=[
             *(
                 (name, name.title(), f"Lips may deviate by {error} millimetres")
