@@ -53,7 +53,7 @@ ordinary = settings(
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
-    max_examples=EXAMPLES or 40,
+    max_examples=EXAMPLES or 25,
     suppress_health_check=list(HealthCheck),
 )
 
