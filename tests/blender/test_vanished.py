@@ -5,6 +5,7 @@ is greyed, works, or ends with a sentence."""
 from itertools import product
 from types import SimpleNamespace
 
+import bpy
 import pytest
 from deleting import DELETIONS
 from drawing import Context, Layout, Shown
@@ -28,16 +29,22 @@ ELSEWHERE = ("install", "remove_", "download", "check_engine", "stop_", "record"
 UNPLAYED = ("explain_frame", "listen")  # by the engine without a process
 
 
-@pytest.fixture
-def shot(needs_sound, blender, heads, scene, client, tmp_path):
-    """Two heads in a dialogue with takes, one of them shown, and all that refers to takes: a mix
-    with a cut, kept frames, findings, a transcript with a mark, a direction, a commit."""
-    for name, start, speaker in (("one", 1, heads[0]), ("two", 60, heads[1])):
-        strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0), name, start)
+@pytest.fixture(scope="module")
+def shot_file(head_file, tmp_path_factory):
+    """A file of two heads in a dialogue with takes, one of them shown, and all that refers to
+    takes: a mix with a cut, kept frames, findings, a transcript with a mark, a direction, a commit.
+    Made once: its path."""
+    if not strip.has_audio():
+        pytest.skip("this Blender was built without sound")
+    bpy.ops.wm.read_homefile(filepath=head_file)
+    bpy.ops.thunder.add_head()
+    scene, folder = bpy.context.scene, tmp_path_factory.mktemp("shot")
+    scene.render.fps = 25
+    for name, start, speaker in zip(("one", "two"), (1, 60), head.in_scene(scene)):
+        strip.add(scene, noise(folder / f"{name}.wav", 1.0), name, start)
         dialogue.cast(scene, name, speaker)
-    client.running = True
-    dialogue.select(blender.context, "one")
-    rig = head.resolve(heads[0])
+    dialogue.select(bpy.context, "one")
+    rig = head.resolve(head.in_scene(scene)[0])
     sliders.ensure(rig.owner)
     for seed in range(3):
         entry = enter((scene, rig), seconds=1.0, closed=(0.5,), seed=seed)
@@ -45,7 +52,7 @@ def shot(needs_sound, blender, heads, scene, client, tmp_path):
         voice = strip.of_strip(scene, strip.by_name(scene, "one"))
         fingerprint.remember(entry.action, voice.state)
         if not seed:
-            blender.ops.thunder.commit_take()
+            bpy.ops.thunder.commit_take()
     takes = scene.thunder.takes
     scene.thunder_mix.mouth, scene.thunder_mix.eyes = takes[0].action, takes[1].action
     mix.add_cut(scene, 12, "ALL", takes[1])
@@ -53,7 +60,16 @@ def shot(needs_sound, blender, heads, scene, client, tmp_path):
     transcript.ensure(scene, "one").text = "one two"
     checking.show(scene, rig, "one", Clock(1.0, 25.0), [Finding(OPEN, 0.3, 0.4, 4.0, 1.0, "m")])
     takes[1].action.thunder_shape.jaw = 1.2
-    yield scene
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
+    return str(folder / "shot.blend")
+
+
+@pytest.fixture
+def shot(blender, shot_file, client):
+    """That file, opened, and an engine that runs."""
+    client.running = True
+    blender.ops.wm.open_mainfile(filepath=shot_file)
+    yield
     jobs.end_job()
 
 
