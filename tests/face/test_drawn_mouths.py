@@ -62,6 +62,10 @@ def test_drawings_are_known_by_the_names_of_the_usual_tools(names, wanted):
 
 def test_names_that_say_nothing_are_not_guessed():
     assert by_names(["Cube", "Plane.003", "Sphere"]) == {} == by_names([])
+    assert by_names(["Eye.L", "Eye.R", "eye_right", "Head"]) == {}, "parts of a puppet"
+    assert by_names(["Eyes Left", "look_right"]) == {
+        "Eyes Left": "Eyes Left", "Eyes Right": "look_right"
+    }  # fmt: skip
 
 
 def test_every_sound_is_shown_by_the_likest_drawing_that_there_is():

@@ -60,6 +60,12 @@ _CALLED = {
     "Eyes Up": "up", "Eyes Down": "down",
 }  # fmt: skip
 _OF_EYES = {"eye", "eyes", "look", "looks", "blink", "lids", "gaze"}
+_SIDES = {
+    "left",
+    "right",
+    "l",
+    "r",
+}  # an eye at a side is one of both, and eyes at a side look there
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -81,7 +87,7 @@ def by_names(names: Sequence[str]) -> dict[str, str]:
     looks = {
         "".join(w for w in words if w not in _OF_EYES - {"blink"}): name
         for name, words in split.items()
-        if _OF_EYES & set(words)
+        if _OF_EYES & set(words) and not ("eye" in words and _SIDES & set(words))
     }
     mouths = {
         "".join(w for w in words if w not in shared | {"mouth"}): name
