@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import chain
-from typing import NamedTuple
 
 import bpy
 
@@ -32,13 +31,8 @@ _MOST = 1000  # images of a sequence, and cells of a sheet, beyond which it is s
 _LEAST_NAMED = 3  # layers with several drawings whose names are taken as those of mouths
 
 
-class Place(NamedTuple):
-    """What shows a drawing: a property of a data-block at a value."""
-
-    block: bpy.types.ID
-    path: str
-    index: int
-    value: float
+# What shows a drawing: a property of a data-block, by its path and index, at a value.
+Place = tuple[bpy.types.ID, str, int, float]
 
 
 def _layers(obj) -> dict:
@@ -54,15 +48,15 @@ def _drawings(target: Target) -> dict[int, list[Place]]:
     if target.kind == "DRAWING":
         path = f'modifiers["{escape(rna_paths.OWN_PREFIX + target.name)}"].offset'
         frames = compat.drawings_of(layer) if layer is not None else ()
-        return {frame: [Place(obj, path, -1, frame)] for frame in frames}
+        return {frame: [(obj, path, -1, frame)] for frame in frames}
     if target.kind == "SHOW" and target.object:
         path = f'layers["{escape(target.name)}"].hide'
-        return {1: [Place(obj.data, path, -1, 0)]} if layer is not None else {}
+        return {1: [(obj.data, path, -1, 0)]} if layer is not None else {}
     if target.kind == "SHOW":
         thing = bpy.data.objects.get(target.name)
         group = bpy.data.collections.get(target.name)
         members = [thing] if thing is not None else group.all_objects if group is not None else ()
-        places = [Place(each, path, -1, 0) for each in members for path in _HIDE[1:]]
+        places = [(each, path, -1, 0) for each in members for path in _HIDE[1:]]
         return {1: places} if places else {}
     drawings: dict[int, list[Place]] = {}
     for tree, node in _nodes(target):
@@ -81,7 +75,7 @@ def _drawings(target: Target) -> dict[int, list[Place]]:
             cells = [divmod(number, columns) for number in range(columns * rows * is_sheet)]
             values = [[(0, x / columns), (1, -((y + 1) / rows) % 1)] for y, x in cells]
         for number, at in enumerate(values, 1):
-            drawings.setdefault(number, []).extend(Place(tree, path, *each) for each in at)
+            drawings.setdefault(number, []).extend((tree, path, *each) for each in at)
     return drawings
 
 
@@ -153,7 +147,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
         found |= {key: places for of in shown.values() for key, places in of.items()}
     targets = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
     objects = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(targets - {""}))]
-    objects += [place.block for places in found.values() for place in places]
+    objects += [block for places in found.values() for block, *_ in places]
     objects = [each for each in dict.fromkeys(objects) if isinstance(each, bpy.types.Object)]
     bound = binding.bind(replace(plan, rules=others), objects, (face,))
     origin = next((scene.frame_start for scene in face.users_scene), 1)
