@@ -337,10 +337,12 @@ def _reference(
 ) -> Generator[jobs.Step, None, line_records.LineScore]:
     """Steps that find what a take was scored with, and what it scores as read off a head that shows
     mouths and not how lips move: what is read of it after an edit is compared with that."""
-    made, uid, clock = None, entry.action.session_uid, take_record.clock_of(entry.action)
-    if rig.has_mouths_alone and uid not in live.references:
-        made = take_record.load(entry.action)
-    if made is not None and clock is not None and np.isfinite(made.score):
+    made = take_record.load(entry.action) if rig.has_mouths_alone else None
+    uid, clock = entry.action.session_uid, take_record.clock_of(entry.action)
+    if made is None or clock is None or not np.isfinite(made.score):
+        return line_records.LineScore(0.0)
+    key = uid, made.score, clock
+    if key not in live.references:
         keyed = yield from jobs.stage(keying.values_of(rig, made, clock), "Scoring", 0.98, 0.98)
         frames = clock.frame(np.arange(made.motion.frames) / made.motion.fps) + 1e-6
         rows = np.clip(np.searchsorted(keyed.frames, frames, "right") - 1, 0, None)
@@ -351,8 +353,8 @@ def _reference(
         answer, _ = yield from ask_score(
             client, scene, rig, voice, (motion, clock), entry, (0.98, 0.99), quietly
         )
-        live.references[uid] = line_records.LineScore(made.score, float(answer["total"]))
-    return live.references.get(uid, line_records.LineScore(0.0))
+        live.references[key] = line_records.LineScore(made.score, float(answer["total"]))
+    return live.references[key]
 
 
 def ask_score(
@@ -568,7 +570,7 @@ class LiveScore(jobs.Part):
     def __init__(self):
         # animation other than takes: by head, action and voice, as of `_key_of`
         self.animation_scores: dict[tuple, SyncScore] = {}
-        self.references: dict[int, line_records.LineScore] = {}  # by action, as of `_reference`
+        self.references: dict[tuple, line_records.LineScore] = {}  # as of `_reference`
         self.tried: set[tuple] = set()  # the same, with scores requested since the last edit
         # by action: mouth opening as last read, from which scene frame on
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
