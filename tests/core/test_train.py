@@ -12,7 +12,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -325,55 +324,6 @@ def test_the_speed_that_a_log_tells_is_of_the_steps_since_a_run_went_on(
         == (tmp_path / "log.jsonl").read_text()
         == ('{"step": 1}\n{"step": 2}\n')
     )
-
-
-@pytest.mark.parametrize(
-    "name, trains, steps, expected",
-    [
-        ("m2s", "train_m2s", 5000, dict(warmup=200, checkpoint_every=50)),
-        ("m2s", "train_m2s", 100, dict(warmup=20, checkpoint_every=50)),
-        ("m2s", "train_m2s", 3, dict(warmup=1, checkpoint_every=50)),
-        ("denoiser", "train_denoiser", 5000, dict(warmup=200, average=0.9995)),
-        ("denoiser", "train_denoiser", 100, dict(warmup=25, average=0.9995)),
-        ("distil", "distil", 5000, dict(warmup=50, average=0.995, checkpoint_every=50)),
-        ("distil", "distil", 100, dict(warmup=25, average=0.995, checkpoint_every=50)),
-        ("adapt", "train_denoiser", 5000, dict(warmup=200, average=0.998)),
-        ("adapt", "train_denoiser", 100, dict(warmup=25, average=0.998)),
-    ],
-)
-def test_a_stage_warms_up_and_averages_as_long_as_its_network_needs(
-    monkeypatch, tmp_path, name, trains, steps, expected
-):
-    class Asked(Exception):
-        pass
-
-    def ask(*given, **options):
-        raise Asked(next(each for each in given if isinstance(each, Schedule)))
-
-    monkeypatch.setattr(stages, trains, ask)
-    monkeypatch.setattr(stages, "DenoiserNetwork", SimpleNamespace(load=lambda weights: None))
-    for part in ("build_denoiser", "prepare", "load_weights", "SpeechTerm"):
-        monkeypatch.setattr(stages, part, lambda *given: [None])
-    monkeypatch.setattr(stages, "MeshToSpeechNetwork", SimpleNamespace(load=lambda weights: None))
-    words = [
-        name,
-        "--steps",
-        str(steps),
-        "--rate",
-        "0.25",
-        *["--out", str(tmp_path), str(tmp_path)][: 3 * (name == "adapt")],
-    ]
-    workspace = SimpleNamespace(
-        cache=tmp_path, weights=tmp_path, seed=7, device="cpu", head=None, performances=None,
-        motions=lambda people=None: None, run_folder=lambda name, learned: tmp_path,
-    )  # fmt: skip
-    with pytest.raises(Asked) as asked:
-        STAGES[name].run(workspace, parsed(words))
-    schedule = asked.value.args[0]
-    if name == "adapt":  # it first measures what it starts with
-        assert schedule.steps == 0
-        schedule = replace(schedule, steps=steps)
-    assert schedule == Schedule(steps=steps, rate=0.25, seed=7, **expected)
 
 
 def test_adaptation_learns_from_pieces_of_three_seconds_and_more_and_holds_one_of_eight_out(
