@@ -180,10 +180,11 @@ class _Sheet(puppets.Portrait):
                 "voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT"
             )
         if hits:
-            self._write("| words it hits", left - 0.15, HEAD_CELLS - 0.17, 0.12, "accent", "RIGHT")
+            said = translated("| words it hits")
+            self._write(said, left - 0.15, HEAD_CELLS - 0.17, 0.12, "accent", "RIGHT")
         for column, (seconds, why) in enumerate(chosen):
             x = left + column + 0.5
-            self._write(WORDS[why], x, 0.29, 0.15, "ink", "CENTER")
+            self._write(translated(WORDS[why]), x, 0.29, 0.15, "ink", "CENTER")
             self._write(translated(f"frame {seconds * fps:.0f}"), x, 0.11, 0.12, "faint", "CENTER")
         return self._texts(left + len(chosen), HEAD_CELLS)
 
