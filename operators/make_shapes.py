@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make shapes for a face that has none: dots on it, then its keys."""
 
+import contextlib
+
 import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import family, new_shapes
+from ..scene.voice import strip
+from ..thunder_core.errors import attempt
 from .base import HasObstacles, InstantWork, SlicedWork, why_not_in_object_mode
 
 
@@ -77,8 +81,9 @@ class THUNDER_OT_free_dots(_OnDots, InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):
-    """Make the shape keys that the face lacks, where its dots are. Keys of its own, and made ones
-    that were sculpted, stay. Also select eyes, teeth and tongue that are objects of their own"""
+    """Make the shape keys that the face lacks, where its dots are, and generate takes if there is a
+    voice. Keys of its own, and made ones that were sculpted, stay. Also select eyes, teeth and
+    tongue that are objects of their own"""
 
     def begin(self, context):
         face = _face(context)
@@ -98,10 +103,12 @@ class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):
             each.hide_set(True)
         context.view_layer.objects.active = face
         context.scene.thunder.head = face
-        super().finish(context, names)
-        self.warn(new_shapes.torn(face)[:1])
-
-    def outcome(self, names):
         made, kept = names
         stay = f", kept {len(kept)} of your own" if kept else ""
-        return f"Made {len(made)} shape keys{stay}: Generate Takes lets the face speak"
+        can_speak = not attempt(strip.find, context)[1]
+        speaks = "" if can_speak else ": Use a Sample Voice and Generate Takes let the face speak"
+        self.report({"INFO"}, f"Made {len(made)} shape keys{stay}{speaks}")
+        self.warn([new_shapes.say_torn(face)])
+        if can_speak:
+            with contextlib.suppress(RuntimeError):  # it reports its own errors
+                bpy.ops.thunder.generate("INVOKE_DEFAULT")

@@ -40,7 +40,8 @@ class THUNDER_UL_mapping(bpy.types.UIList):
             name = translated(f"{item.number} of {item.target}")
         nothing = item.kind == "NONE" or not name
         is_lost = (item.source, item.target) in _drawn.get("lost", ())
-        row = tune(layout.row(align=True), active=not nothing, alert=is_lost)
+        is_torn = item.target in new_shapes.torn(context.scene.thunder.table_head)
+        row = tune(layout.row(align=True), active=not nothing, alert=is_lost or is_torn)
         split = row.split(factor=0.55)
         split.label(text=item.source, icon="DOT" if nothing else _ICONS[item.kind])
         split.label(
@@ -195,10 +196,10 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             column = tune(row.column(align=True), alert=name in seen.faults, alignment="CENTER")
             column.template_icon(icon, scale=1.7)
             column.label(text=name.title())
-        faults = [*character.faults_of(resolved.face), *new_shapes.torn(resolved.face)]
-        for sentence in faults:
+        faults = [*character.faults_of(resolved.face), new_shapes.say_torn(resolved.face)]
+        for sentence in filter(None, faults):
             wrapped_label(layout, sentence, context, icon="ERROR")
-        if faults and resolved.face.type == "MESH":
+        if any(faults) and resolved.face.type == "MESH":
             buttons(layout.column(align=True), *SHAPE_BUTTONS)
 
     def _losses(self, layout, context, resolved):

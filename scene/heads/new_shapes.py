@@ -18,7 +18,7 @@ from . import character, family
 
 DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
 MADE = "thunder_made"  # of a mesh: JSON of the keys that were made, and sums of their points
-TORN = "thunder_torn"  # of a mesh: JSON of what is not good about some of them
+TORN = "thunder_torn"  # of a mesh: JSON of names of those that tear its skin
 _PART = "Part "  # of the names under which parts are kept with dots
 NO_DOTS = "There are no dots on this face: press Mark the Face first"
 _DOT_SIZE = 0.016  # of the width of what is marked
@@ -186,7 +186,7 @@ def make(
             done = (number * len(wanted) + place + 1) / steps
             yield Step(0.85 + 0.15 * done, "Writing shape keys", busy=True)
         obj.data[MADE] = json.dumps(sums)
-    face.data[TORN] = json.dumps(answer["faults"])
+    face.data[TORN] = json.dumps([name for name in answer["torn"] if name in wanted])
     return wanted, sorted(kept & set(answer["names"]))
 
 
@@ -223,16 +223,19 @@ def _kept(face: bpy.types.Object) -> set[str]:
     keys = face.data.shape_keys
     if keys is None:
         return set()
-    made = json.loads(face.data.get(MADE, "{}"))
-    ours = {
-        name for name, total in made.items()
-        if name in keys.key_blocks and _sum(keys.key_blocks[name]) == total
-    }  # fmt: skip
     has = set(keys.key_blocks.keys())
+    ours = _unsculpted(face, has)
     if family.is_face(face):
         plan = character.plan_of(face)
         has |= {rule.source for rule in plan.rules if not _is_stand_in(rule)}
     return has - ours
+
+
+def _unsculpted(face: bpy.types.Object, names) -> set[str]:
+    """Of the names of keys those of keys that were made and are as they were made."""
+    made = json.loads(face.data.get(MADE, "{}"))
+    blocks = face.data.shape_keys.key_blocks if face.data.shape_keys is not None else {}
+    return {name for name in names if name in blocks and made.get(name) == _sum(blocks[name])}
 
 
 def _is_stand_in(rule) -> bool:
@@ -242,9 +245,17 @@ def _is_stand_in(rule) -> bool:
 
 
 def torn(face: bpy.types.Object) -> list[str]:
-    """Sentences on keys that were made and are not good."""
-    text = face.data.get(TORN, "") if face.type == "MESH" else ""
-    return list(json.loads(text).values()) if text else []
+    """Names of keys that were made, tear the skin and have not been sculpted since."""
+    names = json.loads(face.data.get(TORN, "[]")) if face.type == "MESH" else []
+    return sorted(_unsculpted(face, names))
+
+
+def say_torn(face: bpy.types.Object) -> str:
+    """The sentence on keys that tear the skin, "" without any."""
+    names = ", ".join(torn(face))
+    return (
+        names and f"Torn skin: {names}. Sculpt these keys, or move dots there and make them again"
+    )
 
 
 # ---- reading

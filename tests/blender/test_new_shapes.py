@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix, Vector
 from running_engine import connection, find_or_skip, stop_engine  # noqa: F401
-from thunder.scene.heads import character as character_module, detection, family, new_shapes
+from thunder.scene.heads import character as character_module, detection, family, head, new_shapes
 from thunder.scene.host import jobs
 from thunder.thunder_core import errors
 from thunder.thunder_core.face import dots
@@ -152,7 +152,21 @@ def test_what_was_sculpted_stays_and_the_rest_is_made_again(made):
     assert new_shapes._kept(made) == {"Basis", "mouthPucker"}
 
 
-def test_a_face_with_keys_gets_those_that_it_lacks(marked):
+def test_keys_that_tear_the_skin_are_named_until_they_are_sculpted(made):
+    made.data[new_shapes.TORN] = '["jawOpen", "mouthPucker"]'
+    assert "jawOpen, mouthPucker" in new_shapes.say_torn(made)
+    for name in ("jawOpen", "mouthPucker"):
+        made.data.shape_keys.key_blocks[name].data[5306].co.x += 0.1
+    assert not new_shapes.say_torn(made)
+
+
+def test_a_face_with_keys_gets_those_that_it_lacks_and_speaks(marked, monkeypatch):
+    speaking = []
+    monkeypatch.setattr(
+        bpy.types.THUNDER_OT_generate, "execute",
+        lambda self, context: speaking.append(head.current(context)) or {"FINISHED"},
+    )  # fmt: skip
+    assert bpy.ops.thunder.sample_voice() == {"FINISHED"}
     marked.shape_key_add(name="Basis", from_mix=False)
     own = marked.shape_key_add(name="jawOpen", from_mix=False)
     for vertex in own.data[:100]:
@@ -161,6 +175,7 @@ def test_a_face_with_keys_gets_those_that_it_lacks(marked):
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
     assert np.array_equal(family.points_of(own.data), before)
     assert "mouthClose" in marked.data.shape_keys.key_blocks
+    assert speaking == [marked]
 
 
 def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):

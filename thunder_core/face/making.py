@@ -64,14 +64,14 @@ _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may
 class Made:
     """Shapes that were made. names: of n keys.  moves [n, V, 3]: in the mesh's own axes and unit.
 
-    is_eye [V]: 1 for the left eye's ball, 2 for the right one's, 0 elsewhere.  faults: what shows
-    that a shape is not good, {name: sentence}.
+    is_eye [V]: 1 for the left eye's ball, 2 for the right one's, 0 elsewhere.  torn: names of those
+    that tear the skin.
     """
 
     names: tuple[str, ...]
     moves: np.ndarray
     is_eye: np.ndarray
-    faults: dict[str, str]
+    torn: tuple[str, ...]
 
 
 def make(
@@ -120,14 +120,13 @@ def make(
     gaze_names, gaze = _gaze(face, is_eye, eyes)
     seen = outer[skin.triangles].all(1)
     ours_seen = ours.outside[ours.skin.triangles].all(1)
-    faults = {
-        name: f"{name} tears the skin: sculpt it, or move the dots there and make it again"
-        for name, move, own in zip(names, moved, ours.moved)
+    tear = tuple(
+        name for name, move, own in zip(names, moved, ours.moved)
         if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
-    }
+    )  # fmt: skip
     names, moves = names + gaze_names, np.concatenate([moves, gaze])
     say(1.0, "Done")
-    return Made(tuple(names), moves @ np.linalg.inv(warp.turn).astype(np.float32), is_eye, faults)
+    return Made(tuple(names), moves @ np.linalg.inv(warp.turn).astype(np.float32), is_eye, tear)
 
 
 # ---- what belongs to the face
