@@ -169,6 +169,42 @@ def test_what_cannot_be_done_is_said(points, triangles, marks, sentence):
         making.make(points, triangles, marks)
 
 
+def test_lips_of_a_long_jaw_part_about_as_far_as_ours():
+    low = np.clip((-POINTS[:, 1:2] - 40) / 60, 0, 1)
+    points = (
+        POINTS + low * np.c_[0 * POINTS[:, :1], 0.45 * (POINTS[:, 1:2] + 40), 0 * POINTS[:, :1]]
+    )
+    jaw = making.make(points, HEAD.f, points[MARKED]).moves
+    scale = dots.aligned(points[MARKED], POINTS[MARKED]).turn
+    number, lips = (
+        model().names.index("jawOpen"),
+        [HEAD.inner_lip_upper_mid, HEAD.inner_lip_lower_mid],
+    )
+    part, own = (np.diff(each[number, lips] @ turn, axis=0)[0, 1]
+                 for each, turn in ((jaw, scale), (model().moves, np.eye(3))))  # fmt: skip
+    assert 0.85 < part / own < 1.15
+
+
+def test_folds_are_evened_and_lids_stay():
+    """On a sheet a part of which slides over the rest, alike in two shapes that cancel out."""
+    y, x = (each.ravel().astype(float) for each in np.mgrid[:30, :30])
+    first = np.flatnonzero((x < 29) & (y < 29))
+    corners = np.array([[0, 1, 31], [0, 31, 30]])
+    sheet = Surface(np.c_[x, y, 0 * x] + 500, (first[:, None, None] + corners).reshape(-1, 3))
+    slides = np.where(y > 15, -1.5, 0.0)[:, None] * [0, 1, 0]
+    names = ("jawOpen", "mouthClose", "cheekPuff", "eyeBlinkLeft", "eyeBlinkRight")
+    moved = np.stack([slides, -slides, 0 * slides, 0 * slides, 0 * slides]).astype(np.float32)
+
+    def folds():
+        now = Surface(sheet.points + moved[0], sheet.triangles)
+        return (now.corner_normals[:, 2] < 0).sum()
+
+    assert folds() == 58
+    making.unfold(sheet, moved, np.ones(len(sheet.triangles), bool), names, model().lids)
+    assert folds() == 0
+    assert np.allclose(moved[0], -moved[1], atol=1e-5)
+
+
 def test_values_are_filled_in_between_known_ones():
     """Along a strip of triangles, a straight line between its ends."""
     x = np.arange(20.0)

@@ -23,6 +23,7 @@ _OVER = 1.0  # degrees by which lids pass each other
 _INNER = (0.72, 0.88)  # radii: what is further in is behind the eye
 _LID_END = (1.2, 1.75)  # radii: skin that is further out is brow and nose
 _LASH_END = (1.7, 2.2)  # and what hangs on lids ends
+_INSET = 0.12  # of the opening's width: how near its corners lids need not meet
 _RIM = 2.0  # degrees from a rim that belong to it
 
 
@@ -53,6 +54,13 @@ class Eye:
         meet = self.rims(azimuth)[2]
         near = 1.0 - fade((far / self.radius - 1.35) / 0.5)
         return np.clip((elevation - meet) / 2.0, -1, 1) * near * (np.abs(azimuth) < 85)
+
+    def is_between(self, points: np.ndarray) -> np.ndarray:
+        """Whether points [P, 3] are on lids between the corners, where they meet, [P]."""
+        azimuth, _, far = self.seen(points)
+        right, left = self.corners
+        inset = _INSET * (left - right)
+        return (azimuth > right + inset) & (azimuth < left - inset) & (far < _NEAR * self.radius)
 
     def shut(self, points: np.ndarray, skin: Surface | None = None) -> np.ndarray:
         """How far lids move until they are shut, [P, 3]: of the points of a skin, or of what hangs

@@ -56,6 +56,10 @@ _TORN = (1.5, 20.0)  # of the area that is torn on ours, and mm² more, that may
 _RIGID_MM = 80.0  # what is wider and above the mouth is glasses or hair, and stays
 _LOOSE_MM = 25.0  # what is farther from the skin stays
 _LEAST_VERTICES = 300
+# strength of shapes that people combine, share of a triangle's area below which it counts as folded
+# in a pose, and most times that folds are evened
+_ALONE, _BOTH, _FOLDED, _ROUNDS = 0.8, 0.5, 0.03, 16
+_GAP = 0.1  # by how much lips may part more or less than ours
 _BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
 _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may be from ours
 
@@ -104,11 +108,13 @@ def make(
         for side, (centre, radius, _) in enumerate(eyeballs)
     ]
     say(0.55, "Carrying shapes over")
-    moved, outer = _carried(ours, laid, skin, eyes)
+    moved, outer, part = _carried(ours, laid, skin, eyes)
     say(0.8, "Closing lids")
     for side, eye in zip(("Left", "Right"), eyes):
         moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points, skin)
         moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points, skin)
+    seen = outer[skin.triangles].all(1)
+    unfold(skin, moved, outer[skin.triangles].any(1), ours.names, eyes)
     names, moves = list(ours.names), np.zeros((len(ours.names), len(face), 3), np.float32)
     moves[:, ids] = moved
     say(0.85, "Moving teeth, tongue and lashes")
@@ -117,8 +123,10 @@ def make(
         is_eye[ball] = 1 + side
     whole = Surface(face, triangles)
     _parts(ours, laid, whole, piece, (skin, ids), (eyes, is_eye), moves)
+    # all that moves lips alike, so that what meets still does
+    mouth = [name.startswith(("jaw", "mouth")) for name in names]
+    moves[mouth] *= np.clip(part, 1 - _GAP, 1 + _GAP) / part
     gaze_names, gaze = _gaze(face, is_eye, eyes)
-    seen = outer[skin.triangles].all(1)
     ours_seen = ours.outside[ours.skin.triangles].all(1)
     tear = tuple(
         name for name, move, own in zip(names, moved, ours.moved)
@@ -295,8 +303,9 @@ def _features(surface: Surface, sides: np.ndarray) -> np.ndarray:
     return np.concatenate([facing(surface), _SIDE_MM * sides[:, None]], 1)
 
 
-def _carried(ours: Model, laid, skin: Surface, eyes) -> tuple[np.ndarray, np.ndarray]:
-    """How far each channel moves the vertices of a face, [n, K, 3]; those that are seen, [K]."""
+def _carried(ours: Model, laid, skin: Surface, eyes) -> tuple[np.ndarray, np.ndarray, float]:
+    """How far each channel moves the vertices of a face, [n, K, 3]; those that are seen, [K]; how
+    much further than ours its jaw parts the lips."""
     over = Surface(laid, ours.skin.triangles)
     upper, lower = _seam(ours)
     own_sides = _sides(ours.skin, [ours.skin.points[each] for each in (upper, lower)], ours.lids)
@@ -322,7 +331,9 @@ def _carried(ours: Model, laid, skin: Surface, eyes) -> tuple[np.ndarray, np.nda
     )  # fmt: skip
     _let_meet(over, skin, sides, (upper, lower), parts, moved)
     outer = trusted & (far < _TRUSTED) & ours.outside[spots.vertices].all(1)
-    return np.moveaxis(moved, 1, 0).astype(np.float32), outer
+    jaw, middle = ours.names.index("jawOpen"), len(upper) // 2
+    own = (ours.moved[jaw, upper] - ours.moved[jaw, lower])[middle, 1]
+    return np.moveaxis(moved, 1, 0).astype(np.float32), outer, parts[middle, jaw, 1] / own
 
 
 def _let_meet(over: Surface, skin: Surface, sides, seam, parts, moved) -> None:
@@ -433,6 +444,42 @@ def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
 
 
 # ---- judging
+
+
+def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list[Eye]) -> None:
+    """Even movements [n, K, 3] in place round triangles seen [F] that turn over in a pose: all
+    alike, so that what meets still does, but lids where they meet."""
+    number = {name: i for i, name in enumerate(names)}
+    is_lid = np.array([name.startswith(("eyeBlink", "eyeWide")) for name in names])
+    poses = [{i: 1.0 if is_lid[i] else _ALONE} for i in number.values()]
+    for name, i in number.items():
+        both = {i: _BOTH, number[name.replace("Left", "Right")]: _BOTH}
+        poses.append(both)
+        if name.startswith("mouth"):
+            poses.append(both | {number["jawOpen"]: _BOTH})
+    free = np.all([~eye.is_between(skin.points) for eye in eyes], axis=0)
+    ids, heat = np.flatnonzero(seen), np.zeros(len(skin.points))
+    still = _FOLDED * (skin.corner_normals[ids] ** 2).sum(1)
+    for _ in range(_ROUNDS):
+        folded, left = np.zeros(len(ids), bool), []
+        for pose in poses:
+            now = skin.points + sum(value * moved[i] for i, value in pose.items())
+            turned = Surface(now, skin.triangles[ids]).corner_normals
+            over = (turned * skin.corner_normals[ids]).sum(1) < still
+            folded |= over
+            left += [pose] if over.any() else []
+        if not (poses := left):
+            return
+        here = np.zeros(len(heat))
+        here[skin.triangles[ids[folded]]] = 1.0
+        # what stays folded is evened farther round it
+        heat = np.maximum(here, 0.75 * np.maximum(heat, skin.around(heat)))
+        near, at = skin.part(heat > 0.2)
+        share = np.where(heat[at] > 0.3, heat[at], 0.0)[:, None, None]
+        share = share * np.where(is_lid, free[at, None], True)[..., None]
+        each = np.moveaxis(moved[:, at], 0, 1)
+        each += share * (near.around(each) - each)
+        moved[:, at] = np.moveaxis(each, 1, 0)
 
 
 def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> float:
