@@ -104,7 +104,7 @@ ELSEWHERE = set(
     "test test-all test-core test-core-all test-core-slow test-blender test-blender-once "
     "test-blender-each test-blender-slow test-blenders test-blender-oldest test-window "
     "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations "
-    "lint licences locks "
+    "lint licences locks languages "
     "clean weight packages repository results".split()
 )
 
