@@ -246,8 +246,9 @@ def _is_stand_in(rule) -> bool:
 
 def torn(face: bpy.types.Object) -> list[str]:
     """Names of keys that were made, tear the skin and have not been sculpted since."""
-    names = json.loads(face.data.get(TORN, "[]")) if face.type == "MESH" else []
-    return sorted(_unsculpted(face, names))
+    if face is None or face.type != "MESH":
+        return []
+    return sorted(_unsculpted(face, json.loads(face.data.get(TORN, "[]"))))
 
 
 def say_torn(face: bpy.types.Object) -> str:

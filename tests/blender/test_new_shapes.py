@@ -186,7 +186,7 @@ def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):
     parts = sorted(bpy.context.selected_objects, key=lambda obj: -len(obj.data.vertices))
     skin, others = parts[0], parts[1:]
     bpy.context.view_layer.objects.active = skin
-    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    mark(skin)
     assert not any(obj.select_get() for obj in parts)  # dragged dots would take them along
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
     tongue = max(others, key=lambda obj: len(obj.data.vertices))

@@ -95,7 +95,7 @@ def test_the_package_is_small_and_holds_what_is_needed_and_nothing_else(package)
     languages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("assets/languages/*.po")}
     assert len(languages) == 5
     assert {name for name in names if name.startswith("assets/") and not name.endswith("/")} == {
-        "assets/sample.wav", *languages
+        "assets/sample.wav", "assets/drawing.json", *languages
     }  # fmt: skip
     assert not [
         name
