@@ -477,6 +477,18 @@ def test_half_a_face_with_a_mirror_widens_its_mouth(keyed):
     assert not seen.reach.faults and "mouthPucker" in seen.plan.used
 
 
+def test_half_a_face_with_a_mirror_is_not_said_to_look_aside():
+    points = {place: at for place, at in POINTS.items() if at[0] >= 0}
+    keys = {
+        name.removesuffix("Left"): {place: by for place, by in moves.items() if place in points}
+        for name, moves in KEYS.items()
+        if not name.endswith("Right")
+    }
+    face = small_face(keys, points=points, modifiers=frozenset({"MIRROR"}))
+    jaw = ()  # by a key: no hinge says where the face looks
+    assert not found(bound(face, jaw, places=list(points)), rig=rig_with()).reach.faults
+
+
 def test_a_beak_that_opens_straight_down_looks_ahead():
     down = {"jawOpen": {"lower": (0, 0, -0.03), "chin": (0, 0, -0.03)}}
     ahead = dict.fromkeys(("upper", "lower", "chin", "nose"), (0, -0.2, 0))

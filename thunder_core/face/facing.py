@@ -63,9 +63,9 @@ def is_mirrored(measured: tuple[np.ndarray, np.ndarray, float] | None) -> bool:
 
 def aside(face: Face) -> float:
     """The angle by which the face looks past the axes of its mapping, or is on its side, degrees; 0
-    if unknown."""
+    if unknown, as of half a face, whose middle is at its side."""
     ahead, up = face.plan.axes
-    measured = front(face)
+    measured = None if face.is_half else front(face)
     level = ahead if measured is None else unit(measured[0] - (measured[0] @ up) * up)
     along = min(level @ ahead, face.left @ (face.hand * np.cross(up, ahead)))
     return float(np.degrees(np.arccos(np.clip(along, -1.0, 1.0))))

@@ -44,6 +44,7 @@ class Face:
     forward: axes, [3].  size: height of the head.  lips: vertices in the middle of the upper and of
     the lower lip, [n] each, None without a jaw.
     mm: millimetres of a unit; a character of no human size is taken to have a head of HEAD_MM.
+    is_half: whether a Mirror modifier makes its other side, which is not among the points.
     found: what its steps found.
     """
 
@@ -53,6 +54,7 @@ class Face:
         """opened: how far an open mouth moves every mesh, as it was seen; None: as is measured."""
         self.meter, self.plan, self.seen = meter, plan, opened
         self.found: list[tuple] = []
+        self.is_half = any("MIRROR" in mesh.modifiers for mesh in meter.meshes)
         self.rules = [*jaw_balance.apply_balance(plan).rules, *jaw_rules(plan)]
         self.sounds = {source for source in plan.used if mapping.is_mouth(source)}
         self.row = dict(ROW) | {
@@ -92,8 +94,7 @@ class Face:
             slants = -TOWARDS < unit(rise) @ self.up < _UPRIGHT
             self.up = unit(rise) if slants else self.up
         left, right = (self.middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
-        is_half = any("MIRROR" in mesh.modifiers for mesh in self.meter.meshes)
-        if not (left is None or right is None or is_half):
+        if not (left is None or right is None or self.is_half):
             across = unit(left - right - ((left - right) @ self.up) * self.up)
             slants = TOWARDS < abs(across @ self.left) < _UPRIGHT
             self.left = np.sign(across @ self.left) * across if slants else self.left
