@@ -41,8 +41,8 @@ CHECKED = (288, 282, 962, 378)
 SCORE = (400, 80, 1122, 640)
 SEQUENCER = (60, 668, 1151, 778)
 TRACK = (210, 656, 858, 776)
-FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
-FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
+FILMED = (232, 84, 1122, 700)  # the face and the panel beside it
+FILM, FILM_QUALITY, FILM_BYTES = "film", 70, 1_500_000
 WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
 SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
@@ -234,7 +234,7 @@ def film_recognised(blender: RealBlender, out: Path) -> None:
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
     FILM: (
         "picture_scenarios.film",
-        partial(film, box=FILMED, width=FILM_WIDTH, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
+        partial(film, box=FILMED, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
         "film.webp",
     ),
     WORDS_FILM: ("word_tool_scenarios.films_mending", film, "words.webp"),
