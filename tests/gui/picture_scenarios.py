@@ -19,7 +19,7 @@ STRETCH = 50  # frames of the line that each of the film's takes plays
 WIDER = 200  # pixels that the film's sidebar gets, so that words of takes are not cut
 # of the eye from the face, metres; the middle of the picture from that of the face, as it is seen
 DISTANCE, BESIDE = 0.67, Vector((0.075, 0.01, 0.0))
-SHADING = "MATERIAL"  # of the film; "SOLID" shows the same lit stage in a fraction of the time
+SHADING = "SOLID"  # of the film; "MATERIAL" wants a graphics card
 COMPILES = 900  # seconds that a machine without a graphics card compiles shaders for at most
 SAMPLES = 4  # that Material Preview takes of a picture
 
