@@ -125,7 +125,9 @@ def cut(path: Path, box: tuple | None, out: Path) -> None:
     colours, counts = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
     weighed = np.repeat(colours, np.ceil(counts**0.65).astype(int), axis=0)
     palette = Image.fromarray(weighed[None]).quantize(COLOURS, Image.Quantize.MEDIANCUT)
-    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
+    # A sheet's small faces show no bands, and points between colours nearly double its file.
+    dither = Image.Dither.FLOYDSTEINBERG if box else Image.Dither.NONE
+    picture.quantize(palette=palette, dither=dither).save(out, optimize=True)
 
 
 def film(
