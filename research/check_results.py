@@ -36,6 +36,7 @@ _CACHED = "--cache {cache} --split test"
 COMMANDS = {
     "speed": "speed",
     "lips": "lips --data {thunder_data} --out {scratch}",
+    "live": "live --data {thunder_data}",
     "lips_grid": "lips --data {thunder_data} --out {scratch} --split grid --takes 4 "
     "--results research/results/lips_grid.txt",
     "habits": "habits --data {thunder_data} --solved {scratch}",
