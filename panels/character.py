@@ -40,7 +40,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
             name = translated(f"{item.number} of {item.target}")
         nothing = item.kind == "NONE" or not name
         is_lost = (item.source, item.target) in _drawn.get("lost", ())
-        is_torn = item.target in new_shapes.torn(context.scene.thunder.table_head)
+        is_torn = item.target in _drawn.get("torn", ())
         row = tune(layout.row(align=True), active=not nothing, alert=is_lost or is_torn)
         split = row.split(factor=0.55)
         split.label(text=item.source, icon="DOT" if nothing else _ICONS[item.kind])
@@ -141,12 +141,13 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if family.is_linked(obj):
             offer_editable(layout, context)
         try:
-            _drawn["lost"] = set()
+            _drawn.clear()
             resolved = character.resolve(obj)
             if vanished := head.resolve(obj).vanished:
                 wrapped_label(layout, vanished, context, icon="ERROR")
             rules = (rule for rule in resolved.unbound_rules if isinstance(rule, mapping.Rule))
             _drawn["lost"] = {(rule.source, rule.target.name) for rule in rules}
+            _drawn["torn"] = new_shapes.torn(resolved.face)
             if plan.is_drawn:
                 self._drawings(layout, resolved)
             else:

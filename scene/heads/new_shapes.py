@@ -246,7 +246,7 @@ def _is_stand_in(rule) -> bool:
 
 def torn(face: bpy.types.Object) -> list[str]:
     """Names of keys that were made, tear the skin and have not been sculpted since."""
-    if face is None or face.type != "MESH":
+    if face.type != "MESH":
         return []
     return sorted(_unsculpted(face, json.loads(face.data.get(TORN, "[]"))))
 
