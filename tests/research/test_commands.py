@@ -134,7 +134,7 @@ def test_every_bench_and_every_target_has_a_run_or_a_reason():
     modules = {path.stem for path in (ROOT / "research").glob("[a-z]*.py")}
     benches = {*BENCHES, *IN_BLENDER, *ALL_TESTS, *OF_NETWORK}
     assert modules == {*benches, *LIBRARIES, *CALLED}
-    assert {name for name, _ in parts()} == {*benches, "sculpt", "study", "train"}
+    assert {name for name, _ in parts()} == {*benches, "sculpt", "train"}
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
     assert set(phony) == {*TARGETS, *ELSEWHERE}
 
