@@ -14,7 +14,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ..scene.engine import connection, install
-from ..scene.heads import family, flame, head, ict, live_head, sample_drawing
+from ..scene.heads import family, flame, head, live_head, sample_drawing
 from ..scene.host import compat, jobs
 from ..scene.host.language import translated
 from ..scene.media import grid
@@ -128,24 +128,6 @@ class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
             context.view_layer,
             context.scene.cursor.location,
             self.sliders,
-        )
-
-
-class THUNDER_OT_add_ict_head(ChoosesFile, AddsHead, bpy.types.Operator):
-    """Add the head from the FaceXModel folder of ICT-FaceKit (MIT licence), ready to animate"""
-
-    bl_label = "Head from ICT-FaceKit Folder…"
-
-    directory: bpy.props.StringProperty(
-        name="Folder",
-        subtype="DIR_PATH",
-        description="The ICT-FaceKit folder, or its FaceXModel folder",
-    )
-    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
-
-    def add(self, context, collection):
-        return ict.add(
-            self.directory, collection, context.view_layer, context.scene.cursor.location
         )
 
 

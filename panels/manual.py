@@ -16,7 +16,6 @@ SECTIONS = {
     "drawn": "add_drawn_mouth sample_drawing fill_in_order tilt_drawing "
     "ThunderScene.least ThunderScene.step ThunderRow.number",
     "heads#a-flame-file": "add_flame_head fit_flame_bones",
-    "heads#ict-facekit": "add_ict_head",
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
     "heads#mouths-and-moods-as-assets": "save_poses apply_asset",

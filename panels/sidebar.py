@@ -250,7 +250,6 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         buttons(
             layout,
             ("thunder.add_flame_head", "FILE_FOLDER"),
-            ("thunder.add_ict_head", "FILE_FOLDER"),
             ("thunder.add_drawn_mouth", "GREASEPENCIL"),
             ("thunder.sample_drawing", "GREASEPENCIL"),
         )

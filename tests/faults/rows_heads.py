@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of faults: heads (FLAME pickles, npz archives, OBJ files) and mappings in
-JSON."""
+"""Rows of the table of faults: heads (FLAME pickles, npz archives) and mappings in JSON."""
 
 import io
 import json
@@ -229,64 +228,6 @@ _HEADS = [
     ("a negative shape", raw(lambda: _claims((-5, 3)), "head.npz"), "."),
 ]
 
-# ---- OBJ files
-
-_CUBE = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
-
-
-def read_obj(case: Case):
-    from thunder_core.face.obj_mesh import read
-
-    return read(case.given)
-
-
-_OBJS = [
-    ("no bytes", b"", "it is empty"),
-    ("no vertices", b"f 1 2 3\n", "no vertices"),
-    ("no faces", _CUBE, "no faces"),
-    ("random bytes", np.random.default_rng(1).integers(0, 256, 5000, np.uint8).tobytes(), "."),
-    ("a vertex of words", b"v a b c\nf 1 1 1\n", "."),
-    (
-        "a vertex of two numbers",
-        b"v 0 0\nv 1 0\nv 1 1\nf 1 2 3\n",
-        "vertices that are not three numbers",
-    ),
-    (
-        "a vertex that is not a number",
-        b"v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n",
-        "not three numbers|not a number",
-    ),
-    ("coordinates beyond any number", b"v 1e999 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "."),
-    ("a face without corners", _CUBE + b"f \n", "face"),
-    ("a face of one corner", _CUBE + b"f 1\n", "face"),
-    ("a face of two corners", _CUBE + b"f 1 2\n", "face"),
-    ("a face of words", _CUBE + b"f a b c\n", "face that does not name"),
-    ("a face of vertices that do not exist", _CUBE + b"f 1 2 9\n", "face that does not name"),
-    ("a face index beyond 64 bits", _CUBE + b"f 1 2 99999999999999999999\n", "."),
-    ("a face index of 0", _CUBE + b"f 0 1 2\n", "."),
-    ("a face index of 5000 digits", _CUBE + b"f 1 2 " + b"9" * 5000 + b"\n", "."),
-]
-
-_OBJS_READ = [
-    ("a material without a name", _CUBE + b"usemtl \nf 1 2 3\n"),
-    ("a material name that is not UTF-8", _CUBE + b"usemtl \xff\xfe\nf 1 2 3\n"),
-    (
-        "coordinates of 25 digits",
-        b"v " + b"1" * 25 + b".5 0.5 0.5\nv 1.0 0.0 0.0\nv 1.0 1.0 0.0\nf 1 2 3\n",
-    ),
-    ("lines that end as on Windows", _CUBE.replace(b"\n", b"\r\n") + b"f 1 2 3\r\n"),
-    ("corners counted from the end", _CUBE + b"f -1 -2 -3\n"),
-]
-
-
-def is_mesh(case: Case, mesh) -> str | None:
-    if not np.isfinite(mesh.vertices).all() or not all(
-        0 <= i < len(mesh.vertices) for face in mesh.polygons for i in face
-    ):
-        return "the mesh has vertices that do not exist or are not numbers"
-    return None if mesh.polygons else "the mesh has no faces"
-
-
 # ---- mappings
 
 
@@ -359,18 +300,8 @@ _MAPPINGS = [
 ]
 
 
-def _obj_rows():
-    for broken, content, says in _OBJS:
-        yield Fault(
-            "OBJ files", broken, raw(content, "head.obj"), read_obj, "BadHead", says, megabytes=120
-        )
-    for broken, content in _OBJS_READ:
-        yield Fault("OBJ files", broken, raw(content, "head.obj"), read_obj, check=is_mesh)
-
-
 ROWS = [
     *(Fault("head files", broken, make, load, "BadHead", says) for broken, make, says in _HEADS),
-    *_obj_rows(),
     *(
         Fault("mappings", broken, lambda folder, text=text: text, mapping, "BadHead", says)
         for broken, text, says in _MAPPINGS

@@ -37,7 +37,6 @@ from thunder_core.engine.alignment import Match
 from thunder_core.engine.speech import audio, transcript
 from thunder_core.engine.speech.encoder import Units
 from thunder_core.errors import KINDS, ThunderError
-from thunder_core.face import obj_mesh
 from thunder_core.face.head import Head, load_head
 from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.unpickle import unpickle
@@ -330,38 +329,6 @@ def test_arrays_of_a_flame_file(folder, name, value):
     np.savez(path, **small_flame() | {name: value})
     with bounded():
         check_head(load_head(path))
-
-
-OBJ = b"mtllib x.mtl\nv 0.0 0.0 0.0\nv 1.5 0.0 0.0\nv 1.0 1.0 -2.25\nv 0.0 1.0 0.5\nvt 0 0\nusemtl Skin\nf 1/1 2/1 3/1\nusemtl Teeth\nf -1 -2 -4 2\n"  # noqa: E501
-OBJ_WORDS = (
-    b"f \n", b"f", b"\nusemtl \n", b"\nusemtl\n", b"v ", b"\nv 1 2 3\n", b"nan", b"inf", b"1e999",
-    b"-", b".", b"\r\n", b"\r", b"\0", b"/", b"//", b"1_0",  # noqa: E501
-    b"1234567890123456789012345.0", b"0x1", b"+1", b"\xc2\xb2", b"\n# \n", b" " * 40,
-    b"\nvn 0 0 1\n", b"999999999999999999999999",
-)  # fmt: skip
-
-
-@ordinary
-@given(content=damaged(OBJ, [at for at in range(len(OBJ)) if OBJ[at : at + 1] == b"\n"], OBJ_WORDS))
-@example(content=OBJ + b"f \n")
-@example(content=OBJ + b"usemtl \n")
-@example(content=b"v 1000000000000000000000001.5 -0.25 0.5\n" + OBJ[13:])
-def test_obj_files(folder, content):
-    path = saved(folder, "face.obj", content)
-    with bounded():
-        mesh = obj_mesh.read(path)
-        count = len(mesh.vertices)
-        assert (
-            mesh.vertices.shape == (count, 3)
-            and np.isfinite(mesh.vertices).all()
-            and len(mesh.material) == len(mesh.polygons) > 0
-        )
-        assert all(
-            len(set(p)) == len(p) >= 3 and 0 <= min(p) <= max(p) < count for p in mesh.polygons
-        )
-        assert mesh.material.max() < len(mesh.material_names) or not mesh.material_names
-    with bounded():
-        assert obj_mesh.read_vertices(path).shape[1] == 3
 
 
 # ---- JSON
