@@ -151,12 +151,6 @@ def _steps(
     work."""
     if "dailies" in wanted.outputs:
         yield ("Writing the sound", cost_of("dailies"), lambda _: write_dailies(out, baked))
-    if "actions" in wanted.outputs:
-        yield (
-            "Writing the actions",
-            cost_of("actions"),
-            lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries),
-        )
     for output in (name for name, about in OUTPUTS.items() if about.format):
         for rank, file in enumerate(wanted.of_takes(output)):
             yield (
@@ -305,14 +299,6 @@ def hash_of_curves(entry) -> str:
             + points.astype("<f4").tobytes()
         )
     return digest.hexdigest()
-
-
-def write_actions(path: str, entries: list) -> None:
-    """Write the actions of takes into a .blend, as assets of the Asset Browser."""
-    actions = {action for entry in entries for action in display.actions_of(entry)}
-    for action in actions:
-        action.asset_mark()
-    bpy.data.libraries.write(path, actions, fake_user=True, compress=True)
 
 
 def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str) -> None:

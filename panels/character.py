@@ -64,10 +64,7 @@ class THUNDER_MT_mapping(bpy.types.Menu):
     def draw(self, context):
         layout = self.layout
         buttons(
-            layout,
-            ("thunder.find_mapping", "VIEWZOOM"),
-            ("thunder.map_by_poses", "ASSET_MANAGER"),
-            ("thunder.save_poses", "ASSET_MANAGER"),
+            layout, ("thunder.find_mapping", "VIEWZOOM"), ("thunder.map_by_poses", "ASSET_MANAGER")
         )
         layout.separator()
         layout.operator("thunder.save_mapping", text="Save as Preset…", icon="FILE_TICK")

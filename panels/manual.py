@@ -18,7 +18,6 @@ SECTIONS = {
     "heads#a-flame-file": "add_flame_head fit_flame_bones",
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
-    "heads#mouths-and-moods-as-assets": "save_poses apply_asset",
     "heads#shapes-for-a-face-that-has-none": "mark_face free_dots make_shapes",
     "heads#the-table": "*_mapping map_by_poses *_rule learn_channel swap_sides "
     "ThunderRow ThunderObject ThunderScene.table* "
@@ -53,7 +52,7 @@ SECTIONS = {
     "takes#contact-sheet": "contact_sheet",
     "takes#play-all": "play_grid",
     "takes#earlier-takes": "fold_takes",
-    "takes#the-list": "generate *_take *_takes save_take_asset explain_frame ThunderTake "
+    "takes#the-list": "generate *_take *_takes explain_frame ThunderTake "
     "ThunderAction ThunderScene.*seed "
     "ThunderScene.count ThunderScene.takes ThunderScene.active_take ThunderScene.sort "
     "ThunderScene.only_starred "

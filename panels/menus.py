@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder in Blender's editors: in the menu Add, the asset shelf and browser, the file browser;
-and a pie of what is done most."""
+"""Thunder in Blender's editors: in the menu Add; and a pie of what is done most."""
 
 import bpy
 
-from ..scene.heads import head
-from ..scene.heads.detection import TAG
 from ..scene.host.jobs import registration
 from ..scene.media import studio
 from ..scene.takes import keep
@@ -45,24 +42,6 @@ def _in_add_menu(self, context):
     self.layout.menu("THUNDER_MT_add_head", text="Thunder Head", icon="USER")
 
 
-class THUNDER_AST_faces(bpy.types.AssetShelf):
-    bl_space_type = "VIEW_3D"
-    bl_activate_operator = "THUNDER_OT_apply_asset"
-    bl_default_preview_size = 96
-
-    @classmethod
-    def poll(cls, context):
-        return context.mode == "OBJECT" and head.is_any_in(context.scene)
-
-    @classmethod
-    def asset_poll(cls, asset):
-        return asset.id_type == "ACTION" and TAG in asset.metadata.tags
-
-    @classmethod
-    def draw_context_menu(cls, context, asset, layout):
-        layout.operator("thunder.apply_asset")
-
-
 def draw_stage(self, context):
     """The entries of a menu for the lit scene."""
     layout = self.layout
@@ -75,14 +54,5 @@ def draw_stage(self, context):
         layout.operator("thunder.remove_stage", icon="X")
 
 
-def _in_browser(self, context):
-    if context.asset is not None and context.asset.id_type == "ACTION":
-        self.layout.operator("thunder.apply_asset", text="Apply to Thunder Head")
-
-
-_MENUS = (
-    ("VIEW3D_MT_armature_add", _in_add_menu),
-    ("VIEW3D_MT_light_add", draw_stage),
-    ("ASSETBROWSER_MT_context_menu", _in_browser),
-)
+_MENUS = (("VIEW3D_MT_armature_add", _in_add_menu), ("VIEW3D_MT_light_add", draw_stage))
 register, unregister = registration(menus=_MENUS)

@@ -256,7 +256,6 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.separator()
         buttons(layout, *SHAPE_BUTTONS)
         draw_stage(self, context)
-        layout.operator("thunder.save_poses", icon="ASSET_MANAGER")
 
 
 class THUNDER_MT_add_voice(bpy.types.Menu):

@@ -198,7 +198,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
             layout,
             ("thunder.contact_sheet", "IMAGE_DATA"),
             ("thunder.playblast", "RENDER_ANIMATION"),
-            ("thunder.save_take_asset", "ASSET_MANAGER"),
         )
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"

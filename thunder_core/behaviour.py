@@ -14,7 +14,6 @@ A mood's file has these keys, at its full strength; one that is left out is as u
 - always, rest, speech: least poses of the face that takes are brought to (`Pose`), in both, where
   nobody speaks and where somebody does.  held: channel values that it keeps where nobody speaks
 - calms: deviation of the smoothing of channels that no sound needs, frames
-- face_like: of `emotions.json`, which a pose asset of it has besides
 - mouth: rows [channel, cue, amount] or [channel, cue, amount, "leaning"] (`Part`)
 """
 
@@ -149,7 +148,6 @@ class Mood:
     poses: tuple[Pose, ...] = ()
     held: Mapping[str, float] = field(default_factory=dict)
     calms: float = 0.0
-    face_like: str = ""
     mouth: tuple[Part, ...] = ()
 
 
@@ -296,7 +294,6 @@ def read_mood(path: Path, sliders: Iterable[str]) -> Mood:
         () if poses == (Pose(), Pose()) else poses,
         whole.table("held", CHANNELS, 0.0, 1.0),
         whole.number("calms", 0.0, 0.0, _MOST_CALM),
-        whole.text("face_like", False),
         tuple(_part(row, where) for row in mouth),
     )  # fmt: skip
     whole.close()

@@ -184,7 +184,7 @@ def _displacements(
                 )
 
 
-TAG = "Thunder"  # tag of the assets that this add-on saves
+TAG = "Thunder"  # tag of the assets that earlier versions saved
 # share of the open jaw from which on a mouth is taken to contain it, and is given without it
 _JAW_TOO = 0.1
 

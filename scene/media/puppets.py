@@ -262,7 +262,7 @@ LOOK = {
 }
 # Of the square around a face: the share of its side that is shown, and by how much the picture's
 # centre is lower.
-FACE, MOUTH = (0.82, 0.06), (0.46, 0.16)
+FACE = (0.82, 0.06)
 
 
 def render_still(scene, path: str, width: int, height: int) -> None:
@@ -327,14 +327,6 @@ class Portrait:
         block.use_fake_user = True
         self.data.append(block)
         return block
-
-    def pose(self, values) -> None:
-        """Give the copy the values [tracks] of the rig's tracks."""
-        for track, value in zip(self.rig.driver.tracks, values):
-            rna_paths.set_value(
-                self.copy.targets[track.block], track.path, track.index, float(value)
-            )
-        rna_paths.tag(self.copy.targets)
 
     def take(self, share: float, lower: float) -> np.ndarray:
         """A picture of a share of the copy's face, its middle lower by a share of the face."""

@@ -20,7 +20,7 @@ from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
-from thunder.scene.media import assets, contact_sheet, grid, studio
+from thunder.scene.media import contact_sheet, grid, studio
 from thunder.scene.review import checking, live_score
 from thunder.scene.takes import (
     dialogue,
@@ -138,10 +138,6 @@ def play_all(blender, client):
     return grid.build(scene, rig, list(scene.thunder.takes))
 
 
-def save_poses(blender, client):
-    return assets.save_poses(blender.context.scene, head.find(blender.context.scene))
-
-
 def playblast(blender, client):
     scene = blender.context.scene
     scene.frame_start, scene.frame_end = 1, 2
@@ -219,7 +215,6 @@ ARE_CANCELLED = {
     "recognize all": lambda blender, client: dialogue.recognise(
         client, blender.context.scene, BY, {}
     ),
-    "save poses": save_poses,
     "playblast": playblast,
     "contact sheet": lambda blender, client: contact_sheet.make(
         *shown(blender)[:2],

@@ -200,7 +200,7 @@ def test_a_job_keeps_what_is_right_of_it_so_that_all_mistakes_are_found_at_once(
         ("energy = nan", "“energy” = NaN is not a number from 0.35 to 2"),
         ("mood = 'warm=9'", "has the strength “9”, which is not a number from 0 to 1"),
         ("style = ''", '“style” = "" is not a text in quotes'),
-        ("outputs = []", "“outputs” = [] is not a list of some of blend, actions, npz"),
+        ("outputs = []", "“outputs” = [] is not a list of some of blend, npz"),
         ("quality = {a = 1}", '“quality” = {"a": 1} is none of'),
         ("fps = " + "9" * 4000, "9… is not a number from 1 to 240"),
         ("style = '" + "a" * 5000 + "'", "has 5000 letters, more than the 4096"),

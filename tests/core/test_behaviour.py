@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,19 +14,10 @@ from timing import keeps
 
 from thunder_core import behaviour
 from thunder_core.behaviour import read_mood, read_moods
-from thunder_core.direction import (
-    AXES,
-    CHOICES,
-    Direction,
-    DIRECTION_NAMES,
-    DirectionRequest,
-    MOODS,
-)
+from thunder_core.direction import AXES, CHOICES, Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.direction_words import words_of_request
 from thunder_core.errors import BadRequest
-from thunder_core.face import mouths
 from thunder_core.face.points import bundled_articulators
-from thunder_core.face.shaping import EMOTIONS
 from thunder_core.request import DRAFT, Request
 from thunder_core.train.teacher_mouth import cues_of, SpeakingMouth
 from thunder_core.types import pack
@@ -47,7 +37,6 @@ def test_moods_may_move_what_the_head_and_the_teacher_have():
     silent = SpeakingMouth(*np.zeros((7, 25)))
     cues = cues_of(np.zeros(100, int), silent, [], 1.0, np.random.default_rng(1))
     assert set(cues) == behaviour.CUES
-    assert {mood.face_like for mood in MOODS.values()} <= {"", *EMOTIONS}
 
 
 @pytest.mark.parametrize(
@@ -92,8 +81,6 @@ def test_a_file_that_is_no_mood_or_has_another_s_number_is_refused(tmp_path, mon
         with pytest.raises(BadRequest, match=sentence):
             read_mood(tmp_path / name, SLIDERS)
         (tmp_path / name).unlink()
-    with pytest.raises(BadRequest, match="“sad.json” has the “face_like” “GLOOM”, which is none"):
-        mouths._mood_face(replace(MOODS["sad"], face_like="GLOOM"))
     monkeypatch.setattr(behaviour, "MOODS_FOLDER", tmp_path)
     for name, number in (("gloomy", 3), ("sad", 3)):
         (tmp_path / f"{name}.json").write_text(json.dumps(of_sad(number=number)), encoding="utf-8")
@@ -144,14 +131,12 @@ import sys
 import numpy as np
 import thunder_core as thunder
 from thunder_core.batch import job_file, settings
-from thunder_core.face.mouths import MOOD_FACES
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import pack
 
 assert settings.read_mood("gloomy=.6") == ("gloomy", 0.6) and "gloomy" in settings.MOOD_LIST
 jobs = job_file.read({"jobs": {"a": {"audio": "a.wav", "mood": "gloomy=.6"}}}, "j.toml", ".")
 assert jobs.jobs[0].settings["mood"] == "gloomy=.6" and not jobs.mistakes, jobs.mistakes
-assert MOOD_FACES["Gloomy"]["mouthFrown"] == 0.8
 voice = thunder.load(SAMPLE)
 gloomy, plain = (
     thunder.perform(voice, takes=1, seed=2, mood=mood, quality="draft", exact_first=False)[0]

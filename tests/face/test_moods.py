@@ -184,16 +184,3 @@ def test_mouths_are_open_in_the_order_of_the_chart_and_round_or_wide(shapes):
     assert 1.0 < gap["F V"] < 5.0 and gap["AH"] > 15.0
     width = {name: both[1] for name, both in shapes.items()}
     assert width["OO"] < width["OH"] < width["Rest"] < width["EE"]
-
-
-def test_every_mood_but_neutral_has_a_face_of_its_own():
-    assert set(mouths.MOOD_FACES) == {mood.label for mood in MOODS.values()} - {"Neutral"}
-    channels = bundled_articulators().names
-    faces = mouths.motion_of(list(mouths.MOOD_FACES.values()), channels).expression
-    apart = np.abs(faces[:, None] - faces[None]).max(axis=2) + np.eye(len(faces))
-    assert apart.min() > 0.15
-    sides = [
-        mouths.motion_of([pose], channels).expression[0]
-        for pose in ({"mouthSmile": 1.0}, {"mouthSmileLeft": 1.0})
-    ]
-    assert [int(side.sum()) for side in sides] == [2, 1]

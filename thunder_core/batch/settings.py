@@ -51,8 +51,6 @@ class Output:
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
     {
         "blend": Output(),  # the scene with the sound, the head and its takes
-        # a library of the takes as actions, marked as assets
-        "actions": Output(names=("actions.blend",)),
         "npz": Output(".npz"),  # the values of every take as arrays
         "csv": Output(".csv", format="ARKIT"),  # ARKit curves of every take
         # words, sounds and mouth shapes of every take; the shapes as Rhubarb Lip Sync has them
@@ -82,7 +80,7 @@ _ENDINGS = "|".join(re.escape(output.ending) for output in OUTPUTS.values() if o
 OF_TAKES = re.compile(
     rf"take_\d{{2,}}({_ENDINGS})"
     + "".join(f"|{re.escape(name)}" for output in OUTPUTS.values() for name in output.names)
-    + "|takes_small[.]jpg"  # of earlier versions
+    + "|takes_small[.]jpg|actions[.]blend"  # of earlier versions
 )
 
 

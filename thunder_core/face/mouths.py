@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Poses that an animator keeps at hand: ten mouths of speech, and a face for each mood; numpy
-only."""
+"""Poses that an animator keeps at hand: ten mouths of speech; numpy only."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
-from ..behaviour import Mood, Pose as RestPose
-from ..direction import MOODS, NEUTRAL
-from ..errors import BadRequest
 from ..types import Motion
-from .shaping import EMOTIONS
 
 # channel → value, a name without Left or Right means both sides; "jaw": radians
 Pose = Mapping[str, float]
@@ -32,28 +27,6 @@ MOUTHS: Mapping[str, Pose] = MappingProxyType({
     "S CH": dict(jaw=0.01, mouthFunnel=0.45, mouthLowerDown=0.4, mouthUpperUp=0.3,
                  tongueBladeUp=0.7),
 })  # fmt: skip
-
-
-def _mood_face(mood: Mood) -> Pose:
-    """The face of a mood at full strength, at rest. Raises BadRequest."""
-    if mood.face_like not in ("", *EMOTIONS):
-        raise BadRequest(
-            f"The mood file “{mood.name}.json” has the “face_like” “{mood.face_like}”, which is "
-            f"none of {', '.join(EMOTIONS)}: correct it"
-        )
-    rest = mood.poses[0] if mood.poses else RestPose()
-    leaning = {f"{name}Left": value for name, value in rest.leaning.items()}
-    like = {
-        name: value
-        for name, value in EMOTIONS.get(mood.face_like, {}).items()
-        if not name.startswith("head")
-    }
-    return {**like, **mood.held, **rest.least, **leaning, "eyeBlink": max(0.0, -rest.lids)}
-
-
-MOOD_FACES: Mapping[str, Pose] = MappingProxyType(
-    {mood.label: _mood_face(mood) for mood in MOODS.values() if mood.name != NEUTRAL}
-)
 
 
 def motion_of(poses: Sequence[Pose], channels: Sequence[str]) -> Motion:
