@@ -30,16 +30,7 @@ import bpy
 from ..scene.engine import connection, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
-from ..scene.takes import (
-    dialogue,
-    grades,
-    perform_as,
-    seeds,
-    take_list,
-    take_record,
-    transcript,
-    turns,
-)
+from ..scene.takes import dialogue, grades, perform_as, seeds, take_list, take_record, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.head_direction import all_presets
 from ..scene.takes.line import How, perform
@@ -184,8 +175,6 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
             parser.error(f"argument --{name}: only with argument --jobs")
     if not chosen.jobs and not chosen.out:
         parser.error("the following arguments are required: --out")
-    if chosen.speakers and chosen.strip is None:
-        parser.error("argument --speakers: only with argument --strip")
     if chosen.strip is not None and chosen.start is not None:
         parser.error("argument --start: not allowed with argument --strip")
     for name in ("transcript", "recognise"):
@@ -323,7 +312,7 @@ def _choose_line(
             f"“{scene_before}” in the folder is of an earlier bake, and the report beside it will "
             f"be of “{name}”: bake into another folder to keep both"
         )
-    rig = _choose_rig(scene, chosen, _mark_speakers(scene, chosen), warnings)
+    rig = _choose_rig(scene, chosen, warnings)
     if words:
         transcript.ensure(scene, voice.name).text = words
     return voice, rig
@@ -401,18 +390,15 @@ def _report_voice(
     }
 
 
-def _choose_rig(
-    scene, chosen: argparse.Namespace, speaker: str | None, warnings: Warnings
-) -> head.Rig:
-    """The rig to animate: of the head that is chosen, else of the speaker, else as `choose_head`
-    finds it. What is wrong with it is added to the warnings. Raises BadHead."""
+def _choose_rig(scene, chosen: argparse.Namespace, warnings: Warnings) -> head.Rig:
+    """The rig to animate: of the head that is chosen, else as `choose_head` finds it. What is wrong
+    with it is added to the warnings. Raises BadHead."""
     present = [
         obj.name
         for obj in scene.objects
         if obj.type not in ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # no faces
     ]
-    name = speaker if chosen.head is None else chosen.head
-    rig = choose_head(scene, name, chosen.strip, chosen.new_head)
+    rig = choose_head(scene, chosen.head, chosen.strip, chosen.new_head)
     warnings.add("" if chosen.new_head else say_passed_by(rig, present))
     head.check_animatable(rig)
     warnings.add(*rig.warnings)
@@ -489,15 +475,6 @@ def _report_takes(performances: list, entries: list) -> dict:
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
     }
-
-
-def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
-    """Mark who speaks which frames of the strip, as chosen; returns the first speaker, None for
-    none. Raises ThunderError."""
-    listed = [settings.SPEAKS.fullmatch(each).groups() for each in chosen.speakers or ()]
-    if listed:
-        turns.mark_all(scene, chosen.strip, listed)
-    return listed[0][0] if listed else None
 
 
 def _commit(

@@ -174,19 +174,7 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> jo
             f"The scene of “{os.path.basename(path)}” has no sound strips that somebody speaks: "
             f"name another with --jobs"
         )
-    shared = Counter(line.strip for line in lines)
-    listed = []
-    for line in lines:
-        speaker = (
-            {} if shared[line.strip] == 1 or line.speaker is None else {"head": line.speaker.name}
-        )
-        listed.append(
-            (
-                line.strip,
-                {"blend": path, "strip": line.strip} | speaker,
-                " ".join([line.strip, *speaker.values()]),
-            )
-        )
+    listed = [(each.strip, {"blend": path, "strip": each.strip}, each.strip) for each in lines]
     jobs = job_file.name_jobs(listed, defaults)
     return job_file.Jobs(
         jobs, refused={job.name: line.why_not for job, line in zip(jobs, lines) if line.why_not}

@@ -10,16 +10,7 @@ from ..scene.heads import character, head, head_state
 from ..scene.host import compat, jobs
 from ..scene.host.language import translated
 from ..scene.review import listening
-from ..scene.takes import (
-    dialogue,
-    keep,
-    perform_as,
-    seeds,
-    take_list,
-    take_record,
-    turns,
-    voice_fit,
-)
+from ..scene.takes import dialogue, keep, perform_as, seeds, take_list, take_record, voice_fit
 from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.line import perform
@@ -241,49 +232,6 @@ class THUNDER_OT_listen_to_strip(StripOperator, bpy.types.Operator):
         dialogue.let_listen(context.scene, self.strip, context.scene.objects.get(self.listener))
         when = " once the running work has ended" if why_busy() else ""
         return f"“{self.listener}” listens to “{self.strip}”: press Generate Takes{when}"
-
-
-class THUNDER_OT_mark_speaker(StripOperator, bpy.types.Operator):
-    """Choose who speaks the frames of the preview range or, without one, those from the playhead to
-    the next range"""
-
-    speaker: bpy.props.EnumProperty(
-        name="Speaker", items=_heads_of_scene, description="Head that speaks these frames"
-    )
-
-    def act(self, context):
-        scene = context.scene
-        sound_strip = strip.by_name(context.scene, self.strip)
-        speaker = context.scene.objects.get(self.speaker)
-        first, last = scene.frame_current, compat.strip_span(sound_strip)[1]
-        if scene.use_preview_range:
-            first, last = scene.frame_preview_start, scene.frame_preview_end + 1
-        else:
-            last = min(
-                [
-                    last,
-                    *(
-                        turn.first
-                        for turn in turns.of_strip(scene, sound_strip)
-                        if turn.first > first
-                    ),
-                ]
-            )
-        first, last = turns.mark(scene, sound_strip, speaker, first, last)
-        return f"“{speaker.name}” speaks frames {first} to {last - 1} of “{sound_strip.name}”"
-
-
-class THUNDER_OT_remove_speaker(InstantWork, bpy.types.Operator):
-    """Remove this range: nobody speaks its frames then"""
-
-    bl_label = "Remove Range"
-
-    index: bpy.props.IntProperty(
-        name="Range", options={"SKIP_SAVE"}, description="Number of the range, from 0"
-    )
-
-    def act(self, context):
-        context.scene.thunder.turns.remove(self.index)
 
 
 class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):

@@ -10,7 +10,7 @@ from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.host.jobs import Memory, redraw, registration, session, Task
 from ..scene.host.language import translated
-from ..scene.takes import dialogue, grades, take_list, turns
+from ..scene.takes import dialogue, grades, take_list
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
 from .tab import big_button, grey, letters_wide, progress_row, shorten, tune, wrapped_label
@@ -36,15 +36,8 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         scene = context.scene
         silent = dialogue.is_silent(scene, item.name)
-        speakers = (
-            dict.fromkeys(turn.head for turn in turns.of_strip(scene, item))
-            if item.type == "SOUND"
-            else {}
-        )
-        speaker = next(iter(speakers), None) or dialogue.speaker_of(
-            scene, item.name, [scene.objects[name] for name in _heads]
-        )
-        speaker = None if silent else speaker
+        heads = [scene.objects[name] for name in _heads]
+        speaker = None if silent else dialogue.speaker_of(scene, item.name, heads)
         if silent:
             mark = "MUTE_IPO_ON"
         elif speaker is not None and item.name in _committed_lines(speaker):
@@ -59,13 +52,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         split = tune(layout.split(factor=_NAMES), active=not silent)
         letters = max(8, int(_NAMES * letters_wide(context)) - _ICON)
         split.label(text=shorten(item.name, letters), icon=mark)
-        speaker_name = (
-            translated(f"{len(speakers)} Speakers")
-            if len(speakers) > 1
-            else speaker.name
-            if speaker is not None
-            else "No Speaker"
-        )
+        speaker_name = speaker.name if speaker is not None else "No Speaker"
         split.operator_menu_enum(
             "thunder.cast_strip", "speaker", text=speaker_name
         ).strip = item.name
@@ -120,7 +107,7 @@ def draw(layout, context) -> None:
         rows=min(6, max(2, len(strip.sound_strips(scene)))),
         sort_lock=True,
     )
-    draw_speakers(body, context, dialogue.chosen_strip(context))
+    draw_listener(body, context, dialogue.chosen_strip(context))
     todo = len(dialogue.lines_to_generate(scene))
     text = (
         f"Generate for {todo} Strip{'' if todo == 1 else 's'}"
@@ -144,27 +131,16 @@ def draw_perform_as(layout) -> None:
     )
 
 
-def draw_speakers(layout, context, name: str) -> None:
-    """The ranges of the strip of that name, and the menus that add one and choose who listens."""
+def draw_listener(layout, context, name: str) -> None:
+    """The menu that chooses who listens to the strip of that name."""
     if len(head.in_scene(context.scene)) < 2:
         return
-    voice_strip = strip.by_name(context.scene, name)
-    column = layout.column(align=True)
-    for turn in turns.of_strip(context.scene, voice_strip) if voice_strip is not None else ():
-        row = tune(column.row(align=True), alert=turn.head is None)
-        row.label(
-            text=f"{turn.first} – {turn.last - 1}   "
-            f"{turn.head.name if turn.head is not None else 'Deleted'}",
-            icon="USER",
-        )
-        row.operator("thunder.remove_speaker", text="", icon="X", emboss=False).index = turn.index
-    row = column.row(align=True)
-    row.enabled = voice_strip is not None  # greyed, so that what is below stays where it is
-    for kind, operator, text, icon in (
-        ("speaker", "thunder.mark_speaker", "Mark Speaker", "ADD"),
-        ("listener", "thunder.listen_to_strip", "Who Listens", "OUTLINER_OB_SPEAKER"),
-    ):
-        row.operator_menu_enum(operator, kind, text=text, icon=icon).strip = name
+    row = layout.row()
+    # greyed, so that what is below stays where it is
+    row.enabled = strip.by_name(context.scene, name) is not None
+    row.operator_menu_enum(
+        "thunder.listen_to_strip", "listener", text="Who Listens", icon="OUTLINER_OB_SPEAKER"
+    ).strip = name
 
 
 MOST_SHOWN = 8  # takes that have a row

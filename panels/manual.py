@@ -63,7 +63,6 @@ SECTIONS = {
     "export#other-programs-live": "send_face",
     "scenes#the-engine": "*_engine *_installation ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.*guidance",
-    "scenes#one-recording-with-several-speakers": "*_speaker ThunderTurn ThunderScene.turns",
     "scenes#several-heads-several-strips": "cast_strip listen_to_strip go_to_strip generate_all "
     "ThunderHead ThunderPart "
     "ThunderScene.head* ThunderScene.cast ThunderScene.dialogue_index",

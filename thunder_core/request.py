@@ -70,9 +70,8 @@ class Request:
     takes have all channels; None: it shows everything.  perform_as: of another recording, from
     which head, brows, lids and eyes move to this one.
 
-    Of Blender's side alone: turns: the parts of the sound that the face speaks, seconds from its
-    start; it listens to the others. Empty: one role throughout.  phones: of the voice,
-    JSON of [phone, start, end], for a character with mouths of its own.
+    Of Blender's side alone: phones: of the voice, JSON of [phone, start, end], for a character with
+    mouths of its own.
     """
 
     takes: int = TAKES
@@ -85,7 +84,6 @@ class Request:
     listening: bool = False
     sums: Sums | None = None
     perform_as: "SourcePerformance | None" = None
-    turns: tuple[tuple[float, float], ...] = ()
     phones: str = ""
 
     def __post_init__(self):
@@ -133,7 +131,6 @@ class Request:
                 else direction.to_record(put_array or (lambda rows: rows.ravel().tolist()))
             ),
             **({"role": LISTENS} if self.listening else {}),
-            **({"turns": [x for span in self.turns for x in span]} if self.turns else {}),
             **({"said": self.phones} if self.phones else {}),
         }
         if put_array is None:
@@ -177,15 +174,9 @@ class Request:
         return cls(
             record.get("takes", 1), direction=DirectionRequest.of_record(record, get_array),
             keep=keep, perform_as=source, listening=record.get("role") == LISTENS,
-            turns=turns_of(record), phones=record.get("said", ""),
+            phones=record.get("said", ""),
             **{name: record[name] for name in names if name in record},
         )  # fmt: skip
-
-
-def turns_of(record: Mapping) -> tuple[tuple[float, float], ...]:
-    """The parts of its sound that a take speaks, empty if all."""
-    stored = list(record.get("turns", ()))
-    return tuple(zip(stored[::2], stored[1::2]))
 
 
 def _unpack(x: np.ndarray) -> Motion:

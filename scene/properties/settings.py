@@ -614,15 +614,6 @@ class ThunderPart(bpy.types.PropertyGroup):
     )
 
 
-class ThunderTurn(bpy.types.PropertyGroup):
-    """A part of a recording that somebody speaks, in seconds of the recording."""
-
-    sound: PointerProperty(type=bpy.types.Sound)
-    head: PointerProperty(type=bpy.types.Object)
-    begin: FloatProperty()
-    end: FloatProperty()
-
-
 class ThunderScene(bpy.types.PropertyGroup):
     """Per-scene settings of the Thunder tab, and its takes."""
 
@@ -802,7 +793,6 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     heads: CollectionProperty(type=ThunderHead)
     cast: CollectionProperty(type=ThunderPart)
-    turns: CollectionProperty(type=ThunderTurn)
     dialogue_index: IntProperty(
         name="Strip",
         get=dialogue.chosen_index,

@@ -4,7 +4,7 @@ in small steps."""
 
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import bpy
@@ -23,7 +23,7 @@ from ..animation import display, fcurves, keying
 from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
-from ..takes import browsing, dialogue, grades, take_list, take_record, transcript, turns
+from ..takes import browsing, dialogue, grades, take_list, take_record, transcript
 from ..voice import changes, fingerprint, mixdown, strip, voice_cache
 from . import listening
 
@@ -371,10 +371,8 @@ def ask_score(
     motion, clock = motion_and_clock
     state = fingerprint.of_take(entry) if entry is not None else voice.state
     text = transcript.text_of(scene, voice.name, state)
-    spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     with (
         mixdown.sound_for_engine(client, voice, quietly) as (path, mixing),
-        ExitStack() as opened,
         temporary_arrays(client) as put,
     ):
         if entry is not None:
@@ -382,8 +380,6 @@ def ask_score(
         how |= {"text": text} if text else {}
         how |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
         yield from mixing
-        if spans:  # not what others say in the recording
-            path, _ = opened.enter_context(mixdown.split_speakers(path, spans))
         answer = yield from connection.ask(client, "score", span, "Scoring", sound=path, **how)
         answer["text"] = text
         return answer, np.load(answer["per_frame"], allow_pickle=False)

@@ -30,7 +30,7 @@ from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import changes, fingerprint, strip
-from . import generation, grades, seeds, take_list, transcript, turns, word_places
+from . import generation, grades, seeds, take_list, transcript, word_places
 from .line import How, perform
 
 
@@ -81,11 +81,6 @@ def lines(scene) -> list[Line]:
     for each in strip.sound_strips(scene):
         if is_silent(scene, each.name):
             continue
-        speakers = dict.fromkeys(turn.head for turn in turns.of_strip(scene, each) if turn.head)
-        if speakers:
-            why = attempt(strip.voice_of, scene, each)[1]
-            listed += [Line(each.name, speaker, why) for speaker in speakers]
-            continue
         speaker, why = speaker_of(scene, each.name, heads), ""
         if speaker is None:
             why = (
@@ -100,7 +95,7 @@ def lines(scene) -> list[Line]:
 
 
 def speaks(scene, name: str, speaker: bpy.types.Object) -> bool:
-    """Whether a head speaks a strip, or a range of it."""
+    """Whether a head speaks a strip."""
     return any((line.strip, line.speaker) == (name, speaker) for line in lines(scene))
 
 
@@ -124,7 +119,6 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
         and not take_list.listens(entry)
         and entry.action is not None
         and ((changed := changes.change(scene, entry)) is None or changed.kind != "CHANGED")
-        and turns.fits_ranges(scene, entry)
     )
 
 

@@ -20,7 +20,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadRequest, ThunderError
-from ...thunder_core.progress import map_progress, result
+from ...thunder_core.progress import result
 from ...thunder_core.protocol import note_of, SCORE
 from ...thunder_core.request import Request
 from ...thunder_core.steps import explanation_lines
@@ -30,7 +30,7 @@ from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import changes, fingerprint, mixdown, strip
-from . import browsing, last_look, seeds, take_list, take_record, turns
+from . import browsing, last_look, seeds, take_list, take_record
 from .direction import head_direction
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
@@ -54,9 +54,6 @@ def sample_takes(
     name: of the voice; with it, a step before the first take has a note if nobody speaks in the
     sound, or not clearly. Closing the generator cancels the request.
     """
-    if request.turns and not request.listening:
-        yield from _sample_turns(client, sound, request, receiver, name)
-        return
     arrived: deque = deque()
     seeds: set[int] = set()
     notes: list[str] = []
@@ -96,29 +93,6 @@ def sample_takes(
     finally:
         # whether read or cancelled, or the arrays would accumulate until Blender ends
         client.delete_folder(folder)
-
-
-def _sample_turns(client, sound, request, receiver, name) -> Generator[Step, None, None]:
-    """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
-    the same seeds."""
-    spans, alone = request.turns, replace(request, turns=())
-    hears = replace(alone, listening=True, perform_as=None, keep=None)
-    listening: dict[int, keying.TakeData] = {}
-    with mixdown.split_speakers(sound, spans) as (spoken, others):
-        hearing = Receiver(
-            lambda take: listening.update({take.seed: take}), lambda seed, score: None
-        )
-        steps = sample_takes(client, others, hears, hearing)
-        yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 2))
-        speaking = receiver._replace(
-            take=lambda take: receiver.take(
-                turns.join_takes(take, listening[take.seed], spans, request.keep)
-            )
-        )
-        steps = sample_takes(client, spoken, alone, speaking, name)
-        yield from map_progress(
-            steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2)
-        )
 
 
 def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One recipe for takes of a line, whoever asks for them: its words, the ranges that the head
-speaks, its direction and a seed make a request, whose takes are listed."""
+"""One recipe for takes of a line, whoever asks for them: its words, its direction and a
+seed make a request, whose takes are listed."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing, ExitStack
@@ -15,7 +15,7 @@ from ..animation import keying
 from ..heads import head
 from ..host.jobs import Step
 from ..voice import strip
-from . import generation, seeds, transcript, turns, word_places
+from . import generation, seeds, transcript, word_places
 from .direction import head_direction
 
 _WORDS = 0.3  # how much of the work recognising words is
@@ -81,16 +81,10 @@ def perform(
 
 
 def complete(request: Request, scene, rig: head.Rig, voice: strip.Voice) -> Request:
-    """A request with what the scene says of a line: the ranges of the voice that the head speaks,
-    its direction unless the request has one, the words. Raises BadRequest, and BadSound where all
-    ranges are of others."""
-    spans = (
-        request.turns
-        if request.listening
-        else turns.spans_of(bpy.data.scenes[voice.scene], voice, rig.owner)
-    )
+    """A request with what the scene says of a line: its direction unless the request has one, the
+    words. Raises BadRequest."""
     direction = request.direction
     if direction is None:
         direction = head_direction.direction_over(rig.owner, voice.clock, voice.last)
     direction = transcript.add_words(direction, scene, voice)
-    return replace(request, direction=direction, turns=spans, sums=rig.sums)
+    return replace(request, direction=direction, sums=rig.sums)

@@ -15,7 +15,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.direction import DirectionRequest
 from ...thunder_core.direction_words import played_choice
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.request import SourcePerformance, turns_of
+from ...thunder_core.request import SourcePerformance
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
@@ -160,8 +160,7 @@ def describe_changes(line: str, voice: str, about: dict, left: Sequence[str] = (
 @dataclass(frozen=True)
 class _Read:
     """A performance that was read. voice: the old recording.  clock: on which it was performed.
-    direction: vectors [1 or T, …] in which it was played, None if not known.  turns: the parts of
-    the voice that it speaks."""
+    direction: vectors [1 or T, …] in which it was played, None if not known."""
 
     motion: Motion
     voice: strip.Voice
@@ -169,7 +168,6 @@ class _Read:
     direction: np.ndarray | None = None
     choice: dict = field(default_factory=dict)
     own: Sequence[own_keys.OwnKeys] = ()
-    turns: tuple[tuple[float, float], ...] = ()
 
 
 def _voice(scene, then: fingerprint.State | None, line: str, since: str) -> strip.Voice:
@@ -205,9 +203,8 @@ def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
         choice = played_choice(about)
     except (LookupError, TypeError, ValueError):  # not known, or damaged
         choice = {}
-    spans = turns_of(about)
     performance = yield from take_record.read(rig, entry)
-    return _Read(performance.motion, voice, clock, direction, choice, turns=spans)
+    return _Read(performance.motion, voice, clock, direction, choice)
 
 
 def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
@@ -290,8 +287,6 @@ def perform_source(
     with ExitStack() as used:
         sound, mixing = used.enter_context(mixdown.sound_for_engine(client, old.voice))
         yield from mixing
-        if old.turns:
-            sound, _ = used.enter_context(mixdown.split_speakers(sound, old.turns))
         keys = tuple(own_keys.seconds_of(old.own, old.clock))
         moved = SourcePerformance(old.motion, sound, rows, old.choice, keys)
         how = replace(

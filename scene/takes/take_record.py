@@ -77,7 +77,7 @@ def is_same_direction(
 def is_same_request(one: Request, other: Request) -> bool:
     """Whether takes of one seed are the same for both."""
     return (
-        (one.settings, one.listening, one.turns) == (other.settings, other.listening, other.turns)
+        (one.settings, one.listening) == (other.settings, other.listening)
     ) and is_same_direction(one.direction, other.direction, ("spread", "marks", "text"))
 
 

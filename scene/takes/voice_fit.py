@@ -27,7 +27,7 @@ from ..heads import head, rna_paths
 from ..host import playback
 from ..host.jobs import stage, Step
 from ..voice import changes, fingerprint, mixdown, strip
-from . import generation, grades, own_keys, take_list, take_record, turns
+from . import generation, grades, own_keys, take_list, take_record
 from .commit import following
 from .shape.applying import move
 
@@ -311,8 +311,6 @@ def _remake(
         take_record.request_of(performance.provenance, scene.thunder),
         seed=performance.seed, sums=rig.sums,
     )  # fmt: skip
-    if request.turns:
-        request = replace(request, turns=turns.spans_of(scene, voice, rig.owner))
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0

@@ -38,7 +38,6 @@ _HEADER = 44  # bytes of the header that `wav_header` makes
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
 _SPARE = 1 << 20  # bytes that must be left on a disk beside a sound
 _LARGEST = 2**32  # largest WAV file, bytes
-_EDGE = 0.02  # seconds in which a part of a sound fades in and out
 _READ_BYTES = 24 << 18  # of a piece in memory at once: whole samples of 1 to 8 channels
 _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
 
@@ -571,26 +570,3 @@ def sound_for_engine(
         raise type(error)(str(error).replace(os.path.basename(path), voice.name)) from error
     finally:
         Path(path).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def split_speakers(path: str, spans: tuple[tuple[float, float], ...]) -> Iterator[tuple[str, str]]:
-    """Two copies of the mix-down of a voice, one with these parts alone, seconds, and one with all
-    others; removed afterwards."""
-    data = Path(path).read_bytes()
-    channels, rate = struct.unpack("<HI", data[22:28])
-    samples = np.frombuffer(data, "<f4", offset=_HEADER).reshape(-1, channels)
-    times = np.arange(len(samples)) / rate
-    speaks = np.max(
-        [np.minimum(times - begin, end - times) / _EDGE + 1.0 for begin, end in spans], axis=0
-    ).clip(0.0, 1.0)[:, None]
-    copies = {f"{path} (speaks)": samples * speaks, f"{path} (listens)": samples * (1.0 - speaks)}
-    try:
-        for copy, sound in copies.items():
-            Path(copy).write_bytes(data[:_HEADER] + sound.astype("<f4").tobytes())
-        yield tuple(copies)
-    except OSError as error:
-        raise no_space(path, error) from error
-    finally:
-        for copy in copies:
-            Path(copy).unlink(missing_ok=True)

@@ -136,12 +136,7 @@ def find(context) -> Voice:
             "file"
         )
     active = scene.sequence_editor.active_strip
-    spoken_sounds = {turn.sound for turn in context.scene.thunder.turns if turn.head}
-    if active in strips or (
-        active in everyones
-        and active.name not in _assigned(context.scene)
-        and active.sound not in spoken_sounds
-    ):
+    if active in strips or (active in everyones and active.name not in _assigned(context.scene)):
         return voice_of(scene, active)
     # of a head's several lines, the current or the next one; quick where there are hundreds
     if spoken_strips:
@@ -222,21 +217,12 @@ def spoken_by(scene, mesh, strips: list) -> list:
     spoken_names = {
         name for name, part in given.items() if part.head is not None and part.head == mesh
     }
-    # in which it speaks ranges
-    sounds = {
-        turn.sound for turn in scene.thunder.turns if turn.head is not None and turn.head == mesh
-    }
     is_only = mesh is not None and len(head.in_scene(scene)) == 1
-
-    def speaks(strip) -> bool:
-        name = strip.name
-        return (
-            name in spoken_names
-            or (is_only and name not in given)
-            or (bool(sounds) and strip.sound in sounds)
-        )
-
-    return [strip for strip in strips if speaks(strip)]
+    return [
+        strip
+        for strip in strips
+        if strip.name in spoken_names or (is_only and strip.name not in given)
+    ]
 
 
 def sound_name(strip) -> str:

@@ -53,13 +53,12 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         "whisper": "model",
         "language": "de",
         "commit": "twos",
-        "speakers": "Anna 1-20",
     }
     for name, setting in settings.SETTINGS.items():
         if name in settings.VOICES:
             continue
         value = False if setting.is_flag else texts.get(name, 1)
-        of = ["--strip=line" if name == "speakers" else "--audio=a.wav"]
+        of = ["--audio=a.wav"]
         if name in settings.RECOGNISER:
             of.append("--recognise")
         if name == "performed-rate":

@@ -14,7 +14,7 @@ from thunder.panels import listen, sidebar
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, take_list, turns
+from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing as commit_dialogue, following
 from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import changes, strip
@@ -146,16 +146,6 @@ def test_a_head_without_lines_speaks_the_only_strip_that_nobody_does(blender, st
     scene.sequence_editor.active_strip = None
     with pytest.raises(errors.BadSound, match="There are several sound strips"):
         strip.find(blender.context)
-
-
-def test_a_clicked_strip_with_ranges_of_another_head_is_not_the_voice(
-    blender, strips, scene, heads
-):
-    cast(scene, one=heads[0], music=None)
-    scene.thunder.head = heads[0]
-    turns.mark(scene, strips["two"], heads[1], 61, 80)
-    scene.sequence_editor.active_strip = strips["two"]
-    assert strip.find(blender.context).name == "one"
 
 
 def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(

@@ -276,7 +276,7 @@ def test_a_request_is_the_same_after_its_way_through_a_file(blender, scene, clie
     vectors = np.repeat(DIRECTION.vector()[None], 2, 0)
     asked = DirectionRequest(vectors, 0.3, False, vectors[:1], ((5, 0.5), (2**30, 1.0)), np.ones(2, "f4"),
     (Mark(HELD, 0.5, 1.0),), "a b")  # fmt: skip
-    request = Request(1, steps=7, direction=asked, listening=True, turns=((0.0, 1.5),), phones="[]")
+    request = Request(1, steps=7, direction=asked, listening=True, phones="[]")
     enter(
         blender, scene, **take_record.of_made(request, {"role": "listens", "choice": {"hits": []}})
     )
@@ -286,7 +286,7 @@ def test_a_request_is_the_same_after_its_way_through_a_file(blender, scene, clie
 
 
 @pytest.mark.parametrize(
-    "damaged", [{"direction": [1.0, 2.0]}, {"direction": "loud"}, {"spread": None}, {"turns": 5}]
+    "damaged", [{"direction": [1.0, 2.0]}, {"direction": "loud"}, {"spread": None}]
 )
 def test_a_record_that_does_not_hold_together_is_left_out(blender, scene, damaged):
     about = {"steps": 5, "direction": DIRECTION.vector().tolist(), "spread": 0.5, "as_asked": True}

@@ -69,8 +69,8 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, na
 def test_who_listens_is_a_button_of_the_dialogue(blender, heads, scene):
     blender.ops.thunder.go_to_strip(strip="one")
     layout = Layout()
-    dialogue_panel.draw_speakers(layout, blender.context, "one")
-    assert layout.of("operator_menu_enum") == ["thunder.mark_speaker", "thunder.listen_to_strip"]
+    dialogue_panel.draw_listener(layout, blender.context, "one")
+    assert layout.of("operator_menu_enum") == ["thunder.listen_to_strip"]
 
 
 def test_a_listener_has_one_number_before_and_after_the_menu_knows_its_strip(blender, heads, scene):

@@ -29,7 +29,6 @@ from thunder.scene.takes import (
     perform_as,
     take_list,
     take_record,
-    turns,
     voice_fit,
     word_places,
 )
@@ -157,12 +156,6 @@ def generate(blender, client):
     return perform_line(client, scene, rig, line(blender), How(Request(2, 50), seed=None))
 
 
-def generate_a_range(blender, client):
-    scene, rig, _ = shown(blender)
-    turns.mark(scene, strip.by_name(scene, "two"), rig.mesh, 45, 55)
-    return generate(blender, client)
-
-
 def generate_all(blender, client):
     scene = blender.context.scene
     return dialogue.generate(client, scene, dialogue.lines(scene), How(Request(2)))
@@ -192,7 +185,6 @@ def perform(blender, client):
 GO_ON = {
     "perform as": perform,
     "generate": generate,
-    "generate a range": generate_a_range,
     "generate all": generate_all,
     "keep": lambda blender, client: keep.resample(client, blender.context, How(Request(2))),
 }

@@ -52,7 +52,7 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
 
 def test_a_take_in_a_file_says_what_it_was_asked_for():
     """As numbers, texts and rows of numbers, which are all that a .blend holds."""
-    spoken = {"listening": True, "turns": ((0.0, 1.5), (2.0, 3.0)), "phones": "[]"}
+    spoken = {"listening": True, "phones": "[]"}
     request = Request(3, 7, "draft", 0, 1.5, ASKED, **spoken)
     record = request.to_record()
     for value in record.values():

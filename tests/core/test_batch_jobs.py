@@ -95,25 +95,6 @@ def test_a_job_may_listen_or_be_idle_and_its_arguments_are_options(read):
     assert "--no-as-asked" in scene and "--strip=Line 1" in scene
 
 
-def test_several_heads_may_speak_a_strip_and_the_best_take_be_committed(read, complaints):
-    text = "[jobs.a]\nblend = 's.blend'\nstrip = 'talk'\nspeakers = {}\ncommit = 'twos'\n"
-    for listed in ("['Anna 1-120', 'Ben B 121-200']", "'Anna 1-120, Ben B 121-200'"):
-        (job,) = read(text.format(listed)).jobs
-        assert {"--speakers=Anna 1-120,Ben B 121-200", "--commit=twos"} <= set(job.arguments("o"))
-    assert (
-        "is not a list of heads with the frames that they speak"
-        in complaints(text.format("['Anna']"))[0]
-    )
-    assert (
-        "has “speakers” but no “strip”"
-        in complaints("[jobs.a]\naudio = 'a.wav'\nspeakers = ['Anna 1-2']\n")[0]
-    )
-    assert (
-        "is none of ones, twos, threes"
-        in complaints("[jobs.a]\naudio = 'a.wav'\ncommit = 'fours'\n")[0]
-    )
-
-
 def test_a_language_and_a_model_may_be_named_by_a_job(read, complaints, tmp_path):
     (tmp_path / "models" / "base").mkdir(parents=True)
     job = '[jobs.a]\naudio = "a.wav"\nrecognise = true\n'
@@ -314,7 +295,6 @@ SLOW = {  # what took minutes or ended in a traceback
     "parts of a key in quotes": '"a".' * 50_000 + "a = 1",
     "parts of a table": f"[{'a.' * 50_000}a]",
     "parts in a value": "a = {" + "a." * 50_000 + "a = 1}",
-    "blanks in speakers": JOB + f'speakers = ["a{" " * 100_000}x"]',
     "slashes in a transcript": JOB + f'transcript = "{"/" * 100_000} "',
     "digits of a number": JOB + f"takes = 0x{'f' * 100_000}",
 }

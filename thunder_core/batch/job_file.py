@@ -315,8 +315,6 @@ def _lacking(given: Mapping[str, object], table: Mapping[str, object], where: st
         )
     elif "strip" in given and "blend" not in table:
         wrong.append(f"{where} has a “strip” but no scene that it lies in: name it as “blend”")
-    if "speakers" in table and "strip" not in table:
-        wrong.append(f"{where} has “speakers” but no “strip” of which they speak frames: name it")
     wrong += [
         f"{where} has “{key}” but does not recognize words: add recognise = true, or remove it"
         for key in RECOGNISER

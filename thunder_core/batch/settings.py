@@ -27,8 +27,6 @@ LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
 COMMITS = ("ones", "twos", "threes")  # frames for which a committed pose is held
-# a head, and the first and last frame that it speaks
-SPEAKS = re.compile(r"(\S(?:.*\S)?) +(-?\d{1,7})-(-?\d{1,7})")
 CURVES, SOUND = "dailies.json", "voice.wav"
 LONGEST_TEXT = 4096  # letters of a name or path
 
@@ -252,21 +250,6 @@ def outputs(value) -> list[str]:
     return [name for name in OUTPUTS if name in names]
 
 
-def speakers(value) -> list[str]:
-    """Reads who speaks which frames, a list or a text with commas, such as “Anna 1-120, Ben
-    121-200”."""
-    listed = value.split(",") if isinstance(value, str) else value
-    if (
-        not isinstance(listed, list)
-        or not listed
-        or not all(isinstance(each, str) and SPEAKS.fullmatch(each.strip()) for each in listed)
-    ):
-        raise BadSetting(
-            "is not a list of heads with the frames that they speak, such as “Anna 1-120”"
-        )
-    return [each.strip() for each in listed]
-
-
 MOOD_LIST = ", ".join(name for name in CHOICES if name != NEUTRAL)
 SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
     Setting("audio", text, "the voice, a sound file", is_path=True),
@@ -309,9 +292,6 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
             "FOLDER"),
     Setting("channel", channel,
             "what of the sound is the voice: auto, mix, left, right or a number (auto)"),
-    Setting("speakers", speakers,
-            "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”",
-            "LIST"),
     Setting("commit", one_of(COMMITS),
             "also commit the best take: on ones, or held on twos or threes, which its exports and "
             "films have",
