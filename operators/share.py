@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See and hand on takes: side by side in a grid or on a contact sheet, in a lit scene, as a
-playblast; the head with its animation as a file for other programs."""
+"""See and hand on takes: side by side in a grid or on a contact sheet, in a lit scene; the head
+with its animation as a file for other programs."""
 
 import os
 from functools import partial
@@ -21,7 +21,6 @@ from ..thunder_core.translation import wrap
 from .base import (
     ChoosesFile,
     chosen_head,
-    FileWork,
     InstantWork,
     NeedsTakes,
     SlicedWork,
@@ -175,33 +174,6 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
         if view is not None and view.view_perspective == "CAMERA":
             view.view_perspective = "PERSP"  # the scene's camera may show something else
         studio.remove(context.scene)
-
-
-class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
-    """Film the scene's frames with their sound, through the stage's camera or the scene's, into a
-    video next to the .blend. A slate says line, take and frame"""
-
-    bl_options = set()  # nothing in the file changes: there is nothing to undo
-    obstacles = (lambda context: studio.why_no_camera(context.scene),)
-
-    filter_glob: bpy.props.StringProperty(default="*.mp4", options={"HIDDEN"})
-
-    def invoke(self, context, event):
-        self.filepath = _free_video()
-        return ChoosesFile.invoke(self, context, event)
-
-    def begin(self, context):
-        path = bpy.path.abspath(self.filepath) or _free_video()
-        return "Playblast", studio.playblast(context.scene, bpy.path.ensure_ext(path, ".mp4"))
-
-    def outcome(self, value):
-        return f"Playblast saved to {value}"
-
-
-def _free_video() -> str:
-    """A video beside the .blend that is not there yet."""
-    title = bpy.path.display_name_from_filepath(bpy.data.filepath) or "Scene"
-    return contact_sheet.free_path(f"{title} playblast", ".mp4")
 
 
 class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.types.Operator):

@@ -47,9 +47,7 @@ def draw_stage(self, context):
     layout = self.layout
     layout.operator_context = "INVOKE_DEFAULT"
     layout.separator()
-    buttons(
-        layout, ("thunder.light_scene", "LIGHT_AREA"), ("thunder.playblast", "RENDER_ANIMATION")
-    )
+    layout.operator("thunder.light_scene", icon="LIGHT_AREA")
     if studio.find(context.scene) is not None:
         layout.operator("thunder.remove_stage", icon="X")
 

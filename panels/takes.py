@@ -194,11 +194,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
             text="Leave Grid" if grid.is_running() else "Play All",
             icon="MESH_GRID",
         )
-        buttons(
-            layout,
-            ("thunder.contact_sheet", "IMAGE_DATA"),
-            ("thunder.playblast", "RENDER_ANIMATION"),
-        )
+        layout.operator("thunder.contact_sheet", icon="IMAGE_DATA")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator(
@@ -252,7 +248,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator("thunder.play_grid", icon="X" if grid.is_running() else "MESH_GRID")
         for name, icon in (
             ("thunder.contact_sheet", "IMAGE_DATA"),
-            ("thunder.playblast", "RENDER_ANIMATION"),
             ("thunder.delete_take", "TRASH"),
         ):
             row.operator(name, text="", icon=icon)

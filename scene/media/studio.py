@@ -1,71 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lit set around heads, in which Workbench and EEVEE show them well; and films of takes: of a
-scene through its camera, of takes side by side, and playblasts in slices."""
+scene through its camera, of takes side by side."""
 
 import contextlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 import bpy
 from mathutils import Matrix, Vector
 
 from ...thunder_core import records
-from ...thunder_core.errors import BadRequest
-from ...thunder_core.files import part_of, write_error
 from ..heads import head, materials
-from ..host import compat, jobs, playback
-from ..host.language import translated
-from ..takes import take_list
-from ..takes.commit.following import lines_of
+from ..host import compat
 from . import puppets
-
-LINES = 540  # least width and height of a playblast, pixels
-PLAYBLAST = "Thunder Playblast"  # name of the temporary scene
-# parts of Blender's stamp that Blender would write on a picture
-STAMP = (
-    *(
-        "",
-        "_note",
-        "_camera",
-        "_date",
-        "_filename",
-        "_frame",
-        "_frame_range",
-        "_hostname",
-        "_labels",
-    ),
-    *("_lens", "_marker", "_memory", "_render_time", "_scene", "_sequencer_strip", "_time"),
-)
-LETTERS = 14  # least height of the slate's, pixels
-STILLS = {  # its settings while its frames are rendered
-    **dict.fromkeys(
-        (
-            "render.use_sequencer",
-            "render.use_compositing",
-            "render.use_border",
-            "render.film_transparent",
-        ),
-        False,
-    ),
-    "render.engine": "BLENDER_WORKBENCH",
-    "use_preview_range": False,
-    "frame_step": 1,
-    # the slate is a note of Blender's stamp, and nothing else of it
-    **{f"render.use_stamp{part}": part in ("", "_note") for part in STAMP},
-}
-FILM = {  # and while they are put together: the pictures have their colours and their slate
-    "render.use_sequencer": True,
-    "render.use_stamp": False,
-    "view_settings.view_transform": "Standard",
-    "view_settings.look": "None",
-    "view_settings.exposure": 0.0,
-    "view_settings.gamma": 1.0,
-    "view_settings.use_curve_mapping": False,
-}
 
 
 def render_film(scene, path: str, width: int, height: int) -> None:
@@ -77,85 +25,6 @@ def render_film(scene, path: str, width: int, height: int) -> None:
     scene.render.use_file_extension = False
     scene.render.filepath = path
     bpy.ops.render.render(animation=True, scene=scene.name)
-
-
-def film_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of a playblast of a scene of this size, pixels."""
-    share = min(1.0, max(0.5, LINES / min(width, height)))
-    across, down = (max(2, 2 * round(length * share / 2)) for length in (width, height))
-    return across, down  # even, as H.264 needs them
-
-
-def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
-    """Steps that film a scene's frames, or those of its preview range, with its sound into an MP4
-    file, as the solid view shows them and in half the scene's resolution, but not below LINES
-    unless the scene is, with a slate; returns its path.
-
-    The stage's camera is used, else the scene's. The scene stays as it is: a copy is filmed. Raises
-    BadRequest without a camera or while Blender renders, NoSpace.
-    """
-    if sentence := why_no_camera(scene):
-        raise BadRequest(sentence)
-    first, last = (
-        (scene.frame_preview_start, scene.frame_preview_end)
-        if scene.use_preview_range
-        else (scene.frame_start, scene.frame_end)
-    )
-    size = film_size(scene.render.resolution_x, scene.render.resolution_y)
-    copy = playback.copy_of(scene)
-    folder = tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
-    pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
-    try:
-        copy.camera = camera_of(scene)
-        puppets.apply_settings(copy, STILLS)
-        copy.render.stamp_font_size = max(LETTERS, size[1] // 36)
-        copy.frame_start, copy.frame_end = first, last
-        with part_of(path) as part:
-            for number, picture in enumerate(pictures):
-                yield jobs.Step(
-                    number / len(pictures),
-                    f"Filming frame {number + 1} of {len(pictures)}",
-                    busy=True,
-                )
-                copy.frame_set(first + number)
-                copy.render.stamp_note_text = slate(scene, first + number)
-                puppets.render_still(copy, picture, *size)
-            yield jobs.Step(1.0, "Writing the film", busy=True)
-            puppets.apply_settings(copy, FILM)
-            _show_only(copy, pictures)
-            render_film(copy, part, *size)
-        return path
-    except (OSError, RuntimeError) as error:
-        raise write_error(os.path.dirname(path), error) from error
-    finally:
-        playback.remove_scene(copy)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def slate(scene, frame: int) -> str:
-    """What a scene's heads play at a frame, their takes and what is committed, and the frame."""
-    labels, heads = [], head.in_scene(scene)
-    for mesh in heads:
-        prefix = f"{mesh.name}: " if len(heads) > 1 else ""
-        shown = take_list.on_head(scene, mesh)
-        if shown is not None and shown.first <= frame <= shown.last:
-            labels.append(f"{prefix}{shown.voice} · {shown.name}")
-        else:
-            lines = [line for line in lines_of(mesh) if line.first <= frame <= line.last]
-            labels += [f"{prefix}{line.name} · {translated('Committed').lower()}" for line in lines]
-    return "   ".join([*dict.fromkeys(labels), translated(f"frame {frame}")])
-
-
-def _show_only(copy, pictures: list[str]) -> None:
-    """Show pictures above everything else in a scene's sequencer, whose sounds stay, and none of
-    its objects."""
-    playback.empty(copy)
-    strips = compat.strips(copy.sequence_editor or copy.sequence_editor_create())
-    top = max((strip.channel for strip in strips), default=0) + 1
-    film = strips.new_image(PLAYBLAST, pictures[0], top, copy.frame_start)
-    for picture in pictures[1:]:
-        film.elements.append(os.path.basename(picture))
-    film.frame_final_duration, film.blend_type = len(pictures), "REPLACE"
 
 
 NAME = "Thunder Stage"
@@ -204,15 +73,6 @@ def camera_of(scene) -> bpy.types.Object | None:
     group = find(scene)
     return next(
         (obj for obj in (group.objects if group else ()) if obj.get(MARK) == "Camera"), scene.camera
-    )
-
-
-def why_no_camera(scene) -> str:
-    """The reason why a scene cannot be filmed, "" if it can."""
-    return (
-        "There is no camera to film through: press Light the Scene first"
-        if camera_of(scene) is None
-        else ""
     )
 
 

@@ -20,7 +20,7 @@ from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
-from thunder.scene.media import contact_sheet, grid, studio
+from thunder.scene.media import contact_sheet, grid
 from thunder.scene.review import checking, live_score
 from thunder.scene.takes import (
     dialogue,
@@ -137,14 +137,6 @@ def play_all(blender, client):
     return grid.build(scene, rig, list(scene.thunder.takes))
 
 
-def playblast(blender, client):
-    scene = blender.context.scene
-    scene.frame_start, scene.frame_end = 1, 2
-    scene.render.resolution_x = 192
-    scene.render.resolution_y = 108
-    return studio.playblast(scene, os.path.join(client.folder, "playblast.mp4"))
-
-
 def line(blender):
     """The voice of the second line."""
     scene = blender.context.scene
@@ -207,7 +199,6 @@ ARE_CANCELLED = {
     "recognize all": lambda blender, client: dialogue.recognise(
         client, blender.context.scene, BY, {}
     ),
-    "playblast": playblast,
     "contact sheet": lambda blender, client: contact_sheet.make(
         *shown(blender)[:2],
         list(blender.context.scene.thunder.takes)[2:],
@@ -480,7 +471,6 @@ def test_what_changes_the_file_can_be_undone(blender):
         "install_recogniser",
         "install_tracker",
         "play_grid",
-        "playblast",
         "remove_engine",
         "remove_recogniser",
         "remove_tracker",
