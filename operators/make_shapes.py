@@ -107,7 +107,7 @@ class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):
         stay = f", kept {len(kept)} of your own" if kept else ""
         can_speak = not attempt(strip.find, context)[1]
         speaks = "" if can_speak else ": Use a Sample Voice and Generate Takes let the face speak"
-        self.report({"INFO"}, f"Made {len(made)} shape keys{stay}{speaks}")
+        self.tell({"INFO"}, f"Made {len(made)} shape keys{stay}{speaks}")
         self.warn([new_shapes.say_torn(face)])
         if can_speak:
             with contextlib.suppress(RuntimeError):  # it reports its own errors

@@ -9,13 +9,12 @@ engine too, and only what shows it to the animator translates it.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import product
 
-_QUOTED = r'(?:"[^"\\\n]*(?:\\.[^"\\\n]*)*"\n)+'
-_ENTRY = re.compile(
-    rf"(?:^#, (.*)\n)?^(?:msgctxt ({_QUOTED}))?msgid ({_QUOTED})msgstr ({_QUOTED})", re.M
-)
+_QUOTED = r'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"\n'
+_ENTRY = re.compile(rf"(?:^#, (.*)\n)?^(?:msgctxt {_QUOTED})?msgid {_QUOTED}msgstr {_QUOTED}", re.M)
 _VALUE = re.compile(r"\{(\w+)\}")
 _WORD = re.compile(r"[^\W\d]{3}")
 _TELLS = 10  # letters that a template ends with at least, for a word that is not known before them
@@ -24,19 +23,18 @@ _TELLS = 10  # letters that a template ends with at least, for a word that is no
 def read(po: str) -> dict[tuple[str, str], str]:
     """(context, text) → translation of every translated entry of a .po file; the context is "" for
     entries without one. What tools mark as fuzzy is left out."""
-    entries = {}
-    for flags, context, text, said in _ENTRY.findall(po.replace("\r", "") + "\n"):
-        if text != '""\n' and said != '""\n' and "fuzzy" not in flags:
-            entries[context and _unquote(context), _unquote(text)] = _unquote(said)
-    entries.pop(("", ""), None)  # what the file says of itself
-    return entries
+    whole_lines = f"{po}\n".replace("\r", "").replace('"\n"', "")
+    return {
+        (_unquoted(context), _unquoted(text)): _unquoted(said)
+        for flags, context, text, said in _ENTRY.findall(whole_lines)
+        if text and said and "fuzzy" not in flags  # without a text: what the file says of itself
+    }
 
 
-def _unquote(quoted: str) -> str:
-    if "\\" in quoted or '"\n"' in quoted:
-        text = "".join(line[1:-1] for line in quoted.splitlines())
+def _unquoted(text: str) -> str:
+    if "\\" in text:
         return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
-    return quoted[1:-2]  # most are one line
+    return text
 
 
 def placeholders(template: str) -> list[str]:
@@ -70,47 +68,50 @@ def _pattern(template: str) -> tuple[str, re.Pattern, list[str]]:
 BETWEEN = (". ", "; ", ": ", ", ", " · ")
 
 
-def translate(text: str, lookup: Callable[[str], str], templates: list[str]) -> str:
+def translate(text: str, lookups: Sequence[Callable[[str], str]], templates: list[str]) -> str:
     """A text in another language; as it is where neither it, nor its template, nor all its parts
     are known.
 
-    lookup: a text's translation, or the text itself.  templates: as of `sort_templates`. Values are
+    lookups: each gives a text's translation, or the text itself; the first that knows a text says
+    it, and that first of all knows templates.  templates: as of `sort_templates`. Values are
     translated too, but for those in quotes, which are names that people gave.
     """
-    for variant in (text, text[:1].lower() + text[1:]):
-        if text and (said := lookup(variant)) != variant:
-            return said if variant == text else said[:1].upper() + said[1:]
-    for between in BETWEEN:
-        parts = text.split(between, 1 if between == ": " else -1)
-        known = [_translate_part(part, lookup, templates) for part in parts if len(parts) > 1]
-        new = [one != part for one, part in zip(known, parts)]
-        # numbers are known as they are
-        if any(new) and all(is_new or not _WORD.search(one) for is_new, one in zip(new, parts)):
-            return lookup(between).join(known)
-    for template in templates:
-        fixed, pattern, quoted = _pattern(template)
-        if fixed in text and (found := pattern.fullmatch(text)):
-            values = {
-                name: value if name in quoted else _translate_part(value, lookup, templates)
-                for name, value in found.groupdict().items()
-            }
-            # “{keys} keys” is not what every sentence was made of that ends so
-            if len(fixed) >= _TELLS or not any(
-                said == found[name] and _WORD.search(said)
-                for name, said in values.items()
-                if template.startswith(f"{{{name}}}")
-            ):
-                return _VALUE.sub(lambda place: values[place[1]], lookup(template))
-    return text
 
+    @cache  # parts of parts come again and again
+    def say(text: str) -> str:
+        for lookup, variant in product(lookups, (text, text[:1].lower() + text[1:])):
+            if text and (said := lookup(variant)) != variant:
+                return said if variant == text else said[:1].upper() + said[1:]
+        for between in BETWEEN:
+            outside_quotes = rf"{re.escape(between)}(?![^“]*”)"
+            parts = re.split(outside_quotes, text, maxsplit=int(between == ": "))
+            known = [say_part(part) for part in parts if len(parts) > 1]
+            new = [one != part for one, part in zip(known, parts)]
+            # numbers are known as they are
+            if any(new) and all(is_new or not _WORD.search(one) for is_new, one in zip(new, parts)):
+                return lookups[0](between).join(known)
+        for template in templates:
+            fixed, pattern, quoted = _pattern(template)
+            if fixed in text and (found := pattern.fullmatch(text)):
+                values = {
+                    name: value if name in quoted else say_part(value)
+                    for name, value in found.groupdict().items()
+                }
+                # “{keys} keys” is not what every sentence was made of that ends so
+                if len(fixed) >= _TELLS or not any(
+                    said == found[name] and _WORD.search(said)
+                    for name, said in values.items()
+                    if template.startswith(f"{{{name}}}")
+                ):
+                    return _VALUE.sub(lambda place: values[place[1]], lookups[0](template))
+        return text
 
-def _translate_part(text: str, lookup: Callable[[str], str], templates: list[str]) -> str:
-    """The same for what is within a sentence, where it begins with a small letter."""
-    variants = [text, text[:1].upper() + text[1:]] if " " in text else [text]
-    for part in variants:
-        if (said := translate(part, lookup, templates)) != part:
-            return said
-    return text
+    def say_part(text: str) -> str:
+        """The same for what is within a sentence, where it begins with a small letter."""
+        variants = [text, text[:1].upper() + text[1:]] if " " in text else [text]
+        return next((said for part in variants if (said := say(part)) != part), text)
+
+    return say(text)
 
 
 _WIDE = "⺀-￯"  # letters of Chinese, Japanese and Korean, twice as wide as others

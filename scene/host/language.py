@@ -9,6 +9,7 @@ a context is for all of them.
 """
 
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 
 import bpy
@@ -27,7 +28,7 @@ def dictionaries() -> dict[str, dict[tuple[str, str], str]]:
         entries = read(path.read_text(encoding="utf-8", errors="replace"))
         result[path.stem] = {
             (one, text): entries[context, text]
-            for context, text in sorted(entries)  # those without a context first
+            for context, text in sorted(entries, key=itemgetter(0))  # those without one first
             for one in ([context] if context else ("*", "Operator", CONTEXT))
         }
     return result
@@ -54,8 +55,4 @@ def translated(text: str) -> str:
 @lru_cache(4096)
 def _translated(text: str, language: str) -> str:
     lookup = bpy.app.translations.pgettext_iface
-
-    def ours_first(text: str) -> str:
-        return said if (said := lookup(text, CONTEXT)) != text else lookup(text)
-
-    return translate(text, ours_first, _templates)
+    return translate(text, (lambda each: lookup(each, CONTEXT), lookup), _templates)

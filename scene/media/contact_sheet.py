@@ -176,9 +176,8 @@ class _Sheet(puppets.Portrait):
         fps, left = self.scene.render.fps / self.scene.render.fps_base, LABEL_CELLS + CURVE_CELLS
         self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
         if has_voice:
-            self._write(
-                "voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT"
-            )
+            right = LABEL_CELLS + NAMES_CELLS - 0.06
+            self._write(translated("voice"), right, sum(VOICE) / 2, 0.12, "voice", "RIGHT")
         if hits:
             said = translated("| words it hits")
             self._write(said, left - 0.15, HEAD_CELLS - 0.17, 0.12, "accent", "RIGHT")
@@ -201,7 +200,7 @@ class _Sheet(puppets.Portrait):
             self._write(line, 0.1, 0.35 - index * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
         for track, (low, high) in TRACKS.items():
-            self._write(track, right, (low + high) / 2, 0.12, track, "RIGHT")
+            self._write(translated(track), right, (low + high) / 2, 0.12, track, "RIGHT")
         self._write(f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT")
         return self._texts(LABEL_CELLS + CURVE_CELLS, 1.0)
 

@@ -18,7 +18,7 @@ def japanese(monkeypatch):
     """A Blender whose interface is Japanese, which the module has no dictionaries for."""
     view = SimpleNamespace(use_translate_interface=True)
     texts = language.dictionaries()["ja_JP"]
-    blenders = {"Remove": "削除", "Direction": "方向"}
+    blenders = {"Remove": "削除", "Direction": "方向", "Good": "良"}
     translations = SimpleNamespace(
         locale="ja_JP",
         pgettext_iface=lambda text, context="*": (
@@ -60,6 +60,7 @@ def test_english_is_the_language_of_a_blender_without_others(blender):
 
 def test_our_sense_of_a_word_wins_over_blenders(japanese):
     assert language.translated("Direction") == "演技指示"
+    assert language.translated("Good") == "良い"  # known as “good”, as in the list
     assert language.translated("Remove") == "削除"
     assert language.translated("3 takes deleted") == "3 テイクを削除しました"
 
