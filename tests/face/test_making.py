@@ -8,7 +8,7 @@ from thunder_core.errors import BadHead
 from thunder_core.face import dots, making
 from thunder_core.face.head import load_head
 from thunder_core.face.laying import model
-from thunder_core.face.regions import LOWER, UPPER
+from thunder_core.face.regions import front_view, LOWER, UPPER
 from thunder_core.face.surface import Surface
 from thunder_core.rotation import rotvec_to_matrix
 
@@ -217,3 +217,13 @@ def test_values_are_filled_in_between_known_ones():
 def test_the_opening_of_the_bundled_eye_is_found():
     upper, lower, meet = (float(each[0]) for each in model().lids[0].rims(np.zeros(1)))
     assert lower < meet < upper and 30 < upper - lower < 45
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_shut_lids_hide_all_of_the_eye_from_corner_to_corner(side):
+    own, ball = model(), HEAD.weights[:, 3 + side] > 0.9
+    places = POINTS.copy()
+    places[own.ids] += own.lids[side].shut(own.skin.points, own.skin)
+    corners = POINTS[MARKED][[8 + side, 10 + side], :2]
+    view = front_view(places, HEAD.f, corners.min(0) - [0, 14], corners.max(0) + [0, 14], 0.1)
+    assert not ball[HEAD.f[view.triangle]].any()

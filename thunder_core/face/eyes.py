@@ -23,13 +23,14 @@ _OVER = 1.0  # degrees by which lids pass each other
 _INNER = (0.72, 0.88)  # radii: what is further in is behind the eye
 _LID_END = (1.2, 1.75)  # radii: skin that is further out is brow and nose
 _LASH_END = (1.7, 2.2)  # and what hangs on lids ends
-_INSET = 0.12  # of the opening's width: how near its corners lids need not meet
+_PAST = 0.06  # of the opening's width: how far past its marked corners rims are looked for
+_INSET = 0.16  # how near these ends lids need not meet
 _RIM = 2.0  # degrees from a rim that belong to it
 
 
 @dataclass(frozen=True)
 class Eye:
-    """middle [3] and radius of the ball, mm.  corners: azimuth of the right and the left one.
+    """middle [3] and radius of the ball, mm.  corners: azimuth past the right and the left one.
     upper, lower [_COLUMNS]: elevation of the rims between them; degrees."""
 
     middle: np.ndarray
@@ -127,21 +128,25 @@ def eyes_of(skin: Surface, marked: np.ndarray, side: int, middle: np.ndarray, ra
         mark(name) for name in ("inner eye corner", "outer eye corner", "upper lid", "lower lid")
     )
     right, left = sorted([inner, outer])
-    at = np.linspace(right[0], left[0], _COLUMNS)
-    along = np.linspace(0.0, 1.0, _COLUMNS)
+    width = left[0] - right[0]
+    sides = right[0] - _PAST * width, left[0] + _PAST * width
+    at = np.linspace(*sides, _COLUMNS)
+    along = np.clip((at - right[0]) / max(width, 1e-6), 0.0, 1.0)
     base = right[1] + along * (left[1] - right[1])
     # arcs through the marks
     arcs = []
     for each in (top, bottom):
-        place = np.clip((each[0] - right[0]) / max(left[0] - right[0], 1e-6), 0.2, 0.8)
+        place = np.clip((each[0] - right[0]) / max(width, 1e-6), 0.2, 0.8)
         rise = each[1] - (right[1] + place * (left[1] - right[1]))
         rising = np.where(along < place, along / place, (1 - along) / (1 - place))
         arcs.append(base + rise * np.sin(rising * np.pi / 2))
     upper, lower = arcs[0].copy(), arcs[1].copy()
-    azimuth, elevation, far = seen(skin.points - middle)
-    # what is behind the front of the ball hides nothing of it
+    away = skin.points - middle
+    azimuth, elevation, far = seen(away)
+    # what is behind the front of the ball hides nothing of it, nor what faces it, as the nose
     near = (far < _NEAR * radius) & (far > 0.93 * radius) & (np.abs(azimuth) < 90)
-    corners = skin.triangles[near[skin.triangles].all(1)]
+    covers = (skin.corner_normals * away[skin.triangles[:, 0]]).sum(1) > 0
+    corners = skin.triangles[near[skin.triangles].all(1) & covers]
     a, e = azimuth[corners], elevation[corners]
     for column in range(1, _COLUMNS - 1):
         x, line = at[column], (arcs[0][column] + arcs[1][column]) / 2
@@ -165,4 +170,4 @@ def eyes_of(skin: Surface, marked: np.ndarray, side: int, middle: np.ndarray, ra
     for rim, arc in ((upper, arcs[0]), (lower, arcs[1])):
         off = np.abs(rim - arc) > _OFF
         rim[off] = arc[off]
-    return Eye(middle, radius, (right[0], left[0]), upper, lower)
+    return Eye(middle, radius, sides, upper, lower)
