@@ -222,7 +222,8 @@ class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
             raise BadRequest(
                 f"“{turned.name}” has no Euler angles: choose XYZ as its rotation mode"
             )
-        mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), turned))
+        of = turned.name * (turned != obj)
+        mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), of))
 
 
 class _OnMouthSliders(InstantWork):

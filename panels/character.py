@@ -35,7 +35,9 @@ class THUNDER_UL_mapping(bpy.types.UIList):
     """Channels and what they move; with Preview on, a click on a row shows it on the character"""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        name = item.bone or item.object if item.kind in ("BONE", "JOINT") else item.target
+        name = item.target
+        if item.kind in ("BONE", "JOINT"):
+            name = item.bone or item.object or "Tilt" * (item.path == mapping.TILT)
         if item.kind in mapping.NUMBERED:
             name = translated(f"{item.number} of {item.target}")
         nothing = item.kind == "NONE" or not name

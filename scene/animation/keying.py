@@ -97,7 +97,8 @@ def values_of(
     frames = clock.take_frames(performance.motion.frames)
     units, rest = rounding_units(rig), np.array([track.rest for track in rig.driver.tracks], float)
     values = np.empty((len(frames), len(rig.driver.tracks)))
-    of_mouths = _own_mouths(rig, performance, clock, frames)
+    said = json.loads(performance.provenance.get(SAID, "[]")) if rig.driver.leads else []
+    of_mouths = _own_mouths(rig, performance, clock, frames, said)
     yield from rescale(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
     for start in range(0, len(frames), PIECE):
@@ -112,6 +113,12 @@ def values_of(
             *own_mouths.apply(motion, performance.channels, rows)
         )
         yield share * min(1.0, (start + PIECE) / len(frames))
+    if rig.driver.is_drawn and said:
+        opening, seconds = performance.opening, clock.seconds(frames)
+        cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
+        values[:, len(rig.driver.rig.tracks)] = rig.driver.say(
+            cues, seconds, performance.motion, performance.channels, opening
+        )
     values = rig.driver.settle(frames, values)
     if not is_long(performance):
         return TrackValues(frames, round_values(values, rest, units), None, units)
@@ -137,18 +144,12 @@ def values_of(
 
 
 def _own_mouths(
-    rig: head.Rig, performance: TakeData, clock: Clock, frames: np.ndarray
+    rig: head.Rig, performance: TakeData, clock: Clock, frames: np.ndarray, said: list
 ) -> dict[str, np.ndarray]:
-    """How much of each of the animator's own mouths a take shows at scene frames [S]; empty where
-    there are none, or its sounds are not known."""
-    said = json.loads(performance.provenance.get(SAID, "[]")) if rig.driver.leads else []
-    if not said:
+    """How much of each of the animator's own mouths a take with these sounds shows at scene frames
+    [S]; empty where there are none, or they are drawn."""
+    if rig.driver.is_drawn or not said:
         return {}
-    if rig.driver.is_drawn:
-        opening, motion = performance.opening, performance.motion
-        cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
-        seconds = clock.seconds(frames)
-        return rig.driver.columns(cues, seconds, motion, performance.channels, opening)
     seen = clock.presence(frames, performance.motion.frames)
     of_mouths = own_mouths.weights(
         said, rig.driver.leads, clock.seconds(frames), performance.opening

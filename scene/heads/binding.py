@@ -136,7 +136,7 @@ def places(target: mapping.Target, objects: list, shapes: dict | None = None) ->
         return [(keys, path, 0, "Thunder", 0.0) for keys in free or having]
     armatures = _having_bone(target.bone, objects)
     if target.kind == "BONE" and not target.bone:  # an object's own channel
-        moving = [obj for obj in objects if obj.name == target.object]
+        moving = [obj for obj in objects if obj.name == (target.object or objects[0].name)]
         return [
             (obj, target.path, target.index, obj.name, 0.0 + (target.path == "scale"))
             for obj in moving

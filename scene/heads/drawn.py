@@ -7,25 +7,29 @@ its mapping has for that number: their curves are the table, so that no script h
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import chain
 
 import bpy
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import drawn_mouths, mapping
-from ...thunder_core.face.drawn_mouths import CHARTS, EYES, MOUTHS, NAMES, stand_in
+from ...thunder_core.face.drawn_mouths import (
+    CHARTS,
+    Dial,
+    DIALS,
+    DrawnDriver,
+    MOUTHS,
+    NAMES,
+    stand_in,
+)
 from ...thunder_core.face.mapping import Mapping, Rule, Target
-from ...thunder_core.spoken import REST
 from ..host import compat
-from . import binding, family, head_state, rna_paths
+from . import binding, rna_paths
 from .build import add_input
-from .family import DRAWN_MOUTH
 
-DRAWN_EYES = rna_paths.OWN_PREFIX + "Eyes"
-DIALS = ((DRAWN_MOUTH, "Mouth", MOUTHS, REST), (DRAWN_EYES, "Eyes", EYES, drawn_mouths.OPEN))
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
 _MOST = 1000  # images of a sequence, and cells of a sheet, beyond which it is something else
 _LEAST_NAMED = 3  # layers with several drawings whose names are taken as those of mouths
@@ -35,21 +39,21 @@ _LEAST_NAMED = 3  # layers with several drawings whose names are taken as those 
 Place = tuple[bpy.types.ID, str, int, float]
 
 
-def _layers(obj) -> dict:
+def _layers(obj):
     """The layers of a Grease Pencil object by their names."""
-    has_layers = obj is not None and compat.is_drawing(obj)
-    return {layer.name: layer for layer in obj.data.layers} if has_layers else {}
+    return obj.data.layers if obj is not None and compat.is_drawing(obj) else {}
 
 
-def _drawings(target: Target) -> dict[int, list[Place]]:
-    """All that shows each drawing of a target, by its number; empty if it is not in the file."""
-    obj, escape = bpy.data.objects.get(target.object), bpy.utils.escape_identifier
+def _drawings(face: bpy.types.Object, target: Target) -> dict[int, list[Place]]:
+    """All that shows each drawing of a target of a head, by its number; empty if it is not in the
+    file."""
+    obj, escape = bpy.data.objects.get(target.object, face), bpy.utils.escape_identifier
     layer = _layers(obj).get(target.name)
     if target.kind == "DRAWING":
         path = f'modifiers["{escape(rna_paths.OWN_PREFIX + target.name)}"].offset'
-        frames = compat.drawings_of(layer) if layer is not None else ()
-        return {frame: [(obj, path, -1, frame)] for frame in frames}
-    if target.kind == "SHOW" and target.object:
+        numbers = [each.frame_number for each in layer.frames] if layer is not None else ()
+        return {number: [(obj, path, -1, number)] for number in numbers}
+    if target.kind == "LAYER":
         path = f'layers["{escape(target.name)}"].hide'
         return {1: [(obj.data, path, -1, 0)]} if layer is not None else {}
     if target.kind == "SHOW":
@@ -71,9 +75,9 @@ def _drawings(target: Target) -> dict[int, list[Place]]:
             path = f"{path}.inputs[1].default_value"
             sizes = node.inputs["Scale"].default_value[:2]
             columns, rows = (round(1 / max(abs(size), 1 / _MOST)) or 1 for size in sizes)
-            is_sheet = columns * rows <= _MOST
-            cells = [divmod(number, columns) for number in range(columns * rows * is_sheet)]
-            values = [[(0, x / columns), (1, -((y + 1) / rows) % 1)] for y, x in cells]
+            cells = [divmod(number, columns) for number in range(columns * rows)]
+            values = [[(0, x / columns), (1, -((y + 1) / rows) % 1)] for y, x in cells[: _MOST + 1]]
+            values *= len(values) <= _MOST
         for number, at in enumerate(values, 1):
             drawings.setdefault(number, []).extend((tree, path, *each) for each in at)
     return drawings
@@ -91,76 +95,59 @@ def _nodes(target: Target) -> Iterator[tuple[bpy.types.NodeTree, bpy.types.Node]
             yield tree, node
 
 
-# of each sound or look its drawings, and what shows them
-Shown = dict[str, dict[tuple[Target, int], list[Place]]]
+@dataclass(frozen=True)
+class _Use:
+    """What a mapping shows by a dial.  shown: of each name that has drawings in the file, these
+    and what shows them.  numbers: of each name its number: one for all that show the same."""
+
+    dial: Dial
+    shown: dict[str, dict[tuple[Target, int], list[Place]]]
+    numbers: dict[str, int]
 
 
-def _shown(plan: Mapping, names: tuple[str, ...]) -> Shown:
-    """The drawings of each of some names that has any in the file."""
-    shown: Shown = {}
-    drawings = cache(_drawings)
-    for name in names:
+def _uses(plan: Mapping, drawings: Callable) -> Iterator[_Use]:
+    """The dials for which a mapping has drawings, given `_drawings`."""
+    for dial in DIALS:
+        shown: dict[str, dict] = {name: {} for name in dial.names}
         for rule in plan.rules:
-            key = rule.target, round(rule.weight)
-            if rule.source == name and (places := drawings(rule.target).get(key[1])):
-                shown.setdefault(name, {})[key] = places
-    return shown
-
-
-def _numbers(shown: Shown, names: tuple[str, ...]) -> dict[str, int]:
-    """The number that shows each name: one for all that show the same."""
-    first: dict[frozenset, int] = {}
-    for name, of in shown.items():
-        first.setdefault(frozenset(of), names.index(name))
-    return {name: first[frozenset(shown[stand_in(name, shown)])] for name in names if shown}
-
-
-def _on(face: bpy.types.Object, plan: Mapping) -> Mapping:
-    """A mapping that names another head of drawings, since its face is a copy of that or has the
-    preset of it: with the face in the place of that."""
-
-    def on_face(target: Target) -> Target:
-        named = bpy.data.objects.get(target.object)
-        is_other = named is not None and named != face and family.is_drawn(named)
-        return replace(target, object=face.name) if is_other else target
-
-    return replace(plan, rules=tuple(replace(r, target=on_face(r.target)) for r in plan.rules))
+            number = round(rule.weight)
+            if rule.source in shown and number in drawings(rule.target):
+                shown[rule.source][rule.target, number] = drawings(rule.target)[number]
+        shown = {name: of for name, of in shown.items() if of}
+        first = {frozenset(shown[name]): dial.names.index(name) for name in reversed(shown)}
+        if shown:
+            of_names = {name: frozenset(shown[stand_in(name, shown)]) for name in dial.names}
+            yield _Use(dial, shown, {name: first[of] for name, of in of_names.items()})
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
-    plan = _on(face, plan)
-    others = tuple(rule for rule in plan.rules if rule.target.kind not in mapping.DRAWN)
-    dials, numbers, seen, found = [], dict[str, int](), set(), dict[tuple, list[Place]]()
-    for dial, group, names, rest in DIALS:
-        shown = _shown(plan, names)
-        if not shown and dial == DRAWN_MOUTH:
-            raise BadHead(
-                f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder "
-                f"Character"
-            )
-        if shown:
-            numbers |= _numbers(shown, names)
-            path = rna_paths.property_path(dial)
-            dials.append(mapping.Track(0, path, 0, group, float(numbers[rest]), True))
-        seen |= {(name, *key) for name, of in shown.items() for key in of}
-        found |= {key: places for of in shown.values() for key, places in of.items()}
-    targets = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
-    objects = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(targets - {""}))]
-    objects += [block for places in found.values() for block, *_ in places]
-    objects = [each for each in dict.fromkeys(objects) if isinstance(each, bpy.types.Object)]
+    drawings = cache(partial(_drawings, face))
+    uses = list(_uses(plan, drawings))
+    if not uses or uses[0].dial != DIALS[0]:
+        raise BadHead(
+            f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
+        )
+    tracks = [
+        mapping.Track(
+            0, rna_paths.slider_path(use.dial.label), 0, use.dial.label,
+            float(use.numbers[use.dial.rest]), True,
+        )
+        for use in uses
+    ]  # fmt: skip
+    rules = [rule for rule in plan.rules if rule.target.kind in mapping.DRAWN]
+    others = tuple(rule for rule in plan.rules if rule not in rules)
+    named = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
+    blocks = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(named - {""}))]
+    blocks += [block for rule in rules for block, *_ in chain(*drawings(rule.target).values())]
+    objects = [each for each in dict.fromkeys(blocks) if isinstance(each, bpy.types.Object)]
     bound = binding.bind(replace(plan, rules=others), objects, (face,))
-    origin = next((scene.frame_start for scene in face.users_scene), 1)
-    driver = drawn_mouths.DrawnDriver(
-        bound.driver, dials, numbers, dict(plan.leads), plan.least, plan.step, origin
-    )
-    lost = [
-        rule
-        for rule in plan.rules
-        if rule.target.kind in mapping.DRAWN
-        and rule.source in NAMES
-        and (rule.source, rule.target, round(rule.weight)) not in seen
-    ]
+    driver = DrawnDriver(
+        bound.driver, tracks, {name: of for use in uses for name, of in use.numbers.items()},
+        dict(plan.leads), plan.least, plan.step,
+        next((scene.frame_start for scene in face.users_scene), 1),
+    )  # fmt: skip
+    lost = [r for r in rules if r.source in NAMES and round(r.weight) not in drawings(r.target)]
     unbound_rules = (*bound.unbound_rules, *lost)
     return binding.Binding(plan, tuple(objects), bound.targets, driver, unbound_rules)
 
@@ -171,34 +158,31 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
 def wire(face: bpy.types.Object, plan: Mapping) -> None:
     """Let a head's numbers show what its mapping has for them; drivers of an earlier one go."""
     _unwire(face)
-    plan = _on(face, plan)
-    for dial, _, names, rest in DIALS:
-        shown, curves = _shown(plan, names), dict[tuple, dict[int, float]]()
-        if not shown:
-            continue
+    for use in _uses(plan, cache(partial(_drawings, face))):
+        names, shown, curves = use.dial.names, use.shown, dict[tuple, dict[int, float]]()
         for target in {target for of in shown.values() for target, _ in of}:
-            _prepare(target)
+            _prepare(face, target)
         for number, name in enumerate(names):
             for block, path, index, value in chain(*shown[stand_in(name, shown)].values()):
                 hidden = dict.fromkeys(range(len(names)), 1) if path.endswith(_HIDE) else {}
                 curves.setdefault((block, path, index), hidden)[number] = value
-        numbers = _numbers(shown, names)
-        face[dial] = face.get(dial, numbers[rest])
-        named = sorted({numbers[name]: name for name in reversed(list(shown))}.items())
+        dial, rest = rna_paths.OWN_PREFIX + use.dial.label, use.numbers[use.dial.rest]
+        face[dial] = face.get(dial, rest)
+        named = sorted({use.numbers[name]: name for name in reversed(shown)}.items())
         items = [(name, name, f"Shows “{name}”", 0, number) for number, name in named]
         about = "Drawing that is shown. It can be keyed"
-        face.id_properties_ui(dial).update(items=items, default=numbers[rest], description=about)
+        face.id_properties_ui(dial).update(items=items, default=rest, description=about)
         face.property_overridable_library_set(rna_paths.property_path(dial), True)
         face.update_tag()  # a driver that does not see the number yet would stop for good
         for place, values in curves.items():
             _drive(face, dial, *place, values)
 
 
-def _prepare(target: Target) -> None:
+def _prepare(face: bpy.types.Object, target: Target) -> None:
     """Make a modifier that chooses drawings, or let a material show a single image."""
     if target.kind == "DRAWING":
         name = rna_paths.OWN_PREFIX + target.name
-        compat.choose_drawings(bpy.data.objects[target.object], name, target.name)
+        compat.choose_drawings(bpy.data.objects.get(target.object, face), name, target.name)
     for _, node in _nodes(target) if target.kind == "IMAGE" else ():
         node.image_user.frame_start, node.image_user.use_cyclic = -10_000, False
         node.image_user.use_auto_refresh = True
@@ -219,40 +203,42 @@ def _unwire(face: bpy.types.Object) -> None:
     """Remove the drivers of a head's numbers; what they hid is shown."""
     trees = [material.node_tree for material in bpy.data.materials]
     data = {obj.data for obj in bpy.data.objects if compat.is_drawing(obj)}
-    ours = {(face, rna_paths.property_path(dial)) for dial, *_ in DIALS}
+    ours = {(face, rna_paths.slider_path(dial.label)) for dial in DIALS}
     for block in filter(None, (*bpy.data.objects, *data, *trees)):
-        animation = block.animation_data if block.library is None else None
-        for curve in list(animation.drivers) if animation is not None else ():
+        for curve in list(block.animation_data.drivers) if block.animation_data else ():
             path, variables = curve.data_path, curve.driver.variables
             if ours & {(each.id, each.data_path) for v in variables for each in v.targets}:
-                animation.drivers.remove(curve)
+                block.animation_data.drivers.remove(curve)
                 if path.endswith(_HIDE):
                     rna_paths.set_value(block, path, 0, False)
 
 
 # ---- finding
 
+Thing = tuple[Target, int]  # what may be shown, and the number of the drawing
 
-def things_of(face: bpy.types.Object) -> list[tuple[Target, int]]:
-    """What a head's object and those below it may show, in order: each target by its name, and by
-    the numbers of its drawings if it has several."""
-    things: list[tuple[Target, int]] = []
+
+def things_of(face: bpy.types.Object) -> list[list[Thing]]:
+    """What a head's object and those below it may show: the objects, the layers of each, and the
+    drawings, images or cells where there are several, all in their order."""
+    things: dict[object, list[Thing]] = {}
     for obj in (face, *face.children_recursive):
-        targets = [Target("SHOW", obj.name)] * (obj is not face)
-        for name in _layers(obj):
-            targets += [Target(kind, name, obj.name) for kind in ("SHOW", "DRAWING")]
-        for material in filter(None, (slot.material for slot in obj.material_slots)):
-            targets += [Target(kind, material.name) for kind in ("IMAGE", "CELL")]
+        targets, of = [Target("SHOW", obj.name)] * (obj != face), obj.name * (obj != face)
+        names = _layers(obj).keys()
+        targets += [Target(kind, name, of) for name in names for kind in ("LAYER", "DRAWING")]
+        materials = filter(None, (slot.material for slot in obj.material_slots))
+        targets += [Target(kind, each.name) for each in materials for kind in mapping.IN_MATERIALS]
         for target in targets:
-            numbers = _drawings(target)
-            if target.kind == "SHOW" or len(numbers) > 1:
-                things += [(target, number) for number in numbers]
-    return things
+            numbers, is_one = _drawings(face, target), target.kind not in mapping.NUMBERED
+            if is_one or len(numbers) > 1:
+                key = (target.kind, target.object) if is_one else target
+                things.setdefault(key, []).extend((target, number) for number in numbers)
+    return list(things.values())
 
 
 def by_names(face: bpy.types.Object) -> list[Rule]:
     """Rules for the sounds and looks that a head's drawings are named after."""
-    named = {target.name: target for target, _ in things_of(face) if target.kind == "SHOW"}
+    named = {to.name: to for to, _ in chain(*things_of(face)) if to.kind not in mapping.NUMBERED}
     found = drawn_mouths.by_names(list(named))
     return [Rule(source, named[found[source]]) for source in NAMES if source in found]
 
@@ -260,16 +246,13 @@ def by_names(face: bpy.types.Object) -> list[Rule]:
 def in_order(face: bpy.types.Object, chart: str = "", first: int = 1) -> list[Rule]:
     """Rules for a head's drawings in the order of a usual chart, the mouth of its first row being
     number `first` of them. What has most drawings is taken; chart: "" for that of so many."""
-    sets: dict[object, list[tuple[Target, int]]] = {}
-    for target, number in things_of(face):
-        key = target.object if target.kind == "SHOW" else target
-        sets.setdefault(key, []).append((target, number))
-    rows = max(sets.values(), key=lambda of: (of[0][0].kind != "SHOW", len(of)), default=[])
+    sets = [each for each in things_of(face) if len(each) > 1]
+    rows = max(sets, key=lambda of: (of[0][0].kind in mapping.NUMBERED, len(of)), default=[])
     charts = {len(sounds): name for name, sounds in CHARTS.items()}
     order = CHARTS[chart or charts.get(len(rows), "Twelve Sounds")]
     return [
         Rule(source, target, float(number))
-        for (_, sounds), (target, number) in zip(order, rows[first - 1 :] if len(rows) > 1 else ())
+        for (_, sounds), (target, number) in zip(order, rows[first - 1 :])
         for source in sounds
     ]
 
@@ -277,27 +260,21 @@ def in_order(face: bpy.types.Object, chart: str = "", first: int = 1) -> list[Ru
 def found_rules(face: bpy.types.Object) -> list[Rule]:
     """Rules by names; the mouths in order if none has a name that is known. The name of a layer
     with several drawings is that of a single mouth only beside others."""
-    rules, things = by_names(face), things_of(face)
-    several = {(to.name, to.object) for to, _ in things if to.kind != "SHOW"}
+    rules = by_names(face)
+    several = {(to.name, to.object) for to, _ in chain(*things_of(face)) if to.kind == "DRAWING"}
     mouths = {(r.target.name, r.target.object) for r in rules if r.source in MOUTHS}
     if len(mouths) >= _LEAST_NAMED or mouths - several:
         return rules
-    return [*in_order(face), *(rule for rule in rules if rule.source in EYES)]
+    return [*in_order(face), *(rule for rule in rules if rule.source not in MOUTHS)]
 
 
-def labels_of(face: bpy.types.Object) -> dict[str, str]:
-    """What an animator calls the mouths of a head: the names of what is shown, and of sounds where
-    that has only a number."""
-    rules = reversed(Mapping.from_json(head_state.mapping(face)).rules)
-    return {rule.source: rule.target.name for rule in rules if rule.target.kind == "SHOW"}
-
-
-def tilt(plan: Mapping, obj: bpy.types.Object) -> Mapping:
-    """A mapping in which an object tilts to the side as the head of a take does."""
-    to = Target("BONE", "", obj.name, "", mapping.EULER, 1)
-    rest = Rule(mapping.DEFAULT, to, obj.rotation_euler[1])
-    others = (rule for rule in plan.rules if rule.target != to)
-    return replace(plan, rules=(*others, Rule("neck.z", to, -1.0), rest))
+def tilt(plan: Mapping, of: str = "") -> Mapping:
+    """A mapping in which an object, by its name or the head's own, tilts to the side as the head of
+    a take does, from where it stands."""
+    tilts = Rule("neck.z", Target("BONE", "", of, "", mapping.TILT, 1), -1.0)
+    return replace(
+        plan, rules=(*(rule for rule in plan.rules if rule.target != tilts.target), tilts)
+    )
 
 
 def adopt(scene, active, selected: Iterable[bpy.types.Object]) -> bpy.types.Object:

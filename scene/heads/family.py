@@ -97,11 +97,10 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     mapped armature."""
     if head_state.mapping(obj):
         return obj
-    above = obj.parent
-    while above is not None:
+    above = obj
+    while (above := above.parent) is not None:
         if is_drawn(above):
             return above
-        above = above.parent
     family = relatives(obj)
     mapped = [other for other in family if head_state.mapping(other)]
     if mapped:

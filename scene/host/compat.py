@@ -305,11 +305,6 @@ def is_drawing(obj) -> bool:
     return obj.type == "GREASEPENCIL"
 
 
-def drawings_of(layer) -> list[int]:
-    """The frames on which a Grease Pencil layer has drawings."""
-    return [frame.frame_number for frame in layer.frames]
-
-
 def choose_drawings(obj, name: str, layer: str) -> None:
     """Let a modifier of that name show one drawing of a layer, that of its offset."""
     modifier = obj.modifiers.get(name) or obj.modifiers.new(name, "GREASE_PENCIL_TIME")
@@ -326,12 +321,9 @@ def new_drawing(name: str):
     return getattr(bpy.data, "grease_pencils_v3", bpy.data.grease_pencils).new(name)
 
 
-def draw(data, layer: str, frame: int, shapes: list, inks: list, radius: float) -> None:
+def draw(data, layer: str, frame: int, shapes: list, radius: float) -> None:
     """Draw closed shapes (index of its material, outline [n, 3]) on a frame of a layer of Grease
     Pencil data. radius: of the line."""
-    if not data.materials:
-        for ink in inks:
-            data.materials.append(ink)
     on = data.layers.get(layer) or data.layers.new(layer)
     on.use_lights = False
     drawing = on.frames.new(frame).drawing
@@ -342,13 +334,6 @@ def draw(data, layer: str, frame: int, shapes: list, inks: list, radius: float) 
             stroke.fill_id = number + 1
         for point, place in zip(stroke.points, outline):
             point.position, point.radius = place, radius
-
-
-def make_ink(material, fill, line) -> None:
-    """Make a material one of Grease Pencil, with colours [3] of its fill and its line."""
-    bpy.data.materials.create_gpencil_data(material)
-    style = material.grease_pencil
-    style.show_fill, style.fill_color, style.color = True, (*fill, 1.0), (*line, 1.0)
 
 
 # ---- rendering

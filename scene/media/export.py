@@ -16,7 +16,8 @@ import numpy as np
 from ...thunder_core.animation import cue_file, motion_file, vrma
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadRequest, NoSpace
-from ...thunder_core.face import livelink, retarget
+from ...thunder_core.face import livelink, mapping, retarget
+from ...thunder_core.face.drawn_mouths import MOUTHS
 from ...thunder_core.face.lips import opening_mm
 from ...thunder_core.face.mapping import rotation_vectors
 from ...thunder_core.files import part_of, reason_of
@@ -24,7 +25,7 @@ from ...thunder_core.progress import result
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
-from ..heads import build, drawn, family, flame, head, reading, rna_paths
+from ..heads import build, character, family, flame, head, reading, rna_paths
 from ..host import compat
 from ..takes import take_list, take_record, word_places
 from ..voice import strip
@@ -463,34 +464,33 @@ def _write_vrma(shot: Shot, path: str) -> list[str]:
 def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> list[str]:
     entry = take_list.on_head(shot.scene, shot.rig.mesh)
     start, opening = _start_of(shot), opening_mm(motion_of(replace(shot, rate=FPS)))
+    shapes = _drawn_mouths(shot, start) if shot.rig.driver.is_drawn else ()
     if entry is None or take_list.speaks(entry):
         voice = strip.voice_of_take(bpy.context, entry)
         line = _line_of(shot, voice.name if entry is None else entry.voice)
         shift = start + float(Clock.of(shot.scene, shot.first).seconds(line.origin))
-        sound, cues = strip.file_of(voice), cue_file.cues_of(line.spoken, shift, opening, start)
+        sound = strip.file_of(voice)
+        cues = cue_file.cues_of(line.spoken, shift, opening, start, shapes)
     else:  # nobody speaks: a rest
         voice, _ = attempt(strip.voice_of_take, bpy.context, entry)
         sound = strip.file_of(voice) if voice is not None and voice.name == entry.voice else ""
-        cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start)
-    if shot.rig.driver.is_drawn:
-        cues = cue_file.with_shapes(cues, _drawn_mouths(shot, start))
+        cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start, shapes)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(as_text(cues, os.path.basename(sound)))
     return []
 
 
-def _drawn_mouths(shot: Shot, start: float) -> list[tuple[float, float, str]]:
-    """Start, end (seconds) and name of each mouth that a head of drawings shows."""
-    clock = Clock.of(shot.scene, shot.first)
+def _drawn_mouths(shot: Shot, start: float) -> list[tuple[float, str]]:
+    """When each mouth that a head of drawings shows begins, seconds, and its name."""
+    clock, driver = Clock.of(shot.scene, shot.first), shot.rig.driver
     seconds = (shot.last - shot.first + 1) / clock.fps
     values = result(keying.read_values(shot.rig, clock, seconds, clock.fps))
-    mouth = [track.steps for track in shot.rig.driver.tracks].index(True)
-    numbers = np.clip(np.rint(values[:, mouth]), 0, len(drawn.MOUTHS) - 1).astype(int)
-    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-    labels = drawn.labels_of(shot.rig.mesh)
-    names = (labels.get(name, name) for name in (drawn.MOUTHS[numbers[row]] for row in edges[:-1]))
-    times = [start + row / clock.fps for row in edges]
-    return list(zip(times, times[1:], names))
+    numbers = np.clip(np.rint(values[:, len(driver.rig.tracks)]), 0, len(MOUTHS) - 1).astype(int)
+    rules = reversed(character.plan_of(shot.rig.mesh).rules)
+    named = {r.source: r.target.name for r in rules if r.target.kind not in mapping.NUMBERED}
+    names = [named.get(MOUTHS[number], MOUTHS[number]) for number in numbers]
+    changes = enumerate(zip(names, [None, *names]))
+    return [(start + row / clock.fps, name) for row, (name, before) in changes if name != before]
 
 
 def _line_of(shot: Shot, name: str) -> word_places.PlacedText:

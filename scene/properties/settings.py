@@ -119,7 +119,8 @@ def _targets(self, context, text):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     objects = _family(self)
     if (of := self.id_data.thunder.table_head) is not None and family.is_drawn(of):
-        names = [to.name for to, _ in drawn.things_of(of) if self.kind in ("NONE", to.kind)]
+        things = (to for each in drawn.things_of(of) for to, _ in each)
+        names = [to.name for to in things if self.kind in ("NONE", to.kind)]
         groups = [group.name for group in bpy.data.collections] * (self.kind == "SHOW")
         return list(dict.fromkeys(names + groups))
     if self.kind == "PROPERTY":
@@ -190,7 +191,7 @@ class ThunderRow(bpy.types.PropertyGroup):
                 "ORIENTATION_GIMBAL",
                 4,
             ),
-            ("SHOW", "Show", "An object, a collection or a layer that is shown", "HIDE_OFF", 5),
+            ("SHOW", "Show", "An object or a collection that is shown", "HIDE_OFF", 5),
             (
                 "DRAWING",
                 "Drawing",
@@ -200,6 +201,7 @@ class ThunderRow(bpy.types.PropertyGroup):
             ),
             ("IMAGE", "Image", "An image of the sequence in a material", "RENDERLAYERS", 7),
             ("CELL", "Cell", "A cell of the sheet in a material", "MESH_GRID", 8),
+            ("LAYER", "Layer", "A Grease Pencil layer that is shown", "RENDERLAYERS", 9),
         ],
         update=table.keep_edit,
         description="What the channel moves",
@@ -234,6 +236,7 @@ class ThunderRow(bpy.types.PropertyGroup):
                 "mode, radians",
             ),
             ("rotation_euler", "Euler", "The bone's own Euler angle, radians"),
+            ("delta_rotation_euler", "Tilt", "Beside the object's own rotation, radians"),
             ("scale", "Scale", "Along the bone's own axis"),
         ],
         update=table.keep_edit,

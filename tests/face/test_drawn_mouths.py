@@ -124,9 +124,7 @@ def test_a_take_shows_the_mouths_of_its_sounds_and_how_far_it_opens_its_vowels()
     for opened in (3.0, 9.0, 15.0):
         opening = np.full(50, opened)
         cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
-        columns = driver().columns(cues, seconds, still(), CHANNELS, opening)
-        numbers = np.stack([columns[name] for name in MOUTHS], 1).argmax(1)
-        shown[opened] = named(numbers)
+        shown[opened] = named(driver().say(cues, seconds, still(), CHANNELS, opening))
         assert "M B P" in shown[opened][18:20], "between two frames"
     assert [each[16] for each in shown.values()] == ["EE", "EH", "AH"]
     assert shown[9.0][2] == "Rest" == shown[9.0][-1] and shown[9.0][22] == "OH"
@@ -138,17 +136,14 @@ def test_lips_that_the_take_shuts_are_drawn_shut_and_a_smile_is_seen_in_a_pause(
     said = [["AA", 0.4, 1.2]]
     cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
     smiling = still(mouthSmile=0.4)
-    columns = driver().columns(cues, np.arange(48) / 24, smiling, CHANNELS, opening)
-    shown = named(np.stack([columns[name] for name in MOUTHS], 1).argmax(1))
+    shown = named(driver().say(cues, np.arange(48) / 24, smiling, CHANNELS, opening))
     assert shown[15] == "M B P" and shown[12] == "EH" and shown[2] == "Smile"
 
 
 def test_what_is_read_of_a_drawing_shows_that_drawing_again():
     drawn = driver()
     values = np.array([[MOUTHS.index(name), eyes] for name in MOUTHS for eyes in range(7)], float)
-    channels = tuple(
-        f"{name}{side}" for name in drawn_mouths._TELLS for side in ("Left", "Right")
-    ) + ("eyeBlinkLeft", "eyeBlinkRight")
+    channels = tuple(name for dial in drawn_mouths.DIALS for name in dial.tells)
     assert (drawn.drive(drawn.read(values, channels), channels) == values).all()
 
 

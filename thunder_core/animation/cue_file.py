@@ -3,7 +3,7 @@
 Sync writes them; numpy only."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,11 +30,18 @@ class Cue(NamedTuple):
     value: str
 
 
-def cues_of(spoken: Spoken, shift: float, opening: np.ndarray, begin: float = 0.0) -> list[Cue]:
+def cues_of(
+    spoken: Spoken,
+    shift: float,
+    opening: np.ndarray,
+    begin: float = 0.0,
+    shapes: Sequence[tuple[float, str]] = (),
+) -> list[Cue]:
     """The cues of a take in time, its shapes without a gap.
 
     shift: time of the file at the recording's time 0.  opening: of the take's mouth, [T]
-    millimetres at 25 fps.  begin: time of the file at the take's first frame, seconds.
+    millimetres at 25 fps.  begin: time of the file at the take's first frame, seconds.  shapes:
+    when each begins, and its name, where they are not Rhubarb's.
     """
     end = begin + len(opening) / FPS
     words = [Cue(w.start, w.end, "word", w.text) for w in spoken.words if w.is_found]
@@ -45,7 +52,7 @@ def cues_of(spoken: Spoken, shift: float, opening: np.ndarray, begin: float = 0.
     ]
     cues = [cue for cue in cues if cue.start < cue.end]
     said = [(cue.value, cue.start, cue.end) for cue in cues if cue.kind == "sound"]
-    kept = mouths_of(said, opening, begin, _letter)
+    kept = shapes or mouths_of(said, opening, begin, _letter)
     ends = [start for start, _ in kept[1:]] + [end]
     cues += [Cue(start, stop, "shape", shape or IDLE) for (start, shape), stop in zip(kept, ends)]
     order = ("word", "sound", "shape")
@@ -90,12 +97,6 @@ def drawn_mouth(phone: str, opening: float) -> str:
     if phone in _OPEN_VOWELS:
         return ("EE", "EH", "AH")[int(np.searchsorted(_OPENINGS, opening, "right"))]
     return SOUND_OF.get(phone, "T D K")
-
-
-def with_shapes(cues: list[Cue], shapes: Iterable[tuple[float, float, str]]) -> list[Cue]:
-    """Cues with other shapes: start, end and name of each."""
-    others = [cue for cue in cues if cue.kind != "shape"]
-    return sorted([*others, *(Cue(start, end, "shape", name) for start, end, name in shapes)])
 
 
 def as_table(cues: list[Cue], sound: str = "") -> str:

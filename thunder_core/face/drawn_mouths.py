@@ -5,7 +5,7 @@ only."""
 
 import re
 from collections.abc import Iterable, Mapping as Values, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from types import MappingProxyType
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from ..filters import split_at_gaps
 from ..spoken import MOUTH_SOUNDS, REST
-from ..types import BLINKS, in_group, JAW_OPEN_RADIANS, LIP_CLOSE, Motion
+from ..types import in_group, LIP_CLOSE, Motion
 from .lips import CLOSED_MM
-from .mapping import Driver, Track
+from .mapping import Driver, sources, Track
 from .mouths import motion_of, MOUTHS as CHART
 
 CLOSED, OTHERS = "M B P", "T D K"
@@ -107,8 +107,6 @@ def by_names(names: Sequence[str]) -> dict[str, str]:
 
 # ---- how long a drawing is held
 
-_WEAK = {OTHERS, "S CH", "TH", "L"}  # go first where drawings are too many
-
 
 def hold(
     numbers: np.ndarray, kept: int, weak: set[int], least: int, least_weak: int = 0
@@ -151,180 +149,180 @@ def on_grid(
 
 # ---- a rig of drawings
 
-_POSES = {name: CHART.get(name, {}) for name in MOUTHS} | {
+
+@dataclass(frozen=True)
+class Dial:
+    """A number of a head of drawings.
+
+    names: what it shows, by its number.  rest: shown where nothing else is.  kept: the one that
+    never gives way to others.  weak: those that go first where they are too many, or short.
+    tells: channels, and joints, by which a motion is like one of them, and how much each tells.
+    """
+
+    label: str
+    names: tuple[str, ...]
+    rest: str
+    kept: str
+    weak: tuple[str, ...]
+    tells: Values[str, float]
+
+    def motion(self, channels: Sequence[str]) -> Motion:
+        """A motion with a frame for each of its names, as they usually look."""
+        shown = motion_of([_POSES.get(name, {}) for name in self.names], channels)
+        looks = [_LOOKS.get(name, (0.0, 0.0, 0.0)) for name in self.names]
+        return replace(shown, eyes=np.array(looks, np.float32) if self.names == EYES else None)
+
+    def chosen(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """The number of the name that a motion is most like [T]; that of a column with a name."""
+        if given := [name for name in self.names if name in channels]:
+            columns = motion.expression[:, [list(channels).index(name) for name in given]]
+            return np.array([self.names.index(name) for name in given])[columns.argmax(1)]
+        channels_told = tuple(self.tells)
+        far = self._told(motion, channels)[:, None] - self._told(
+            self.motion(channels_told), channels_told
+        )
+        return (far**2).sum(2).argmin(1)
+
+    def _told(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """What tells its names apart in a motion, [T, tells]."""
+        given, nothing = sources(motion, channels), np.zeros(motion.frames)
+        given["jaw"] = given["jawOpen"] - given.get(LIP_CLOSE, nothing)
+        return np.stack([by * given.get(name, nothing) for name, by in self.tells.items()], 1)
+
+
+# channels of both sides, and single ones
+_TELLS = dict.fromkeys(("mouthSmile", "mouthFrown", "mouthStretch", "mouthPress"), 0.5) | {
+    "mouthLowerDown": 0.35, "mouthUpperUp": 0.35
+}  # fmt: skip
+_TELLS_ALONE = {
+    "mouthFunnel": 1.0, "mouthPucker": 1.0, "mouthRollLower": 0.7, "mouthRollUpper": 0.5,
+    "mouthShrugLower": 0.5, "tongueOut": 1.0, "tongueTipUp": 0.5, "tongueBladeUp": 0.3, "jaw": 2.0,
+}  # fmt: skip
+_LOOK = 0.25  # radians of a drawn look to a side
+DIALS = (
+    Dial("Mouth", MOUTHS, REST, CLOSED, (OTHERS, "S CH", "TH", "L"), {
+        f"{name}{side}": by for name, by in _TELLS.items() for side in ("Left", "Right")
+    } | _TELLS_ALONE),
+    # a look of one frame is a flicker, a lid on its way not
+    Dial("Eyes", EYES, OPEN, SHUT, (OPEN, *EYES[3:]), {
+        "eyeBlinkLeft": 0.7, "eyeBlinkRight": 0.7, "eye_left.x": 0.75 / _LOOK,
+        "eye_left.y": 0.75 / _LOOK,
+    }),
+)  # fmt: skip
+_POSES = {
+    **CHART,
     CLOSED: dict(mouthPress=0.5),
     "EH": dict(jaw=0.15, mouthStretch=0.3, mouthLowerDown=0.35, mouthUpperUp=0.25),
     OTHERS: dict(jaw=0.05, mouthLowerDown=0.35, mouthUpperUp=0.2, tongueTipUp=0.5),
     SMILE: dict(mouthSmile=0.6),
     FROWN: dict(mouthFrown=0.6),
+    HALF: dict(eyeBlink=0.6),
+    SHUT: dict(eyeBlink=0.9),
 }
-_LIDS = (0.0, 0.5, 1.0, 0.0, 0.0, 0.0, 0.0)  # of EYES
-_LOOK = 0.25  # radians of a drawn look to a side
-_HALF_FROM, _SHUT_FROM, _LOOKS_FROM = 0.4, 0.7, 0.13  # blinks; radians
-_TURNS = _LOOK * np.array([[0, 0], [0, 0], [0, 0], [0, 1], [0, -1], [-1, 0], [1, 0]])
+_LOOKS = {
+    "Eyes Left": (0.0, _LOOK, 0.0), "Eyes Right": (0.0, -_LOOK, 0.0),
+    "Eyes Up": (-_LOOK, 0.0, 0.0), "Eyes Down": (_LOOK, 0.0, 0.0),
+}  # fmt: skip
 # seconds by which mouths come before their sounds: later ones look late
 _LEAD = 0.04
-_MOOD_FROM = 0.15  # of the corners' channels, from which on rest smiles or frowns
-
-
-# channels by which a motion is like a mouth, of both sides, and how much each tells
-_TELLS = {
-    "mouthSmile": 0.7, "mouthFrown": 0.7, "mouthStretch": 0.7, "mouthLowerDown": 0.5,
-    "mouthUpperUp": 0.5, "mouthPress": 0.7, "mouthFunnel": 1.0, "mouthPucker": 1.0,
-    "mouthRollLower": 0.7, "mouthRollUpper": 0.5, "mouthShrugLower": 0.5, "tongueOut": 1.0,
-    "tongueTipUp": 0.5, "tongueBladeUp": 0.3,
-}  # fmt: skip
-_JAW_TELLS = 2.0
-_FELT = tuple(
-    f"{name}{side}"
-    for n, name in enumerate(_TELLS)
-    for side in (("Left", "Right") if n < 6 else ("",))
-)
+_MOOD_FROM = 0.3  # of corners of both sides, from which on rest smiles or frowns
 
 
 class DrawnDriver(Driver):
-    """Drives a number that says which mouth is shown, and one for the eyes, beside what else of a
-    rig moves, such as its neck.
+    """Drives the numbers of dials, beside what else of a rig moves, such as its neck.
 
-    rig: what else moves.  numbers: of each of MOUTHS and EYES the number that shows it; without
-    eyes only of MOUTHS.  least: frames for which a mouth is shown at least.  step: frames for
-    which each is held, counted from the frame `origin`.
+    rig: what else moves.  tracks: one for each dial, of DIALS as many.  numbers: of each name of
+    the dials the number that shows it.  least: frames for which a mouth is shown at least.
+    step: frames for which each is held, counted from the frame `origin`.
     """
 
     is_drawn = True
-    sums = None  # type: ignore[assignment]  # takes are scored as they are, not as drawings
 
     def __init__(
         self,
         rig: Driver,
-        dials: Sequence[Track],
+        tracks: Sequence[Track],
         numbers: Values[str, int],
         leads: Values[str, float],
         least: int = 2,
         step: int = 1,
         origin: int = 0,
     ):
-        first = len(rig.tracks)
+        self.rig, self.numbers, self.dials = rig, dict(numbers), DIALS[: len(tracks)]
         # what is changed where a take is kept in part; the motion is read in a way of its own
-        told = zip((("jaw", *_FELT), ("eyeBlinkLeft", "eyeBlinkRight", "eye")), range(len(dials)))
-        parts = [(source, first + dial, 1.0) for sources, dial in told for source in sources]
-        super().__init__((*rig.tracks, *dials), (*rig.parts, *parts), rig.turns)
-        self.rig, self.numbers = rig, dict(numbers)
+        told = enumerate((dial.tells for dial in self.dials), len(rig.tracks))
+        parts = [(source, place, 1.0) for place, tells in told for source in tells]
+        super().__init__((*rig.tracks, *tracks), (*rig.parts, *parts), rig.turns)
         self.leads = {name: leads.get(name, 0.0) for name in MOUTHS}
         self.least, self.step, self.origin = least, step, origin
 
-    def columns(
+    def say(
         self,
         cues: Sequence[tuple[float, str]],
         seconds: np.ndarray,
         motion: Motion,
         channels: Sequence[str],
         opening: np.ndarray,
-    ) -> dict[str, np.ndarray]:
-        """Which mouth is shown at times [S]: 1 for it, 0 for all others.
+    ) -> np.ndarray:
+        """The mouth's number at times [S].
 
         cues: (start, sound) one after the other, "" in a pause.  motion: of the take, at 25 fps,
         whose corners choose among mouths at rest.  opening: of its lips, [T] mm; they are shut
         where the text says so though nobody hears it.
         """
-        names = [name or REST for _, name in cues]
+        names = [REST, *(name or REST for _, name in cues)]
         starts = np.maximum.accumulate(
-            [start - self.leads[name] - _LEAD for (start, _), name in zip(cues, names)]
+            [start - self.leads[name] - _LEAD for (start, _), name in zip(cues, names[1:])]
         )
-        shown = np.searchsorted(starts, seconds + 1e-9, side="right") - 1
-        for place in np.setdiff1d([n for n, name in enumerate(names) if name == CLOSED], shown):
-            middle = starts[place : place + 2].mean()  # it is between two frames
-            shown[np.abs(seconds - middle).argmin()] = place
-        result = np.array([MOUTHS.index(name) for name in (*names, REST)])[shown]
-        bites = MOUTHS.index("F V"), MOUTHS.index(REST)
+        shown = np.searchsorted(starts, seconds + 1e-9, side="right")
+        for place in set(range(1, len(names))).difference(shown):
+            if names[place] == CLOSED:  # between two frames
+                shown[np.abs(seconds - starts[place - 1 : place + 1].mean()).argmin()] = place
+        shown[seconds >= len(opening) / motion.fps] = 0
+        result = np.array([MOUTHS.index(name) for name in names])[shown]
+        bites = np.isin(result, (MOUTHS.index("F V"), MOUTHS.index(REST)))
         for run in split_at_gaps(np.flatnonzero(opening < CLOSED_MM)):
             apart = np.abs(seconds - run.mean() / motion.fps)
-            there = np.flatnonzero(apart <= max(len(run) / 2 / motion.fps, apart.min() + 1e-9))
-            result[there[~np.isin(result[there], bites)]] = MOUTHS.index(CLOSED)
+            is_shut = apart <= max(len(run) / 2 / motion.fps, apart.min() + 1e-9)
+            result[is_shut & ~bites] = MOUTHS.index(CLOSED)
         rows = np.clip(np.rint(seconds * motion.fps).astype(int), 0, motion.frames - 1)
-        mood = motion.expression[rows] @ (
-            in_group(channels, ("mouthSmile",)) - 1.0 * in_group(channels, ("mouthFrown",))
-        )
-        at_rest = result == MOUTHS.index(REST)
-        for place in np.unique(shown[at_rest]):
-            of_pause = at_rest & (shown == place)
-            if abs(mean := mood[of_pause].mean()) > 2 * _MOOD_FROM:
-                result[of_pause] = MOUTHS.index(SMILE if mean > 0 else FROWN)
-        return {name: (result == number).astype(float) for number, name in enumerate(MOUTHS)}
+        corners = 1.0 * in_group(channels, ("mouthSmile",)) - in_group(channels, ("mouthFrown",))
+        mood = np.bincount(shown, motion.expression[rows] @ corners) / np.bincount(shown).clip(1)
+        for name, felt in ((SMILE, mood), (FROWN, -mood)):
+            result[(result == MOUTHS.index(REST)) & (felt[shown] > _MOOD_FROM)] = MOUTHS.index(name)
+        return np.array([self.numbers[name] for name in MOUTHS])[result]
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """As of any driver; the mouth is that of the columns with the names of MOUTHS, else the one
-        that is most like the motion."""
-        columns = [
-            self.rig.drive(motion, channels),
-            self._choose(motion, channels, MOUTHS)[:, None],
-        ]
-        if len(self.tracks) > len(self.rig.tracks) + 1:
-            columns.append(self._choose(motion, channels, EYES)[:, None])
+        """As of any driver; drawings are those that are most like the motion."""
+        columns = [self.rig.drive(motion, channels)]
+        for dial in self.dials:
+            numbers = np.array([self.numbers[name] for name in dial.names])
+            columns.append(numbers[dial.chosen(motion, channels)][:, None])
         return np.concatenate(columns, axis=1)
-
-    def _choose(self, motion: Motion, channels: Sequence[str], names: Sequence[str]) -> np.ndarray:
-        numbers = np.array([self.numbers[name] for name in names])
-        given = [name for name in names if name in channels]
-        if given:
-            of = motion.expression[:, [list(channels).index(name) for name in given]]
-            return np.array([self.numbers[name] for name in given])[of.argmax(1)]
-        if names is EYES:
-            lids = motion.expression[:, in_group(channels, BLINKS)].sum(1) / 2
-            down, left = motion.turns[1][:, :2].T
-            looks = np.where(
-                np.abs(left) > np.abs(down), np.where(left > 0, 3, 4), np.where(down < 0, 5, 6)
-            )
-            looks = np.where(np.maximum(np.abs(left), np.abs(down)) > _LOOKS_FROM, looks, 0)
-            shut = np.searchsorted((_HALF_FROM, _SHUT_FROM), lids)
-            return numbers[np.where(shut > 0, shut, looks)]
-        there = np.unique(numbers)
-        far = _features(motion, channels)[:, None] - _features(
-            motion_of([_POSES[MOUTHS[number]] for number in there], _FELT), _FELT
-        )
-        return there[(far**2).sum(2).argmin(1)]
 
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be."""
-        result, first, is_held = values.copy(), len(self.rig.tracks), self.step > 1
-        looks = set(EYES) - {SHUT, HALF}  # a look of one frame is a flicker, a lid on its way not
-        shortest = (CLOSED, self.least, _WEAK, 1 + is_held), (SHUT, 1, looks, 2 - is_held)
-        for place, (name, least, weak, least_weak) in enumerate(shortest):
-            if first + place < values.shape[1]:
-                kept, numbers = self.numbers[name], np.rint(values[:, first + place]).astype(int)
-                cells, rows = on_grid(numbers, kept, frames - self.origin, self.step)
-                those = {self.numbers[each] for each in weak}
-                held = hold(cells, kept, those, -(-least // self.step), least_weak)
-                result[:, first + place] = held[rows]
+        result = values.copy()
+        shortest = (self.least, self.least * self.step), (1, 2)  # frames, and of weak ones
+        for place, (dial, least) in enumerate(zip(self.dials, shortest), len(self.rig.tracks)):
+            kept, numbers = self.numbers[dial.kept], np.rint(values[:, place]).astype(int)
+            cells, rows = on_grid(numbers, kept, frames - self.origin, self.step)
+            weak = {self.numbers[name] for name in dial.weak}
+            held = hold(cells, kept, weak, *(-(-count // self.step) for count in least))
+            result[:, place] = held[rows]
         return result
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
-        """The motion, with expression columns `channels`, of values [T, tracks]: that of the usual
-        mouth for each sound."""
+        """The motion, with expression columns `channels`, of values [T, tracks]: as drawings of
+        these names usually look."""
         first = len(self.rig.tracks)
         motion = self.rig.read(values[:, :first], channels)
-        mouths = motion_of([_POSES[name] for name in MOUTHS], channels)
-        rows = np.clip(np.rint(values[:, first]), 0, len(MOUTHS) - 1).astype(int)
-        motion = replace(
-            motion,
-            expression=motion.expression + mouths.expression[rows],
-            jaw=motion.jaw + mouths.jaw[rows],
-        )
-        if values.shape[1] > first + 1:
-            looks = np.clip(np.rint(values[:, first + 1]), 0, len(EYES) - 1).astype(int)
-            motion.expression[:, in_group(channels, BLINKS)] = np.array(_LIDS)[looks][:, None]
-            turns = np.pad(_TURNS, ((0, 0), (0, 1))).astype(np.float32)
-            motion = replace(motion, eyes=turns[looks])
+        for dial, column in zip(self.dials, np.rint(values[:, first:]).astype(int).T):
+            shown = dial.motion(channels).part(np.clip(column, 0, len(dial.names) - 1))
+            motion = replace(
+                motion,
+                expression=motion.expression + shown.expression,
+                jaw=motion.jaw + shown.jaw,
+                eyes=motion.eyes if shown.eyes is None else shown.eyes,
+            )
         return motion
-
-
-def _features(motion: Motion, channels: Sequence[str]) -> np.ndarray:
-    """What tells mouths apart in a motion, [T, features]."""
-
-    def mean(name: str) -> np.ndarray:
-        of = in_group(channels, (name,))
-        return motion.expression[:, of].sum(1) / max(of.sum(), 1)
-
-    columns = [weight * mean(name) for name, weight in _TELLS.items()]
-    closes = mean(LIP_CLOSE)
-    return np.stack([*columns, _JAW_TELLS * (motion.jaw[:, 0] / JAW_OPEN_RADIANS - closes)], 1)

@@ -496,10 +496,10 @@ class Target:
 
     kind: KEY (a shape key, `name`) · BONE (a channel of a bone, `path` and `index`) · PROPERTY (a
     custom property, `name`, of a bone). Where `bone` is empty the object itself is meant. Or one of
-    DRAWN, what is shown of an animator's drawings for a sound or look: SHOW (an object, a
-    collection, or a Grease Pencil layer of an object, `name`), DRAWING (of a layer, `name`, of a
-    Grease Pencil object), IMAGE (of the sequence) or CELL (of the sheet in a material, `name`) the
-    number of which is the rule's weight.
+    DRAWN, what is shown of an animator's drawings for a sound or look: SHOW (an object or a
+    collection, `name`), LAYER (of a Grease Pencil object, which is the head's own where none is
+    named), DRAWING (of such a layer), IMAGE (of the sequence) or CELL (of the sheet in a material,
+    `name`) the number of which is the rule's weight.
     object: which object of the character; empty means every one of its objects that has it.
     path: location, scale, rotation_euler, or rotation, the rotation vector in the head's axes, for
     any rotation mode.
@@ -535,10 +535,12 @@ class JointRule:
 
 ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode
 EULER = "rotation_euler"  # path of its turn about one of its own axes
-DRAWN = ("SHOW", "DRAWING", "IMAGE", "CELL")
-NUMBERED = DRAWN[1:]
+TILT = "delta_rotation_euler"  # path of what an object turns beside its own rotation
+IN_MATERIALS = ("IMAGE", "CELL")
+NUMBERED = ("DRAWING", *IN_MATERIALS)
+DRAWN = ("SHOW", "LAYER", *NUMBERED)
 KINDS = ("KEY", "BONE", "PROPERTY", *DRAWN)
-PATHS = ("location", ROTATION, EULER, "scale")
+PATHS = ("location", ROTATION, EULER, "scale", TILT)
 DIRECTIONS = {
     sign + axis: np.eye(3)[index] if not sign else 0.0 - np.eye(3)[index]
     for index, axis in enumerate("XYZ")
@@ -651,13 +653,13 @@ class Mapping:
         """Raise ValueError unless all values are what they should be."""
         for number, rule in enumerate(self.rules, 1):
             to = rule.target
-            named = (to.bone or to.object) and to.path in PATHS if to.kind == "BONE" else to.name
-            named = named or (to.kind in DRAWN and to.object)
+            named = to.bone or to.object or to.path == TILT if to.kind == "BONE" else to.name
             if (
                 not all(map(is_text, (rule.source, to.name, to.object, to.bone, to.path)))
                 or not rule.source
                 or to.kind not in KINDS
                 or not named
+                or (to.kind == "BONE" and to.path not in PATHS)
                 or not (isinstance(to.index, int) and 0 <= to.index <= 2)
                 or not abs(rule.weight) <= LARGEST
             ):

@@ -31,7 +31,6 @@ def rows_of(plan: mapping.Mapping, channels: Sequence[str]) -> list[dict]:
             "lead": dict(plan.leads).get(rule.source, 0.0),
         }
         for rule in plan.rules
-        if rule.source != mapping.DEFAULT or not plan.is_drawn
     ]
     rows += [
         {
@@ -84,10 +83,10 @@ def plan_of_rows(rows: Iterable[Any], like: mapping.Mapping) -> mapping.Mapping:
                     row.source, mapping.Target(row.kind, row.target, row.object, bone), row.weight
                 )
             )
-        elif row.kind in mapping.DRAWN and (row.target or row.object):
+        elif row.kind in mapping.DRAWN and row.target:
             target = mapping.Target(row.kind, row.target, row.object)
             rules.append(mapping.Rule(row.source, target, row.weight))
-        elif row.kind == "BONE" and (row.bone or row.object):
+        elif row.kind == "BONE" and (row.bone or row.object or row.path == mapping.TILT):
             rules.append(
                 mapping.Rule(
                     row.source,
