@@ -97,7 +97,8 @@ def values_of(
     frames = clock.take_frames(performance.motion.frames)
     units, rest = rounding_units(rig), np.array([track.rest for track in rig.driver.tracks], float)
     values = np.empty((len(frames), len(rig.driver.tracks)))
-    said = json.loads(performance.provenance.get(SAID, "[]")) if rig.driver.leads else []
+    known = performance.provenance.get(SAID, "") if rig.driver.leads else ""
+    said = json.loads(known or "[]")
     of_mouths = _own_mouths(rig, performance, clock, frames, said)
     yield from rescale(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
@@ -113,7 +114,7 @@ def values_of(
             *own_mouths.apply(motion, performance.channels, rows)
         )
         yield share * min(1.0, (start + PIECE) / len(frames))
-    if rig.driver.is_drawn and said:
+    if rig.driver.is_drawn and known:
         opening, seconds = performance.opening, clock.seconds(frames)
         cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
         values[:, len(rig.driver.rig.tracks)] = rig.driver.say(

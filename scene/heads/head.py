@@ -101,7 +101,9 @@ class Rig:
     @property
     def sums(self) -> Sums | None:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
-        look on it; None if it shows everything, or drawn mouths instead of channels."""
+        look on it; None if it shows everything, or posed mouths instead of channels."""
+        if self.driver.is_drawn:
+            return self.driver.seen(channel_names())
         sums = None if self.has_mouths_alone else self.driver.sums
         return None if sums is None or shows_all(channel_names(), sums) else sums
 

@@ -124,7 +124,8 @@ def check(
     voice = voice or strip.voice_of_take(bpy.context, take_list.on_head(scene, rig.mesh))
     names, tolerance = (scene.name, rig.mesh.name), scene.thunder_check.tolerance.lower()
     entry = take_list.on_head(scene, rig.mesh)
-    if _is_in_sync(scene, entry, voice) and tolerance == findings.REALISTIC:
+    is_drawn = rig.driver.is_drawn  # then a take is not seen as it was sampled, nor scored so
+    if _is_in_sync(scene, entry, voice) and tolerance == findings.REALISTIC and not is_drawn:
         # read back from keys on whole frames a little else would be found than the list says
         if (known := live_score.known_findings(scene, entry)) is not None:
             return show(scene, rig, voice.name, take_record.clock_of_take(entry), known)
@@ -135,7 +136,7 @@ def check(
     )
     entry = take_list.on_head(scene, rig.mesh)  # not held between steps
     uid = entry.action.session_uid if _is_in_sync(scene, entry, voice) else 0
-    is_score = uid or entry is None
+    is_score = entry is None or (uid and not is_drawn)
     answer, per_frame = yield from live_score.ask_score(
         client, scene, rig, voice, (motion, clock), entry, (0.4, 0.95), tolerance=tolerance
     )

@@ -19,7 +19,7 @@ from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_take, words_of_takes
-from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.errors import BadRequest, NoVoice, ThunderError
 from ...thunder_core.progress import result
 from ...thunder_core.protocol import note_of, SCORE
 from ...thunder_core.request import Request
@@ -169,10 +169,12 @@ def sample_voice(
 def _with_phones(client: Client, sound: str, request: Request) -> Generator[Step, None, Request]:
     """Steps that find the sounds of a voice. Returns the request with them, for a character with
     mouths of its own."""
-    answer = yield from connection.ask(
-        client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
-    )
-    rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
+    rows = []
+    with suppress(NoVoice):  # an idle face
+        answer = yield from connection.ask(
+            client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
+        )
+        rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
     return replace(request, phones=json.dumps(rows))
 
 

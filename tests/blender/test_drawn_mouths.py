@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawing import draw, Layout, Shown
-from performances import performance, say_take
+from performances import performance, say_take, write_wav
 from running_engine import connection, speak, stop_engine  # noqa: F401
 from thunder.operators import listen
 from thunder.scene.animation import display, fcurves, keying
@@ -507,6 +507,43 @@ def test_a_take_keeps_its_score_moves_with_its_strip_and_has_words_retaken(
         assert (np.diff(keys["co"][:-1, 0]) < 2).sum() <= 1, "the key that was moved"
 
 
+def test_silence_is_an_idle_face_with_its_mouth_at_rest(
+    blender,
+    scene,
+    face,
+    connection,  # noqa: F811
+    tmp_path,
+):
+    speak(scene, write_wav(tmp_path / "silence.wav", np.zeros(6 * 16000)))
+    scene.thunder.count = 1
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert set(mouths(scene, face, 1, 150).values()) <= {"Rest", "Smile", "Frown"}
+    [entry] = scene.thunder.takes
+    shut = float(EYES.index("Eyes Shut"))
+    assert shut in keys_of(entry.action, "Eyes")["co"][:, 1], "and blinks"
+
+
+def test_check_finds_closures_that_are_not_drawn_on_a_take_as_after_its_commit(
+    blender,
+    scene,
+    connection,  # noqa: F811
+):
+    swapped(blender, scene, "MBP", "AI", "E", "O")
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    speak(scene)
+    scene.thunder.count = 1
+    assert blender.ops.thunder.generate() == blender.ops.thunder.check() == {"FINISHED"}
+    [entry] = scene.thunder.takes
+    score, checked = entry.score, scene.thunder_check
+    assert not checked.findings and "away" not in entry.words
+    next(row for row in scene.thunder.table if row.source == "M B P").target = ""
+    assert blender.ops.thunder.check() == {"FINISHED"}
+    found = [each.first for each in checked.findings]
+    assert found and entry.score == score
+    assert blender.ops.thunder.commit_take() == blender.ops.thunder.check() == {"FINISHED"}
+    assert [each.first for each in checked.findings] == found
+
+
 def test_several_copies_play_takes_side_by_side(blender, scene, face):
     rig = head.resolve(face)
     one = shown(scene, rig, open_take())
@@ -546,5 +583,5 @@ def test_my_animation_comes_back_as_it_was(scene, face):
     display.restore_animation(rig)
     scene.frame_set(32)
     assert MOUTHS[face["Thunder Mouth"]] == "Smile"
-    assert np.isfinite(rig.meter.scale) and rig.sums is None
+    assert np.isfinite(rig.meter.scale)
     assert character.plan_of(face).is_drawn and mapping_table.is_current(scene, face)

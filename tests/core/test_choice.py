@@ -83,6 +83,8 @@ def test_light_english_words_are_not_hit_beside_others():
     said = ["eight", "castles", "eight,", "knights", "riding"]
     assert [spot.text for spot in spots_of(voice)] == said
     everything = Choice(spots_of(voice), (0, 1, 2), aside=4).record(voice)
+    assert everything["aside"], "and of a face without eyes nothing is said of the gaze"
+    assert not Choice(spots_of(voice), (0, 1, 2), aside=4).record(voice, False)["aside"]
     assert [text for _, _, text in everything["hits"]] == ["eight (1st)", "castles", "eight (2nd)"]
     assert everything["aside"][0][2] == "riding"
     few = voice_of(words=words[:3])

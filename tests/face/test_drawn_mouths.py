@@ -147,6 +147,24 @@ def test_what_is_read_of_a_drawing_shows_that_drawing_again():
     assert (drawn.drive(drawn.read(values, channels), channels) == values).all()
 
 
+def test_a_mouth_that_lost_its_drawing_is_read_as_what_is_shown_instead():
+    """So Check finds a closure that is missing on a take too."""
+    channels = drawn_mouths.DIALS[0].tells
+    for mouths, is_open in ((("AH", "EE"), True), (("AH", "Rest"), False)):
+        read = driver(mouths).read(np.array([[MOUTHS.index("M B P"), 0.0]]), tuple(channels))
+        assert (read.jaw[0, 0] > 0 or read.expression.max() > 0) == is_open
+
+
+def test_nothing_but_what_is_drawn_is_seen_of_a_take():
+    channels = (*CHANNELS, "browInnerUp", "eyeWideLeft")
+    seen = {source for [(source, _)] in driver().seen(channels)}
+    assert {"mouthFunnel", "jaw.x", "eyeBlinkLeft", "eye_left.y"} <= seen
+    assert not seen & {"browInnerUp", "eyeWideLeft", "neck.x"}
+    numbers = dict.fromkeys(MOUTHS, 0)
+    eyeless = drawn_mouths.DrawnDriver(mapping.Driver((), ()), TRACKS[:1], numbers, {})
+    assert not [each for [(each, _)] in eyeless.seen(channels) if each.startswith("eye")]
+
+
 def test_blinks_and_looks_choose_the_eyes():
     motion = still(6)
     motion.expression[1, :2], motion.expression[2, :2] = 0.5, 0.9

@@ -32,7 +32,7 @@ from ..protocol import OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
 from ..spoken import is_other_script
 from ..system_calls import release_free_memory
-from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
+from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, LazyNetwork, processors
@@ -296,7 +296,10 @@ class _Work:
         if "moved" in about:  # brows, head and eyes, and so what they hit, are another take's
             about["reading"] = style_of_mouth(about["reading"], self.line.direction.vectors.mean(0))
         elif self.line.role == SPEAKS and self.line.kept is None:
-            about["choice"] = performance.choice.record(self.line.voice.prosody)
+            sums = self.line.request.sums
+            sources = [source for added in sums or () for source, _ in added]
+            has_eyes = sums is None or any(each.startswith((*GAZE, "eye_")) for each in sources)
+            about["choice"] = performance.choice.record(self.line.voice.prosody, has_eyes)
         opening, width = (each.astype(np.float32) for each in (np.maximum(mouth[0], 0), mouth[1]))
         return SampledTake(motion, performance.seed, None, opening, width, about)
 

@@ -6,16 +6,16 @@ only."""
 import re
 from collections.abc import Iterable, Mapping as Values, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from types import MappingProxyType
 
 import numpy as np
 
 from ..filters import split_at_gaps
 from ..spoken import MOUTH_SOUNDS, REST
-from ..types import in_group, LIP_CLOSE, Motion
+from ..types import BLINKS, in_group, LIP_CLOSE, Motion, MOUTH
 from .lips import CLOSED_MM
-from .mapping import Driver, sources, Track
+from .mapping import COMPONENTS, Driver, sources, Sums, Track
 from .mouths import motion_of, MOUTHS as CHART
 
 CLOSED, OTHERS = "M B P", "T D K"
@@ -290,15 +290,24 @@ class DrawnDriver(Driver):
         mood = np.bincount(shown, motion.expression[rows] @ corners) / np.bincount(shown).clip(1)
         for name, felt in ((SMILE, mood), (FROWN, -mood)):
             result[(result == MOUTHS.index(REST)) & (felt[shown] > _MOOD_FROM)] = MOUTHS.index(name)
-        return np.array([self.numbers[name] for name in MOUTHS])[result]
+        return self._numbers(DIALS[0])[result]
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """As of any driver; drawings are those that are most like the motion."""
         columns = [self.rig.drive(motion, channels)]
         for dial in self.dials:
-            numbers = np.array([self.numbers[name] for name in dial.names])
-            columns.append(numbers[dial.chosen(motion, channels)][:, None])
+            columns.append(self._numbers(dial)[dial.chosen(motion, channels)][:, None])
         return np.concatenate(columns, axis=1)
+
+    def _numbers(self, dial: Dial) -> np.ndarray:
+        """The number that shows each name of a dial, [names]."""
+        return np.array([self.numbers[name] for name in dial.names])
+
+    def seen(self, channels: Sequence[str]) -> Sums:
+        """What is seen of a motion with expression columns `channels`, as of `sums`."""
+        groups = tuple(chain(*((MOUTH, (*BLINKS, "eye_"))[: len(self.dials)])))
+        names = [name for name in (*channels, *COMPONENTS) if name.startswith(groups)]
+        return [*([(name, 1.0)] for name in names), *self.rig._sums]
 
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be."""
@@ -313,12 +322,13 @@ class DrawnDriver(Driver):
         return result
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
-        """The motion, with expression columns `channels`, of values [T, tracks]: as drawings of
-        these names usually look."""
+        """The motion, with expression columns `channels`, of values [T, tracks]: as the drawings
+        that are shown usually look."""
         first = len(self.rig.tracks)
         motion = self.rig.read(values[:, :first], channels)
         for dial, column in zip(self.dials, np.rint(values[:, first:]).astype(int).T):
-            shown = dial.motion(channels).part(np.clip(column, 0, len(dial.names) - 1))
+            names = self._numbers(dial)[np.clip(column, 0, len(dial.names) - 1)]
+            shown = dial.motion(channels).part(names)
             motion = replace(
                 motion,
                 expression=motion.expression + shown.expression,

@@ -81,11 +81,12 @@ class Choice:
         """Times of the accents that are hit, s, [k]."""
         return np.array([spot.at for spot in self.hit])
 
-    def record(self, voice: Prosody) -> dict:
+    def record(self, voice: Prosody, has_eyes: bool = True) -> dict:
         """What it does to the line of a voice, for a take's provenance: [start s, end s, text] of
         words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses,
-        the ideas of phrases, and its seconds. A word that the line says again is numbered."""
-        aside = [self.spots[self.aside]] if self.aside >= 0 else []
+        the ideas of phrases, and its seconds. A word that the line says again is numbered.
+        has_eyes: of the face that plays it; nothing else is said of the gaze."""
+        aside = [self.spots[self.aside]] if self.aside >= 0 and has_eyes else []
         words = {
             name: [
                 [round(x.start, 2), round(x.end, 2), number_word(x.text, x.start, voice.words)]
@@ -93,7 +94,10 @@ class Choice:
             ]
             for name, some in (("hits", self.hit), ("aside", aside))
         }
-        pauses = [[round(a, 2), act] for (a, _), act in zip(voice.pauses, self.acts) if act]
+        hidden = ("",) if has_eyes else ("", AWAY, THINKS)
+        pauses = [
+            [round(a, 2), act] for (a, _), act in zip(voice.pauses, self.acts) if act not in hidden
+        ]
         seconds = round(voice.frames / FPS, 2)
         return words | {"pauses": pauses, "ideas": list(self.ideas), "seconds": seconds}
 
