@@ -352,9 +352,9 @@ def test_an_edited_key_is_an_edit_and_kept_keys_stay(scene, face):
     curve.keyframe_points[2].co.x += 2
     curve.update()
     assert take_record.is_edited(entry)
-    columns = keep.columns_of(rig)
-    assert columns[1].any() and columns[2].any() and not (columns[1] & columns[2]).any()
-    assert columns[1].sum() < 30, "the mouth's number is of the mouth alone"
+    mouth, eyes = keep.columns_of(rig)[-2:]
+    assert mouth.any() and eyes.any() and not (mouth & eyes).any()
+    assert mouth.sum() < 30, "the mouth's number is of the mouth alone"
 
 
 @pytest.mark.parametrize("how", ["POSES", "DENSE", "BLOCKING", "TWOS", "ADD", "STRIP"])
@@ -548,7 +548,7 @@ def test_several_copies_play_takes_side_by_side(blender, scene, face):
     rig = head.resolve(face)
     one = shown(scene, rig, open_take())
     frame, size = puppets.face_frame(rig)
-    assert 0.1 < size < 1.0
+    assert 0.1 < size < 2.0
     copy = puppets.add(rig, scene.collection, (1.0, 0.0, 0.0))
     puppets.play(copy, rig, one)
     display.restore_animation(rig)
