@@ -18,13 +18,7 @@ from . import grades, take_list, take_record
 
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
-    (
-        "DIVERSITY",
-        "Diversity",
-        "The best first, then always the take whose mouth differs most from those above it",
-        "NONE",
-        1,
-    ),
+    # 1 was an order by difference
     ("TIME", "Newest", "Latest made first", "NONE", 2),
 )
 
@@ -98,34 +92,7 @@ def arrange(entries, places: list[int], sort: str) -> list[int]:
     by_score = sorted(places, key=rank.__getitem__, reverse=True)
     if sort == "TIME":
         return sorted(places, key=lambda place: -entries[place].made)
-    if sort == "DIVERSITY":
-        farthest = order_by_difference([_opening(entries[place]) for place in by_score])
-        return [by_score[i] for i in farthest]
     return by_score
-
-
-def order_by_difference(openings: list[np.ndarray | None]) -> list[int]:
-    """The order of mouth curves in which each is as different as possible from those before it, by
-    the mean square difference in mm; the first stays first.
-
-    openings: mm [T] at 25 fps each, or None if unknown: those come last.
-    """
-    known = {i: opening for i, opening in enumerate(openings) if opening is not None}
-    unknown = [i for i in range(len(openings)) if i not in known]
-    length = max(map(len, known.values()), default=0)
-    rows = {i: np.pad(opening, (0, length - len(opening))) for i, opening in known.items()}
-    nearest, chosen = dict.fromkeys(known, math.inf), []
-    while nearest:
-        best = max(nearest, key=nearest.__getitem__)
-        chosen.append(best)
-        del nearest[best]
-        for i in nearest:
-            nearest[i] = min(nearest[i], float(np.mean((rows[i] - rows[best]) ** 2)))
-    return chosen + unknown
-
-
-def _opening(entry) -> np.ndarray | None:
-    return take_record.opening_of(entry.action) if entry.action is not None else None
 
 
 def describe(entry) -> str:
