@@ -72,7 +72,6 @@ BENCHES = {
     "perform": "teacher --takes 1 --out {out}/performed",
     "perform_as": "--languages de --results {out}/x.txt",
     "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --clips 2 --results {out}/x.txt",
-    "reduction": "--results {out}/x.txt",
     "recognise": "--data {source} --model {whisper} --recordings 2 --lines 1 --takes 1 --clips 1 "
     "--clip-takes 1 --results {out}/x.txt",
     "speed": "--quick",
@@ -85,7 +84,6 @@ BENCHES = {
     "words": f"{OF_CORPUS} --takes 2",
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --size 30 --samples 1 --poses jawOpen"}
-OF_WINDOW = {"reduction"}
 OF_NETWORK = {"lock"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
@@ -248,8 +246,6 @@ def blender():
 @pytest.mark.parametrize("name", [*BENCHES, *IN_BLENDER])
 def test_a_bench_runs(name, request, tmp_path, unchanged):
     words = (BENCHES | IN_BLENDER)[name]
-    if name in OF_WINDOW and not os.environ.get("BLENDER"):
-        pytest.skip("BLENDER names no Blender with a window")
     if name in ("mouths", "perform_as") and shutil.which("espeak-ng") is None:
         pytest.skip("espeak-ng is not installed")
     if name == "table1":
