@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .api import (
         Engine,
-        explain,
         load,
         Mark,
         perform,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from .errors import BadRequest, BadSound, BadWeights, ThunderError
 
 __all__ = [
-    "BadRequest", "BadSound", "BadWeights", "Engine", "explain", "load", "Mark", "perform",
+    "BadRequest", "BadSound", "BadWeights", "Engine", "load", "Mark", "perform",
     "perform_as", "recognise", "sample", "save_cues", "score", "speak", "Take",
     "Takes", "ThunderError", "Voice",
 ]  # fmt: skip

@@ -377,27 +377,6 @@ def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) 
     return Voice(speech.samples, speech.rate, "speech")
 
 
-def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) -> dict:
-    """Why a take does what it does at a frame.
-
-    "sampled": what the model made there {channel: value}.  "planned": the events of its plan that
-    are under way.  "steps": of each that changed something there "step", "reason", "causes" [[what,
-    share]] and "changes" {channel: [before, after]}.
-
-    >>> said = thunder.explain(takes.best, voice, 20)
-    >>> sorted(said)
-    ['frame', 'planned', 'sampled', 'seconds', 'steps']
-
-    The take is sampled again for it. Raises BadRequest, for a take of other weights too.
-    """
-    about, engine = take.provenance, engine or _usual_engine()
-    if about["weights"] != engine.weights:
-        raise BadRequest(
-            "The take was made with other weights than the engine has: give the engine that made it"
-        )
-    return engine.explain(voice, replace(Request.of_record(about), direction=take.direction), frame)
-
-
 def _generate(engine: Engine, voice: Voice, request: Request, progress: Progress) -> Takes:
     """The takes of a request, with a warning of everything that the engine notes on its voice."""
     notes: list[str] = []
