@@ -189,28 +189,6 @@ def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(
     assert max(held) < 1e-3
 
 
-@pytest.mark.parametrize(
-    "to, how", [("COPY", "REPLACE"), ("OWN", "ADD"), ("OWN", "INSERT"), ("STRIP", "REPLACE")]
-)
-def test_what_the_animator_has_outside_stays(blender, stage, scene, rig, to, how):
-    animate(rig)
-    scene.frame_end = 250
-    outside = [*range(1, 9), *range(120, 150, 7)]
-    before = seen(blender, scene, outside)
-    entry = show(stage, start=31.0)
-    choose(scene, to=to, how=how, step="TWOS")
-    was = committing.choice_of(scene, entry)
-    assert (was.step, was.blend) == (2, 1)
-    blender.ops.thunder.commit_take()
-    if how == "INSERT":
-        later = was.span.end - was.first
-        outside = [frame if frame < 31 else frame + later for frame in outside]
-        tolerance = 0.05  # rests on the grid, up to a frame beside
-    else:
-        tolerance = 1e-4
-    assert np.abs(seen(blender, scene, outside)[:, :-1] - before[:, :-1]).max() < tolerance
-
-
 def test_committed_again_on_ones_the_animators_edits_stay_and_nothing_of_the_steps(
     blender, stage, scene, rig
 ):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
-from speaking import keys_of, tracks, values_of
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
-from thunder.scene.takes import keep, take_record, transcript, word_places
+from thunder.scene.takes import take_record, transcript, word_places
 from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.face.lips import CLOSED_MM, opening_mm
 from thunder.thunder_core.progress import result
@@ -27,49 +26,6 @@ def take(blender, scene):
     scene.thunder.count = 1
     assert blender.ops.thunder.generate() == {"FINISHED"}
     return scene, head.find(scene), scene.thunder.takes[0]
-
-
-@pytest.mark.slow
-def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
-    scene, rig, entry = take
-    frames = np.arange(entry.first, entry.last + 1)
-    action, seed = entry.action.name, entry.seed
-    was, before = values_of(rig, entry, frames), keys_of(rig, entry)
-    scene.thunder_keep.count, scene.thunder_keep.head = 2, True
-    keep.add_range(scene, 70, 120)
-    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
-    assert [each.kind for each in scene.thunder.takes].count("RESAMPLED") == 2
-    inside = (frames >= 70) & (frames <= 120)
-    moving = np.ptp(was, axis=0) > 1e-3
-    for made in scene.thunder.takes:
-        if made.kind != "RESAMPLED":
-            continue
-        assert (
-            made.seed in (seed + 1, seed + 2)
-            and 0 <= made.score <= 100
-            and dict(made.action["thunder"])["kept"]
-        )
-        now = values_of(rig, made, frames)
-        assert (now[inside] == was[inside]).all()
-        keys = keys_of(rig, made)
-        for place in tracks(rig, '"neck"'):
-            assert (keys[place]["co"] == before[place]["co"]).all()
-        assert np.abs(now - was)[~inside].max() > 0.05  # another performance
-        # No step in place or in speed where kept and new meet: no more than the take itself has at
-        # its fastest.
-        bend, own = np.abs(np.diff(now, 2, axis=0)), np.abs(np.diff(was, 2, axis=0)).max(axis=0)
-        for border in (70, 120):
-            at = border - entry.first
-            near = bend[at - 2 : at + 2][:, moving].max(axis=0)
-            free = np.abs(np.diff(now[~inside], 2, axis=0))[:, moving].max(axis=0)
-            assert (near <= np.maximum(own[moving], free) + 0.02).all()
-    assert all(
-        (a["co"] == b["co"]).all()
-        for a, b in zip(
-            before,
-            keys_of(rig, next(each for each in scene.thunder.takes if each.action.name == action)),
-        )
-    )
 
 
 @pytest.mark.parametrize("text, marked", [("room", True), ("both", True), ("room", False)])
@@ -106,24 +62,6 @@ def keyed_opening(scene, entry):
     motion = result(keying.read(rig, head.channel_names(), clock, seconds))
     rows = np.arange(entry.last + 1) / clock.fps * 25
     return np.interp(rows, np.arange(motion.frames), opening_mm(motion))
-
-
-@pytest.mark.slow
-def test_the_engine_says_when_each_word_is_said_and_doubts_another_line(blender, connection):
-    client = connection.client()
-    client.start()
-    answer = client.request("spoken", sound=SAMPLE, text=SAID).wait(timeout=300)
-    assert answer["matches"] and [word for word, *_ in answer["words"]] == [
-        word.strip(".,?") for word in SAID.split()
-    ]
-    assert all(0.3 < start < end < 8.0 for _, start, end, _ in answer["words"])
-    doubtful = [word for word, _, _, sure in answer["words"] if sure < 0.4]
-    assert doubtful in ([], ["Who"]), "which the synthetic voice swallows"
-    assert [phone for phone, *_ in answer["sounds"]][:2] == ["M", "AY"]
-    assert not client.request(
-        "spoken", sound=SAMPLE, text="Photographs of the other evening showed nothing at all"
-    ).wait(timeout=300)["matches"]
-    assert client.request("spoken", sound=SAMPLE, text="").wait(timeout=300)["words"] == []
 
 
 CUT_SECONDS = 0.6
