@@ -132,12 +132,13 @@ def test_a_take_shows_the_mouths_of_its_sounds_and_how_far_it_opens_its_vowels()
 
 def test_lips_that_the_take_shuts_are_drawn_shut_and_a_smile_is_seen_in_a_pause():
     opening = np.full(50, 9.0)
-    opening[15:17] = 0.0  # the text has an m that is not heard
-    said = [["AA", 0.4, 1.2]]
+    opening[15:17] = opening[28] = 0.0  # the text has an m that is not heard, and a b heard as v
+    said = [["AA", 0.4, 1.0], ["V", 1.0, 1.2]]
     cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
     smiling = still(mouthSmile=0.4)
     shown = named(driver().say(cues, np.arange(48) / 24, smiling, CHANNELS, opening))
     assert shown[15] == "M B P" and shown[12] == "EH" and shown[2] == "Smile"
+    assert shown[25] == "F V" and shown[27] == "M B P"
 
 
 def test_what_is_read_of_a_drawing_shows_that_drawing_again():

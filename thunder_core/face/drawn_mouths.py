@@ -280,16 +280,16 @@ class DrawnDriver(Driver):
                 shown[np.abs(seconds - starts[place - 1 : place + 1].mean()).argmin()] = place
         shown[seconds >= len(opening) / motion.fps] = 0
         result = np.array([MOUTHS.index(name) for name in names])[shown]
-        bites = np.isin(result, (MOUTHS.index("F V"), MOUTHS.index(REST)))
+        at_rest = result == MOUTHS.index(REST)
         for run in split_at_gaps(np.flatnonzero(opening < CLOSED_MM)):
             apart = np.abs(seconds - run.mean() / motion.fps)
             is_shut = apart <= max(len(run) / 2 / motion.fps, apart.min() + 1e-9)
-            result[is_shut & ~bites] = MOUTHS.index(CLOSED)
+            result[is_shut & ~at_rest] = MOUTHS.index(CLOSED)
         rows = np.clip(np.rint(seconds * motion.fps).astype(int), 0, motion.frames - 1)
         corners = 1.0 * in_group(channels, ("mouthSmile",)) - in_group(channels, ("mouthFrown",))
         mood = np.bincount(shown, motion.expression[rows] @ corners) / np.bincount(shown).clip(1)
         for name, felt in ((SMILE, mood), (FROWN, -mood)):
-            result[(result == MOUTHS.index(REST)) & (felt[shown] > _MOOD_FROM)] = MOUTHS.index(name)
+            result[at_rest & (felt[shown] > _MOOD_FROM)] = MOUTHS.index(name)
         return self._numbers(DIALS[0])[result]
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
