@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import bpy
 
+from ..scene.animation import drawn_frames
 from ..scene.heads import character, controls, detection, drawn, family, head, mapping_table
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
@@ -224,6 +225,17 @@ class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
             )
         of = turned.name * (turned != obj)
         mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), of))
+
+
+class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):
+    """Copy the drawings of Grease Pencil layers to the frames on which the head shows them, to
+    place them by hand. They share their drawing; the modifiers that chose it are switched off"""
+
+    obstacles = (why_not_in_object_mode, why_no_head)
+
+    def act(self, context):
+        count = drawn_frames.copy_drawings(context.scene, chosen_head(context))
+        return f"Copied drawings to {count} frames: switch the modifiers on to follow keys again"
 
 
 class _OnMouthSliders(InstantWork):

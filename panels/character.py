@@ -169,10 +169,11 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         for track in resolved.driver.tracks[len(resolved.driver.rig.tracks) :]:
             row.prop(resolved.face, track.path, text="")
         buttons(
-            layout.row(align=True),
+            layout.grid_flow(columns=2, align=True),
             ("thunder.find_mapping", "VIEWZOOM"),
             ("thunder.fill_in_order", "SORTALPHA"),
             ("thunder.tilt_drawing", "DRIVER_ROTATIONAL_DIFFERENCE"),
+            ("thunder.copy_drawings", "KEYFRAME"),
         )
 
     def _objects(self, layout, resolved):

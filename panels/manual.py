@@ -13,7 +13,7 @@ PAGES, SOURCES = (Path(ROOT, "guide"), Path(ROOT, "docs", "guide"))
 # Section of a guide → operators, and property groups (ThunderX) or properties of them
 # (ThunderX.name); “*” stands for anything. The first section that fits is opened.
 SECTIONS = {
-    "drawn": "add_drawn_mouth sample_drawing fill_in_order tilt_drawing "
+    "drawn": "add_drawn_mouth sample_drawing fill_in_order tilt_drawing copy_drawings "
     "ThunderScene.least ThunderScene.step ThunderRow.number",
     "heads#a-flame-file": "add_flame_head fit_flame_bones",
     "heads#linked-characters": "make_editable",

@@ -7,7 +7,7 @@ its mapping has for that number: their curves are the table, so that no script h
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
@@ -31,6 +31,7 @@ from . import binding, rna_paths
 from .build import add_input
 
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
+COPY = "GENERATED"  # kind of frames that share the drawing of another (drawn_frames.py)
 _MOST = 1000  # images of a sequence, and cells of a sheet, beyond which it is something else
 _LEAST_NAMED = 3  # layers with several drawings whose names are taken as those of mouths
 
@@ -51,7 +52,8 @@ def _drawings(face: bpy.types.Object, target: Target) -> dict[int, list[Place]]:
     layer = _layers(obj).get(target.name)
     if target.kind == "DRAWING":
         path = f'modifiers["{escape(rna_paths.OWN_PREFIX + target.name)}"].offset'
-        numbers = [each.frame_number for each in layer.frames] if layer is not None else ()
+        frames = layer.frames if layer is not None else ()
+        numbers = [each.frame_number for each in frames if each.keyframe_type != COPY]
         return {number: [(obj, path, -1, number)] for number in numbers}
     if target.kind == "LAYER":
         path = f'layers["{escape(target.name)}"].hide'
@@ -96,7 +98,7 @@ def _nodes(target: Target) -> Iterator[tuple[bpy.types.NodeTree, bpy.types.Node]
 
 
 @dataclass(frozen=True)
-class _Use:
+class Use:
     """What a mapping shows by a dial.  shown: of each name that has drawings in the file, these
     and what shows them.  numbers: of each name its number: one for all that show the same."""
 
@@ -105,8 +107,9 @@ class _Use:
     numbers: dict[str, int]
 
 
-def _uses(plan: Mapping, drawings: Callable) -> Iterator[_Use]:
-    """The dials for which a mapping has drawings, given `_drawings`."""
+def uses(face: bpy.types.Object, plan: Mapping) -> Iterator[Use]:
+    """The dials for which a mapping has drawings."""
+    drawings = cache(partial(_drawings, face))
     for dial in DIALS:
         shown: dict[str, dict] = {name: {} for name in dial.names}
         for rule in plan.rules:
@@ -117,14 +120,13 @@ def _uses(plan: Mapping, drawings: Callable) -> Iterator[_Use]:
         first = {frozenset(shown[name]): dial.names.index(name) for name in reversed(shown)}
         if shown:
             of_names = {name: frozenset(shown[stand_in(name, shown)]) for name in dial.names}
-            yield _Use(dial, shown, {name: first[of] for name, of in of_names.items()})
+            yield Use(dial, shown, {name: first[of] for name, of in of_names.items()})
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
-    drawings = cache(partial(_drawings, face))
-    uses = list(_uses(plan, drawings))
-    if not uses or uses[0].dial != DIALS[0]:
+    drawings, used = cache(partial(_drawings, face)), list(uses(face, plan))
+    if not used or used[0].dial != DIALS[0]:
         raise BadHead(
             f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
         )
@@ -133,7 +135,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
             0, rna_paths.slider_path(use.dial.label), 0, use.dial.label,
             float(use.numbers[use.dial.rest]), True,
         )
-        for use in uses
+        for use in used
     ]  # fmt: skip
     rules = [rule for rule in plan.rules if rule.target.kind in mapping.DRAWN]
     others = tuple(rule for rule in plan.rules if rule not in rules)
@@ -143,7 +145,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     objects = [each for each in dict.fromkeys(blocks) if isinstance(each, bpy.types.Object)]
     bound = binding.bind(replace(plan, rules=others), objects, (face,))
     driver = DrawnDriver(
-        bound.driver, tracks, {name: of for use in uses for name, of in use.numbers.items()},
+        bound.driver, tracks, {name: of for use in used for name, of in use.numbers.items()},
         dict(plan.leads), plan.least, plan.step,
         next((scene.frame_start for scene in face.users_scene), 1),
     )  # fmt: skip
@@ -158,7 +160,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
 def wire(face: bpy.types.Object, plan: Mapping) -> None:
     """Let a head's numbers show what its mapping has for them; drivers of an earlier one go."""
     _unwire(face)
-    for use in _uses(plan, cache(partial(_drawings, face))):
+    for use in uses(face, plan):
         names, shown, curves = use.dial.names, use.shown, dict[tuple, dict[int, float]]()
         for target in {target for of in shown.values() for target, _ in of}:
             _prepare(face, target)
@@ -211,6 +213,14 @@ def _unwire(face: bpy.types.Object) -> None:
                 block.animation_data.drivers.remove(curve)
                 if path.endswith(_HIDE):
                     rna_paths.set_value(block, path, 0, False)
+
+
+def layer_of(face: bpy.types.Object, target: Target) -> tuple:
+    """The layer whose drawings are chosen, its object's alone, and the modifier that chooses."""
+    obj = bpy.data.objects.get(target.object, face)
+    if obj.data.users > 1:
+        obj.data = obj.data.copy()
+    return _layers(obj)[target.name], obj.modifiers[rna_paths.OWN_PREFIX + target.name]
 
 
 # ---- finding

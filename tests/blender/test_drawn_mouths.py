@@ -576,6 +576,30 @@ def test_a_copy_of_a_drawn_head_moves_itself_alone(blender, scene, face):
     assert face.delta_rotation_euler.y == 0.0 > copy.delta_rotation_euler.y
 
 
+def test_drawings_are_copied_to_frames_that_share_them(blender, scene, face):
+    if not compat.is_drawing(face):
+        with pytest.raises(RuntimeError, match="This head shows no drawings of Grease Pencil"):
+            blender.ops.thunder.copy_drawings()
+        return
+    scene.frame_start, scene.frame_end = 5, 80
+    rig, frames = head.resolve(face), face.data.layers["Mouth"].frames
+    for said in (SAID, OTHER):  # again, of another take
+        shown(scene, rig, open_take(), said)
+        names = mouths(scene, face, 5, 80)
+        assert blender.ops.thunder.copy_drawings() == {"FINISHED"}
+        rules = character.plan_of(face).rules
+        number = {rule.source: rule.weight for rule in rules if rule.target.name == "Mouth"}
+        at = {each.frame_number: each for each in frames}
+        assert not any(
+            face.modifiers[name].show_render for name in ("Thunder Mouth", "Thunder Eyes")
+        )
+        assert max(number.values()) < 5 and len(at) > 14
+        for frame, name in names.items():
+            latest = max(each for each in at if each <= frame)
+            assert at[latest].drawing == at[number[name]].drawing, frame
+        assert not head.resolve(face).vanished
+
+
 def test_my_animation_comes_back_as_it_was(scene, face):
     face["Thunder Mouth"] = MOUTHS.index("Smile")
     rig = head.resolve(face)

@@ -203,7 +203,7 @@ DIALS = (
     Dial("Mouth", MOUTHS, REST, CLOSED, (OTHERS, "S CH", "TH", "L"), {
         f"{name}{side}": by for name, by in _TELLS.items() for side in ("Left", "Right")
     } | _TELLS_ALONE),
-    # a look of one frame is a flicker, a lid on its way not
+    # looks of a few frames are flickers, a lid on its way is none
     Dial("Eyes", EYES, OPEN, SHUT, (OPEN, *EYES[3:]), {
         "eyeBlinkLeft": 0.7, "eyeBlinkRight": 0.7, "eye_left.x": 0.75 / _LOOK,
         "eye_left.y": 0.75 / _LOOK,
@@ -312,7 +312,7 @@ class DrawnDriver(Driver):
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be."""
         result = values.copy()
-        shortest = (self.least, self.least * self.step), (1, 2)  # frames, and of weak ones
+        shortest = (self.least, self.least * self.step), (1, 4)  # frames, and of weak ones
         for place, (dial, least) in enumerate(zip(self.dials, shortest), len(self.rig.tracks)):
             kept, numbers = self.numbers[dial.kept], np.rint(values[:, place]).astype(int)
             cells, rows = on_grid(numbers, kept, frames - self.origin, self.step)
