@@ -37,11 +37,6 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def placeholders(template: str) -> list[str]:
-    """The names of a template's values, in order of the alphabet."""
-    return sorted(_VALUE.findall(template))
-
-
 def sort_templates(texts: Iterable[str]) -> list[str]:
     """The texts with values, those with most letters of their own first: they say most exactly of
     what a sentence was made."""
@@ -90,6 +85,7 @@ def translate(text: str, lookups: Sequence[Callable[[str], str]], templates: lis
             # numbers are known as they are
             if any(new) and all(is_new or not _WORD.search(one) for is_new, one in zip(new, parts)):
                 return lookups[0](between).join(known)
+        best = text
         for template in templates:
             fixed, pattern, quoted = _pattern(template)
             if fixed in text and (found := pattern.fullmatch(text)):
@@ -97,14 +93,18 @@ def translate(text: str, lookups: Sequence[Callable[[str], str]], templates: lis
                     name: value if name in quoted else say_part(value)
                     for name, value in found.groupdict().items()
                 }
-                # “{keys} keys” is not what every sentence was made of that ends so
-                if len(fixed) >= _TELLS or not any(
-                    said == found[name] and _WORD.search(said)
+                unknown = [
+                    f"{{{name}}}"
                     for name, said in values.items()
-                    if template.startswith(f"{{{name}}}")
-                ):
-                    return _VALUE.sub(lambda place: values[place[1]], lookups[0](template))
-        return text
+                    if name not in quoted and said == found[name] and _WORD.search(said)
+                ]
+                # “{keys} keys” is not what every sentence was made of that ends so
+                is_sure = len(fixed) >= _TELLS or not template.startswith(tuple(unknown))
+                if not unknown or (best == text and is_sure):
+                    best = _VALUE.sub(lambda place: values[place[1]], lookups[0](template))
+                if not unknown:
+                    break
+        return best
 
     def say_part(text: str) -> str:
         """The same for what is within a sentence, where it begins with a small letter."""
@@ -115,12 +115,12 @@ def translate(text: str, lookups: Sequence[Callable[[str], str]], templates: lis
 
 
 _WIDE = "⺀-￯"  # letters of Chinese, Japanese and Korean, twice as wide as others
-_PIECE = re.compile(rf"\s*(?:[{_WIDE}]|[^\s{_WIDE}]+)[、。，．）」』：；？！]*")
+_PIECE = re.compile(rf"\s*[「『（]*(?:[{_WIDE}]|[^\s{_WIDE}]+)[、。，．）」』：；？！]*")
 
 
 def pieces(text: str) -> list[str]:
-    """What a line may end behind: words, and each wide letter, with the space before and the marks
-    behind them."""
+    """What a line may end behind: words, and each wide letter, with the space and the open brackets
+    before and the marks behind them."""
     return _PIECE.findall(text)
 
 

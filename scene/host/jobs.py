@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
+from inspect import get_annotations
 from typing import TypeVar
 
 import bpy
@@ -28,7 +29,7 @@ from bpy.app.handlers import persistent
 from ...thunder_core.errors import Cancelled, CancelledByUndo, ThunderError
 from ...thunder_core.progress import map_progress, time_in_words
 from . import compat, playback
-from .language import translated
+from .language import CONTEXT, translated
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -99,6 +100,9 @@ def classes_of(module) -> list[type]:
 def add_module(module) -> None:
     """Register a module's classes, then call its `register` if it adds anything else."""
     for cls in classes_of(module):
+        for prop in (prop for base in cls.__mro__ for prop in get_annotations(base).values()):
+            if hasattr(prop, "keywords"):  # a property: its words have our sense, not Blender's
+                prop.keywords.setdefault("translation_context", CONTEXT)
         bpy.utils.register_class(cls)
     if hasattr(module, "register"):
         module.register()

@@ -24,7 +24,6 @@ from ...thunder_core.spoken import MOUTH_SOUNDS
 from ..heads import character, drawn, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..host.jobs import registration
-from ..host.language import CONTEXT
 from ..takes import browsing, dialogue, seeds, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import fingerprint, strip
@@ -43,7 +42,7 @@ _CHANNELS = [
     ("MIX", "Mix", "All channels"),
     ("LEFT", "Left", "The left channel alone"),
     ("RIGHT", "Right", "The right channel alone"),
-    *((str(n), f"Channel {n}", f"Channel {n} alone") for n in range(3, 17)),
+    *((str(n), str(n), f"Channel {n} alone") for n in range(3, 17)),
 ]
 # the numbers are kept in files, and must not change where a language is added
 _LANGUAGES = [
@@ -270,7 +269,6 @@ class ThunderRow(bpy.types.PropertyGroup):
         precision=2,
         update=table.keep_edit,
         description="Seconds by which this mouth comes before its sound; below 0 after it",
-        translation_context=CONTEXT,
     )
 
 
@@ -524,7 +522,6 @@ class ThunderCommit(bpy.types.PropertyGroup):
     )
     accuracy: EnumProperty(
         name="Accuracy",
-        translation_context=CONTEXT,
         items=[
             *(
                 (name, name.title(), f"Lips may deviate by {error} millimetres")
@@ -713,7 +710,6 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="How finely takes are sampled. The same seed gives about the same take at each "
         "quality",
         default="NORMAL",
-        translation_context=CONTEXT,
         items=[
             ("DRAFT", "Draft", "For a first look, in half the time of Normal"),
             ("NORMAL", "Normal", "A few steps, which were trained to come to what many come to"),
@@ -855,7 +851,6 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     preview_amount: FloatProperty(
         name="At",
-        translation_context=CONTEXT,
         default=1.0,
         min=-1.0,
         max=2.0,

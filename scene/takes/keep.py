@@ -22,7 +22,6 @@ from ...thunder_core.types import Columns, FPS, Keep, LISTENS, region_of
 from ..animation import keying
 from ..heads import head
 from ..host.jobs import registration, stage, Step
-from ..host.language import CONTEXT
 from ..voice import strip
 from . import generation, mix, seeds, take_list, take_record
 from .line import How, perform
@@ -52,7 +51,6 @@ class ThunderKeep(bpy.types.PropertyGroup):
     selected: BoolProperty(
         name="Selected Keys",
         description="Keep the keys that are selected in the dope sheet or the graph editor",
-        translation_context=CONTEXT,
     )
     ranges: CollectionProperty(type=ThunderKeepRange)
     range_index: IntProperty(name="Frames", description="A range of frames that is kept")

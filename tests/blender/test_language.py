@@ -2,6 +2,7 @@
 """The animator's language: what Blender is told, and what is said in it."""
 
 import gc
+import re
 from types import SimpleNamespace
 
 import bpy
@@ -70,11 +71,41 @@ def test_the_preference_for_english_labels_is_kept(japanese):
     assert language.translated("3 takes deleted") == "3 takes deleted"
 
 
-def test_panels_and_what_blender_calls_otherwise_are_in_our_context(blender):
-    own = bpy.types.Scene.bl_rna.properties["thunder"].fixed_type.properties
-    assert own["quality"].translation_context == language.CONTEXT
+@pytest.fixture
+def properties(blender):
+    """All properties of our operators, and of what a file stores."""
+    classes = [each for module in thunder._modules() for each in classes_of(module)]
+    groups = [each for each in classes if issubclass(each, bpy.types.PropertyGroup)]
+    operators = [
+        getattr(bpy.ops.thunder, each.bl_idname.partition(".")[2]).get_rna_type()
+        for each in classes
+        if issubclass(each, HasObstacles)
+    ]
+    of_all = [each.properties for each in (*(group.bl_rna for group in groups), *operators)]
+    return [prop for of_one in of_all for prop in of_one if prop.is_runtime]
+
+
+def test_what_is_ours_has_our_sense_of_words(properties):
+    """Blender's own “Speaker” is a loudspeaker."""
+    assert len(properties) > 200
+    assert not [prop for prop in properties if prop.translation_context != language.CONTEXT]
     direction = thunder.panels.direction.THUNDER_PT_direction
     assert direction.bl_translation_context == language.CONTEXT
+
+
+def test_all_names_and_items_are_translated(properties):
+    names = {prop.name for prop in properties}
+    names |= {
+        item.name for prop in properties if prop.type == "ENUM" for item in prop.enum_items_static
+    }
+    words = {name for name in names if re.match("[A-Z].*[a-z]", name)}
+    assert len(words) > 300
+    assert words - {text for _, text in language.dictionaries()["de_DE"]} == {
+        "Alembic",
+        "File Path",
+        "Preston Blair",
+        "Rhubarb",
+    }
 
 
 def test_tooltips_are_one_line_as_files_of_translations_have_them(blender):

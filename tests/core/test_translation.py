@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from thunder_core.translation import placeholders, read, sort_templates, translate, wrap
+from thunder_core.translation import read, sort_templates, translate, wrap
 
 ROOT = Path(__file__).resolve().parents[2]
 _spec = importlib.util.spec_from_file_location("languages", ROOT / "setup" / "languages.py")
@@ -64,6 +64,11 @@ def in_language(language):
     texts = {text: said for (_, text), said in ENTRIES[language].items()}
     templates = sort_templates(texts)
     return lambda text: translate(text, [lambda each: texts.get(each, each)], templates)
+
+
+def placeholders(template):
+    """The names of a template's values, in order of the alphabet."""
+    return sorted(re.findall(r"\{(\w+)\}", template))
 
 
 def faults(po, known):
@@ -156,11 +161,12 @@ def test_what_is_put_together_is_said_in_each_languages_order():
     german, japanese = in_language("de_DE"), in_language("ja_JP")
     words = "calm, hits boxes and sing, looks away in the pause"
     assert german(words) == "ruhig, betont boxes und sing, blickt weg in der Pause"
-    assert japanese(words) == "落ち着いた、boxes と sing を強調、間で目をそらす"
+    assert japanese(words) == "冷静、boxes と sing を強調、間で目をそらす"
     sentence = "Committed to “Keys”: 52 keys on 30 of 160 frames, lips within 0.30 mm"
     assert german(sentence) == (
         "In „Keys“ übernommen: 52 Keys auf 30 von 160 Bildern, Lippen auf 0.30 mm genau"
     )
+    assert german("looks away in a pause") == "blickt weg in einer Pause"
     assert german("Strip 2 of 5: analyzing the voice") == "Streifen 2 von 5: Stimme wird analysiert"
     assert german("Poor: Lips are late by 3 frames from “a” to “b”") == (
         "Schwach: Lippen sind 3 Bild(er) zu spät von „a“ bis „b“"
@@ -225,6 +231,7 @@ def test_lines_are_as_wide_as_they_may_be():
     assert wrap(english, 20) == textwrap.wrap(english, 20, break_on_hyphens=False)
     lines = wrap("このヘッドにはテイクがまだありません。「テイクを生成」を押してください", 20)
     assert len(lines) > 3 and all(len(line) <= 11 for line in lines)
-    assert not [line for line in lines if re.match("[。、」]", line)]
+    assert not [line for line in lines if re.match("[。、」]", line) or line.endswith("「")]
+    assert wrap("口が止まっています（「thunder」）：0.7 秒", 24)[1] == "（「thunder」）：0.7 秒"
     assert wrap("", 20) == []
     assert wrap(english, 20, 2) == ["Stopped: 3 of 8", "takes kept in the …"]

@@ -9,7 +9,6 @@ from bpy.props import EnumProperty, FloatProperty, PointerProperty
 from ....thunder_core.direction import AXES, CHOICES, Direction, NEUTRAL, SPREAD, STRENGTH, Style
 from ...heads import head_state
 from ...host import jobs
-from ...host.language import CONTEXT
 
 _AXES = {axis.name: axis for axis in AXES}
 FINE = {  # axes below More Sliders, with their tooltips
@@ -44,7 +43,6 @@ def _slider(name: str):
         precision=2,
         update=_on_slider_moved,
         description=f"{FINE.get(name, axis.description)}. {axis.usual:g} is usual",
-        translation_context=CONTEXT,
     )
 
 

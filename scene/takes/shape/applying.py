@@ -4,8 +4,6 @@ and changes of the performance under it: closures of the lips by hand.
 
 The record holds the base under the shape, the edits on it, and the values written last."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, fields, replace
@@ -41,7 +39,7 @@ class TakeCurves:
     now: list
 
     @classmethod
-    def of(cls, rig: head.Rig, entry) -> TakeCurves:
+    def of(cls, rig: head.Rig, entry) -> "TakeCurves":
         """The curves of a take and their keys as they are now."""
         curves = keying.curves_of_tracks(rig, entry)
         return cls(
