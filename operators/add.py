@@ -397,6 +397,7 @@ class Records(SlicedWork):
         connection.start_client().request("hello")
         self.scene = scene_of(context).name
         self.recording = self.make(connection.recorder(), scene_of(context))
+        self.recording.microphone = connection.microphone()
         return self.recording.title, self.recording.steps()
 
     def modal(self, context, event):
@@ -430,6 +431,11 @@ class Records(SlicedWork):
         settings.source, settings.voice = "STRIP", added.name
         if speaker is not None and settings.head_role != "LISTENS":
             strip.keep_speaker(context.scene, added.name, speaker)
+        for other in strip.sound_strips(scene) if self.recording.live and speaker else ():
+            is_same = compat.strip_span(other)[0] == self.recording.first and other != added
+            if is_same and not other.mute and dialogue.speaker_of(scene, other.name) == speaker:
+                other.mute = True  # else all acts of a line would be heard at once
+                self.tell({"INFO"}, f"“{other.name}” begins there too, and is muted now")
         kept = f"Recorded {self.recording.spoken:.1f} s to “{result['path']}”"
         if not bpy.data.filepath:
             kept += ", and packed it into this file, which is not saved yet"
@@ -460,11 +466,35 @@ class THUNDER_OT_perform_live(Records, bpy.types.Operator):
 
     def make(self, client, scene):
         rig, settings = chosen_head(bpy.context), scene.thunder.recording
-        chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
         ahead = recording.LOOK_AHEAD[settings.look_ahead]
         voice = strip.find(bpy.context) if settings.hears == "VOICE" else None
         face = live_head.LiveHead(bpy.context.scene, rig)
+        chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
         return recording.Recording(client, scene, face, voice, ahead=ahead, **chosen)
+
+
+class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
+    """Choose the microphone that records, among those that the system lists"""
+
+    bl_options = {"INTERNAL"}
+
+    def begin(self, context):
+        message = "Looking for microphones"
+        client = connection.start_client()
+        return message, connection.ask(client, "microphones", (0.0, 1.0), message)
+
+    def finish(self, context, found):
+        def draw(menu, context):
+            for name in ("", *found["names"]):
+                choice = menu.layout.operator(
+                    "wm.context_set_string",
+                    text=name or translated(recording.USUAL),
+                    icon="DOT" if name == connection.microphone() else "BLANK1",
+                    translate=False,
+                )
+                choice.data_path, choice.value = connection.MICROPHONE, name
+
+        context.window_manager.popup_menu(draw, title=translated("Microphone"))
 
 
 class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):

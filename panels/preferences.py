@@ -52,6 +52,9 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         description="Model that recognizes words: its folder, as CTranslate2 or Hugging Face store "
         "it, or its name on the Hugging Face hub, such as base, to download it",
     )
+    microphone: bpy.props.StringProperty(
+        name="Microphone", description="Microphone that records. Leave empty for the system's"
+    )
     device: bpy.props.EnumProperty(
         name="Device",
         items=[
@@ -83,7 +86,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
             ("Videos of Actors: ready", "Videos of Actors: not installed"),
             "Makes captured faces of videos",
         )  # fmt: skip
-        props(layout, self, "device", "engine_python", "weights")
+        props(layout, self, "device", "engine_python", "weights", "microphone")
 
 
 _ICONS = {

@@ -386,6 +386,12 @@ class THUNDER_PT_record(bpy.types.Panel):
         big_button(layout, "thunder.record", icon="REC")
         layout.use_property_split = True
         layout.use_property_decorate = False
+        layout.operator(
+            "thunder.choose_microphone",
+            text=connection.microphone() or translated(recording.USUAL),
+            translate=False,
+            icon="OUTLINER_DATA_SPEAKER",
+        )
         props(layout, settings, "countdown", "punch_in")
         layout.separator()
         big_button(layout, "thunder.perform_live", icon="PLAY")

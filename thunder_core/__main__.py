@@ -12,8 +12,8 @@ from .animation.live_motion import LiveMotion
 from .batch.settings import BadSetting, read_mood
 from .client import Client
 from .direction import Direction, DirectionRequest
-from .errors import BadRequest, ThunderError
-from .protocol import CURVES, LEVEL
+from .errors import BadRequest, NoMicrophone, ThunderError
+from .protocol import CURVES, ENDINGS, LEVEL
 
 _EVERY = 1 / 60  # seconds from one frame that is sent to the next
 _TELL = 1.0  # seconds from one line in the terminal to the next
@@ -28,7 +28,7 @@ def options(words: list[str] | None) -> argparse.Namespace:
     p.add_argument("--sound", default="", help="file that is heard instead of the microphone")
     p.add_argument("--ahead", type=float, default=0.2, help="seconds heard beyond what is sent")
     p.add_argument("--mood", default="neutral", help="such as warm=.6")
-    p.add_argument("--keep", default="", help="WAV file for what the microphone hears")
+    p.add_argument("--microphone", default="", help="its name; default: the system's")
     return parser.parse_args(words)
 
 
@@ -40,18 +40,14 @@ def live(args: argparse.Namespace) -> int:
         raise BadRequest(f"--mood “{args.mood[:60]}” {error}") from None
     if not 0 < args.ahead <= 1:
         raise BadRequest("--ahead is not between 0 and 1: give seconds, such as .2")
-    if args.keep and os.path.exists(args.keep):
-        raise BadRequest(f"“{args.keep}” is there already: give --keep another name")
-    if args.keep and not os.access(os.path.dirname(os.path.abspath(args.keep)), os.W_OK):
-        raise BadRequest(f"“{args.keep}” cannot be written: give --keep a file in another folder")
     motion, stream, peak, told = LiveMotion(), vmc.Stream(args.osc, args.to), 0.0, 0.0
     with Client(sys.executable) as client:
         channels = tuple(client.request("hello").wait()["channels"])
         direction = DirectionRequest.of(Direction(mood=name, strength=strength)).to_record(
             client.put_array
         )
-        source, path = ("sound", args.sound) if args.sound else ("path", args.keep)
-        heard = {source: os.path.abspath(path) if path else ""}
+        heard = {"sound": os.path.abspath(args.sound) if args.sound else ""}
+        heard["microphone"] = args.microphone
         pending = client.request("live", ahead=args.ahead, **heard, **direction)
         try:
             while not pending.done:
@@ -75,6 +71,8 @@ def live(args: argparse.Namespace) -> int:
             return 130
         if pending.error is not None:
             raise pending.error
+        if why := ENDINGS.get(pending.result["ended"]):
+            raise NoMicrophone(why)
     return 0
 
 

@@ -34,6 +34,10 @@ SCORE = "score"  # event of a take that was sent before: its score
 LEVEL = "level"  # event of a recording: how loud it is, and how long
 CURVES = "curves"  # event of a live performance: frames of its motion
 LOST, FULL = "lost", "full"  # why a recording ended by itself: no more sound, no more disk
+ENDINGS = {
+    LOST: "The microphone was unplugged or delivers no more sound",
+    FULL: "The disk is full, so the recording has ended",
+}
 LONGEST_LINE = 2**24  # bytes; longer than any answer
 
 

@@ -17,6 +17,8 @@ from ..host.compat import PACKAGE
 from ..host.jobs import Part, session, Step
 from . import install
 
+# where the name of the microphone is, in a context
+MICROPHONE = f'preferences.addons["{PACKAGE}"].preferences.microphone'
 LOG_TEXT = "Thunder Engine Log"
 # torch calls AMD cards cuda too, through ROCm
 DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}
@@ -48,6 +50,12 @@ def preferences():
     add-on."""
     addon = bpy.context.preferences.addons.get(PACKAGE)
     return addon.preferences if addon else None
+
+
+def microphone() -> str:
+    """The name of the microphone that was chosen, "" for the system's."""
+    chosen = preferences()
+    return chosen.microphone if chosen else ""
 
 
 def venvs() -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, Pending
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
-from ...thunder_core.protocol import CURVES, FULL, LEVEL, LOST
+from ...thunder_core.protocol import CURVES, ENDINGS, LEVEL
 from ..heads.live_head import LiveHead, sender
 from ..host import compat, jobs, playback
 from . import mixdown, strip
@@ -32,12 +32,9 @@ TAIL = 0.25  # seconds recorded after the marked range, for a handle
 # seconds that a live performance hears beyond what is seen, by `ThunderRecording.look_ahead`
 LOOK_AHEAD = {"QUICK": 0.12, "SMOOTH": 0.2, "BEST": 0.36}
 _SLOW = 0.2  # seconds between two hops of a live performance above which a computer is slow
+USUAL = "The System's Microphone"
 SILENT = "Only silence arrives: check that Blender may use the microphone, and that it is not muted"
 _TOO_SOON = "Recording was stopped before anything was heard"
-_ENDINGS = {
-    LOST: "The microphone was unplugged or delivers no more sound: what it recorded before is kept",
-    FULL: "The disk is full, so the recording has ended: what was recorded is kept",
-}
 
 
 def is_on() -> bool:
@@ -71,7 +68,7 @@ class Recording:
     client: whose worker records, and ends with the recording.  path: the file.  face: the head that
     performs meanwhile, None for none; then the scene stands still.  motion: what it performs.
     voice: what it performs instead of the microphone's sound, heard as late as the face is seen;
-    nothing is recorded then, and path is "".
+    nothing is recorded then, and path is "".  microphone: its name, "" for the system's.
     level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest:
     peak so far.
     began: time.perf_counter() at which `first` played or will play, by the frames seen so far;
@@ -105,7 +102,7 @@ class Recording:
             self.first - min(scene.frame_start, self.first), int(self.countdown * self.fps)
         )
         self.begin, self.hold = self.first - before, self.countdown - before / self.fps
-        self.path = new_path(scene) if voice is None else ""
+        self.path, self.microphone = new_path(scene) if voice is None else "", ""
         self.pending: Pending | None = None
         self.level: dict | None = None
         self.heard_at = self.began = math.inf
@@ -121,10 +118,10 @@ class Recording:
                 for name, handler in (
                     ("frame_change_pre", self._note_frame),
                     ("frame_change_post", self._pose),
-                    ("render_init", self._end_pose),
+                    ("render_init", self._give_way),
                 ):
                     last_to_first.enter_context(jobs.handled(name, handler))
-                about = {"path": self.path, **self.live}
+                about = {"path": self.path, "microphone": self.microphone, **self.live}
                 if self.voice is not None:
                     self.sound, mixing = last_to_first.enter_context(
                         mixdown.sound_for_engine(self.client, self.voice)
@@ -142,6 +139,12 @@ class Recording:
                         self._advance(now)
                         self._pose()
                         yield self._step(now)
+                while bpy.app.is_job_running("RENDER"):  # which reads what a strip changes
+                    yield jobs.Step(0.0, "Waiting for the render")
+        except GeneratorExit:  # another file is opened, or the window is closed
+            if self.path and self.spoken and not self.is_silent:
+                jobs.session.last_words = f"What was recorded until then is in “{self.path}”"
+            raise
         finally:
             Recording.running = None
             if self.plays:
@@ -166,13 +169,9 @@ class Recording:
         if self.is_silent:
             is_short = self.stop_requested and self.spoken < LISTENED
             raise error or (Cancelled(_TOO_SOON) if is_short else BadRequest(SILENT))
-        if error is not None:
-            return {
-                **self.level,
-                "path": self.path,
-                "ended": f"{error.reason}: what was recorded is kept",
-            }
-        return {**pending.result, "ended": _ENDINGS.get(pending.result["ended"], "")}
+        result = pending.result or {**self.level, "path": self.path, "ended": ""}
+        why = error.reason if error is not None else ENDINGS.get(result["ended"])
+        return {**result, "ended": f"{why}: what was recorded is kept" if why else ""}
 
     @property
     def started(self) -> float:
@@ -220,8 +219,14 @@ class Recording:
         if self.heard is not None and self.heard[0] is not None:
             self.heard[0].stop()
 
-    def _end_pose(self, *_) -> None:
-        """Give the head its own pose back, as before a render too, which the recording ends for."""
+    def _give_way(self, *_) -> None:
+        """Handler: a render begins, which is to show the head's own pose."""
+        if self.face is not None:
+            self.trouble = Cancelled("A render ended the performance: start it again after that")
+            self._end_pose()
+
+    def _end_pose(self) -> None:
+        """Give the head its own pose back, and end."""
         if self.face is not None:
             self.face.end()
             self.face, self.stop_requested = None, True

@@ -407,11 +407,74 @@ def test_a_render_gives_the_pose_back_and_ends_it(booth, posed):
     )
     taken._pose()
     assert pose(rig) != pytest.approx(before)
-    taken._end_pose()  # the handler of render_init
+    taken._give_way(scene)  # the handler of render_init
     assert pose(rig) == pytest.approx(before) and taken.stop_requested
     taken._pose()
     assert pose(rig) == pytest.approx(before)
+    assert str(taken.trouble).startswith("A render ended the performance: ")
     write_wav(taken.path, np.zeros(480), 48000)
+
+
+def test_another_file_gives_the_pose_back_and_says_where_the_recording_is(booth, posed, blender):
+    taken = booth()
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
+    while not taken.motion.delay:
+        session.job.advance()
+        time.sleep(0.01)
+    with jobs.handled("load_pre", lambda *_: jobs.end_job()):  # as Blender ends the operator
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    assert not recording.is_on() and LiveHead.on is None
+    assert session.note == f"What was recorded until then is in “{taken.path}”"
+    assert os.path.getsize(taken.path) > 10_000
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    assert session.note == ""
+
+
+def test_of_two_acts_of_a_line_the_last_is_heard(booth, posed, blender, tmp_path, monkeypatch):
+    scene, rig = posed
+    wav = write_wav(tmp_path / "spoken.wav", 0.1 * np.ones(48000), 48000)
+    music = strip.add(scene, str(wav), "music", 31)
+    scene.thunder.cast.add().strip = "music"
+    scene.thunder.cast[-1].silent = True
+    monkeypatch.setattr(operators.strip, "of_strip", lambda *_: raise_bad_sound())  # no takes
+    said, names = [], []
+    for _ in range(2):
+        scene.frame_set(31)
+        taken = booth()
+        taken.heard_at = taken.began = 0.0
+        taken.level = {"began": 0.0, "seconds": 1.0}
+        act = SimpleNamespace(
+            recording=taken,
+            scene=scene.name,
+            warn=said.extend,
+            tell=lambda _, text: said.append(text),
+        )
+        write_wav(taken.path, np.zeros(48000), 48000)
+        result = {"path": taken.path, "began": 0.0, "seconds": 1.0, "ended": ""}
+        operators.Records.finish(act, blender.context, result)
+        names.append(scene.thunder.voice)
+    muted = {each.name: each.mute for each in strip.sound_strips(scene)}
+    assert muted == {"music": False, names[0]: True, names[1]: False}
+    assert f"“{names[0]}” begins there too, and is muted now" in said and not music.mute
+
+
+def raise_bad_sound():
+    raise errors.BadSound("It cannot be read: choose another")
+
+
+def test_the_microphone_is_chosen_among_those_of_the_system(booth, blender, monkeypatch):
+    taken = booth()
+    taken.client.request = lambda verb, **args: asked.update(args) or finished
+    asked, finished = {}, SimpleNamespace(done=True, error=None, cancel=print)
+    chosen = SimpleNamespace(microphone="Desk")
+    monkeypatch.setattr(operators.connection, "preferences", lambda: chosen)
+    monkeypatch.setattr(operators.connection, "start_client", lambda: taken.client)
+    monkeypatch.setattr(operators.connection, "recorder", lambda: None)
+    act = SimpleNamespace(make=lambda *_: taken)
+    operators.Records.begin(act, blender.context)
+    with pytest.raises(errors.NoMicrophone, match="no sound in time"):
+        result(taken.steps())
+    assert asked["microphone"] == "Desk"
 
 
 def test_posing_a_head_takes_a_few_milliseconds(posed, blender):

@@ -79,7 +79,8 @@ def test_a_face_that_comes_late_leaves_frames_out_and_goes_on(perform, sample):
     hops, face = perform(np.tile(sample.samples, 2)[: 14 * RATE], hop=7 * RATE)
     (first, one, phones), (second, other, _) = hops
     end = 7 * int(FPS)
-    assert (first, first + one.frames) == (end - live.WINDOW + live._CONTEXT, end - AHEAD + 1)
+    begins = end - live.WINDOW + live._KEPT + live._CONTEXT
+    assert (first, first + one.frames) == (begins, end - AHEAD + 1)
     assert len(phones) == one.frames and len(set(phones)) > 5
     assert second + other.frames == 2 * end - AHEAD + 1 == face.done
 

@@ -51,9 +51,9 @@ def record(tmp_path, spoken, out):
     """Asks an engine whose microphone has a fault for a recording: (its client, the request)."""
     with contextlib.ExitStack() as open_clients:
 
-        def run(fault="", path=out):
+        def run(fault="", path=out, name=""):
             client = open_clients.enter_context(Client(engine_with(tmp_path, spoken, fault, 1.0)))
-            return client, client.request("record", path=str(path))
+            return client, client.request("record", path=str(path), microphone=name)
 
         yield run
 
@@ -112,6 +112,16 @@ def test_an_unplugged_microphone_keeps_what_it_recorded(record, out):
     assert len(read(out)) == round(0.6 * RATE)
 
 
+def test_the_microphone_that_is_chosen_records(record, out):
+    client, other = record(name="Desk")  # which hears nothing
+    levels(other, 0.4)
+    client.request("finish").wait(timeout=10)
+    assert not other.wait(timeout=10)["peak"]
+    assert client.request("microphones").wait(timeout=10) == {"names": ["Booth", "Desk"]}
+    with pytest.raises(errors.NoMicrophone, match="^“Radio” is not connected: connect it, or"):
+        record(name="Radio", path=out.with_name("other.wav"))[1].wait(timeout=20)
+
+
 FAULTS = {
     "none": "No microphone was found: connect one, and check that the system lists it",
     "busy": "The microphone cannot be opened (failed to init device): close other programs that "
@@ -157,7 +167,7 @@ def test_a_full_disk_is_refused_before_anybody_speaks(tmp_path, monkeypatch):
     with pytest.raises(
         errors.NoSpace, match="No space is left in .* free some, or choose another folder"
     ):
-        microphone.record(str(tmp_path / "out.wav"), microphone.Event(), print)
+        microphone.record(str(tmp_path / "out.wav"), "", microphone.Event(), print)
 
 
 def test_a_system_without_wheels_says_so(monkeypatch):

@@ -12,6 +12,7 @@ import numpy as np
 import osc
 import pytest
 import soundfile
+from played_microphone import engine_with
 
 from research.harness import ROOT
 from thunder_core import vmc
@@ -69,13 +70,27 @@ def test_a_computer_that_is_not_there_is_a_sentence(capsys):
     [
         (["--mood", "hapy"], "--mood “hapy” is no mood that is known"),
         (["--ahead", "7"], "--ahead is not between 0 and 1: give seconds, such as .2"),
-        (["--keep", __file__], "is there already: give --keep another name"),
-        (["--keep", "no folder/x.wav"], "cannot be written: give --keep a file in another folder"),
         (["--osc", "99999"], "There is no port 99999: give one from 1 to 65535"),
     ],
 )
 def test_wrong_options_are_sentences(words, sentence, capsys):
     assert main(["live", *words]) == 1 and sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "fault, name, sentence",
+    [
+        ("lost:0.4", "", "The microphone was unplugged or delivers no more sound"),
+        ("", "Radio", "“Radio” is not connected: connect it, or choose one of “Booth”, “Desk”"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
+def test_the_command_ends_with_a_sentence_where_its_microphone_does(
+    fault, name, sentence, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "executable", engine_with(tmp_path, SAMPLE, fault))
+    assert main(["live", "--microphone", name]) == 1
+    assert sentence in capsys.readouterr().err
 
 
 def test_the_command_sends_a_face_that_speaks(receiver, tmp_path):

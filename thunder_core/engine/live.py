@@ -75,10 +75,10 @@ class LiveFace:
 
     def advance(self) -> tuple[int, Motion, list[str]] | None:
         """The number of the first frame that can be performed now, the motion from it on, and the
-        phone of each of its frames; None if there is none. Frames are left out where more than a
-        window was fed since the last."""
+        phone of each of its frames; None if there is none. Frames are left out where more than half
+        a window was fed since the last."""
         end = self.heard // _STEP
-        first = max(self.done, end - WINDOW + _CONTEXT)
+        first = max(self.done, end - WINDOW + _KEPT + _CONTEXT)
         count = end - self.ahead + 1 - first  # the last has just so many frames beyond it
         if count <= 0:
             return None

@@ -37,16 +37,22 @@ BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUS
 Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and the samples
 
 
+def names() -> list[str]:
+    """The microphones that the system lists. Raises NoMicrophone if there are none."""
+    return [each["name"] for each in _call_driver(PATIENCE, _list)]
+
+
 def record(
     path: str,
+    name: str,
     stop: Event,
     on_level: Callable[[dict], None],
     on_block: Callable[[bytes], object] = len,
 ) -> dict:
-    """Record the microphone that the system has chosen to a WAV file, 16 bits, mono, until `stop`
-    is set.
+    """Record a microphone to a WAV file, 16 bits, mono, until `stop` is set.
 
-    path: "" for no file.  on_block gets the samples of every block, int16 at RATE.  on_level gets
+    path: "" for no file.  name: one of `names`, "" for the one that the system has chosen.
+    on_block gets the samples of every block, int16 at RATE.  on_level gets
     {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began": time.perf_counter() of
     the first sample}; it may raise to stop, and the file stays. Returns the same, the peak of all,
     with `ended`: "", LOST (no sound arrives any more) or FULL (the disk).
@@ -55,7 +61,7 @@ def record(
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
     if path:
         _check_space(path)
-    device = _call_driver(PATIENCE, _open, blocks)
+    device = _call_driver(PATIENCE, _open, blocks, name)
     try:
         about = _write(path, blocks, stop, on_level, on_block)
     finally:
@@ -123,8 +129,8 @@ def _check_space(path: str) -> None:
         )
 
 
-def _open(blocks: "queue.SimpleQueue[Block]"):
-    """The microphone, which has begun to record. Raises NoMicrophone."""
+def _list() -> list[dict]:
+    """The microphones that the system lists, as miniaudio does. Raises NoMicrophone."""
     found = None
     with contextlib.suppress(miniaudio.MiniaudioError):  # this machine has no sound at all
         found = miniaudio.Devices(BACKENDS).get_captures()
@@ -132,11 +138,22 @@ def _open(blocks: "queue.SimpleQueue[Block]"):
         raise NoMicrophone(
             "No microphone was found: connect one, and check that the system lists it"
         )
+    return found
+
+
+def _open(blocks: "queue.SimpleQueue[Block]", name: str):
+    """The microphone, which has begun to record. Raises NoMicrophone."""
+    places = {each["name"]: each["id"] for each in _list()}
+    if name and name not in places:
+        raise NoMicrophone(
+            f"“{name}” is not connected: connect it, or choose one of “{'”, “'.join(places)}”"
+        )
     try:
         device = miniaudio.CaptureDevice(
             nchannels=1,
             sample_rate=RATE,
             buffersize_msec=BLOCK_MS,
+            device_id=places.get(name),
             backends=BACKENDS,
             app_name="Blender",
         )

@@ -178,8 +178,17 @@ def _record(worker, args, progress):
 
     worker.stop_recording.clear()
     return microphone.record(
-        args["path"], worker.stop_recording, lambda level: progress.give({"event": LEVEL, **level})
+        args["path"],
+        args.get("microphone", ""),
+        worker.stop_recording,
+        lambda level: progress.give({"event": LEVEL, **level}),
     )
+
+
+def _microphones(worker, args, progress):
+    from . import microphone
+
+    return {"names": microphone.names()}
 
 
 def _live(worker, args, progress):
@@ -191,7 +200,8 @@ def _live(worker, args, progress):
     thunder = worker.load_engine(progress).thunder
     face = live.LiveFace(thunder, direction.vectors[:1], args["ahead"], args.get("seed", 1))
     face.prepare()
-    listen, rate = functools.partial(microphone.record, args.get("path", "")), microphone.RATE
+    where = args.get("path", ""), args.get("microphone", "")
+    listen, rate = functools.partial(microphone.record, *where), microphone.RATE
     if speech is not None:
         listen, rate = functools.partial(live.play, speech), speech.rate
     return live.perform(face, listen, rate, progress.give, worker.stop_recording)
@@ -258,6 +268,7 @@ VERBS = {
     "recognise": _recognise,
     "listen": _listen,
     "record": _record,
+    "microphones": _microphones,
     "live": _live,
     "mark_face": _mark_face,
     "make_shapes": _make_shapes,

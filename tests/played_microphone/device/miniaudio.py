@@ -3,8 +3,8 @@
 
 PLAYED_SOUND: WAV file, 16 bits, mono; silence follows it.  PLAYED_SPEED: how many times as fast as
 it is spoken. PLAYED_FAULT: none (no device), busy (cannot be opened), hang (opening never returns),
-mute (no block arrives), silent (zeros), lost:SECONDS (no more blocks after), crash:SECONDS (the
-process dies).
+mute (no block arrives), silent (zeros, as of “Desk”), lost:SECONDS (no more blocks after),
+crash:SECONDS (the process dies).
 """
 
 import enum
@@ -30,12 +30,13 @@ class Devices:
 
 
 class CaptureDevice:
-    def __init__(self, nchannels, sample_rate, buffersize_msec, backends, app_name):
+    def __init__(self, nchannels, sample_rate, buffersize_msec, backends, app_name, device_id=None):
         if FAULT == "busy":
             raise MiniaudioError("failed to init device", -17)
         while FAULT == "hang":
             time.sleep(1.0)
         self.rate, self.seconds, self.open = sample_rate, buffersize_msec / 1000, True
+        self.is_other = device_id == "Desk"
 
     def start(self, listener):
         threading.Thread(target=self._play, args=(listener,), daemon=True).start()
@@ -45,7 +46,7 @@ class CaptureDevice:
             samples = file.readframes(file.getnframes())
             step = self.rate // file.getframerate()
         samples = b"".join(samples[at : at + 2] * step for at in range(0, len(samples), 2))
-        if FAULT == "silent":
+        if FAULT == "silent" or self.is_other:
             samples = b""
         size, began, sent = 2 * int(self.rate * self.seconds), time.perf_counter(), 0
         while self.open and FAULT != "mute":
