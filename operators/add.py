@@ -498,7 +498,7 @@ class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
-    """Send the head to other programs by the VMC protocol (OSC), as ARKit's shapes, neck and eyes:
+    """Send the head to other programs by the VMC protocol (OSC), as ARKit's shapes, head and eyes:
     the animation that plays, and what is performed live. Press it again to stop"""
 
     bl_label = "Send to Other Programs"

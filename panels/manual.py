@@ -58,7 +58,8 @@ SECTIONS = {
     "ThunderScene.only_starred "
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines",
-    "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording",
+    "scenes#speak-a-line": "record stop_recording choose_microphone ThunderRecording "
+    "ThunderScene.recording",
     "scenes#perform-live": "perform_live ThunderRecording.look_ahead ThunderRecording.hears",
     "export#other-programs-live": "send_face",
     "scenes#the-engine": "*_engine *_installation ThunderPreferences",

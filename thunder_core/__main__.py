@@ -46,29 +46,24 @@ def live(args: argparse.Namespace) -> int:
         direction = DirectionRequest.of(Direction(mood=name, strength=strength)).to_record(
             client.put_array
         )
-        heard = {"sound": os.path.abspath(args.sound) if args.sound else ""}
-        heard["microphone"] = args.microphone
-        pending = client.request("live", ahead=args.ahead, **heard, **direction)
-        try:
-            while not pending.done:
-                for event in pending.poll():
-                    if event["event"] == LEVEL:
-                        motion.began, peak = event["began"], event["peak"]
-                    elif event["event"] == CURVES:
-                        motion.add(event, time.perf_counter())
-                now = time.perf_counter()
-                if (row := motion.at(now)) is not None:
-                    stream.send(row, channels, now - motion.began)
-                    if now > told + _TELL:
-                        told = now
-                        bar = "█" * min(20, round(20 * peak))
-                        print(f"\r{motion.delay:.2f} s behind  {bar:20s}", end="", flush=True)
-                time.sleep(_EVERY)
-        except KeyboardInterrupt:
-            client.request("finish")
-            pending.wait(timeout=5)
-            print("\nStopped")
-            return 130
+        sound = os.path.abspath(args.sound) if args.sound else ""
+        pending = client.request(
+            "live", ahead=args.ahead, sound=sound, microphone=args.microphone, **direction
+        )
+        while not pending.done:
+            for event in pending.poll():
+                if event["event"] == LEVEL:
+                    motion.began, peak = event["began"], event["peak"]
+                elif event["event"] == CURVES:
+                    motion.add(event, time.perf_counter())
+            now = time.perf_counter()
+            if (row := motion.at(now)) is not None:
+                stream.send(row, channels, now - motion.began)
+                if now > told + _TELL:
+                    told = now
+                    bar = "█" * min(20, round(20 * peak))
+                    print(f"\r{motion.delay:.2f} s behind  {bar:20s}", end="", flush=True)
+            time.sleep(_EVERY)
         if pending.error is not None:
             raise pending.error
         if why := ENDINGS.get(pending.result["ended"]):

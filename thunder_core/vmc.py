@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sends a face to other programs by the VMC protocol: OSC messages by UDP, one bundle a frame, with
-ARKit's 52 shapes and the turns of neck and eyes; standard library and numpy.
+ARKit's 52 shapes and the turns of head and eyes; standard library and numpy.
 
 OSC's numbers are big-endian, its texts padded with zeros to a multiple of four bytes.
 https://protocol.vmc.info/english.html
@@ -19,7 +19,7 @@ from .types import unpack
 
 PORT, HERE = 39539, "127.0.0.1"  # the port on which programs listen for it, and this computer
 _AT_ONCE = 1  # OSC's time tag of what is to be done at once
-_BONES = ("Neck", "LeftEye", "RightEye")
+_BONES = ("Head", "LeftEye", "RightEye")
 # our axes (x to the head's left) as Unity's, which are left-handed: of a rotation vector
 _TO_UNITY = np.array([1.0, -1.0, -1.0])
 

@@ -54,8 +54,7 @@ def preferences():
 
 def microphone() -> str:
     """The name of the microphone that was chosen, "" for the system's."""
-    chosen = preferences()
-    return chosen.microphone if chosen else ""
+    return getattr(preferences(), "microphone", "")
 
 
 def venvs() -> tuple[str, ...]:

@@ -52,10 +52,10 @@ def test_a_frame_is_one_bundle_with_52_shapes_and_the_bones(receiver):
     assert [a for a, _ in messages].index("/VMC/Ext/Blend/Apply") == 54
     assert messages[:2] == [("/VMC/Ext/OK", [1]), ("/VMC/Ext/T", [1.5])]
     bones = {v[0]: v[1:] for address, v in messages if address == "/VMC/Ext/Bone/Pos"}
-    assert set(bones) == {"Neck", "LeftEye", "RightEye"} and bones["LeftEye"][-1] == 1
+    assert set(bones) == {"Head", "LeftEye", "RightEye"} and bones["LeftEye"][-1] == 1
     half = np.linalg.norm(turn) / 2
     axis = turn / np.linalg.norm(turn) * np.sin(half)  # right-handed, x to the head's left
-    assert bones["Neck"] == pytest.approx([0, 0, 0, axis[0], -axis[1], -axis[2], np.cos(half)])
+    assert bones["Head"] == pytest.approx([0, 0, 0, axis[0], -axis[1], -axis[2], np.cos(half)])
 
 
 def test_a_computer_that_is_not_there_is_a_sentence(capsys):

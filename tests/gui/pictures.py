@@ -45,11 +45,21 @@ FILMED = (190, 84, 1122, 700)  # the face and the panel beside it
 FILM, FILM_QUALITY, FILM_BYTES = "film", 85, 1_500_000
 WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
 SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
+LIVE_FILM, LIVE_WIDTH, LIVE_QUALITY, LIVE_BYTES = "live", 800, 60, 700_000
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
 RECOGNISED_FILM = "recognised"  # what it says, what Whisper base hears, and what is right
 RECOGNISED = ("Tell Bim to bring the pump back before it floods my boat.", "them", "Bim")
-FILMS = (FILM, FIRST_FILM, WORDS_FILM, SPOKEN_FILM, TAKES_FILM, MINUTE_FILM, RECOGNISED_FILM)
+FILMS = (
+    FILM,
+    FIRST_FILM,
+    WORDS_FILM,
+    SPOKEN_FILM,
+    LIVE_FILM,
+    TAKES_FILM,
+    MINUTE_FILM,
+    RECOGNISED_FILM,
+)
 MINUTE = (  # what the voice of the minute says, with the pause after each part, s
     ("Good evening. My name is Ruth, and I have worked at this lighthouse for forty years.", 0.7),
     (
@@ -241,6 +251,11 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
     ),
     WORDS_FILM: ("word_tool_scenarios.films_mending", film, "words.webp"),
     SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film, box=SPOKEN), "spoken.webp"),
+    LIVE_FILM: (
+        "record_scenarios.films_live",
+        partial(film, box=SPOKEN, width=LIVE_WIDTH, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
+        "live.webp",
+    ),
     FIRST_FILM: (
         "shelf_scenarios.filmed",
         partial(film, box=WINDOW, width=FIRST_WIDTH, quality=FIRST_QUALITY, most_bytes=FIRST_BYTES),

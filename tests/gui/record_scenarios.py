@@ -6,6 +6,7 @@ import os
 import time
 
 import bpy
+import numpy as np
 from picture_scenarios import filmer
 from played_microphone import engine_with
 from scenarios import done, only_open, SAMPLE, until
@@ -15,6 +16,7 @@ from thunder.scene.host.jobs import session
 from thunder.scene.voice import recording, strip
 
 PYTHON = os.environ["THUNDER_PYTHON"]
+FILMED = 6.0  # seconds of a live performance
 
 
 def booth(hand):
@@ -143,6 +145,7 @@ def performs_live(hand):
     yield from done()
     assert [each[:3] for each in strips(scene)] == [["shot_voice_01", 1, 40]]
     yield from performs_the_line(hand, keys)
+    yield from gives_way_to_a_render(hand, keys)
 
 
 def performs_the_line(hand, keys):
@@ -159,6 +162,27 @@ def performs_the_line(hand, keys):
     yield 0.5
     assert not recording.is_on() and strips(scene) == lines
     assert [key.value for key in keys] == before and len(scene.thunder.takes) == takes
+
+
+def gives_way_to_a_render(hand, keys):
+    """A render in the middle shows the head's own pose; the line until then becomes a strip above
+    the first, which is muted, and takes follow."""
+    scene = hand.scene
+    scene.thunder.recording.hears = "MICROPHONE"
+    scene.render.engine, scene.render.resolution_percentage = "BLENDER_WORKBENCH", 10
+    scene.frame_set(40)
+    before, takes = [key.value for key in keys], len(scene.thunder.takes)
+    assert hand.button(bpy.ops.thunder.perform_live) == ["RUNNING_MODAL"]
+    took = recording.Recording.running
+    yield from until(lambda: took.motion.delay and took.spoken > 2)
+    assert [key.value for key in keys] != before
+    hand.call(bpy.ops.render.render, "INVOKE_DEFAULT")
+    yield from until(lambda: not recording.is_on())
+    assert [key.value for key in keys] == before
+    yield from until(lambda: len(scene.thunder.takes) > takes)
+    yield from done()
+    lines = {each[0]: each[1:3] + [each[5]] for each in strips(scene)}
+    assert lines == {"shot_voice_01": [1, 40, True], "shot_voice_02": [2, 40, False]}
 
 
 def films_speaking(hand):
@@ -202,3 +226,52 @@ def films_speaking(hand):
     scene.frame_set(frame - 12)  # between two blinks
     yield 0.5
     photograph(2500, "Committed: keys of your own")
+
+
+def copy_screen(path):
+    """A picture of the screen, within milliseconds: a pixmap, of what Xvfb keeps as X's dump."""
+    dump = np.fromfile(os.environ["SCREEN_FILE"], np.uint8)
+    about = dump[:80].view(">u4")  # size of the head, …, width, height, …, bytes a row, …, colours
+    pixels = dump[about[0] + 12 * about[19] :][: about[5] * about[12]]
+    pixels = pixels.reshape(about[5], -1, 4)[:, : about[4], 2::-1]
+    with open(path, "wb") as file:
+        file.write(b"P6 %d %d 255\n" % (about[4], about[5]) + pixels.tobytes())
+
+
+def films_live(hand):
+    """The head speaks while somebody does, and takes follow: pictures as `films_speaking` makes
+    them, those of the live face taken beside it, each seen as long as it took."""
+    only_open("main", "takes")
+    booth(hand)
+    yield from shot(hand)
+    scene, photograph = hand.scene, filmer(hand)
+    scene.thunder.count = 4
+    yield 1.0
+    hand.call(bpy.ops.object.select_all, action="DESELECT")
+    x, y = hand.sidebar.x - 100, hand.sidebar.y + hand.sidebar.height // 2
+    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    hand.call(bpy.ops.wm.call_panel, name="THUNDER_PT_record", keep_open=True)
+    yield 1.0
+    photograph(1800, "Perform Live, beside Record")
+    hand.press("ESC")
+    yield 0.5
+    assert hand.button(bpy.ops.thunder.perform_live) == ["RUNNING_MODAL"]
+    took = recording.Recording.running
+    yield from until(lambda: took.motion.delay)
+    shots, began = hand.seen["film"], time.perf_counter()
+    while took.spoken < FILMED:
+        yield 0.02
+        copy_screen(os.path.join(hand.folder, f"film_{len(shots):03d}.png"))
+        now = time.perf_counter()
+        shots.append([round(1000 * (now - began)), "The head speaks while you do; Space ends it"])
+        began = now
+    hand.press("SPACE")
+    yield from until(lambda: len(scene.thunder.takes) > 0)
+    yield from done()
+    yield 0.5
+    photograph(1500, "The line is a strip, and takes of it are there")
+    entry = scene.thunder.takes[0]
+    for frame in range(entry.first, min(entry.last, entry.first + 48), 4):
+        scene.frame_set(frame)
+        yield 0.3
+        photograph(160, "The best take")

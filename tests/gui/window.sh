@@ -13,7 +13,7 @@ trap 'put_away; rm -rf "$scratch"' EXIT
 # True once a new screen has told its number and let a picture of itself be taken.
 open_screen() {
   : >"$scratch/display"
-  Xvfb -displayfd 3 -screen 0 "${SCREEN_SIZE:-1400x900}x24" -nolisten tcp 3>"$scratch/display" 2>>"$scratch/said" &
+  Xvfb -displayfd 3 -screen 0 "${SCREEN_SIZE:-1400x900}x24" -nolisten tcp -fbdir "$scratch" 3>"$scratch/display" 2>>"$scratch/said" &
   screen=$!
   for _ in $(seq 600); do
     [ -s "$scratch/display" ] && break
@@ -21,7 +21,7 @@ open_screen() {
     sleep 0.05
   done
   DISPLAY=:$(cat "$scratch/display")
-  export DISPLAY LIBGL_ALWAYS_SOFTWARE=1
+  export DISPLAY LIBGL_ALWAYS_SOFTWARE=1 SCREEN_FILE=$scratch/Xvfb_screen0
   timeout 30 import -window root "miff:$scratch/seen" 2>>"$scratch/said"
 }
 
