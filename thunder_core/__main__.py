@@ -64,9 +64,7 @@ def live(args: argparse.Namespace) -> int:
                     bar = "█" * min(20, round(20 * peak))
                     print(f"\r{motion.delay:.2f} s behind  {bar:20s}", end="", flush=True)
             time.sleep(_EVERY)
-        if pending.error is not None:
-            raise pending.error
-        if why := ENDINGS.get(pending.result["ended"]):
+        if why := ENDINGS.get(pending.wait()["ended"]):
             raise NoMicrophone(why)
     return 0
 
