@@ -476,6 +476,7 @@ class THUNDER_OT_perform_live(Records, bpy.types.Operator):
 class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
     """Choose the microphone that records, among those that the system lists"""
 
+    bl_label = "Microphone"
     bl_options = {"INTERNAL"}
 
     def begin(self, context):
@@ -488,7 +489,7 @@ class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
             for name in ("", *found["names"]):
                 choice = menu.layout.operator(
                     "wm.context_set_string",
-                    text=name or translated(recording.USUAL),
+                    text=name or translated("Default"),
                     icon="DOT" if name == connection.microphone() else "BLANK1",
                     translate=False,
                 )

@@ -388,7 +388,7 @@ class THUNDER_PT_record(bpy.types.Panel):
         layout.use_property_decorate = False
         layout.operator(
             "thunder.choose_microphone",
-            text=connection.microphone() or translated(recording.USUAL),
+            text=connection.microphone() or translated("Microphone"),
             translate=False,
             icon="OUTLINER_DATA_SPEAKER",
         )

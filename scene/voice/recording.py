@@ -32,7 +32,6 @@ TAIL = 0.25  # seconds recorded after the marked range, for a handle
 # seconds that a live performance hears beyond what is seen, by `ThunderRecording.look_ahead`
 LOOK_AHEAD = {"QUICK": 0.12, "SMOOTH": 0.2, "BEST": 0.36}
 _SLOW = 0.2  # seconds between two hops of a live performance above which a computer is slow
-USUAL = "The System's Microphone"
 SILENT = "Only silence arrives: check that Blender may use the microphone, and that it is not muted"
 _TOO_SOON = "Recording was stopped before anything was heard"
 
