@@ -170,6 +170,8 @@ def gives_way_to_a_render(hand, keys):
     scene = hand.scene
     scene.thunder.recording.hears = "MICROPHONE"
     scene.render.engine, scene.render.resolution_percentage = "BLENDER_WORKBENCH", 10
+    hand.call(bpy.ops.object.camera_add)
+    scene.camera = bpy.context.object or scene.objects["Camera"]
     scene.frame_set(40)
     before, takes = [key.value for key in keys], len(scene.thunder.takes)
     assert hand.button(bpy.ops.thunder.perform_live) == ["RUNNING_MODAL"]
