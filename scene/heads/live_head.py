@@ -23,7 +23,6 @@ from . import head, rna_paths
 
 MARK = "thunder_live"  # property of a scene: JSON of the head's mesh and its values before
 _OPENS = 60.0  # millimetres that lips are apart by a radian of the jaw, about
-_SEEN = 1e-4  # least change of a control that is set
 
 
 class LiveHead:
@@ -41,7 +40,6 @@ class LiveHead:
         self.scene, self.mesh = scene.name, rig.mesh.name
         self.before = [_value(rig, track) for track in rig.driver.tracks]
         self._rig: head.Rig | None = None
-        self._shown = np.array(self.before)
 
     def show(self, row: np.ndarray, live: LiveMotion | None = None) -> None:
         """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
@@ -55,7 +53,7 @@ class LiveHead:
                 opening = np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS)
                 weights = own_mouths.weights(said, rig.driver.leads, np.array([at]), opening)
                 motion, names = own_mouths.apply(motion, names, weights)
-            self._put(rig, rig.driver.drive(motion, names)[0])
+            _set(rig, rig.driver.drive(motion, names)[0].tolist())
         except ReferenceError as error:
             raise self._gone() from error
 
@@ -77,7 +75,6 @@ class LiveHead:
             raise self._gone()
         rig = head.look_up(self.scene, self.mesh)[1]
         scene[MARK] = json.dumps([self.mesh, self.before])
-        self._shown = np.array([_value(rig, track) for track in rig.driver.tracks])
         LiveHead.on, self._rig = self, rig
         return rig
 
@@ -87,18 +84,15 @@ class LiveHead:
             f"again"
         )
 
-    def _put(self, rig: head.Rig, values: np.ndarray) -> None:
-        moved = np.flatnonzero(np.abs(values - self._shown) > _SEEN)
-        for place in moved:
-            track = rig.driver.tracks[place]
-            rna_paths.set_value(rig.targets[track.block], track.path, track.index, values[place])
-        if len(moved):
-            rna_paths.tag({rig.targets[rig.driver.tracks[place].block] for place in moved})
-        self._shown = values
-
 
 def _value(rig: head.Rig, track) -> float:
     return rna_paths.value(rig.targets[track.block], track.path, track.index)
+
+
+def _set(rig: head.Rig, values: list[float]) -> None:
+    for track, value in zip(rig.driver.tracks, values):
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
+    rna_paths.tag(rig.targets)
 
 
 def give_back(scene) -> None:
@@ -106,12 +100,9 @@ def give_back(scene) -> None:
     text = scene.pop(MARK)
     try:
         mesh, before = json.loads(text)
-        rig = head.look_up(scene.name, mesh)[1]
-        for track, value in zip(rig.driver.tracks, before):
-            rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
+        _set(head.look_up(scene.name, mesh)[1], before)
     except (BadHead, ReferenceError, TypeError, ValueError):
-        return  # it is gone, or another one
-    rna_paths.tag(rig.targets)
+        pass  # it is gone, or another one
 
 
 class Sender(jobs.Part):
