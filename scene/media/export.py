@@ -152,7 +152,7 @@ def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
     """The objects of a scene that make up a character: what takes move, what deforms that, and what
     hangs on it too."""
     targets = set(rig.targets)
-    result = [rig.owner, rig.mesh]
+    result = [rig.owner, rig.mesh, *(rig.objects if rig.driver.is_drawn else ())]
     result += [
         obj
         for obj in scene.objects
@@ -200,7 +200,10 @@ def _alone(shot: Shot) -> Iterator[None]:
     hidden = [
         obj for obj in objects if obj.name in layer.objects and obj.hide_get(view_layer=layer)
     ]
-    changes = [
+    # what drivers hide cannot be selected
+    drivers = [rna_paths.drivers_of(obj) for obj in objects if shot.rig.driver.is_drawn]
+    changes = [(of["hide_viewport"], "mute", True) for of in drivers if "hide_viewport" in of]
+    changes += [
         (obj, name, False)
         for obj in objects
         for name in ("hide_viewport", "hide_select")
@@ -538,6 +541,7 @@ def _notes(*notes: tuple[str, list[str]]) -> list[str]:
 
 def _rig_notes(shot: Shot) -> list[str]:
     """Notes on files with shape keys and bones."""
+    drawn = [shot.rig.mesh.name] * shot.rig.driver.is_drawn
     dropped = [
         f"{modifier.name} of {obj.name}"
         for obj in _meshes(shot)
@@ -547,6 +551,7 @@ def _rig_notes(shot: Shot) -> list[str]:
     beyond = keys_beyond(shot)
     return _notes(
         ("Modifiers are left out because a mesh with shape keys cannot apply them: {}", dropped),
+        ("Which drawing is seen is left out, so export cues too: {}", drawn),
         ("Shape keys go beyond 0 to 1, where some programs clip them: {}", beyond),
     )
 

@@ -447,6 +447,22 @@ def test_cues_have_the_names_of_the_table(blender, scene):
     assert next(start for start, name in rows if name == "MBP") == pytest.approx(0.92, abs=0.05)
 
 
+def test_an_export_has_all_objects_that_are_swapped(blender, scene, tmp_path):
+    names = {"MBP", "AI", "E", "O", "rest"}
+    parts = swapped(blender, scene, *sorted(names))
+    blender.ops.thunder.add_drawn_mouth()
+    rig = head.resolve(scene.thunder.head)
+    entry = shown(scene, rig, open_take(0.2))
+    scene.frame_set(32)
+    before = [part.visible_get() for part in parts]
+    shot = export.Shot(scene, blender.context.view_layer, rig, entry.first, entry.last, True)
+    with export._alone(shot):
+        seen = {obj.name for obj in blender.context.selected_objects}
+        assert seen >= names and all(part.visible_get() for part in parts)
+    assert [part.visible_get() for part in parts] == before and sum(before) == 1
+    assert export._rig_notes(shot)[0].startswith("Which drawing is seen is left out")
+
+
 def test_a_drawing_tilts_as_the_head_does_from_where_it_stands(blender, scene):
     plane, *_ = sheet_on(blender, scene, "CELL")
     plane.rotation_euler.y = 0.5
