@@ -8,7 +8,7 @@ its mapping has for that number: their curves are the table, so that no script h
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
 
@@ -65,7 +65,7 @@ def _drawings(face: bpy.types.Object, target: Target) -> dict[int, list[Place]]:
         places = [(each, path, -1, 0) for each in members for path in _HIDE[1:]]
         return {1: places} if places else {}
     drawings: dict[int, list[Place]] = {}
-    for tree, node in _nodes(target):
+    for node in _nodes(target):
         path = f'nodes["{escape(node.name)}"]'
         if target.kind == "IMAGE":
             count, path = node.image_user.frame_duration, f"{path}.image_user.frame_offset"
@@ -81,33 +81,26 @@ def _drawings(face: bpy.types.Object, target: Target) -> dict[int, list[Place]]:
             values = [[(0, x / columns), (1, -((y + 1) / rows) % 1)] for y, x in cells[: _MOST + 1]]
             values *= len(values) <= _MOST
         for number, at in enumerate(values, 1):
-            drawings.setdefault(number, []).extend((tree, path, *each) for each in at)
+            drawings.setdefault(number, []).extend((node.id_data, path, *each) for each in at)
     return drawings
 
 
-def _nodes(target: Target) -> Iterator[tuple[bpy.types.NodeTree, bpy.types.Node]]:
-    """The nodes of a material that show an image of a sequence or a cell of a sheet, and where they
-    are."""
+def _nodes(target: Target) -> list[bpy.types.Node]:
+    """The nodes of a material that show an image of a sequence or a cell of a sheet."""
     material = bpy.data.materials.get(target.name)
-    tree = material.node_tree if material is not None else None
-    for node in tree.nodes if tree is not None else ():
-        image = node.image if node.type == "TEX_IMAGE" else None
-        is_sequence = image is not None and image.source == "SEQUENCE"
-        if node.type == "MAPPING" if target.kind == "CELL" else is_sequence:
-            yield tree, node
+    nodes = material.node_tree.nodes if material is not None and material.node_tree else ()
+    if target.kind == "CELL":
+        return [node for node in nodes if node.type == "MAPPING"]
+    pictures = [node for node in nodes if node.type == "TEX_IMAGE" and node.image is not None]
+    return [node for node in pictures if node.image.source == "SEQUENCE"]
 
 
-@dataclass(frozen=True)
-class Use:
-    """What a mapping shows by a dial.  shown: of each name that has drawings in the file, these
-    and what shows them.  numbers: of each name its number: one for all that show the same."""
-
-    dial: Dial
-    shown: dict[str, dict[tuple[Target, int], list[Place]]]
-    numbers: dict[str, int]
+# of a dial: itself, of each name that has drawings in the file these and what shows them, and of
+# each name its number: one for all that show the same
+_Use = tuple[Dial, dict[str, dict[tuple[Target, int], list[Place]]], dict[str, int]]
 
 
-def uses(face: bpy.types.Object, plan: Mapping) -> Iterator[Use]:
+def _uses(face: bpy.types.Object, plan: Mapping) -> Iterator[_Use]:
     """The dials for which a mapping has drawings."""
     drawings = cache(partial(_drawings, face))
     for dial in DIALS:
@@ -119,24 +112,23 @@ def uses(face: bpy.types.Object, plan: Mapping) -> Iterator[Use]:
         shown = {name: of for name, of in shown.items() if of}
         first = {frozenset(shown[name]): dial.names.index(name) for name in reversed(shown)}
         if shown:
-            of_names = {name: frozenset(shown[stand_in(name, shown)]) for name in dial.names}
-            yield Use(dial, shown, {name: first[of] for name, of in of_names.items()})
+            same = {name: frozenset(shown[stand_in(name, shown)]) for name in dial.names}
+            yield dial, shown, {name: first[of] for name, of in same.items()}
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
-    drawings, used = cache(partial(_drawings, face)), list(uses(face, plan))
-    if not used or used[0].dial != DIALS[0]:
+    drawings, used = cache(partial(_drawings, face)), list(_uses(face, plan))
+    if not used or used[0][0] != DIALS[0]:
         raise BadHead(
             f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
         )
     tracks = [
         mapping.Track(
-            0, rna_paths.slider_path(use.dial.label), 0, use.dial.label,
-            float(use.numbers[use.dial.rest]), True,
+            0, rna_paths.slider_path(dial.label), 0, dial.label, float(numbers[dial.rest]), True
         )
-        for use in used
-    ]  # fmt: skip
+        for dial, _, numbers in used
+    ]
     rules = [rule for rule in plan.rules if rule.target.kind in mapping.DRAWN]
     others = tuple(rule for rule in plan.rules if rule not in rules)
     named = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
@@ -145,7 +137,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     objects = [each for each in dict.fromkeys(blocks) if isinstance(each, bpy.types.Object)]
     bound = binding.bind(replace(plan, rules=others), objects, (face,))
     driver = DrawnDriver(
-        bound.driver, tracks, {name: of for use in used for name, of in use.numbers.items()},
+        bound.driver, tracks, dict(chain(*(numbers.items() for *_, numbers in used))),
         dict(plan.leads), plan.least, plan.step,
         next((scene.frame_start for scene in face.users_scene), 1),
     )  # fmt: skip
@@ -160,24 +152,24 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
 def wire(face: bpy.types.Object, plan: Mapping) -> None:
     """Let a head's numbers show what its mapping has for them; drivers of an earlier one go."""
     _unwire(face)
-    for use in uses(face, plan):
-        names, shown, curves = use.dial.names, use.shown, dict[tuple, dict[int, float]]()
+    for dial, shown, numbers in _uses(face, plan):
+        names, curves = dial.names, dict[tuple, dict[int, float]]()
         for target in {target for of in shown.values() for target, _ in of}:
             _prepare(face, target)
         for number, name in enumerate(names):
             for block, path, index, value in chain(*shown[stand_in(name, shown)].values()):
                 hidden = dict.fromkeys(range(len(names)), 1) if path.endswith(_HIDE) else {}
                 curves.setdefault((block, path, index), hidden)[number] = value
-        dial, rest = rna_paths.OWN_PREFIX + use.dial.label, use.numbers[use.dial.rest]
-        face[dial] = face.get(dial, rest)
-        named = sorted({use.numbers[name]: name for name in reversed(shown)}.items())
+        label, rest = rna_paths.OWN_PREFIX + dial.label, numbers[dial.rest]
+        face[label] = face.get(label, rest)
+        named = sorted({numbers[name]: name for name in reversed(shown)}.items())
         items = [(name, name, f"Shows “{name}”", 0, number) for number, name in named]
         about = "Drawing that is shown. It can be keyed"
-        face.id_properties_ui(dial).update(items=items, default=rest, description=about)
-        face.property_overridable_library_set(rna_paths.property_path(dial), True)
+        face.id_properties_ui(label).update(items=items, default=rest, description=about)
+        face.property_overridable_library_set(rna_paths.property_path(label), True)
         face.update_tag()  # a driver that does not see the number yet would stop for good
         for place, values in curves.items():
-            _drive(face, dial, *place, values)
+            _drive(face, rna_paths.property_path(label), *place, values)
 
 
 def _prepare(face: bpy.types.Object, target: Target) -> None:
@@ -185,18 +177,18 @@ def _prepare(face: bpy.types.Object, target: Target) -> None:
     if target.kind == "DRAWING":
         name = rna_paths.OWN_PREFIX + target.name
         compat.choose_drawings(bpy.data.objects.get(target.object, face), name, target.name)
-    for _, node in _nodes(target) if target.kind == "IMAGE" else ():
+    for node in _nodes(target) if target.kind == "IMAGE" else ():
         node.image_user.frame_start, node.image_user.use_cyclic = -10_000, False
         node.image_user.use_auto_refresh = True
 
 
-def _drive(face, dial: str, block, path: str, index: int, values: dict[int, float]) -> None:
+def _drive(face, by: str, block, path: str, index: int, values: dict[int, float]) -> None:
     """Drive a property by a number, with a value for each that there is."""
     curve = block.driver_add(path, index)
     for modifier in list(curve.modifiers):
         curve.modifiers.remove(modifier)
     curve.driver.type = "SUM"
-    add_input(curve.driver, "number", face, rna_paths.property_path(dial))
+    add_input(curve.driver, "number", face, by)
     for number, value in sorted(values.items()):
         curve.keyframe_points.insert(number, value).interpolation = "CONSTANT"
 
@@ -215,12 +207,19 @@ def _unwire(face: bpy.types.Object) -> None:
                     rna_paths.set_value(block, path, 0, False)
 
 
-def layer_of(face: bpy.types.Object, target: Target) -> tuple:
-    """The layer whose drawings are chosen, its object's alone, and the modifier that chooses."""
-    obj = bpy.data.objects.get(target.object, face)
-    if obj.data.users > 1:
-        obj.data = obj.data.copy()
-    return _layers(obj)[target.name], obj.modifiers[rna_paths.OWN_PREFIX + target.name]
+def choices_of_layers(face: bpy.types.Object, plan: Mapping) -> Iterator[tuple]:
+    """Layers whose drawings are chosen: each target of the mapping, its layer, the modifier that
+    chooses, the curve from the head's number to the drawing's, and the path of that number."""
+    for target in {rule.target for rule in plan.rules if rule.target.kind == "DRAWING"}:
+        for [(obj, path, *_)] in list(_drawings(face, target).values())[:1]:
+            modifier, curve = (
+                obj.path_resolve(path.removesuffix(".offset")),
+                rna_paths.drivers_of(obj)[path],
+            )
+            if obj.data.users > 1:
+                obj.data = obj.data.copy()
+            by = curve.driver.variables[0].targets[0].data_path
+            yield target, obj.data.layers[target.name], modifier, curve, by
 
 
 # ---- finding
