@@ -214,17 +214,17 @@ class THUNDER_OT_fill_in_order(OnCharacter, bpy.types.Operator):
 
 
 class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
-    """Let the active object, such as the whole drawing, tilt to the side as the head of a take
-    does"""
+    """Let the active object, such as the whole drawing, or in Pose Mode the active bone tilt to the
+    side as the head of a take does"""
 
     def change(self, context, obj):
-        turned = context.object or obj
-        if turned.rotation_mode in ("QUATERNION", "AXIS_ANGLE"):
+        turned, bone = context.object or obj, context.active_pose_bone
+        if bone is None and turned.rotation_mode in ("QUATERNION", "AXIS_ANGLE"):
             raise BadRequest(
                 f"“{turned.name}” has no Euler angles: choose XYZ as its rotation mode"
             )
-        of = turned.name * (turned != obj)
-        mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), of))
+        of, name = turned.name * (turned != obj), "" if bone is None else bone.name
+        mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), of, name))
 
 
 class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):

@@ -27,7 +27,7 @@ from ...thunder_core.face.drawn_mouths import (
 )
 from ...thunder_core.face.mapping import Mapping, Rule, Target
 from ..host import compat
-from . import binding, rna_paths
+from . import binding, family, rna_paths
 from .build import add_input
 
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
@@ -62,7 +62,9 @@ def _drawings(face: bpy.types.Object, target: Target) -> dict[int, list[Place]]:
         thing = bpy.data.objects.get(target.name)
         group = bpy.data.collections.get(target.name)
         members = [thing] if thing is not None else group.all_objects if group is not None else ()
-        places = [(each, path, -1, 0) for each in members for path in _HIDE[1:]]
+        # what is below another head is that one's, whose copy this may be
+        ours = [each for each in members if family.drawn_above(each) in (None, face)]
+        places = [(each, path, -1, 0) for each in ours for path in _HIDE[1:]]
         return {1: places} if places else {}
     drawings: dict[int, list[Place]] = {}
     for node in _nodes(target):
@@ -184,9 +186,11 @@ def _prepare(face: bpy.types.Object, target: Target) -> None:
 
 def _drive(face, by: str, block, path: str, index: int, values: dict[int, float]) -> None:
     """Drive a property by a number, with a value for each that there is."""
+    block.driver_remove(path, index)
     curve = block.driver_add(path, index)
-    for modifier in list(curve.modifiers):
+    for modifier in list(curve.modifiers):  # Blender puts one there, or keys
         curve.modifiers.remove(modifier)
+    curve.keyframe_points.clear()
     curve.driver.type = "SUM"
     add_input(curve.driver, "number", face, by)
     for number, value in sorted(values.items()):
@@ -277,13 +281,13 @@ def found_rules(face: bpy.types.Object) -> list[Rule]:
     return [*in_order(face), *(rule for rule in rules if rule.source not in MOUTHS)]
 
 
-def tilt(plan: Mapping, of: str = "") -> Mapping:
+def tilt(plan: Mapping, of: str = "", bone: str = "") -> Mapping:
     """A mapping in which an object, by its name or the head's own, tilts to the side as the head of
-    a take does, from where it stands."""
-    tilts = Rule("neck.z", Target("BONE", "", of, "", mapping.TILT, 1), -1.0)
-    return replace(
-        plan, rules=(*(rule for rule in plan.rules if rule.target != tilts.target), tilts)
-    )
+    a take does, from where it stands; or a bone of it."""
+    path, axis = (mapping.ROTATION, 2) if bone else (mapping.TILT, 1)
+    tilts = Rule("neck.z", Target("BONE", "", of, bone, path, axis), 1.0 if bone else -1.0)
+    others = (rule for rule in plan.rules if rule.target != tilts.target)
+    return replace(plan, rules=(*others, tilts))
 
 
 def adopt(scene, active, selected: Iterable[bpy.types.Object]) -> bpy.types.Object:

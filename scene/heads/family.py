@@ -37,6 +37,13 @@ def is_drawn(obj: bpy.types.Object) -> bool:
     return DRAWN_MOUTH in obj and bool(head_state.mapping(obj))
 
 
+def drawn_above(obj: bpy.types.Object) -> bpy.types.Object | None:
+    """The head of drawings that an object is part of, None if it is of none."""
+    while (obj := obj.parent) is not None and not is_drawn(obj):
+        pass
+    return obj
+
+
 def _is_bone_face(rig: bpy.types.Object) -> bool:
     """Whether an armature has a jaw bone, and deforms meshes of which none has keys of a face. A
     bundled head that lost its keys is none: it is broken."""
@@ -97,10 +104,8 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     mapped armature."""
     if head_state.mapping(obj):
         return obj
-    above = obj
-    while (above := above.parent) is not None:
-        if is_drawn(above):
-            return above
+    if (above := drawn_above(obj)) is not None:
+        return above
     family = relatives(obj)
     mapped = [other for other in family if head_state.mapping(other)]
     if mapped:

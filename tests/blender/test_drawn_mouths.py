@@ -560,6 +560,28 @@ def test_check_finds_closures_that_are_not_drawn_on_a_take_as_after_its_commit(
     assert [each.first for each in checked.findings] == found
 
 
+def test_a_bone_tilts_as_the_head_does(blender, scene):
+    swapped(blender, scene, "MBP", "AI", "E", "O", "rest")
+    blender.ops.thunder.add_drawn_mouth()
+    rig = blender.data.objects.new("Rig", blender.data.armatures.new("Rig"))
+    scene.collection.objects.link(rig)
+    blender.context.view_layer.objects.active = rig
+    blender.ops.object.mode_set(mode="EDIT")
+    bone = rig.data.edit_bones.new("Head")
+    bone.head, bone.tail = (0, 0, 0), (0, 0, 1)
+    blender.ops.object.mode_set(mode="POSE")
+    rig.data.bones.active = rig.data.bones["Head"]
+    assert blender.ops.thunder.tilt_drawing() == {"FINISHED"}
+    blender.ops.object.mode_set(mode="OBJECT")
+    made = open_take()
+    made.motion.head[:, 2] = 0.2
+    shown(scene, head.resolve(scene.thunder.head), made)
+    scene.frame_set(40)
+    graph = blender.context.evaluated_depsgraph_get()
+    turned = rig.evaluated_get(graph).pose.bones["Head"].matrix.to_euler()
+    assert turned.y == pytest.approx(-0.2, abs=0.01)
+
+
 def test_several_copies_play_takes_side_by_side(blender, scene, face):
     rig = head.resolve(face)
     one = shown(scene, rig, open_take())
@@ -614,6 +636,25 @@ def test_drawings_are_copied_to_frames_that_share_them(blender, scene, face):
             latest = max(each for each in at if each <= frame)
             assert at[latest].drawing == at[number[name]].drawing, frame
         assert not head.resolve(face).vanished
+
+
+def test_a_copy_of_swapped_objects_leaves_those_of_the_first_head(blender, scene):
+    """Blender copies what is seen alone; an animator's own driver is replaced."""
+    parts = swapped(blender, scene, "MBP", "AI", "E", "O", "rest")
+    parts[1].driver_add("hide_render").driver.variables.new()
+    blender.ops.thunder.add_drawn_mouth()
+    face = scene.thunder.head
+    for obj in (face, *parts):
+        obj.select_set(obj.visible_get())
+    blender.context.view_layer.objects.active = face
+    assert blender.ops.object.duplicate() == {"FINISHED"}
+    copy = blender.context.view_layer.objects.active
+    mapping_table.keep_plan(scene, copy, character.plan_of(copy))
+    with pytest.raises(errors.BadHead, match="has lost all drawings of its mouth"):
+        head.resolve(copy)
+    shown(scene, head.resolve(face), open_take(0.2))
+    scene.frame_set(40)
+    assert [part.name for part in parts if not part.hide_render] == ["AI"]
 
 
 def test_my_animation_comes_back_as_it_was(scene, face):
