@@ -14,7 +14,6 @@ from ..types import FPS
 
 _HELD = 100  # frames that are kept
 _LATEST = 25  # arrivals by whose lateness the delay goes
-_SPARE = 0.02  # seconds by which a frame is there earlier than needed
 # seconds in which the delay follows what is needed: soon where frames are late, slowly back
 _LONGER, _SHORTER = 0.15, 3.0
 
@@ -42,7 +41,7 @@ class LiveMotion:
         self._first += max(0, len(rows) - _HELD)
         self._rows, self._phones = rows[-_HELD:], [*self._phones, *event["phones"]][-_HELD:]
         late = now - self.began - (self._first + len(self._rows) - 1) / FPS
-        self._needed.append(late + self.hop + _SPARE)
+        self._needed.append(late + self.hop)
         self._behind = self._behind or self._needed[0]
 
     def sounds(self) -> tuple[list[tuple[str, float, float]], float]:
