@@ -204,15 +204,12 @@ class Recording:
                 seconds = time.perf_counter() - self.motion.began
                 sender.send(row, seconds)
                 if self.voice is not None and self.heard is None:
-                    self._be_heard(seconds - self.motion.delay)
+                    file = self.sound if isinstance(self.sound, str) else self.sound[0]
+                    span = seconds - self.motion.delay, mixdown.LONGEST
+                    self.heard = playback.hear(lambda aud: aud.Sound(file).limit(*span))
             except ThunderError as error:
                 self.trouble = error
                 self._end_pose()
-
-    def _be_heard(self, seconds: float) -> None:
-        """Let the voice be heard from some seconds into it on."""
-        file = self.sound if isinstance(self.sound, str) else self.sound[0]
-        self.heard = playback.hear(lambda aud: aud.Sound(file).limit(seconds, mixdown.LONGEST))
 
     def _fall_silent(self) -> None:
         if self.heard is not None and self.heard[0] is not None:

@@ -45,7 +45,8 @@ FILMED = (190, 84, 1122, 700)  # the face and the panel beside it
 FILM, FILM_QUALITY, FILM_BYTES = "film", 85, 1_500_000
 WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
 SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
-LIVE_FILM, LIVE_WIDTH, LIVE_QUALITY, LIVE_BYTES = "live", 800, 60, 700_000
+LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 60, 700_000
+LIVE_SIZE = (960, 640)  # of its window: a larger one is drawn more seldom without a graphics card
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
 RECOGNISED_FILM = "recognised"  # what it says, what Whisper base hears, and what is right
@@ -253,7 +254,9 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
     SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film, box=SPOKEN), "spoken.webp"),
     LIVE_FILM: (
         "record_scenarios.films_live",
-        partial(film, box=SPOKEN, width=LIVE_WIDTH, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
+        partial(
+            film, box=(0, 0, *LIVE_SIZE), width=800, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES
+        ),
         "live.webp",
     ),
     FIRST_FILM: (
@@ -291,7 +294,8 @@ def make(blender: RealBlender, names: list[str]) -> None:
             continue
         if name in OF_SCENARIOS:
             scenario, join_pictures, out = OF_SCENARIOS[name]
-            folder = act(scenario, package=make_package() if name == FIRST_FILM else None)
+            options = {"package": make_package()} if name == FIRST_FILM else {}
+            folder = act(scenario, **options | ({"size": LIVE_SIZE} if name == LIVE_FILM else {}))
             join_pictures(folder, made[scenario], OUT / f"part.{out}")
         else:
             (scenario, picture, box), out = PICTURES[name], f"{name}.png"

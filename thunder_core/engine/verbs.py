@@ -200,10 +200,11 @@ def _live(worker, args, progress):
     thunder = worker.load_engine(progress).thunder
     face = live.LiveFace(thunder, direction.vectors[:1], args["ahead"], args.get("seed", 1))
     face.prepare()
-    where = args.get("path", ""), args.get("microphone", "")
-    listen, rate = functools.partial(microphone.record, *where), microphone.RATE
     if speech is not None:
         listen, rate = functools.partial(live.play, speech), speech.rate
+    else:
+        path, name = args.get("path", ""), args.get("microphone", "")
+        listen, rate = functools.partial(microphone.record, path, name), microphone.RATE
     return live.perform(face, listen, rate, progress.give, worker.stop_recording)
 
 
