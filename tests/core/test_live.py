@@ -176,8 +176,7 @@ def test_the_worker_performs_a_sound_at_its_own_pace():
         curves = [event for event in events if event["event"] == "curves"]
         assert curves[0]["first"] == 0 and len(curves[0]["values"][0]) > 50
         client.request("finish").wait(timeout=10)
-        result = pending.wait(timeout=10)
-    assert 0 < result["seconds"] < 8 and result["ended"] == ""
+        assert pending.wait(timeout=10) == {"ended": ""}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")

@@ -105,16 +105,14 @@ class LiveFace:
             n = len(self.thunder.channel_names)
             shown[:, :n] = shown[:, :n].clip(0, 1)
         self._sampled, self._shown = x[count : count + _CONTEXT], shown[count + _CONTEXT - 1]
-        self._remember(window[at : at + count], voice.speaking[at : at + count])
+        done = slice(at, at + count)
+        self._speaking = np.append(self._speaking, voice.speaking[done])[-WINDOW:]
+        spoken = window[done][voice.speaking[done]]  # for pauses
+        self._kept = np.concatenate([self._kept, spoken])[-_KEPT:]
         self.done = first + count
         motion = unpack(shown[_CONTEXT : _CONTEXT + count], len(self.thunder.channel_names))
         phones = heard.logits.argmax(-1)[2 * _CONTEXT :: 2][:count]
         return first, motion, [PHONES[each] for each in phones]
-
-    def _remember(self, frames: np.ndarray, speaking: np.ndarray) -> None:
-        """Keep the last speech among frames [k, samples]; speaking: bool [k]."""
-        self._speaking = np.append(self._speaking, speaking)[-WINDOW:]
-        self._kept = np.concatenate([self._kept, frames[speaking]])[-_KEPT:]
 
     def _plan(self, end: int) -> tuple[TakePlan, int]:
         """The plan for a window that ends before a frame, and its row of the window's first."""
@@ -165,19 +163,18 @@ def follow(
 
 def play(speech: Speech, stop: Event, on_level: Callable, on_block: Callable) -> dict:
     """Have a sound heard at its own pace, and silence until its end is seen, as `microphone.record`
-    has what is spoken."""
+    has what is spoken. Returns of that only why it ended."""
     sound = np.append(speech.samples, np.zeros(int(_TAIL * RATE), np.float32))
     samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
-    began, loudest, seconds = time.perf_counter(), 0.0, 0.0
+    began = time.perf_counter()
     for at in range(0, len(samples), _BLOCK):
         block = samples[at : at + _BLOCK]
-        if stop.wait(max(0.0, began + (at + len(block)) / RATE - time.perf_counter())):
-            break
         peak, seconds = float(np.abs(block.astype(int)).max()) / 32768, (at + len(block)) / RATE
-        loudest = max(loudest, peak)
+        if stop.wait(max(0.0, began + seconds - time.perf_counter())):
+            break
         on_block(block.tobytes())
         on_level({"peak": peak, "seconds": seconds, "began": began})
-    return {"peak": loudest, "seconds": seconds, "began": began, "ended": ""}
+    return {"ended": ""}
 
 
 def perform(
