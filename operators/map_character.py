@@ -175,9 +175,11 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
     def act(self, context):
         scene = context.scene
         face = drawn.adopt(scene, context.object, list(context.selected_objects))
+        scene.thunder.head = face
+        if family.is_drawn(face):
+            return f"“{face.name}” has drawn mouths already: see them in Thunder Character"
         rules = drawn.found_rules(face)
         mapping_table.keep_plan(scene, face, mapping.Mapping("Drawn Mouths", tuple(rules)))
-        scene.thunder.head = face
         return f"“{face.name}” has {len(rules)} sounds and looks: see them in Thunder Character"
 
 
@@ -235,7 +237,8 @@ class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):
 
     def act(self, context):
         count = drawn_frames.copy_drawings(context.scene, chosen_head(context))
-        return f"Copied drawings to {count} frames: switch the modifiers on to follow keys again"
+        frames = f"{count} frame{'s' * (count != 1)}"
+        return f"Copied drawings to {frames}: switch the modifiers on to follow keys again"
 
 
 class _OnMouthSliders(InstantWork):

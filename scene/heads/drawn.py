@@ -295,7 +295,8 @@ def adopt(scene, active, selected: Iterable[bpy.types.Object]) -> bpy.types.Obje
     selected ones, made where nothing is. Raises BadHead where nothing is drawn."""
     if active is not None and found_rules(active):
         return active
-    parts = [obj for obj in selected if obj.parent is None or obj.parent not in selected]
+    tops = (obj for obj in selected if obj.parent is None or obj.parent not in selected)
+    parts = [obj for obj in tops if family.MARK not in obj]
     if len(parts) < 2:
         raise BadHead(
             "Nothing here shows one of several mouths: select a Grease Pencil object, a plane with "

@@ -290,6 +290,34 @@ def test_nothing_drawn_ends_in_a_sentence(blender, scene):
     assert not scene.thunder.head and len(scene.objects) == 1
 
 
+def test_a_head_that_is_drawn_already_keeps_its_table(blender, scene, face):
+    before = character.plan_of(face)
+    blender.context.view_layer.objects.active = face
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    assert character.plan_of(scene.thunder.head) == before and scene.thunder.head == face
+
+
+def test_a_row_that_shows_a_layer_instead_of_a_drawing_needs_no_number(blender, scene):
+    obj = drawing_with(blender, scene, A=(1, 5, 9), MBP=(), E=())
+    blender.ops.thunder.add_drawn_mouth()
+    row = next(row for row in scene.thunder.table if row.source == "AH")
+    row.kind, row.number = "DRAWING", 5
+    assert not head.resolve(obj).vanished
+    row.kind = "LAYER"
+    assert not head.resolve(obj).vanished and head.resolve(obj).driver.numbers["AH"] == 4
+
+
+def test_a_bundled_head_that_is_selected_too_is_no_mouth(blender, scene):
+    blender.ops.thunder.add_head()
+    heads = list(scene.objects)
+    swapped(blender, scene, "MBP", "A")
+    for obj in heads:
+        obj.select_set(True)
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    face = scene.thunder.head
+    assert {obj.name for obj in face.children} == {"MBP", "A"}
+
+
 def test_rows_are_filled_in_the_order_of_a_chart(blender, scene):
     plane, *_ = sheet_on(blender, scene, "CELL")
     blender.ops.thunder.add_drawn_mouth()

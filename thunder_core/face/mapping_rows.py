@@ -85,7 +85,8 @@ def plan_of_rows(rows: Iterable[Any], like: mapping.Mapping) -> mapping.Mapping:
             )
         elif row.kind in mapping.DRAWN and row.target:
             target = mapping.Target(row.kind, row.target, row.object)
-            rules.append(mapping.Rule(row.source, target, row.weight))
+            number = row.weight if row.kind in mapping.NUMBERED else 1.0
+            rules.append(mapping.Rule(row.source, target, number))
         elif row.kind == "BONE" and (row.bone or row.object or row.path == mapping.TILT):
             rules.append(
                 mapping.Rule(
