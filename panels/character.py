@@ -196,7 +196,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         for name, icon in zip(seen.shown, mouth_pictures.icons_of_reach(seen)):
             column = tune(row.column(align=True), alert=name in seen.faults, alignment="CENTER")
             column.template_icon(icon, scale=1.7)
-            column.label(text=name.title())
+            column.label(text=translated(name.title()))
         faults = [*character.faults_of(resolved.face), new_shapes.say_torn(resolved.face)]
         for sentence in filter(None, faults):
             wrapped_label(layout, sentence, context, icon="ERROR")

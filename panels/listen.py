@@ -17,11 +17,11 @@ from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
 from .shown_take import draw_mouth_sliders
-from .tab import Tab, tune, wrapped_label
+from .tab import Tab, text_width, tune, wrapped_label
 from .takes import BESIDE, shorten, width
 
 _ROWS = 4  # of the list, at least
-FRAME = 2.0  # width of a frame's number, and of a short word, in buttons
+FRAME, AROUND = 2.0, 0.95  # widths of a frame's number, and around a button's label, in buttons
 # that are shown of a word: the shown take, its original and eight readings
 MOST_TAKES, MOST_SOUNDS = 10, 8
 USUAL_SOUNDS = 6  # of a word, for which there is always room, so that little moves with the word
@@ -218,12 +218,10 @@ def draw_check(layout, context) -> str:
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS
     )
     row = layout.row(align=True)
-    for name, wide in (
-        ("go_to_finding", FRAME),
-        ("fix_finding", FRAME),
-        ("show_better_take", 0),
-        ("ignore_finding", 0),
-    ):
+    for name in ("go_to_finding", "fix_finding", "show_better_take"):
+        label = translated(getattr(bpy.types, f"THUNDER_OT_{name}").bl_label)
+        wide = text_width(label, context) + AROUND
         tune(row.row(align=True), ui_units_x=wide).operator(f"thunder.{name}")
+    row.operator("thunder.ignore_finding")
     chosen = checking.chosen_finding(scene)
     return "" if chosen is None else f"{chosen[0].first}: {chosen[0].sentence}"

@@ -5,6 +5,7 @@ something, commit it; mouth sliders."""
 import bpy
 
 from ..scene.heads import controls, head, rna_paths
+from ..scene.host.language import translated
 from ..scene.takes import mix, take_list
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import applying
@@ -168,7 +169,7 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
         layout.prop(chosen, "range", text="")
         if chosen.step == "ONES" and (chosen.to != "NEW" or chosen.range == "PREVIEW"):
             layout.prop(chosen, "blend", text="Blend (frames)")
-        layout.label(text="Regions")
+        layout.label(text=translated("Regions"))
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
         tune(grid.row(align=True), active=chosen.keys != "DENSE" and chosen.mouth).prop(

@@ -13,6 +13,7 @@ import numpy as np
 from ...thunder_core.animation import activity as activities
 from ...thunder_core.errors import BadRequest
 from ..host import jobs
+from ..host.language import translated
 from ..voice import strip
 from . import grades, take_list, take_record
 
@@ -103,7 +104,7 @@ def describe(entry) -> str:
         if entry.kind != "CAPTURED"
         else str(take_record.about_of(entry.action).get(take_record.CAPTURED, ""))
     )
-    made = f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else ""
+    made = f", {time.strftime('%Y-%m-%d %H:%M', time.localtime(entry.made))}" if entry.made else ""
     lines = [f"{kind}, {source}{made}"]
     if not take_list.speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
@@ -111,13 +112,13 @@ def describe(entry) -> str:
         lines.append("Its lip-sync is not scored yet: that comes while Blender is idle")
     else:
         grade = grades.of_take(entry)
-        said = f"{grade.text}\n" if grade is not None else ""
+        lines.append("" if grade is None else grade.text)
         whole = ", of the whole line that it was cut from: this part is scored soon"
         old = (
-            ", by other weights than those in use, another text or an earlier version: Score Again"
+            ", by other weights than those in use, another text or an earlier version (Score Again)"
         )
         lines.append(
-            f"{said}Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
+            f"Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
             f"{old * grades.has_old_score(entry)}"
         )
     lines.append(grades.words_of(entry))
@@ -128,7 +129,7 @@ def describe(entry) -> str:
         lines.append(f"Its keys were edited{late}")
     if entry.note:
         lines.append(f"Note: {entry.note}")
-    return "\n".join(filter(None, lines))
+    return "\n".join(translated(line) for line in lines if line)
 
 
 class EditWatch(jobs.Memory):

@@ -168,6 +168,8 @@ def speaks_japanese(hand):
         region = hand.sidebar
         x, y = region.x + beside * region.width, region.y + region.height - below
         yield from hand.click(round(x), y)
+        # away, before a tooltip comes
+        hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=region.x - 60, y=y)
         yield 0.3
 
     def work():
