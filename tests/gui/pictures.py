@@ -5,10 +5,10 @@ window showed.
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
 Without names all of PICTURES, the film of the window, that from the dragged package to the first
-take, that of a line mended by words, the film and the sheet of the sample's eight takes, and the
-film of a minute of eight takes, whose voice is flite's (Debian's package flite; the voice's licence
-is in assets/README.md). What they show was made by the shipped weights. Nothing is written where a
-scenario fails.
+take, that of a line mended by words, that of a Japanese Blender, the film and the sheet of the
+sample's eight takes, and the film of a minute of eight takes, whose voice is flite's (Debian's
+package flite; the voice's licence is in assets/README.md). What they show was made by the shipped
+weights. Nothing is written where a scenario fails.
 """
 
 import os
@@ -47,6 +47,7 @@ WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 8
 SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
 LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 60, 700_000
 LIVE_SIZE = (960, 640)  # of its window: a larger one is drawn more seldom without a graphics card
+JAPANESE_FILM, CLICKED, CLICKED_BYTES = "japanese", (300, 26, 1130, 900), 700_000
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
 RECOGNISED_FILM = "recognised"  # what it says, what Whisper base hears, and what is right
@@ -258,6 +259,11 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
             film, box=(0, 0, *LIVE_SIZE), width=800, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES
         ),
         "live.webp",
+    ),
+    JAPANESE_FILM: (
+        "picture_scenarios.speaks_japanese",
+        partial(film, box=CLICKED, quality=FILM_QUALITY, most_bytes=CLICKED_BYTES),
+        "japanese.webp",
     ),
     FIRST_FILM: (
         "shelf_scenarios.filmed",
