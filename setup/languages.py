@@ -88,7 +88,8 @@ def texts_of(path: Path) -> Iterator[tuple[int, str, str]]:
         if kind != "-" and (is_text or isinstance(node, ast.JoinedStr)):
             text = template_of(node)
             kind = kind if _LABEL.match(text) else ""
-            yield node.lineno, text, kind or (MESSAGE if _SENTENCE.fullmatch(text) else "")
+            is_sentence = _SENTENCE.fullmatch(re.sub(r"\{\w+\}", "{}", text))
+            yield node.lineno, text, kind or (MESSAGE if is_sentence else "")
 
 
 @cache

@@ -6,8 +6,12 @@ import re
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from thunder_core.engine.speech.audio import read_sound, sound_of
+from thunder_core.errors import ThunderError
+from thunder_core.findings import Fault, Finding
 from thunder_core.translation import read, sort_templates, translate, wrap
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +142,32 @@ def test_all_that_is_said_from_the_first_click_to_commit_is_translated(code):
     assert not said - translated
 
 
+@pytest.mark.parametrize("language", ENTRIES)
+def test_what_the_engine_says_is_known_as_it_comes(language, tmp_path):
+    """Its sentences cross the pipe finished, in English; in all of them no word is left English."""
+    nan = np.full(16000, np.nan, np.float32)
+    sentences = [
+        Finding(kind, 1.0, 1.4, size, 2.0, "m", "さ", "し", whole).sentence(25)
+        for kind in Fault
+        for size in (-0.2, 0.2, 1.4)
+        for whole in (False, True)
+    ]
+    for raises in (
+        lambda: read_sound(tmp_path / "さ, し: す. せ.wav"),
+        lambda: sound_of(nan, 16000, "さ"),
+        lambda: sound_of(nan[:99], 16000, "さ"),
+    ):
+        with pytest.raises(ThunderError) as info:
+            raises()
+        sentences.append(str(info.value))
+    say = in_language(language)
+    for sentence in sentences:
+        english = set(re.findall("[a-z]{3,}", sentence)) - {"wav", "nan"}
+        assert len(english) > 2
+        left = english.intersection(re.findall("[^\\W\\d_]{3,}", say(sentence).lower()))
+        assert len(left) <= 1, say(sentence)  # “son” is a French sound
+
+
 def test_all_labels_are_translated(code):
     translated = {text for _, text in ENTRIES["de_DE"]}
     labels = {
@@ -219,6 +249,7 @@ def test_labels_names_items_templates_and_tooltips_are_collected(code):
         "Copy of My Action",  # an item
         "Add the take on top of your animation",
         "{count} take{s} deleted",
+        "The engine did not respond for {silence_deadline} minutes and was ended: try again",
         "Articulation",  # of a slider
         "Sceptic",  # in a file
         "No head is selected: choose one beside Thunder's person icon, or press Add Head",
