@@ -46,7 +46,8 @@ FILM, FILM_QUALITY, FILM_BYTES = "film", 85, 1_500_000
 WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
 SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
 LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 60, 700_000
-LIVE_SIZE = (960, 640)  # of its window: a larger one is drawn more seldom without a graphics card
+# its window's size, since a larger one is drawn more seldom without a graphics card, and what is cut
+LIVE_SIZE, LIVE = (960, 640), (0, 44, 792, 640)
 JAPANESE_FILM, CLICKED, CLICKED_BYTES = "japanese", (300, 26, 1130, 900), 700_000
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
@@ -255,9 +256,7 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
     SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film, box=SPOKEN), "spoken.webp"),
     LIVE_FILM: (
         "record_scenarios.films_live",
-        partial(
-            film, box=(0, 0, *LIVE_SIZE), width=800, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES
-        ),
+        partial(film, box=LIVE, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
         "live.webp",
     ),
     JAPANESE_FILM: (

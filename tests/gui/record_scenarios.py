@@ -7,7 +7,7 @@ import time
 
 import bpy
 import numpy as np
-from picture_scenarios import filmer
+from picture_scenarios import bare_view, BESIDE, filmer
 from played_microphone import engine_with
 from scenarios import done, only_open, SAMPLE, until
 from thunder.scene.engine import connection
@@ -248,12 +248,15 @@ def films_live(hand):
     yield from shot(hand)
     scene, photograph = hand.scene, filmer(hand)
     scene.thunder.count = 4
+    view = bare_view(hand)
+    view.region_3d.view_location.x += BESIDE.x
+    view.overlay.show_cursor = view.overlay.show_object_origins = False
     yield 1.0
     hand.call(bpy.ops.object.select_all, action="DESELECT")
-    x, y = hand.sidebar.x - 100, hand.sidebar.y + hand.sidebar.height // 2
+    x, y = hand.sidebar.x - 200, hand.sidebar.y + 2 * hand.sidebar.height // 3
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
     hand.call(bpy.ops.wm.call_panel, name="THUNDER_PT_record", keep_open=True)
-    yield 1.0
+    yield 0.4
     photograph(1800, "Perform Live, beside Record")
     hand.press("ESC")
     yield 0.5
