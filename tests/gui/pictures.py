@@ -45,7 +45,7 @@ FILMED = (190, 84, 1122, 700)  # the face and the panel beside it
 FILM, FILM_QUALITY, FILM_BYTES = "film", 85, 1_500_000
 WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
 SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
-LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 60, 700_000
+LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 80, 700_000
 # its window's size, since a larger one is drawn more seldom without a graphics card, and what is cut
 LIVE_SIZE, LIVE = (960, 640), (0, 44, 792, 640)
 JAPANESE_FILM, CLICKED, CLICKED_BYTES = "japanese", (300, 26, 1130, 900), 700_000
