@@ -218,10 +218,9 @@ def draw_check(layout, context) -> str:
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS
     )
     row = layout.row(align=True)
-    for name in ("go_to_finding", "fix_finding", "show_better_take"):
+    for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
         label = translated(getattr(bpy.types, f"THUNDER_OT_{name}").bl_label)
         wide = text_width(label, context) + AROUND
         tune(row.row(align=True), ui_units_x=wide).operator(f"thunder.{name}")
-    row.operator("thunder.ignore_finding")
     chosen = checking.chosen_finding(scene)
     return "" if chosen is None else f"{chosen[0].first}: {chosen[0].sentence}"
