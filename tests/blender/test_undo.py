@@ -462,6 +462,7 @@ def test_what_changes_the_file_can_be_undone(blender):
     allowed = {
         "cancel",
         "check_engine",
+        "choose_microphone",
         "click_word",  # calls operators that are
         "delete_direction",
         "download_model",
