@@ -168,8 +168,9 @@ def speaks_japanese(hand):
         region = hand.sidebar
         x, y = region.x + beside * region.width, region.y + region.height - below
         yield from hand.click(round(x), y)
-        # away, before a tooltip comes
-        hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=region.x - 60, y=y)
+        # away, before a tooltip comes, but not over the viewport, which then is drawn all the time
+        below = {"x": region.x + region.width // 2, "y": region.y + 40}
+        hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", **below)
         yield 0.3
 
     def work():
