@@ -229,8 +229,9 @@ def notes(context) -> list[str]:
     rig, _ = attempt(head.find, context.scene, context.object)
     voice, _ = attempt(strip.find, context)
     note = session.note if session.job is None else session.job.note
-    said = [note, head_state.fault(rig.owner) if rig is not None else ""]
-    said.append(live.refusal(context.scene))  # its place in Direction may be out of sight
+    # the place of what Live says, in Direction, may be out of sight
+    said = [note, live_head.sender.trouble, live.refusal(context.scene)]
+    said.append(head_state.fault(rig.owner) if rig is not None else "")
     if voice is not None and not note:
         record = transcript.of_piece(context.scene, voice.name, voice.state)
         is_known = record is not None and record.text.strip()

@@ -46,10 +46,8 @@ def live(args: argparse.Namespace) -> int:
         direction = DirectionRequest.of(Direction(mood=name, strength=strength)).to_record(
             client.put_array
         )
-        sound = os.path.abspath(args.sound) if args.sound else ""
-        pending = client.request(
-            "live", ahead=args.ahead, sound=sound, microphone=args.microphone, **direction
-        )
+        direction["sound"] = os.path.abspath(args.sound) if args.sound else ""
+        pending = client.request("live", ahead=args.ahead, microphone=args.microphone, **direction)
         while not pending.done:
             for event in pending.poll():
                 if event["event"] == LEVEL:

@@ -7,8 +7,10 @@ https://protocol.vmc.info/english.html
 """
 
 import contextlib
+import errno
 import socket
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -50,14 +52,20 @@ def frame(row: np.ndarray, channels: tuple[str, ...], seconds: float) -> bytes:
     time."""
     motion = unpack(row[None], len(channels))
     shapes = livelink.table(motion, channels)[0, : livelink.SHAPES].clip(0, 1)
-    messages = [message("/VMC/Ext/OK", 1), message("/VMC/Ext/T", float(seconds))]
-    for name, value in zip(livelink.COLUMNS, shapes.tolist()):
-        messages.append(message("/VMC/Ext/Blend/Val", name, value))
-    messages.append(message("/VMC/Ext/Blend/Apply"))
     head, eyes = (rotvec_to_quaternion(turn * _TO_UNITY)[0].tolist() for turn in motion.turns)
-    for name, (w, *xyz) in zip(_BONES, (head, eyes, eyes)):
-        messages.append(message("/VMC/Ext/Bone/Pos", name, 0.0, 0.0, 0.0, *xyz, w))
-    return bundle(messages)
+    values, bones = zip(livelink.COLUMNS, shapes.tolist()), zip(_BONES, (head, eyes, eyes))
+    return bundle(
+        [
+            message("/VMC/Ext/OK", 1),
+            message("/VMC/Ext/T", float(seconds)),
+            *(message("/VMC/Ext/Blend/Val", *each) for each in values),
+            message("/VMC/Ext/Blend/Apply"),
+            *(
+                message("/VMC/Ext/Bone/Pos", name, 0.0, 0.0, 0.0, *xyz, w)
+                for name, (w, *xyz) in bones
+            ),
+        ]
+    )
 
 
 class Stream:
@@ -67,18 +75,28 @@ class Stream:
         """Raises BadRequest if there is no such port or computer."""
         if not 0 < port < 2**16:
             raise BadRequest(f"There is no port {port}: give one from 1 to {2**16 - 1}")
-        try:
+        self._host = host[:60]
+        with self._reached():
             kind, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        except (OSError, UnicodeError) as error:
-            raise BadRequest(
-                f"“{host[:60]}” is no computer that can be reached: give its name or address"
-            ) from error
-        self._socket, self._to = socket.socket(kind, socket.SOCK_DGRAM), place
+            self._socket = socket.socket(kind, socket.SOCK_DGRAM)
+            self._socket.connect(place)  # the system says of a connected one what went wrong
 
     def send(self, row: np.ndarray, channels: tuple[str, ...], seconds: float) -> None:
-        """Send a row [C] of a packed motion. What is lost on the way is not sent again."""
-        with contextlib.suppress(OSError):
-            self._socket.sendto(frame(row, channels, seconds), self._to)
+        """Send a row [C] of a packed motion. What is lost on the way is not sent again. Raises
+        BadRequest if the computer cannot be reached any more."""
+        with self._reached(), contextlib.suppress(ConnectionError):  # no program listens yet
+            self._socket.send(frame(row, channels, seconds))
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Raises BadRequest if what is done in the block says that there is no such computer."""
+        try:
+            yield
+        except (OSError, UnicodeError) as error:
+            if getattr(error, "errno", None) != errno.ENOBUFS:  # too much at once: a frame is lost
+                raise BadRequest(
+                    f"“{self._host}” is no computer that can be reached: give its name or address"
+                ) from error
 
     def close(self) -> None:
         """Send nothing more."""

@@ -466,17 +466,10 @@ def _scene_values(rig: head.Rig, frames: np.ndarray) -> Generator[float, None, n
         obj for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in targets
     }
     values = np.empty((len(frames), len(rig.driver.tracks)))
-    tracks_of_targets = [(target, rig.tracks_of(target)) for target in rig.targets]
     with playback.apart(scene, objects) as other:
         for row, frame in enumerate(frames):
             playback.go_to(other, frame)
-            for target, tracks in tracks_of_targets:
-                places = [place for place, _ in tracks]
-                values[row, places] = rna_paths.evaluate(
-                    target,
-                    [(track.path, track.index) for _, track in tracks],
-                    other.view_layers[0].depsgraph,
-                )
+            values[row] = rig.evaluate(other.view_layers[0].depsgraph)
             yield (row + 1) / len(frames)
     return values
 

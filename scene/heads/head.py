@@ -2,6 +2,8 @@
 """Heads in a Blender file: adds the bundled ones, finds existing ones, explains why one cannot be
 used."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -134,6 +136,28 @@ class Rig:
         return [
             (place, track) for place, track in enumerate(self.driver.tracks) if track.block == block
         ]
+
+    def values(self) -> list[float]:
+        """The values of all tracks as they are set now."""
+        return [
+            rna_paths.value(self.targets[track.block], track.path, track.index)
+            for track in self.driver.tracks
+        ]
+
+    def set_values(self, values: Sequence[float]) -> None:
+        """Set the values of all tracks."""
+        for track, value in zip(self.driver.tracks, values):
+            rna_paths.set_value(self.targets[track.block], track.path, track.index, value)
+        rna_paths.tag(self.targets)
+
+    def evaluate(self, depsgraph) -> np.ndarray:
+        """The values of all tracks as the scene evaluates them, [tracks]."""
+        values = np.empty(len(self.driver.tracks))
+        for target in self.targets:
+            places, tracks = zip(*self.tracks_of(target))
+            numbers = [(track.path, track.index) for track in tracks]
+            values[[*places]] = rna_paths.evaluate(target, numbers, depsgraph)
+        return values
 
 
 @lru_cache(maxsize=1)
@@ -333,12 +357,21 @@ def resolve(obj: bpy.types.Object) -> Rig:
 
 def look_up(scene_name: str, mesh_name: str):
     """(scene, rig) by their names, looked up again. Raises BadHead if the head is gone."""
-    scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
-    if scene is None or mesh is None or mesh.name not in scene.objects:
-        raise BadHead(
-            "The head was removed or renamed during generation: choose it and generate again"
-        )
+    with expected(mesh_name):
+        scene = bpy.data.scenes[scene_name]
+        mesh = scene.objects[mesh_name]
     return scene, resolve(mesh)
+
+
+@contextmanager
+def expected(name: str) -> Iterator[None]:
+    """Raises BadHead if a head, or what moves it, turns out in the block to be gone."""
+    try:
+        yield
+    except (ReferenceError, LookupError, ValueError) as error:
+        raise BadHead(
+            f"“{name}” was removed, renamed or changed meanwhile: choose a head and start again"
+        ) from error
 
 
 def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:

@@ -7,19 +7,19 @@ in the middle of a performance gives it back as soon as it is read.
 """
 
 import json
-from contextlib import ExitStack
+from contextlib import contextmanager, ExitStack, suppress
 
 import bpy
 import numpy as np
 
 from ...thunder_core import vmc
 from ...thunder_core.animation.live_motion import LiveMotion
-from ...thunder_core.errors import BadHead
+from ...thunder_core.errors import BadHead, BadRequest, ThunderError
 from ...thunder_core.face import own_mouths
 from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, pack, unpack
 from ..host import jobs
-from . import head, rna_paths
+from . import head
 
 MARK = "thunder_live"  # property of a scene: JSON of the head's mesh and its values before
 _OPENS = 60.0  # millimetres that lips are apart by a radian of the jaw, about
@@ -38,78 +38,50 @@ class LiveHead:
         head.check_animatable(rig)
         result(rig.driver.prepare())
         self.scene, self.mesh = scene.name, rig.mesh.name
-        self.before = [_value(rig, track) for track in rig.driver.tracks]
+        self.before = rig.values()
         self._rig: head.Rig | None = None
 
     def show(self, row: np.ndarray, live: LiveMotion | None = None) -> None:
         """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
         the head is gone."""
-        try:
-            rig = self._rig or self._begin()
-            names = head.channel_names()
+        with head.expected(self.mesh):
+            if self._rig is None:
+                scene, self._rig = head.look_up(self.scene, self.mesh)
+                scene[MARK], LiveHead.on = json.dumps([self.mesh, self.before]), self
+            driver, names = self._rig.driver, head.channel_names()
             motion = unpack(row[None], len(names))
-            if rig.driver.leads and live is not None:
+            if driver.leads and live is not None:
                 said, at = live.sounds()
                 opening = np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS)
-                weights = own_mouths.weights(said, rig.driver.leads, np.array([at]), opening)
+                weights = own_mouths.weights(said, driver.leads, np.array([at]), opening)
                 motion, names = own_mouths.apply(motion, names, weights)
-            _set(rig, rig.driver.drive(motion, names)[0].tolist())
-        except ReferenceError as error:
-            raise self._gone() from error
+            self._rig.set_values(driver.drive(motion, names)[0].tolist())
 
     def end(self) -> None:
         """Give the head back the pose that it had, if it is still there."""
         LiveHead.on = self._rig = None
-        scene = bpy.data.scenes.get(self.scene)
-        if scene is not None and MARK in scene:
-            give_back(scene)
-
-    def release(self) -> None:
-        """Let go of Blender's data."""
-        self._rig = None
-
-    def _begin(self) -> head.Rig:
-        """The rig, looked up. Raises BadHead."""
-        scene = bpy.data.scenes.get(self.scene)
-        if scene is None or self.mesh not in scene.objects:
-            raise self._gone()
-        rig = head.look_up(self.scene, self.mesh)[1]
-        scene[MARK] = json.dumps([self.mesh, self.before])
-        LiveHead.on, self._rig = self, rig
-        return rig
-
-    def _gone(self) -> BadHead:
-        return BadHead(
-            f"“{self.mesh}” was removed or renamed while it performed: choose a head, then perform "
-            f"again"
-        )
+        give_back()
 
 
-def _value(rig: head.Rig, track) -> float:
-    return rna_paths.value(rig.targets[track.block], track.path, track.index)
-
-
-def _set(rig: head.Rig, values: list[float]) -> None:
-    for track, value in zip(rig.driver.tracks, values):
-        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
-    rna_paths.tag(rig.targets)
-
-
-def give_back(scene) -> None:
-    """Give a head the pose that a scene remembers, and forget it."""
-    text = scene.pop(MARK)
-    try:
-        mesh, before = json.loads(text)
-        _set(head.look_up(scene.name, mesh)[1], before)
-    except (BadHead, ReferenceError, TypeError, ValueError):
-        pass  # it is gone, or another one
+def give_back() -> None:
+    """Give heads the poses that scenes remember, and forget these."""
+    for scene in [scene for scene in bpy.data.scenes if MARK in scene]:
+        text = scene.pop(MARK)
+        # it is gone, or another one
+        with suppress(BadHead, ReferenceError, TypeError, ValueError):
+            mesh, before = json.loads(text)
+            head.look_up(scene.name, mesh)[1].set_values(before)
 
 
 class Sender(jobs.Part):
     """Sends a head to other programs while it is on: on each frame that Blender shows, as it is
     animated there, and every frame of a live performance. It is off in every file that is
-    opened."""
+    opened.
 
+    trouble: the sentence with which it ended by itself, "" if it did not.
+    """
+
+    trouble = ""
     stream: vmc.Stream | None = None
     _rig: head.Rig | None = None
 
@@ -124,25 +96,28 @@ class Sender(jobs.Part):
     def send(self, row: np.ndarray, seconds: float) -> None:
         """Send a row [channels + 9], if it is on."""
         if self.stream is not None:
-            self.stream.send(row, head.channel_names(), seconds)
+            with self._ended_by(BadRequest):
+                self.stream.send(row, head.channel_names(), seconds)
 
     def _show(self, scene, depsgraph) -> None:
         is_other = scene.name != self.names[0] or bpy.app.is_job_running("RENDER")
         if is_other or LiveHead.on is not None:
             return
-        try:
+        with self._ended_by(BadHead), head.expected(self.names[1]):
             rig = self._rig = self._rig or head.look_up(*self.names)[1]
-            values = np.zeros(len(rig.driver.tracks))
-            for target in rig.targets:
-                places, tracks = zip(*rig.tracks_of(target))
-                numbers = [(track.path, track.index) for track in tracks]
-                values[[*places]] = rna_paths.evaluate(target, numbers, depsgraph)
-        except (BadHead, ReferenceError):
+            values = rig.evaluate(depsgraph)[None]
+            row = pack(rig.driver.read(values, head.channel_names()))[0]
+            self.send(row, scene.frame_current_final * scene.render.fps_base / scene.render.fps)
+
+    @contextmanager
+    def _ended_by(self, kind: type[ThunderError]):
+        """End with a sentence where the block raises such an error."""
+        try:
+            yield
+        except kind as error:
             self.close()
-            return
-        names = head.channel_names()
-        row = pack(rig.driver.read(values[None], names))[0]
-        self.send(row, scene.frame_current_final * scene.render.fps_base / scene.render.fps)
+            self.trouble = f"The head is no longer sent: {error}"
+            jobs.redraw()
 
     def release(self) -> None:
         self._rig = None
@@ -151,7 +126,7 @@ class Sender(jobs.Part):
         """Send nothing more."""
         if self.stream is not None:
             self._ends.close()
-        self.stream = self._rig = None
+        self.stream, self._rig, self.trouble = None, None, ""
 
     file_opened = close
 
@@ -161,15 +136,14 @@ class _Poses(jobs.Part):
 
     def release(self) -> None:
         if LiveHead.on is not None:
-            LiveHead.on.release()
+            LiveHead.on._rig = None
 
     def undone(self) -> None:
         if LiveHead.on is None:
-            self.file_opened()
+            give_back()
 
     def file_opened(self) -> None:
-        for scene in [scene for scene in bpy.data.scenes if MARK in scene]:
-            give_back(scene)
+        give_back()
 
 
 jobs.session.add(_Poses())

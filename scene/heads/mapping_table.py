@@ -155,9 +155,7 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
             for target, path, index in tracks
         ]
         settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": values})
-    for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
-        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
-    rna_paths.tag(rig.targets)
+    rig.set_values(pose(rig, source, amount))
 
 
 def end(scene) -> None:

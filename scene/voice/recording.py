@@ -329,7 +329,8 @@ def lay(scene, recording: Recording, result: dict):
         for other in strip.sound_strips(scene)
         if not other.mute
         and other.parent_meta() is None
-        and _overlap(compat.strip_span(other), span)
+        and compat.strip_span(other)[0] < span[1]
+        and span[0] < compat.strip_span(other)[1]
     ]
     above = max((other.channel for other in beneath), default=0)
     added = strip.add(
@@ -341,8 +342,3 @@ def lay(scene, recording: Recording, result: dict):
     else:
         added.sound.filepath = bpy.path.relpath(result["path"])
     return added
-
-
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two spans of frames have frames in common."""
-    return one[0] < other[1] and other[0] < one[1]

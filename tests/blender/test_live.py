@@ -15,7 +15,7 @@ from few_points import KEYS
 from performances import write_wav
 from played_microphone import engine_with
 from thunder.scene.animation import keying
-from thunder.scene.heads import head, live_head, mapping_table
+from thunder.scene.heads import head, mapping_table
 from thunder.scene.heads.live_head import LiveHead, MARK, sender
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
@@ -47,7 +47,7 @@ SPEAKS = row_of(jaw=0.2, mouthSmileLeft=0.6)
 
 def pose(rig):
     """The values of all controls of a head."""
-    return [live_head._value(rig, track) for track in rig.driver.tracks]
+    return rig.values()
 
 
 def smile(rig):
@@ -160,7 +160,7 @@ def test_a_head_that_goes_away_is_said_in_a_sentence(posed, blender, gone):
     else:
         rig.mesh.name = "Another"
         session.release("a step was undone", may_go_on=True)
-    with pytest.raises(errors.BadHead, match="removed or renamed while it performed"):
+    with pytest.raises(errors.BadHead, match="was removed, renamed or changed"):
         face.show(row_of(jaw=0.1))
     face.end()
     assert MARK not in scene
@@ -266,7 +266,7 @@ def test_a_head_that_is_removed_ends_the_recording_which_is_kept(booth, posed, b
         time.sleep(0.01)
     kept = session.job.value
     jobs.end_job()
-    assert "was removed or renamed while it performed: what was recorded is kept" in kept["ended"]
+    assert "was removed, renamed or changed meanwhile: what was recorded is kept" in kept["ended"]
     assert os.path.getsize(kept["path"]) > 10_000
 
 

@@ -82,8 +82,6 @@ class LiveFace:
         count = end - self.ahead + 1 - first  # the last has just so many frames beyond it
         if count <= 0:
             return None
-        if first > self.done:
-            self._sampled = self._shown = None
         beyond = self.heard - end * _STEP
         window = self._sound[: len(self._sound) - beyond][-WINDOW * _STEP :].reshape(WINDOW, _STEP)
         if self._speaking.sum() < len(self._kept):
@@ -99,10 +97,10 @@ class LiveFace:
         heard = voice.part(part.start, part.stop)
         planned = plan.part(start + part.start, start + part.stop, 1 - heard.presence)
         shown = self.thunder.pipeline.finish(x, heard, self.take, planned)
+        n = len(self.thunder.channel_names)
         if self._shown is not None:
             jump = (self._shown - shown[_CONTEXT - 1]) * self._rest
             shown[_CONTEXT:] += _fade(jump, _FACE_KEEPS, len(shown) - _CONTEXT)
-            n = len(self.thunder.channel_names)
             shown[:, :n] = shown[:, :n].clip(0, 1)
         self._sampled, self._shown = x[count : count + _CONTEXT], shown[count + _CONTEXT - 1]
         done = slice(at, at + count)
@@ -110,9 +108,8 @@ class LiveFace:
         spoken = window[done][voice.speaking[done]]  # for pauses
         self._kept = np.concatenate([self._kept, spoken])[-_KEPT:]
         self.done = first + count
-        motion = unpack(shown[_CONTEXT : _CONTEXT + count], len(self.thunder.channel_names))
-        phones = heard.logits.argmax(-1)[2 * _CONTEXT :: 2][:count]
-        return first, motion, [PHONES[each] for each in phones]
+        phones = [PHONES[each] for each in heard.logits.argmax(-1)[2 * _CONTEXT :: 2][:count]]
+        return first, unpack(shown[_CONTEXT : _CONTEXT + count], n), phones
 
     def _plan(self, end: int) -> tuple[TakePlan, int]:
         """The plan for a window that ends before a frame, and its row of the window's first."""

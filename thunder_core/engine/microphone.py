@@ -59,8 +59,7 @@ def record(
     Raises NoMicrophone or NoSpace if nothing can be recorded.
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
-    if path:
-        _check_space(path)
+    _check_space(path)
     device = _call_driver(PATIENCE, _open, blocks, name)
     try:
         about = _write(path, blocks, stop, on_level, on_block)
@@ -102,8 +101,7 @@ def _write(
             peak = min(1.0, float(np.abs(samples.astype(np.int32)).max(initial=0)) / LOUDEST)
             loudest = max(loudest, peak)
             on_level({"peak": peak, "seconds": count / RATE, "began": began})
-            if path:
-                _check_space(path)
+            _check_space(path)
     except queue.Empty:
         ended = LOST
     except (OSError, NoSpace):
@@ -123,7 +121,7 @@ def _write(
 
 def _check_space(path: str) -> None:
     folder = os.path.dirname(path)
-    if shutil.disk_usage(folder).free < SPARE:
+    if path and shutil.disk_usage(folder).free < SPARE:
         raise NoSpace(
             f"No space is left in “{folder}” for a recording: free some, or choose another folder"
         )

@@ -200,11 +200,9 @@ def _live(worker, args, progress):
     thunder = worker.load_engine(progress).thunder
     face = live.LiveFace(thunder, direction.vectors[:1], args["ahead"], args.get("seed", 1))
     face.prepare()
-    if speech is not None:
-        listen, rate = functools.partial(live.play, speech), speech.rate
-    else:
-        path, name = args.get("path", ""), args.get("microphone", "")
-        listen, rate = functools.partial(microphone.record, path, name), microphone.RATE
+    record = functools.partial(microphone.record, args.get("path", ""), args.get("microphone", ""))
+    listen = record if speech is None else functools.partial(live.play, speech)
+    rate = microphone.RATE if speech is None else speech.rate
     return live.perform(face, listen, rate, progress.give, worker.stop_recording)
 
 
