@@ -432,8 +432,12 @@ class Records(SlicedWork):
         if speaker is not None and settings.head_role != "LISTENS":
             strip.keep_speaker(context.scene, added.name, speaker)
         for other in strip.sound_strips(scene) if self.recording.live and speaker else ():
-            is_same = compat.strip_span(other)[0] == self.recording.first and other != added
-            if is_same and not other.mute and dialogue.speaker_of(scene, other.name) == speaker:
+            if (
+                compat.strip_span(other)[0] == self.recording.first
+                and other != added
+                and not other.mute
+                and dialogue.speaker_of(scene, other.name) == speaker
+            ):
                 other.mute = True  # else all acts of a line would be heard at once
                 self.tell({"INFO"}, f"“{other.name}” begins there too, and is muted now")
         kept = f"Recorded {self.recording.spoken:.1f} s to “{result['path']}”"
@@ -466,11 +470,16 @@ class THUNDER_OT_perform_live(Records, bpy.types.Operator):
 
     def make(self, client, scene):
         rig, settings = chosen_head(bpy.context), scene.thunder.recording
-        ahead = recording.LOOK_AHEAD[settings.look_ahead]
         voice = strip.find(bpy.context) if settings.hears == "VOICE" else None
-        face = live_head.LiveHead(bpy.context.scene, rig)
         chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
-        return recording.Recording(client, scene, face, voice, ahead=ahead, **chosen)
+        return recording.Recording(
+            client,
+            scene,
+            live_head.LiveHead(bpy.context.scene, rig),
+            voice,
+            ahead=recording.LOOK_AHEAD[settings.look_ahead],
+            **chosen,
+        )
 
 
 class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
@@ -480,8 +489,7 @@ class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def begin(self, context):
-        message = "Looking for microphones"
-        client = connection.start_client()
+        message, client = "Looking for microphones", connection.start_client()
         return message, connection.ask(client, "microphones", (0.0, 1.0), message)
 
     def finish(self, context, found):

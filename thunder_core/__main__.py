@@ -46,8 +46,10 @@ def live(args: argparse.Namespace) -> int:
         direction = DirectionRequest.of(Direction(mood=name, strength=strength)).to_record(
             client.put_array
         )
-        direction["sound"] = os.path.abspath(args.sound) if args.sound else ""
-        pending = client.request("live", ahead=args.ahead, microphone=args.microphone, **direction)
+        pending = client.request(
+            "live", ahead=args.ahead, microphone=args.microphone,
+            sound=os.path.abspath(args.sound) if args.sound else "", **direction,
+        )  # fmt: skip
         while not pending.done:
             for event in pending.poll():
                 if event["event"] == LEVEL:
@@ -59,8 +61,8 @@ def live(args: argparse.Namespace) -> int:
                 stream.send(row, channels, now - motion.began)
                 if now > told + _TELL:
                     told = now
-                    bar = "█" * min(20, round(20 * peak))
-                    print(f"\r{motion.delay:.2f} s behind  {bar:20s}", end="", flush=True)
+                    line = f"\r{motion.delay:.2f} s behind  {'█' * min(20, round(20 * peak)):20s}"
+                    print(line, end="", flush=True)
             time.sleep(_EVERY)
         if why := ENDINGS.get(pending.wait()["ended"]):
             raise NoMicrophone(why)

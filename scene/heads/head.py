@@ -155,8 +155,9 @@ class Rig:
         values = np.empty(len(self.driver.tracks))
         for target in self.targets:
             places, tracks = zip(*self.tracks_of(target))
-            numbers = [(track.path, track.index) for track in tracks]
-            values[[*places]] = rna_paths.evaluate(target, numbers, depsgraph)
+            values[[*places]] = rna_paths.evaluate(
+                target, [(track.path, track.index) for track in tracks], depsgraph
+            )
         return values
 
 

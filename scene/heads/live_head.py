@@ -18,7 +18,7 @@ from ...thunder_core.errors import BadHead, BadRequest, ThunderError
 from ...thunder_core.face import own_mouths
 from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, pack, unpack
-from ..host import jobs
+from ..host import jobs, playback
 from . import head
 
 MARK = "thunder_live"  # property of a scene: JSON of the head's mesh and its values before
@@ -28,10 +28,11 @@ _OPENS = 60.0  # millimetres that lips are apart by a radian of the jaw, about
 class LiveHead:
     """A head of a scene that is posed by rows of packed motions.
 
-    on: the one that is posed now, None for none.
+    on: the one that is posed now, None for none.  rig: of it, None until it is looked up.
     """
 
     on: "LiveHead | None" = None
+    rig: head.Rig | None = None
 
     def __init__(self, scene, rig: head.Rig):
         """Raises BadHead if the rig cannot be moved."""
@@ -39,28 +40,32 @@ class LiveHead:
         result(rig.driver.prepare())
         self.scene, self.mesh = scene.name, rig.mesh.name
         self.before = rig.values()
-        self._rig: head.Rig | None = None
 
     def show(self, row: np.ndarray, live: LiveMotion | None = None) -> None:
         """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
         the head is gone."""
         with head.expected(self.mesh):
-            if self._rig is None:
-                scene, self._rig = head.look_up(self.scene, self.mesh)
+            if LiveHead.on is not self or not _is_there(LiveHead.rig):
+                scene, LiveHead.rig = head.look_up(self.scene, self.mesh)
                 scene[MARK], LiveHead.on = json.dumps([self.mesh, self.before]), self
-            driver, names = self._rig.driver, head.channel_names()
+            driver, names = LiveHead.rig.driver, head.channel_names()
             motion = unpack(row[None], len(names))
             if driver.leads and live is not None:
                 said, at = live.sounds()
                 opening = np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS)
                 weights = own_mouths.weights(said, driver.leads, np.array([at]), opening)
                 motion, names = own_mouths.apply(motion, names, weights)
-            self._rig.set_values(driver.drive(motion, names)[0].tolist())
+            LiveHead.rig.set_values(driver.drive(motion, names)[0].tolist())
 
     def end(self) -> None:
         """Give the head back the pose that it had, if it is still there."""
-        LiveHead.on = self._rig = None
+        LiveHead.on = LiveHead.rig = None
         give_back()
+
+
+def _is_there(rig: head.Rig | None) -> bool:
+    """Whether a rig is known whose mesh, of which it may need nothing, is still in the file."""
+    return rig is not None and playback.is_there(rig.mesh)
 
 
 def give_back() -> None:
@@ -76,7 +81,7 @@ def give_back() -> None:
 class Sender(jobs.Part):
     """Sends a head to other programs while it is on: on each frame that Blender shows, as it is
     animated there, and every frame of a live performance. It is off in every file that is
-    opened.
+    opened, in which poses are given back that were saved in the middle of a performance.
 
     trouble: the sentence with which it ended by itself, "" if it did not.
     """
@@ -84,12 +89,12 @@ class Sender(jobs.Part):
     trouble = ""
     stream: vmc.Stream | None = None
     _rig: head.Rig | None = None
+    _ends = ExitStack()
 
     def start(self, scene, rig: head.Rig, port: int, host: str) -> None:
         """Send a head of a scene from now on. Raises BadRequest."""
         self.close()
         self.stream, self.names = vmc.Stream(port, host), (scene.name, rig.mesh.name)
-        self._ends = ExitStack()
         self._ends.callback(self.stream.close)
         self._ends.enter_context(jobs.handled("frame_change_post", self._show))
 
@@ -104,9 +109,10 @@ class Sender(jobs.Part):
         if is_other or LiveHead.on is not None:
             return
         with self._ended_by(BadHead), head.expected(self.names[1]):
-            rig = self._rig = self._rig or head.look_up(*self.names)[1]
-            values = rig.evaluate(depsgraph)[None]
-            row = pack(rig.driver.read(values, head.channel_names()))[0]
+            if not _is_there(self._rig):
+                self._rig = head.look_up(*self.names)[1]
+            values = self._rig.evaluate(depsgraph)[None]
+            row = pack(self._rig.driver.read(values, head.channel_names()))[0]
             self.send(row, scene.frame_current_final * scene.render.fps_base / scene.render.fps)
 
     @contextmanager
@@ -120,31 +126,20 @@ class Sender(jobs.Part):
             jobs.redraw()
 
     def release(self) -> None:
-        self._rig = None
+        self._rig = LiveHead.rig = None
 
     def close(self) -> None:
         """Send nothing more."""
-        if self.stream is not None:
-            self._ends.close()
+        self._ends.close()
         self.stream, self._rig, self.trouble = None, None, ""
-
-    file_opened = close
-
-
-class _Poses(jobs.Part):
-    """Gives back poses that files and steps hold."""
-
-    def release(self) -> None:
-        if LiveHead.on is not None:
-            LiveHead.on._rig = None
 
     def undone(self) -> None:
         if LiveHead.on is None:
             give_back()
 
     def file_opened(self) -> None:
+        self.close()
         give_back()
 
 
-jobs.session.add(_Poses())
 sender = jobs.session.add(Sender())

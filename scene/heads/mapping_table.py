@@ -147,12 +147,9 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
     """Show a channel on a character; what stood there is kept in the scene until `end`."""
     settings = scene.thunder
     if not settings.preview_kept:
-        tracks = [
-            (rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks
-        ]
         values = [
-            (target.name, path, index, rna_paths.value(target, path, index))
-            for target, path, index in tracks
+            (rig.targets[track.block].name, track.path, track.index, value)
+            for track, value in zip(rig.driver.tracks, rig.values())
         ]
         settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": values})
     rig.set_values(pose(rig, source, amount))

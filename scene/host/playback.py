@@ -84,10 +84,10 @@ def hear(make: Callable) -> tuple:
     (None, why it is not heard)."""
     try:
         import aud
+
+        return aud.Device().play(make(aud)), ""
     except ImportError:
         return None, "This Blender was built without sound: use another one to hear it"
-    try:
-        return aud.Device().play(make(aud)), ""
     except (aud.error, OSError) as error:
         return None, f"Blender cannot play it ({error}): look at Preferences › System › Sound"
 

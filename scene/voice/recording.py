@@ -18,7 +18,7 @@ import bpy
 
 from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client, Pending
+from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
 from ...thunder_core.protocol import CURVES, ENDINGS, LEVEL
 from ..heads.live_head import LiveHead, sender
@@ -102,7 +102,6 @@ class Recording:
         )
         self.begin, self.hold = self.first - before, self.countdown - before / self.fps
         self.path, self.microphone = new_path(scene) if voice is None else "", ""
-        self.pending: Pending | None = None
         self.level: dict | None = None
         self.heard_at = self.began = math.inf
         self.loudest, self.latest = 0.0, self.begin
@@ -128,8 +127,8 @@ class Recording:
                     yield from mixing
                     last_to_first.callback(self._fall_silent)
                     about["sound"] = self.sound
-                verb = "live" if self.face else "record"
-                pending = self.pending = self.client.request(verb, **about)
+                pending = self.client.request("live" if self.face else "record", **about)
+                last_to_first.callback(pending.cancel)  # if it is not done
                 while not pending.done:
                     now = time.perf_counter()
                     for event in pending.poll():
@@ -149,21 +148,17 @@ class Recording:
             if self.plays:
                 playback.stop()
             self._end_pose()
-            if self.pending is not None:
-                self.pending.cancel()  # if it is not done
             # may take a second
             threading.Thread(target=self._close, name="thunder recording", daemon=True).start()
         error = pending.error or self.trouble
-        if self.voice is not None:
-            if error is not None:
-                raise error
+        if self.voice is not None and error is None:
             return {"ended": self.heard[1] if self.heard else ""}
         if isinstance(error, WorkerDied) and not self.live:  # all but its last block is in the file
             error = NoMicrophone(
                 "The microphone's driver failed: check that Blender may use it, or choose another "
                 "in the system's settings"
             )
-        if not self.spoken:
+        if self.voice is not None or not self.spoken:
             raise error or NoMicrophone("The microphone delivered no sound in time: record again")
         if self.is_silent:
             is_short = self.stop_requested and self.spoken < LISTENED
@@ -208,8 +203,7 @@ class Recording:
                     span = seconds - self.motion.delay, mixdown.LONGEST
                     self.heard = playback.hear(lambda aud: aud.Sound(file).limit(*span))
             except ThunderError as error:
-                self.trouble = error
-                self._end_pose()
+                self._end_pose(error)
 
     def _fall_silent(self) -> None:
         if self.heard is not None and self.heard[0] is not None:
@@ -217,15 +211,13 @@ class Recording:
 
     def _give_way(self, *_) -> None:
         """Handler: a render begins, which is to show the head's own pose."""
-        if self.face is not None:
-            self.trouble = Cancelled("A render ended the performance: start it again after that")
-            self._end_pose()
+        self._end_pose(Cancelled("A render ended the performance: start it again after that"))
 
-    def _end_pose(self) -> None:
+    def _end_pose(self, trouble: ThunderError | None = None) -> None:
         """Give the head its own pose back, and end."""
         if self.face is not None:
             self.face.end()
-            self.face, self.stop_requested = None, True
+            self.face, self.stop_requested, self.trouble = None, True, trouble
 
     def _advance(self, now: float) -> None:
         """Start and stop what is due."""

@@ -30,6 +30,7 @@ from thunder.thunder_core.progress import result
 from thunder.thunder_core.shipped import SAMPLE
 
 operators = importlib.import_module("thunder.operators.add")
+sidebar = importlib.import_module("thunder.panels.sidebar")
 
 
 def row_of(**values):
@@ -150,13 +151,15 @@ def test_a_file_that_was_saved_meanwhile_opens_with_the_pose_before(posed, blend
     assert smile(head.find(scene)) == pytest.approx(0.25) and MARK not in scene
 
 
-@pytest.mark.parametrize("gone", ["removed", "renamed"])
+@pytest.mark.parametrize("gone", ["removed", "without its rig", "renamed"])
 def test_a_head_that_goes_away_is_said_in_a_sentence(posed, blender, gone):
     scene, rig = posed
     face = LiveHead(scene, rig)
     face.show(SPEAKS)
     if gone == "removed":
-        blender.data.batch_remove([rig.mesh, rig.armature])
+        blender.data.objects.remove(rig.mesh)
+    elif gone == "without its rig":
+        blender.data.objects.remove(rig.armature)
     else:
         rig.mesh.name = "Another"
         session.release("a step was undone", may_go_on=True)
@@ -335,12 +338,39 @@ def test_an_own_character_is_sent_by_what_its_keys_mean(blender):
         sender.close()
 
 
-def test_sending_ends_with_the_file_and_with_the_head(posed, blender):
+@pytest.mark.parametrize("gone", ["mesh", "armature", "a key"])
+def test_a_sending_that_the_head_ends_is_said_in_the_panel(posed, blender, gone):
     scene, rig = posed
+    name = rig.mesh.name
     sender.start(scene, rig, 39539, "127.0.0.1")
-    blender.data.batch_remove([rig.mesh, rig.armature])
     scene.frame_set(2)
+    assert sender.stream is not None and sender.trouble == ""
+    if gone == "a key":
+        rig.mesh.shape_key_remove(rig.keys.key_blocks["mouthSmileLeft"])
+    else:
+        blender.data.objects.remove(getattr(rig, gone))
+    scene.frame_set(3)
     assert sender.stream is None
+    assert sender.trouble.startswith(f"The head is no longer sent: “{name}” was removed, renamed")
+    assert sender.trouble in sidebar.notes(blender.context)
+
+
+def test_a_computer_that_goes_away_ends_the_sending_and_not_the_performance(posed, monkeypatch):
+    def fail(*_):
+        raise errors.BadRequest("“studio” is no computer that can be reached: give its name")
+
+    sender.start(*posed, 39539, "127.0.0.1")
+    monkeypatch.setattr(sender.stream, "send", fail)
+    sender.send(SPEAKS, 0.0)
+    assert sender.stream is None
+    assert sender.trouble.startswith("The head is no longer sent: “studio” is no computer")
+    sender.start(*posed, 39539, "127.0.0.1")
+    assert sender.trouble == ""
+    sender.close()
+
+
+def test_sending_ends_with_the_file(posed, blender):
+    scene, rig = posed
     sender.start(scene, rig_of_new_head(blender), 39539, "127.0.0.1")
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     assert sender.stream is None

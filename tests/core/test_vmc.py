@@ -2,11 +2,14 @@
 """A face for other programs: what is sent is read back by a receiver of OSC of our own, from a
 stream and from the command."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import osc
@@ -63,6 +66,28 @@ def test_a_computer_that_is_not_there_is_a_sentence(capsys):
         vmc.Stream(39539, "no computer of that name")
     assert main(["live", "--to", "no computer of that name"]) == 1
     assert capsys.readouterr().err.startswith("“no computer of that name” is no computer")
+
+
+@pytest.mark.parametrize("host", ["255.255.255.255", "127.255.255.255"])
+def test_a_broadcast_address_is_a_sentence(host):
+    with pytest.raises(BadRequest, match=f"“{host}” is no computer that can be reached"):
+        vmc.Stream(39539, host).send(row_of(), CHANNELS, 0.0)
+
+
+@pytest.mark.parametrize(
+    "code, is_said",
+    [(errno.EHOSTUNREACH, True), (errno.ENOBUFS, False), (errno.ECONNREFUSED, False)],
+)
+def test_a_computer_that_goes_away_is_a_sentence_and_a_lost_frame_is_none(
+    code, is_said, monkeypatch
+):
+    def fail(data):
+        raise OSError(code, os.strerror(code))
+
+    stream = vmc.Stream()
+    monkeypatch.setattr(stream, "_socket", SimpleNamespace(send=fail))
+    with pytest.raises(BadRequest, match="can be reached") if is_said else nullcontext():
+        stream.send(row_of(), CHANNELS, 0.0)
 
 
 @pytest.mark.parametrize(

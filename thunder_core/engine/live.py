@@ -59,8 +59,8 @@ class LiveFace:
         self._speaking = np.zeros(WINDOW, bool)  # of the last frames that were performed
         self._sampled = self._shown = None  # type: np.ndarray | None
         self._planned: tuple[int, TakePlan] | None = None
-        speaks = in_group(thunder.channel_names, SPEECH)
-        self._rest = np.append(~speaks, [False] * 3 + [True] * 6)  # columns that no lips move
+        # columns that no lips move
+        self._rest = np.append(~in_group(thunder.channel_names, SPEECH), [False] * 3 + [True] * 6)
 
     def prepare(self) -> None:
         """Load what performing needs, which takes longer than a hop."""
@@ -105,8 +105,8 @@ class LiveFace:
         self._sampled, self._shown = x[count : count + _CONTEXT], shown[count + _CONTEXT - 1]
         done = slice(at, at + count)
         self._speaking = np.append(self._speaking, voice.speaking[done])[-WINDOW:]
-        spoken = window[done][voice.speaking[done]]  # for pauses
-        self._kept = np.concatenate([self._kept, spoken])[-_KEPT:]
+        # for pauses
+        self._kept = np.concatenate([self._kept, window[done][voice.speaking[done]]])[-_KEPT:]
         self.done = first + count
         phones = [PHONES[each] for each in heard.logits.argmax(-1)[2 * _CONTEXT :: 2][:count]]
         return first, unpack(shown[_CONTEXT : _CONTEXT + count], n), phones
@@ -120,11 +120,10 @@ class LiveFace:
             voice = Prosody(
                 frames, [(0.0, frames / FPS)], speaks, nothing, nothing, [], np.zeros(frames)
             )
-            made = plan_take(
+            self._planned = number, plan_take(
                 voice, silent_phrasing(frames), plain(voice, ()), self.seed + number, 0.5,
                 self.take.style,
             )  # fmt: skip
-            self._planned = number, made
         return self._planned[1], start
 
 
@@ -151,10 +150,18 @@ def follow(
         due, began = face.heard // _STEP + hop, clock()
         if (made := face.advance()) is not None:
             first, motion, phones = made
-            event = {"event": CURVES, "first": first, "hop": hop / FPS, "phones": phones}
-            give(event | {"values": np.round(pack(motion), 4).tolist()})
+            values = np.round(pack(motion), 4).tolist()
+            give(
+                {
+                    "event": CURVES,
+                    "first": first,
+                    "hop": hop / FPS,
+                    "phones": phones,
+                    "values": values,
+                }
+            )
         took = clock() - began
-        usual = took if not usual else 0.8 * usual + 0.2 * took
+        usual = 0.8 * (usual or took) + 0.2 * took
         hop = int(np.clip(math.ceil(_SPARE * usual * FPS), HOP, MOST_HOP))
 
 

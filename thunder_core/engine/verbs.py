@@ -197,8 +197,12 @@ def _live(worker, args, progress):
     worker.stop_recording.clear()
     direction = DirectionRequest.of_record(args, read_array) or DirectionRequest()
     speech = _sound(args, progress) if args.get("sound") else None
-    thunder = worker.load_engine(progress).thunder
-    face = live.LiveFace(thunder, direction.vectors[:1], args["ahead"], args.get("seed", 1))
+    face = live.LiveFace(
+        worker.load_engine(progress).thunder,
+        direction.vectors[:1],
+        args["ahead"],
+        args.get("seed", 1),
+    )
     face.prepare()
     record = functools.partial(microphone.record, args.get("path", ""), args.get("microphone", ""))
     listen = record if speech is None else functools.partial(live.play, speech)
