@@ -82,8 +82,8 @@ class LiveFace:
         count = end - self.ahead + 1 - first  # the last has just so many frames beyond it
         if count <= 0:
             return None
-        beyond = self.heard - end * _STEP
-        window = self._sound[: len(self._sound) - beyond][-WINDOW * _STEP :].reshape(WINDOW, _STEP)
+        whole = self._sound[: len(self._sound) - self.heard % _STEP]
+        window = whole[-WINDOW * _STEP :].reshape(WINDOW, _STEP)
         if self._speaking.sum() < len(self._kept):
             window = np.concatenate([self._kept, window[len(self._kept) :]])
         voice = self.thunder.analyse(window.ravel(), WINDOW, quickly=True)
@@ -91,16 +91,20 @@ class LiveFace:
         x = self.thunder.expect_events(voice, self.take, plan.events[start : start + WINDOW])
         at = first - end + WINDOW  # row of the first frame
         before = x[at - _CONTEXT : at] if self._sampled is None else self._sampled
-        x = x[at:] + _fade(before[-1] - x[at - 1], _LIPS_KEEP, WINDOW - at)
-        x = np.concatenate([before, x])
+        faded = _fade(before[-1] - x[at - 1], _LIPS_KEEP, WINDOW - at)
+        x = np.concatenate([before, x[at:] + faded])
         part = slice(at - _CONTEXT, WINDOW)
         heard = voice.part(part.start, part.stop)
-        planned = plan.part(start + part.start, start + part.stop, 1 - heard.presence)
-        shown = self.thunder.pipeline.finish(x, heard, self.take, planned)
+        shown = self.thunder.pipeline.finish(
+            x, heard, self.take,
+            plan.part(start + part.start, start + part.stop, 1 - heard.presence),
+        )  # fmt: skip
         n = len(self.thunder.channel_names)
         if self._shown is not None:
-            jump = (self._shown - shown[_CONTEXT - 1]) * self._rest
-            shown[_CONTEXT:] += _fade(jump, _FACE_KEEPS, len(shown) - _CONTEXT)
+            shown[_CONTEXT:] += _fade(
+                (self._shown - shown[_CONTEXT - 1]) * self._rest, _FACE_KEEPS,
+                len(shown) - _CONTEXT,
+            )  # fmt: skip
             shown[:, :n] = shown[:, :n].clip(0, 1)
         self._sampled, self._shown = x[count : count + _CONTEXT], shown[count + _CONTEXT - 1]
         done = slice(at, at + count)
@@ -168,8 +172,8 @@ def follow(
 def play(speech: Speech, stop: Event, on_level: Callable, on_block: Callable) -> dict:
     """Have a sound heard at its own pace, and silence until its end is seen, as `microphone.record`
     has what is spoken. Returns of that only why it ended."""
-    sound = np.append(speech.samples, np.zeros(int(_TAIL * RATE), np.float32))
-    samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
+    spoken = (np.clip(speech.samples, -1, 1) * 32767).astype(np.int16)
+    samples = np.append(spoken, np.zeros(int(_TAIL * RATE), np.int16))
     began = time.perf_counter()
     for at in range(0, len(samples), _BLOCK):
         block = samples[at : at + _BLOCK]
