@@ -8,34 +8,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..filters import smoothstep
+from ..filters import smoothstep, split_at_gaps
 from . import dots
+from .regions import front_view
 from .surface import Surface
 
-_COLUMNS = 33  # directions between the corners in which the rims are looked for
+# the picture in which rims are looked for: its pixels, which columns are used, how high it is
+_DEGREES, _COLUMN, _HIGH = 0.25, 12, 70.0
 _MEET = 0.2  # where lids meet: so much of the opening above the lower one
 _NEAR = 2.6  # radii of the ball within which skin belongs to lids
 _LIDS = {True: 32.0, False: 26.0}  # degrees from a rim beyond which nothing moves
 _BESIDE = 6.0  # degrees by which the opening may lie beside the middle between the marks
 _OFF = 14.0  # degrees by which a rim may be off its mark
 _WIDE = (0.28, -0.06)  # by which rims rise where the eye is opened wide, of the opening
-_OVER = 1.0  # degrees by which lids pass each other
+_OVER = 1.5  # degrees by which lids pass each other
 _INNER = (0.72, 0.88)  # radii: what is further in is behind the eye
 _LID_END = (1.2, 1.75)  # radii: skin that is further out is brow and nose
 _LASH_END = (1.7, 2.2)  # and what hangs on lids ends
 _PAST = 0.06  # of the opening's width: how far past its marked corners rims are looked for
-_INSET = 0.16  # how near these ends lids need not meet
+_INSET = 0.25  # how near these ends lids need not meet
 _RIM = 2.0  # degrees from a rim that belong to it
+_NARROW = 8.0  # degrees of an opening, as at corners, whose rims even out too
 
 
 @dataclass(frozen=True)
 class Eye:
-    """middle [3] and radius of the ball, mm.  corners: azimuth past the right and the left one.
-    upper, lower [_COLUMNS]: elevation of the rims between them; degrees."""
+    """middle [3] and radius of the ball, mm.  at [N]: azimuths from past the right corner to past
+    the left one.  upper, lower [N]: elevation of the rims there; degrees."""
 
     middle: np.ndarray
     radius: float
-    corners: tuple[float, float]
+    at: np.ndarray
     upper: np.ndarray
     lower: np.ndarray
 
@@ -45,8 +48,7 @@ class Eye:
 
     def rims(self, azimuth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Elevation of the upper rim, of the lower one and of the line where they meet."""
-        at = np.linspace(*self.corners, _COLUMNS)
-        upper, lower = np.interp(azimuth, at, self.upper), np.interp(azimuth, at, self.lower)
+        upper, lower = (np.interp(azimuth, self.at, each) for each in (self.upper, self.lower))
         return upper, lower, lower + _MEET * (upper - lower)
 
     def side(self, points: np.ndarray) -> np.ndarray:
@@ -59,7 +61,7 @@ class Eye:
     def is_between(self, points: np.ndarray) -> np.ndarray:
         """Whether points [P, 3] are on lids between the corners, where they meet, [P]."""
         azimuth, _, far = self.seen(points)
-        right, left = self.corners
+        right, left = self.at[[0, -1]]
         inset = _INSET * (left - right)
         return (azimuth > right + inset) & (azimuth < left - inset) & (far < _NEAR * self.radius)
 
@@ -87,7 +89,7 @@ class Eye:
             # skin above a narrow opening, as at its corners, moves less far up
             none = np.minimum(_LIDS[is_upper], 8.0 + 1.5 * opening)
             travel += which * goal * (1.0 - fade((past - 0.15 * none) / (0.85 * none)))
-            at_rim |= which & (past < _RIM) & (opening > 4 * _RIM)
+            at_rim |= which & (past < _RIM) & (opening > _NARROW)
         ratio = far / self.radius
         low, high = _LID_END if skin is not None else _LASH_END
         travel *= fade((ratio - _INNER[0]) / (_INNER[1] - _INNER[0]))
@@ -128,46 +130,36 @@ def eyes_of(skin: Surface, marked: np.ndarray, side: int, middle: np.ndarray, ra
         mark(name) for name in ("inner eye corner", "outer eye corner", "upper lid", "lower lid")
     )
     right, left = sorted([inner, outer])
-    width = left[0] - right[0]
-    sides = right[0] - _PAST * width, left[0] + _PAST * width
-    at = np.linspace(*sides, _COLUMNS)
-    along = np.clip((at - right[0]) / max(width, 1e-6), 0.0, 1.0)
-    base = right[1] + along * (left[1] - right[1])
-    # arcs through the marks
-    arcs = []
-    for each in (top, bottom):
-        place = np.clip((each[0] - right[0]) / max(width, 1e-6), 0.2, 0.8)
-        rise = each[1] - (right[1] + place * (left[1] - right[1]))
-        rising = np.where(along < place, along / place, (1 - along) / (1 - place))
-        arcs.append(base + rise * np.sin(rising * np.pi / 2))
-    upper, lower = arcs[0].copy(), arcs[1].copy()
+    width = max(left[0] - right[0], 1.0)
     away = skin.points - middle
     azimuth, elevation, far = seen(away)
     # what is behind the front of the ball hides nothing of it, nor what faces it, as the nose
     near = (far < _NEAR * radius) & (far > 0.93 * radius) & (np.abs(azimuth) < 90)
     covers = (skin.corner_normals * away[skin.triangles[:, 0]]).sum(1) > 0
-    corners = skin.triangles[near[skin.triangles].all(1) & covers]
-    a, e = azimuth[corners], elevation[corners]
-    for column in range(1, _COLUMNS - 1):
-        x, line = at[column], (arcs[0][column] + arcs[1][column]) / 2
-        cut = (a.min(1) <= x) & (a.max(1) >= x)
-        p, q = a[cut], e[cut]
-        low, high = np.full(len(p), np.inf), np.full(len(p), -np.inf)
-        for i, j in ((0, 1), (1, 2), (2, 0)):
-            step = p[:, j] - p[:, i]
-            t = (x - p[:, i]) / np.where(np.abs(step) < 1e-9, 1e-9, step)
-            place, is_cut = q[:, i] + t * (q[:, j] - q[:, i]), (t >= 0) & (t <= 1)
-            low = np.where(is_cut, np.minimum(low, place), low)
-            high = np.where(is_cut, np.maximum(high, place), high)
+    view = front_view(
+        np.stack([azimuth, elevation, -far], 1),
+        skin.triangles[near[skin.triangles].all(1) & covers],
+        np.array([right[0] - _PAST * width, -_HIGH]),
+        np.array([left[0] + _PAST * width, _HIGH]),
+        _DEGREES,
+    )
+    at = view.x[::_COLUMN]
+    along = np.clip((at - right[0]) / width, 0.0, 1.0)
+    base = right[1] + along * (left[1] - right[1])
+    rims = []
+    for each in (top, bottom):  # arcs through the marks
+        place = np.clip((each[0] - right[0]) / width, 0.2, 0.8)
+        rise = each[1] - (right[1] + place * (left[1] - right[1]))
+        rising = np.where(along < place, along / place, (1 - along) / (1 - place))
+        rims.append(base + rise * np.sin(rising * np.pi / 2))
+    for column, line in enumerate((rims[0] + rims[1]) / 2):
+        bare = view.triangle[:, _COLUMN * column] < 0
+        gaps = [view.y[each] for each in split_at_gaps(np.flatnonzero(bare))]
         # the gap in the skin that is nearest to where the eye is marked
-        order = np.argsort(low)
-        begins, ends = np.maximum.accumulate(high[order])[:-1], low[order][1:]
-        off = np.maximum(np.maximum(begins - line, line - ends), 0.0) + 1e3 * (begins >= ends)
-        best = int(off.argmin()) if len(off) else 0
-        is_open = len(off) > 0 and off[best] < _BESIDE
-        upper[column] = ends[best] if is_open else line
-        lower[column] = begins[best] if is_open else line
-    for rim, arc in ((upper, arcs[0]), (lower, arcs[1])):
-        off = np.abs(rim - arc) > _OFF
-        rim[off] = arc[off]
-    return Eye(middle, radius, sides, upper, lower)
+        off = [max(gap[-1] - line, line - gap[0], 0.0) for gap in gaps]
+        is_open = min(off, default=_BESIDE) < _BESIDE
+        found = gaps[int(np.argmin(off))][[0, -1]] if is_open else (line, line)
+        for rim, place in zip(rims, found):
+            if abs(place - rim[column]) < _OFF:
+                rim[column] = place
+    return Eye(middle, radius, at, *rims)

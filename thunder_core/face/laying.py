@@ -37,6 +37,7 @@ _STEPS = (
     (3.0, 6.0),
     (3.0, 5.0),
 )
+_COARSE = 9000  # vertices of a face among which the nearest are looked for
 _SLIDE = 0.03  # weight of staying at the nearest point, beside that of reaching the plane
 _SOFT = 2.0  # of the warp at marked places: those of the lips are near each other
 _DOTS = 3.0  # weight of a marked place
@@ -156,6 +157,7 @@ def facing(surface: Surface) -> np.ndarray:
 
 def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -> np.ndarray:
     """The vertices of the source's skin on the target, [K, 3]; marks [24, 3]: its marked places."""
+    every = 1 + len(target.points) // _COARSE
     skin, places = source.skin, source.skin.points[source.dots]
     warp = Warp.rigid(places, marks).bend(places, marks, np.full(len(places), _SOFT))
     points = warp(skin.points)
@@ -174,7 +176,7 @@ def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -
     for number, (stiff, far) in enumerate(_STEPS):
         say(number / len(_STEPS))
         now = Surface(points, skin.triangles)
-        spots = target.nearest(points, facing(now), facing(target))
+        spots = target.nearest(points, facing(now), facing(target), every)
         there, normals = spots.of(target.points), spots.of(target.normals)
         agree = np.maximum((normals * now.normals).sum(1), 0.0) ** 2
         near = np.linalg.norm(there - points, axis=1) < far
@@ -193,33 +195,3 @@ def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -
         moved = solve(lambda x, f=apply: f(x.reshape(-1, 3)).reshape(-1, 1), flat, scale, 5e-3)
         points = points + moved.reshape(-1, 3)
     return points
-
-
-def maps(skin: Surface, laid: np.ndarray) -> np.ndarray:
-    """How the surface round each vertex is turned and stretched, [K, 3, 3]: a movement u of ours is
-    u @ map of the laid one."""
-
-    def frames(points):
-        a, b, c = (points[skin.triangles[:, i]] for i in range(3))
-        normal = np.cross(b - a, c - a)
-        size = np.sqrt(np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12))
-        return np.stack([b - a, c - a, normal / size], 1)
-
-    rest = frames(skin.points)
-    sound = np.abs(np.linalg.det(rest)) > 1e-9
-    each = np.tile(np.eye(3), (len(rest), 1, 1))
-    each[sound] = np.linalg.solve(rest[sound], frames(laid)[sound])
-    area = np.linalg.norm(skin.corner_normals, axis=1) * sound
-    total, sums = np.zeros(len(laid)), np.zeros((len(laid), 9))
-    for corner in range(3):
-        ids = skin.triangles[:, corner]
-        total += np.bincount(ids, area, len(laid))
-        for k in range(9):
-            sums[:, k] += np.bincount(ids, area * each.reshape(-1, 9)[:, k], len(laid))
-    sums = sums / np.maximum(total, 1e-12)[:, None]
-    sums[total == 0] = np.eye(3).ravel()
-    left, size, right = np.linalg.svd(skin.smoothed(sums, 60).reshape(-1, 3, 3))
-    flip = np.sign(np.linalg.det(left @ right))[:, None]
-    return (
-        left * (np.clip(size, 0.5, 2.0) * np.concatenate([flip**0, flip**0, flip], 1))[:, None]
-    ) @ right

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,19 +16,7 @@ from ..rotation import rotvec_to_matrix
 from . import dots
 from .eyes import Eye, eyes_of, fade
 from .head import load_head
-from .laying import (
-    BALL_MM,
-    facing,
-    GAZE,
-    JAWS,
-    lay,
-    maps,
-    Model,
-    model,
-    NORMALS_MM,
-    SPOKEN,
-    SPOKEN_TURNS,
-)
+from .laying import BALL_MM, facing, GAZE, JAWS, lay, Model, model, NORMALS_MM, SPOKEN, SPOKEN_TURNS
 from .regions import distances, LIP_AROUND, LOWER, pieces, UPPER
 from .surface import Surface
 
@@ -37,7 +26,6 @@ _BELOW, _BEHIND = 60.0, 130.0  # under the chin and behind the nose tip: what is
 _TRUSTED = 5.0  # farther from our skin nothing is carried over, but filled in
 _LEAP_MM = 1.5  # by which one spot is off while its neighbours are not: another sheet
 _SMOOTH_MM = 3.0  # over which what is carried over is evened
-_AGREES = 0.15  # cosine of two normals above which a spot is the same
 _SIDE_MM = 14.0  # distance that upper and lower lip (or lid) count as apart, over 2
 _RING = 4  # ring of the lips' vertices that lies in the visible line between them
 _CLEAR, _LIP = 1.5, 9.0  # so far above or below that line skin surely belongs to one lip
@@ -45,7 +33,6 @@ _MOUTH, _FADES = 45.0, (10.0, 25.0)  # reach of the labels of lips, and where th
 _CORNER = 4.0  # before a corner labels begin to fade
 _MEETS = (4.0, 14.0)  # about the lips' line, where they are made to meet, and where that fades
 _OPENING = 0.6  # a label below which both lips are one skin
-_COARSE = 9000  # vertices of a face that our skin is laid over; a heavier one is thinned out
 _STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
 _MOUTH_BOX = (
     38.0,
@@ -58,8 +45,7 @@ _LOOSE_MM = 25.0  # what is farther from the skin stays
 _LEAST_VERTICES = 300
 # strength of shapes that people combine, share of a triangle's area below which it counts as folded
 # in a pose, and most times that folds are evened
-_ALONE, _BOTH, _FOLDED, _ROUNDS = 0.8, 0.5, 0.03, 16
-_GAP = 0.1  # by how much lips may part more or less than ours
+_BOTH, _FOLDED, _ROUNDS = 0.5, 0.06, 16
 _BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
 _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may be from ours
 
@@ -98,9 +84,7 @@ def make(
     piece = pieces(len(face), triangles)
     skin, ids = skin_of(face, triangles, piece, marked)
     say(0.05, "Laying the face")
-    laid = lay(
-        ours, _thinned(skin), marked, lambda done: say(0.05 + 0.45 * done, "Laying the face")
-    )
+    laid = lay(ours, skin, marked, lambda done: say(0.05 + 0.45 * done, "Laying the face"))
     found = [each for each in balls(face, triangles, piece) if _EYES_MM[0] < each[1] < _EYES_MM[1]]
     eyeballs = [_ball(found, ours, laid, side) for side in (0, 1)]
     eyes = [
@@ -108,13 +92,14 @@ def make(
         for side, (centre, radius, _) in enumerate(eyeballs)
     ]
     say(0.55, "Carrying shapes over")
-    moved, outer, part = _carried(ours, laid, skin, eyes)
+    moved, outer, let_meet = _carried(ours, laid, skin, eyes)
     say(0.8, "Closing lids")
     for side, eye in zip(("Left", "Right"), eyes):
         moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points, skin)
         moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points, skin)
     seen = outer[skin.triangles].all(1)
     unfold(skin, moved, outer[skin.triangles].any(1), ours.names, eyes)
+    let_meet(moved)  # what was evened parts lips less
     names, moves = list(ours.names), np.zeros((len(ours.names), len(face), 3), np.float32)
     moves[:, ids] = moved
     say(0.85, "Moving teeth, tongue and lashes")
@@ -123,9 +108,6 @@ def make(
         is_eye[ball] = 1 + side
     whole = Surface(face, triangles)
     _parts(ours, laid, whole, piece, (skin, ids), (eyes, is_eye), moves)
-    # all that moves lips alike, so that what meets still does
-    mouth = [name.startswith(("jaw", "mouth")) for name in names]
-    moves[mouth] *= np.clip(part, 1 - _GAP, 1 + _GAP) / part
     gaze_names, gaze = _gaze(face, is_eye, eyes)
     ours_seen = ours.outside[ours.skin.triangles].all(1)
     tear = tuple(
@@ -170,27 +152,6 @@ def _check(points: np.ndarray, triangles: np.ndarray) -> None:
         raise BadHead("Some vertices of the face are nowhere: delete them first")
     if not np.ptp(points[np.unique(triangles)], axis=0).all():
         raise BadHead("The mesh is flat, no face: choose the mesh of the face")
-
-
-def _thinned(skin: Surface) -> Surface:
-    """A lighter copy of a heavy face, with the same places and normals: one vertex for those in
-    each cell of a grid."""
-    if len(skin.points) <= _COARSE:
-        return skin
-    area = np.linalg.norm(skin.corner_normals, axis=1).sum() / 2
-    cell = np.sqrt(area / _COARSE)
-    # what lies in one cell and faces another way is another sheet, as the two lips are
-    grid = np.floor(skin.points / cell).astype(np.int64)
-    ways = (skin.normals[:, [1, 2]] > 0).astype(np.int64)
-    low = grid - grid.min(0)
-    codes = ((low[:, 0] * 4096 + low[:, 1]) * 4096 + low[:, 2]) * 4 + ways[:, 0] * 2 + ways[:, 1]
-    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
-    corners = place.ravel()[skin.triangles]
-    a, b, c = corners.T
-    corners = corners[(a != b) & (b != c) & (c != a)]
-    light = Surface(skin.points[first], corners)
-    light.__dict__["normals"] = skin.normals[first]
-    return light
 
 
 def balls(points: np.ndarray, triangles: np.ndarray, piece: np.ndarray) -> list[tuple]:
@@ -303,42 +264,39 @@ def _features(surface: Surface, sides: np.ndarray) -> np.ndarray:
     return np.concatenate([facing(surface), _SIDE_MM * sides[:, None]], 1)
 
 
-def _carried(ours: Model, laid, skin: Surface, eyes) -> tuple[np.ndarray, np.ndarray, float]:
-    """How far each channel moves the vertices of a face, [n, K, 3]; those that are seen, [K]; how
-    much further than ours its jaw parts the lips."""
+def _carried(
+    ours: Model, laid, skin: Surface, eyes
+) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], None]]:
+    """How far each channel moves the vertices of a face, [n, K, 3]; those that are seen, [K]; what
+    changes such movements so that lips part as ours."""
     over = Surface(laid, ours.skin.triangles)
     upper, lower = _seam(ours)
     own_sides = _sides(ours.skin, [ours.skin.points[each] for each in (upper, lower)], ours.lids)
     sides = _sides(skin, [laid[each] for each in (upper, lower)], eyes, True)
     spots = over.nearest(skin.points, _features(skin, sides), _features(over, own_sides))
-    turns = maps(ours.skin, laid)
-    each = np.einsum("nki,kij->nkj", ours.moved, turns, optimize=True)
-    there, normals = spots.of(laid), spots.of(over.normals)
-    far = np.linalg.norm(there - skin.points, axis=1)
-    is_same = (normals * skin.normals).sum(1) > _AGREES
-    moved = spots.of(np.moveaxis(each, 0, 1))  # [K, n, 3]
+    off = spots.of(laid) - skin.points
+    far = np.linalg.norm(off, axis=1)
+    moved = spots.of(np.moveaxis(ours.moved, 0, 1))  # [K, n, 3]
     moved[far > _AROUND] = 0.0
-    off = there - skin.points
     leaps = np.linalg.norm(off - skin.around(off), axis=1)
-    trusted = (far > _AROUND) | ((far < _TRUSTED) & is_same & (leaps < _LEAP_MM))
+    trusted = (far > _AROUND) | ((far < _TRUSTED) & (leaps < _LEAP_MM))
     moved = skin.filled(moved, trusted)
     start, end = skin.edges
     edge = np.median(np.linalg.norm(skin.points[start] - skin.points[end], axis=1))
     moved = skin.smoothed(moved, int(min(_SMOOTH_MM / edge, 4.0) ** 2))
-    parts = np.einsum(  # how lips part where they meet
-        "nki,kij->knj", ours.moved[:, upper] - ours.moved[:, lower],
-        (turns[upper] + turns[lower]) / 2, optimize=True,
-    )  # fmt: skip
-    _let_meet(over, skin, sides, (upper, lower), parts, moved)
+    # how lips part where they meet
+    parts = np.moveaxis(ours.moved[:, upper] - ours.moved[:, lower], 0, 1)
+    let_meet = partial(_let_meet, over, skin, sides, (upper, lower), parts)
+    moved = np.moveaxis(moved, 1, 0).astype(np.float32)
+    let_meet(moved)
     outer = trusted & (far < _TRUSTED) & ours.outside[spots.vertices].all(1)
-    jaw, middle = ours.names.index("jawOpen"), len(upper) // 2
-    own = (ours.moved[jaw, upper] - ours.moved[jaw, lower])[middle, 1]
-    return np.moveaxis(moved, 1, 0).astype(np.float32), outer, parts[middle, jaw, 1] / own
+    return moved, outer, let_meet
 
 
 def _let_meet(over: Surface, skin: Surface, sides, seam, parts, moved) -> None:
-    """Change movements [K, n, 3] near the line between the lips so that along it these part by
+    """Change movements [n, K, 3] near the line between the lips so that along it these part by
     [N, n, 3]: where ours meet, they do."""
+    moved = np.moveaxis(moved, 0, 1)
 
     def at(ids, side):
         wanted = np.concatenate(
@@ -365,9 +323,10 @@ def _parts(ours: Model, laid, whole: Surface, piece, of_skin, of_eyes, moves) ->
     """Let each loose piece follow: lower teeth and tongue the jaw, others the skin near them."""
     (skin, ids), (eyes, is_eye) = of_skin, of_eyes
     middle = laid[np.concatenate(_seam(ours))].mean(0)
-    carried = ours.points + _near(ours.skin.points, ours.points)(laid - ours.skin.points)
     inner = np.flatnonzero(ours.kind)
-    hinge = ours.hinge + _near(ours.skin.points, ours.hinge[None])(laid - ours.skin.points)[0]
+    places = np.concatenate([ours.points[inner], ours.hinge[None]])
+    places += _near(ours.skin.points, places, laid - ours.skin.points)
+    carried, hinge = places[:-1], places[-1]
     forward = ours.moves[ours.names.index("jawForward"), ours.kind == 2].mean(0)
     for label in np.unique(piece[whole.triangles[:, 0]]):
         part = np.flatnonzero(piece == label)
@@ -375,56 +334,47 @@ def _parts(ours: Model, laid, whole: Surface, piece, of_skin, of_eyes, moves) ->
             continue
         points, centre = whole.points[part], whole.points[part].mean(0) - middle
         if (np.abs(centre) < _MOUTH_BOX).all() and centre[2] < 0:
-            votes = ours.kind[inner[_closest(points, carried[inner])]]
+            votes = ours.kind[inner[_nearest(carried, points, 1)[0][:, 0]]]
             count = np.bincount(votes, minlength=4)
             kind = int(count.argmax()) if count.max() > 0.55 * len(part) else 0
-            if kind == 1:  # upper teeth
-                continue
             if kind == 2:
+                away = points - hinge
                 for name, turn in zip(JAWS, SPOKEN_TURNS):
-                    away = points - hinge
                     moves[ours.names.index(name), part] = (away @ turn.T - away) / SPOKEN
                 moves[ours.names.index("jawForward"), part] = forward
-                continue
-            among = inner if kind == 0 else np.flatnonzero(ours.kind == kind)
-            each = ours.moves[:, among[_closest(points, carried[among])]]
-            moves[:, part] = each
-            piece_of, at = whole.part(piece == label)
-            even = piece_of.smoothed(np.moveaxis(moves[:, at], 0, 1), 4 if kind else 12)
-            moves[:, at] = np.moveaxis(even, 1, 0)
+            elif kind != 1:  # upper teeth stay
+                among = (ours.kind[inner] == kind) | (kind == 0)
+                near = _nearest(carried[among], points, 1)[0][:, 0]
+                alone, at = whole.part(piece == label)
+                moves[:, part] = ours.moves[:, inner[among][near]]
+                even = alone.smoothed(np.moveaxis(moves[:, at], 0, 1), 4 if kind else 12)
+                moves[:, at] = np.moveaxis(even, 1, 0)
         elif np.ptp(points[:, 0]) < _RIGID_MM or centre[1] < 0:
-            share = _near(skin.points, points, _LOOSE_MM)
-            moves[:, part] = np.moveaxis(share(np.moveaxis(moves[:, ids], 0, 1)), 1, 0)
+            hung = _near(skin.points, points, np.moveaxis(moves[:, ids], 0, 1), _LOOSE_MM)
+            moves[:, part] = np.moveaxis(hung, 1, 0)
             for side, eye in zip(("Left", "Right"), eyes):
                 moves[ours.names.index("eyeBlink" + side), part] = eye.shut(points)
                 moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
 
 
-def _closest(points, others) -> np.ndarray:
-    """The nearest of others [M, 3] to each of points [P, 3], [P]."""
-    step = max(1, 2_000_000 // len(others))
-    blocks = [points[at : at + step] for at in range(0, len(points), step)]
-    return np.concatenate([distances(block, others).argmin(1) for block in blocks])
-
-
-def _near(points, queries, reach: float = np.inf) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that gives at queries [Q, 3] what is given at points [P, 3]: of the six nearest,
-    nothing beyond a reach."""
-    near, share = np.empty((len(queries), 6), int), np.empty((len(queries), 6))
-    step = max(1, 2_000_000 // len(points))
+def _nearest(points, queries, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The so many of points [P, 3] that are nearest to each of queries [Q, 3], and their squared
+    distances, [Q, count] each."""
+    found, step = [], max(1, 2_000_000 // len(points))
     for at in range(0, len(queries), step):
         far = np.maximum(distances(queries[at : at + step], points), 0.0)
-        found = np.argpartition(far, 6, axis=1)[:, :6]
-        near[at : at + step] = found
-        far = np.take_along_axis(far, found, 1)
-        weight = 1.0 / (far + 1.0)
-        share[at : at + step] = weight / weight.sum(1, keepdims=True)
-        share[at : at + step] *= (far.min(1) < reach**2)[:, None]
+        ids = np.argpartition(far, count, axis=1)[:, :count]
+        found.append((ids, np.take_along_axis(far, ids, 1)))
+    return tuple(np.concatenate(each) for each in zip(*found))
 
-    def mix(values):
-        return (values[near] * share.reshape(share.shape + (1,) * (values.ndim - 1))).sum(1)
 
-    return mix
+def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
+    """What is given at points [P, 3] by values [P, …], at queries [Q, 3]: of the six nearest,
+    nothing beyond a reach."""
+    ids, far = _nearest(points, queries, 6)
+    share = 1.0 / (far + 1.0)
+    share *= (far.min(1) < reach**2)[:, None] / share.sum(1, keepdims=True)
+    return np.einsum("qk,qk...->q...", share, values[ids])
 
 
 def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
@@ -451,7 +401,7 @@ def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list
     alike, so that what meets still does, but lids where they meet."""
     number = {name: i for i, name in enumerate(names)}
     is_lid = np.array([name.startswith(("eyeBlink", "eyeWide")) for name in names])
-    poses = [{i: 1.0 if is_lid[i] else _ALONE} for i in number.values()]
+    poses = [{i: 1.0} for i in number.values()]
     for name, i in number.items():
         both = {i: _BOTH, number[name.replace("Left", "Right")]: _BOTH}
         poses.append(both)

@@ -29,11 +29,7 @@ class Surface:
     def normals(self) -> np.ndarray:
         """Unit normals of the vertices, [V, 3]."""
         total = np.zeros_like(self.points)
-        for corner in range(3):
-            for axis in range(3):
-                total[:, axis] += np.bincount(
-                    self.triangles[:, corner], self.corner_normals[:, axis], len(total)
-                )
+        np.add.at(total, self.triangles, self.corner_normals[:, None])
         return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
 
     @cached_property
@@ -72,40 +68,31 @@ class Surface:
 
     def filled(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Values [V, …] where known [V], elsewhere the smoothest between them."""
-        free = np.flatnonzero(~known)
-        if not len(free) or not known.any():
+        if known.all() or not known.any():
             return values
-        start, end = self.edges
-        keep = ~known[start]
-        start, end = start[keep], end[keep]
-        place = np.full(len(known), -1)
-        place[free] = np.arange(len(free))
-        count = np.bincount(place[start], minlength=len(free)).astype(np.float64)
-        first = (np.cumsum(count) - count).astype(int)
-        has = count > 0
-        flat = values.reshape(len(values), -1).astype(np.float64)
-        weight = count[:, None] + 1e-6  # pieces that touch nothing known stay 0
+        near, ids = self.part(~known | (self.around(1.0 * ~known) > 0))
+        held = known[ids, None]
+        flat = values[ids].reshape(len(ids), -1).astype(np.float64)
+        count = np.bincount(near.edges[0], minlength=len(ids))[:, None]
+        weight = count + 1e-6  # pieces that touch nothing known become 0
 
-        def neighbours(x):
-            full = np.zeros_like(flat)
-            full[free] = x
-            sums = np.zeros_like(x)
-            sums[has] = np.add.reduceat(full[end], first[has], axis=0)
-            return sums
+        def apply(x):
+            return np.where(held, x, weight * x - count * near.around(np.where(held, 0.0, x)))
 
-        outside = flat.copy()
-        outside[free] = 0.0
-        right = np.zeros((len(free), flat.shape[1]))
-        right[has] = np.add.reduceat(outside[end], first[has], axis=0)
-        result = flat.copy()
-        result[free] = solve(lambda x: weight * x - neighbours(x), right, weight)
-        return result.reshape(values.shape)
+        right = np.where(held, 0.0, count * near.around(np.where(held, flat, 0.0)))
+        result = values.astype(np.float64)
+        solved = np.where(held, flat, solve(apply, right, weight))
+        result[ids] = solved.reshape(len(ids), *values.shape[1:])
+        return result
 
-    def nearest(self, queries: np.ndarray, facing: np.ndarray, of: np.ndarray) -> Spots:
+    def nearest(
+        self, queries: np.ndarray, facing: np.ndarray, of: np.ndarray, every: int = 1
+    ) -> Spots:
         """The spot nearest to each query [Q, 3]: of the triangles round the vertex whose place and
-        features `of` [V, …] are nearest to the query's, `facing` [Q, …]."""
+        features `of` [V, …] are nearest to the query's, `facing` [Q, …]; of vertices every so many
+        are looked at."""
         wanted = np.concatenate([queries, facing], 1).astype(np.float32)
-        have = np.concatenate([self.points, of], 1).astype(np.float32)
+        have = np.concatenate([self.points, of], 1)[::every].astype(np.float32)
         middle = have.mean(0)
         wanted, have = wanted - middle, have - middle
         square, vertex = (have**2).sum(1), np.empty(len(wanted), np.int64)
@@ -113,11 +100,16 @@ class Surface:
         for at in range(0, len(wanted), step):
             block = wanted[at : at + step]
             vertex[at : at + step] = (square - 2 * (block @ have.T)).argmin(1)
-        corners = self.points[self.triangles[self.fans[vertex]]]
-        shares = _nearest_shares(queries[:, None], corners)
-        far = ((shares[..., None] * corners).sum(2) - queries[:, None]) ** 2
-        best, rows = far.sum(2).argmin(1), np.arange(len(queries))
-        return Spots(self.triangles[self.fans[vertex, best]], shares[rows, best])
+        vertex, rows = every * vertex, np.arange(len(queries))
+        for _ in range(every):  # where some are passed over, it is a few steps from there
+            fans = self.fans[vertex]
+            corners = self.points[self.triangles[fans]]
+            shares = _nearest_shares(queries[:, None], corners)
+            far = ((shares[..., None] * corners).sum(2) - queries[:, None]) ** 2
+            best = far.sum(2).argmin(1)
+            found, share = self.triangles[fans[rows, best]], shares[rows, best]
+            vertex = found[rows, share.argmax(1)]
+        return Spots(found, share)
 
     def part(self, keep: np.ndarray) -> tuple["Surface", np.ndarray]:
         """The triangles all of whose vertices are kept [V], and the vertices that they have."""
