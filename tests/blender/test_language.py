@@ -39,7 +39,7 @@ def japanese(monkeypatch):
 
 def test_blender_finds_each_text_where_it_looks():
     known = language.dictionaries()
-    assert sorted(known) == ["de_DE", "es", "fr_FR", "ja_JP", "zh_HANS"]
+    assert {"de_DE", "es", "fr_FR", "ja_JP", "zh_HANS"} <= set(known)
     for context in ("Operator", "*", language.CONTEXT):
         assert known["de_DE"][context, "Generate Takes"] == "Takes erzeugen"
 

@@ -61,6 +61,7 @@ ELSEWHERE = {  # of these what only bakes, scripts and a client of another versi
     "{text}, lips within {errors} mm",  # each part is translated
 }
 ENTRIES = {path.stem: read(path.read_text(encoding="utf-8")) for path in FILES}
+COMPLETE = ("de_DE", "es", "fr_FR", "ja_JP", "zh_HANS")  # others may have as much as they like
 
 
 def in_language(language):
@@ -105,10 +106,10 @@ def test_a_text_that_is_gone_and_a_value_that_is_lost_are_named():
     assert found == ["gone: Old label", "other values: {n} takes"]
 
 
-def test_all_languages_have_the_same_texts():
-    first, *others = ({text for _, text in entries} for entries in ENTRIES.values())
-    assert len(others) == 4 and len(first) > 600
-    assert [each ^ first for each in others] == [set()] * 4
+def test_complete_languages_have_the_same_texts():
+    first, *others = ({text for _, text in ENTRIES[language]} for language in COMPLETE)
+    assert len(first) > 600
+    assert [each ^ first for each in others] == [set()] * len(others)
 
 
 @pytest.mark.parametrize("language", ENTRIES)
@@ -142,7 +143,7 @@ def test_all_that_is_said_from_the_first_click_to_commit_is_translated(code):
     assert not said - translated
 
 
-@pytest.mark.parametrize("language", ENTRIES)
+@pytest.mark.parametrize("language", COMPLETE)
 def test_what_the_engine_says_is_known_as_it_comes(language, tmp_path):
     """Its sentences cross the pipe finished, in English; in all of them no word is left English."""
     nan = np.full(16000, np.nan, np.float32)
