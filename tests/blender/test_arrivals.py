@@ -138,7 +138,7 @@ def test_takes_of_a_head_that_is_deleted_meanwhile_are_no_undo_step_beside_that_
     listed(voiced, 2, steps)
     assert operator.fail(errors.BadHead("A fault")) == {"FINISHED"}  # which is an undo step
     voiced.collection.objects.unlink(mesh)
-    with pytest.raises(errors.BadHead, match="The head was removed") as removed:
+    with pytest.raises(errors.BadHead, match="was removed, renamed or changed") as removed:
         finish(steps)
     assert operator.fail(removed.value) == {"CANCELLED"}
 
@@ -213,7 +213,7 @@ def test_the_folder_of_a_request_goes_however_it_ends(blender, voiced, client, h
         steps.close()
     elif how == "unwritable":
         blender.data.objects.remove(voiced.thunder.head)
-    said = {"failed": "signal 9", "unwritable": "renamed during"}.get(how)
+    said = {"failed": "signal 9", "unwritable": "renamed or changed"}.get(how)
     with pytest.raises(errors.ThunderError, match=said) if said else nullcontext():
         finish(steps)
     assert client.forgotten == client.folders
