@@ -248,7 +248,7 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, _ = shown_take_and_rig(context)
-        self.title = f"{entry.name}, frame {context.scene.frame_current}"
+        self.title = f"“{entry.name}”, frame {context.scene.frame_current}"
         return "Explaining a frame", generation.explain(
             connection.start_client(), context.scene, entry, context.scene.frame_current
         )
@@ -257,9 +257,12 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
         def draw(menu, _):
             column = menu.layout.column(align=True)
             for line in lines:
-                for index, part in enumerate(wrap(translated(line), LETTERS)):
+                # part by part, as names of channels stay
+                for index, part in enumerate(
+                    wrap(" · ".join(map(translated, line.split(" · "))), LETTERS)
+                ):
                     column.label(text=part, icon="BLANK1" if index else "DOT")
 
         self.tell({"INFO"}, f"{self.title}: {lines[0]}")
         if not bpy.app.background and context.window is not None:
-            context.window_manager.popup_menu(draw, title=self.title, icon="QUESTION")
+            context.window_manager.popup_menu(draw, title=translated(self.title), icon="QUESTION")

@@ -138,28 +138,29 @@ def explanation_lines(explanation: dict) -> list[str]:
     reason for it."""
 
     def list_values(values: dict, form) -> str:
-        first = [form(name, value) for name, value in list(values.items())[:_MAX_CHANNELS]]
-        return ", ".join(first) + (
-            f" and {len(values) - _MAX_CHANNELS} more" if len(values) > _MAX_CHANNELS else ""
-        )
+        first = list(values.items())[:_MAX_CHANNELS]
+        return ", ".join([form(*each) for each in first] + ["…"] * (len(values) > _MAX_CHANNELS))
 
-    sampled = explanation["sampled"]
-    lines = [
-        "The model sampled "
-        + (list_values(sampled, lambda name, value: f"{name} {value:.2f}") or "a face at rest")
-    ]
+    sampled = list_values(explanation["sampled"], lambda name, value: f"{name} {value:.2f}")
+    lines = [f"The model sampled {sampled}" if sampled else "The model sampled a face at rest"]
     if explanation["planned"]:
-        lines.append("The take planned here " + ", ".join(explanation["planned"]))
+        lines.append(f"The take planned here {', '.join(explanation['planned'])}")
     for each in explanation["steps"]:
-        causes = ", ".join(
-            what if share > 0.99 else f"{what} {share:.0%}" for what, share in each["causes"]
+        causes = "; ".join(
+            what if share > 0.99 else f"{what} ({share:.0%})" for what, share in each["causes"]
         )
         changes = list_values(
             each["changes"], lambda name, both: f"{name} {both[0]:.2f} → {both[1]:.2f}"
         )
         lines.append(
-            f"{each['step'].capitalize()}{f' ({causes})' if causes else ''}: {changes} · "
-            f"{REASONS[each['reason']]}"
+            " · ".join(
+                [
+                    each["step"].capitalize(),
+                    *[causes] * bool(causes),
+                    changes,
+                    REASONS[each["reason"]],
+                ]
+            )
         )
     return lines
 

@@ -353,9 +353,11 @@ class FoundWords:
     def sentence(self) -> str:
         """The message for the animator."""
         words, sounds = len(self.spoken.words), len(self.spoken.sounds)
-        of_text = f"{words - len(self.unheard)} of {words} words and " if words else ""
-        return f"Found {of_text}{sounds} sound{'s' * (sounds != 1)}" + (
-            "" if words else ": enter what the voice says to find its words"
+        sound = f"{sounds} sound{'s' * (sounds != 1)}"
+        return (
+            f"Found {words - len(self.unheard)} of {words} words and {sound}"
+            if words
+            else f"Found {sound}: enter what the voice says to find its words"
         )
 
     @property

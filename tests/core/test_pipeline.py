@@ -254,7 +254,7 @@ def test_a_frame_and_a_channel_are_explained_by_the_steps_that_changed_them(fini
     frame = int(np.argmax(voice.sounds.labiodental * (voice.presence == 1)))
     said = explain(trace, NAMES, frame)
     steps = {each["step"]: each for each in said["steps"]}
-    assert said["seconds"] == frame / 25 and ["f or v", 1.0] in steps["tuck lip"]["causes"]
+    assert said["seconds"] == frame / 25 and ["f/v", 1.0] in steps["tuck lip"]["causes"]
     assert steps["tuck lip"]["reason"] == CONSTRAINT != steps["apply moods"]["reason"]
     strongest = np.abs(sampled[frame, : len(NAMES)]).argmax()
     name, value = next(iter(said["sampled"].items()))

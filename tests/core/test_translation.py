@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texts in other languages: their files fit the code, and sentences are known by their templates."""
 
+import ast
 import importlib.util
 import re
 import textwrap
@@ -9,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import thunder_core.engine.pipeline  # noqa: F401, marks steps
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.errors import ThunderError
 from thunder_core.findings import Fault, Finding
+from thunder_core.steps import explanation_lines, REASONS, STEPS
 from thunder_core.translation import read, sort_templates, translate, wrap
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +34,13 @@ SPEAKERS = (
     "scene/takes/browsing.py",
     "scene/takes/commit/",
     "scene/takes/dialogue.py",
+    "scene/takes/direction/live.py",
+    "scene/takes/generation.py",
     "scene/takes/last_look.py",
     "scene/takes/take_list.py",
     "scene/voice/changes.py",
     "scene/voice/mixdown.py",
+    "scene/voice/recording.py",
     "scene/voice/strip.py",
     "thunder_core/channels.py",
     "thunder_core/client.py",
@@ -48,6 +54,7 @@ SPEAKERS = (
     "thunder_core/engine/voice.py",
     "thunder_core/engine/worker.py",
     "thunder_core/protocol.py",
+    "thunder_core/steps.py",
     "thunder_core/wav.py",
     "thunder_core/weight_files.py",
     "thunder_core/worker_process.py",
@@ -141,6 +148,63 @@ def test_all_that_is_said_from_the_first_click_to_commit_is_translated(code):
     }
     assert len(said) > 200
     assert not said - translated
+
+
+def reasons_and_reports(path):
+    """The texts in operators' obstacles, and in what returns reasons and reports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="obstacles")]):
+                pass
+            case ast.FunctionDef(name=name) if re.search("why|^(act|begin|finish|outcome)$", name):
+                pass
+            case _:
+                continue
+        for each in ast.walk(node):
+            if isinstance(each, ast.Constant | ast.JoinedStr):
+                yield languages.template_of(each)
+
+
+def test_reasons_of_grey_buttons_and_reports_are_translated(code):
+    said = {
+        text
+        for path in (ROOT / "operators").glob("*.py")
+        for text in reasons_and_reports(path)
+        if code[0].get(text, ("", ""))[1] == languages.MESSAGE
+    } - {"Upper lid, left"}  # an object
+    assert len(said) > 90 and "Enter a model's name, such as base" in said
+    for language in COMPLETE:
+        assert not said - {text for _, text in ENTRIES[language]}
+
+
+def test_a_frame_is_explained_in_the_animators_language(code):
+    """All but names of channels: names of steps, what they follow and why."""
+    said = {about.name.capitalize() for about in STEPS.values()} | {*REASONS.values()}
+    said |= {what for about in STEPS.values() for what in about.causes.values() if "/" not in what}
+    assert len(said) > 20
+    for language in COMPLETE:
+        assert not said - {text for _, text in ENTRIES[language]} - {"th"}
+    german = in_language("de_DE")
+    lines = explanation_lines(
+        {
+            "sampled": dict.fromkeys(("jawOpen", "jaw opens °", "mouthClose", "mouthLeft"), 0.2),
+            "planned": ["a nod or turn", "a blink after the usual time"],
+            "steps": [
+                {
+                    "step": "meet lips",
+                    "reason": "constraint",
+                    "causes": [["m/b/p", 1.0], ["a mark", 0.4]],
+                    "changes": {"mouthClose": [0.1, 0.3]},
+                }
+            ],
+        }
+    )
+    assert [" · ".join(map(german, line.split(" · "))) for line in lines] == [
+        "Das Modell erzeugte jawOpen 0.20, jaw opens ° 0.20, mouthClose 0.20, …",
+        "Der Take plante hier: ein Nicken oder Drehen, ein Blinzeln nach der üblichen Zeit",
+        "Lippen schließen · m/b/p; eine Markierung (40%) · mouthClose 0.10 → 0.30 · "
+        "kein Gesicht tut es anders",
+    ]
 
 
 @pytest.mark.parametrize("language", COMPLETE)

@@ -77,7 +77,7 @@ class Sounds:
     closed: np.ndarray
 
 
-_TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "sounds.dental": "th"}
+_TEETH = {"sounds.sibilant": "s/z/sh", "sounds.labiodental": "f/v", "sounds.dental": "th"}
 
 
 class Mechanics:
@@ -116,7 +116,7 @@ class Mechanics:
         x[:, self.tongue] *= smoothstep(free)
         return x
 
-    @step(CONSTRAINT, "aim", {"shut": "m, b or p", "closed": "a mark"})
+    @step(CONSTRAINT, "aim", {"shut": "m/b/p", "closed": "a mark"})
     def meet_lips(
         self, aim: ArticulatorPositions, shut: np.ndarray, closed: np.ndarray
     ) -> ArticulatorPositions:
@@ -187,7 +187,7 @@ class Mechanics:
         bitten = np.clip(aim.gap, BITE_LOW_MM, BITE_GAP_MM[1]) - BITE_LOW_MM
         return aim.rise + share * (bitten - aim.rise)
 
-    @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v", "sounds.dental": "th"})
+    @step(CONSTRAINT, "expression", {"sounds.labiodental": "f/v", "sounds.dental": "th"})
     def tuck_lip(
         self,
         expression: np.ndarray,
