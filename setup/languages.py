@@ -89,9 +89,8 @@ def texts_of(path: Path) -> Iterator[tuple[int, str, str]]:
         kind = kinds.get(id(node), "")
         if kind != "-" and (is_text or isinstance(node, ast.JoinedStr)):
             text = template_of(node)
-            kind = kind if _LABEL.match(text) else ""
             is_sentence = _SENTENCE.fullmatch(re.sub(r"\{\w+\}", "{}", text))
-            yield node.lineno, text, kind or (MESSAGE if is_sentence else "")
+            yield node.lineno, text, _LABEL.match(text) and kind or (MESSAGE if is_sentence else "")
 
 
 @cache
