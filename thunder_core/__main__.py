@@ -3,6 +3,7 @@
 listen for the VMC protocol, until Ctrl-C."""
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -41,7 +42,8 @@ def live(args: argparse.Namespace) -> int:
     if not 0 < args.ahead <= 1:
         raise BadRequest("--ahead is not between 0 and 1: give seconds, such as .2")
     motion, stream, peak, told = LiveMotion(), vmc.Stream(args.osc, args.to), 0.0, 0.0
-    with Client(sys.executable) as client:
+    print(f"Sends to {args.to}:{args.osc}, until Ctrl-C", flush=True)
+    with Client(sys.executable) as client, contextlib.closing(stream):
         channels = tuple(client.request("hello").wait()["channels"])
         direction = DirectionRequest.of(Direction(mood=name, strength=strength)).to_record(
             client.put_array
@@ -50,7 +52,7 @@ def live(args: argparse.Namespace) -> int:
             "live", ahead=args.ahead, microphone=args.microphone,
             sound=os.path.abspath(args.sound) if args.sound else "", **direction,
         )  # fmt: skip
-        while not pending.done:
+        while not (pending.done and motion.is_over(time.perf_counter())):
             for event in pending.poll():
                 if event["event"] == LEVEL:
                     motion.began, peak = event["began"], event["peak"]

@@ -75,7 +75,7 @@ class Stream:
         """Raises BadRequest if there is no such port or computer."""
         if not 0 < port < 2**16:
             raise BadRequest(f"There is no port {port}: give one from 1 to {2**16 - 1}")
-        self._host = host[:60]
+        self._host, self._seconds = host[:60], 0.0
         with self._reached():
             kind, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(kind, socket.SOCK_DGRAM)
@@ -84,6 +84,7 @@ class Stream:
     def send(self, row: np.ndarray, channels: tuple[str, ...], seconds: float) -> None:
         """Send a row [C] of a packed motion. What is lost on the way is not sent again. Raises
         BadRequest if the computer cannot be reached any more."""
+        self._seconds = seconds
         with self._reached(), contextlib.suppress(ConnectionError):  # no program listens yet
             self._socket.send(frame(row, channels, seconds))
 
@@ -99,5 +100,6 @@ class Stream:
                 ) from error
 
     def close(self) -> None:
-        """Send nothing more."""
-        self._socket.close()
+        """Send the face at rest, so that it does not stay as it spoke, and then nothing more."""
+        with self._socket, contextlib.suppress(BadRequest):
+            self.send(np.zeros(9), (), self._seconds)

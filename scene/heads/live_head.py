@@ -45,7 +45,7 @@ class LiveHead:
         """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
         the head is gone."""
         with head.expected(self.mesh):
-            if LiveHead.on is not self or not _is_there(LiveHead.rig):
+            if LiveHead.on is not self or not _is_there(LiveHead.rig, bpy.data.scenes[self.scene]):
                 scene, LiveHead.rig = head.look_up(self.scene, self.mesh)
                 scene[MARK], LiveHead.on = json.dumps([self.mesh, self.before]), self
             driver, names = LiveHead.rig.driver, head.channel_names()
@@ -57,15 +57,18 @@ class LiveHead:
                 motion, names = own_mouths.apply(motion, names, weights)
             LiveHead.rig.set_values(driver.drive(motion, names)[0].tolist())
 
-    def end(self) -> None:
-        """Give the head back the pose that it had, if it is still there."""
+    def end(self, seconds: float = 0.0) -> None:
+        """Give the head back the pose that it had, if it is still there, and send a face at rest
+        as that of so many seconds."""
         LiveHead.on = LiveHead.rig = None
         give_back()
+        sender.send(np.zeros(len(head.channel_names()) + 9), seconds)
 
 
-def _is_there(rig: head.Rig | None) -> bool:
-    """Whether a rig is known whose mesh, of which it may need nothing, is still in the file."""
-    return rig is not None and playback.is_there(rig.mesh)
+def _is_there(rig: head.Rig | None, scene) -> bool:
+    """Whether a rig is known whose mesh, of which it may need nothing, is still in the scene: one
+    that is deleted there stays in the file where a take's list names it."""
+    return rig is not None and playback.is_there(rig.mesh) and rig.mesh.name in scene.objects
 
 
 def give_back() -> None:
@@ -94,9 +97,12 @@ class Sender(jobs.Part):
     def start(self, scene, rig: head.Rig, port: int, host: str) -> None:
         """Send a head of a scene from now on. Raises BadRequest."""
         self.close()
-        self.stream, self.names = vmc.Stream(port, host), (scene.name, rig.mesh.name)
+        self.stream, self._rig, self.names = (
+            vmc.Stream(port, host), rig, (scene.name, rig.mesh.name),
+        )  # fmt: skip
         self._ends.callback(self.stream.close)
         self._ends.enter_context(jobs.handled("frame_change_post", self._show))
+        self._ends.enter_context(jobs.handled("depsgraph_update_post", self._look))
 
     def send(self, row: np.ndarray, seconds: float) -> None:
         """Send a row [channels + 9], if it is on."""
@@ -104,12 +110,16 @@ class Sender(jobs.Part):
             with self._ended_by(BadRequest):
                 self.stream.send(row, head.channel_names(), seconds)
 
+    def _look(self, scene, depsgraph) -> None:
+        if not _is_there(self._rig, scene):  # something was deleted, maybe the head
+            self._show(scene, depsgraph)
+
     def _show(self, scene, depsgraph) -> None:
         is_other = scene.name != self.names[0] or bpy.app.is_job_running("RENDER")
         if is_other or LiveHead.on is not None:
             return
         with self._ended_by(BadHead), head.expected(self.names[1]):
-            if not _is_there(self._rig):
+            if not _is_there(self._rig, scene):
                 self._rig = head.look_up(*self.names)[1]
             values = self._rig.evaluate(depsgraph)[None]
             row = pack(self._rig.driver.read(values, head.channel_names()))[0]

@@ -129,14 +129,15 @@ class Recording:
                     about["sound"] = self.sound
                 pending = self.client.request("live" if self.face else "record", **about)
                 last_to_first.callback(pending.cancel)  # if it is not done
-                while not pending.done:
-                    now = time.perf_counter()
+                now = time.perf_counter()
+                while not (pending.done and (self.stop_requested or self.motion.is_over(now))):
                     for event in pending.poll():
                         self._take_in(event, now)
                     if not pending.done:
                         self._advance(now)
-                        self._pose()
-                        yield self._step(now)
+                    self._pose()
+                    yield self._step(now)
+                    now = time.perf_counter()
                 while bpy.app.is_job_running("RENDER"):  # which reads what a strip changes
                     yield jobs.Step(0.0, "Waiting for the render")
         except GeneratorExit:  # another file is opened, or the window is closed
@@ -216,7 +217,7 @@ class Recording:
     def _end_pose(self, trouble: ThunderError | None = None) -> None:
         """Give the head its own pose back, and end."""
         if self.face is not None:
-            self.face.end()
+            self.face.end(max(0.0, time.perf_counter() - self.motion.began))
             self.face, self.stop_requested, self.trouble = None, True, trouble
 
     def _advance(self, now: float) -> None:

@@ -151,13 +151,25 @@ def test_a_file_that_was_saved_meanwhile_opens_with_the_pose_before(posed, blend
     assert smile(head.find(scene)) == pytest.approx(0.25) and MARK not in scene
 
 
-@pytest.mark.parametrize("gone", ["removed", "without its rig", "renamed"])
-def test_a_head_that_goes_away_is_said_in_a_sentence(posed, blender, gone):
+def delete(blender, obj):
+    """Delete an object as the key X does: it stays in the file if a take's list names it."""
+    for each in blender.context.scene.objects:
+        each.select_set(each == obj)
+    blender.ops.object.delete()
+
+
+@pytest.mark.parametrize("gone", ["removed", "deleted", "meshless", "without its rig", "renamed"])
+def test_a_head_that_goes_away_is_said_in_a_sentence(posed, entry, blender, gone):
     scene, rig = posed
     face = LiveHead(scene, rig)
     face.show(SPEAKS)
     if gone == "removed":
         blender.data.objects.remove(rig.mesh)
+    elif gone == "deleted":
+        delete(blender, rig.mesh)
+        assert rig.mesh.users, "the take's list does not name it"
+    elif gone == "meshless":
+        blender.data.meshes.remove(rig.mesh.data)
     elif gone == "without its rig":
         blender.data.objects.remove(rig.armature)
     else:
@@ -291,6 +303,33 @@ def test_a_live_face_is_sent_to_other_programs_if_that_is_chosen(booth, posed):
         sent = osc.shapes_of(osc.read_bundle(heard.recv(65536)))
         assert sent["MouthSmileLeft"] == pytest.approx(0.6)
         taken._end_pose()
+        assert not any(osc.shapes_of(osc.read_bundle(heard.recv(65536))).values())
+        sender.close()
+
+
+def test_a_voice_ends_when_its_last_frame_is_shown(booth, posed):
+    scene, rig = posed
+    taken = booth(voice=strip.of_file(scene, str(SAMPLE)))
+    row, began = SPEAKS.tolist(), time.perf_counter() - 2.0
+    curves = {"event": "curves", "first": 0, "hop": 0.16, "phones": ["AA"] * 25}
+    curves["values"] = [*[[0.0] * len(row)] * 24, row]
+    events = [{"event": "level", "peak": 0.1, "seconds": 1.0, "began": began}, curves]
+    pending = SimpleNamespace(done=False, error=None, cancel=print)
+
+    def poll():
+        pending.done, given = True, events[:]
+        events.clear()
+        return given
+
+    pending.poll = poll
+    taken.client = SimpleNamespace(request=lambda *_, **__: pending, stop=print)
+    taken.client.put_array = lambda _: "sound.npy"
+    smiles, end = [], time.monotonic() + 10
+    for _ in taken.steps():
+        smiles.append(smile(rig))
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert smiles[-1] == pytest.approx(0.6) and smile(rig) == pytest.approx(0.25)
 
 
 @pytest.fixture
@@ -320,6 +359,7 @@ def test_a_take_is_sent_as_it_plays_and_no_more_after_the_second_press(
     for got, want in zip(seen, wanted):
         assert got == pytest.approx(want, abs=2e-3)
     assert blender.ops.thunder.send_face() == {"FINISHED"}
+    assert not any(receive().values()), "the face stays as it was"
     scene.frame_set(31)
     heard.settimeout(0.1)
     with pytest.raises(TimeoutError):
@@ -338,8 +378,8 @@ def test_an_own_character_is_sent_by_what_its_keys_mean(blender):
         sender.close()
 
 
-@pytest.mark.parametrize("gone", ["mesh", "armature", "a key"])
-def test_a_sending_that_the_head_ends_is_said_in_the_panel(posed, blender, gone):
+@pytest.mark.parametrize("gone", ["mesh", "by hand", "its data", "armature", "a key"])
+def test_a_sending_that_the_head_ends_is_said_in_the_panel(posed, entry, blender, gone):
     scene, rig = posed
     name = rig.mesh.name
     sender.start(scene, rig, 39539, "127.0.0.1")
@@ -347,9 +387,17 @@ def test_a_sending_that_the_head_ends_is_said_in_the_panel(posed, blender, gone)
     assert sender.stream is not None and sender.trouble == ""
     if gone == "a key":
         rig.mesh.shape_key_remove(rig.keys.key_blocks["mouthSmileLeft"])
+        scene.frame_set(3)
+    elif gone == "armature":
+        blender.data.objects.remove(rig.armature)
+        scene.frame_set(3)
+    elif gone == "by hand":
+        delete(blender, rig.mesh)
+    elif gone == "its data":
+        blender.data.meshes.remove(rig.mesh.data)
     else:
-        blender.data.objects.remove(getattr(rig, gone))
-    scene.frame_set(3)
+        blender.data.objects.remove(rig.mesh)
+    blender.context.view_layer.update()  # as the window does at once
     assert sender.stream is None
     assert sender.trouble.startswith(f"The head is no longer sent: “{name}” was removed, renamed")
     assert sender.trouble in sidebar.notes(blender.context)

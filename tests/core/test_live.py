@@ -3,6 +3,7 @@
 its worker sends, of a sound and of a microphone, which plays a file."""
 
 import os
+import queue
 import sys
 import threading
 import time
@@ -151,7 +152,24 @@ def test_hops_lengthen_where_they_take_longer():
     live.follow(slow, slow, RATE, events.append, lambda: slow.now)
     hops = [event["hop"] for event in events]
     assert hops[0] == live.HOP / FPS and hops[-1] > 0.25 and max(hops) <= live.MOST_HOP / FPS
-    assert slow.now < 12.5, "it is further behind at the end than a hop"
+    assert slow.now < 12.8, "it is further behind at the end than a hop"
+
+
+def test_what_arrived_while_a_hop_was_made_is_performed_at_the_end():
+    class Late:
+        heard, shown = 0, 0
+
+        def feed(self, samples):
+            self.heard += len(samples)
+
+        def advance(self):
+            self.shown = self.heard
+
+    blocks, late = queue.SimpleQueue(), Late()
+    for block in (*[bytes(2 * live._STEP)] * 30, None):
+        blocks.put(block)
+    live.follow(late, blocks, RATE, print)
+    assert late.shown == late.heard == 30 * live._STEP
 
 
 # -- its worker
@@ -238,6 +256,16 @@ def test_what_is_shown_never_goes_back_and_is_as_late_as_it_must_be():
     assert (np.diff(frames) >= 0).all() and np.diff(frames).max() < 1.0
     behind = (times - 100 - frames / FPS)[50:-100]
     assert 0.35 < behind.min() and behind.max() < 0.52 and np.diff(frames)[50:-100].min() > 0.2
+
+
+def test_it_is_over_when_the_last_frame_is_shown_or_waited_for_too_long():
+    shown = LiveMotion()
+    assert shown.is_over(0.0), "nothing has arrived"
+    shown.began = 0.0
+    shown.add({"first": 0, "values": [[0.0]] * 25, "hop": 0.16, "phones": ["M"] * 25}, 3.0)
+    shown.at(3.0)
+    assert not shown.is_over(3.0) and shown.is_over(8.1)
+    assert shown.at(3.3) is not None and shown.is_over(3.3)
 
 
 def test_frames_that_were_left_out_are_jumped_over():

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +18,7 @@ import soundfile
 from played_microphone import engine_with
 
 from research.harness import ROOT
-from thunder_core import vmc
+from thunder_core import __main__ as command_line, vmc
 from thunder_core.__main__ import main
 from thunder_core.errors import BadRequest
 from thunder_core.face.head import load_head
@@ -118,6 +118,65 @@ def test_the_command_ends_with_a_sentence_where_its_microphone_does(
     assert sentence in capsys.readouterr().err
 
 
+def last_of(heard):
+    """The messages of the last bundle that arrived."""
+    heard.setblocking(False)
+    last = b""
+    with suppress(BlockingIOError):
+        while True:
+            last = heard.recv(65536)
+    return osc.read_bundle(last)
+
+
+def is_at_rest(messages):
+    bones = [values[4:] for address, values in messages if address == "/VMC/Ext/Bone/Pos"]
+    return not any(osc.shapes_of(messages).values()) and bones == [[0, 0, 0, 1]] * 3
+
+
+class Played:
+    """A client whose engine has given all curves two seconds late, and is done."""
+
+    done = False
+
+    def __init__(self, *_):
+        now, rows = time.perf_counter(), np.stack([row_of()] * 24 + [row_of(mouthPucker=0.7)])
+        curves = {"event": "curves", "first": 0, "hop": 0.16, "values": rows.tolist()}
+        level = {"event": "level", "began": now - 3.0, "peak": 0.5}
+        self.events = [level, {**curves, "phones": ["UW"] * 25}]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def put_array(self, array):
+        return ""
+
+    def request(self, *_, **__):
+        return self
+
+    def poll(self):
+        self.done, events, self.events = True, self.events, []
+        return events
+
+    def wait(self):
+        return {"channels": CHANNELS, "ended": ""}
+
+
+def test_all_that_was_heard_is_sent_and_then_a_face_at_rest(receiver, monkeypatch):
+    heard, port = receiver
+    monkeypatch.setattr(command_line, "Client", Played)
+    assert main(["live", "--osc", str(port)]) == 0
+    heard.settimeout(0.1)
+    sent = []
+    with suppress(TimeoutError):
+        while True:
+            sent.append(osc.read_bundle(heard.recv(65536)))
+    *_, before, last = sent
+    assert osc.shapes_of(before)["MouthPucker"] == pytest.approx(0.7) and is_at_rest(last)
+
+
 def test_the_command_sends_a_face_that_speaks(receiver, tmp_path):
     heard, port = receiver
     samples, rate = soundfile.read(SAMPLE)
@@ -132,6 +191,9 @@ def test_the_command_sends_a_face_that_speaks(receiver, tmp_path):
             jaws.append(osc.shapes_of(osc.read_bundle(heard.recv(65536)))["JawOpen"])
         if os.name != "nt":
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 130 and "s behind" in process.stdout.read()
+            assert process.wait(20) == 130
+            said = process.stdout.read()
+            assert f"Sends to 127.0.0.1:{port}, until Ctrl-C" in said and "s behind" in said
+            assert is_at_rest(last_of(heard))
         process.kill()
     assert np.ptp(jaws) > 0.1, "the jaw did not move"

@@ -14,8 +14,9 @@ from ..types import FPS
 
 _HELD = 100  # frames that are kept
 _LATEST = 25  # arrivals by whose lateness the delay goes
-# seconds in which the delay follows what is needed: soon where frames are late, slowly back
-_LONGER, _SHORTER = 0.15, 3.0
+# seconds in which the delay follows what is needed: soon where frames are late, slowly back; and
+# those after the last arrival in which what is left is shown
+_LONGER, _SHORTER, _WAITS = 0.15, 3.0, 5.0
 
 
 class LiveMotion:
@@ -34,7 +35,7 @@ class LiveMotion:
 
     def add(self, event: Mapping, now: float) -> None:
         """Take in an event that arrives now."""
-        rows, self.hop = np.array(event["values"]), event["hop"]
+        rows, self.hop, self._arrived = np.array(event["values"]), event["hop"], now
         if not len(self._rows) or event["first"] != self._first + len(self._rows):
             self._rows, self._first, self._phones = rows[:0], event["first"], []
         rows = np.concatenate([self._rows, rows])
@@ -43,6 +44,15 @@ class LiveMotion:
         late = now - self.began - (self._first + len(self._rows) - 1) / FPS
         self._needed.append(late + self.hop)
         self._behind = self._behind or self._needed[0]
+
+    def is_over(self, now: float) -> bool:
+        """Whether all that has arrived was shown, or will not be soon, once nothing arrives any
+        more."""
+        return (
+            not len(self._rows)
+            or self._at >= self._first + len(self._rows) - 1
+            or now > self._arrived + _WAITS
+        )
 
     def sounds(self) -> tuple[list[tuple[str, float, float]], float]:
         """Phone, start and end (s after the first frame that is kept) of each sound, and when of

@@ -141,16 +141,18 @@ def follow(
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:  # fmt: skip
     """Have a face perform blocks of samples, int16 at `rate` Hz, until None comes. give: gets
-    events of frames, at the latest every hop; that lengthens where a hop takes longer."""
+    events of frames, at the latest every hop; that lengthens where a hop takes longer. The last one
+    has all that can be performed of the sound."""
     import soxr
 
     resampler = soxr.ResampleStream(rate, RATE, 1, "float32", "MQ")
-    hop, usual, due = HOP, 0.0, 0  # frames, seconds, frame
-    while (block := blocks.get()) is not None:
-        sound = np.frombuffer(block, np.int16).astype(np.float32) / 32768
-        face.feed(resampler.resample_chunk(sound) if rate != RATE else sound)
-        if not blocks.empty() or face.heard // _STEP < due:
-            continue
+    hop, usual, due, block = HOP, 0.0, 0, b""  # frames, seconds, frame, the last block
+    while block is not None:
+        if (block := blocks.get()) is not None:
+            sound = np.frombuffer(block, np.int16).astype(np.float32) / 32768
+            face.feed(resampler.resample_chunk(sound) if rate != RATE else sound)
+            if not blocks.empty() or face.heard // _STEP < due:
+                continue
         due, began = face.heard // _STEP + hop, clock()
         if (made := face.advance()) is not None:
             first, motion, phones = made

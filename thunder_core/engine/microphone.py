@@ -161,7 +161,7 @@ def _open(blocks: "queue.SimpleQueue[Block]", name: str):
     except miniaudio.MiniaudioError as error:
         raise NoMicrophone(
             f"The microphone cannot be opened ({error.args[0]}): close other programs that record, "
-            "and check that Blender may use the microphone"
+            "and check that the system lets this one use the microphone"
         ) from error
     return device
 
