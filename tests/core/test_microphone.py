@@ -125,7 +125,7 @@ def test_the_microphone_that_is_chosen_records(record, out):
 FAULTS = {
     "none": "No microphone was found: connect one, and check that the system lists it",
     "busy": "The microphone cannot be opened (failed to init device): close other programs that "
-            "record, and check that Blender may use the microphone",
+            "record, and check that the system lets this one use the microphone",
     "hang": "The microphone does not respond: reconnect it, or choose another in the system's "
             "settings",
     "mute": "The microphone delivers no sound: reconnect it, or choose another in the system's "
