@@ -496,7 +496,7 @@ def test_a_render_gives_the_pose_back_and_ends_it(booth, posed):
 def test_another_file_gives_the_pose_back_and_says_where_the_recording_is(booth, posed, blender):
     taken = booth()
     jobs.begin("Recording", taken.steps(), survives_undo=True)
-    while not taken.motion.delay:
+    while not taken.motion.delay or taken.is_silent:
         session.job.advance()
         time.sleep(0.01)
     with jobs.handled("load_pre", lambda *_: jobs.end_job()):  # as Blender ends the operator
