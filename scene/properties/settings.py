@@ -585,7 +585,7 @@ class ThunderRecording(bpy.types.PropertyGroup):
             ("SMOOTH", "Smooth", "0.2 s are heard beyond what is seen"),
             ("BEST", "Best", "As exact as can be: 0.36 s are heard beyond what is seen"),
         ),
-        description="How far lips of a live performance are behind the voice, beside about 0.22 s "
+        description="How far lips of a live performance are behind the voice, beside about 0.25 s "
         "of computing",
     )
     hears: EnumProperty(
