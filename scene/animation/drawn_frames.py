@@ -24,7 +24,10 @@ def copy_drawings(scene, rig: head.Rig) -> int:
     seconds = (scene.frame_end + 1 - first) / clock.fps
     values = np.rint(result(keying.read_values(rig, clock, seconds, clock.fps)))
     numbers = {track.path: values[:, place] for place, track in enumerate(rig.driver.tracks)}
-    for target, layer, modifier, curve, path in list(drawn.choices_of_layers(face, plan)):
+    for target, obj, modifier, curve, path in list(drawn.choices_of_layers(face, plan)):
+        if obj.data.users > 1:  # another object shows it too, and keeps its frames
+            obj.data = obj.data.copy()
+        layer = obj.data.layers[target.name]
         for copy in [each for each in layer.frames if each.keyframe_type == drawn.COPY]:
             layer.frames.remove(copy.frame_number)
         drawings = sorted(each.frame_number for each in layer.frames)

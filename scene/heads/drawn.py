@@ -212,7 +212,7 @@ def _unwire(face: bpy.types.Object) -> None:
 
 
 def choices_of_layers(face: bpy.types.Object, plan: Mapping) -> Iterator[tuple]:
-    """Layers whose drawings are chosen: each target of the mapping, its layer, the modifier that
+    """Layers whose drawings are chosen: each target of the mapping, its object, the modifier that
     chooses, the curve from the head's number to the drawing's, and the path of that number."""
     for target in {rule.target for rule in plan.rules if rule.target.kind == "DRAWING"}:
         for [(obj, path, *_)] in list(_drawings(face, target).values())[:1]:
@@ -220,10 +220,7 @@ def choices_of_layers(face: bpy.types.Object, plan: Mapping) -> Iterator[tuple]:
                 obj.path_resolve(path.removesuffix(".offset")),
                 rna_paths.drivers_of(obj)[path],
             )
-            if obj.data.users > 1:
-                obj.data = obj.data.copy()
-            by = curve.driver.variables[0].targets[0].data_path
-            yield target, obj.data.layers[target.name], modifier, curve, by
+            yield target, obj, modifier, curve, curve.driver.variables[0].targets[0].data_path
 
 
 # ---- finding
