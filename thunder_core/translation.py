@@ -25,13 +25,13 @@ def read(po: str) -> dict[tuple[str, str], str]:
     entries without one. What tools mark as fuzzy is left out."""
     whole_lines = f"{po}\n".replace("\r", "").replace('"\n"', "")
     return {
-        (_unquoted(context), _unquoted(text)): _unquoted(said)
+        (_unquote(context), _unquote(text)): _unquote(said)
         for flags, context, text, said in _ENTRY.findall(whole_lines)
         if text and said and "fuzzy" not in flags  # without a text: what the file says of itself
     }
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     if "\\" in text:
         return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
     return text

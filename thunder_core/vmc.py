@@ -76,7 +76,7 @@ class Stream:
         if not 0 < port < 2**16:
             raise BadRequest(f"There is no port {port}: give one from 1 to {2**16 - 1}")
         self._host, self._seconds = host[:60], 0.0
-        with self._reached():
+        with self._reach():
             kind, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(kind, socket.SOCK_DGRAM)
             self._socket.connect(place)  # the system says of a connected one what went wrong
@@ -85,12 +85,12 @@ class Stream:
         """Send a row [C] of a packed motion. What is lost on the way is not sent again. Raises
         BadRequest if the computer cannot be reached any more."""
         self._seconds = seconds
-        with self._reached(), contextlib.suppress(ConnectionError):  # no program listens yet
+        with self._reach(), contextlib.suppress(ConnectionError):  # no program listens yet
             self._socket.send(frame(row, channels, seconds))
 
     @contextlib.contextmanager
-    def _reached(self) -> Iterator[None]:
-        """Raises BadRequest if what is done in the block says that there is no such computer."""
+    def _reach(self) -> Iterator[None]:
+        """Raises BadRequest if the block finds that there is no such computer."""
         try:
             yield
         except (OSError, UnicodeError) as error:

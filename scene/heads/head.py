@@ -358,14 +358,14 @@ def resolve(obj: bpy.types.Object) -> Rig:
 
 def look_up(scene_name: str, mesh_name: str):
     """(scene, rig) by their names, looked up again. Raises BadHead if the head is gone."""
-    with expected(mesh_name):
+    with expect(mesh_name):
         scene = bpy.data.scenes[scene_name]
         mesh = scene.objects[mesh_name]
     return scene, resolve(mesh)
 
 
 @contextmanager
-def expected(name: str) -> Iterator[None]:
+def expect(name: str) -> Iterator[None]:
     """Raises BadHead if a head, or what moves it, turns out in the block to be gone."""
     try:
         yield

@@ -44,7 +44,7 @@ class LiveHead:
     def show(self, row: np.ndarray, live: LiveMotion | None = None) -> None:
         """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
         the head is gone."""
-        with head.expected(self.mesh):
+        with head.expect(self.mesh):
             if LiveHead.on is not self or not _is_there(LiveHead.rig, bpy.data.scenes[self.scene]):
                 scene, LiveHead.rig = head.look_up(self.scene, self.mesh)
                 scene[MARK], LiveHead.on = json.dumps([self.mesh, self.before]), self
@@ -118,7 +118,7 @@ class Sender(jobs.Part):
         is_other = scene.name != self.names[0] or bpy.app.is_job_running("RENDER")
         if is_other or LiveHead.on is not None:
             return
-        with self._ended_by(BadHead), head.expected(self.names[1]):
+        with self._ended_by(BadHead), head.expect(self.names[1]):
             if not _is_there(self._rig, scene):
                 self._rig = head.look_up(*self.names)[1]
             values = self._rig.evaluate(depsgraph)[None]

@@ -162,7 +162,7 @@ class Session:
     def __init__(self):
         self.job = None  # the long work that runs (jobs.Job)
         self.note = ""  # the last note of the last work, until other work begins
-        self.last_words = ""  # note of work that another file ends, for that file
+        self.next_note = ""  # of work that another file ends: shown in that file
         # parts of long work that refer to Blender's data between steps, and begin again
         # (jobs.restart_after_undo)
         self.held: set[Generator] = set()
@@ -222,7 +222,7 @@ class AddonChanges:
 
 @persistent
 def _file_opened(*_):
-    session.note, session.last_words = session.last_words, ""
+    session.note, session.next_note = session.next_note, ""
     session.notify("file_opened")
 
 
@@ -573,7 +573,7 @@ def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool 
     survives_undo: as of `Job`. One that survives takes its first step here, in which it notes names
     of the data that it was given: an undo may come before the next.
     """
-    session.job, session.note, session.last_words = Job(title, steps, survives_undo), "", ""
+    session.job, session.note, session.next_note = Job(title, steps, survives_undo), "", ""
     if survives_undo:
         session.job.advance(0.0)
     return session.job

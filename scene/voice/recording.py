@@ -142,7 +142,7 @@ class Recording:
                     yield jobs.Step(0.0, "Waiting for the render")
         except GeneratorExit:  # another file is opened, or the window is closed
             if self.path and self.spoken and not self.is_silent:
-                jobs.session.last_words = f"What was recorded until then is in “{self.path}”"
+                jobs.session.next_note = f"What was recorded until then is in “{self.path}”"
             raise
         finally:
             Recording.running = None

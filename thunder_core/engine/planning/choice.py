@@ -85,7 +85,7 @@ class Choice:
         """What it does to the line of a voice, for a take's provenance: [start s, end s, text] of
         words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses,
         the ideas of phrases, and its seconds. A word that the line says again is numbered.
-        has_eyes: of the face that plays it; nothing else is said of the gaze."""
+        has_eyes: whether the face that plays it has any; without, nothing is said of the gaze."""
         aside = [self.spots[self.aside]] if self.aside >= 0 and has_eyes else []
         words = {
             name: [
