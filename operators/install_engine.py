@@ -2,8 +2,6 @@
 """Install, repair and remove the engine's environment, cancel an installation, check the
 engine."""
 
-import os
-
 import bpy
 
 from ..scene.engine import connection, install, recogniser
@@ -48,16 +46,9 @@ WORDS_LICENCE = (
 )
 
 
-def wheels_folder() -> str:
-    """The folder of wheels that the preferences name, "" for none."""
-    chosen = connection.preferences()
-    return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
-
-
 def _source(needs: installer.Size) -> str:
-    """Where packages come from, as the start of a sentence."""
-    downloaded = install.download(needs)
-    return "Reads the folder of wheels" if wheels_folder() else f"A{downloaded[1:]}"
+    """How much is downloaded, as the start of a sentence."""
+    return f"A{install.download(needs)[1:]}"
 
 
 def _why_installing(context) -> str:
@@ -66,8 +57,7 @@ def _why_installing(context) -> str:
 
 
 def _why_offline(context) -> str:
-    is_possible = install.may_download() or os.path.isdir(wheels_folder())
-    return "" if is_possible else f"{install.how_to_go_online()}, or choose a folder of wheels"
+    return "" if install.may_download() else f"{install.how_to_go_online()} first"
 
 
 class _Installs(InstantWork):
@@ -87,8 +77,7 @@ class _Installs(InstantWork):
 
     def act(self, context):
         connection.stop()  # a running engine would hold its files
-        wheels = wheels_folder()
-        begun = self.begin(wheels or None, install.may_download() and not wheels)
+        begun = self.begin()
         if bpy.app.background:  # nobody could see how it goes on
             begun.wait()
             install.settle()
@@ -120,8 +109,7 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
         if kind == "READY" and not self.card:
             return self.execute(context)
         needs = installer.CARD if self.card else installer.PROCESSOR
-        source = _source(needs)
-        licence = f" {CARD_LICENCE}" if self.card else ""
+        source, licence = _source(needs), f" {CARD_LICENCE}" if self.card else ""
         title = "Engine for Graphics Cards" if self.card else LABELS[kind]
         return confirm(
             self, context, event, title, "Install",
@@ -129,8 +117,8 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
             f"time",
         )  # fmt: skip
 
-    def begin(self, wheels, online):
-        return install.begin(wheels, online, self.card)
+    def begin(self):
+        return install.begin(self.card)
 
 
 CARD_LICENCE = (
@@ -153,8 +141,8 @@ class _InstallsComponent(_Installs):
             f"cancel at any time",
         )  # fmt: skip
 
-    def begin(self, wheels, online):
-        return install.begin(wheels, online, component=self.component)
+    def begin(self):
+        return install.begin(component=self.component)
 
 
 class _Removes(InstantWork):
@@ -231,7 +219,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
     obstacles = (
         _why_installing,
         lambda _: "" if recogniser.is_downloadable() else "Enter a model's name, such as base",
-        lambda _: "" if install.may_download() else f"{install.how_to_go_online()} first",
+        _why_offline,
         lambda _: attempt(recogniser.python)[1],
     )
 

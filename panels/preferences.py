@@ -34,12 +34,6 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         description="Python or virtual environment that already has the engine's packages. Leave "
         "empty to use the engine installed here",
     )
-    wheels: bpy.props.StringProperty(
-        name="Folder of Wheels",
-        subtype="DIR_PATH",
-        description="Install offline from this folder. It needs a wheel of every package in "
-        "requirements/engine.txt",
-    )
     weights: bpy.props.StringProperty(
         name="Weights",
         subtype="DIR_PATH",
@@ -105,7 +99,7 @@ def _draw_engine(layout, context, preferences) -> None:
     elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
         _draw_other_python(box, preferences)
     else:
-        _draw_environment(box, context, preferences)
+        _draw_environment(box, context)
     if not _is_installing(None):
         _draw_running_engine(box)
     row = box.row()
@@ -144,7 +138,7 @@ def _draw_installation(box, running) -> None:
     )
 
 
-def _draw_environment(box, context, preferences) -> None:
+def _draw_environment(box, context) -> None:
     """The environment that this add-on makes."""
     state = install.state()
     if connection.is_packaged():
@@ -152,26 +146,18 @@ def _draw_environment(box, context, preferences) -> None:
         return
     box.label(text=state.text, icon=_ICONS[state.kind])
     _draw_failure(box, None, context)
-    offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
         tune(box.column(), scale_y=1.5).operator(
             "thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT"
         )
-        if offline:
-            _draw_sentence(
-                box,
-                f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of "
-                f"wheels",
-                context,
-            )
-        else:
+        if install.may_download():
             what = installer.CARD if install.has("torch") else installer.PROCESSOR
-            needs = ("" if preferences.wheels else f"{install.download(what)}, ") + install.size(
-                what
-            )
+            needs = f"{install.download(what)}, {install.size(what)}"
             _draw_fine_print(
                 box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed"
             )
+        else:
+            _draw_sentence(box, f"{install.how_to_go_online()} first", context)
     if state.kind != "ABSENT":
         row = box.row()
         if state.kind == "READY":
@@ -179,8 +165,6 @@ def _draw_environment(box, context, preferences) -> None:
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
     if state.kind == "READY" and not install.has("torch"):
         box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
-    if state.kind != "READY" or preferences.wheels:
-        box.prop(preferences, "wheels")
 
 
 def _draw_packaged_engine(box, context, state) -> None:

@@ -2,14 +2,15 @@
 """Installs the engine's packages into a separate virtual environment; a script for any Python,
 standard library only.
 
-    python installer.py --folder DIR --lock requirements/engine.txt [--wheels DIR] [--online]
+    python installer.py --folder DIR --lock requirements/engine.txt
 
 Reports its progress as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message":
 str}, and last {"event": "done"} or {"event": "error", "message": str}. It ends when its stdin does,
 because its parent may die. Its child processes (pip) end with it, however it ends. Another lock
 updates a complete environment; the same one, or an interruption, makes it again from the downloads
-that were kept. The folder must be new, empty, or one that this script made: in any other it writes
-and removes nothing. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended.
+that were kept. pip looks for packages where it is configured to. The folder must be new, empty, or
+one that this script made: in any other it writes and removes nothing. Exit codes: 0 done, 1
+failed, 2 wrong arguments, 3 stdin ended.
 """
 
 import argparse
@@ -159,7 +160,7 @@ def claim(folder: str) -> str:
 # ---- in whichever Python makes it
 
 
-def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
+def install(folder: str, lock: str) -> None:
     """Make or complete the environment at `folder`. Raises Failed, OSError."""
     names = _read_lock(lock)
     newest = min(NEWEST_OF.get(name, NEWEST) for name in names)
@@ -169,16 +170,9 @@ def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
             f"“{sys.executable}” is "
             f"{_version_text(sys.version_info[:2])}: choose another Python in the preferences"
         )
-    if wheels and not os.path.isdir(wheels):
-        raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
     folder = claim(folder)
     stamp = os.path.join(folder, STAMP)
     is_complete = files.is_plain_file(stamp)
-    if not (wheels or online):
-        raise Failed(
-            "Packages are needed, the network may not be used, and no folder of wheels was named: "
-            "allow online access, or choose a folder of wheels"
-        )
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
     with _locked(os.path.join(folder, LOCK)):
@@ -189,7 +183,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
             _make(folder)
         with contextlib.suppress(FileNotFoundError):
             os.remove(stamp)  # not complete any more
-        _pip(folder, lock, len(names), wheels, online, size.download)
+        _pip(folder, lock, len(names), size.download)
         complete = {
             "lock": files.hash_of(lock),
             "made": int(time.time()),
@@ -300,9 +294,7 @@ def _scale() -> float:
     return float(os.environ.get("THUNDER_INSTALL_SCALE", "1"))
 
 
-def _pip(
-    folder: str, lock: str, count: int, wheels: str | None, online: bool, download: float
-) -> None:  # fmt: skip
+def _pip(folder: str, lock: str, count: int, download: float) -> None:
     """Let pip install the lock's packages, about so many and as many bytes, and report progress by
     the bytes on the disk. Raises Failed."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
@@ -327,16 +319,6 @@ def _pip(
         "-r",
         lock,
     ]
-    if wheels:
-        command += ["--find-links", wheels]
-    if not online:
-        command += ["--no-index"]
-    environment = {**os.environ, **variables, "PYTHONUTF8": "1"}
-    if not online:  # no user configuration may make it access the network either
-        environment = {
-            name: value for name, value in environment.items() if not name.startswith("PIP_")
-        }
-        environment["PIP_CONFIG_FILE"] = os.devnull
     with _start(
         command,
         stdout=subprocess.PIPE,
@@ -344,14 +326,14 @@ def _pip(
         text=True,
         encoding="utf-8",
         errors="replace",
-        env=environment,
+        env={**os.environ, **variables, "PYTHONUTF8": "1"},
     ) as pip:
         lines = _follow(pip, folder, temporary, count, download)
     shutil.rmtree(temporary, ignore_errors=True)
     for line in lines:
         print(line, file=sys.stderr)
     if pip.returncode:
-        raise Failed(why_failed(lines, wheels))
+        raise Failed(why_failed(lines))
 
 
 def _follow(pip, folder: str, temporary: str, count: int, download: float) -> list[str]:
@@ -393,7 +375,7 @@ def _read(stream, lines: list, doing: list) -> None:
             doing[0] = "Installing"
 
 
-def why_failed(lines: list, wheels: str | None) -> str:
+def why_failed(lines: list) -> str:
     """pip's last words as a sentence for an animator."""
     text = "\n".join(lines)
     errors = [line for line in lines if line.startswith("ERROR")]
@@ -405,8 +387,6 @@ def why_failed(lines: list, wheels: str | None) -> str:
         )
     if "No space left" in text or "not enough space" in text:
         return "The disk is full: free some space and install again, downloads are kept"
-    if wheels and "No matching distribution" in text:
-        return f"The folder “{wheels}” lacks a wheel ({last}): add it and install again"
     return (
         f"The packages could not be installed ({last}): check the connection and install again, "
         f"downloads are kept"
@@ -480,13 +460,11 @@ def main() -> int:
         "--folder", required=True, help="of the environment: new, empty, or made by this script"
     )
     parser.add_argument("--lock", required=True, help="the pinned and hashed list of packages")
-    parser.add_argument("--wheels", help="folder to take packages from")
-    parser.add_argument("--online", action="store_true", help="the network may be asked")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     why = ""
     try:
-        install(options.folder, options.lock, options.wheels, options.online)
+        install(options.folder, options.lock)
     except Failed as failed:
         why = str(failed)
     except OSError as error:

@@ -165,16 +165,8 @@ def how_to_go_online() -> str:
 class Installation:
     """An installation in a separate process; a thread reads its progress."""
 
-    def __init__(
-        self,
-        place: str,
-        wheels: str | None,
-        online: bool,
-        lock: str | None = None,
-        newest: tuple[int, int] = installer.NEWEST,
-    ):
-        self.place, self.wheels, self.online, self.newest = place, wheels, online, newest
-        self.lock = lock or str(LOCK)
+    def __init__(self, place: str, lock: str, newest: tuple[int, int] = installer.NEWEST):
+        self.place, self.lock, self.newest = place, lock, newest
         self.fraction, self.message, self.error = 0.0, "Looking for a Python", ""
         self.over = self.stopped = False
         self.pace = jobs.Pace()
@@ -218,8 +210,6 @@ class Installation:
             self.error = why
             return
         command = [python, "-I", installer.__file__, "--folder", self.place, "--lock", self.lock]
-        command += ["--wheels", self.wheels] if self.wheels else []
-        command += ["--online"] * self.online
         with self._mutex:
             if self.stopped:
                 return
@@ -257,9 +247,7 @@ class _Installing(jobs.Part):
 installing = jobs.session.add(_Installing())
 
 
-def begin(
-    wheels: str | None, online: bool, card: bool = False, component: Component | None = None
-) -> Installation:
+def begin(card: bool = False, component: Component | None = None) -> Installation:
     """Start installing, completing or repairing this extension's environment; the preferences show
     how far it is.
 
@@ -271,7 +259,7 @@ def begin(
     if component is not None:
         place, lock, newest = component.folder(), component.lock, component.newest
     installing.error, installing.component = "", component
-    installing.running = Installation(place, wheels, online, str(lock), newest)
+    installing.running = Installation(place, str(lock), newest)
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
     return installing.running

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine installs beside Blender: from a folder or a server, resumable, repairable, removable,
+"""The engine installs beside Blender: resumable, repairable, removable,
 and nobody else notices."""
 
 import http.server
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from made_wheel import make_lock, make_wheel
+from made_wheel import make_lock, make_wheel, use_wheels
 from thunder.scene.engine import connection, install as install_module
 from thunder.thunder_core import installer
 from timing import keeps, until
@@ -32,24 +32,20 @@ def lock(wheels, tmp_path_factory):
 
 
 @pytest.fixture
-def installing(lock, monkeypatch):
-    """scene.engine.install that reckons with the small packages, and with no configuration of pip
-    on this machine."""
+def installing(lock, wheels, monkeypatch):
+    """scene.engine.install that finds the small packages and reckons with them."""
     monkeypatch.setattr(install_module, "LOCK", lock)
     install_module.lock_hash.cache_clear()
     install_module.versions_in.cache_clear()
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
+    use_wheels(monkeypatch, wheels[0])
     yield install_module
     install_module.installing.close()
     install_module.lock_hash.cache_clear()
 
 
-def install(installing, place, lock, wheels=None, online=False, seconds=400):
-    begun = installing.Installation(str(place), str(wheels) if wheels else None, online, str(lock))
-    assert begun.wait(seconds)
+def install(installing, place, lock):
+    begun = installing.Installation(str(place), str(lock))
+    assert begun.wait(400)
     return begun
 
 
@@ -60,27 +56,19 @@ def answer(place, code):
     ).stdout.strip()
 
 
-@pytest.fixture
-def wheels_in():
-    """`wheels_in(folder)` names a folder of wheels in the preferences, while the test runs."""
-    yield lambda folder: setattr(connection.preferences(), "wheels", str(folder))
-    connection.preferences().wheels = ""
-
-
 @pytest.fixture(scope="module")
 def installed(wheels, lock, tmp_path_factory):
-    """An environment installed from the folder of wheels once for all tests that only look at it or
-    mend it."""
+    """An environment installed once for all tests that only look at it or mend it."""
     place = tmp_path_factory.mktemp("extension") / "engine"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
-        begun = install(install_module, place, lock, wheels[0])
+        use_wheels(patch, wheels[0])
+        begun = install(install_module, place, lock)
     assert begun.error == "", begun.error
     assert begun.fraction == 1.0
     return place
 
 
-def test_a_folder_of_wheels_becomes_an_environment(installing, installed):
+def test_packages_become_an_environment(installing, installed):
     state = installing.state(str(installed))
     assert (
         state.kind == "READY"
@@ -97,11 +85,11 @@ def test_a_folder_of_wheels_becomes_an_environment(installing, installed):
     assert not any("torch" in name for name in sys.modules)
 
 
-def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, wheels, lock):
+def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, lock):
     for link in Path(installer.python_in(str(installed))).parent.glob("python*"):
         link.unlink()
     assert installing.state(str(installed)).kind == "BROKEN"
-    begun = install(installing, installed, lock, wheels[0])
+    begun = install(installing, installed, lock)
     assert (
         begun.error == "" and answer(installed, "import torch; print(torch.__version__)") == "1.0"
     )
@@ -111,11 +99,11 @@ def test_another_lock_makes_it_outdated_and_updates_it(
     installing, installed, wheels, tmp_path, monkeypatch
 ):
     lock = make_lock(tmp_path / "engine.txt", make_wheel(tmp_path, "torch", "2.0"), *wheels[1][1:])
-    (tmp_path / wheels[1][1].name).write_bytes(wheels[1][1].read_bytes())
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path} {wheels[0]}")
     monkeypatch.setattr(installing, "LOCK", lock)
     installing.lock_hash.cache_clear()
     assert installing.state(str(installed)).kind == "OUTDATED"
-    begun = install(installing, installed, lock, tmp_path)
+    begun = install(installing, installed, lock)
     assert begun.error == "" and installing.state(str(installed)).versions["torch"] == "2.0"
     monkeypatch.undo()
 
@@ -187,10 +175,12 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(
     installing, installed, server, lock, monkeypatch
 ):
     (installed / installer.STAMP).unlink()  # as an interruption leaves it
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", server.url)
     # pip keeps only what it trusts, and this server speaks plain HTTP
     monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")
-    begun = installing.Installation(str(installed), None, True, str(lock))
+    begun = installing.Installation(str(installed), str(lock))
     until(lambda: len(server.asked) >= 2 or begun.over, 200.0)
     assert not begun.over, begun.error
     seen = begun.fraction
@@ -204,20 +194,18 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(
     first = server.asked[0]
     server.slow = False
     server.asked.clear()
-    again = install(installing, installed, lock, online=True)
+    again = install(installing, installed, lock)
     assert again.error == "", again.error
     # what was there whole is not asked for again
     assert first not in server.asked and len(server.asked) == 2
     assert installing.state(str(installed)).kind == "READY"
 
 
-def test_install_and_remove_as_buttons_do(
-    blender, installing, installed, wheels, lock, wheels_in, monkeypatch
-):
+def test_install_and_remove_as_buttons_do(blender, installing, installed, lock, monkeypatch):
     # the small torch makes it an engine for graphics cards
     monkeypatch.setattr(installing, "CARD_LOCK", lock)
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
-    wheels_in(wheels[0])
+    monkeypatch.setattr(installing, "may_download", lambda: True)
     assert blender.ops.thunder.install_engine() == {"FINISHED"}
     assert installing.state().kind == "READY" and connection.venvs() == (str(installed),)
     assert blender.ops.thunder.remove_engine() == {"FINISHED"}

@@ -498,7 +498,7 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(
     assert len(lines) > 1 and max(map(len, lines)) / tab.LETTERS_PER_PIXEL < 700
     said = " ".join(lines)
     assert f"About {size} to download" in said and "GB of disk space" in said and licence in said
-    kind.begin(kind, None, True)
+    kind.begin(kind)
     assert begun == [{"component": component}]
     assert component.folder() != install.folder() and component.state().kind == "ABSENT"
 

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from made_wheel import make_lock, make_wheel
+from made_wheel import make_lock, make_wheel, use_wheels
 from timing import until
 
 from thunder_core import installer
@@ -25,28 +25,22 @@ LINUX = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def no_configuration_of_pip(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """The folder of a package, and of the list of its hash."""
+    folder = tmp_path_factory.mktemp("made") / "wheels"
+    make_lock(folder / "engine.txt", make_wheel(folder))
+    return folder
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    return make_wheel(tmp_path_factory.mktemp("made") / "wheels")
+def lock(wheels):
+    return wheels / "engine.txt"
 
 
-@pytest.fixture(scope="module")
-def lock(wheel, tmp_path_factory):
-    return make_lock(tmp_path_factory.mktemp("lock") / "engine.txt", wheel)
-
-
-def begin(folder, lock, wheels=None, **options):
-    command = [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock)]
+def begin(folder, lock, **options):
     return subprocess.Popen(
-        command + (["--wheels", str(wheels)] if wheels else []),
+        [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -54,17 +48,25 @@ def begin(folder, lock, wheels=None, **options):
     )
 
 
-def install(folder, lock, wheels=None, **options):
+def install(folder, lock, **options):
     """Run it to its end with stdin open the whole time: its exit code and its last event."""
-    with begin(folder, lock, wheels, **options) as process:
+    with begin(folder, lock, **options) as process:
         *_, last = process.stdout
         code, log = process.wait(60), process.stderr.read().decode()
     assert "Traceback" not in log and "Fatal" not in log, log
     return code, json.loads(last)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_packages(wheels):
+    """pip finds the small packages, and no configuration of this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_wheels(patch, wheels)
+        yield
+
+
 @pytest.fixture(scope="module")
-def installed(wheel, lock, tmp_path_factory):
+def installed(lock, tmp_path_factory):
     """An environment that the tests below may damage; with a pip that is unpacked here, which is
     quicker than ensurepip."""
     folder = tmp_path_factory.mktemp("extension") / "engine"
@@ -72,9 +74,7 @@ def installed(wheel, lock, tmp_path_factory):
     with zipfile.ZipFile(next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))) as pip:
         pip.extractall(next(folder.rglob("site-packages")))
     (folder / installer.LOCK).write_bytes(installer.MARK)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
-        assert install(folder, lock, wheel.parent) == (0, {"event": "done"})
+    assert install(folder, lock) == (0, {"event": "done"})
     return folder
 
 
@@ -101,7 +101,7 @@ def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypat
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home" / "project").mkdir(parents=True)
     (tmp_path / "home" / "project" / "a.blend").touch()
-    code, last = install("~/project", lock, tmp_path, cwd=tmp_path)
+    code, last = install("~/project", lock, cwd=tmp_path)
     assert (
         code == 1
         and str(tmp_path / "home" / "project") in last["message"]
@@ -122,13 +122,13 @@ def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypat
     ],
 )
 def test_a_damaged_list_of_packages_takes_nothing_from_a_good_environment(
-    installed, tmp_path, wheel, lock, damage
+    installed, tmp_path, damage
 ):
     damaged = tmp_path / "engine.txt"
     if damage is not None:
         damaged.write_bytes(damage)
     before = contents(installed)
-    code, last = install(installed, damaged, wheel.parent)
+    code, last = install(installed, damaged)
     assert code == 1 and "reinstall the extension" in last["message"]
     after = contents(installed)
     assert {
@@ -139,20 +139,20 @@ def test_a_damaged_list_of_packages_takes_nothing_from_a_good_environment(
 
 
 @pytest.mark.slow
-def test_mending_a_broken_environment_leaves_foreign_files_in_it_alone(installed, lock, wheel):
+def test_mending_a_broken_environment_leaves_foreign_files_in_it_alone(installed, lock):
     (installed / "my notes").mkdir()
     (installed / "my notes" / "a.txt").write_text("mine")
     for python in (installed / "bin").glob("python*"):
         python.unlink()
-    assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
+    assert install(installed, lock) == (0, {"event": "done"})
     assert (installed / "my notes" / "a.txt").read_text() == "mine"
 
 
-def test_a_damaged_package_is_installed_again(installed, lock, wheel):
+def test_a_damaged_package_is_installed_again(installed, lock):
     (known,) = installed.rglob("torch-1.0.dist-info")
     for name in ("RECORD", "METADATA", "INSTALLER", "WHEEL", "REQUESTED"):
         (known / name).unlink(missing_ok=True)
-    assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
+    assert install(installed, lock) == (0, {"event": "done"})
     assert (known / "RECORD").is_file()
 
 
@@ -161,26 +161,20 @@ def test_a_damaged_package_is_installed_again(installed, lock, wheel):
 
 
 @pytest.mark.parametrize(
-    "said, wheels, sentence",
+    "said, sentence",
     [
-        (
-            ["ERROR: No matching distribution found for torch==1.0"],
-            "/w",
-            "The folder “/w” lacks a wheel (No matching distribution found for torch==1.0)",
-        ),
         (
             [
                 "WARNING: Retrying after connection broken by NewConnectionError",
                 "ERROR: No matching distribution found for torch==1.0",
             ],
-            None,
             "check the connection",
         ),
-        (["ERROR: [Errno 28] No space left on device"], None, "The disk is full"),
+        (["ERROR: [Errno 28] No space left on device"], "The disk is full"),
     ],
 )
-def test_pips_words_become_the_right_sentence(said, wheels, sentence):
-    assert sentence in installer.why_failed(said, wheels)
+def test_pips_words_become_the_right_sentence(said, sentence):
+    assert sentence in installer.why_failed(said)
 
 
 # -- how it ends
@@ -200,10 +194,10 @@ def below(folder):
 @pytest.mark.parametrize(
     "end", [signal.SIGKILL, signal.SIGTERM, None], ids=["kill", "term", "stdin"]
 )
-def test_what_it_started_ends_with_it(tmp_path, lock, wheel, end):
+def test_what_it_started_ends_with_it(tmp_path, lock, end):
     """Ended while ensurepip runs, which starts pip in a further process."""
     folder = tmp_path / "engine"
-    with begin(folder, lock, wheel.parent) as process:
+    with begin(folder, lock) as process:
         until(lambda: sum(b"ensurepip" in command for command in below(folder)) >= 2)
         process.stdin.close() if end is None else process.send_signal(end)
         code = process.wait(20)

@@ -281,7 +281,8 @@ def wrong_sentence(text: str) -> list[str]:
 def installers_environment(**more) -> dict[str, str]:
     """The environment of a process that installs without what its user told pip."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    return kept | {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4"} | more
+    alone = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
+    return kept | alone | {"THUNDER_INSTALL_SCALE": "1e-4"} | more
 
 
 def run_installer(command, cwd=None, **environment):

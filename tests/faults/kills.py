@@ -266,10 +266,12 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
 
     def arguments(folder):
         program = ["-I", ROOT / "thunder_core" / "installer.py", "--folder", folder]
-        return [*map(str, program), "--lock", str(lock), "--wheels", str(wheels)]
+        return [*map(str, program), "--lock", str(lock)]
+
+    where = {"TMPDIR": tempfile.gettempdir(), "PIP_FIND_LINKS": str(wheels)}
 
     def finish(folder):
-        done, events = run_installer(arguments(folder), TMPDIR=tempfile.gettempdir())
+        done, events = run_installer(arguments(folder), **where)
         left = [
             name
             for name in os.listdir(folder)
@@ -290,7 +292,7 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=installers_environment(TMPDIR=tempfile.gettempdir()),
+            env=installers_environment(**where),
         )
         end = time.monotonic() + draw.uniform(0, whole)
         below: set[int] = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of faults: the installer's folder, list of packages and wheels, and the
+"""Rows of the table of faults: the installer's folder, list of packages, and the
 environment a process finds itself in."""
 
 import os
@@ -11,12 +11,10 @@ HASH = "0" * 64
 LOCK = f"alpha==1.0 \\\n    --hash=sha256:{HASH}\n"
 
 
-def setting(lock=LOCK, folder="engine", wheels="wheels", files=(), lock_name="engine.txt", more=()):
-    """Makes what the installer is given: a list of packages, a folder of wheels, and files that are
-    there already."""
+def setting(lock=LOCK, folder="engine", files=(), lock_name="engine.txt"):
+    """Makes what the installer is given: a list of packages, and files that are there already."""
 
     def make(place):
-        (place / "wheels").mkdir()
         if lock is not None:
             (place / "engine.txt").write_bytes(lock if isinstance(lock, bytes) else lock.encode())
         for name in files:
@@ -27,10 +25,7 @@ def setting(lock=LOCK, folder="engine", wheels="wheels", files=(), lock_name="en
             if folder is None or os.path.isabs(folder) or not folder.strip()
             else str(place / folder)
         )
-        command = ["--folder", where, "--lock", str(place / lock_name)] + (
-            ["--wheels", str(place / wheels)] if wheels else []
-        )
-        return command + list(more)
+        return ["--folder", where, "--lock", str(place / lock_name)]
 
     return make
 
@@ -66,9 +61,7 @@ _INSTALLATIONS = [
     ("a list cut in half", setting(lock=LOCK[:20]), "."),
     ("a list without hashes", setting(lock="alpha==1.0\n"), "."),
     ("a list of random bytes", setting(lock=b"\xff\xfe\x00alpha"), "."),
-    ("a list that is a folder", setting(lock_name="wheels"), "."),
-    ("a folder of wheels that is gone", setting(wheels="gone"), "no folder of wheels"),
-    ("neither wheels nor the network", setting(wheels=""), "network may not be used|online"),
+    ("a list that is a folder", setting(lock_name="."), "."),
     ("a folder without a name", setting(folder=""), "No folder was named"),
     ("a folder of blanks", setting(folder="   "), "No folder was named"),
     ("a file in place of the folder", setting(files=["engine"]), "not a folder"),

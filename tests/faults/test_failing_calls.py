@@ -48,19 +48,17 @@ def test_a_file_is_written_completely_or_not_at_all(tmp_path, there):
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    """(folder of wheels, lock) of two small packages in place of the engine's."""
+    """The list of two small packages in place of the engine's, which lie beside it."""
     folder = tmp_path_factory.mktemp("wheels")
-    return folder, make_lock(
-        folder / "engine.txt", make_wheel(folder, "alpha"), make_wheel(folder, "beta")
-    )
+    return make_lock(folder / "engine.txt", make_wheel(folder, "alpha"), make_wheel(folder, "beta"))
 
 
 def install(folder, packages, k=0, **more):
     """The installer in a process of its own, in which the k-th call fails: (exit code, its last
     event, calls, stderr)."""
     shim = [harness.ROOT / "tests" / "faults" / "failing_calls.py", k, folder, installer.__file__]
-    given = ["--folder", folder, "--lock", packages[1], "--wheels", packages[0]]
-    done, events = harness.run_installer(shim + given)
+    given = ["--folder", folder, "--lock", packages]
+    done, events = harness.run_installer(shim + given, PIP_FIND_LINKS=str(packages.parent))
     calls = [line for line in done.stderr.splitlines() if line.startswith("calls: ")]
     return (
         done.returncode,
