@@ -172,9 +172,6 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
         layout.label(text=translated("Regions"))
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
-        tune(grid.row(align=True), active=chosen.keys != "DENSE" and chosen.mouth).prop(
-            chosen, "markers", toggle=True, icon="BOOKMARKS"
-        )
 
 
 def draw_mouth_sliders(layout, context) -> None:

@@ -514,12 +514,6 @@ class ThunderCommit(bpy.types.PropertyGroup):
     jaw: _region("Jaw", "the jaw")
     tongue: _region("Tongue", "the tongue")
     head: _region("Head", "the movement of the head")
-    markers: BoolProperty(
-        name="Label Poses",
-        default=False,
-        description="Add pose markers to the action that say what the mouth does: M B P where lips "
-        "close, OO W, EE S, F V, AH",
-    )
     accuracy: EnumProperty(
         name="Accuracy",
         items=[

@@ -156,7 +156,7 @@ def before(meter, values):
 
 WAYS = {
     "poses": {},
-    "poses that are exact": {"error": 0.2, "markers": True},
+    "poses that are exact": {"error": 0.2},
     "few poses": {"error": 1.5, "blend": 8},
     "dense": {"keys": "DENSE"},
     "added": {"how": "ADD", "to": "OWN"},
@@ -210,7 +210,6 @@ def test_a_commit_draws_the_keys_that_it_drew(meter, act, way):
                 # handles that are level to the last digit differ between processors
                 found |= drawn(at, curve.keys, curve.path != NECK)
     found["score"] = -1.0 if made.score is None else made.score.take
-    found["labels"] = " ".join(f"{frame} {name}" for frame, name in made.labels)
     found["names"] = " ".join(sorted({key.partition(":")[0] for key in found}))
     compare(f"commit of a {act.__name__} take: {way}", found)
 
@@ -250,7 +249,7 @@ SCENARIOS = {
     "only the mouth again": [("a", 0, BLOCKED), ("a", 2, {**WAYS["only the mouth"], **EVERY})],
     "part of it again": [("a", 0, EVERY), ("a", 0, {"first": FIRST + 15, "last": LAST - 9})],
     "in threes": [("a", 0, {"step": 3}), ("a", 4, {"step": 3, "keys": "DENSE"})],
-    "labelled": [("a", 0, BLOCKED), ("a", 1, {"markers": True, "error": 1.2})],
+    "as poses after Blocking": [("a", 0, BLOCKED), ("a", 1, {"error": 1.2})],
 }
 
 
@@ -309,7 +308,6 @@ def told(planned, sampled, fitted, made, state):
         "how": f"{planned.choice.to} {planned.choice.how} {planned.takes_part}",
         "spans": [[span.first, span.last, span.blend] for span in planned.spans],
         "chosen": [*planned.is_chosen, *planned.is_above],
-        "labels": " ".join(f"{frame} {name}" for frame, name in made.labels),
         "still": " ".join(f"{track.path} {track.index} {value:.3f}" for track, value in made.still),
         "counts": [said.keys, said.key_frames, said.first, said.frames, said.edited, *made.edited],
         "error": -1.0 if said.error is None else said.error,

@@ -19,7 +19,6 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.voice import fingerprint
-from thunder.thunder_core.animation import posing
 
 ONE, TWO = 101.0, 301.0  # frames on which two lines begin
 EASE = 3
@@ -271,25 +270,3 @@ def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(
         assert len(copies()) == len(states)
     kept = [as_it_was(copy) for copy in copies()]
     assert all(state in kept for state in states) and all(copy.use_fake_user for copy in copies())
-
-
-def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, stage, scene):
-
-    def marks(seed, to="OWN"):
-        commit(stage, ONE, to, voice="line", seconds=2.0, seed=seed, keys="POSES", markers=True)
-        action = head.find(scene).targets[0].animation_data.action
-        return action, sorted((marker.frame, marker.name) for marker in action.pose_markers)
-
-    for seed in (1, 2):
-        action, labels = marks(seed)
-        action.pose_markers.new("mine").frame = 130
-        twice = [
-            one
-            for one, after in zip(labels, labels[1:])
-            if one[1] == after[1] != "M B P" and after[0] - one[0] <= 4
-        ]
-        assert len(labels) > 5 and not twice
-    assert (130, "mine") in labels
-    _, alone = marks(2, "NEW")
-    # nothing is left of the first take's
-    assert alone == [label for label in labels if label[1] in posing.LABELS]

@@ -10,7 +10,7 @@ import numpy as np
 from ..face import displacement
 from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
-from ..progress import rescale, result as value_of
+from ..progress import rescale
 from ..types import BLINKS, in_group, TONGUE
 from . import poses
 from .keys import Measure, PoseKeys, SAMPLES, shift_distances
@@ -33,22 +33,6 @@ BLINK = 0.3  # mean closure of the lids from which a face blinks
 # share of the allowed error above which the linear sum is replaced by measuring the face
 _MEASURED_FROM = 0.6
 _UNSEEN = 0.05  # share of the allowed error below which a track needs no curve
-
-# Labels of poses: sounds of a mouth of that shape.
-LABELS = CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
-_SHAPES = (
-    (TEETH, ("mouthRollLower",), 0.35),
-    (ROUND, ("mouthPucker", "mouthFunnel"), 0.08),
-    (WIDE, ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"), 0.15),
-)
-_OPEN_MM = 5.0
-_REST_SECONDS = 0.17  # a longer closure is a rest, not a sound: an m lasts 0.1 s
-# a closure is labelled only if the lips were this far apart this shortly before
-_PARTED_MM, _PARTED_SECONDS = 1.5, 0.25
-_SAME_SOUND_SECONDS = 0.2  # equal labels closer than this are one sound
-# share of a take's strongest instance of a shape from which it is labelled (set on voices not used
-# in the bench)
-_CLEAR = 0.55
 
 
 @dataclass(frozen=True)
@@ -268,71 +252,3 @@ def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) ->
         (np.abs(difference).max() * posed.reach[place] / (displacement.ALLOWED * error)).max()
         > _UNSEEN
     )
-
-
-def labels(
-    rig: RigMeter,
-    frames: np.ndarray,
-    values: np.ndarray,
-    columns: tuple[poses.Column, ...],
-    fps: float,
-    line: tuple[int, int],
-) -> list[tuple[int, str]]:
-    """Labels (scene frame, text) of the mouth's poses. Unclear poses have none; of neighbours with
-    the same label only the clearest keeps it.
-
-    values [S, tracks] at keys.times_of(frames).  line: first and last scene frame of the line
-    without leads.  A closure is labelled at its first frame, if it lies in the line and the mouth
-    was open shortly before; a long closure is a rest.
-    """
-    if not columns:
-        return []
-    ends = {column.pose: column.index for column in columns}
-    rows = {column.index: row for row, column in enumerate(columns)}
-    motion = rig.read(values[[column.index * SAMPLES for column in columns]])
-    shape = {
-        name: motion.expression[:, [rig.channels.index(channel) for channel in wanted]].mean(1)
-        for name, wanted, _ in _SHAPES
-    }
-    gap, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), set()
-    result: list[tuple[int, str, float]] = []
-    every_gap = value_of(rig.lip_gap(values[::SAMPLES]))
-    for column in columns:
-        if column.pose < 0 or column.pose in named or column.kind == "HOLD":
-            continue
-        named.add(column.pose)
-        if column.kind == "CLOSURE":
-            before = every_gap[
-                max(column.index - round(_PARTED_SECONDS * fps), 0) : column.index + 1
-            ]
-            in_line = line[0] <= frames[column.index] <= line[1]
-            if (
-                in_line
-                and before.max() > _PARTED_MM
-                and ends[column.pose] - column.index < _REST_SECONDS * fps
-            ):
-                result.append((int(frames[column.index]), CLOSED, 1.0))
-            continue
-        strength = {
-            name: shape[name][rows[column.index]] / max(float(shape[name].max()), least)
-            for name, _, least in _SHAPES
-            if shape[name][rows[column.index]] >= _CLEAR * least
-        }
-        strength[OPEN] = gap[rows[column.index]] / max(float(gap.max()), _OPEN_MM)
-        best = max(strength, key=lambda name: strength[name])
-        if strength[best] >= _CLEAR:
-            result.append((int(frames[column.index]), best, float(strength[best])))
-    return without_repeats(result, _SAME_SOUND_SECONDS * fps)
-
-
-def without_repeats(labelled: list[tuple[int, str, float]], within: float) -> list[tuple[int, str]]:
-    """Labels (frame, text) of poses (frame, text, clarity) in order of time. Of successive ones
-    with the same text `within` that many frames only the clearest stays, but each closure of the
-    lips keeps its label."""
-    result: list[tuple[int, str, float]] = []
-    for label in labelled:
-        if result and label[1] == result[-1][1] != CLOSED and label[0] - result[-1][0] <= within:
-            result[-1] = max(result[-1], label, key=lambda each: each[2])
-        else:
-            result.append(label)
-    return [(frame, text) for frame, text, _ in result]

@@ -94,7 +94,6 @@ def choice_of(scene, entry) -> CommitChoice:
         max(1, min(wanted.blend, half_a_second)),
         wanted.keys,
         regions,
-        wanted.markers,
         step=step,
         breakdowns=wanted.breakdowns,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from ....thunder_core.animation import placing, posing
+from ....thunder_core.animation import placing
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import StateBefore
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
@@ -55,8 +55,6 @@ def write(
     for action in filter(None, left):
         action.use_fake_user = True  # without a user the next save would drop it
     about = record.to_dict() if (record := record_of(display.actions_of(entry)[0])) else {}
-    if "Mouth" in plan.choice.regions:
-        _label(actions[0], plan, drawing)
     for action in actions:
         _record(action, about, plan, drawing)
         action[AS_COMMITTED] = checksum_of(action)
@@ -100,20 +98,6 @@ def _record(action, about: dict, plan: CommitPlan, drawing: Drawing) -> None:
         line_records.remember_score(action, plan.line, drawing.score)
     take_record.remove_data(action)
     applying.remove_data(action)
-
-
-def _label(action, plan: CommitPlan, drawing: Drawing) -> None:
-    """Give an action the labels of poses instead of those that are replaced; pose markers of other
-    names stay."""
-    for marker in list(action.pose_markers):
-        if marker.name in posing.LABELS and any(
-            old.start <= marker.frame <= old.end for old in plan.earlier
-        ):
-            action.pose_markers.remove(marker)
-    marked = {marker.frame for marker in action.pose_markers}
-    for frame, text in drawing.labels:
-        if frame not in marked:
-            action.pose_markers.new(text).frame = frame
 
 
 @dataclass(frozen=True)

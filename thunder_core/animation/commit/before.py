@@ -37,7 +37,6 @@ class CommitChoice:
     blend: int = 3
     keys: str = "POSES"
     regions: frozenset[str] = frozenset(REGIONS)
-    markers: bool = False
     backup: bool = True
     step: int = 1
     breakdowns: bool = False

@@ -53,7 +53,6 @@ class Drawing:
     above: tuple[tuple[NewCurve, ...], ...]
     still: tuple[tuple[object, float], ...]
     line_keys: Mapping[str, LineKeys]
-    labels: tuple[tuple[int, str], ...]
     score: line_records.LineScore | None
 
     @property
@@ -106,30 +105,18 @@ def draw(
         for block, there in enumerate(before.blocks):
             curves[block] += _hold_in_gap(plan, there, [*curves[block], *above[block]], horizon)
     yield 1.0
-    labels, choice, line = [], plan.choice, (plan.line_first, plan.line_last)
-    if isinstance(fitted, posing.PoseFit) and choice.markers and "Mouth" in choice.regions:
-        labels = posing.labels(
-            before.meter, sampled.frames, sampled.values, fitted.columns[0], before.fps, line
-        )
-        yield 1.0
+    choice = plan.choice
     # whether the line's lips come only from the take, and are as good as its: all drawings stay
     is_scored = (
         choice.how != "ADD"
         and (choice.keys != "BLOCKING" or before.meter.driver.is_drawn)
         and OF_SPEECH <= choice.regions
-        and line == (before.take.first, before.take.last)
+        and (plan.line_first, plan.line_last) == (before.take.first, before.take.last)
         and np.isfinite(before.take.score)
     )
     score = line_records.LineScore(float(before.take.score)) if is_scored else None
     known = _line_keys(before, plan, curves)
-    return Drawing(
-        tuple(map(tuple, curves)),
-        tuple(map(tuple, above)),
-        tuple(still),
-        known,
-        tuple(labels),
-        score,
-    )
+    return Drawing(tuple(map(tuple, curves)), tuple(map(tuple, above)), tuple(still), known, score)
 
 
 def horizon_of(before: StateBefore, choice: CommitChoice) -> tuple[float, float]:
