@@ -131,12 +131,6 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
         "default": baker.CPUS,
         "help": f"processors of a job ({baker.CPUS})",
     },
-    "cluster-results": {
-        "choices": (baker.BACK, baker.SHARED),
-        "default": baker.BACK,
-        "help": "whether files come back over Ray, or machines write them into --out, on a disk "
-        "that all of them have (back)",
-    },
     "log-every": {
         "type": setting(settings.number(1.0, 86400.0)),
         "default": baker.LOG_EVERY,

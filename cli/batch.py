@@ -116,7 +116,7 @@ def events_of(
     baked."""
     if not chosen.cluster:
         return baker_process.bake_here(baker_command(), tasks)
-    where = baker_process.Cluster(chosen.cluster, chosen.cluster_cpus, chosen.cluster_results)
+    where = baker_process.Cluster(chosen.cluster, chosen.cluster_cpus)
     python = (
         os.path.abspath(chosen.cluster_python)
         if chosen.cluster_python

@@ -2,15 +2,13 @@
 """Check animation without a window: `python bake.py check shots/*.blend`.
 
 In every file each line of the dialogue is checked against what its speaker's head plays, whatever
-made that. Prints what is found, most noticeable first, as text, JSON or JUnit. Files are read and
-never written. Ends with code 0 where nothing is found, 3 where something is, 1 where a file cannot
+made that. Prints what is found, most noticeable first, as text or JSON. Files are read and never
+written. Ends with code 0 where nothing is found, 3 where something is, 1 where a file cannot
 be checked (2 for a wrong option).
 """
 
 import argparse
 import json
-import os
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -28,7 +26,7 @@ from . import bake
 from .script import add_options, file_path, Parser, quiet, say, utf8
 
 FOUND, FAILED = 3, 1  # exit codes
-FORMATS = ("text", "json", "junit")
+FORMATS = ("text", "json")
 _OPTIONS: dict[str, dict[str, Any]] = {
     "format": {"choices": FORMATS, "default": "text", "help": "of what is printed"},
     "tolerance": {"choices": TOLERANCES, "default": REALISTIC, "help": "how much is allowed"},
@@ -66,7 +64,7 @@ def check(chosen: argparse.Namespace) -> int:
     client = bake.client_of(chosen)
     with quiet():  # what is printed is for programs
         checked = [line for path in chosen.files for line in _check_file(client, path, chosen)]
-    say({"text": as_text, "json": as_json, "junit": as_junit}[chosen.format](checked))
+    say((as_json if chosen.format == "json" else as_text)(checked))
     if any(line.error for line in checked):
         return FAILED
     return FOUND if any(line.found for line in checked) else 0
@@ -145,24 +143,3 @@ def as_json(checked: list[CheckedLine]) -> str:
         for each in checked
     ]
     return json.dumps({"lines": lines}, indent=1, ensure_ascii=False)
-
-
-def as_junit(checked: list[CheckedLine]) -> str:
-    """A test suite in which each line of dialogue is a test."""
-    wrong = [each for each in checked if each.error]
-    suite = ElementTree.Element(
-        "testsuite", name="thunder check", tests=str(len(checked)), errors=str(len(wrong))
-    )
-    suite.set("failures", str(sum(bool(each.found) for each in checked)))
-    for each in checked:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=each.file, name=each.name or os.path.basename(each.file)
-        )
-        if each.error:
-            ElementTree.SubElement(case, "error", message=each.error)
-        elif each.found:
-            failure = ElementTree.SubElement(case, "failure", message=checking.summary(each.found))
-            failure.text = "\n".join(
-                f"{first}: {sentence}" for (first, _), _, sentence in each.found
-            )
-    return ElementTree.tostring(suite, encoding="unicode")

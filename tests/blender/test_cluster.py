@@ -159,23 +159,6 @@ def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(
     assert again.stdout.startswith("1 job to bake, 4 up to date\n")
 
 
-def test_machines_write_into_a_folder_that_all_of_them_have(cluster, ray_python, jobs, tmp_path):
-    address, _ = cluster
-    shared = ["--cluster-results", "shared", "--only", "job0"]
-    done = subprocess.run(
-        command(jobs, tmp_path / "out", *on(address, ray_python), *shared),
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(os.listdir(tmp_path / "out" / "job0")) == [
-        "0.blend", "dailies.json", "report.json", "take_01.csv", "take_01.npz", "take_02.csv",
-        "take_02.npz", "thunder-files.json", "voice.wav",
-    ]  # fmt: skip
-    assert not (tmp_path / "out" / "batch.json").exists()  # a run of some jobs reports nothing
-
-
 def test_a_cluster_that_does_not_answer_is_said(ray_python, jobs, tmp_path):
     done = subprocess.run(
         command(jobs, tmp_path / "out", *on("127.0.0.1:1", ray_python)),

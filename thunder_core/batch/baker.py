@@ -144,7 +144,6 @@ def bake_here(command: Sequence[str], tasks: Sequence[BakeTask]) -> Generator[di
 
 # ---- on a cluster
 
-BACK, SHARED = "back", "shared"  # transfer of results: over Ray, or through a shared disk
 _DRIVER = f"{__package__.split('.')[-2]}.engine.cluster"
 _ENVIRONMENT = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 CPUS = 4  # processors per job; the engine of a bake uses as many threads
@@ -153,11 +152,10 @@ CPUS = 4  # processors per job; the engine of a bake uses as many threads
 @dataclass(frozen=True)
 class Cluster:
     """A cluster for bakes.  address: of a Ray cluster, “auto” for the one that runs here.  cpus: of
-    each job.  results: BACK or SHARED."""
+    each job."""
 
     address: str
     cpus: int = CPUS
-    results: str = BACK
 
 
 def bake_on(

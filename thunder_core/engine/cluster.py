@@ -67,8 +67,8 @@ def _baker(command: tuple[str, ...], threads: int) -> Baker:
 
 
 def bake_job(request: dict, job: dict, inputs: dict) -> Iterator[dict]:
-    """The events of a job of a request. “unfit” has a sentence if this machine cannot bake at all;
-    where the folder of results is not shared, the last event holds its files.
+    """The events of a job of a request; the last holds its files. “unfit” has a sentence if this
+    machine cannot bake at all.
 
     inputs: setting → (hash, content) of the files that it names.
     """
@@ -80,10 +80,9 @@ def bake_job(request: dict, job: dict, inputs: dict) -> Iterator[dict]:
             return
         settings, brought = with_inputs(job["settings"], inputs, folder)
         packs = ["--pack"] if {"audio", "listen-to"} & set(brought) else []
-        is_shared = request["results"] == "shared"
-        out = job["out"] if is_shared else os.path.join(folder, "out")
+        out = os.path.join(folder, "out")
         for event in baker.bake(BakeTask(job["job"], settings, out, [*job["options"], *packs])):
-            if event["event"] == "done" and not is_shared:
+            if event["event"] == "done":
                 event = event | {"files": content_of(out)}
             yield event
     except NoEngine as error:
