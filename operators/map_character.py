@@ -7,7 +7,7 @@ from dataclasses import replace
 import bpy
 
 from ..scene.animation import drawn_frames
-from ..scene.heads import character, controls, detection, drawn, family, head, mapping_table
+from ..scene.heads import character, detection, drawn, family, head, mapping_table
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
 from .base import chosen_head, InstantWork, OnCharacter, why_no_head, why_not_in_object_mode
@@ -239,42 +239,3 @@ class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):
         count = drawn_frames.copy_drawings(context.scene, chosen_head(context))
         frames = f"{count} frame{'s' * (count != 1)}"
         return f"Copied drawings to {frames}: switch the modifiers on to follow keys again"
-
-
-class _OnMouthSliders(InstantWork):
-    """An operator on the mouth sliders of the chosen character."""
-
-    obstacles = (why_not_in_object_mode, why_no_head)
-
-
-class THUNDER_OT_add_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
-    """Add the sliders Open, Wide, Round and Smile, which add to your animation and can be keyed"""
-
-    obstacles = (
-        lambda context: (
-            "This character has mouth sliders already"
-            if controls.are_on(chosen_head(context))
-            else ""
-        ),
-    )
-
-    def act(self, context):
-        rig = chosen_head(context)
-        controls.add(rig)
-        return (
-            f"“{controls.owner_of(rig).name}” has mouth sliders: hover over one and press I "
-            f"to key it"
-        )
-
-
-class THUNDER_OT_remove_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
-    """Remove the mouth sliders, their keys and all that they move; your animation stays"""
-
-    obstacles = (
-        lambda context: (
-            "" if controls.are_on(chosen_head(context)) else "This character has no mouth sliders"
-        ),
-    )
-
-    def act(self, context):
-        controls.remove(chosen_head(context))

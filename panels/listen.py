@@ -16,7 +16,6 @@ from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
-from .shown_take import draw_mouth_sliders
 from .tab import Tab, text_width, tune, wrapped_label
 from .takes import BESIDE, shorten, width
 
@@ -139,7 +138,6 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
         said = self._score(layout, context)
         said = draw_check(layout, context) or said
-        draw_mouth_sliders(layout, context)
         if said:  # below all buttons, which stay where they are
             wrapped_label(layout, said, context)
 

@@ -44,7 +44,6 @@ SECTIONS = {
     "listen#curves-over-the-timeline": "ThunderScene.curves",
     "commit#all-dialogue-at-once": "commit_all",
     "commit#on-twos-and-threes": "ThunderCommit.step",
-    "commit#mouth-sliders": "*_mouth_sliders",
     "commit": "commit_take ThunderCommit ThunderScene.commit",
     "export": "export_performance",
     "takes#captured-faces": "import_capture *_tracker",

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can be done with the shown take: mix it, keep parts and regenerate the rest, shape it, note
-something, commit it; mouth sliders."""
+something, commit it."""
 
 import bpy
 
-from ..scene.heads import controls, head, rna_paths
 from ..scene.host.language import translated
 from ..scene.takes import mix, take_list
 from ..scene.takes.commit import committing
@@ -172,18 +171,3 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
         layout.label(text=translated("Regions"))
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
-
-
-def draw_mouth_sliders(layout, context) -> None:
-    """The sliders, or the button that adds them."""
-    rig, _ = attempt(head.find, context.scene, head.active_object(context))
-    if rig is None or not controls.are_on(rig):
-        layout.operator("thunder.add_mouth_sliders", icon="ADD")
-        return
-    row = layout.row(align=True)
-    row.label(text="Mouth")
-    row.operator("thunder.remove_mouth_sliders", text="", icon="X", emboss=False)
-    column = layout.column(align=True)
-    owner = controls.owner_of(rig)
-    for slider in [slider for slider in controls.SLIDERS if rna_paths.OWN_PREFIX + slider in owner]:
-        column.prop(owner, rna_paths.slider_path(slider), text=slider, slider=True)

@@ -19,7 +19,7 @@ from ...thunder_core.face import displacement, own_mouths
 from ...thunder_core.face.mapping import Track
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
-from ..heads import controls, head, rna_paths
+from ..heads import head, rna_paths
 from ..host import compat, playback
 from . import display, fcurves
 
@@ -396,9 +396,8 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
     armatures = [
         target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"
     ]
-    return not controls.are_on(rig) and not any(
-        len(pose.constraints) for armature in armatures for pose in armature.pose.bones
-    )
+    constraints = (len(pose.constraints) for obj in armatures for pose in obj.pose.bones)
+    return not any(constraints) and not any(map(rna_paths.has_twins, rig.targets))
 
 
 def _covers(animation, frames: np.ndarray) -> bool:

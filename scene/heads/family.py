@@ -90,7 +90,7 @@ def find_unknown(scene) -> bpy.types.Object | None:
 
 
 def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:
-    """Names of a mesh's shape keys, without those of the mouth sliders."""
+    """Names of a mesh's shape keys, without those that add to others."""
     keys = mesh.data.shape_keys if mesh.type == "MESH" and mesh.data else None
     return (
         tuple(block.name for block in keys.key_blocks if not block.name.startswith(OWN_PREFIX))
@@ -216,7 +216,7 @@ def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 def properties_of(obj: bpy.types.Object) -> tuple[tuple[str, str], ...]:
     """The numbers among the custom properties of an object and its pose bones, (bone or "", name)
-    each, without the mouth sliders."""
+    each, without those that this add-on made."""
     return tuple(
         (bone, name)
         for owner, bone in owners_of(obj)

@@ -9,8 +9,8 @@ import numpy as np
 from ...thunder_core.face import mapping
 from ...thunder_core.rotation import matrix_to_rotvec
 
-# of sliders that the add-on puts on a character, and of the shape keys and constraints that they
-# move
+# of sliders that the add-on puts on a character; and of the shape keys that mouth sliders moved, as
+# of files of earlier versions: twins of those of these names, which add to them
 OWN_PREFIX = "Thunder "
 _ROTATIONS = ("rotation_euler", "rotation_quaternion", "rotation_axis_angle")
 
@@ -42,6 +42,13 @@ def add_slider(owner: bpy.types.Object, name: str, value: float, least: float, a
     limits = dict(min=least, max=1.0, soft_min=least, soft_max=1.0)
     owner.id_properties_ui(OWN_PREFIX + name).update(**limits, default=value, description=about)
     owner.property_overridable_library_set(slider_path(name), True)
+
+
+def has_twins(block) -> bool:
+    """Whether a data-block has shape keys that add to others."""
+    return block.id_type == "KEY" and any(
+        key.name.startswith(OWN_PREFIX) for key in block.key_blocks
+    )
 
 
 def split(path: str) -> tuple[str, str, bool]:
@@ -162,7 +169,7 @@ def evaluate(block, tracks: list, depsgraph) -> list[float]:
             numbers.append(float(rotations_of[path][index]))
         elif block.id_type == "KEY":
             key = evaluated.path_resolve(split(path)[0])
-            twin = evaluated.key_blocks.get(OWN_PREFIX + key.name)  # what the mouth sliders add
+            twin = evaluated.key_blocks.get(OWN_PREFIX + key.name)
             numbers.append(0.0 if key.mute else key.value + (0.0 if twin is None else twin.value))
         else:
             numbers.append(value(evaluated, path, index))

@@ -227,24 +227,6 @@ def curves_in(action, data_block, slot: str = ""):
     return strip.channelbag(chosen, ensure=True).fcurves
 
 
-def remove_curves(data_block, paths: set[str]) -> None:
-    """Remove the f-curves of a data-block with these paths from what it plays; a slot or an action
-    that is empty then, too."""
-    animation = data_block.animation_data
-    strips = (
-        [strip for track in animation.nla_tracks for strip in track.strips] if animation else []
-    )
-    assigned = [(animation.action, slot_of(data_block))] if animation else []
-    for action, slot in [*assigned, *((strip.action, strip_slot(strip)) for strip in strips)]:
-        unwanted = [curve for curve in curves_of(action, slot) if curve.data_path in paths]
-        for curve in unwanted:
-            curves_in(action, data_block, slot).remove(curve)
-        if unwanted and HAS_SLOTS and not curves_of(action, slot):
-            action.slots.remove(action.slots[slot])
-        if unwanted and not all_curves(action):
-            bpy.data.actions.remove(action)
-
-
 def set_strip_slot(strip, slot: str) -> None:
     """Let an NLA strip play the slot of that identifier."""
     if HAS_SLOTS and slot and slot in strip.action.slots:

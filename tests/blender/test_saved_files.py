@@ -19,6 +19,8 @@ to 8 µm, so that the file is small) and two takes of 1.5 s at 24 fps, seeds 7 a
 
 import numpy as np
 import pytest
+from characters import drive, small_face
+from few_points import KEYS
 from performances import reopen
 from speaking import keys_of, same
 from thunder.scene.animation import display, keying
@@ -28,8 +30,11 @@ from thunder.scene.takes import grades, take_list, take_record
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.shape.applying import is_shaped
 from thunder.scene.voice import changes, fingerprint
+from thunder.thunder_core import progress
 from thunder.thunder_core.animation.commit import line_records
+from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.face import mapping
+from thunder.thunder_core.types import JAW_OPEN_RADIANS
 
 JAW = 'key_blocks["jawOpen"].value'
 
@@ -183,3 +188,18 @@ def test_settings_of_0_2_0_and_hidden_takes_are_adopted(blender, open_saved, tmp
     settings = blender.context.scene.thunder
     assert (settings.sort, settings.commit.accuracy) == ("TIME", "CUSTOM")
     assert not any(take.folded for take in settings.takes)
+
+
+def test_what_mouth_sliders_of_earlier_files_add_is_read_and_their_keys_are_no_channels(blender):
+    face = small_face(blender, KEYS)
+    face["Thunder Open"] = 0.4
+    twin = face.shape_key_add(name="Thunder jawOpen", from_mix=False)
+    twin.slider_min = -10.0
+    drive(twin, "value", face, '["Thunder Open"]', "v")
+    blender.context.view_layer.update()
+    rig, names = head.resolve(face), head.channel_names()
+    assert not any("Thunder" in track.path for track in rig.driver.tracks)
+    clock = Clock.of(blender.context.scene, 1.0)
+    assert progress.result(keying.read_quietly(rig, names, clock, 0.2)) is None, "not keys alone"
+    motion = progress.result(keying.read(rig, names, clock, 0.2))
+    assert motion.jaw[:, 0] == pytest.approx(0.4 * JAW_OPEN_RADIANS, rel=0.05)
