@@ -28,7 +28,6 @@ from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadRequest
 from .base import (
     ChoosesFile,
-    ChoosesRecording,
     chosen_head,
     FileWork,
     InstantWork,
@@ -293,7 +292,7 @@ class THUNDER_FH_lines(DropsInViewport, bpy.types.FileHandler):
     bl_file_extensions = ";".join(sorted(SOUNDS))
 
 
-class THUNDER_OT_import_capture(ChoosesRecording, FileWork, bpy.types.Operator):
+class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
     """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit
     (.csv, .tsv), a video of an actor, or a take of ours (.npz)"""
 
@@ -301,6 +300,13 @@ class THUNDER_OT_import_capture(ChoosesRecording, FileWork, bpy.types.Operator):
 
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{ending}" for ending in (*RECORDINGS, *VIDEOS)), options={"HIDDEN"}
+    )
+    rate: bpy.props.FloatProperty(
+        name="Frames per Second",
+        min=0.0,
+        max=240.0,
+        options={"SKIP_SAVE"},
+        description="Frame rate of a table of curves; 0: as its times tell",
     )
     mirrored: bpy.props.BoolProperty(
         name="Mirrored Video",
@@ -332,7 +338,9 @@ class THUNDER_OT_import_capture(ChoosesRecording, FileWork, bpy.types.Operator):
         return super().invoke(context, event)
 
     def begin(self, context):
-        path = self.recording
+        if not os.path.basename(self.filepath):
+            raise BadRequest("No file was chosen: choose a recording")
+        path = bpy.path.abspath(self.filepath)
         client = connection.start_client() if strip.current(context) is not None else None
         return "Importing the capture", voice_fit.list_capture(
             client, context, path, self.rate, self.mirrored, self.pixel_aspect

@@ -2,7 +2,6 @@
 """Base classes of the operators: why a button is greyed, work that is done at once or in slices
 that a timer advances, and what the work is done on; Cancel, and Report a Problem."""
 
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from ..scene.review import problem_report
 from ..scene.takes import dialogue, seeds, take_list
 from ..scene.takes.line import How
 from ..scene.voice import strip
-from ..thunder_core.errors import attempt, BadRequest, Cancelled, CancelledByUndo, ThunderError
+from ..thunder_core.errors import attempt, Cancelled, CancelledByUndo, ThunderError
 from ..thunder_core.request import Request
 
 
@@ -94,26 +93,6 @@ class ChoosesFile:
     def invoke(self, context, event):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
-
-
-class ChoosesRecording(ChoosesFile):
-    """A `ChoosesFile` of a recorded face."""
-
-    rate: bpy.props.FloatProperty(
-        name="Frames per Second",
-        default=0.0,
-        min=0.0,
-        max=240.0,
-        options={"SKIP_SAVE"},
-        description="Frame rate of a table of curves; 0: as its times tell",
-    )
-
-    @property
-    def recording(self) -> str:
-        """The path of the file. Raises BadRequest."""
-        if not os.path.basename(self.filepath):
-            raise BadRequest("No file was chosen: choose a recording")
-        return bpy.path.abspath(self.filepath)
 
 
 # ---- obstacles

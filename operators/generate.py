@@ -15,11 +15,9 @@ from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.line import perform
 from ..scene.voice import changes, strip
-from ..thunder_core.animation import motion_file
 from ..thunder_core.errors import attempt
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
-    ChoosesRecording,
     chosen_head,
     InstantWork,
     keep_alive,
@@ -492,20 +490,3 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
     def finish(self, context, read):
         direction = sliders.ensure(chosen_head(context).owner)
         self.tell({"INFO"}, head_direction.use_style(direction, read))
-
-
-class THUNDER_OT_style_from_file(ChoosesRecording, InstantWork, bpy.types.Operator):
-    """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an
-    .npz of bake.py or Export"""
-
-    bl_label = "Style from Recording"
-    obstacles = (why_busy, why_no_head)
-
-    filter_glob: bpy.props.StringProperty(
-        default=";".join(f"*{ending}" for ending in motion_file.RECORDINGS), options={"HIDDEN"}
-    )
-
-    def act(self, context):
-        read, said = head_direction.style_of_file(self.recording, self.rate)
-        used = head_direction.use_style(sliders.ensure(chosen_head(context).owner), read)
-        return f"{used}. {said}" if said else used

@@ -31,7 +31,6 @@ class THUNDER_MT_directions(bpy.types.Menu):
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator_menu_enum("thunder.style_from_animation", "frames", icon="ANIM")
-        layout.operator("thunder.style_from_file", text="Style from Recording…", icon="FILEBROWSER")
         layout.separator()
         buttons(layout, ("thunder.save_direction", "ADD"), ("thunder.delete_direction", "REMOVE"))
 

@@ -11,7 +11,6 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ....thunder_core.animation import motion_file
 from ....thunder_core.animation.gaze import GazeTarget
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.animation.traits import style_of, StyleOfMotion
@@ -168,14 +167,6 @@ def style_of_animation(
         rig, head.channel_names(), clock, min(MOST_SECONDS, (last - first + 1) / clock.fps)
     )
     return style_of(motion, head.channel_names())
-
-
-def style_of_file(path: str, rate: float) -> tuple[StyleOfMotion, str]:
-    """Read the style of a recording, and how it was read; rate as of `motion_file.read_recording`.
-    Raises BadRequest."""
-    channels = head.channel_names()
-    motion, said = motion_file.read_recording(path, channels, rate)
-    return style_of(motion.part(slice(0, round(MOST_SECONDS * FPS))), channels), said
 
 
 def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
