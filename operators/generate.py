@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import character, head, head_state
-from ..scene.host import compat, jobs
+from ..scene.host import jobs
 from ..scene.host.language import translated
 from ..scene.review import listening
 from ..scene.takes import dialogue, keep, perform_as, seeds, take_list, take_record, voice_fit
@@ -205,16 +205,6 @@ class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
                 f"{line.first} to {line.last}: delete its keys there if it should not",
             )
         return dialogue.silence(scene, self.strip, former)
-
-
-class THUNDER_OT_go_to_strip(StripOperator, bpy.types.Operator):
-    """Make this strip the voice and its speaker the head, and go to the strip's first frame"""
-
-    def act(self, context):
-        dialogue.speak(context, self.strip)
-        context.scene.frame_set(
-            compat.strip_span(strip.by_name(strip.scene_of_strips(context), self.strip))[0]
-        )
 
 
 class THUNDER_OT_listen_to_strip(StripOperator, bpy.types.Operator):

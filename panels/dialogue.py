@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dialogue in the first panel: who speaks which strip, or which of its frames, which strips
-have takes, and one button for all; and the same in the sequencer: a sidebar for the chosen strip,
-an offer for a new one."""
+have takes, and one button for all; and in the sequencer's header an offer for a new strip."""
 
 import bpy
 
@@ -10,10 +9,10 @@ from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.host.jobs import Memory, redraw, registration, session, Task
 from ..scene.host.language import translated
-from ..scene.takes import dialogue, grades, take_list
+from ..scene.takes import dialogue, take_list
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
-from .tab import big_button, grey, letters_wide, progress_row, shorten, tune, wrapped_label
+from .tab import big_button, letters_wide, shorten, tune
 
 # share of a row for the strip's name, and letters that its icon and margins take
 _NAMES, _ICON = 0.52, 4
@@ -117,18 +116,13 @@ def draw(layout, context) -> None:
     if not recogniser.why_not() and dialogue.lines_to_recognise(context.scene):
         body.operator("thunder.recognise_all", icon="SYNTAX_ON")
     big_button(body, "thunder.generate_all", text=translated(text), icon="PLAY")
-    draw_perform_as(body)
+    body.row(align=True).operator_menu_enum(
+        "thunder.perform_as", "source", text="Perform As", icon="CON_ACTION"
+    )
     row = body.row(align=True)
     # the operator's whole name would be cut off
     row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")
     row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")
-
-
-def draw_perform_as(layout) -> None:
-    """The menu of what the chosen line may perform."""
-    layout.row(align=True).operator_menu_enum(
-        "thunder.perform_as", "source", text="Perform As", icon="CON_ACTION"
-    )
 
 
 def draw_listener(layout, context, name: str) -> None:
@@ -141,87 +135,6 @@ def draw_listener(layout, context, name: str) -> None:
     row.operator_menu_enum(
         "thunder.listen_to_strip", "listener", text="Who Listens", icon="OUTLINER_OB_SPEAKER"
     ).strip = name
-
-
-MOST_SHOWN = 8  # takes that have a row
-
-
-class THUNDER_PT_strip(bpy.types.Panel):
-    bl_label = "Thunder"
-    bl_space_type = "SEQUENCE_EDITOR"
-    bl_region_type = "UI"
-    bl_category = "Thunder"
-
-    @classmethod
-    def poll(cls, context):
-        return context.scene is not None and context.space_data.view_type != "PREVIEW"
-
-    def draw(self, context):
-        layout, scene, strips_scene = self.layout, context.scene, compat.sequencer_scene(context)
-        sound = strip.active_sound(strips_scene)
-        if sound is None or strips_scene != strip.scene_of_strips(context):
-            wrapped_label(
-                layout, "Choose a sound strip of the scene to see its speaker and takes", context
-            )
-            return
-        speaker = self._draw_cast(layout, scene, strips_scene, sound)
-        if not head.is_any_in(scene):
-            layout.menu("THUNDER_MT_add_head", text="Add Head", icon="ADD")
-        elif speaker is not None:
-            takes = sorted(
-                dialogue.takes_of(scene, sound.name, speaker), key=grades.rank, reverse=True
-            )
-            if session.job is None:
-                big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
-            else:
-                progress_row(layout, 1.2)
-            draw_perform_as(layout)
-            self._draw_takes(layout, scene, takes)
-            if sound.name in committed_lines(speaker):
-                layout.label(text="Committed", icon="CHECKMARK")
-
-    def _draw_cast(self, layout, scene, shown, sound):
-        """The strip, who speaks it, and the button that goes there; returns the speaker."""
-        first, last = compat.strip_span(sound)
-        layout.label(
-            text=f"{sound.name}, {(last - first) * shown.render.fps_base / shown.render.fps:.1f} s",
-            icon="SOUND",
-        )
-        speaker = dialogue.speaker_of(scene, sound.name)
-        no_speaker = "No Speaker" if dialogue.is_silent(scene, sound.name) else "Choose Speaker…"
-        row = layout.row(align=True)
-        name = no_speaker if speaker is None else head.owner_of(speaker).name
-        row.operator_menu_enum(
-            "thunder.cast_strip", "speaker", text=name, icon="USER"
-        ).strip = sound.name
-        button = tune(row.row(align=True), enabled=speaker is not None)
-        button.operator("thunder.go_to_strip", text="", icon="PLAY_SOUND").strip = sound.name
-        return speaker
-
-    def _draw_takes(self, layout, scene, takes):
-        """A line on all takes of the strip, and a row for each of the best, which shows it."""
-        if not takes:
-            grey(layout).label(text="No takes yet")
-            return
-        layout.label(
-            text=translated(
-                f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync: "
-                f"{take_list.verdict(takes[0])}"
-            )
-        )
-        numbers = {entry.as_pointer(): number for number, entry in enumerate(scene.thunder.takes)}
-        on_head = take_list.on_head(scene, takes[0].head)
-        column = layout.column(align=True)
-        for entry in takes[:MOST_SHOWN]:
-            icon = "SOLO_ON" if entry.star else "ACTION"
-            words = f"{entry.name}   {translated(take_list.verdict(entry))}"
-            row = column.operator(
-                "thunder.select_take",
-                text=words,
-                icon=icon,
-                depress=on_head is not None and entry == on_head,
-            )
-            row.index = numbers[entry.as_pointer()]
 
 
 _active = session.add(Memory())  # scene's name → name of the strip that was active in it

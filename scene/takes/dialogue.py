@@ -153,20 +153,6 @@ def select(context, name: str) -> None:
         settings.voice = name
 
 
-def speak(context, name: str) -> None:
-    """Make a strip the voice and who speaks it the head, as `select`. Raises ThunderError if nobody
-    does, or it cannot be heard."""
-    scene = strip.scene_of_strips(context)
-    sound = strip.by_name(scene, name)
-    if sound is None:
-        raise BadSound(f"The strip “{name}” is no longer in the sequencer: choose another")
-    if speaker_of(context.scene, name) is None:
-        raise BadHead(f"Nobody speaks “{name}”: choose a speaker, or add a head")
-    strip.voice_of(scene, sound)
-    context.scene.thunder.source = "STRIP"
-    select(context, name)
-
-
 def let_listen(scene, name: str, listener: bpy.types.Object) -> None:
     """Make a strip the voice, and a head that listens to it the one that takes are generated
     for."""
@@ -552,13 +538,18 @@ def add_sounds(context, paths: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def choose_strip(context, name: str) -> None:
-    """Make a strip the voice of its speaker, or of the chosen head if it has none. Raises
-    ThunderError."""
-    scene = context.scene
-    is_there = strip.by_name(strip.scene_of_strips(context), name) is not None
-    if is_there and speaker_of(scene, name) is None and not is_silent(scene, name):
+    """Make a strip the voice of its speaker, or of the chosen head if it has none, as `select`.
+    Raises ThunderError if nobody speaks it, or it cannot be heard."""
+    scene, strips = context.scene, strip.scene_of_strips(context)
+    if (sound := strip.by_name(strips, name)) is None:
+        raise BadSound(f"The strip “{name}” is no longer in the sequencer: choose another")
+    if is_silent(scene, name):
+        raise BadHead(f"Nobody speaks “{name}”: choose a speaker, or add a head")
+    if speaker_of(scene, name) is None:
         cast(scene, name, head.find(scene, head.active_object(context)).mesh)
-    speak(context, name)
+    strip.voice_of(strips, sound)
+    scene.thunder.source = "STRIP"
+    select(context, name)
 
 
 # Of each scene, by its name: the session ids of the sounds that its strips had when they were first

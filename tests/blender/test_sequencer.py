@@ -37,15 +37,6 @@ def test_a_strip_gets_takes_of_its_own_speaker_whatever_is_chosen(blender, heads
     assert scene.sequence_editor.active_strip.name == "second"
 
 
-def test_go_to_chooses_voice_and_head_and_moves_the_playhead(blender, heads, scene):
-    assert blender.ops.thunder.go_to_strip(strip="second") == {"FINISHED"}
-    assert (scene.frame_current, scene.thunder.head, strip.find(blender.context).name) == (
-        61,
-        heads[1],
-        "second",
-    )
-
-
 @pytest.mark.parametrize(
     "name, sentence",
     [("second", "Nobody speaks “second”"), ("third", "“third” is no longer in the sequencer")],
@@ -53,12 +44,8 @@ def test_go_to_chooses_voice_and_head_and_moves_the_playhead(blender, heads, sce
 def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, name, sentence):
     dialogue.cast(scene, "second", None)
     scene.thunder.source = "FILE"
-    for operator in (
-        lambda: blender.ops.thunder.generate(strip=name),
-        lambda: blender.ops.thunder.go_to_strip(strip=name),
-    ):
-        with pytest.raises(RuntimeError, match=sentence):
-            operator()
+    with pytest.raises(RuntimeError, match=sentence):
+        blender.ops.thunder.generate(strip=name)
     assert (
         scene.thunder.source == "FILE"
         and scene.thunder.head == heads[0]
@@ -67,7 +54,7 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, na
 
 
 def test_who_listens_is_a_button_of_the_dialogue(blender, heads, scene):
-    blender.ops.thunder.go_to_strip(strip="one")
+    dialogue.select(blender.context, "one")
     layout = Layout()
     dialogue_panel.draw_listener(layout, blender.context, "one")
     assert layout.of("operator_menu_enum") == ["thunder.listen_to_strip"]
@@ -146,8 +133,7 @@ def test_the_heads_of_a_silent_scene_speak_the_sequencers(
             == edit
         )
         assert blender.ops.thunder.generate(strip="line") == {"FINISHED"}
-        assert blender.ops.thunder.go_to_strip(strip="line") == {"FINISHED"}
-    assert [entry.voice for entry in scene.thunder.takes] == ["line"] and scene.frame_current == 11
+    assert [entry.voice for entry in scene.thunder.takes] == ["line"]
     assert "is gone" not in capsys.readouterr().out
 
 
