@@ -65,11 +65,11 @@ class Simulation:
         self.shown.began = self.now = self.looked = self.busy = 0.0
         self.at, self.delays, self.memory = 0, [], []
         self.size = RATE * BLOCK_MS // 1000
-        live.follow(self, self, RATE, self.give, lambda: self.now)
+        live.follow(self, self, self.give, lambda: self.now)
 
     @property
     def heard(self) -> int:
-        """Samples that the face has heard."""
+        """As that of the face."""
         return self.face.heard
 
     def feed(self, samples: np.ndarray) -> None:
@@ -101,7 +101,7 @@ class Simulation:
             if self.shown.at(self.looked) is not None:
                 self.delays.append(self.shown.delay)
             self.looked += LOOK_EVERY
-        self.shown.add(event, self.now)
+        self.shown.add(event)
         if self.now > _SETTLED + len(self.memory):
             self.memory.append(memory_used() or 0)
 

@@ -35,6 +35,7 @@ _LINEAR, _STEP = 200 / 3, 1000.0
 _LOGARITHMIC = np.log(6.4) / 27  # octaves of e per mel above it
 
 
+@lru_cache
 def mel_filters(bins: int, count: int) -> np.ndarray:
     """Triangular filters float32 [bins, count] of equal area (Slaney's scale), from 0 to 8 kHz, for
     spectra of `bins` values from 0 to 8 kHz."""

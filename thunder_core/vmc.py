@@ -77,7 +77,8 @@ class Stream:
             raise BadRequest(f"There is no port {port}: give one from 1 to {2**16 - 1}")
         self._host, self._seconds = host[:60], 0.0
         with self._reach():
-            kind, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+            # the first is an IPv4 address if there is one, where such programs listen
+            kind, _, _, _, place = min(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))
             self._socket = socket.socket(kind, socket.SOCK_DGRAM)
             self._socket.connect(place)  # the system says of a connected one what went wrong
 

@@ -20,12 +20,11 @@ from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
-from ...thunder_core.protocol import CURVES, ENDINGS, LEVEL
+from ...thunder_core.protocol import CURVES, ENDINGS, LEVEL, QUIETEST
 from ..heads.live_head import LiveHead, sender
 from ..host import compat, jobs, playback
 from . import mixdown, strip
 
-QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing
 LISTENED = 1.5  # seconds after which silence is reported
 FLOOR = -60.0  # decibels at which the level's bar is empty
 TAIL = 0.25  # seconds recorded after the marked range, for a handle
@@ -189,7 +188,7 @@ class Recording:
             self.heard_at = min(self.heard_at, now)
             self.loudest = max(self.loudest, event["peak"])
         elif event["event"] == CURVES:
-            self.motion.add(event, now)
+            self.motion.add(event)
 
     def _pose(self, *_) -> None:
         """Pose the head that performs, also on every frame: its own keys would show."""

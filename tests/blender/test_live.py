@@ -108,7 +108,8 @@ def test_own_mouths_follow_the_sounds_and_leave_closures_shut(blender):
     face, keys = LiveHead(scene, head.resolve(artist)), artist.data.shape_keys.key_blocks
     phones, rows = ["OW"] * 10 + ["M"] * 10, [row_of(jaw=0.2)] * 10 + [row_of()] * 10
     live.began, shown = 0.0, []
-    live.add({"first": 0, "values": np.array(rows).tolist(), "hop": 0.16, "phones": phones}, 1.0)
+    event = {"first": 0, "values": np.array(rows).tolist(), "phones": phones}
+    live.add(event | {"hop": 0.16, "made": 1.0})
     for now in np.linspace(0.45, 1.5, 60):
         face.show(live.at(now), live)
         shown.append((live.sounds()[1], keys["MyOh"].value, keys["MyShut"].value))
@@ -296,9 +297,9 @@ def test_a_live_face_is_sent_to_other_programs_if_that_is_chosen(booth, posed):
     with osc.receiver() as (heard, port):
         sender.start(*posed, port, "127.0.0.1")
         taken = booth()
-        taken.motion.began = time.perf_counter()
+        taken.motion.began = now = time.perf_counter()
         event = {"first": 0, "values": [SPEAKS.tolist()], "hop": 0.16, "phones": ["AA"]}
-        taken.motion.add(event, time.perf_counter())
+        taken.motion.add(event | {"made": now})
         taken._pose()
         sent = osc.shapes_of(osc.read_bundle(heard.recv(65536)))
         assert sent["MouthSmileLeft"] == pytest.approx(0.6)
@@ -312,6 +313,7 @@ def test_a_voice_ends_when_its_last_frame_is_shown(booth, posed):
     taken = booth(voice=strip.of_file(scene, str(SAMPLE)))
     row, began = SPEAKS.tolist(), time.perf_counter() - 2.0
     curves = {"event": "curves", "first": 0, "hop": 0.16, "phones": ["AA"] * 25}
+    curves["made"] = began + 2.0
     curves["values"] = [*[[0.0] * len(row)] * 24, row]
     events = [{"event": "level", "peak": 0.1, "seconds": 1.0, "began": began}, curves]
     pending = SimpleNamespace(done=False, error=None, cancel=print)
@@ -478,11 +480,9 @@ def test_a_voice_that_begins_with_a_pause_is_no_silent_microphone(booth, posed):
 def test_a_render_gives_the_pose_back_and_ends_it(booth, posed):
     scene, rig = posed
     before, taken = pose(rig), booth()
-    taken.motion.began = time.perf_counter()
-    taken.motion.add(
-        {"first": 0, "values": [SPEAKS.tolist()] * 4, "hop": 0.16, "phones": ["AA"] * 4},
-        time.perf_counter(),
-    )
+    taken.motion.began = now = time.perf_counter()
+    event = {"first": 0, "values": [SPEAKS.tolist()] * 4, "phones": ["AA"] * 4}
+    taken.motion.add(event | {"hop": 0.16, "made": now})
     taken._pose()
     assert pose(rig) != pytest.approx(before)
     taken._give_way(scene)  # the handler of render_init

@@ -65,6 +65,20 @@ def test_every_frame_is_performed_once_and_as_the_whole_voice_asks(
     assert steps[seams].mean() < 1.3 * np.delete(steps, seams).mean(), "it jumps from hop to hop"
 
 
+def test_a_microphone_is_heard_up_to_its_last_sample(engine, perform, openings, sample):
+    sound = sample.samples[: 2 * RATE]
+    face, block = live.LiveFace(engine.thunder, STYLE, AHEAD / FPS, 3, microphone.RATE), 960
+    spoken, motions = np.repeat(sound, microphone.RATE // RATE), []
+    for at in range(0, len(spoken), block):
+        face.feed(spoken[at : at + block])
+        assert face.heard == (at + block) // face._frame
+        if face.heard % 4 == 0 and (made := face.advance()) is not None:
+            motions.append(made[1])
+    opening = openings(Motion.join(motions))
+    same = openings(Motion.join([made for _, made, _ in perform(sound)[0]]))
+    assert np.corrcoef(opening, same[: len(opening)])[0, 1] > 0.98
+
+
 def test_lips_rest_in_the_noise_of_a_room_before_and_after_somebody_speaks(
     perform, openings, sample
 ):
@@ -121,7 +135,7 @@ def test_ten_minutes_need_no_more_memory_than_four(engine, sample, monkeypatch):
         if (made := face.advance()) is not None:
             first, motion, phones = made
             event = {"first": first, "values": pack(motion).tolist(), "phones": phones}
-            shown.add(event | {"hop": frames / FPS}, face.done / FPS)
+            shown.add(event | {"hop": frames / FPS, "made": face.done / FPS})
             assert shown.at(face.done / FPS) is not None
         if face.done > (4 + 6 * len(held)) * minute - 2 * frames:
             held.append(tracemalloc.get_traced_memory()[0])
@@ -134,8 +148,8 @@ def test_hops_lengthen_where_they_take_longer():
         heard, now, done = 0, 0.0, 0
 
         def feed(self, samples):
-            self.heard += len(samples)
-            self.now = max(self.now, self.heard / RATE)
+            self.heard += len(samples) / live._STEP
+            self.now = max(self.now, self.heard / FPS)
 
         def advance(self):
             self.now += 0.25
@@ -143,13 +157,13 @@ def test_hops_lengthen_where_they_take_longer():
             return self.done, Motion(*(np.zeros((1, 3), np.float32) for _ in range(2))), ["M"]
 
         def get(self):
-            return bytes(2 * 2 * live._STEP) if self.heard < 12 * RATE else None
+            return bytes(2 * 2 * live._STEP) if self.heard < 12 * FPS else None
 
         def empty(self):
-            return self.heard / RATE >= self.now
+            return self.heard / FPS >= self.now
 
     slow, events = Slow(), []
-    live.follow(slow, slow, RATE, events.append, lambda: slow.now)
+    live.follow(slow, slow, events.append, lambda: slow.now)
     hops = [event["hop"] for event in events]
     assert hops[0] == live.HOP / FPS and hops[-1] > 0.25 and max(hops) <= live.MOST_HOP / FPS
     assert slow.now < 12.8, "it is further behind at the end than a hop"
@@ -160,7 +174,7 @@ def test_what_arrived_while_a_hop_was_made_is_performed_at_the_end():
         heard, shown = 0, 0
 
         def feed(self, samples):
-            self.heard += len(samples)
+            self.heard += len(samples) // live._STEP
 
         def advance(self):
             self.shown = self.heard
@@ -168,8 +182,8 @@ def test_what_arrived_while_a_hop_was_made_is_performed_at_the_end():
     blocks, late = queue.SimpleQueue(), Late()
     for block in (*[bytes(2 * live._STEP)] * 30, None):
         blocks.put(block)
-    live.follow(late, blocks, RATE, print)
-    assert late.shown == late.heard == 30 * live._STEP
+    live.follow(late, blocks, print)
+    assert late.shown == late.heard == 30
 
 
 # -- its worker
@@ -217,7 +231,7 @@ def test_a_face_that_fails_ends_the_recording_with_its_sentence():
         heard = 0
 
         def feed(self, samples):
-            self.heard += live.WINDOW * live._STEP
+            self.heard += live.WINDOW
 
         def advance(self):
             raise errors.OutOfMemory("There is too little memory for this: close other programs")
@@ -230,7 +244,7 @@ def test_a_face_that_fails_ends_the_recording_with_its_sentence():
 
     kept = []
     with pytest.raises(errors.OutOfMemory):
-        live.perform(Failing(), listen, RATE, print, threading.Event())
+        live.perform(Failing(), listen, print, threading.Event())
     assert kept
 
 
@@ -246,9 +260,10 @@ def test_what_is_shown_never_goes_back_and_is_as_late_as_it_must_be():
     assert shown.at(now) is None
     while now < 115:
         while arrivals and arrivals[0][0] <= now:
-            first = arrivals.pop(0)[1]
+            made, first = arrivals.pop(0)
             values = [[float(frame)] for frame in range(first, first + 4)]
-            shown.add({"first": first, "values": values, "hop": 4 / FPS, "phones": ["M"] * 4}, now)
+            event = {"first": first, "values": values, "phones": ["M"] * 4}
+            shown.add(event | {"hop": 4 / FPS, "made": made})
         row = shown.at(now)
         seen += [] if row is None else [(now, float(row[0]))]
         now += 0.02
@@ -262,7 +277,8 @@ def test_it_is_over_when_the_last_frame_is_shown_or_waited_for_too_long():
     shown = LiveMotion()
     assert shown.is_over(0.0), "nothing has arrived"
     shown.began = 0.0
-    shown.add({"first": 0, "values": [[0.0]] * 25, "hop": 0.16, "phones": ["M"] * 25}, 3.0)
+    event = {"first": 0, "values": [[0.0]] * 25, "phones": ["M"] * 25}
+    shown.add(event | {"hop": 0.16, "made": 3.0})
     shown.at(3.0)
     assert not shown.is_over(3.0) and shown.is_over(8.1)
     assert shown.at(3.3) is not None and shown.is_over(3.3)
@@ -271,11 +287,11 @@ def test_it_is_over_when_the_last_frame_is_shown_or_waited_for_too_long():
 def test_frames_that_were_left_out_are_jumped_over():
     shown = LiveMotion()
     shown.began = 0.0
-    shown.add({"first": 0, "values": [[0.0]] * 4, "hop": 0.16, "phones": ["M"] * 4}, 0.4)
+    event = {"first": 0, "values": [[0.0]] * 4, "hop": 0.16, "phones": ["M"] * 4}
+    shown.add(event | {"made": 0.4})
     shown.at(0.5)
-    shown.add(
-        {"first": 40, "values": [[1.0]] * 4, "hop": 0.16, "phones": ["SIL", "AA", "AA", "SIL"]}, 2.0
-    )
+    later = {"first": 40, "values": [[1.0]] * 4, "phones": ["SIL", "AA", "AA", "SIL"]}
+    shown.add(event | later | {"made": 2.0})
     assert shown.at(2.1)[0] == 1.0
     said, at = shown.sounds()
     assert said == [("AA", pytest.approx(1 / FPS), pytest.approx(3 / FPS))] and 0 <= at <= 3 / FPS

@@ -5,6 +5,7 @@ stream and from the command."""
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +67,15 @@ def test_a_computer_that_is_not_there_is_a_sentence(capsys):
         vmc.Stream(39539, "no computer of that name")
     assert main(["live", "--to", "no computer of that name"]) == 1
     assert capsys.readouterr().err.startswith("“no computer of that name” is no computer")
+
+
+def test_a_name_is_looked_up_where_programs_listen(receiver, monkeypatch):
+    heard, port = receiver
+    found = [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
+    udp = [(kind, socket.SOCK_DGRAM, 17, "", place) for kind, place in found]
+    monkeypatch.setattr(vmc.socket, "getaddrinfo", lambda *_, **__: udp)
+    vmc.Stream(port, "localhost").send(row_of(), CHANNELS, 0.0)
+    assert len(osc.read_bundle(heard.recv(65536))) == 58
 
 
 @pytest.mark.parametrize("host", ["255.255.255.255", "127.255.255.255"])
@@ -136,12 +146,13 @@ def is_at_rest(messages):
 class Played:
     """A client whose engine has given all curves two seconds late, and is done."""
 
-    done = False
+    done, peak = False, 0.5
 
     def __init__(self, *_):
         now, rows = time.perf_counter(), np.stack([row_of()] * 24 + [row_of(mouthPucker=0.7)])
-        curves = {"event": "curves", "first": 0, "hop": 0.16, "values": rows.tolist()}
-        level = {"event": "level", "began": now - 3.0, "peak": 0.5}
+        curves = {"event": "curves", "first": 0, "hop": 0.16, "made": now}
+        curves["values"] = rows.tolist()
+        level = {"event": "level", "began": now - 3.0, "peak": self.peak}
         self.events = [level, {**curves, "phones": ["UW"] * 25}]
 
     def __enter__(self):
@@ -164,10 +175,16 @@ class Played:
         return {"channels": CHANNELS, "ended": ""}
 
 
-def test_all_that_was_heard_is_sent_and_then_a_face_at_rest(receiver, monkeypatch):
+@pytest.mark.parametrize(
+    "peak, said", [(0.5, " ##########  "), (0.0, "silence arrives: is it muted")]
+)
+def test_all_that_was_heard_is_sent_and_then_a_face_at_rest(
+    peak, said, receiver, monkeypatch, capsys
+):
     heard, port = receiver
     monkeypatch.setattr(command_line, "Client", Played)
-    assert main(["live", "--osc", str(port)]) == 0
+    monkeypatch.setattr(Played, "peak", peak)
+    assert main(["live", "--osc", str(port)]) == 0 and said in capsys.readouterr().out
     heard.settimeout(0.1)
     sent = []
     with suppress(TimeoutError):
@@ -184,16 +201,18 @@ def test_the_command_sends_a_face_that_speaks(receiver, tmp_path):
     soundfile.write(sound, np.resize(samples, 60 * rate), rate)
     command = [sys.executable, "-m", "thunder_core", "live", "--osc", str(port), "--sound", sound]
     with subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
+        list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    ) as process:  # fmt: skip
         jaws, end = [], time.monotonic() + 90
         while (len(jaws) < 60 or np.ptp(jaws) < 0.1) and time.monotonic() < end:
             jaws.append(osc.shapes_of(osc.read_bundle(heard.recv(65536)))["JawOpen"])
         if os.name != "nt":
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 130
-            said = process.stdout.read()
-            assert f"Sends to 127.0.0.1:{port}, until Ctrl-C" in said and "s behind" in said
+            process.terminate()
+            assert process.wait(20) == 128 + signal.SIGTERM
+            starts, *_, last, said = process.stdout.read().splitlines()
+            assert (starts, said) == ("Starts; Ctrl-C ends it", "Stopped")
+            assert last.startswith(f"Sent to 127.0.0.1:{port}, ") and "s behind" in last
             assert is_at_rest(last_of(heard))
         process.kill()
     assert np.ptp(jaws) > 0.1, "the jaw did not move"

@@ -33,15 +33,16 @@ class LiveMotion:
         self._needed: deque[float] = deque(maxlen=_LATEST)
         self._behind, self._at, self._asked = 0.0, -math.inf, -math.inf
 
-    def add(self, event: Mapping, now: float) -> None:
-        """Take in an event that arrives now."""
-        rows, self.hop, self._arrived = np.array(event["values"]), event["hop"], now
+    def add(self, event: Mapping) -> None:
+        """Take in an event. It counts as there since it was made, though it is looked for later:
+        what is shown is looked for at the same times."""
+        rows, self.hop, self._made = np.array(event["values"]), event["hop"], event["made"]
         if not len(self._rows) or event["first"] != self._first + len(self._rows):
             self._rows, self._first, self._phones = rows[:0], event["first"], []
         rows = np.concatenate([self._rows, rows])
         self._first += max(0, len(rows) - _HELD)
         self._rows, self._phones = rows[-_HELD:], [*self._phones, *event["phones"]][-_HELD:]
-        late = now - self.began - (self._first + len(self._rows) - 1) / FPS
+        late = self._made - self.began - (self._first + len(self._rows) - 1) / FPS
         self._needed.append(late + self.hop)
         self._behind = self._behind or self._needed[0]
 
@@ -51,7 +52,7 @@ class LiveMotion:
         return (
             not len(self._rows)
             or self._at >= self._first + len(self._rows) - 1
-            or now > self._arrived + _WAITS
+            or now > self._made + _WAITS
         )
 
     def sounds(self) -> tuple[list[tuple[str, float, float]], float]:

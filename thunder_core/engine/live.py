@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import numpy as np
+import soxr
 
 from ..protocol import CURVES, LEVEL
 from ..spoken import PHONES
@@ -45,16 +46,19 @@ _BLOCK = int(RATE * microphone.BLOCK_MS / 1000)  # samples of a file that are pl
 class LiveFace:
     """A face that performs the sound that it is fed.
 
-    heard: samples fed.  done: frames performed.
+    done: frames performed.
     """
 
-    def __init__(self, thunder: Thunder, style: np.ndarray, ahead: float, seed: int = 1):
+    def __init__(
+        self, thunder: Thunder, style: np.ndarray, ahead: float, seed: int = 1, rate: int = RATE
+    ):  # fmt: skip
         """style: [1, DIRECTION_NAMES].  ahead: seconds of sound that are heard beyond a frame.
-        seed: of what head, brows, lids and gaze do."""
+        seed: of what head, brows, lids and gaze do.  rate: of the sound, Hz."""
         self.thunder, self.ahead, self.seed = thunder, max(1, round(ahead * FPS)), seed
-        self.take = Performance(seed, np.asarray(style, np.float32))
-        self.heard = self.done = 0
-        self._sound = np.zeros(WINDOW * _STEP, np.float32)
+        self.take, self.rate = Performance(seed, np.asarray(style, np.float32)), rate
+        self.done = self._fed = 0
+        self._frame = round(rate / FPS)  # samples
+        self._sound = np.zeros(WINDOW * self._frame, np.float32)
         self._kept = np.zeros((0, _STEP), np.float32)
         self._speaking = np.zeros(WINDOW, bool)  # of the last frames that were performed
         self._sampled = self._shown = None  # type: np.ndarray | None
@@ -68,22 +72,30 @@ class LiveFace:
         other.feed(np.zeros(HOP * _STEP, np.float32))
         other.advance()
 
+    @property
+    def heard(self) -> int:
+        """Whole frames of sound that were fed."""
+        return self._fed // self._frame
+
     def feed(self, samples: np.ndarray) -> None:
-        """Hear more of the sound: float32 [n] at 16 kHz."""
-        self.heard += len(samples)
-        self._sound = np.concatenate([self._sound, samples])[-(WINDOW + 1) * _STEP :]
+        """Hear more of the sound: float32 [n]."""
+        self._fed += len(samples)
+        self._sound = np.concatenate([self._sound, samples])[-(WINDOW + 1) * self._frame :]
 
     def advance(self) -> tuple[int, Motion, list[str]] | None:
         """The number of the first frame that can be performed now, the motion from it on, and the
         phone of each of its frames; None if there is none. Frames are left out where more than half
         a window was fed since the last."""
-        end = self.heard // _STEP
+        end = self.heard
         first = max(self.done, end - WINDOW + _KEPT + _CONTEXT)
         count = end - self.ahead + 1 - first  # the last has just so many frames beyond it
         if count <= 0:
             return None
-        whole = self._sound[: len(self._sound) - self.heard % _STEP]
-        window = whole[-WINDOW * _STEP :].reshape(WINDOW, _STEP)
+        whole = self._sound[: len(self._sound) - self._fed % self._frame]
+        window = whole[-WINDOW * self._frame :]
+        if self.rate != RATE:  # all of it again: what resamples piece by piece holds 40 ms back
+            window = soxr.resample(window, self.rate, RATE, "MQ")
+        window = window.reshape(WINDOW, _STEP)
         if self._speaking.sum() < len(self._kept):
             window = np.concatenate([self._kept, window[len(self._kept) :]])
         voice = self.thunder.analyse(window.ravel(), WINDOW, quickly=True)
@@ -137,37 +149,33 @@ def _fade(jump: np.ndarray, keeps: float, frames: int) -> np.ndarray:
 
 
 def follow(
-    face: LiveFace, blocks: queue.SimpleQueue, rate: int, give: Callable[[dict], object],
+    face: LiveFace, blocks: queue.SimpleQueue, give: Callable[[dict], object],
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:  # fmt: skip
-    """Have a face perform blocks of samples, int16 at `rate` Hz, until None comes. give: gets
-    events of frames, at the latest every hop; that lengthens where a hop takes longer. The last one
-    has all that can be performed of the sound."""
-    import soxr
-
-    resampler = soxr.ResampleStream(rate, RATE, 1, "float32", "MQ")
+    """Have a face perform blocks of samples, int16, until None comes. give: gets events of frames,
+    at the latest every hop; that lengthens where a hop takes longer. The last one has all that can
+    be performed of the sound."""
     hop, usual, due, block = HOP, 0.0, 0, b""  # frames, seconds, frame, the last block
     while block is not None:
         if (block := blocks.get()) is not None:
-            sound = np.frombuffer(block, np.int16).astype(np.float32) / 32768
-            face.feed(resampler.resample_chunk(sound) if rate != RATE else sound)
-            if not blocks.empty() or face.heard // _STEP < due:
+            face.feed(np.frombuffer(block, np.int16).astype(np.float32) / 32768)
+            if not blocks.empty() or face.heard < due:
                 continue
-        due, began = face.heard // _STEP + hop, clock()
-        if (made := face.advance()) is not None:
+        due, began = face.heard + hop, clock()
+        made, made_at = face.advance(), clock()
+        if made is not None:
             first, motion, phones = made
-            values = np.round(pack(motion), 4).tolist()
             give(
                 {
                     "event": CURVES,
                     "first": first,
                     "hop": hop / FPS,
+                    "made": made_at,
                     "phones": phones,
-                    "values": values,
+                    "values": np.round(pack(motion), 4).tolist(),
                 }
             )
-        took = clock() - began
-        usual = 0.8 * (usual or took) + 0.2 * took
+        usual = 0.8 * (usual or made_at - began) + 0.2 * (made_at - began)
         hop = int(np.clip(math.ceil(_SPARE * usual * FPS), HOP, MOST_HOP))
 
 
@@ -188,8 +196,8 @@ def play(speech: Speech, stop: Event, on_level: Callable, on_block: Callable) ->
 
 
 def perform(
-    face: LiveFace, listen: Callable, rate: int, give: Callable[[dict], object], stop: Event
-) -> dict:
+    face: LiveFace, listen: Callable, give: Callable[[dict], object], stop: Event
+) -> dict:  # fmt: skip
     """Perform what is heard until `stop` is set. Returns what the recording does.
 
     listen: `microphone.record` or `play`, but for its last three arguments.  give: gets the events
@@ -197,7 +205,7 @@ def perform(
     """
     blocks: queue.SimpleQueue = queue.SimpleQueue()
     with ThreadPoolExecutor(1, "face") as pool:
-        following = pool.submit(follow, face, blocks, rate, give)
+        following = pool.submit(follow, face, blocks, give)
         following.add_done_callback(lambda _: stop.set())
         try:
             about = listen(stop, lambda level: give({"event": LEVEL, **level}), blocks.put)

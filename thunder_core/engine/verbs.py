@@ -202,12 +202,12 @@ def _live(worker, args, progress):
         direction.vectors[:1],
         args["ahead"],
         args.get("seed", 1),
+        microphone.RATE if speech is None else speech.rate,
     )
     face.prepare()
     record = functools.partial(microphone.record, args.get("path", ""), args.get("microphone", ""))
     listen = record if speech is None else functools.partial(live.play, speech)
-    rate = microphone.RATE if speech is None else speech.rate
-    return live.perform(face, listen, rate, progress.give, worker.stop_recording)
+    return live.perform(face, listen, progress.give, worker.stop_recording)
 
 
 def _mark_face(worker, args, progress):

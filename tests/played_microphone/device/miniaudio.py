@@ -2,7 +2,7 @@
 """As much of miniaudio as the recorder uses, with a file as the device.
 
 PLAYED_SOUND: WAV file, 16 bits, mono; silence follows it.  PLAYED_SPEED: how many times as fast as
-it is spoken. PLAYED_FAULT: none (no device), busy (cannot be opened), hang (opening never returns),
+it is spoken. PLAYED_FAULT: none (no device but ALSA's null), busy (cannot be opened), hang (opening never returns),
 mute (no block arrives), silent (zeros, as of “Desk”), lost:SECONDS (no more blocks after),
 crash:SECONDS (the process dies).
 """
@@ -26,7 +26,8 @@ class Devices:
         pass
 
     def get_captures(self):
-        return [] if FAULT == "none" else [{"name": name, "id": name} for name in ("Booth", "Desk")]
+        names = ("Booth", "Desk") if FAULT != "none" else ("Discard all samples (playback) or …",)
+        return [{"name": name, "id": name} for name in names]
 
 
 class CaptureDevice:
