@@ -6,7 +6,6 @@ character editable; measure and fit a head from a FLAME file."""
 import contextlib
 import math
 import os
-import time
 
 import bpy
 import numpy as np
@@ -36,7 +35,6 @@ from .base import (
     why_not_in_object_mode,
 )
 
-METER_SECONDS = 0.05  # from one look of the level meter to the next
 SAMPLE = str(shipped.SAMPLE)
 
 
@@ -399,6 +397,7 @@ class Records(SlicedWork):
         lambda _: attempt(connection.client)[1],
     )
     survives_undo = True
+    show_every, editors = 0.05, ("SEQUENCE_EDITOR",)  # the level is a meter
 
     def begin(self, context):
         # While somebody speaks, the engine loads what the first take needs.
@@ -417,15 +416,9 @@ class Records(SlicedWork):
             recording.stop()
         return {"RUNNING_MODAL"} if is_key else super().modal(context, event)
 
-    def show_progress(self, context):
-        if time.monotonic() < getattr(self, "next_shown", 0.0):
-            return
-        self.next_shown = time.monotonic() + METER_SECONDS
+    def status(self, job):
         keeps = " and keeps what was spoken" if self.recording.voice is None else ""
-        context.workspace.status_text_set(
-            translated(f"{jobs.session.job.step.message} · Space or Esc ends it{keeps}")
-        )
-        jobs.redraw(("SEQUENCE_EDITOR",))
+        return translated(f"{job.step.message} · Space or Esc ends it{keeps}")
 
     def finish(self, context, result):
         if self.recording.voice is not None:  # nothing was changed
@@ -458,7 +451,6 @@ class Records(SlicedWork):
         elif not problem:
             with contextlib.suppress(RuntimeError):  # it reports its own errors
                 bpy.ops.thunder.generate("INVOKE_DEFAULT")
-        return None
 
 
 class THUNDER_OT_record(Records, bpy.types.Operator):

@@ -191,8 +191,6 @@ def keep_alive(items: Callable) -> Callable:
 
 
 TICK_SECONDS = 0.05
-# interval between status texts, because each one redraws the window
-SHOW_SECONDS = 0.25
 # that a click or key may wait for data that the work holds; then it is dropped
 INPUT_SECONDS = 0.5
 
@@ -214,12 +212,15 @@ class SlicedWork(HasObstacles):
     Everything is one undo step, made when the work is over. An error is one sentence and changes
     nothing except what `changed_so_far` tells. An undo or redo meanwhile cancels the work unless
     `survives_undo` is set.
+
+    show_every: seconds between status texts, because each one redraws the window.  editors: types
+    of areas that are drawn again with them.
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
     obstacles = (why_busy,)
     survives_undo = False
-    tick = TICK_SECONDS
+    tick, show_every, editors = TICK_SECONDS, 0.25, ()
 
     def execute(self, context):
         try:
@@ -291,17 +292,20 @@ class SlicedWork(HasObstacles):
         return result
 
     def show_progress(self, context):
-        """Show how far the job is in the status bar and the panels, every SHOW_SECONDS."""
+        """Show how far the job is in the status bar and the panels, every `show_every`."""
         if time.monotonic() < getattr(self, "next_shown", 0.0):
             return
-        self.next_shown = time.monotonic() + SHOW_SECONDS
-        step, left = jobs.session.job.step, jobs.session.job.time_left
-        context.workspace.status_text_set(
-            f"{translated(jobs.session.job.title)}: {translated(step.message)} "
-            f"({', '.join(filter(None, (f'{step.fraction:.0%}', translated(left))))}) · "
-            f"{translated('Esc cancels')}"
+        self.next_shown = time.monotonic() + self.show_every
+        context.workspace.status_text_set(self.status(jobs.session.job))
+        jobs.redraw(self.editors)
+
+    def status(self, job: jobs.Job) -> str:
+        """What the status bar says."""
+        parts = f"{job.step.fraction:.0%}", translated(job.time_left)
+        return (
+            f"{translated(job.title)}: {translated(job.step.message)} "
+            f"({', '.join(filter(None, parts))}) · {translated('Esc cancels')}"
         )
-        jobs.redraw()
 
     def fail(self, error: Exception):
         """Report an error as one sentence; returns the operator's result."""

@@ -15,7 +15,7 @@ from .batch.settings import BadSetting, read_mood
 from .client import Client
 from .direction import Direction, DirectionRequest
 from .errors import BadRequest, NoMicrophone, ThunderError
-from .protocol import CURVES, ENDINGS, LEVEL, QUIETEST
+from .protocol import ENDINGS, QUIETEST
 
 _EVERY = 1 / 60  # seconds from one frame that is sent to the next
 _TELL = 1.0  # seconds from one line in the terminal to the next
@@ -23,22 +23,22 @@ _TELL = 1.0  # seconds from one line in the terminal to the next
 
 def options(words: list[str] | None) -> argparse.Namespace:
     """What the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m thunder_takes")
-    what = "send a face that speaks with the microphone to other programs (VMC), until Ctrl-C"
-    commands = parser.add_subparsers(dest="command", required=True)
-    p = commands.add_parser("live", help=what, description=f"{what[0].upper()}{what[1:]}.")
-    p.add_argument("--osc", type=int, default=vmc.PORT, metavar="PORT", help="%(default)s")
-    p.add_argument("--to", default=vmc.HERE, metavar="COMPUTER", help="default: this one alone")
-    p.add_argument("--sound", default="", metavar="FILE", help="heard instead of the microphone")
-    p.add_argument(
-        "--ahead", type=float, default=0.2, metavar="SECONDS",
-        help="heard beyond what is sent; less is sooner, more is more exact (%(default)s)",
-    )  # fmt: skip
-    p.add_argument("--mood", default="neutral", help="such as warm=.6")
-    p.add_argument(
-        "--microphone", default="", metavar="NAME",
-        help="default: the system's; a name that there is not is answered by a list of all",
-    )  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m thunder_takes",
+        description="Send a face that speaks with the microphone to other programs (VMC).",
+    )
+    parser.add_argument("command", choices=["live"])
+    for name, default, value, about in (
+        ("osc", vmc.PORT, "PORT", "default: %(default)s"),
+        ("to", vmc.HERE, "COMPUTER", "default: this one alone"),
+        ("sound", "", "FILE", "heard instead of the microphone"),
+        ("ahead", 0.2, "SECONDS", "heard beyond what is sent: .12 is sooner, .36 more exact"),
+        ("mood", "neutral", "MOOD", "such as warm=.6"),
+        ("microphone", "", "NAME", "default: the system's; a name that is none lists all"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=type(default), default=default, metavar=value, help=about
+        )
     return parser.parse_args(words)
 
 
@@ -50,8 +50,7 @@ def live(args: argparse.Namespace) -> int:
         raise BadRequest(f"--mood “{args.mood[:60]}” {error}") from None
     if not 0 < args.ahead <= 1:
         raise BadRequest("--ahead is not between 0 and 1: give seconds, such as .2")
-    motion, stream, peak = LiveMotion(), vmc.Stream(args.osc, args.to), 0.0
-    loudest = told = 0.0
+    motion, stream, told = LiveMotion(), vmc.Stream(args.osc, args.to), 0.0
     with (
         Client(sys.executable) as client,
         contextlib.closing(stream),
@@ -69,23 +68,16 @@ def live(args: argparse.Namespace) -> int:
         )  # fmt: skip
         while not (pending.done and motion.is_over(time.perf_counter())):
             for event in pending.poll():
-                if event["event"] == LEVEL:
-                    motion.began, peak = event["began"], event["peak"]
-                    loudest = max(loudest, peak)
-                elif event["event"] == CURVES:
-                    motion.add(event)
+                motion.add(event)
             now = time.perf_counter()
             if (row := motion.at(now)) is not None:
                 stream.send(row, channels, now - motion.began)
                 if now > told + _TELL:
-                    told, is_muted = now, loudest <= QUIETEST and not args.sound
-                    said = (
-                        "only silence arrives: is it muted?" if is_muted else "#" * round(20 * peak)
-                    )
-                    line = (
-                        f"\rSent to {args.to}:{args.osc}, {motion.delay:.2f} s behind  {said:34s}"
-                    )
-                    print(line, end="", flush=True)
+                    told, said = now, "#" * round(20 * motion.level["peak"])
+                    if motion.loudest <= QUIETEST and not args.sound:
+                        said = "only silence arrives: is it muted?"
+                    sent = f"Sent to {args.to}:{args.osc}, {motion.delay:.2f} s behind"
+                    print(f"\r{sent}  {said:34s}", end="", flush=True)
             time.sleep(_EVERY)
         if why := ENDINGS.get(pending.wait()["ended"]):
             raise NoMicrophone(why)

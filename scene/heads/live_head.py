@@ -14,7 +14,7 @@ import numpy as np
 
 from ...thunder_core import vmc
 from ...thunder_core.animation.live_motion import LiveMotion
-from ...thunder_core.errors import BadHead, BadRequest, ThunderError
+from ...thunder_core.errors import BadHead, ThunderError
 from ...thunder_core.face import own_mouths
 from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, pack, unpack
@@ -26,12 +26,11 @@ _OPENS = 60.0  # millimetres that lips are apart by a radian of the jaw, about
 
 
 class LiveHead:
-    """A head of a scene that is posed by rows of packed motions.
+    """A head of a scene that is posed by rows of packed motions; one at a time.
 
-    on: the one that is posed now, None for none.  rig: of it, None until it is looked up.
+    rig: its rig, None until it is looked up.
     """
 
-    on: "LiveHead | None" = None
     rig: head.Rig | None = None
 
     def __init__(self, scene, rig: head.Rig):
@@ -45,9 +44,10 @@ class LiveHead:
         """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
         the head is gone."""
         with head.expect(self.mesh):
-            if LiveHead.on is not self or not _is_there(LiveHead.rig, bpy.data.scenes[self.scene]):
-                scene, LiveHead.rig = head.look_up(self.scene, self.mesh)
-                scene[MARK], LiveHead.on = json.dumps([self.mesh, self.before]), self
+            scene = bpy.data.scenes[self.scene]
+            if MARK not in scene or not _is_there(LiveHead.rig, scene):
+                LiveHead.rig = head.look_up(self.scene, self.mesh)[1]
+                scene[MARK] = json.dumps([self.mesh, self.before])
             driver, names = LiveHead.rig.driver, head.channel_names()
             motion = unpack(row[None], len(names))
             if driver.leads and live is not None:
@@ -60,7 +60,6 @@ class LiveHead:
     def end(self, seconds: float = 0.0) -> None:
         """Give the head back the pose that it had, if it is still there, and send a face at rest
         as that of so many seconds."""
-        LiveHead.on = LiveHead.rig = None
         give_back()
         sender.send(np.zeros(len(head.channel_names()) + 9), seconds)
 
@@ -82,8 +81,8 @@ def give_back() -> None:
 
 
 class Sender(jobs.Part):
-    """Sends a head to other programs while it is on: on each frame that Blender shows, as it is
-    animated there, and every frame of a live performance. It is off in every file that is
+    """Sends a head to other programs while it is on: whenever Blender shows it otherwise, as it
+    is animated or posed, and every frame of a live performance. It is off in every file that is
     opened, in which poses are given back that were saved in the middle of a performance.
 
     trouble: the sentence with which it ended by itself, "" if it did not.
@@ -101,24 +100,19 @@ class Sender(jobs.Part):
             vmc.Stream(port, host), rig, (scene.name, rig.mesh.name),
         )  # fmt: skip
         self._ends.callback(self.stream.close)
-        self._ends.enter_context(jobs.handled("frame_change_post", self._show))
-        self._ends.enter_context(jobs.handled("depsgraph_update_post", self._look))
+        for event in ("frame_change_post", "depsgraph_update_post"):
+            self._ends.enter_context(jobs.handled(event, self._show))
 
     def send(self, row: np.ndarray, seconds: float) -> None:
         """Send a row [channels + 9], if it is on."""
         if self.stream is not None:
-            with self._ended_by(BadRequest):
+            with self._said():
                 self.stream.send(row, head.channel_names(), seconds)
 
-    def _look(self, scene, depsgraph) -> None:
-        if not _is_there(self._rig, scene):  # something was deleted, maybe the head
-            self._show(scene, depsgraph)
-
     def _show(self, scene, depsgraph) -> None:
-        is_other = scene.name != self.names[0] or bpy.app.is_job_running("RENDER")
-        if is_other or LiveHead.on is not None:
+        if scene.name != self.names[0] or MARK in scene or bpy.app.is_job_running("RENDER"):
             return
-        with self._ended_by(BadHead), head.expect(self.names[1]):
+        with self._said(), head.expect(self.names[1]):
             if not _is_there(self._rig, scene):
                 self._rig = head.look_up(*self.names)[1]
             values = self._rig.evaluate(depsgraph)[None]
@@ -126,11 +120,11 @@ class Sender(jobs.Part):
             self.send(row, scene.frame_current_final * scene.render.fps_base / scene.render.fps)
 
     @contextmanager
-    def _ended_by(self, kind: type[ThunderError]):
-        """End with a sentence where the block raises such an error."""
+    def _said(self):
+        """End with a sentence where the block raises an error."""
         try:
             yield
-        except kind as error:
+        except ThunderError as error:
             self.close()
             self.trouble = f"The head is no longer sent: {error}"
             jobs.redraw()
@@ -144,8 +138,7 @@ class Sender(jobs.Part):
         self.stream, self._rig, self.trouble = None, None, ""
 
     def undone(self) -> None:
-        if LiveHead.on is None:
-            give_back()
+        give_back()  # a performance that goes on poses it again
 
     def file_opened(self) -> None:
         self.close()

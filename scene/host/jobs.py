@@ -315,7 +315,8 @@ class Step:
     """Progress of a job. busy: the job holds Blender data until the next step, so a click or
     key waits for one that does not.
     begins: a new kind of work starts here; its pace is estimated anew.  note: a sentence that the
-    animator should know while the job runs.
+    animator should know while the job runs.  falls: the fraction is a level, which falls too, and
+    the job waits for the next one.
     """
 
     fraction: float
@@ -323,6 +324,7 @@ class Step:
     busy: bool = False
     begins: bool = False
     note: str | None = None
+    falls: bool = False
 
 
 def stage(
@@ -530,7 +532,8 @@ class Job:
                     raise self._cancelled(Cancelled, why) from error
                 raise
             # work that tries again, or begins again after an undo, tells less than before
-            self.step = replace(step, fraction=max(step.fraction, before.fraction))
+            least = 0.0 if step.falls else before.fraction
+            self.step = replace(step, fraction=max(step.fraction, least))
             self.note = self.note if self.step.note is None else self.step.note
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             if self.step.begins:
@@ -539,7 +542,7 @@ class Job:
             # Steps that only wait for the engine end the slice at once, because there is nothing to
             # do. So does the first step that is no longer busy, because the animator's input has
             # been waiting.
-            if now >= end or (not self.step.busy and (self.step == before or before.busy)):
+            if now >= end or (not step.busy and (step.falls or self.step == before or before.busy)):
                 break
         self.watch.look(self.step.busy and not self.over and not is_alone)
         return self.over

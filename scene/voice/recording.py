@@ -20,7 +20,7 @@ from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
-from ...thunder_core.protocol import CURVES, ENDINGS, LEVEL, QUIETEST
+from ...thunder_core.protocol import ENDINGS, QUIETEST
 from ..heads.live_head import LiveHead, sender
 from ..host import compat, jobs, playback
 from . import mixdown, strip
@@ -67,8 +67,7 @@ class Recording:
     performs meanwhile, None for none; then the scene stands still.  motion: what it performs.
     voice: what it performs instead of the microphone's sound, heard as late as the face is seen;
     nothing is recorded then, and path is "".  microphone: its name, "" for the system's.
-    level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest:
-    peak so far.
+    heard_at: time.perf_counter() of the first level.
     began: time.perf_counter() at which `first` played or will play, by the frames seen so far;
     infinite while nothing plays.
     """
@@ -89,7 +88,6 @@ class Recording:
         self.face, self.live, self.motion = face, live, LiveMotion()
         self.voice, self.title = voice, "Recording" if voice is None else "Playing"
         self.trouble: ThunderError | None = None  # of the face
-        self.sound: str | list = ""
         self.heard: tuple | None = None  # what `playback.hear` gave
         self.fps = Clock.of(scene, 0).fps
         self.countdown = 0.0 if face else float(settings.countdown)
@@ -101,9 +99,8 @@ class Recording:
         )
         self.begin, self.hold = self.first - before, self.countdown - before / self.fps
         self.path, self.microphone = new_path(scene) if voice is None else "", ""
-        self.level: dict | None = None
         self.heard_at = self.began = math.inf
-        self.loudest, self.latest = 0.0, self.begin
+        self.latest = self.begin
         self.stop_requested = self.plays = self.ends = False
 
     def steps(self) -> Generator[jobs.Step, None, dict]:
@@ -118,25 +115,32 @@ class Recording:
                     ("render_init", self._give_way),
                 ):
                     last_to_first.enter_context(jobs.handled(name, handler))
-                about = {"path": self.path, "microphone": self.microphone, **self.live}
                 if self.voice is not None:
-                    self.sound, mixing = last_to_first.enter_context(
+                    self.live["sound"], mixing = last_to_first.enter_context(
                         mixdown.sound_for_engine(self.client, self.voice)
                     )
                     yield from mixing
-                    last_to_first.callback(self._fall_silent)
-                    about["sound"] = self.sound
-                pending = self.client.request("live" if self.face else "record", **about)
+                last_to_first.callback(self._end_pose)
+                pending = self.client.request(
+                    "live" if self.face else "record",
+                    path=self.path,
+                    microphone=self.microphone,
+                    **self.live,
+                )
                 last_to_first.callback(pending.cancel)  # if it is not done
-                now = time.perf_counter()
-                while not (pending.done and (self.stop_requested or self.motion.is_over(now))):
+                while not (
+                    pending.done
+                    and (self.stop_requested or self.motion.is_over(time.perf_counter()))
+                ):
+                    now = time.perf_counter()
                     for event in pending.poll():
-                        self._take_in(event, now)
+                        self.motion.add(event)
+                    if self.motion.level:
+                        self.heard_at = min(self.heard_at, now)
                     if not pending.done:
                         self._advance(now)
                     self._pose()
                     yield self._step(now)
-                    now = time.perf_counter()
                 while bpy.app.is_job_running("RENDER"):  # which reads what a strip changes
                     yield jobs.Step(0.0, "Waiting for the render")
         except GeneratorExit:  # another file is opened, or the window is closed
@@ -147,7 +151,6 @@ class Recording:
             Recording.running = None
             if self.plays:
                 playback.stop()
-            self._end_pose()
             # may take a second
             threading.Thread(target=self._close, name="thunder recording", daemon=True).start()
         error = pending.error or self.trouble
@@ -163,7 +166,7 @@ class Recording:
         if self.is_silent:
             is_short = self.stop_requested and self.spoken < LISTENED
             raise error or (Cancelled(_TOO_SOON) if is_short else BadRequest(SILENT))
-        result = pending.result or {**self.level, "path": self.path, "ended": ""}
+        result = pending.result or {**self.motion.level, "path": self.path, "ended": ""}
         why = error.reason if error is not None else ENDINGS.get(result["ended"])
         return {**result, "ended": f"{why}: what was recorded is kept" if why else ""}
 
@@ -175,20 +178,8 @@ class Recording:
     @property
     def spoken(self) -> float:
         """Seconds recorded since then."""
-        return (
-            0.0
-            if self.level is None
-            else max(0.0, self.level["began"] + self.level["seconds"] - self.started)
-        )
-
-    def _take_in(self, event: dict, now: float) -> None:
-        """Note what the worker says."""
-        if event["event"] == LEVEL:
-            self.level, self.motion.began = event, event["began"]
-            self.heard_at = min(self.heard_at, now)
-            self.loudest = max(self.loudest, event["peak"])
-        elif event["event"] == CURVES:
-            self.motion.add(event)
+        level = self.motion.level
+        return max(0.0, level["began"] + level["seconds"] - self.started) if level else 0.0
 
     def _pose(self, *_) -> None:
         """Pose the head that performs, also on every frame: its own keys would show."""
@@ -199,23 +190,22 @@ class Recording:
                 seconds = time.perf_counter() - self.motion.began
                 sender.send(row, seconds)
                 if self.voice is not None and self.heard is None:
-                    file = self.sound if isinstance(self.sound, str) else self.sound[0]
+                    sound = self.live["sound"]  # a file, or it and a channel
+                    file = sound if isinstance(sound, str) else sound[0]
                     span = seconds - self.motion.delay, mixdown.LONGEST
                     self.heard = playback.hear(lambda aud: aud.Sound(file).limit(*span))
             except ThunderError as error:
                 self._end_pose(error)
-
-    def _fall_silent(self) -> None:
-        if self.heard is not None and self.heard[0] is not None:
-            self.heard[0].stop()
 
     def _give_way(self, *_) -> None:
         """Handler: a render begins, which is to show the head's own pose."""
         self._end_pose(Cancelled("A render ended the performance: start it again after that"))
 
     def _end_pose(self, trouble: ThunderError | None = None) -> None:
-        """Give the head its own pose back, and end."""
+        """Give the head its own pose back, let its voice fall silent, and end."""
         if self.face is not None:
+            if self.heard is not None and self.heard[0] is not None:
+                self.heard[0].stop()
             self.face.end(max(0.0, time.perf_counter() - self.motion.began))
             self.face, self.stop_requested, self.trouble = None, True, trouble
 
@@ -258,17 +248,17 @@ class Recording:
 
     def _step(self, now: float) -> jobs.Step:
         """What the panel shows: how loud it is, as the bar, and how long."""
-        if self.level is None:
+        if not self.motion.level:
             waits = "Opening microphone" if self.voice is None else "Starting engine"
             return jobs.Step(0.0, waits, begins=True)
-        loud = max(0.0, 1 - 20 * math.log10(max(1e-6, self.level["peak"])) / FLOOR)
+        loud = max(0.0, 1 - 20 * math.log10(max(1e-6, self.motion.level["peak"])) / FLOOR)
         left, spoken = self.started - now, int(self.spoken)
         message = (
             f"{self.title} in {math.ceil(left)}"
             if left > 0
             else f"{self.title} {spoken // 60}:{spoken % 60:02d}"
         )
-        note = SILENT if self.is_silent and self.level["seconds"] > LISTENED else ""
+        note = SILENT if self.is_silent and self.motion.level["seconds"] > LISTENED else ""
         if self.live and left <= 0:
             message += f", {self.motion.delay:.1f} s behind"
             if not note and self.motion.hop > _SLOW:
@@ -276,12 +266,12 @@ class Recording:
                     f"The computer is busy, so the face follows every {self.motion.hop:.1f} s: "
                     f"close other programs"
                 )
-        return jobs.Step(loud, message, begins=True, note=note)
+        return jobs.Step(loud, message, begins=True, note=note, falls=True)
 
     @property
     def is_silent(self) -> bool:
         """Whether the microphone gave nothing so far."""
-        return self.voice is None and self.loudest <= QUIETEST
+        return self.voice is None and self.motion.loudest <= QUIETEST
 
     def _close(self) -> None:
         """Thread: end the worker, and remove a file in which nothing was spoken."""

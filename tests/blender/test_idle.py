@@ -134,10 +134,9 @@ def window():
 def begin(blender, monkeypatch):
     """Begins work of the given steps; gives the operator that advances it, a step a tick, each
     shown."""
-    monkeypatch.setattr(slices_module, "SHOW_SECONDS", 0.0)
 
     class Operator(slices_module.SlicedWork):
-        timer, bl_label = object(), "Generate Takes"
+        timer, bl_label, show_every = object(), "Generate Takes", 0.0
 
         def report(self, kind, text):
             self.said = (kind, text)

@@ -133,7 +133,7 @@ def test_who_stops_in_the_countdown_keeps_nothing(booth):
     jobs.begin("Recording", taken.steps(), survives_undo=True)
     with pytest.raises(errors.Cancelled, match="before it began"):
         while not session.job.advance():
-            if taken.level is not None:
+            if taken.motion.level:
                 assert session.job.step.message == "Recording in 5"
                 recording.stop()
             time.sleep(0.01)

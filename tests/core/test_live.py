@@ -134,7 +134,12 @@ def test_ten_minutes_need_no_more_memory_than_four(engine, sample, monkeypatch):
         face.feed(sample.samples[: frames * live._STEP])
         if (made := face.advance()) is not None:
             first, motion, phones = made
-            event = {"first": first, "values": pack(motion).tolist(), "phones": phones}
+            event = {
+                "event": "curves",
+                "first": first,
+                "values": pack(motion).tolist(),
+                "phones": phones,
+            }
             shown.add(event | {"hop": frames / FPS, "made": face.done / FPS})
             assert shown.at(face.done / FPS) is not None
         if face.done > (4 + 6 * len(held)) * minute - 2 * frames:
@@ -262,7 +267,7 @@ def test_what_is_shown_never_goes_back_and_is_as_late_as_it_must_be():
         while arrivals and arrivals[0][0] <= now:
             made, first = arrivals.pop(0)
             values = [[float(frame)] for frame in range(first, first + 4)]
-            event = {"first": first, "values": values, "phones": ["M"] * 4}
+            event = {"event": "curves", "first": first, "values": values, "phones": ["M"] * 4}
             shown.add(event | {"hop": 4 / FPS, "made": made})
         row = shown.at(now)
         seen += [] if row is None else [(now, float(row[0]))]
@@ -277,7 +282,7 @@ def test_it_is_over_when_the_last_frame_is_shown_or_waited_for_too_long():
     shown = LiveMotion()
     assert shown.is_over(0.0), "nothing has arrived"
     shown.began = 0.0
-    event = {"first": 0, "values": [[0.0]] * 25, "phones": ["M"] * 25}
+    event = {"event": "curves", "first": 0, "values": [[0.0]] * 25, "phones": ["M"] * 25}
     shown.add(event | {"hop": 0.16, "made": 3.0})
     shown.at(3.0)
     assert not shown.is_over(3.0) and shown.is_over(8.1)
@@ -287,7 +292,8 @@ def test_it_is_over_when_the_last_frame_is_shown_or_waited_for_too_long():
 def test_frames_that_were_left_out_are_jumped_over():
     shown = LiveMotion()
     shown.began = 0.0
-    event = {"first": 0, "values": [[0.0]] * 4, "hop": 0.16, "phones": ["M"] * 4}
+    event = {"event": "curves", "first": 0, "values": [[0.0]] * 4, "phones": ["M"] * 4}
+    event["hop"] = 0.16
     shown.add(event | {"made": 0.4})
     shown.at(0.5)
     later = {"first": 40, "values": [[1.0]] * 4, "phones": ["SIL", "AA", "AA", "SIL"]}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..protocol import CURVES, LEVEL
 from ..spoken import PHONES, SILENCE
 from ..types import FPS
 
@@ -22,20 +23,27 @@ _LONGER, _SHORTER, _WAITS = 0.15, 3.0, 5.0
 class LiveMotion:
     """The frames of events “curves” of the engine, as rows of a packed motion.
 
-    began: time.perf_counter() of the sound's first sample.  delay: seconds that the last row shown
-    was behind its sound.  hop: seconds from one arrival to the next.
+    level: the latest event “level”, empty before the first.  loudest: peak so far.  began:
+    time.perf_counter() of the sound's first sample.  delay: seconds that the last row shown was
+    behind its sound.  hop: seconds from one arrival to the next.
     """
 
     def __init__(self):
-        self.began, self.delay, self.hop = math.inf, 0.0, 0.0
+        self.began, self.delay, self.hop, self.loudest = math.inf, 0.0, 0.0, 0.0
+        self.level: Mapping = {}
         self._rows, self._first = np.zeros((0, 0)), 0
         self._phones: list[str] = []
         self._needed: deque[float] = deque(maxlen=_LATEST)
         self._behind, self._at, self._asked = 0.0, -math.inf, -math.inf
 
     def add(self, event: Mapping) -> None:
-        """Take in an event. It counts as there since it was made, though it is looked for later:
-        what is shown is looked for at the same times."""
+        """Take in an event. Frames count as there since they were made, though they are looked for
+        later: what is shown is looked for at the same times."""
+        if event["event"] == LEVEL:
+            self.level, self.began = event, event["began"]
+            self.loudest = max(self.loudest, event["peak"])
+        if event["event"] != CURVES:
+            return
         rows, self.hop, self._made = np.array(event["values"]), event["hop"], event["made"]
         if not len(self._rows) or event["first"] != self._first + len(self._rows):
             self._rows, self._first, self._phones = rows[:0], event["first"], []
@@ -44,7 +52,6 @@ class LiveMotion:
         self._rows, self._phones = rows[-_HELD:], [*self._phones, *event["phones"]][-_HELD:]
         late = self._made - self.began - (self._first + len(self._rows) - 1) / FPS
         self._needed.append(late + self.hop)
-        self._behind = self._behind or self._needed[0]
 
     def is_over(self, now: float) -> bool:
         """Whether all that has arrived was shown, or will not be soon, once nothing arrives any
@@ -71,7 +78,7 @@ class LiveMotion:
         """The row [C] to be seen now, None before the first."""
         if not len(self._rows):
             return None
-        needed, passed = max(self._needed), max(0.0, now - self._asked)
+        needed, passed = max(self._needed), max(0.0, now - self._asked)  # infinite at first
         seconds = _LONGER if needed > self._behind else _SHORTER
         self._behind += (needed - self._behind) * -math.expm1(-passed / seconds)
         last = self._first + len(self._rows) - 1

@@ -46,7 +46,7 @@ _BLOCK = int(RATE * microphone.BLOCK_MS / 1000)  # samples of a file that are pl
 class LiveFace:
     """A face that performs the sound that it is fed.
 
-    done: frames performed.
+    heard: whole frames of sound that were fed.  done: frames performed.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class LiveFace:
         seed: of what head, brows, lids and gaze do.  rate: of the sound, Hz."""
         self.thunder, self.ahead, self.seed = thunder, max(1, round(ahead * FPS)), seed
         self.take, self.rate = Performance(seed, np.asarray(style, np.float32)), rate
-        self.done = self._fed = 0
+        self.heard = self.done = self._fed = 0
         self._frame = round(rate / FPS)  # samples
         self._sound = np.zeros(WINDOW * self._frame, np.float32)
         self._kept = np.zeros((0, _STEP), np.float32)
@@ -72,14 +72,10 @@ class LiveFace:
         other.feed(np.zeros(HOP * _STEP, np.float32))
         other.advance()
 
-    @property
-    def heard(self) -> int:
-        """Whole frames of sound that were fed."""
-        return self._fed // self._frame
-
     def feed(self, samples: np.ndarray) -> None:
         """Hear more of the sound: float32 [n]."""
         self._fed += len(samples)
+        self.heard = self._fed // self._frame
         self._sound = np.concatenate([self._sound, samples])[-(WINDOW + 1) * self._frame :]
 
     def advance(self) -> tuple[int, Motion, list[str]] | None:
@@ -91,8 +87,8 @@ class LiveFace:
         count = end - self.ahead + 1 - first  # the last has just so many frames beyond it
         if count <= 0:
             return None
-        whole = self._sound[: len(self._sound) - self._fed % self._frame]
-        window = whole[-WINDOW * self._frame :]
+        until = len(self._sound) - self._fed % self._frame
+        window = self._sound[until - WINDOW * self._frame : until]
         if self.rate != RATE:  # all of it again: what resamples piece by piece holds 40 ms back
             window = soxr.resample(window, self.rate, RATE, "MQ")
         window = window.reshape(WINDOW, _STEP)
@@ -103,8 +99,8 @@ class LiveFace:
         x = self.thunder.expect_events(voice, self.take, plan.events[start : start + WINDOW])
         at = first - end + WINDOW  # row of the first frame
         before = x[at - _CONTEXT : at] if self._sampled is None else self._sampled
-        faded = _fade(before[-1] - x[at - 1], _LIPS_KEEP, WINDOW - at)
-        x = np.concatenate([before, x[at:] + faded])
+        x[at:] += _fade(before[-1] - x[at - 1], _LIPS_KEEP, WINDOW - at)
+        x = np.concatenate([before, x[at:]])
         part = slice(at - _CONTEXT, WINDOW)
         heard = voice.part(part.start, part.stop)
         shown = self.thunder.pipeline.finish(
@@ -182,15 +178,14 @@ def follow(
 def play(speech: Speech, stop: Event, on_level: Callable, on_block: Callable) -> dict:
     """Have a sound heard at its own pace, and silence until its end is seen, as `microphone.record`
     has what is spoken. Returns of that only why it ended."""
-    spoken = (np.clip(speech.samples, -1, 1) * 32767).astype(np.int16)
-    samples = np.append(spoken, np.zeros(int(_TAIL * RATE), np.int16))
+    samples = np.pad(np.clip(speech.samples, -1, 1), (0, int(_TAIL * RATE)))
     began = time.perf_counter()
     for at in range(0, len(samples), _BLOCK):
         block = samples[at : at + _BLOCK]
-        peak, seconds = float(np.abs(block.astype(int)).max()) / 32768, (at + len(block)) / RATE
+        peak, seconds = float(np.abs(block).max()), (at + len(block)) / RATE
         if stop.wait(max(0.0, began + seconds - time.perf_counter())):
             break
-        on_block(block.tobytes())
+        on_block((block * 32767).astype(np.int16).tobytes())
         on_level({"peak": peak, "seconds": seconds, "began": began})
     return {"ended": ""}
 
@@ -208,8 +203,7 @@ def perform(
         following = pool.submit(follow, face, blocks, give)
         following.add_done_callback(lambda _: stop.set())
         try:
-            about = listen(stop, lambda level: give({"event": LEVEL, **level}), blocks.put)
+            return listen(stop, lambda level: give({"event": LEVEL, **level}), blocks.put)
         finally:
             blocks.put(None)
-    following.result()
-    return about
+            following.result()

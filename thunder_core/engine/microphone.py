@@ -31,7 +31,6 @@ CLOSING = 0.5  # seconds that a driver has to close it; the process that records
 SILENCE = 2.0  # seconds without a block after which a microphone counts as unplugged
 SPARE = 8_000_000  # bytes left free on a disk, so that the .blend can still be saved
 LOUDEST = 32767  # of 16 bits
-_NO_DEVICE = "Discard all samples"  # how ALSA, on Linux, calls one that stands for none
 # all real ones
 BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUSTOM")]
 
@@ -133,7 +132,8 @@ def _list() -> list[dict]:
     found = None
     with contextlib.suppress(miniaudio.MiniaudioError):  # this machine has no sound at all
         listed = miniaudio.Devices(BACKENDS).get_captures()
-        found = [each for each in listed if not each["name"].startswith(_NO_DEVICE)]
+        # as ALSA, on Linux, calls one that stands for none
+        found = [each for each in listed if not each["name"].startswith("Discard all samples")]
     if not found:
         raise NoMicrophone(
             "No microphone was found: connect one, and check that the system lists it"
