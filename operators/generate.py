@@ -83,7 +83,8 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         what = "Generated a take" if self.requested == 1 else f"Best of {self.requested} takes"
         self.tell({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
         rig = head.find(context.scene, context.object)
-        unused = "" if rig.armature is not None else character.say_unused(rig.mesh)
+        is_known = rig.armature is not None or rig.driver.is_drawn
+        unused = "" if is_known else character.say_unused(rig.mesh)
         self.warn([*self.said, self.warning, unused, head_state.fault(rig.owner)])
         if self.again:
             self.tell({"INFO"}, "These takes were there already: unlock the seed for new ones")

@@ -174,7 +174,7 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
 
     def act(self, context):
         scene = context.scene
-        face = drawn.adopt(scene, context.object, list(context.selected_objects))
+        face = drawn.adopt(context.object, list(context.selected_objects))
         scene.thunder.head = face
         if family.is_drawn(face):
             return f"“{face.name}” has drawn mouths already: see them in Thunder Character"
@@ -225,7 +225,7 @@ class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
             raise BadRequest(
                 f"“{turned.name}” has no Euler angles: choose XYZ as its rotation mode"
             )
-        of, name = turned.name * (turned != obj), "" if bone is None else bone.name
+        of, name = turned.name * (turned != obj), getattr(bone, "name", "")
         mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), of, name))
 
 

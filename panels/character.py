@@ -147,20 +147,20 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             rules = (rule for rule in resolved.unbound_rules if isinstance(rule, mapping.Rule))
             _drawn["lost"] = {(rule.source, rule.target.name) for rule in rules}
             _drawn["torn"] = new_shapes.torn(resolved.face)
-            if plan.is_drawn:
+            if plan.drawn:
                 self._drawings(layout, resolved)
             else:
                 self._objects(layout, resolved)
                 self._reach(layout, context, resolved)
                 self._losses(layout, context, resolved)
-            if not plan.is_drawn and detection.reach_of(resolved.face, resolved.plan).is_mirrored:
-                layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
+                if detection.reach_of(resolved.face, resolved.plan).is_mirrored:
+                    layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             wrapped_label(layout, str(error), context)
-            if not plan.is_drawn:
+            if not plan.drawn:
                 buttons(layout.column(align=True), *SHAPE_BUTTONS)
         if mapping_table.is_current(scene, obj):
-            self._table(layout, scene.thunder, plan.is_drawn)
+            self._table(layout, scene.thunder, plan.drawn)
         else:
             layout.operator("thunder.show_mapping", icon="PRESET")
 
@@ -242,10 +242,8 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if item.kind in ("KEY", "PROPERTY", "NONE", *mapping.DRAWN):
             column.prop(item, "target")
         if item.kind in mapping.DRAWN:
-            if item.kind in mapping.NUMBERED:
-                column.prop(item, "number")
-            props(column, item, "object", "lead")
-            return
+            numbers = ("number",) * (item.kind in mapping.NUMBERED)
+            return props(column, item, *numbers, "object", "lead")
         if item.kind in ("BONE", "JOINT", "PROPERTY"):
             column.prop(item, "bone")
         if item.kind == "BONE":

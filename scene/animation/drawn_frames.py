@@ -8,8 +8,16 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.progress import result
-from ..heads import character, drawn, head, mapping_table
+from ..heads import character, drawn, head, mapping_table, rna_paths
 from . import keying
+
+
+def numbers_shown(scene, rig: head.Rig, first: int, last: int) -> dict[str, np.ndarray]:
+    """Of each track of a head of drawings, by its path, the number on each frame [T]."""
+    clock = Clock.of(scene, first)
+    seconds = (last + 1 - first) / clock.fps
+    values = np.rint(result(keying.read_values(rig, clock, seconds, clock.fps))).astype(int)
+    return {track.path: values[:, place] for place, track in enumerate(rig.driver.tracks)}
 
 
 def copy_drawings(scene, rig: head.Rig) -> int:
@@ -19,28 +27,30 @@ def copy_drawings(scene, rig: head.Rig) -> int:
     chose drawings are switched off. Returns the number of copies. Raises BadRequest if the head
     shows no drawings of layers.
     """
-    face, first, count = rig.mesh, scene.frame_start, 0
-    clock, plan = Clock.of(scene, first), character.plan_of(face)
-    seconds = (scene.frame_end + 1 - first) / clock.fps
-    values = np.rint(result(keying.read_values(rig, clock, seconds, clock.fps)))
-    numbers = {track.path: values[:, place] for place, track in enumerate(rig.driver.tracks)}
-    for target, obj, modifier, curve, path in list(drawn.choices_of_layers(face, plan)):
+    face, plan, first, count = rig.mesh, character.plan_of(rig.mesh), scene.frame_start, 0
+    numbers = numbers_shown(scene, rig, first, scene.frame_end)
+    wanted = {rule.target for rule in plan.drawn if rule.target.kind == "DRAWING"}
+    for target, (obj, layer, path) in (
+        (each, of) for each in wanted for of in drawn.layers_of(face, each)
+    ):
         if obj.data.users > 1:  # another object shows it too, and keeps its frames
             obj.data = obj.data.copy()
-        layer = obj.data.layers[target.name]
+            layer = obj.data.layers[target.name]
         for copy in [each for each in layer.frames if each.keyframe_type == drawn.COPY]:
             layer.frames.remove(copy.frame_number)
         drawings = sorted(each.frame_number for each in layer.frames)
         by, before = min(0, first - 1 - drawings[-1]), None
         for number in drawings if by else ():
             layer.frames.move(number, number + by)
-        for frame, number in enumerate(map(curve.evaluate, numbers[path]), first):
+        curve = rna_paths.drivers_of(obj)[path]
+        shown = numbers[curve.driver.variables[0].targets[0].data_path]
+        for frame, number in enumerate(map(curve.evaluate, shown), first):
             if number != before:
                 copy = layer.frames.copy(round(number) + by, frame, instance_drawing=True)
                 copy.keyframe_type, before, count = drawn.COPY, number, count + 1
+        modifier = obj.path_resolve(path.removesuffix(".offset"))
         modifier.show_viewport = modifier.show_render = False
-        weights = (r.weight + by * (r.target == target) for r in plan.rules)
-        rules = (replace(rule, weight=weight) for rule, weight in zip(plan.rules, weights))
+        rules = (replace(r, weight=r.weight + by * (r.target == target)) for r in plan.rules)
         plan = replace(plan, rules=tuple(rules))
     if not count:
         raise BadRequest(

@@ -115,11 +115,11 @@ def values_of(
         )
         yield share * min(1.0, (start + PIECE) / len(frames))
     if rig.driver.is_drawn and known:
-        opening, seconds = performance.opening, clock.seconds(frames)
-        cues = cue_file.mouths_of(said, opening, 0.0, cue_file.drawn_mouth)
+        cues = cue_file.mouths_of(said, performance.opening, 0.0, cue_file.drawn_mouth)
         values[:, len(rig.driver.rig.tracks)] = rig.driver.say(
-            cues, seconds, performance.motion, performance.channels, opening
-        )
+            cues, clock.seconds(frames), performance.motion, performance.channels,
+            performance.opening,
+        )  # fmt: skip
     values = rig.driver.settle(frames, values)
     if not is_long(performance):
         return TrackValues(frames, round_values(values, rest, units), None, units)

@@ -46,7 +46,7 @@ def resolve(obj: bpy.types.Object) -> binding.Binding:
             f"hand, or press Add Head"
         )
     plan = plan_of(face)
-    if plan.is_drawn:
+    if plan.drawn:
         return drawn.bind(face, plan)
     objects = objects_of(face, plan)
     keys = face.data.shape_keys if face.type == "MESH" else None
@@ -90,8 +90,6 @@ def say_unused(face: bpy.types.Object) -> str:
     """A sentence on what is not as it is called: names that are not used, unless the animator has
     mapped the character, and channels that do the opposite; "" for nothing."""
     plan = plan_of(face)
-    if plan.is_drawn:
-        return ""
     names = () if head_state.mapping(face) else unused_of(face, plan)
     wrong = [*map(_sentence, names)]
     wrong += [

@@ -7,7 +7,8 @@ its mapping has for that number: their curves are the table, so that no script h
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
@@ -33,94 +34,110 @@ from .build import add_input
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
 COPY = "GENERATED"  # kind of frames that share the drawing of another (drawn_frames.py)
 _MOST = 1000  # images of a sequence, and cells of a sheet, beyond which it is something else
-_LEAST_NAMED = 3  # layers with several drawings whose names are taken as those of mouths
-
 
 # What shows a drawing: a property of a data-block, by its path and index, at a value.
 Place = tuple[bpy.types.ID, str, int, float]
+Drawings = dict[int, list[Place]]  # by their numbers
+
+# ---- what may be shown: all that shows each drawing of a target; empty if it is not in the file
 
 
-def _layers(obj):
-    """The layers of a Grease Pencil object by their names."""
-    return obj.data.layers if obj is not None and compat.is_drawing(obj) else {}
+def _objects(face: bpy.types.Object, target: Target) -> Drawings:
+    thing, group = bpy.data.objects.get(target.name), bpy.data.collections.get(target.name)
+    members = [thing] if thing is not None else group.all_objects if group is not None else ()
+    # what is below another head is that one's, whose copy this may be
+    ours = [each for each in members if family.drawn_above(each) in (None, face)]
+    return {1: [(each, path, -1, 0) for each in ours for path in _HIDE[1:]]} if ours else {}
 
 
-def _drawings(face: bpy.types.Object, target: Target) -> dict[int, list[Place]]:
-    """All that shows each drawing of a target of a head, by its number; empty if it is not in the
-    file."""
-    obj, escape = bpy.data.objects.get(target.object, face), bpy.utils.escape_identifier
-    layer = _layers(obj).get(target.name)
-    if target.kind == "DRAWING":
-        path = f'modifiers["{escape(rna_paths.OWN_PREFIX + target.name)}"].offset'
-        frames = layer.frames if layer is not None else ()
-        numbers = [each.frame_number for each in frames if each.keyframe_type != COPY]
-        return {number: [(obj, path, -1, number)] for number in numbers}
-    if target.kind == "LAYER":
-        path = f'layers["{escape(target.name)}"].hide'
-        return {1: [(obj.data, path, -1, 0)]} if layer is not None else {}
-    if target.kind == "SHOW":
-        thing = bpy.data.objects.get(target.name)
-        group = bpy.data.collections.get(target.name)
-        members = [thing] if thing is not None else group.all_objects if group is not None else ()
-        # what is below another head is that one's, whose copy this may be
-        ours = [each for each in members if family.drawn_above(each) in (None, face)]
-        places = [(each, path, -1, 0) for each in ours for path in _HIDE[1:]]
-        return {1: places} if places else {}
-    drawings: dict[int, list[Place]] = {}
-    for node in _nodes(target):
-        path = f'nodes["{escape(node.name)}"]'
-        if target.kind == "IMAGE":
-            count, path = node.image_user.frame_duration, f"{path}.image_user.frame_offset"
-            digits = re.findall(r"\d+", os.path.basename(node.image.filepath))
-            # frames of the sequence are over, so that its last image would be shown
-            least = int(digits[-1] if digits else 1) - count
-            values = [[(-1, least + number)] for number in range(min(count, _MOST))]
-        else:
-            path = f"{path}.inputs[1].default_value"
-            sizes = node.inputs["Scale"].default_value[:2]
-            columns, rows = (round(1 / max(abs(size), 1 / _MOST)) or 1 for size in sizes)
-            cells = [divmod(number, columns) for number in range(columns * rows)]
-            values = [[(0, x / columns), (1, -((y + 1) / rows) % 1)] for y, x in cells[: _MOST + 1]]
-            values *= len(values) <= _MOST
-        for number, at in enumerate(values, 1):
-            drawings.setdefault(number, []).extend((node.id_data, path, *each) for each in at)
-    return drawings
+def layers_of(face: bpy.types.Object, target: Target) -> list[tuple]:
+    """The Grease Pencil object of a target, its layer, and the path, from the object, of the number
+    of the drawing that is shown; [] if it is not in the file."""
+    obj, name = bpy.data.objects.get(target.object, face), rna_paths.OWN_PREFIX + target.name
+    layer = obj.data.layers.get(target.name) if compat.is_drawing(obj) else None
+    path = f'modifiers["{bpy.utils.escape_identifier(name)}"].offset'
+    return [(obj, layer, path)] if layer is not None else []
 
 
-def _nodes(target: Target) -> list[bpy.types.Node]:
-    """The nodes of a material that show an image of a sequence or a cell of a sheet."""
-    material = bpy.data.materials.get(target.name)
+def _layer(face: bpy.types.Object, target: Target) -> Drawings:
+    at = f'layers["{bpy.utils.escape_identifier(target.name)}"].hide'
+    return {1: [(obj.data, at, -1, 0)] for obj, *_ in layers_of(face, target)}
+
+
+def _frames(face: bpy.types.Object, target: Target) -> Drawings:
+    return {
+        each.frame_number: [(obj, path, -1, each.frame_number)]
+        for obj, layer, path in layers_of(face, target)
+        for each in layer.frames
+        if each.keyframe_type != COPY
+    }
+
+
+def _in_material(kind: str, places_of, face: bpy.types.Object, target: Target) -> Drawings:
+    """Those of the nodes of a kind, places_of(node, its path) for one drawing after the other."""
+    result, material = defaultdict(list), bpy.data.materials.get(target.name)
     nodes = material.node_tree.nodes if material is not None and material.node_tree else ()
-    if target.kind == "CELL":
-        return [node for node in nodes if node.type == "MAPPING"]
-    pictures = [node for node in nodes if node.type == "TEX_IMAGE" and node.image is not None]
-    return [node for node in pictures if node.image.source == "SEQUENCE"]
+    for node in (each for each in nodes if each.type == kind):
+        path = f'nodes["{bpy.utils.escape_identifier(node.name)}"]'
+        for number, places in enumerate(places_of(node, path), 1):
+            result[number] += [(node.id_data, *place) for place in places]
+    return result
 
 
-# of a dial: itself, of each name that has drawings in the file these and what shows them, and of
-# each name its number: one for all that show the same
-_Use = tuple[Dial, dict[str, dict[tuple[Target, int], list[Place]]], dict[str, int]]
+def _images(node, path: str) -> list[list[tuple]]:
+    """An image of a sequence each."""
+    is_sequence = node.image is not None and node.image.source == "SEQUENCE"
+    count = node.image_user.frame_duration if is_sequence else 0
+    digits = re.findall(r"\d+", os.path.basename(node.image.filepath)) if is_sequence else []
+    # frames of the sequence are over, so that its last image would be shown
+    least = int(digits[-1] if digits else 1) - count
+    at = f"{path}.image_user.frame_offset"
+    return [[(at, -1, least + number)] for number in range(min(count, _MOST))]
+
+
+def _cells(node, path: str) -> list[list[tuple]]:
+    """A cell of a sheet each."""
+    at, sizes = f"{path}.inputs[1].default_value", node.inputs["Scale"].default_value[:2]
+    columns, rows = (round(1 / max(abs(size), 1 / _MOST)) or 1 for size in sizes)
+    cells = [divmod(number, columns) for number in range(columns * rows)][: _MOST + 1]
+    cells *= len(cells) <= _MOST
+    return [[(at, 0, x / columns), (at, 1, -((y + 1) / rows) % 1)] for y, x in cells]
+
+
+_DRAWINGS = {  # by the kind of a target
+    "SHOW": _objects,
+    "LAYER": _layer,
+    "DRAWING": _frames,
+    "IMAGE": partial(_in_material, "TEX_IMAGE", _images),
+    "CELL": partial(_in_material, "MAPPING", _cells),
+}
+
+
+# ---- binding
+
+# of a dial: itself, what shows each name that has drawings in the file, and of each name its
+# number: one for all that show the same
+_Use = tuple[Dial, dict[str, tuple[Place, ...]], dict[str, int]]
 
 
 def _uses(face: bpy.types.Object, plan: Mapping) -> Iterator[_Use]:
     """The dials for which a mapping has drawings."""
-    drawings = cache(partial(_drawings, face))
+    drawings = cache(lambda to: _DRAWINGS[to.kind](face, to))
     for dial in DIALS:
-        shown: dict[str, dict] = {name: {} for name in dial.names}
-        for rule in plan.rules:
-            number = round(rule.weight)
-            if rule.source in shown and number in drawings(rule.target):
-                shown[rule.source][rule.target, number] = drawings(rule.target)[number]
-        shown = {name: of for name, of in shown.items() if of}
-        first = {frozenset(shown[name]): dial.names.index(name) for name in reversed(shown)}
+        shown: dict[str, tuple[Place, ...]] = {}
+        for rule in (rule for rule in plan.drawn if rule.source in dial.names):
+            places = drawings(rule.target).get(round(rule.weight), ())
+            shown[rule.source] = (*shown.get(rule.source, ()), *places)
+        shown = {name: shown[name] for name in dial.names if shown.get(name)}
+        first = {shown[name]: dial.names.index(name) for name in reversed(shown)}
         if shown:
-            same = {name: frozenset(shown[stand_in(name, shown)]) for name in dial.names}
-            yield dial, shown, {name: first[of] for name, of in same.items()}
+            same = {name: shown[stand_in(name, shown)] for name in dial.names}
+            yield dial, shown, {name: first[places] for name, places in same.items()}
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
-    drawings, used = cache(partial(_drawings, face)), list(_uses(face, plan))
+    used, drawings = list(_uses(face, plan)), cache(lambda to: _DRAWINGS[to.kind](face, to))
     if not used or used[0][0] != DIALS[0]:
         raise BadHead(
             f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
@@ -131,19 +148,18 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
         )
         for dial, _, numbers in used
     ]
-    rules = [rule for rule in plan.rules if rule.target.kind in mapping.DRAWN]
-    others = tuple(rule for rule in plan.rules if rule not in rules)
     named = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
     blocks = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(named - {""}))]
-    blocks += [block for rule in rules for block, *_ in chain(*drawings(rule.target).values())]
+    blocks += [block for _, shown, _ in used for block, *_ in chain(*shown.values())]
     objects = [each for each in dict.fromkeys(blocks) if isinstance(each, bpy.types.Object)]
+    others = tuple(rule for rule in plan.rules if rule not in plan.drawn)
     bound = binding.bind(replace(plan, rules=others), objects, (face,))
     driver = DrawnDriver(
         bound.driver, tracks, dict(chain(*(numbers.items() for *_, numbers in used))),
         dict(plan.leads), plan.least, plan.step,
         next((scene.frame_start for scene in face.users_scene), 1),
     )  # fmt: skip
-    lost = [r for r in rules if r.source in NAMES and round(r.weight) not in drawings(r.target)]
+    lost = [rule for rule in plan.drawn if round(rule.weight) not in drawings(rule.target)]
     unbound_rules = (*bound.unbound_rules, *lost)
     return binding.Binding(plan, tuple(objects), bound.targets, driver, unbound_rules)
 
@@ -154,38 +170,36 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
 def wire(face: bpy.types.Object, plan: Mapping) -> None:
     """Let a head's numbers show what its mapping has for them; drivers of an earlier one go."""
     _unwire(face)
+    for target in {rule.target for rule in plan.drawn if rule.target.kind == "DRAWING"}:
+        for obj, layer, _ in layers_of(face, target):
+            compat.choose_drawings(obj, rna_paths.OWN_PREFIX + layer.name, layer.name)
     for dial, shown, numbers in _uses(face, plan):
         names, curves = dial.names, dict[tuple, dict[int, float]]()
-        for target in {target for of in shown.values() for target, _ in of}:
-            _prepare(face, target)
         for number, name in enumerate(names):
-            for block, path, index, value in chain(*shown[stand_in(name, shown)].values()):
+            for block, path, index, value in shown[stand_in(name, shown)]:
                 hidden = dict.fromkeys(range(len(names)), 1) if path.endswith(_HIDE) else {}
                 curves.setdefault((block, path, index), hidden)[number] = value
         label, rest = rna_paths.OWN_PREFIX + dial.label, numbers[dial.rest]
         face[label] = face.get(label, rest)
-        named = sorted({numbers[name]: name for name in reversed(shown)}.items())
-        items = [(name, name, f"Shows “{name}”", 0, number) for number, name in named]
-        about = "Drawing that is shown. It can be keyed"
-        face.id_properties_ui(label).update(items=items, default=rest, description=about)
+        face.id_properties_ui(label).update(
+            items=[
+                (names[number], names[number], f"Shows “{names[number]}”", 0, number)
+                for number in sorted(set(numbers.values()))
+            ],
+            default=rest,
+            description="Drawing that is shown. It can be keyed",
+        )
         face.property_overridable_library_set(rna_paths.property_path(label), True)
         face.update_tag()  # a driver that does not see the number yet would stop for good
         for place, values in curves.items():
             _drive(face, rna_paths.property_path(label), *place, values)
 
 
-def _prepare(face: bpy.types.Object, target: Target) -> None:
-    """Make a modifier that chooses drawings, or let a material show a single image."""
-    if target.kind == "DRAWING":
-        name = rna_paths.OWN_PREFIX + target.name
-        compat.choose_drawings(bpy.data.objects.get(target.object, face), name, target.name)
-    for node in _nodes(target) if target.kind == "IMAGE" else ():
-        node.image_user.frame_start, node.image_user.use_cyclic = -10_000, False
-        node.image_user.use_auto_refresh = True
-
-
 def _drive(face, by: str, block, path: str, index: int, values: dict[int, float]) -> None:
     """Drive a property by a number, with a value for each that there is."""
+    if path.endswith("frame_offset"):  # the material shows a single image then
+        user = block.path_resolve(path.removesuffix(".frame_offset"))
+        user.frame_start, user.use_cyclic, user.use_auto_refresh = -10_000, False, True
     block.driver_remove(path, index)
     curve = block.driver_add(path, index)
     for modifier in list(curve.modifiers):  # Blender puts one there, or keys
@@ -199,28 +213,16 @@ def _drive(face, by: str, block, path: str, index: int, values: dict[int, float]
 
 def _unwire(face: bpy.types.Object) -> None:
     """Remove the drivers of a head's numbers; what they hid is shown."""
-    trees = [material.node_tree for material in bpy.data.materials]
-    data = {obj.data for obj in bpy.data.objects if compat.is_drawing(obj)}
     ours = {(face, rna_paths.slider_path(dial.label)) for dial in DIALS}
-    for block in filter(None, (*bpy.data.objects, *data, *trees)):
-        for curve in list(block.animation_data.drivers) if block.animation_data else ():
+    users = bpy.data.user_map(subset={face})[face]
+    for block in chain(*((each, getattr(each, "node_tree", None)) for each in users)):
+        animation = getattr(block, "animation_data", None)
+        for curve in list(animation.drivers) if animation else ():
             path, variables = curve.data_path, curve.driver.variables
             if ours & {(each.id, each.data_path) for v in variables for each in v.targets}:
-                block.animation_data.drivers.remove(curve)
+                animation.drivers.remove(curve)
                 if path.endswith(_HIDE):
                     rna_paths.set_value(block, path, 0, False)
-
-
-def choices_of_layers(face: bpy.types.Object, plan: Mapping) -> Iterator[tuple]:
-    """Layers whose drawings are chosen: each target of the mapping, its object, the modifier that
-    chooses, the curve from the head's number to the drawing's, and the path of that number."""
-    for target in {rule.target for rule in plan.rules if rule.target.kind == "DRAWING"}:
-        for [(obj, path, *_)] in list(_drawings(face, target).values())[:1]:
-            modifier, curve = (
-                obj.path_resolve(path.removesuffix(".offset")),
-                rna_paths.drivers_of(obj)[path],
-            )
-            yield target, obj, modifier, curve, curve.driver.variables[0].targets[0].data_path
 
 
 # ---- finding
@@ -230,19 +232,20 @@ Thing = tuple[Target, int]  # what may be shown, and the number of the drawing
 
 def things_of(face: bpy.types.Object) -> list[list[Thing]]:
     """What a head's object and those below it may show: the objects, the layers of each, and the
-    drawings, images or cells where there are several, all in their order."""
+    drawings, images or cells of each layer or material, all in their order."""
     things: dict[object, list[Thing]] = {}
     for obj in (face, *face.children_recursive):
-        targets, of = [Target("SHOW", obj.name)] * (obj != face), obj.name * (obj != face)
-        names = _layers(obj).keys()
-        targets += [Target(kind, name, of) for name in names for kind in ("LAYER", "DRAWING")]
+        of = obj.name * (obj != face)
+        layers = obj.data.layers.keys() if compat.is_drawing(obj) else ()
         materials = filter(None, (slot.material for slot in obj.material_slots))
-        targets += [Target(kind, each.name) for each in materials for kind in mapping.IN_MATERIALS]
-        for target in targets:
-            numbers, is_one = _drawings(face, target), target.kind not in mapping.NUMBERED
-            if is_one or len(numbers) > 1:
-                key = (target.kind, target.object) if is_one else target
-                things.setdefault(key, []).extend((target, number) for number in numbers)
+        for target in (
+            *(Target("SHOW", name) for name in filter(None, [of])),
+            *(Target(kind, name, of) for name in layers for kind in ("LAYER", "DRAWING")),
+            *(Target(kind, each.name) for each in materials for kind in mapping.IN_MATERIALS),
+        ):
+            key = target if target.kind in mapping.NUMBERED else (target.kind, target.object)
+            numbers = _DRAWINGS[target.kind](face, target)
+            things.setdefault(key, []).extend((target, number) for number in numbers)
     return list(things.values())
 
 
@@ -270,10 +273,10 @@ def in_order(face: bpy.types.Object, chart: str = "", first: int = 1) -> list[Ru
 def found_rules(face: bpy.types.Object) -> list[Rule]:
     """Rules by names; the mouths in order if none has a name that is known. The name of a layer
     with several drawings is that of a single mouth only beside others."""
-    rules = by_names(face)
-    several = {(to.name, to.object) for to, _ in chain(*things_of(face)) if to.kind == "DRAWING"}
+    rules, things = by_names(face), [each for each in things_of(face) if len(each) > 1]
+    several = {(to.name, to.object) for to, _ in chain(*things) if to.kind == "DRAWING"}
     mouths = {(r.target.name, r.target.object) for r in rules if r.source in MOUTHS}
-    if len(mouths) >= _LEAST_NAMED or mouths - several:
+    if len(mouths) > 1 or mouths - several:
         return rules
     return [*in_order(face), *(rule for rule in rules if rule.source not in MOUTHS)]
 
@@ -287,21 +290,20 @@ def tilt(plan: Mapping, of: str = "", bone: str = "") -> Mapping:
     return replace(plan, rules=(*others, tilts))
 
 
-def adopt(scene, active, selected: Iterable[bpy.types.Object]) -> bpy.types.Object:
+def adopt(active, selected: list[bpy.types.Object]) -> bpy.types.Object:
     """The object that is to be the head of drawings: one that has several, else what is above all
     selected ones, made where nothing is. Raises BadHead where nothing is drawn."""
     if active is not None and found_rules(active):
         return active
-    tops = (obj for obj in selected if obj.parent is None or obj.parent not in selected)
-    parts = [obj for obj in tops if family.MARK not in obj]
+    parts = [obj for obj in selected if obj.parent not in selected and family.MARK not in obj]
     if len(parts) < 2:
         raise BadHead(
             "Nothing here shows one of several mouths: select a Grease Pencil object, a plane with "
             "an image sequence or a sheet, or an object for each mouth"
         )
-    above = {obj.parent for obj in parts}
-    if len(above) == 1 and None not in above:
-        return above.pop()
+    face = parts[0].parent
+    if face is not None and {obj.parent for obj in parts} == {face}:
+        return face
     face = bpy.data.objects.new("Drawn Head", None)
     face.location = parts[0].matrix_world.translation
     parts[0].users_collection[0].objects.link(face)

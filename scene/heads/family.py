@@ -22,19 +22,16 @@ _KEYS_OF_FACE = 2  # keys with the Basis that things other than faces have
 def is_face(obj: bpy.types.Object) -> bool:
     """Whether an object has shapes that a naming convention explains, or was mapped by hand.
     Cheap."""
-    if is_drawn(obj):
-        return True
-    if obj.type == "MESH":
-        names = key_names(obj)
-        return bool(names) and (
-            bool(head_state.mapping(obj)) or conventions.find(names) is not None
-        )
-    return obj.type == "ARMATURE" and (bool(head_state.mapping(obj)) or _is_bone_face(obj))
+    if obj.type == "MESH" and (names := key_names(obj)):
+        return bool(head_state.mapping(obj)) or conventions.find(names) is not None
+    return is_drawn(obj) or (
+        obj.type == "ARMATURE" and (bool(head_state.mapping(obj)) or _is_bone_face(obj))
+    )
 
 
-def is_drawn(obj: bpy.types.Object) -> bool:
+def is_drawn(obj: bpy.types.Object | None) -> bool:
     """Whether an object is a head of drawings (drawn.py)."""
-    return DRAWN_MOUTH in obj and bool(head_state.mapping(obj))
+    return obj is not None and DRAWN_MOUTH in obj and bool(head_state.mapping(obj))
 
 
 def drawn_above(obj: bpy.types.Object) -> bpy.types.Object | None:

@@ -79,14 +79,14 @@ class Rig:
         otherwise than it says."""
         if self.armature is not None:
             return []
-        if self.driver.is_drawn:
-            return [*filter(None, (self.vanished,))]
         has_neck = any(name.split(".")[0] == "neck" for name in self.driver.used)
         still = (
             f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
             f"takes do with the head is not seen"
         )
-        said = (self.vanished, "" if has_neck else still, *character.faults_of(self.mesh))
+        said = [self.vanished]
+        if not self.driver.is_drawn:
+            said += ["" if has_neck else still, *character.faults_of(self.mesh)]
         return list(filter(None, said))
 
     @property

@@ -113,7 +113,7 @@ def keep_plan(scene, obj: bpy.types.Object, plan: mapping.Mapping) -> None:
 def _keep(obj: bpy.types.Object, plan: mapping.Mapping) -> None:
     """Store a mapping; drawings are wired to it."""
     head_state.keep_mapping(obj, plan.to_json())
-    if plan.is_drawn or family.is_drawn(obj):
+    if plan.drawn or family.is_drawn(obj):
         drawn.wire(obj, plan)
 
 

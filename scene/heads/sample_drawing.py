@@ -35,8 +35,7 @@ def add(scene, collection) -> bpy.types.Object:
     collection.objects.link(face)
     for number, (layer, name, shapes) in enumerate(drawing["drawings"], 1):
         flat = [(ink, 1e-3 * np.reshape(points, (-1, 2))) for ink, points in shapes]
-        outlines = [(ink, np.insert(points, 1, 0.0, axis=1)) for ink, points in flat]
-        compat.draw(data, layer, number, outlines, _PEN)
+        compat.draw(data, layer, number, flat, _PEN)
         rules += [Rule(name, Target("DRAWING", layer), float(number))] * bool(name)
     mapping_table.keep_plan(scene, face, drawn.tilt(Mapping("Drawn Mouths", tuple(rules))))
     return face

@@ -304,8 +304,8 @@ def new_drawing(name: str):
 
 
 def draw(data, layer: str, frame: int, shapes: list, radius: float) -> None:
-    """Draw closed shapes (index of its material, outline [n, 3]) on a frame of a layer of Grease
-    Pencil data. radius: of the line."""
+    """Draw closed shapes (index of its material, outline [n, 2] in the plane XZ) on a frame of a
+    layer of Grease Pencil data. radius: of the line."""
     on = data.layers.get(layer) or data.layers.new(layer)
     on.use_lights = False
     drawing = on.frames.new(frame).drawing
@@ -314,8 +314,8 @@ def draw(data, layer: str, frame: int, shapes: list, radius: float) -> None:
         stroke.cyclic, stroke.material_index = True, ink
         if hasattr(stroke, "fill_id"):  # since 5.2 only shapes with a number are filled
             stroke.fill_id = number + 1
-        for point, place in zip(stroke.points, outline):
-            point.position, point.radius = place, radius
+        for point, (x, z) in zip(stroke.points, outline):
+            point.position, point.radius = (x, 0.0, z), radius
 
 
 # ---- rendering

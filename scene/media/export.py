@@ -24,7 +24,7 @@ from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS, Motion
-from ..animation import fcurves, keying
+from ..animation import drawn_frames, fcurves, keying
 from ..heads import build, character, family, flame, head, reading, rna_paths
 from ..host import compat
 from ..takes import take_list, take_record, word_places
@@ -485,15 +485,13 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
 
 def _drawn_mouths(shot: Shot, start: float) -> list[tuple[float, str]]:
     """When each mouth that a head of drawings shows begins, seconds, and its name."""
-    clock, driver = Clock.of(shot.scene, shot.first), shot.rig.driver
-    seconds = (shot.last - shot.first + 1) / clock.fps
-    values = result(keying.read_values(shot.rig, clock, seconds, clock.fps))
-    numbers = np.clip(np.rint(values[:, len(driver.rig.tracks)]), 0, len(MOUTHS) - 1).astype(int)
+    numbers = drawn_frames.numbers_shown(shot.scene, shot.rig, shot.first, shot.last)
+    shown = numbers[rna_paths.property_path(family.DRAWN_MOUTH)].clip(0, len(MOUTHS) - 1)
     rules = reversed(character.plan_of(shot.rig.mesh).rules)
     named = {r.source: r.target.name for r in rules if r.target.kind not in mapping.NUMBERED}
-    names = [named.get(MOUTHS[number], MOUTHS[number]) for number in numbers]
-    changes = enumerate(zip(names, [None, *names]))
-    return [(start + row / clock.fps, name) for row, (name, before) in changes if name != before]
+    names = [named.get(MOUTHS[number], MOUTHS[number]) for number in shown]
+    fps, changes = Clock.of(shot.scene, shot.first).fps, enumerate(zip(names, [None, *names]))
+    return [(start + row / fps, name) for row, (name, before) in changes if name != before]
 
 
 def _line_of(shot: Shot, name: str) -> word_places.PlacedText:

@@ -117,7 +117,7 @@ def _objects(self, context, text):
 def _targets(self, context, text):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     objects = _family(self)
-    if (of := self.id_data.thunder.table_head) is not None and family.is_drawn(of):
+    if family.is_drawn(of := self.id_data.thunder.table_head):
         things = (to for each in drawn.things_of(of) for to, _ in each)
         names = [to.name for to in things if self.kind in ("NONE", to.kind)]
         groups = [group.name for group in bpy.data.collections] * (self.kind == "SHOW")
@@ -145,9 +145,7 @@ def _family(row):
 def _take_up_kind(self, context):
     """A name given to a row that had none makes it a rule."""
     if self.target and self.kind == "NONE":
-        head_object = self.id_data.thunder.table_head
-        is_drawn = head_object is not None and family.is_drawn(head_object)
-        self.kind = "SHOW" if is_drawn else "KEY"
+        self.kind = "SHOW" if family.is_drawn(self.id_data.thunder.table_head) else "KEY"
     table.keep_edit(self, context)
 
 

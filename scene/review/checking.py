@@ -18,7 +18,6 @@ from bpy.props import (
 )
 
 from ...thunder_core import findings
-from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
@@ -415,7 +414,7 @@ def _close_lips(
         keys, count = findings.add_values(
             fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed
         )
-        fcurves.write(curve, keyframes.as_steps(keys) if is_drawn else keys)
+        keying.write(curve, keys, rig.driver.tracks[place], 0.0)
         counts.append(2 if is_drawn else count)
     if not counts:
         raise BadRequest(

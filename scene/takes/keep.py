@@ -307,8 +307,7 @@ def list_around(
     was = keying.values_at(rig, curves, frames)
     driven = yield from rescale(keying.values_of(rig, new, clock), 0.0, 0.5)
     values = ease_into(driven.values, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
-    steps = np.array([track.steps for track in rig.driver.tracks], bool)
-    values[:, steps] = np.where(keep.keys, was, driven.values)[:, steps]
+    values = np.where(rig.driver.steps & ~keep.keys, driven.values, values)  # drawings do not blend
     performance = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.NewKeys(frames, values, np.where(keep.keys, 0, -1), [curves])
     # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1

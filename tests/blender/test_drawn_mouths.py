@@ -693,4 +693,4 @@ def test_my_animation_comes_back_as_it_was(scene, face):
     scene.frame_set(32)
     assert MOUTHS[face["Thunder Mouth"]] == "Smile"
     assert np.isfinite(rig.meter.scale)
-    assert character.plan_of(face).is_drawn and mapping_table.is_current(scene, face)
+    assert character.plan_of(face).drawn and mapping_table.is_current(scene, face)

@@ -202,7 +202,7 @@ def test_a_table_of_drawings_is_kept_as_text():
         )
     )
     plan = mapping.Mapping("Drawn Mouths", rules, least=3, step=2)
-    assert plan.is_drawn and mapping.Mapping.from_json(plan.to_json()) == plan
+    assert plan.drawn and mapping.Mapping.from_json(plan.to_json()) == plan
     damaged = plan.to_json().replace('"step": 2', '"step": 0')
     with pytest.raises(Exception, match="drawings that are not held"):
         mapping.Mapping.from_json(damaged)

@@ -4,7 +4,7 @@ Which drawing a sound has, what drawings are usually called, and for how long ea
 only."""
 
 import re
-from collections.abc import Iterable, Mapping as Values, Sequence
+from collections.abc import Collection, Mapping as Values, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from types import MappingProxyType
@@ -69,14 +69,12 @@ _SIDES = {
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
-def stand_in(name: str, drawn: Iterable[str]) -> str:
+def stand_in(name: str, drawn: Collection[str]) -> str:
     """Which of the sounds or looks that are drawn is shown for one: itself, or the likest."""
-    there, near = set(drawn), [name]
+    near = [name]
     for each in near:
-        if each in there:
-            return each
         near += [like for like in _LIKE.get(each, ()) if like not in near]
-    return next(each for each in NAMES if each in there)
+    return next(each for each in (*near, *NAMES) if each in drawn)
 
 
 def by_names(names: Sequence[str]) -> dict[str, str]:
@@ -98,11 +96,13 @@ def by_names(names: Sequence[str]) -> dict[str, str]:
     if len(set("bcdgh") & set(mouths)) > 2:  # no other chart has these
         letters = ((sound, label) for label, sounds in CHARTS["Rhubarb"] for sound in sounds)
         called |= {sound: [label.lower()] for sound, label in letters}
-    found = {}
-    for name, words in called.items():
-        given = looks if name in EYES else mouths
-        found[name] = next((given[word] for word in words if word in given), "")
-    return {name: drawing for name, drawing in found.items() if drawing}
+    given = {name: looks if name in EYES else mouths for name in called}
+    return {  # the first of its words that there is
+        name: given[name][word]
+        for name, words in called.items()
+        for word in reversed(words)
+        if word in given[name]
+    }
 
 
 # ---- how long a drawing is held
@@ -116,8 +116,8 @@ def hold(
     what it lacks from what is before it."""
     numbers, held = numbers.copy(), list[list[int]]()
     for rows in split_at_gaps(np.flatnonzero(numbers == kept)):
-        first = max(min(rows[0], rows[-1] + 1 - least), 0)
-        numbers[first : max(rows[-1] + 1, first + least)] = kept
+        first = min(rows[0], rows[-1] + 1 - least)
+        numbers[max(first, 0) : max(rows[-1] + 1, least)] = kept
     runs = [[number, len(list(same))] for number, same in groupby(numbers.tolist())]
     for run, after in zip(runs, [*runs[1:], [kept, 0]]):
         number, length = run
@@ -294,10 +294,8 @@ class DrawnDriver(Driver):
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """As of any driver; drawings are those that are most like the motion."""
-        columns = [self.rig.drive(motion, channels)]
-        for dial in self.dials:
-            columns.append(self._numbers(dial)[dial.chosen(motion, channels)][:, None])
-        return np.concatenate(columns, axis=1)
+        chosen = [self._numbers(dial)[dial.chosen(motion, channels)] for dial in self.dials]
+        return np.column_stack([self.rig.drive(motion, channels), *chosen])
 
     def _numbers(self, dial: Dial) -> np.ndarray:
         """The number that shows each name of a dial, [names]."""

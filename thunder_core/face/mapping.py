@@ -229,7 +229,8 @@ class Driver:
     """Converts a motion into the values of a rig's tracks and back: every track is its rest value
     plus a weighted sum of sources, or part of such a turn.
 
-    tracks: the animated properties, in the order of the values.  parts: (source, track, weight).
+    tracks: the animated properties, in the order of the values.  steps: which of them are numbers
+    of drawings [tracks].  parts: (source, track, weight).
     is_slow: whether a frame takes milliseconds, so that work with it needs small slices.  Reading
     is least squares over the parts, exact where one source has its tracks to itself; sources that
     share tracks are kept within 0 … 2.  leads: the own mouths that there are, and by how many
@@ -248,6 +249,7 @@ class Driver:
         leads: Values[str, float] = MappingProxyType({}),
     ):
         self.tracks, self.parts, self.turns = tuple(tracks), tuple(parts), tuple(turns)
+        self.steps = np.array([track.steps for track in self.tracks], bool)
         self.leads = {source: leads.get(source, 0.0) for source in self.used if is_mouth(source)}
 
     @property
@@ -579,9 +581,9 @@ class Mapping:
     step: int = 1
 
     @cached_property
-    def is_drawn(self) -> bool:
-        """Whether it shows drawings."""
-        return any(rule.target.kind in DRAWN for rule in self.rules)
+    def drawn(self) -> tuple[Rule, ...]:
+        """The rules that show drawings."""
+        return tuple(rule for rule in self.rules if rule.target.kind in DRAWN)
 
     @cached_property
     def used(self) -> frozenset[str]:
@@ -608,7 +610,7 @@ class Mapping:
             "balance": self.balance,
             "lower_per_jaw": self.lower_per_jaw,
             "leads": dict(self.leads),
-            **({"least": self.least, "step": self.step} if self.is_drawn else {}),
+            **({"least": self.least, "step": self.step} if self.drawn else {}),
             "rules": [
                 {"source": rule.source, "weight": rule.weight, "target": short(rule.target)}
                 for rule in self.rules

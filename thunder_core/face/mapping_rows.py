@@ -45,7 +45,7 @@ def rows_of(plan: mapping.Mapping, channels: Sequence[str]) -> list[dict]:
     # some may be from a newer version, or a typing mistake
     sources = dict.fromkeys(row["source"] for row in rows)
     every = ("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *MOUTH_SOUNDS)
-    order = list(dict.fromkeys((*(DRAWN_ROWS if plan.is_drawn else every), *sources)))
+    order = list(dict.fromkeys((*(DRAWN_ROWS if plan.drawn else every), *sources)))
     for source in order:
         if source not in sources and not _is_needless(source, sources):
             rows.append(
@@ -76,17 +76,11 @@ def plan_of_rows(rows: Iterable[Any], like: mapping.Mapping) -> mapping.Mapping:
     for row in rows:
         if row.kind == "JOINT" and row.bone:
             joints.append(mapping.JointRule(row.source, row.bone, row.object, row.weight))
-        elif row.kind in ("KEY", "PROPERTY") and row.target:
+        elif row.kind in ("KEY", "PROPERTY", *mapping.DRAWN) and row.target:
             bone = row.bone if row.kind == "PROPERTY" else ""
-            rules.append(
-                mapping.Rule(
-                    row.source, mapping.Target(row.kind, row.target, row.object, bone), row.weight
-                )
-            )
-        elif row.kind in mapping.DRAWN and row.target:
-            target = mapping.Target(row.kind, row.target, row.object)
-            number = row.weight if row.kind in mapping.NUMBERED else 1.0
-            rules.append(mapping.Rule(row.source, target, number))
+            is_one = row.kind in mapping.DRAWN and row.kind not in mapping.NUMBERED
+            target = mapping.Target(row.kind, row.target, row.object, bone)
+            rules.append(mapping.Rule(row.source, target, 1.0 if is_one else row.weight))
         elif row.kind == "BONE" and (row.bone or row.object or row.path == mapping.TILT):
             rules.append(
                 mapping.Rule(

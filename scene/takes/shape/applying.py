@@ -315,7 +315,7 @@ def apply(
 def _changed(rig: head.Rig, values, driven, now) -> np.ndarray:
     """Values [S, tracks] changed as what a motion drives is; the number of a drawing becomes that
     of another one."""
-    steps = np.array([track.steps for track in rig.driver.tracks], bool)
+    steps = rig.driver.steps
     return np.where(steps & (now != driven), now, values + np.where(steps, 0.0, now - driven))
 
 

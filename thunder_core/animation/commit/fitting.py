@@ -71,10 +71,10 @@ def add_take(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The animator's values [S, tracks] with the take's added on tracks that are moving [tracks],
     and the tracks that move then: a rotation moves as a whole."""
-    rest, moving = np.array([track.rest for track in before.meter.driver.tracks]), moving.copy()
-    summed = np.where(moving, current + values - rest, current)
-    steps = [place for place, track in enumerate(before.meter.driver.tracks) if track.steps]
-    summed[:, steps] = np.where(moving, values, current)[:, steps]  # drawings do not add up
+    driver, moving = before.meter.driver, moving.copy()
+    rest = np.array([track.rest for track in driver.tracks])
+    added = np.where(driver.steps, values, current + values - rest)  # drawings do not add up
+    summed = np.where(moving, added, current)
     for rotation, mode in zip(before.meter.rotations, before.rotation_modes):
         places = list(rotation)
         if (
@@ -97,11 +97,10 @@ def fit(before: StateBefore, plan: CommitPlan, sampled: Sampled) -> Generator[fl
     """Find the few keys whose curves are the same but for the chosen error, once for tracks that
     hold the same. Yields progress; returns the Fitted."""
     choice = plan.choice
-    if choice.keys != "BLOCKING" and choice.step == 1 and choice.error <= 0:
+    is_exact = choice.keys != "BLOCKING" and choice.step == 1 and choice.error <= 0
+    if is_exact or before.meter.driver.steps.all():
         return None
     before, sampled, lead = _merge(before, sampled)
-    if not before.meter.driver.tracks:
-        return None
     fitted = yield from _fit(before, choice, sampled)
     if isinstance(fitted, reduction.Fit):
         return replace(fitted, keys=tuple(fitted.keys[place] for place in lead))
@@ -116,30 +115,23 @@ def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled,
     meter, driver = before.meter, before.meter.driver
     turning = {place for rotation in meter.rotations for place in rotation}
     kept: list[int] = []
-    lead: list[int] = []
+    lead = [0] * len(driver.tracks)
     known: dict[object, int] = {}
-    for place, track in enumerate(driver.tracks):
-        if track.steps:
-            lead.append(0)
-            continue
+    for place in np.flatnonzero(~driver.steps).tolist():
         added = tuple((source, weight) for source, at, weight in driver.parts if at == place)
-        same = added, before.regions[place], bool(sampled.moved[place]), track.rest
+        same = added, before.regions[place], bool(sampled.moved[place]), driver.tracks[place].rest
         is_whole = type(driver) is not mapping.Driver and not driver.is_drawn
         is_own = place in turning or not added or is_whole
         key = place if is_own else (*same, sampled.values[:, place].tobytes())
         if key not in known:
             known[key] = len(kept)
             kept.append(place)
-        lead.append(known[key])
+        lead[place] = known[key]
     merged = driver
     if len(kept) < len(lead):
         merged = mapping.Driver(
             [driver.tracks[place] for place in kept],
-            [
-                (source, lead[at], by)
-                for source, at, by in driver.parts
-                if kept and kept[lead[at]] == at
-            ],
+            [(source, lead[at], by) for source, at, by in driver.parts if kept[lead[at]] == at],
             [replace(turn, first=lead[turn.first]) for turn in driver.turns],
         )
     rotations = tuple(tuple(lead[place] for place in rotation) for rotation in meter.rotations)
