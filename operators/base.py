@@ -83,6 +83,13 @@ class InstantWork(HasObstacles):
         return {"FINISHED"}
 
 
+class ShowsDialog:
+    """An operator whose settings are chosen in a dialog first."""
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self)
+
+
 class ChoosesFile:
     """An operator whose file or folder is chosen in the file browser first."""
 

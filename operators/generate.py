@@ -24,6 +24,7 @@ from .base import (
     NeedsShownTake,
     PartialResults,
     shown_take_and_rig,
+    ShowsDialog,
     SlicedWork,
     why_busy,
     why_no_head,
@@ -296,7 +297,7 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
         head_direction.use_preset(direction, self.name)
 
 
-class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
+class THUNDER_OT_save_direction(ShowsDialog, _OfDirection, bpy.types.Operator):
     """Save the direction as a preset for other characters and files"""
 
     bl_label = "Save as Preset"
@@ -305,9 +306,6 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
     name: bpy.props.StringProperty(
         name="Name", description="Name of the preset. A preset of yours with this name is replaced"
     )
-
-    def invoke(self, context, event):
-        return context.window_manager.invoke_props_dialog(self)
 
     def direct(self, direction):
         return f"Saved as {head_direction.save_preset(direction, self.name)}"
@@ -321,7 +319,7 @@ def _items(self, context):
     ]
 
 
-class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
+class THUNDER_OT_delete_direction(ShowsDialog, InstantWork, bpy.types.Operator):
     """Delete a preset that you saved"""
 
     bl_label = "Delete Preset"
@@ -336,9 +334,6 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     )
 
     name: bpy.props.EnumProperty(name="Preset", items=_items, description="Preset to delete")
-
-    def invoke(self, context, event):
-        return context.window_manager.invoke_props_dialog(self)
 
     def act(self, context):
         head_direction.all_presets().delete(self.name)

@@ -10,7 +10,14 @@ from ..scene.animation import drawn_frames
 from ..scene.heads import character, detection, drawn, family, head, mapping_table
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
-from .base import chosen_head, InstantWork, OnCharacter, why_no_head, why_not_in_object_mode
+from .base import (
+    chosen_head,
+    InstantWork,
+    OnCharacter,
+    ShowsDialog,
+    why_no_head,
+    why_not_in_object_mode,
+)
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
@@ -129,7 +136,7 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
         )
 
 
-class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
+class THUNDER_OT_save_mapping(ShowsDialog, OnCharacter, bpy.types.Operator):
     """Save the character's mapping as a preset for other characters"""
 
     bl_options = {"REGISTER"}
@@ -140,7 +147,7 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
 
     def invoke(self, context, event):
         self.name = (context.scene.thunder.head or context.object).name
-        return context.window_manager.invoke_props_dialog(self)
+        return super().invoke(context, event)
 
     def change(self, context, obj):
         return (
@@ -193,7 +200,7 @@ def _fill(context, obj, found: list[mapping.Rule]) -> str:
     return f"{len(filled)} rows were filled"
 
 
-class THUNDER_OT_fill_in_order(OnCharacter, bpy.types.Operator):
+class THUNDER_OT_fill_in_order(ShowsDialog, OnCharacter, bpy.types.Operator):
     """Fill the rows with the drawings in the order of a usual chart"""
 
     chart: bpy.props.EnumProperty(
@@ -207,9 +214,6 @@ class THUNDER_OT_fill_in_order(OnCharacter, bpy.types.Operator):
     first: bpy.props.IntProperty(
         name="From", default=1, min=1, description="Which of the drawings is the first mouth"
     )
-
-    def invoke(self, context, event):
-        return context.window_manager.invoke_props_dialog(self)
 
     def change(self, context, obj):
         return _fill(context, obj, drawn.in_order(obj, self.chart, self.first))

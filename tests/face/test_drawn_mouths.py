@@ -7,7 +7,7 @@ import pytest
 
 from thunder_core.animation import cue_file, keyframes
 from thunder_core.face import drawn_mouths, mapping
-from thunder_core.face.drawn_mouths import by_names, EYES, hold, MOUTHS, on_grid, stand_in
+from thunder_core.face.drawn_mouths import by_names, EYES, hold, MOUTHS, stand_in
 from thunder_core.types import Motion
 
 CHANNELS = (
@@ -85,10 +85,9 @@ def test_short_drawings_give_way_but_closures_take_what_they_lack():
 
 
 def test_on_twos_each_drawing_is_held_for_two_frames_and_closures_stay():
-    frames = np.arange(5, 15)
     numbers = np.array([4, 4, 0, 4, 4, 6, 6, 6, 6, 6])
-    chosen, rows = on_grid(numbers, 0, frames - 1, 2)
-    assert chosen[rows].tolist() == [4, 4, 0, 0, 4, 4, 6, 6, 6, 6]
+    shown = driver(step=2, origin=1).settle(np.arange(5, 15), np.stack([numbers, 0 * numbers], 1))
+    assert shown[:, 0].tolist() == [4, 4, 0, 0, 4, 4, 6, 6, 6, 6]
 
 
 def test_on_twos_a_mouth_is_held_no_shorter_than_chosen():

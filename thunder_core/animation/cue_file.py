@@ -3,7 +3,8 @@
 Sync writes them; numpy only."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def cues_of(
     ]
     cues = [cue for cue in cues if cue.start < cue.end]
     said = [(cue.value, cue.start, cue.end) for cue in cues if cue.kind == "sound"]
-    kept = shapes or mouths_of(said, opening, begin, _letter)
+    kept = shapes or mouths_of(said, opening, begin, rhubarb_mouth)
     ends = [start for start, _ in kept[1:]] + [end]
     cues += [Cue(start, stop, "shape", shape or IDLE) for (start, shape), stop in zip(kept, ends)]
     order = ("word", "sound", "shape")
@@ -84,19 +85,18 @@ def mouths_of(
     ]
 
 
-def _letter(phone: str, opening: float) -> str:
-    """Rhubarb's letter of a sound at which the mouth opens so far."""
+def _name(
+    of_vowels: Sequence[str], names: Mapping[str, str], other: str, phone: str, opening: float
+) -> str:
+    """A name of the mouth of a phone at which it opens so far; other: where `names` has none."""
     if phone in _OPEN_VOWELS:
-        return "BCD"[int(np.searchsorted(_OPENINGS, opening, "right"))]
-    return _LETTER_OF.get(phone, "B")
+        return of_vowels[int(np.searchsorted(_OPENINGS, opening, "right"))]
+    return names.get(phone, other)
 
 
-def drawn_mouth(phone: str, opening: float) -> str:
-    """The sound whose drawing (face/drawn_mouths.py) is shown for a phone at which the mouth opens
-    so far: the same take of an open vowel that is C for Rhubarb is EH, and so on."""
-    if phone in _OPEN_VOWELS:
-        return ("EE", "EH", "AH")[int(np.searchsorted(_OPENINGS, opening, "right"))]
-    return SOUND_OF.get(phone, "T D K")
+rhubarb_mouth = partial(_name, "BCD", _LETTER_OF, "B")
+# the sound whose drawing (face/drawn_mouths.py) is shown
+drawn_mouth = partial(_name, ("EE", "EH", "AH"), SOUND_OF, "T D K")
 
 
 def as_table(cues: list[Cue], sound: str = "") -> str:

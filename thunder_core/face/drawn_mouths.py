@@ -136,17 +136,6 @@ def hold(
     return np.repeat(*np.array(held or [[0, 0]]).T)
 
 
-def on_grid(
-    numbers: np.ndarray, kept: int, frames: np.ndarray, step: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of drawings at frames [S], one for every `step` frames: `kept` if it is among them,
-    else the one that is there for longest; and which of these each frame shows [S]."""
-    _, firsts, rows = np.unique(frames // step, return_index=True, return_inverse=True)
-    cells = np.split(numbers, firsts[1:])
-    chosen = [kept if kept in cell else np.bincount(cell).argmax() for cell in cells if len(cell)]
-    return np.array(chosen, int), rows
-
-
 # ---- a rig of drawings
 
 
@@ -308,15 +297,18 @@ class DrawnDriver(Driver):
         return [*([(name, 1.0)] for name in names), *self.rig._sums]
 
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be."""
-        result = values.copy()
+        """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be: of
+        `step` frames one that never gives way, else the one that is there for longest."""
+        result, at = values.copy(), (frames - self.origin) // self.step
+        _, firsts, rows = np.unique(at, return_index=True, return_inverse=True)
         shortest = (self.least, self.least * self.step), (1, 4)  # frames, and of weak ones
         for place, (dial, least) in enumerate(zip(self.dials, shortest), len(self.rig.tracks)):
             kept, numbers = self.numbers[dial.kept], np.rint(values[:, place]).astype(int)
-            cells, rows = on_grid(numbers, kept, frames - self.origin, self.step)
+            cells = [each for each in np.split(numbers, firsts[1:]) if len(each)]
+            chosen = [kept if kept in each else np.bincount(each).argmax() for each in cells]
             weak = {self.numbers[name] for name in dial.weak}
-            held = hold(cells, kept, weak, *(-(-count // self.step) for count in least))
-            result[:, place] = held[rows]
+            shortest_held = (-(-count // self.step) for count in least)
+            result[:, place] = hold(np.array(chosen, int), kept, weak, *shortest_held)[rows]
         return result
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
