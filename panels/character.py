@@ -144,8 +144,11 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             resolved = character.resolve(obj)
             if vanished := head.resolve(obj).vanished:
                 wrapped_label(layout, vanished, context, icon="ERROR")
-            rules = (rule for rule in resolved.unbound_rules if isinstance(rule, mapping.Rule))
-            _drawn["lost"] = {(rule.source, rule.target.name) for rule in rules}
+            _drawn["lost"] = {
+                (rule.source, rule.target.name)
+                for rule in resolved.unbound_rules
+                if isinstance(rule, mapping.Rule)
+            }
             _drawn["torn"] = new_shapes.torn(resolved.face)
             if plan.drawn:
                 self._drawings(layout, resolved)
@@ -160,7 +163,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             if not plan.drawn:
                 buttons(layout.column(align=True), *SHAPE_BUTTONS)
         if mapping_table.is_current(scene, obj):
-            self._table(layout, scene.thunder, plan.drawn)
+            self._table(layout, scene.thunder, bool(plan.drawn))
         else:
             layout.operator("thunder.show_mapping", icon="PRESET")
 

@@ -115,29 +115,34 @@ _DRAWINGS = {  # by the kind of a target
 
 # ---- binding
 
-# of a dial: itself, what shows each name that has drawings in the file, and of each name its
-# number: one for all that show the same
-_Use = tuple[Dial, dict[str, tuple[Place, ...]], dict[str, int]]
 
-
-def _uses(face: bpy.types.Object, plan: Mapping) -> Iterator[_Use]:
-    """The dials for which a mapping has drawings."""
+def _places(face: bpy.types.Object, plan: Mapping) -> dict[Rule, list[Place]]:
+    """What shows the drawing of each rule of a mapping; [] if it is not in the file."""
     drawings = cache(lambda to: _DRAWINGS[to.kind](face, to))
+    return {rule: drawings(rule.target).get(round(rule.weight), []) for rule in plan.drawn}
+
+
+def _uses(
+    places: dict[Rule, list[Place]],
+) -> Iterator[tuple[Dial, dict[str, tuple[Place, ...]], dict[str, int]]]:
+    """The dials for which there are drawings: each itself, what shows each name that has some, and
+    of each name its number, one for all that show the same."""
     for dial in DIALS:
-        shown: dict[str, tuple[Place, ...]] = {}
-        for rule in (rule for rule in plan.drawn if rule.source in dial.names):
-            places = drawings(rule.target).get(round(rule.weight), ())
-            shown[rule.source] = (*shown.get(rule.source, ()), *places)
-        shown = {name: shown[name] for name in dial.names if shown.get(name)}
-        first = {shown[name]: dial.names.index(name) for name in reversed(shown)}
+        shown = {
+            name: tuple(chain(*(at for rule, at in places.items() if rule.source == name)))
+            for name in dial.names
+        }
+        shown = {name: at for name, at in shown.items() if at}
+        first = {at: dial.names.index(name) for name, at in reversed(shown.items())}
         if shown:
             same = {name: shown[stand_in(name, shown)] for name in dial.names}
-            yield dial, shown, {name: first[places] for name, places in same.items()}
+            yield dial, shown, {name: first[at] for name, at in same.items()}
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
-    used, drawings = list(_uses(face, plan)), cache(lambda to: _DRAWINGS[to.kind](face, to))
+    places = _places(face, plan)
+    used = list(_uses(places))
     if not used or used[0][0] != DIALS[0]:
         raise BadHead(
             f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
@@ -150,7 +155,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     ]
     named = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
     blocks = [face, *face.children_recursive, *map(bpy.data.objects.get, sorted(named - {""}))]
-    blocks += [block for _, shown, _ in used for block, *_ in chain(*shown.values())]
+    blocks += [block for block, *_ in chain(*places.values())]
     objects = [each for each in dict.fromkeys(blocks) if isinstance(each, bpy.types.Object)]
     others = tuple(rule for rule in plan.rules if rule not in plan.drawn)
     bound = binding.bind(replace(plan, rules=others), objects, (face,))
@@ -159,9 +164,10 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
         dict(plan.leads), plan.least, plan.step,
         next((scene.frame_start for scene in face.users_scene), 1),
     )  # fmt: skip
-    lost = [rule for rule in plan.drawn if round(rule.weight) not in drawings(rule.target)]
-    unbound_rules = (*bound.unbound_rules, *lost)
-    return binding.Binding(plan, tuple(objects), bound.targets, driver, unbound_rules)
+    lost = (rule for rule, at in places.items() if not at)
+    return binding.Binding(
+        plan, tuple(objects), bound.targets, driver, (*bound.unbound_rules, *lost)
+    )
 
 
 # ---- drivers
@@ -173,7 +179,7 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
     for target in {rule.target for rule in plan.drawn if rule.target.kind == "DRAWING"}:
         for obj, layer, _ in layers_of(face, target):
             compat.choose_drawings(obj, rna_paths.OWN_PREFIX + layer.name, layer.name)
-    for dial, shown, numbers in _uses(face, plan):
+    for dial, shown, numbers in _uses(_places(face, plan)):
         names, curves = dial.names, dict[tuple, dict[int, float]]()
         for number, name in enumerate(names):
             for block, path, index, value in shown[stand_in(name, shown)]:
@@ -227,13 +233,12 @@ def _unwire(face: bpy.types.Object) -> None:
 
 # ---- finding
 
-Thing = tuple[Target, int]  # what may be shown, and the number of the drawing
 
-
-def things_of(face: bpy.types.Object) -> list[list[Thing]]:
+def things_of(face: bpy.types.Object) -> list[list[tuple[Target, int]]]:
     """What a head's object and those below it may show: the objects, the layers of each, and the
-    drawings, images or cells of each layer or material, all in their order."""
-    things: dict[object, list[Thing]] = {}
+    drawings, images or cells of each layer or material, all in their order; each by its target and
+    the number of the drawing."""
+    things: dict[object, list[tuple[Target, int]]] = {}
     for obj in (face, *face.children_recursive):
         of = obj.name * (obj != face)
         layers = obj.data.layers.keys() if compat.is_drawing(obj) else ()
@@ -271,14 +276,9 @@ def in_order(face: bpy.types.Object, chart: str = "", first: int = 1) -> list[Ru
 
 
 def found_rules(face: bpy.types.Object) -> list[Rule]:
-    """Rules by names; the mouths in order if none has a name that is known. The name of a layer
-    with several drawings is that of a single mouth only beside others."""
-    rules, things = by_names(face), [each for each in things_of(face) if len(each) > 1]
-    several = {(to.name, to.object) for to, _ in chain(*things) if to.kind == "DRAWING"}
-    mouths = {(r.target.name, r.target.object) for r in rules if r.source in MOUTHS}
-    if len(mouths) > 1 or mouths - several:
-        return rules
-    return [*in_order(face), *(rule for rule in rules if rule.source not in MOUTHS)]
+    """Rules by names; the mouths in order if none has a name that is known."""
+    rules = by_names(face)
+    return rules if any(r.source in MOUTHS for r in rules) else [*in_order(face), *rules]
 
 
 def tilt(plan: Mapping, of: str = "", bone: str = "") -> Mapping:

@@ -73,9 +73,9 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
 
 
 def _is_visible(rig: head.Rig, obj) -> bool:
-    if rig.driver.is_drawn:  # drivers hide what is not shown
-        return obj.type == "MESH" or compat.is_drawing(obj)
-    return obj.type == "MESH" and (obj == rig.mesh or obj.visible_get())
+    # drivers hide what is not shown
+    is_seen = rig.driver.is_drawn or obj == rig.mesh or obj.visible_get()
+    return is_seen and (obj.type == "MESH" or compat.is_drawing(obj))
 
 
 def _referring(block) -> list:

@@ -53,7 +53,7 @@ _CALLED = {
     "OH": "oh o ao", "AH": "ah a ai aa open wide", "EH": "eh e ae", "EE": "ee i iy ih e",
     "L": "l", "TH": "th", "S CH": "sch s ch sh chjsh chshj z cdgknrsthyz",
     OTHERS: "tdk etc cons consonants t d k n r cdgknrs dnt",
-    REST: "rest neutral idle sil x default silence normal", SMILE: "smile happy restsmile",
+    REST: "rest neutral idle sil x silence normal", SMILE: "smile happy restsmile",
     FROWN: "frown sad restfrown",
     OPEN: "open normal neutral front", HALF: "half halfshut halfclosed halfblink blinkhalf squint",
     SHUT: "shut closed blink close", "Eyes Left": "left l", "Eyes Right": "right r",
