@@ -96,7 +96,7 @@ class PerformanceMeter:
         return cls(
             head,
             Articulators.of(head),
-            SkinnedPoints.of(head, lambda values: values[corners]),
+            SkinnedPoints.of(head, corners),
             lifts[brows].mean(0) * all_,
         )
 

@@ -47,7 +47,7 @@ class MouthVertices:
 
     def __init__(self, head: Head):
         ids = head.mouth_vertices
-        self._points = SkinnedPoints.of(head, lambda values: values[ids]).in_single()
+        self._points = SkinnedPoints.of(head, ids).in_single()
 
     @property
     def size(self) -> int:

@@ -119,9 +119,7 @@ def _build(head: SimpleNamespace) -> FaceMeter:
     # Elsewhere each channel is measured where it moves most.
     most = (head.shapedirs**2).sum(1).argmax(0)
     ids = np.concatenate([middles, lips, np.setdiff1d(most, np.concatenate([lips, middles]))])
-    return FaceMeter(
-        SkinnedPoints.of(head, lambda values: values[ids]), 2 + len(lips), upper=0, lower=1
-    )
+    return FaceMeter(SkinnedPoints.of(head, ids), 2 + len(lips), upper=0, lower=1)
 
 
 def positions(motion: Motion) -> np.ndarray:

@@ -85,7 +85,7 @@ class Model:
         """The bundled head, or one of its family."""
         points, whole = (
             1e3 * head.v_template.astype(np.float64),
-            SkinnedPoints.of(head, lambda v: v),
+            SkinnedPoints.of(head, slice(None)),
         )
         piece = pieces(len(points), head.f)
         still = np.zeros((len(JAWS), head.channels))

@@ -69,7 +69,7 @@ class Lips:
             ring = skin.reshape(regions.LIP_RINGS, regions.LIP_AROUND)[regions.CONTACT_RING]
             upper, lower = ring[regions.UPPER], ring[regions.LOWER]
         vertices, middle = np.concatenate([upper, lower, corners]), len(upper) // 2
-        points = SkinnedPoints.of(head, lambda values: values[vertices])
+        points = SkinnedPoints.of(head, vertices)
         parts = slice(0, -2), [middle, middle + len(upper)], slice(-2, None)
         along, pair, ends = map(points.part, parts)
         return cls(along, pair, ends, head.expression_names, middle)

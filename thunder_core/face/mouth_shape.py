@@ -69,7 +69,7 @@ class MouthShape:
             head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left,
             head.mouth_corner_right, *chin,
         ]  # fmt: skip
-        return cls(SkinnedPoints.of(head, lambda values: values[ids]), head.expression_names)
+        return cls(SkinnedPoints.of(head, ids), head.expression_names)
 
     def measure(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """SIGNALS float64 [T, 6] of expression [T, n] and jaw [T, 3]."""

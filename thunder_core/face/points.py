@@ -21,6 +21,8 @@ from ..types import JAW_OPEN_RADIANS, Motion
 from . import regions
 from .head import Head, JAW, JOINT_NAMES, load_head
 
+Values = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class SkinnedPoints:
@@ -43,14 +45,16 @@ class SkinnedPoints:
 
     @classmethod
     def of(
-        cls, head: Head, take: Callable[[np.ndarray], np.ndarray], joints_move: bool = True
+        cls, head: Head, places: np.ndarray | list[int] | slice | Values, joints_move: bool = True
     ) -> SkinnedPoints:
-        """Points of a head; take: from values [V, …] of its vertices to the points', [K, …].
+        """Points of a head; places: which of its vertices, an index, or what makes of values [V, …]
+        of its vertices the points', [K, …].
 
         joints_move: expression moves the jaw's joint, as FLAME's formula has it; a rig's bones
         stay. Of `head` only v_template, shapedirs, posedirs, weights, J_regressor,
         expression_names, corrective_pairs and correctives are read.
         """
+        take = places if callable(places) else lambda values: values[places]
         regressor = head.J_regressor.astype(np.float64)
         moved = np.einsum("v,vcn->nc", regressor[JAW], head.shapedirs, optimize=True)
         return cls(
@@ -182,9 +186,7 @@ class SkinnedPoints:
         return both - by_jaw.sum(1) @ self.joint_directions.T
 
 
-def _pairs(
-    head: Head, take: Callable[[np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _pairs(head: Head, take: Values) -> tuple[np.ndarray, np.ndarray | None]:
     """(pairs [c, 2], shapes [c, K, 3]) of those shapes of two keys that move the points with neck
     and eyes still; None without one."""
     places = {str(name): place for place, name in enumerate(head.expression_names)} | {

@@ -270,10 +270,7 @@ def to_head(head: Head, joints_move: bool = True) -> Retarget:
     # not a skinned point.
     ends = np.concatenate([upper, lower])
     bundled = SkinnedPoints.of(
-        ours.head,
-        lambda values: values[
-            np.concatenate([result.vertices, np.repeat(result.vertices[ends], 3)])
-        ],
+        ours.head, np.concatenate([result.vertices, np.repeat(result.vertices[ends], 3)])
     )
     corners = result.spots.vertices[ends].ravel()
     other = SkinnedPoints.of(

@@ -292,7 +292,7 @@ class _TrackedFace:
     def __init__(self, head: Head, spots: LandmarkSpots):
         self.head, self.spots = head, spots
         ids, place = np.unique(spots.vertices, return_inverse=True)
-        self.skin = SkinnedPoints.of(head, lambda values: values[ids])
+        self.skin = SkinnedPoints.of(head, ids)
         # by corner of the triangle
         self.place, self.shares = (
             place.reshape(spots.vertices.shape).T,
@@ -435,7 +435,7 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
     within 0 … 1 is found by a few projections. A gap out of their range is approximated.
     """
     middle = [head.inner_lip_lower_mid, head.inner_lip_upper_mid]
-    skin = SkinnedPoints.of(head, lambda values: values[middle])
+    skin = SkinnedPoints.of(head, middle)
     names = list(head.expression_names)
     lips = [names.index(n) for n in _LIPS_THAT_MEET]
     x, turn = expression.astype(np.float64).copy(), rotvec_to_matrix(jaw.astype(np.float64))
