@@ -23,7 +23,7 @@ from thunder_core.animation.live_motion import LiveMotion
 from thunder_core.direction import Direction
 from thunder_core.engine import live
 from thunder_core.engine.engine import Engine, Thunder
-from thunder_core.engine.microphone import BLOCK_MS
+from thunder_core.engine.microphone import BLOCK_MS, RATE as RECORDED
 from thunder_core.face.mouth_shape import MouthShape
 from thunder_core.system_calls import memory_used
 from thunder_core.types import FPS, Motion, RATE
@@ -50,21 +50,22 @@ def perform_clip(
 
 
 class Simulation:
-    """A sound that is performed at its own pace by a clock of its own, on a computer that is
-    `slower` times as slow as this one. It stands for the blocks' queue, the face and the clock of
-    `live.follow`.
+    """A sound that is performed at its own pace, in blocks of a microphone, by a clock of its own,
+    on a computer that is `slower` times as slow as this one. It stands for the blocks' queue, the
+    face and the clock of `live.follow`.
 
     delays: seconds behind, of each look.  busy: seconds of one processor.  memory: bytes, each
     second.
     """
 
     def __init__(self, thunder: Thunder, samples: np.ndarray, ahead: float, slower: float = 1.0):
-        self.face, self.shown = live.LiveFace(thunder, STYLE, ahead), LiveMotion()
+        self.face, self.shown = live.LiveFace(thunder, STYLE, ahead, rate=RECORDED), LiveMotion()
         self.face.prepare()
         self.samples, self.slower = (samples * 32767).astype(np.int16), slower
+        self.samples = np.repeat(self.samples, RECORDED // RATE)
         self.shown.began = self.now = self.looked = self.busy = 0.0
         self.at, self.delays, self.memory = 0, [], []
-        self.size = RATE * BLOCK_MS // 1000
+        self.size = RECORDED * BLOCK_MS // 1000
         live.follow(self, self, self.give, lambda: self.now)
 
     @property
@@ -88,12 +89,12 @@ class Simulation:
         """The next block, once it has been spoken; None behind the last."""
         block = self.samples[self.at : self.at + self.size]
         self.at += self.size
-        self.now = max(self.now, self.at / RATE)
+        self.now = max(self.now, self.at / RECORDED)
         return block.tobytes() if len(block) == self.size else None
 
     def empty(self) -> bool:
         """Whether the next block has not been spoken yet."""
-        return (self.at + self.size) / RATE > self.now
+        return (self.at + self.size) / RECORDED > self.now
 
     def give(self, event: dict) -> None:
         """Look until an event arrives, and take it in."""
@@ -110,7 +111,7 @@ class Simulation:
         grown = f"{(self.memory[-1] - self.memory[0]) / 2**20:+.1f} MB" if self.memory else "–"
         return (
             f"{np.quantile(self.delays, 0.9):.3f} s behind in 9 of 10 looks, "
-            f"{self.busy * RATE / len(self.samples):.0%} of one core, hops of {self.shown.hop:.2f} "
+            f"{self.busy * RECORDED / len(self.samples):.0%} of one core, hops of {self.shown.hop:.2f} "
             f"s, {grown} after the first minute"
         )
 
