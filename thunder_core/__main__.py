@@ -34,7 +34,7 @@ def options(words: list[str] | None) -> argparse.Namespace:
         ("sound", "", "FILE", "heard instead of the microphone"),
         ("ahead", 0.2, "SECONDS", "heard beyond what is sent: .12 is sooner, .36 more exact"),
         ("mood", "neutral", "MOOD", "such as warm=.6"),
-        ("microphone", "", "NAME", "default: the system's; a name that is none lists all"),
+        ("microphone", "", "NAME", "default: the system's; a wrong name lists them"),
     ):
         parser.add_argument(
             f"--{name}", type=type(default), default=default, metavar=value, help=about
@@ -57,7 +57,7 @@ def live(args: argparse.Namespace) -> int:
         contextlib.ExitStack() as end,
     ):
         end.callback(print, flush=True)  # ends the line, before an error is said
-        print("Starts; Ctrl-C ends it", end="", flush=True)
+        print("Starting; Ctrl-C stops it", end="", flush=True)
         channels = tuple(client.request("hello").wait()["channels"])
         direction = DirectionRequest.of(Direction(mood=name, strength=strength)).to_record(
             client.put_array

@@ -211,7 +211,7 @@ def test_the_command_sends_a_face_that_speaks(receiver, tmp_path):
             process.terminate()
             assert process.wait(20) == 128 + signal.SIGTERM
             starts, *_, last, said = process.stdout.read().splitlines()
-            assert (starts, said) == ("Starts; Ctrl-C ends it", "Stopped")
+            assert (starts, said) == ("Starting; Ctrl-C stops it", "Stopped")
             assert last.startswith(f"Sent to 127.0.0.1:{port}, ") and "s behind" in last
             assert is_at_rest(last_of(heard))
         process.kill()
