@@ -46,6 +46,7 @@ COMMANDS = {
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
     "commit": "commit --data {thunder_data} --takes {scratch}",
     "transcripts": "transcripts --data {thunder_data}",
+    "drawn": "drawn --data {thunder_data}",
     "tracking": "tracking",
     "make_shapes": "make_shapes --data {thunder_data}",
     "recognised": "recognise --data {thunder_data} --model {thunder_whisper}",

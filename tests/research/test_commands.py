@@ -53,6 +53,7 @@ BENCHES = {
     "curves": "--data {data} --clips grid_lbbc2a grid_lrwp9a --seconds 1 --out {out}/x.png "
     "--list-out {out}/y.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
+    "drawn": "--data {source} --lines 1 --results {out}/x.txt",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
     "habits": "--data {data} --solved {solved} --takes 2 --readings 2 --results {out}/x.txt",
