@@ -3,7 +3,6 @@
 a failure and an undo."""
 
 import math
-import time
 from contextlib import nullcontext
 
 import pytest
@@ -11,7 +10,6 @@ from performances import listed_seeds
 from played_engine import Asked, listed, seeds
 from thunder.operators import base
 from thunder.scene.heads import head
-from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, take_list
 from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import strip
@@ -141,25 +139,6 @@ def test_takes_of_a_head_that_is_deleted_meanwhile_are_no_undo_step_beside_that_
     with pytest.raises(errors.BadHead, match="was removed, renamed or changed") as removed:
         finish(steps)
     assert operator.fail(removed.value) == {"CANCELLED"}
-
-
-def test_takes_whose_scores_did_not_come_stay_and_are_scored_when_blender_is_idle(
-    blender, voiced, client
-):
-    client.scores_late, client.running, voiced.thunder.live_score = True, True, True
-    steps = start(blender, voiced, client)
-    listed(voiced, 3, steps)
-    steps.close()
-    entries = voiced.thunder.takes
-    assert len(entries) >= 3 and not any(math.isfinite(each.score) for each in entries)
-    blender.ops.thunder.select_take(index=1)
-    live_score.request_score(voiced, head.find(voiced))
-    end = time.monotonic() + 60
-    while live_score.live.step() is not None:
-        assert time.monotonic() < end, live_score.live.why_failed
-        time.sleep(0.005)
-    live_score.live.task.stop()
-    assert all(math.isfinite(each.score) for each in entries)
 
 
 @pytest.mark.parametrize("chosen", [2, -1], ids=["a take", "the own animation"])

@@ -8,7 +8,6 @@ import bpy
 import numpy as np
 import pytest
 from characters import make_hero, seen_points
-from made_flame import flame
 from thunder.scene.heads import build, head
 from thunder.thunder_core import errors, rotation as rotation_module
 from thunder.thunder_core.face.displacement import face_meter
@@ -34,26 +33,6 @@ def test_the_head_is_built_within_a_second_with_the_skeleton_of_the_asset(blende
     assert np.allclose([bone.head_local for bone in bones], joints, atol=1e-6)
     parents = [bone.parent and bone.parent.name for bone in bones]
     assert parents == [None, *[build.JOINTS[parent] for parent in asset["kintree_table"][0][1:]]]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_rig_moves_as_flame_does(blender, asset, seed):
-    blender.ops.thunder.add_head()
-    rig = head.find(blender.context.scene)
-    for name in build.SWITCHES:  # in which it differs on purpose
-        rig.armature[f"Thunder {name}"] = 0.0
-    g = np.random.default_rng(seed)
-    expression = g.normal(0, 0.6, len(rig.channels))
-    jaw, neck, eyes = (g.normal(0, 0.2, 3) for _ in range(3))
-    for name, value in zip(rig.channels, expression):
-        rig.keys.key_blocks[name].value = value
-    for bone, turn in (("jaw", jaw), ("neck", neck), ("eye_left", eyes), ("eye_right", eyes)):
-        rig.armature.pose.bones[bone].rotation_euler = rotation_module.matrix_to_euler(
-            rotation_module.rotvec_to_matrix(turn)
-        )
-    expected = build.flame_to_blender(flame(asset, expression, jaw, neck, eyes, rotation_module))
-    assert np.abs(expected - build.flame_to_blender(asset["v_template"])).max() > 0.005
-    assert np.abs(seen_points(blender, rig.mesh) - expected).max() < 2e-6
 
 
 def test_two_heads_share_materials_can_be_told_apart_and_stand_for_their_meshes(blender):

@@ -59,21 +59,6 @@ def test_a_take_gives_back_what_was_sampled(blender, stage):
     )
 
 
-def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage, tmp_path):
-    made, entry = enter(stage)
-    take_record.store_sync(entry.action, np.linspace(0, 100, 75))
-    name, path = entry.action.name, str(tmp_path / "line.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.open_mainfile(filepath=path)
-    assert same(take_record.load(blender.data.actions[name]).motion, made.motion)
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(path) as (there, here):
-        here.actions = [name]
-    loaded = take_record.load(blender.data.actions[name])
-    assert same(loaded.motion, made.motion)
-    assert loaded.sync_per_frame == pytest.approx(np.linspace(0, 100, 75), abs=1e-4)
-
-
 def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage, scene, rig):
     made, entry = enter(stage, start=5.0, closed_at=())
     assert same(progress.result(take_record.read(rig, entry)).motion, made.motion)
