@@ -361,6 +361,6 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
         done((rendered.frame_current - scene.frame_start + 1) / count)
 
     with jobs.handled("render_post", after_frame):
-        side = FILM_PIXELS if studio.is_in(scene) else OWN_FILM_PIXELS
+        side = FILM_PIXELS if studio.find(scene) else OWN_FILM_PIXELS
         studio.render_film(scene, path, side, side)
     baked.report["takes"][rank]["video"] = file_of_take("video", rank)

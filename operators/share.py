@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See and hand on takes: side by side in a grid or on a contact sheet; the head with its animation
-as a file for other programs."""
+"""See and hand on takes: side by side in a grid or on a contact sheet, in a lit scene; the head
+with its animation as a file for other programs."""
 
 import os
 from functools import partial
@@ -12,7 +12,7 @@ from ..scene.heads import head
 from ..scene.host import playback
 from ..scene.host.jobs import registration
 from ..scene.host.language import translated
-from ..scene.media import contact_sheet, export, grid
+from ..scene.media import contact_sheet, export, grid, studio
 from ..scene.review import listening
 from ..scene.takes import browsing, take_list
 from ..scene.voice import strip, voice_cache
@@ -26,6 +26,7 @@ from .base import (
     SlicedWork,
     why_busy,
     why_no_head,
+    why_not_in_object_mode,
 )
 
 _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
@@ -129,6 +130,50 @@ def _open(name: str) -> None:
     area = max(manager.windows[-1].screen.areas, key=lambda area: area.width * area.height)
     area.type = "IMAGE_EDITOR"
     area.spaces.active.image = image
+
+
+class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
+    """Set up a camera that frames all heads, three lights and a backdrop, or fit them again"""
+
+    bl_label = "Light the Scene"
+    obstacles = (
+        lambda context: (
+            "" if head.is_any_in(context.scene) else "There is no head to light: add one first"
+        ),
+        why_not_in_object_mode,
+    )
+
+    def act(self, context):
+        scene = context.scene
+        context.view_layer.update()
+        rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
+        studio.set_up(scene, [*filter(None, rigs)] or [chosen_head(context)])
+        if context.area is not None and context.area.type == "VIEW_3D":
+            context.space_data.region_3d.view_perspective = "CAMERA"
+
+
+class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
+    """Remove the camera, lights and backdrop of Light the Scene. The scene's own camera and
+    settings come back"""
+
+    bl_label = "Remove Lights and Backdrop"
+    obstacles = (
+        lambda context: (
+            ""
+            if studio.find(context.scene)
+            else "There is nothing to remove: Light the Scene was not used in this scene"
+        ),
+    )
+
+    def act(self, context):
+        view = (
+            context.space_data.region_3d
+            if context.space_data is not None and context.space_data.type == "VIEW_3D"
+            else None
+        )
+        if view is not None and view.view_perspective == "CAMERA":
+            view.view_perspective = "PERSP"  # the scene's camera may show something else
+        studio.remove(context.scene)
 
 
 class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.types.Operator):

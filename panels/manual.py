@@ -47,6 +47,7 @@ SECTIONS = {
     "commit": "commit_take ThunderCommit ThunderScene.commit",
     "export": "export_performance",
     "takes#captured-faces": "import_capture *_tracker",
+    "takes#a-lit-scene": "light_scene remove_stage",
     "takes#contact-sheet": "contact_sheet",
     "takes#play-all": "play_grid",
     "takes#earlier-takes": "fold_takes",

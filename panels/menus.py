@@ -4,6 +4,7 @@
 import bpy
 
 from ..scene.host.jobs import registration
+from ..scene.media import studio
 from ..scene.takes import keep
 from .tab import buttons
 
@@ -41,4 +42,15 @@ def _in_add_menu(self, context):
     self.layout.menu("THUNDER_MT_add_head", text="Thunder Head", icon="USER")
 
 
-register, unregister = registration(menus=(("VIEW3D_MT_armature_add", _in_add_menu),))
+def draw_stage(self, context):
+    """The entries of a menu for the lit scene."""
+    layout = self.layout
+    layout.operator_context = "INVOKE_DEFAULT"
+    layout.separator()
+    layout.operator("thunder.light_scene", icon="LIGHT_AREA")
+    if studio.find(context.scene) is not None:
+        layout.operator("thunder.remove_stage", icon="X")
+
+
+_MENUS = (("VIEW3D_MT_armature_add", _in_add_menu), ("VIEW3D_MT_light_add", draw_stage))
+register, unregister = registration(menus=_MENUS)

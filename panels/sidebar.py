@@ -20,6 +20,7 @@ from ..thunder_core.errors import attempt
 from ..thunder_core.languages import names_of
 from ..thunder_core.spoken import is_other_script
 from . import character, dialogue
+from .menus import draw_stage
 from .tab import (
     big_button,
     buttons,
@@ -255,6 +256,7 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         )
         layout.separator()
         buttons(layout, *SHAPE_BUTTONS)
+        draw_stage(self, context)
 
 
 class THUNDER_MT_add_voice(bpy.types.Menu):

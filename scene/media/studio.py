@@ -2,9 +2,15 @@
 """A lit set around heads, in which Workbench and EEVEE show them well; and films of takes: of a
 scene through its camera, of takes side by side."""
 
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
 import bpy
 from mathutils import Matrix, Vector
 
+from ...thunder_core import records
 from ..heads import head, materials
 from ..host import compat
 from . import puppets
@@ -22,6 +28,10 @@ def render_film(scene, path: str, width: int, height: int) -> None:
 
 
 NAME = "Thunder Stage"
+# property of the stage's collection: settings before it, as JSON; of its objects and world: what
+# each is
+MARK = "thunder_stage"
+CAMERA = "thunder_camera"  # property of the collection: the scene's camera before it
 LENS_MM = 100.0  # portrait lens
 # a close picture: by how much larger a face is, and by how much of the picture's width it is lower,
 # so that chin and hair stay in it while a head turns
@@ -53,20 +63,34 @@ LOOK = {  # settings of the scene
 }
 
 
-def is_in(scene) -> bool:
-    """Whether a scene has a stage."""
-    return any(group.name.startswith(NAME) for group in scene.collection.children)
+def find(scene) -> bpy.types.Collection | None:
+    """The collection of a scene's stage, None if it has none."""
+    return next((group for group in scene.collection.children if MARK in group), None)
+
+
+def camera_of(scene) -> bpy.types.Object | None:
+    """The camera that shows the heads: the stage's, else the scene's."""
+    group = find(scene)
+    return next(
+        (obj for obj in (group.objects if group else ()) if obj.get(MARK) == "Camera"), scene.camera
+    )
 
 
 def set_up(scene, rigs: list[head.Rig], is_close: bool = False) -> None:
-    """Set up the stage around heads; the scene looks through its camera.
+    """Set up the stage around heads, or fit the one that is there to them. The scene looks through
+    its camera; what the scene has of its own stays.
 
     is_close: whether the faces fill the picture, so that shoulders are not seen."""
-    group = bpy.data.collections.new(NAME)
-    scene.collection.children.link(group)
+    group = find(scene)
+    if group is None:
+        group = bpy.data.collections.new(NAME)
+        scene.collection.children.link(group)
+        group[MARK] = json.dumps({path: scene.path_resolve(path) for path in LOOK})
+        if scene.camera is not None:
+            group[CAMERA] = scene.camera
     to_world, width, height = _frame_faces(rigs)
     reach = max(width, height) / FACE_METRES
-    camera = _add(group, bpy.data.cameras.new("Thunder Camera"))
+    camera = _member(group, "Camera", bpy.data.cameras.new)
     zoom, camera.data.shift_y = (CLOSER, LOWER) if is_close else (1.0, 0.0)
     camera.data.lens, camera.data.clip_start, camera.data.clip_end = (
         zoom * LENS_MM,
@@ -82,20 +106,43 @@ def set_up(scene, rigs: list[head.Rig], is_close: bool = False) -> None:
     )
     scene.camera = camera
     for name, (place, watts, across, shine) in LIGHTS.items():
-        lamp = _add(group, bpy.data.lights.new(f"Thunder {name}", "AREA"))
+        lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
         lamp.data.shape = "DISK"  # round in the eyes
         lamp.data.energy = watts * reach**2
         lamp.data.size = across * reach
         lamp.data.specular_factor = shine
         _aim(lamp, to_world, reach * Vector(place))
-    wall = _add(group, _wall("Thunder Backdrop"))
-    wall.matrix_world = (
-        to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4)
+    wall = _member(group, "Backdrop", _wall)
+    wall.hide_select, wall.matrix_world = (
+        True,
+        to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4),
     )
     if scene.world is None:
         scene.world = bpy.data.worlds.new(NAME)
-        scene.world.color = DARK
+        scene.world.color, scene.world[MARK] = DARK, "World"
     puppets.apply_settings(scene, LOOK)
+
+
+def remove(scene) -> None:
+    """Remove a scene's stage; what it replaced comes back unless it was changed since."""
+    group, camera = find(scene), camera_of(scene)
+    with contextlib.suppress(*records.UNREADABLE):  # a record that was damaged brings nothing back
+        if scene.camera == camera:
+            scene.camera = group.get(CAMERA)
+        puppets.apply_settings(
+            scene,
+            {
+                path: value
+                for path, value in json.loads(group[MARK]).items()
+                if scene.path_resolve(path) == LOOK[path]
+            },
+        )
+    made = [obj.data for obj in group.objects if MARK in obj]  # the objects go with their data
+    if scene.world is not None and MARK in scene.world:
+        made.append(scene.world)
+    for obj in [obj for obj in group.objects if MARK not in obj]:  # the animator's
+        scene.collection.objects.link(obj)
+    bpy.data.batch_remove([*made, group])
 
 
 def _frame_faces(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
@@ -119,10 +166,13 @@ def _frame_faces(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
     )
 
 
-def _add(group, data) -> bpy.types.Object:
-    """An object of the stage with that data, of the same name."""
-    member = bpy.data.objects.new(data.name, data)
-    group.objects.link(member)
+def _member(group, what: str, make: Callable[[str], Any]) -> bpy.types.Object:
+    """The stage's object of that name, made with the data of `make(title)` if it is not there."""
+    member = next((obj for obj in group.objects if obj.get(MARK) == what), None)
+    if member is None:
+        member = bpy.data.objects.new(f"Thunder {what}", make(f"Thunder {what}"))
+        member[MARK] = what
+        group.objects.link(member)
     return member
 
 

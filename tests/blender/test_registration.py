@@ -15,7 +15,7 @@ NAME = "bl_ext.user_default.thunder"
 MENUS = (
     "TOPBAR_MT_file_export", "TOPBAR_MT_file_import", "DOPESHEET_HT_header", "SEQUENCER_HT_header",
     "VIEW3D_MT_armature_add",
-    "ASSETBROWSER_MT_context_menu",
+    "ASSETBROWSER_MT_context_menu", "VIEW3D_MT_light_add",
 )  # fmt: skip
 PROPERTIES = (
     ("Scene", "thunder"),

@@ -11,7 +11,7 @@ from scenarios import only_open, open_popover, PATIENCE, scene_with_voice_and_he
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
-from thunder.scene.media import contact_sheet, puppets, studio
+from thunder.scene.media import contact_sheet, puppets
 from thunder.scene.takes.commit.following import lines_of
 from thunder.thunder_core.animation import activity
 
@@ -80,7 +80,7 @@ def widen_the_sidebar(hand):
 
 def look_closely(hand):
     """Light the scene, and look at the face beside the sidebar as these lights show it."""
-    studio.set_up(hand.scene, [head.find(hand.scene)])
+    hand.call(bpy.ops.thunder.light_scene)
     view, scene = bare_view(hand), hand.scene
     view.overlay.show_overlays = False
     view.shading.type, scene.eevee.taa_samples = SHADING, SAMPLES
