@@ -19,7 +19,6 @@ from thunder_core.face.head import load_head
 from thunder_core.face.laying import model
 from thunder_core.face.points import SkinnedPoints
 from thunder_core.face.regions import front_view, pieces
-from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS, Motion
 
 # vertices of the places in the middle, and places on the left near which the nearest is taken
@@ -225,7 +224,7 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     gap, own = np.concatenate([each @ apart for each in values]), np.concatenate(ours.gaps)
     shut = gap[own < _TOUCHING_MM]
     skin, ids = _skin(places, triangles, warp(marks))
-    seen = seen_triangles(skin)
+    seen = np.flatnonzero(making.seen_of(skin, warp(marks)))
     middles = skin.points[skin.triangles].mean(1)
     if len(ours.flips):
         far = np.array([((ours.flips - each) ** 2).sum(1).min() for each in middles[seen]])
@@ -267,16 +266,6 @@ def _likeness(made, truth, start: str) -> float:
 def _skin(places, triangles, marks):
     piece = pieces(len(places), triangles)
     return making.skin_of(places, triangles, piece, marks)
-
-
-def seen_triangles(skin) -> np.ndarray:
-    """Triangles that are seen from the front or from 50° to a side, ids."""
-    found = []
-    for angle in (-0.9, 0.0, 0.9):
-        turned = skin.points @ rotvec_to_matrix(np.array([[0.0, angle, 0.0]]))[0].T
-        view = front_view(turned, skin.triangles, turned[:, :2].min(0), turned[:, :2].max(0), 0.6)
-        found.append(view.triangle[view.triangle >= 0])
-    return np.unique(np.concatenate(found))
 
 
 def opening(places, triangles, is_skin, is_eye, marks, side) -> float:

@@ -156,10 +156,29 @@ def filled_mouth():
     return triangles[~inside & (a != b) & (b != c) & (c != a)]
 
 
+def ball(columns, rows):
+    """(points, triangles) of a ball of a head's size, its poles up and down."""
+    down, round_ = np.linspace(0, np.pi, rows + 1), np.arange(columns) * 2 * np.pi / columns
+    y, out = 110 * np.cos(down)[:, None], 110 * np.sin(down)[:, None]
+    points = np.stack(np.broadcast_arrays(out * np.sin(round_), y, out * np.cos(round_)), 2)
+    ids = np.arange(points[..., 0].size).reshape(rows + 1, columns)
+    here, beside = ids, np.roll(ids, -1, axis=1)
+    quads = np.stack([here[:-1], here[1:], beside[1:], beside[:-1]], -1).reshape(-1, 4)
+    return points.reshape(-1, 3), np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]])
+
+
+@pytest.mark.parametrize("columns, rows", [(32, 16), (48, 32)])
+def test_a_ball_is_no_face(columns, rows):
+    points, triangles = ball(columns, rows)
+    marks, _ = making.guess(points, triangles)
+    with pytest.raises(BadHead, match="No mouth opens between"):
+        making.make(points, triangles, marks)
+
+
 @pytest.mark.parametrize(
     "points, triangles, marks, sentence",
     [
-        (POINTS, filled_mouth(), POINTS[MARKED], "one skin without an opening"),
+        (POINTS, filled_mouth(), POINTS[MARKED], "No mouth opens between"),
         (POINTS, HEAD.f[:100], POINTS[MARKED], "too few"),
         (POINTS * [1, 1, 0], HEAD.f, POINTS[MARKED], "flat"),
         (POINTS * np.where(POINTS[:, :1] > 90, np.nan, 1), HEAD.f, POINTS[MARKED], "nowhere"),

@@ -13,11 +13,12 @@ import numpy as np
 
 from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
+from ..types import LIP_CLOSE
 from . import dots
 from .eyes import Eye, eyes_of, fade
 from .head import load_head
 from .laying import BALL_MM, facing, GAZE, JAWS, lay, Model, model, NORMALS_MM, SPOKEN, SPOKEN_TURNS
-from .regions import distances, LIP_AROUND, LOWER, pieces, UPPER
+from .regions import distances, front_view, LIP_AROUND, LOWER, pieces, UPPER
 from .surface import Surface
 
 # millimetres of our head, whose size the other face is brought to
@@ -32,7 +33,6 @@ _CLEAR, _LIP = 1.5, 9.0  # so far above or below that line skin surely belongs t
 _MOUTH, _FADES = 45.0, (10.0, 25.0)  # reach of the labels of lips, and where they fade
 _CORNER = 4.0  # before a corner labels begin to fade
 _MEETS = (4.0, 14.0)  # about the lips' line, where they are made to meet, and where that fades
-_OPENING = 0.6  # a label below which both lips are one skin
 _STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
 _MOUTH_BOX = (
     38.0,
@@ -46,6 +46,7 @@ _LEAST_VERTICES = 300
 # strength of shapes that people combine, share of a triangle's area below which it counts as folded
 # in a pose, and most times that folds are evened
 _BOTH, _FOLDED, _ROUNDS = 0.5, 0.06, 16
+_VIEWS, _VIEW_MM = (-0.9, 0.0, 0.9), 0.6  # radians and pixels by which what is seen is looked for
 _BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
 _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may be from ours
 
@@ -92,13 +93,13 @@ def make(
         for side, (centre, radius, _) in enumerate(eyeballs)
     ]
     say(0.55, "Carrying shapes over")
-    moved, outer, let_meet = _carried(ours, laid, skin, eyes)
+    moved, let_meet = _carried(ours, laid, skin, eyes)
     say(0.8, "Closing lids")
     for side, eye in zip(("Left", "Right"), eyes):
         moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points, skin)
         moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points, skin)
-    seen = outer[skin.triangles].all(1)
-    unfold(skin, moved, outer[skin.triangles].any(1), ours.names, eyes)
+    seen = seen_of(skin, marked)
+    unfold(skin, moved, seen, ours.names, eyes)
     let_meet(moved)  # what was evened parts lips less
     names, moves = list(ours.names), np.zeros((len(ours.names), len(face), 3), np.float32)
     moves[:, ids] = moved
@@ -109,7 +110,7 @@ def make(
     whole = Surface(face, triangles)
     _parts(ours, laid, whole, piece, (skin, ids), (eyes, is_eye), moves)
     gaze_names, gaze = _gaze(face, is_eye, eyes)
-    ours_seen = ours.outside[ours.skin.triangles].all(1)
+    ours_seen = seen_of(ours.skin, ours.skin.points[ours.dots])
     tear = tuple(
         name for name, move, own in zip(names, moved, ours.moved)
         if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
@@ -244,14 +245,15 @@ def _sides(surface: Surface, seam, eyes: list[Eye], is_checked: bool = False) ->
     is_lower = front & (below > _CLEAR) & (below < _LIP)
     far = np.sqrt(((points[:, None] - middle[::2]) ** 2).sum(2)).min(1)
     label = surface.filled(is_upper.astype(float) - is_lower, is_upper | is_lower | (far > _MOUTH))
-    if is_checked:
-        near = front & (np.abs(x - middle[:, 0].mean()) < 0.25 * width)
-        near &= (above < 2.5) & (below < 2.5)
-        if not near.any() or np.quantile(np.abs(label[near]), 0.5) < _OPENING:
-            raise BadHead(
-                "The lips are one skin without an opening between them: cut the mouth open along "
-                "its line first"
-            )
+    half = front & (np.abs(x - middle[:, 0].mean()) < 0.25 * width)
+    side = np.where(above < _LIP, np.where(below < _LIP, label, -1.0), 1.0)
+    start, end = surface.edges
+    crosses = half[start] & half[end] & (side[start] > 0) & (side[end] <= 0)
+    if is_checked and (crosses.any() or not (is_upper.any() and is_lower.any())):
+        raise BadHead(
+            "No mouth opens between the dots of the lips: drag them onto it, or cut the skin open "
+            "along the lips' line first"
+        )
     label *= 1.0 - fade((far - _FADES[0]) / (_FADES[1] - _FADES[0]))
     aside = np.abs(x - middle[:, 0].mean()) - width / 2
     label *= 1.0 - fade((aside + _CORNER) / (1.5 * _CORNER))
@@ -266,9 +268,9 @@ def _features(surface: Surface, sides: np.ndarray) -> np.ndarray:
 
 def _carried(
     ours: Model, laid, skin: Surface, eyes
-) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], None]]:
-    """How far each channel moves the vertices of a face, [n, K, 3]; those that are seen, [K]; what
-    changes such movements so that lips part as ours."""
+) -> tuple[np.ndarray, Callable[[np.ndarray], None]]:
+    """How far each channel moves the vertices of a face, [n, K, 3]; what changes such movements so
+    that lips part as ours."""
     over = Surface(laid, ours.skin.triangles)
     upper, lower = _seam(ours)
     own_sides = _sides(ours.skin, [ours.skin.points[each] for each in (upper, lower)], ours.lids)
@@ -289,8 +291,7 @@ def _carried(
     let_meet = partial(_let_meet, over, skin, sides, (upper, lower), parts)
     moved = np.moveaxis(moved, 1, 0).astype(np.float32)
     let_meet(moved)
-    outer = trusted & (far < _TRUSTED) & ours.outside[spots.vertices].all(1)
-    return moved, outer, let_meet
+    return moved, let_meet
 
 
 def _let_meet(over: Surface, skin: Surface, sides, seam, parts, moved) -> None:
@@ -396,15 +397,31 @@ def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
 # ---- judging
 
 
+def seen_of(skin: Surface, marked: np.ndarray) -> np.ndarray:
+    """Which triangles round the marked places [24, 3] are seen from the front or from a side in
+    front, or lie between such, [F]; all of a skin that is too fine to look."""
+    seen = np.zeros(len(skin.points), bool)
+    for turn in rotvec_to_matrix(np.outer(_VIEWS, [0.0, 1.0, 0.0])):
+        low, high = (each((marked @ turn.T)[:, :2], axis=0) for each in (np.min, np.max))
+        window = low - _BELOW, high + _BELOW
+        try:
+            view = front_view(skin.points @ turn.T, skin.triangles, *window, _VIEW_MM)
+        except ValueError:
+            return ~np.zeros(len(skin.triangles), bool)
+        seen[skin.triangles[view.triangle[view.triangle >= 0]]] = True
+    return seen[skin.triangles].all(1)
+
+
 def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list[Eye]) -> None:
     """Even movements [n, K, 3] in place round triangles seen [F] that turn over in a pose: all
     alike, so that what meets still does, but lids where they meet."""
     number = {name: i for i, name in enumerate(names)}
     is_lid = np.array([name.startswith(("eyeBlink", "eyeWide")) for name in names])
-    poses = [{i: 1.0} for i in number.values()]
+    poses = []
     for name, i in number.items():
         both = {i: _BOTH, number[name.replace("Left", "Right")]: _BOTH}
-        poses.append(both)
+        if name != LIP_CLOSE:  # seen over an open jaw alone
+            poses += [{i: 1.0}, both]
         if name.startswith("mouth"):
             poses.append(both | {number["jawOpen"]: _BOTH})
     free = np.all([~eye.is_between(skin.points) for eye in eyes], axis=0)
@@ -423,12 +440,12 @@ def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list
         here = np.zeros(len(heat))
         here[skin.triangles[ids[folded]]] = 1.0
         # what stays folded is evened farther round it
-        heat = np.maximum(here, 0.75 * np.maximum(heat, skin.around(heat)))
+        heat = np.maximum(here, 0.85 * np.maximum(heat, skin.around(heat)))
         near, at = skin.part(heat > 0.2)
         share = np.where(heat[at] > 0.3, heat[at], 0.0)[:, None, None]
         share = share * np.where(is_lid, free[at, None], True)[..., None]
         each = np.moveaxis(moved[:, at], 0, 1)
-        each += share * (near.around(each) - each)
+        each += share * (near.around(each, nearer=True) - each)
         moved[:, at] = np.moveaxis(each, 1, 0)
 
 

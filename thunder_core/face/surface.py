@@ -50,14 +50,17 @@ class Surface:
         place = np.minimum(np.arange(max(count.max(), 1)), np.maximum(count - 1, 0)[:, None])
         return order[np.minimum(start[:, None] + place, len(order) - 1)] // 3
 
-    def around(self, values: np.ndarray) -> np.ndarray:
-        """The mean of each vertex's neighbours, [V, …]; its own value if it has none."""
+    def around(self, values: np.ndarray, nearer: bool = False) -> np.ndarray:
+        """The mean of each vertex's neighbours, [V, …], where `nearer` by one over their distance;
+        its own value if it has none."""
         start, end = self.edges
         count = np.bincount(start, minlength=len(self.points))
+        has, share = count > 0, np.ones(len(start), values.dtype)
+        if nearer:
+            share /= np.linalg.norm(self.points[start] - self.points[end], axis=1) + 1e-3
+        first, share = (np.cumsum(count) - count)[has], share.reshape(-1, *[1] * (values.ndim - 1))
         result = values.copy()
-        has = count > 0
-        sums = np.add.reduceat(values[end], (np.cumsum(count) - count)[has], axis=0)
-        result[has] = sums / count[has].reshape(-1, *[1] * (values.ndim - 1))
+        result[has] = np.add.reduceat(share * values[end], first) / np.add.reduceat(share, first)
         return result
 
     def smoothed(self, values: np.ndarray, times: int) -> np.ndarray:
