@@ -179,10 +179,14 @@ def make(
         part = moves[:, first : first + size] @ along.T
         first += size
         sums = json.loads(obj.data.get(MADE, "{}"))
-        writer = _Writer(obj)
+        if obj.data.shape_keys is None:
+            obj.shape_key_add(name="Basis", from_mix=False)
+        rest = family.points_of(obj.data.shape_keys.reference_key.data)
+        least = _SAME * np.ptp(rest, axis=0).max()
         for place, name in enumerate(wanted):
-            if obj == face or writer.moves(part[answer["names"].index(name)]):
-                sums[name] = writer.write(name, part[answer["names"].index(name)])
+            by = part[answer["names"].index(name)]
+            if obj == face or np.abs(by).max(initial=0.0) > least:
+                sums[name] = _write(obj, name, rest + by)
             done = (number * len(wanted) + place + 1) / steps
             yield Step(0.85 + 0.15 * done, "Writing shape keys", busy=True)
         obj.data[MADE] = json.dumps(sums)
@@ -190,27 +194,13 @@ def make(
     return wanted, sorted(kept & set(answer["names"]))
 
 
-class _Writer:
-    """Writes shape keys of an object."""
-
-    def __init__(self, obj: bpy.types.Object):
-        self.obj = obj
-        if obj.data.shape_keys is None:
-            obj.shape_key_add(name="Basis", from_mix=False)
-        self.rest = family.points_of(obj.data.shape_keys.reference_key.data)
-        self.least = _SAME * np.ptp(self.rest, axis=0).max()
-
-    def moves(self, by: np.ndarray) -> bool:
-        """Whether a movement [V, 3] is one."""
-        return bool(np.abs(by).max(initial=0.0) > self.least)
-
-    def write(self, name: str, by: np.ndarray) -> int:
-        """Write a key that moves the points by [V, 3]; returns the sum of its points."""
-        blocks = self.obj.data.shape_keys.key_blocks
-        block = blocks.get(name) or self.obj.shape_key_add(name=name, from_mix=False)
-        block.value = 0.0
-        block.data.foreach_set("co", np.ascontiguousarray(self.rest + by, np.float32).ravel())
-        return _sum(block)
+def _write(obj: bpy.types.Object, name: str, points: np.ndarray) -> int:
+    """Write a key of points [V, 3]; returns their sum."""
+    block = obj.data.shape_keys.key_blocks.get(name)
+    block = block or obj.shape_key_add(name=name, from_mix=False)
+    block.value = 0.0
+    block.data.foreach_set("co", np.ascontiguousarray(points, np.float32).ravel())
+    return _sum(block)
 
 
 def _sum(block) -> int:

@@ -34,11 +34,8 @@ _MOUTH, _FADES = 45.0, (10.0, 25.0)  # reach of the labels of lips, and where th
 _CORNER = 4.0  # before a corner labels begin to fade
 _MEETS = (4.0, 14.0)  # about the lips' line, where they are made to meet, and where that fades
 _STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
-_MOUTH_BOX = (
-    38.0,
-    40.0,
-    80.0,
-)  # about the lips' middle: what lies behind and in it is teeth or tongue
+# about the lips' middle: what lies behind and in it is teeth or tongue
+_MOUTH_BOX = (38.0, 40.0, 80.0)
 _TORN = (1.5, 20.0)  # of the area that is torn on ours, and mm² more, that may be torn
 _RIGID_MM = 80.0  # what is wider and above the mouth is glasses or hair, and stays
 _LOOSE_MM = 25.0  # what is farther from the skin stays
@@ -94,7 +91,6 @@ def make(
     ]
     say(0.55, "Carrying shapes over")
     moved, let_meet = _carried(ours, laid, skin, eyes)
-    say(0.8, "Closing lids")
     for side, eye in zip(("Left", "Right"), eyes):
         moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points, skin)
         moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points, skin)
@@ -116,7 +112,6 @@ def make(
         if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
     )  # fmt: skip
     names, moves = names + gaze_names, np.concatenate([moves, gaze])
-    say(1.0, "Done")
     return Made(tuple(names), moves @ np.linalg.inv(warp.turn).astype(np.float32), is_eye, tear)
 
 
