@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The events that a performance plans, and their curves: what head, brows, gaze, lids and breath do
-besides small movement, and how far lips open.
+besides small movement. Lips are not among them: the model hears what they do.
 
 The diffusion model is conditioned on them (`engine.diffusion.Denoiser`), so it carries a planned
 nod or blink out with everything that goes along with it. The teacher's performances come with the
@@ -15,15 +15,16 @@ import numpy as np
 # left and right outer brow, channel values; knit: of both.  look: degrees that the gaze in the
 # world turns and is lowered.  blink: closure of the lids, 0 … 1.  breath: of an inhalation, 0 … 1.
 # side: −1 or 1, to which side a mood turns and tilts the head and doubt raises a brow, above 0 the
-# left. open, wide: of the lips, always NaN: the model hears them. The next training drops both.
+# left.
 _SIZES = {
     "nod": 3.0, "turn": 3.0, "tilt": 3.0, "raise_inner": 0.2, "raise_left": 0.2, "raise_right": 0.2,
     "knit": 0.2,
-    "look_turn": 5.0, "look_lower": 5.0, "blink": 1.0, "breath": 1.0, "side": 1.0, "open": 1.0,
-    "wide": 1.0,
+    "look_turn": 5.0, "look_lower": 5.0, "blink": 1.0, "breath": 1.0, "side": 1.0,
 }  # fmt: skip
 EVENTS = tuple(_SIZES)
 SIZES = np.array(list(_SIZES.values()), np.float32)
+# earlier models were also told how far lips open and how wide they are
+EARLIER_EVENTS = len(EVENTS) + 2
 HEAD, BROW_COLUMNS, KNIT, LOOK = slice(0, 3), slice(3, 6), 6, slice(7, 9)
 BLINK, BREATH, SIDE = 9, 10, 11
 

@@ -307,10 +307,12 @@ class MouthNetwork(_Vertices):
         self.inner = nn.Buffer(torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
 
     def shape(self, moved: Tensor) -> Tensor:
-        """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T,
-        n_m, 3]."""
-        upper, lower, left, right = (moved[:, :, self.lips] + self.rest[self.lips]).unbind(2)
-        return torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
+        """Gap of the inner lips, distance of the corners, and heights of upper lip and both corners
+        [B, T, 5], metres, of offsets [B, T, n_m, 3]."""
+        placed = moved[:, :, self.lips] + self.rest[self.lips]
+        upper, lower, left, right = placed.unbind(2)
+        apart = torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
+        return torch.cat([apart, placed[..., [0, 2, 3], 1]], -1)
 
 
 # ---- the network

@@ -2,9 +2,9 @@
 """Training of the diffusion model (§4.2): L = L_rec + L_vel, and L_m2s through the frozen
 mesh-to-speech.
 
-Beyond the paper, reconstruction and velocity also count the two numbers that people read from a
-mouth, how far its lips are apart and how far its corners; and the model learns from its estimates
-of the mouth (`as_sampled`).
+Beyond the paper, reconstruction and velocity also count what people read from a mouth: how far its
+lips are apart and how far its corners, and how high the upper lip and the corners are; and the
+model learns from its estimates of the mouth (`as_sampled`).
 """
 
 from collections.abc import Callable
@@ -108,7 +108,7 @@ class DenoiserLoss:
     """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
 
     Every quantity is in units of its spread over the training set: channels, jaw, mouth vertices,
-    gap and width.
+    and what is seen of the lips (`MouthNetwork.shape`).
     """
 
     def __init__(
@@ -244,7 +244,8 @@ class DenoiserLoss:
                 + e[..., columns.jaw].mean()
                 + e[..., columns.jaw.stop :].mean()
             )
-            parts[kind] = total + m.square().mean() / points + (g.square() / openings).mean()
+            seen = 0.5 * (g.square() / openings).sum(-1).mean()
+            parts[kind] = total + m.square().mean() / points + seen
         return parts
 
     def figures(self, model: Performer, held_out: SpeechBatches) -> dict[str, float]:
@@ -301,7 +302,7 @@ def build_denoiser(
             events=len(EVENTS),
         )
     )
-    if not denoiser.start_from(start or {}):  # from nothing, or with another encoder's features
+    if not denoiser.start_from(_told_fewer(start or {}, len(EVENTS))):  # from nothing, or with another encoder's features
         standardise(
             denoiser,
             SpeechBatches(
@@ -309,6 +310,19 @@ def build_denoiser(
             ),
         )
     return denoiser
+
+
+def _told_fewer(start: dict[str, Tensor], events: int) -> dict[str, Tensor]:
+    """Weights of a model that is told `events` curves, made of those of one that was told more: it
+    does as where the rest is not planned."""
+    weight, usual = start.get("events_in.weight"), start.get("no_events")
+    if weight is None or usual is None or len(usual) <= events:
+        return start
+    bias = start["events_in.bias"].float() + weight[:, events:].float() @ usual[events:].float()
+    return start | {
+        "events_in.weight": weight[:, :events], "events_in.bias": bias,
+        "no_events": usual[:events],
+    }  # fmt: skip
 
 
 def train_denoiser(
@@ -374,8 +388,8 @@ def as_sampled(
 def _spreads(
     batches: SpeechBatches, mouth: MouthNetwork, denoiser: DenoiserNetwork
 ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    """Variances of standardised motion [C], of mouth vertices (one number), of gap and width [2],
-    and of their frame differences."""
+    """Variances of standardised motion [C], of mouth vertices (one number), of what is seen of the
+    lips [5], and of their frame differences."""
     rng = np.random.default_rng(2)
     x = torch.cat([batches(rng)["motion"] for _ in range(12)])
     device = denoiser.motion_mean.device

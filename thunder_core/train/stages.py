@@ -366,6 +366,7 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
         rate=args.rate,
         average=0.9995,
         warmup=min(200, args.steps // 4),
+        checkpoint_every=100,
         seed=workspace.seed,
         batch=args.batch,
     )

@@ -208,7 +208,7 @@ _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # corners' heights, millimetres. One person reads again with `AGAIN` times people's residual of
 # each signal: the width less, or the mean of eight readings hears less of it than the map does.
 PERSON = {"opening": 0.2, "width": 0.25, "upper lip": 0.15, "chin": 0.21, "corners": 0.18}
-AGAIN = np.array([0.6, 0.36, 0.6, 0.6, 0.6, 0.6])
+AGAIN = np.array([0.5, 0.36, 0.5, 0.5, 0.5, 0.5])
 _UNEVEN_MM, _FURTHEST = 0.5, 2.0  # the second: deviations
 # what returning to rest and placing contacts take from the deviation of the width
 _WIDER = 1.12

@@ -277,7 +277,7 @@ def brow_channels(mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def event_curves(plan: Plan, frames: int) -> np.ndarray:
-    """What a plan does over some frames: float32 [T, EVENTS], with no lips."""
+    """What a plan does over some frames: float32 [T, EVENTS]."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
     moved = np.zeros((frames, 9)) if plan.signals is None else plan.signals
@@ -302,7 +302,6 @@ def event_curves(plan: Plan, frames: int) -> np.ndarray:
         head + _head(plan, frames), raised + _brows(plan.raises, t, 1.0),
         low[:, None] + _brows(plan.knits, t, _MOST_KNIT)[:, :1], gaze + _gaze(plan.looks, frames),
         shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
-        np.full((frames, 2), np.nan),  # lips are heard
     )  # fmt: skip
     curves = np.concatenate(columns, 1).astype(np.float32)
     assert curves.shape[1] == len(EVENTS)
