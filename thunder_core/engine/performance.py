@@ -34,7 +34,7 @@ from ..types import Columns, FPS
 from .diffusion import Inpainting
 from .planning.choice import Choice
 from .planning.mouth_map import open_on_phones
-from .planning.take_plan import LIPS_STRESS, plan_take, TakePlan, vary_words
+from .planning.take_plan import LIPS_STRESS, plan_take, TakePlan
 from .planning.upper_face import Behaviours
 from .voice import VoiceFeatures
 
@@ -144,19 +144,17 @@ def as_trained(vectors: np.ndarray, numbers: int) -> np.ndarray:
 
 
 def add_stresses(
-    style: np.ndarray, spread: float, accents: np.ndarray, stress: np.ndarray,
-    further: np.ndarray | float = 0.0,
-) -> np.ndarray:  # fmt: skip
+    style: np.ndarray, spread: float, accents: np.ndarray, stress: np.ndarray
+) -> np.ndarray:
     """A take's style [1 or T, DIRECTION_NAMES] with its stresses over a line: float32 [T,
     DIRECTION_NAMES].
 
     accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`).  stress: [T],
     where the take does (`Choice.stress`): brows and head do more there and less elsewhere.
-    further: [T], logarithm of what else its mouth opens (`vary_words`).
     """
     style = np.array(np.broadcast_to(style, (len(accents), style.shape[1])), np.float32)
     emphasis = _EMPHASIS * spread * (stress - stress.mean())
-    energy = (LIPS_STRESS * stress + emphasis + further) / _ENERGY.speakers
+    energy = (LIPS_STRESS * stress + emphasis) / _ENERGY.speakers
     changes = {"energy": energy, "articulation": CLEARER * energy}
     shown = np.clip(accents + stress, 0, 1)
     changes |= {name: by * (shown - shown.mean()) for name, by in _ACCENTED.items()}
@@ -199,15 +197,6 @@ def _over_word(mark: Mark, frames: int) -> np.ndarray:
     start, end = (FPS * seconds for seconds in (mark.to or (mark.start, mark.end)))
     outside = np.maximum(np.maximum(start - at, at - end), 0)
     return 0.5 + 0.5 * np.cos(np.pi * np.minimum(outside / _EASE, 1))
-
-
-def vary_free_words(frames: int, marks: Sequence[Mark], seed: int, spread: float) -> np.ndarray:
-    """`vary_words` of a take [frames], but for words that a mark says how far to open."""
-    further = vary_words(frames, seed, spread)
-    for mark in marks:
-        if mark.kind in _MARK_ENERGY:
-            further *= 1 - _over_word(mark, frames)
-    return further
 
 
 def mark_direction(style: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
@@ -291,11 +280,8 @@ def perform(
         draw_style(each, seed, spread, voice.voice_style if follows_voice else None)
         for each in directions
     ]
-    further = vary_free_words(voice.frames, direction.marks, *gestures)
     styles = [
-        mark_direction(
-            add_stresses(each, gestures[1], voice.accents, stress, further), direction.marks
-        )
+        mark_direction(add_stresses(each, gestures[1], voice.accents, stress), direction.marks)
         for each in take_styles
     ]
     take = Performance(

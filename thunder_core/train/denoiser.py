@@ -302,7 +302,9 @@ def build_denoiser(
             events=len(EVENTS),
         )
     )
-    if not denoiser.start_from(_told_fewer(start or {}, len(EVENTS))):  # from nothing, or with another encoder's features
+    if not denoiser.start_from(
+        _told_fewer(start or {}, len(EVENTS))
+    ):  # from nothing, or with another encoder's features
         standardise(
             denoiser,
             SpeechBatches(

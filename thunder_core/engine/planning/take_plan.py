@@ -382,7 +382,7 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
 # ---- all of a take
 
 # parts of the seeds
-_SEED_PLAN, _SEED_MOOD, _SEED_LIPS = 15, 16, 19
+_SEED_PLAN, _SEED_MOOD = 15, 16
 # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
 _NO_BLINK_ENDS = 0.1
 _BLINK_SECONDS = 0.4  # length of a blink, s
@@ -469,9 +469,6 @@ class TakePlan:
         return result
 
 
-# How much openings of takes differ from word to word and from syllable to syllable at a spread of
-# 1: how many come a second, and deviations of the logarithm.
-_WORD_SPREADS = ((1.2, 0.78), (3.0, 0.78))
 LIPS_STRESS = 0.36  # logarithm by which lips open further on a word that is hit
 _AWAY = 3.0  # degrees from which a gaze is away
 
@@ -521,15 +518,6 @@ def plan_take(
     ).astype(np.float32)
     breath, brows = BREATH_JAW * events[:, BREATH], brows_of_style(seed, spread, styles, frames)
     return TakePlan(plan, events, mood_strength, *brows, resting, breath)
-
-
-def vary_words(frames: int, seed: int, spread: float) -> np.ndarray:
-    """How much further the take of a seed opens than the voice asks for, from word to word:
-    logarithm [T]. Nobody says a line twice alike. spread: 0 … 1, variation of takes."""
-    rng = rng_of(seed, _SEED_LIPS)
-    return spread * sum(
-        deviation * smooth_noise(frames, 1, hertz, rng)[:, 0] for hertz, deviation in _WORD_SPREADS
-    )
 
 
 def brow_height(seed: int, spread: float) -> float:
