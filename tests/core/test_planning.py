@@ -25,7 +25,7 @@ from thunder_core.engine.planning.mouth_map import (
     place_sounds,
 )
 from thunder_core.engine.planning.people import AT_PHRASE, draw_person, ON_TIME
-from thunder_core.engine.planning.take_plan import brow_height, event_curves, plan_take, vary_words
+from thunder_core.engine.planning.take_plan import brow_height, event_curves, plan_take
 from thunder_core.engine.planning.upper_face import Behaviours, plan_listener
 from thunder_core.engine.speech.cues import (
     Phrasing,
@@ -247,15 +247,6 @@ def test_phrases_are_what_lies_between_silences():
         and len(part.phrases) == 1
         and ((part.accents >= 0) & (part.accents < 90)).all()
     )
-
-
-def test_takes_open_words_differently_and_as_the_voice_says_without_a_spread():
-    one, again, other = (vary_words(200, seed, 0.5) for seed in (1, 1, 2))
-    assert np.array_equal(one, again) and not np.array_equal(one, other)
-    assert not vary_words(200, 1, 0.0).any()
-    drawn = np.array([vary_words(200, seed, 0.5) for seed in range(64)])
-    assert 0.3 < drawn.std() < 0.7 and abs(drawn.mean()) < 0.1
-    assert np.allclose(vary_words(200, 1, 1.0), 2 * one)
 
 
 def features(frames=90, seed=0):

@@ -40,7 +40,6 @@ from thunder_core.engine.performance import (
     POINTS,
     requested_style,
     target_size,
-    vary_free_words,
 )
 from thunder_core.engine.speech.cues import Arousal, axis_deviations, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
@@ -417,14 +416,6 @@ def test_a_direction_changes_on_marked_words_alone():
     beside = np.r_[0:22, 39:57, 74:100]
     assert np.array_equal(played[beside], usual[beside])
     assert np.array_equal(mark_direction(usual.copy(), [Mark(SOUND, 1.0, 1.1, "B")]), usual)
-
-
-def test_words_whose_opening_is_marked_do_not_vary_from_take_to_take():
-    marks = [Mark(STRESSED, 1.0, 1.4), Mark(CLOSED, 2.4, 2.8), Mark(MOVED, 3.0, 3.2, to=(3.1, 3.3))]
-    free, marked = (vary_free_words(100, some, 5, 0.5) for some in ((), marks))
-    assert not marked[25:36].any() and not marked[60:71].any()
-    others = np.r_[0:22, 39:57, 74:100]
-    assert np.array_equal(marked[others], free[others]) and free.std() > 0.2
 
 
 def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
