@@ -27,7 +27,7 @@ SACCADE = 40.0  # eye speed above which a movement is a gaze shift, degrees per 
 _OPEN_MM = 4.0  # inner-lip gap beyond which the jaw's share is read
 # Incisors of usual takes are _JAW_SLOPE · (gap − _LIPS_MM) apart there: lips make the rest. (Line
 # through 10 voices of `validation` in 8 readings each.)
-_JAW_SLOPE, _LIPS_MM = 0.84, 2.4
+_JAW_SLOPE, _LIPS_MM = 0.62, 0.2
 # lower bound of the jaw's share, and the value of a mouth that never opens that far
 LEAST_SHARE = 0.05
 _PRESSED = (
