@@ -29,6 +29,8 @@ GRAPH = ".onnx"  # ending of a network's graph, which follows from the sizes in 
 
 ENDINGS = (*WEIGHT_ENDINGS, GRAPH)  # endings of weight files
 
+SCALE = " scale"  # end of the names of arrays [rows, parts] that multiply parts of rows of bytes
+
 _LONGEST_CARD = 2**20  # bytes
 
 _WIDEST, _DEEPEST = 2**16, 100  # upper bounds of a network's sizes, and of its number of layers
@@ -88,7 +90,8 @@ def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.nd
     config, file = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
     try:
         with safe_open(file, "numpy") as opened:
-            arrays = {name: _read(opened, name) for name in names or opened.keys()}
+            wanted = names or [name for name in opened.keys() if not name.endswith(SCALE)]
+            arrays = {name: _read(opened, name) for name in wanted}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise read_error(file, error) from error
     for name, array in arrays.items():
@@ -98,8 +101,11 @@ def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.nd
 
 
 def _read(file, name: str) -> np.ndarray:
-    """An array of an open file; halves, in which weights are stored, as float32."""
+    """An array of an open file; halves and bytes, in which weights are stored, as float32."""
     array = file.get_tensor(name)
+    if array.dtype == np.int8:
+        scale = file.get_tensor(name + SCALE).astype(np.float32)
+        return (array.reshape(*scale.shape, -1) * scale[..., None]).reshape(array.shape)
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from memory import held_at_most
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from research.train.card import write_sums
 from thunder_core import weight_files
@@ -27,7 +27,7 @@ from thunder_core.networks.speech import (
     SpeechEncoderNetwork,
     VocoderNetwork,
 )
-from thunder_core.networks.weights import load_weights, save_weights
+from thunder_core.networks.weights import in_bytes, load_weights, save_weights
 from thunder_core.request import Request
 from thunder_core.shipped import fingerprint_of
 from thunder_core.spoken import PHONES
@@ -40,10 +40,7 @@ LOADERS = {
     "denoiser": DenoiserNetwork.load,
 }  # fmt: skip
 FILES = {
-    name: (
-        load_file(SHIPPED / f"{name}.safetensors"),
-        json.loads((SHIPPED / f"{name}.json").read_text()),
-    )
+    name: (load_weights(SHIPPED / name)[0], json.loads((SHIPPED / f"{name}.json").read_text()))
     for name in LOADERS
 }
 
@@ -216,6 +213,21 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
     assert before["w.json"] == (tmp_path / "w.json").read_bytes() and set(before) == {
         path.name for path in tmp_path.iterdir()
     }
+
+
+def test_large_matrices_in_bytes_come_back_as_floats_near_what_they_were(tmp_path):
+    rows = torch.logspace(-3, 1, 300)[:, None] * torch.randn(300, 200)
+    rows[7], small = 0, torch.randn(20, 20)
+    kept = in_bytes({"a.weight": rows, "b": small})
+    assert kept["a.weight"].dtype == torch.int8
+    save_weights(tmp_path / "w", kept, {}, {})
+    tensors, _ = load_weights(tmp_path / "w")
+    assert set(tensors) == {"a.weight", "b"} and torch.equal(tensors["b"], small)
+    off = (tensors["a.weight"] - rows).abs().amax(1)
+    assert (off <= 0.005 * rows.abs().amax(1)).all()
+    save_file({"a.weight": kept["a.weight"]}, tmp_path / "w.safetensors")
+    with pytest.raises(BadWeights, match="is damaged"):
+        load_weights(tmp_path / "w")
 
 
 # ---- which weights these are

@@ -71,7 +71,8 @@ def _encoder(network: SpeechEncoderNetwork) -> _Traced | None:
     if network.config.body and not network.config.is_whisper:  # reads the waveform, in torch
         return None
     axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}}
-    return _Traced({"mel": torch.randn(1, 2 * _FRAMES, BINS)}, ["hidden", "phones"], axes)
+    mel = {"mel": torch.randn(1, 2 * _FRAMES, BINS)}
+    return _Traced(mel, ["hidden", "phones"], axes, paced="")
 
 
 def _m2s(network: SeenMouth) -> _Traced:

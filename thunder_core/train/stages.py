@@ -25,7 +25,7 @@ from ..face.head import Head, load_head
 from ..files import hash_of, write_file
 from ..networks.denoiser import DenoiserNetwork
 from ..networks.speech import MeshToSpeechNetwork, MouthNetwork, Space, SpeechEncoderNetwork
-from ..networks.weights import load_weights, save_weights
+from ..networks.weights import in_bytes, load_weights, save_weights
 from ..weight_files import ENDINGS, save_trained_mouth
 from .corpus import (
     BadCorpus,
@@ -169,9 +169,9 @@ class Workspace:
         provenance: Provenance,
         folder: Path | None = None,
     ) -> None:
-        """Write `name`.safetensors, in halves, and .json, whose card tells how the network was
-        made, from which commit, and who of the corpus is in which split.  folder: None for that of
-        the weights."""
+        """Write `name`.safetensors, in halves (the encoder in bytes), and .json, whose card tells
+        how the network was made, from which commit, and who of the corpus is in which split.
+        folder: None for that of the weights."""
         schedule, figures = provenance.schedule, provenance.figures
         card: dict[str, Any] = {
             "what": provenance.what,
@@ -190,7 +190,8 @@ class Workspace:
         if provenance.start:
             card["start"] = f"m2s {hash_of(provenance.start / 'm2s.safetensors')[:10]}"
         halves = {key: x.half() if x.is_floating_point() else x for key, x in tensors.items()}
-        save_weights((folder or self.weights) / name, halves, config, card)
+        stored = in_bytes(halves) if name == "encoder" else halves
+        save_weights((folder or self.weights) / name, stored, config, card)
 
 
 def version(root: Path = ROOT) -> str:
