@@ -25,7 +25,7 @@ _CLOSED_JAW_MM = 1.35
 # mm: most of the lower teeth that lips bare; nine of ten frames in which tracked people's lips are
 # apart bare less
 _MOST_BARED = 4.0
-SIBILANT_MM = 0.5  # incisors apart on s, sh, z …: edge to edge
+SIBILANT_MM = 1.0  # incisors apart on s, sh, z …: all but edge to edge
 SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are visible
 DENTAL_MM = 2.9  # incisors apart on th: room for the tongue's tip
 DENTAL_GAP_MM = 4.8  # least lip gap on th, so that the tongue is visible

@@ -33,6 +33,7 @@ _PRICES = {
     **{f"{name}{side}": price for side in ("Left", "Right") for name, price in (
         ("mouthFrown", 8.0), ("mouthSmile", 1.0), ("mouthStretch", 0.7))},
 }  # fmt: skip
+_WIDEN = ("mouthStretch", "mouthPucker", "mouthFunnel")
 _JAW_UNIT, _JAW_PRICE, _JAW_MOST = 0.1, 0.5, 0.35  # radians; price of a unit; radians
 _RIDGE = 0.3  # price of a squared unit of each, so that two that do the same share
 _USUAL_JAW = 0.08  # angle at which slopes are measured, radians
@@ -84,6 +85,11 @@ class MouthShape:
         )  # fmt: skip
 
     @cached_property
+    def _widens(self) -> np.ndarray:
+        """Which channels make the mouth wide or narrow, bool [n]."""
+        return np.array([name.startswith(_WIDEN) for name in self.names])
+
+    @cached_property
     def _slopes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Channels [k, n] that the names in _PRICES move, those that the head has; slopes [6, k +
         1] of SIGNALS by each and by _JAW_UNIT of the jaw; and prices [k + 1]."""
@@ -103,24 +109,39 @@ class MouthShape:
         prices = np.array([*(_PRICES[name] for name in used), _JAW_PRICE])
         return channels, np.array(slopes).T, prices
 
-    def solve(self, signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def solve(
+        self, signals: np.ndarray, start: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(expression [T, n], jaw [T, 3]) of a mouth with SIGNALS [T, 6]: of all values within 0 …
-        1 those that miss them least, and among these the smallest."""
+        1 those that miss them least, and among these the nearest to a start, whose width stays as
+        it is; without one the smallest."""
         channels, slopes, prices = self._slopes
         weighted = _WEIGHTS[:, None] * slopes
         gram = slopes.T @ weighted + _RIDGE * np.eye(len(prices))
         most = np.array([1.0] * len(channels) + [_JAW_MOST / _JAW_UNIT])
-        expression, jaw = np.zeros((len(signals), len(self.names))), np.zeros((len(signals), 3))
-        wanted, values = signals.copy(), np.zeros((len(signals), len(most)))
+        free = np.ones(len(prices), bool)
+        if start is None:
+            start = np.zeros((len(signals), len(self.names))), np.zeros((len(signals), 3))
+        else:
+            free[:-1] = [not self._widens[each].any() for each in channels.astype(bool)]
+        rest, turn = start
+        first = np.concatenate(
+            [rest @ channels.T / channels.sum(1), turn[:, :1] / _JAW_UNIT], axis=1
+        )
+        low, high = np.where(free, -first, 0.0), np.where(free, most - first, 0.0)
+        expression, jaw = rest, turn.copy()
+        wanted, changes = signals - self.measure(rest, turn), np.zeros_like(first)
         for _ in range(_ROUNDS):
-            pull = wanted @ weighted - prices / 2
+            pull = wanted @ weighted
             for _ in range(_SWEEPS):
                 for place, own in enumerate(gram.diagonal()):
-                    rest = pull[:, place] - values @ gram[:, place] + own * values[:, place]
-                    values[:, place] = np.clip(rest / own, 0.0, most[place])
-            expression, jaw[:, 0] = values[:, :-1] @ channels, _JAW_UNIT * values[:, -1]
-            wanted += signals - self.measure(expression, jaw)
-        return expression, jaw
+                    alone = pull[:, place] - changes @ gram[:, place] + own * changes[:, place]
+                    paid = np.sign(alone) * np.maximum(np.abs(alone) - prices[place] / 2, 0.0)
+                    changes[:, place] = np.clip(paid / own, low[:, place], high[:, place])
+            expression = rest + changes[:, :-1] @ channels
+            jaw[:, 0] = turn[:, 0] + _JAW_UNIT * changes[:, -1]
+            wanted = wanted + (signals - self.measure(expression, jaw))
+        return np.clip(expression, 0.0, 1.0), jaw
 
 
 @lru_cache(maxsize=1)

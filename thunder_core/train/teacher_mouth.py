@@ -27,12 +27,13 @@ from ..face.mechanics import BITE_GAP_MM, Mechanics, Sounds, widen_peaks
 from ..face.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP, WIDTH
 from ..face.points import bundled_articulators
 from ..filters import smoothstep
+from ..rotation import rotvec_to_matrix
 from ..spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS
 from ..types import FPS
 
 PLOSIVES, POSTALVEOLARS = ("B", "P"), ("SH", "ZH", "CH", "JH")
-# opening, width and narrowing at which the cues `open`, `wide` and `rounded` are 1
-OPEN_MM, WIDE_MM, ROUND_MM = 8.0, 3.0, 6.0
+# opening and width at which the cues `open` and `wide` are 1
+OPEN_MM, WIDE_MM = 8.0, 3.0
 
 
 def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
@@ -193,8 +194,35 @@ EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed to
 _SOFT = 1.8  # sharpness of the bend at which lips touch, 1/mm
 
 _TONGUE = HABITS["tongue"]
+_LIPS = HABITS["lips"]
 W_GAP_MM = (0.9, 1.6)  # least and largest on w
+_APART_EASE = 0.8  # deviation of the smoothing of what sounds ask for at least, frames
+SIBILANT_RISE_MM = 1.3  # least rise of the upper lip on s, so that teeth are visible
+SIBILANT_MOST_MM, _SIBILANT_WIDEST_MM = 6.5, 1.0  # opening and width beyond which s grins
+_FIRM = 1.3  # lips that a sound shuts stay so for longer than they take to meet
 _W = (phone_index("W"),)
+
+# Our head's own mouth at an opening, which people's is a departure from: shares of an opening (mm)
+# made by raising the upper lip and by baring the lower teeth, MOST · tanh(SHARE · opening / MOST).
+# Judges who do not know which is which like mouths about it better than those that have people's
+# own heights (`research/results/blind_mouths.md`).
+_RISE_SHARE, _RISE_MOST, _BARE_SHARE, _BARE_MOST = 0.21, 2.6, 0.24, 2.6
+_JAW_SHARE, _LIP_SHARE, _LIPS_RANGE = 0.6, _RISE_SHARE + _BARE_SHARE, (0.4, 1.15)
+# The jaw is slower than the lips, and goes from vowel to vowel: standard deviation of its
+# smoothing, and the share of the openings beside one of fewer frames that it keeps meanwhile.
+_JAW_SLOW, _JAW_HOLDS, _HELD, _SPEAKING_MM = 1.4, 0.8, 9, 1.35
+_JAW_NARROWS = 0.14  # millimetres by which corners come in as the incisors part by one
+PUCKER_MM, FUNNEL_MM, STRETCH_MM = 16.0, 8.0, 9.0  # width lost or gained at 1
+_STRETCHED = 0.75  # share of a widening that stretches; the rest smiles
+_FUNNEL, _PUCKER, _ROUNDEST = 0.2, 0.3, 1.2  # channel values on a round sound; most of it
+_WIDTH_MM = -0.6  # mean beyond that of the jaw
+_LARGER, _CLEARER = 1.12, 1.05  # openings, and how they differ, relative to people's
+# share of people's own movement of upper lip, chin and corners that the head has, and what sounds
+# leave of it
+_OWN = np.array([0.65, 0.5, 0.85, 0.85])
+_MOST_OWN_MM = np.array([2.0, 4.0, 3.0, 3.0])
+_OWN_ON = {"shut": 0.0, "sibilant": 0.2, "bite": 0.1, "rounded": 0.4}
+_LOWEST_UPPER_MM = -0.9
 
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
@@ -204,15 +232,14 @@ _CONFIRMED_WITHIN = 6  # labels (10 ms) to either side in which the encoder may 
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How people's mouths, and one person's readings, differ (49 tracked people; readings of GRID's
 # words): standard deviations of the logarithms of the sizes of opening and width, of the upper
-# lip's and the chin's share of an opening and of the corners' movement; of the difference of the
-# corners' heights, millimetres. Most of the chin's .21 is the style's, so that *Jaw* moves it. One
-# person reads again with `AGAIN` times people's residual of
-# each signal: the width less, or the mean of eight readings hears less of it than the map does.
+# lip's and the chin's share of an opening and of the corners' movement. Most of the chin's .21 is
+# the style's, so that *Jaw* moves it. One person reads again with `AGAIN` times people's residual
+# of each signal: the width less, or the mean of eight readings hears less of it than the map does.
 PERSON = {"opening": 0.2, "width": 0.25, "upper lip": 0.15, "chin": 0.06, "corners": 0.18}
-AGAIN = np.array([0.5, 0.36, 0.5, 0.5, 0.5, 0.5])
-_UNEVEN_MM, _FURTHEST = 0.5, 2.0  # the second: deviations
-# what returning to rest and placing contacts take from the deviation of the width
-_WIDER = 1.12
+AGAIN = np.array([0.5, 0.3, 0.5, 0.5, 0.5, 0.5])
+_FURTHEST = 2.0  # deviations
+# correlations of the other signals with the opening, of 49 people
+_WITH_OPENING = np.array([0.25, 0.46, -0.73, -0.28, -0.28])
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -285,46 +312,124 @@ def change_pace(curve: np.ndarray, tempo: float) -> np.ndarray:
     return curve + (tempo - 1) * (curve - filters.gaussian(curve, _CRISP, mode="nearest"))
 
 
-def read_shape(
+def rise_of(gap: np.ndarray, lips: float) -> np.ndarray:
+    """Rise of the upper lip at an opening, millimetres; lips: a person's use of the lips, 1 as most
+    do."""
+    return _RISE_MOST * np.tanh(lips * _RISE_SHARE / _RISE_MOST * np.maximum(gap, 0.0))
+
+
+def jaw_of(gap: np.ndarray, lips: float) -> np.ndarray:
+    """Part of the jaw in an opening, millimetres between the incisors; lips as of `rise_of`."""
+    gap = np.maximum(gap, 0.0)
+    return gap - rise_of(gap, lips) - _BARE_MOST * np.tanh(lips * _BARE_SHARE / _BARE_MOST * gap)
+
+
+def lead_jaw(wanted: np.ndarray) -> np.ndarray:
+    """Millimetres [T] between the incisors of a jaw that is asked for `wanted` [T]: it is slow, a
+    frame ahead of the lips, and stays half open behind lips that close."""
+    between = -filters.highest(-filters.highest(wanted, _HELD), _HELD)
+    slow, held = (filters.smooth(each, _JAW_SLOW) for each in (wanted, _JAW_HOLDS * between))
+    jaw = np.maximum(slow, held)
+    return np.maximum(np.append(jaw[1:], jaw[-1:]), _SPEAKING_MM)
+
+
+class Read(NamedTuple):
+    """What a person reads of a voice: the opening [T], mm, and how far width, upper lip, chin and
+    corners [T, 5] depart from what is usual at that opening, mm. lips: as of `rise_of`."""
+
+    opening: np.ndarray
+    departs: np.ndarray
+    lips: float
+
+
+def read_voice(
     curves: np.ndarray, style: Style, larger: np.ndarray | float, pace: float,
     rng: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
-    """Signals of the mouth [T, 6], mm (`face.mouth_shape.SIGNALS`), as a person who is drawn reads
-    the map's curves [T, 6]. larger: [T], factor of what the style asks for.  pace: of movements."""
+) -> Read:  # fmt: skip
+    """What a person who is drawn reads of the map's curves [T, 6]. larger: [T], factor of what the
+    style asks for.  pace: of movements."""
     known = mouth_map()
     by = dict(zip(PERSON, rng.standard_normal(len(PERSON)).clip(-_FURTHEST, _FURTHEST)))
     of = {name: float(np.exp(deviation * by[name])) for name, deviation in PERSON.items()}
     size = style.energy * of["opening"] * larger
     factors = np.ones((len(curves), 6))
-    factors[:, OPENING] = size
-    factors[:, UPPER_LIP], factors[:, CHIN] = size * of["upper lip"], size * of["chin"] * style.jaw
-    factors[:, WIDTH] = _WIDER * size**0.5 * of["width"]
+    factors[:, UPPER_LIP], factors[:, CHIN] = size * of["upper lip"], size * of["chin"]
+    factors[:, WIDTH] = size**0.5 * of["width"]
     factors.T[CORNERS] = size**0.5 * of["corners"]
-    z = known.read_again(curves, AGAIN, rng)
+    clear = np.ones(6)
+    clear[OPENING] = _CLEARER
+    z = known.read_again(clear * curves, AGAIN, rng)
     z = np.stack([change_pace(each, pace) for each in z.T], 1) * style.articulation
-    mouth = known.mean + known.deviation * z
-    mouth[:, OPENING] = np.logaddexp(0, _SOFT * mouth[:, OPENING]) / _SOFT
-    mouth *= factors
-    wide = mouth[:, WIDTH]
-    mouth[:, WIDTH] = np.where(wide > 0, style.width, style.rounding) * wide
-    mouth[:, CORNERS] *= 1 + ASYMMETRY * style.asymmetry * np.array([1, -1])
-    mouth[:, CORNERS] += _UNEVEN_MM * rng.standard_normal() * np.array([0.5, -0.5])
-    return mouth
+    opening = known.mean[OPENING] + known.deviation[OPENING] * z[:, OPENING]
+    departs = (z - np.append(0.0, _WITH_OPENING) * z[:, :1]) * known.deviation * factors
+    both = departs[:, CORNERS].mean(1, keepdims=True)
+    departs[:, CORNERS] = both * (1 + ASYMMETRY * style.asymmetry * np.array([1, -1]))
+    lips = (1 - _JAW_SHARE * style.jaw * of["chin"]) / _LIP_SHARE * of["upper lip"]
+    return Read(
+        _LARGER * size * np.logaddexp(0, _SOFT * opening) / _SOFT,
+        departs[:, 1:],
+        float(np.clip(lips, *_LIPS_RANGE)),
+    )
 
 
-def place_contacts(gap: np.ndarray, alive: np.ndarray, lips: Contacts) -> np.ndarray:
-    """Millimetres [T] that lips are apart, with the contacts that sounds ask for.
+def place_contacts(
+    gap: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, sibilant: np.ndarray
+) -> np.ndarray:
+    """Millimetres [T] that lips are apart: as far as each sound asks for at least, with the
+    contacts that it asks for.
 
-    alive: [T] 0 … 1, how much the face speaks.
+    alive: [T] 0 … 1, how much the face speaks.  said: shares of phones [T, 40].  sibilant: [T].
     """
     wide = MOST_OPEN_MM - EASY_MM
     # the wider, the harder
     gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
+    gap = gap - sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
+    least = np.array([_LIPS.apart.get(phone, 0.0) for phone in PHONES])
+    gap = np.maximum(gap, filters.gaussian(said @ least, _APART_EASE) * (1 - lips.shut) * alive)
     gap = gap + lips.w * alive * (np.clip(gap, *W_GAP_MM) - gap)
-    gap = gap * (1 - lips.shut)
+    gap = gap * (1 - np.clip(_FIRM * lips.shut, 0, 1))
     gap = gap + lips.bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
     # limited in both directions: no wide opening right beside a closure
     return -widen_peaks(-gap, MOST_MM_PER_FRAME)
+
+
+def add_to(
+    x: np.ndarray, channels: Sequence[str], name: str, value: np.ndarray, side_bias: float = 0.0
+) -> None:
+    """Add a movement [T] to an expression [T, n] in place, the left side's larger by a bias."""
+    both = sides(name, channels)
+    for side, factor in zip(both, (1 + side_bias, 1 - side_bias) if len(both) == 2 else (1.0,)):
+        x[:, channels.index(side)] += value * factor
+
+
+def posture(
+    mouth: SpeakingMouth, rounded: np.ndarray, lips: float, asymmetry: float,
+    channels: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(expression [T, n], jaw [T, 3]) of our head's own mouth with an opening and a width.
+
+    rounded: [T], funnelled and puckered beside the width.  lips: as of `rise_of`."""
+    x, turn = np.zeros((len(rounded), len(channels))), np.zeros((len(rounded), 3))
+    parted = jaw_of(mouth.gap, lips)
+    funnel = _FUNNEL * np.minimum(rounded, _ROUNDEST) * (1 - mouth.shut) * (1 - mouth.bite)
+    wide = mouth.wide + _JAW_NARROWS * parted
+    narrow = np.clip(-(wide + FUNNEL_MM * funnel), 0, None) / PUCKER_MM
+    stretch = np.clip(wide, 0, 8) / STRETCH_MM
+    for name, value, bias in (
+        ("mouthFunnel", funnel, 0.0),
+        ("mouthPucker", np.clip(narrow + _PUCKER * rounded, 0, 1) * (1 - 0.4 * mouth.shut), 0.0),
+        ("mouthStretch", _STRETCHED * stretch, asymmetry),
+        ("mouthSmile", (1 - _STRETCHED) * stretch, 2 * asymmetry),
+    ):
+        add_to(x, channels, name, value, bias)
+    mechanics = _mechanics(tuple(channels))
+    turn = mechanics.articulators.open_jaw(x, turn, mouth.alive * lead_jaw(parted))
+    for name in ("mouthLowerDown", "mouthUpperUp"):  # how sides share what is solved for
+        add_to(x, channels, name, np.full(len(x), 0.5), asymmetry)
+    bared = np.minimum(SIBILANT_RISE_MM * mouth.sibilant, mouth.gap)
+    rise = np.maximum(rise_of(mouth.gap, lips), bared)
+    mechanics.articulators.set_lips(x, rotvec_to_matrix(turn), rise, mouth.gap, mechanics.lips)
+    return x, turn
 
 
 def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
@@ -355,20 +460,28 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     curves = mouth_map().curves(known, alive > 0.5, features is not None)
     if measured is not None:
         curves[:, [OPENING, WIDTH]] = measured
-    shape = read_shape(curves, style, larger, pace, rng) * alive[:, None]
-    shape[:, OPENING] = place_contacts(shape[:, OPENING], alive, contact)
-    x, rotation = bundled_mouth().solve(shape)
+    read = read_voice(curves, style, larger, pace, rng)
+    said = shares if belief is None else belief
+    gap = place_contacts(read.opening * alive, alive, said, contact, sounds.sibilant)
+    rounded = style.rounding * _dominance(said, _LIPS.rounded) * alive
+    wide = _WIDTH_MM + read.departs[:, 0]
+    wide = np.where(wide > 0, style.width, style.rounding) * wide * alive
+    wide -= sounds.sibilant * np.maximum(wide - _SIBILANT_WIDEST_MM, 0.0)
+    moves = SpeakingMouth(
+        alive, gap, wide, np.clip(rounded, 0, 1), contact.shut, contact.bite, sounds.sibilant
+    )  # fmt: skip
+
+    x, rotation = posture(moves, rounded, read.lips, asymmetry, channels)
+    shape = bundled_mouth().measure(x, rotation)
+    left = np.prod([1 - (1 - share) * getattr(moves, name) for name, share in _OWN_ON.items()], 0)
+    own = _MOST_OWN_MM * np.tanh(_OWN * read.departs[:, 1:] / _MOST_OWN_MM)
+    shape[:, UPPER_LIP:] += (alive * left)[:, None] * own
+    shape[:, UPPER_LIP] = np.maximum(shape[:, UPPER_LIP], _LOWEST_UPPER_MM)
+    x, rotation = bundled_mouth().solve(shape, (x, rotation))
 
     def add_movement(name: str, value, side_bias: float = 0.0) -> None:
-        both = sides(name, channels)
-        for side, factor in zip(both, (1 + side_bias, 1 - side_bias) if len(both) == 2 else (1.0,)):
-            x[:, index[side]] += value * factor
+        add_to(x, channels, name, value, side_bias)
 
-    rounded = np.clip(-shape[:, WIDTH] / ROUND_MM, 0, 1)
-    moves = SpeakingMouth(
-        alive, shape[:, OPENING], shape[:, WIDTH], rounded, contact.shut, contact.bite,
-        sounds.sibilant,
-    )  # fmt: skip
     for name, values in gestures(
         cues_of(phones, moves, accents, tempo, rng), channels, direction, rng
     ).items():
