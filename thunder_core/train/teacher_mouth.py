@@ -199,7 +199,7 @@ W_GAP_MM = (0.9, 1.6)  # least and largest on w
 _APART_EASE = 0.8  # deviation of the smoothing of what sounds ask for at least, frames
 SIBILANT_RISE_MM = 1.3  # least rise of the upper lip on s, so that teeth are visible
 SIBILANT_MOST_MM, _SIBILANT_WIDEST_MM = 6.5, 1.0  # opening and width beyond which s grins
-_FIRM = 1.3  # lips that a sound shuts stay so for longer than they take to meet
+_FIRM = 1.5  # lips that a sound shuts stay so for longer than they take to meet
 _W = (phone_index("W"),)
 
 # Our head's own mouth at an opening, which people's is a departure from: shares of an opening (mm)
@@ -207,7 +207,7 @@ _W = (phone_index("W"),)
 # Judges who do not know which is which like mouths about it better than those that have people's
 # own heights (`research/results/blind_mouths.md`).
 _RISE_SHARE, _RISE_MOST, _BARE_SHARE, _BARE_MOST = 0.21, 2.6, 0.24, 2.6
-_JAW_SHARE, _LIP_SHARE, _LIPS_RANGE = 0.6, _RISE_SHARE + _BARE_SHARE, (0.4, 1.15)
+_JAW_SHARE, _LIP_SHARE, _LIPS_RANGE = 0.6, _RISE_SHARE + _BARE_SHARE, (0.1, 1.7)
 # The jaw is slower than the lips, and goes from vowel to vowel: standard deviation of its
 # smoothing, and the share of the openings beside one of fewer frames that it keeps meanwhile.
 _JAW_SLOW, _JAW_HOLDS, _HELD, _SPEAKING_MM = 1.4, 0.8, 9, 1.35
