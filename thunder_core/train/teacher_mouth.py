@@ -373,18 +373,20 @@ def read_voice(
 
 
 def place_contacts(
-    gap: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, sibilant: np.ndarray
-) -> np.ndarray:
+    gap: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, sibilant: np.ndarray,
+    size: float = 1.0,
+) -> np.ndarray:  # fmt: skip
     """Millimetres [T] that lips are apart: as far as each sound asks for at least, with the
     contacts that it asks for.
 
     alive: [T] 0 … 1, how much the face speaks.  said: shares of phones [T, 40].  sibilant: [T].
+    size: of the mouth, 1 as usual.
     """
     wide = MOST_OPEN_MM - EASY_MM
     # the wider, the harder
     gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
     gap = gap - sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
-    least = np.array([_LIPS.apart.get(phone, 0.0) for phone in PHONES])
+    least = size * np.array([_LIPS.apart.get(phone, 0.0) for phone in PHONES])
     gap = np.maximum(gap, filters.gaussian(said @ least, _APART_EASE) * (1 - lips.shut) * alive)
     gap = gap + lips.w * alive * (np.clip(gap, *W_GAP_MM) - gap)
     gap = gap * (1 - np.clip(_FIRM * lips.shut, 0, 1))
@@ -462,7 +464,7 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
         curves[:, [OPENING, WIDTH]] = measured
     read = read_voice(curves, style, larger, pace, rng)
     said = shares if belief is None else belief
-    gap = place_contacts(read.opening * alive, alive, said, contact, sounds.sibilant)
+    gap = place_contacts(read.opening * alive, alive, said, contact, sounds.sibilant, style.energy)
     rounded = style.rounding * _dominance(said, _LIPS.rounded) * alive
     wide = _WIDTH_MM + read.departs[:, 0]
     wide = np.where(wide > 0, style.width, style.rounding) * wide * alive
