@@ -758,6 +758,14 @@ def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(co
     assert not np.array_equal(made[fitted_encoder()], made[""])
 
 
+def test_the_teacher_says_that_it_hears_nothing_but_phones(corpus, tmp_path, capsys, monkeypatch):
+    workspace = Workspace(tmp_path, tmp_path, ROOT / "weights", 1, "cpu")
+    monkeypatch.setattr(Workspace, "corpus", lambda self: corpus)
+    heard(corpus, workspace.motions_folder, "another encoder")
+    STAGES["animate"].run(workspace, argparse.Namespace(workers=1))
+    assert "the teacher reads nothing but phones" in capsys.readouterr().err
+
+
 TRAINED, BATCH, SEED = 150, 8, 3
 
 SCRIPT = """

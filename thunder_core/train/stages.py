@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from ..engine.engine import Engine
 from ..engine.m2s import SpeakerEncoder
+from ..engine.planning.mouth_map import fitted_encoder
 from ..engine.speech.encoder import SpeechEncoder, Units
 from ..face.head import Head, load_head
 from ..files import hash_of, write_file
@@ -44,7 +46,7 @@ from .distil import distil
 from .graphs import write_graphs
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import animate, extract_features, MotionSet, QUIET_CLIPS
+from .motions import animate, extract_features, MotionSet, open_features, QUIET_CLIPS
 from .teacher import label
 from .track import track, Wishes
 
@@ -303,6 +305,13 @@ def _animate(workspace: Workspace, args: Namespace) -> str:
     """Write the teacher's performances; returns where."""
     corpus = workspace.corpus()
     workspace.require(workspace.motions_folder / "rows.json", "hear")
+    if open_features(workspace.motions_folder)[2] != fitted_encoder():
+        print(
+            "The features are not of the encoder that the mouth map was fitted to, so that the "
+            "teacher reads nothing but phones: run the stage hear again with that encoder, or fit "
+            "the map to this one",
+            file=sys.stderr,
+        )
     animate(
         corpus,
         workspace.bundled_channels,
