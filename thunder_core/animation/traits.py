@@ -25,10 +25,10 @@ from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, Role, unpack
 
 SACCADE = 40.0  # eye speed above which a movement is a gaze shift, degrees per second
 _OPEN_MM = 4.0  # inner-lip gap beyond which the jaw's share is read
-# Incisors of usual takes are _JAW_SLOPE · (gap + _JAW_MM) apart there: lips make the rest. (Line
+# Incisors of usual takes are _JAW_SLOPE · (gap − _LIPS_MM) apart there: lips make the rest. (Line
 # through 10 voices of `validation` in 8 readings each by which *Energy* leaves the jaw's share as
 # it is.)
-_JAW_SLOPE, _JAW_MM = 0.48, 2.5
+_JAW_SLOPE, _LIPS_MM = 0.81, 1.6
 # lower bound of the jaw's share, and the value of a mouth that never opens that far
 LEAST_SHARE = 0.05
 _PRESSED = (
@@ -111,7 +111,7 @@ class PerformanceMeter:
         """
         shape = self.articulators.shape(motion.expression, motion.jaw)
         gap = np.maximum(shape.gap, 0)
-        open_, usual_jaw = speaking & (gap > _OPEN_MM), _JAW_SLOPE * (gap + _JAW_MM)
+        open_, usual_jaw = speaking & (gap > _OPEN_MM), _JAW_SLOPE * (gap - _LIPS_MM)
         corners = 1e3 * (self.corners.of_motion(motion) - self.corners.rest)[:, :, 1].mean(1)
         events = len(run_starts(lid_closure(self.head, motion) > 0.5)) + len(gaze_shifts(motion))
         values = {
