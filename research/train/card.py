@@ -67,8 +67,8 @@ python -m research train card
 
 `model.bin` is Whisper base as CTranslate2 stores it (sha256 d01c3014881c9c6f…; MIT, `LICENSE-whisper`): its filter banks, convolutions and first
 three layers stay as they are. Its second run by `torchrun --nproc-per-node 2 -m -- … --threads 1`, vocoder on an H100, the others on two cores
-(diffusion model 25 minutes, mesh-to-speech 10, distilled model 10). EARLIER has the weights before them, which learned earlier teachers:
-mesh-to-speech for 8800 steps, the diffusion model for 36,000. In the first 1300 of its last steps surprised upper lips rose less.
+(diffusion model 75 minutes, mesh-to-speech 8, distilled model 10). EARLIER has the weights before them, which learned earlier teachers:
+mesh-to-speech for 10,200 steps, the diffusion model for 49,600. In the first 7650 of its last steps the teacher read phones alone.
 """  # noqa: E501
 
 
