@@ -689,7 +689,7 @@ def test_why_lips_are_measured_as_they_are_is_explained():
         "Measure head",
         "Find lips",
     ]
-    assert "Face 5" in why[2] and "by jawOpen" in why[3] and "250 mm" in why[4]
+    assert "Face 6" in why[2] and "by jawOpen" in why[3] and "250 mm" in why[4]
     assert "1 pairs that part by 22.0 mm" in why[5] and "0.35 of the jaw's way (" in why[5]
     shut = found(small_face(KEYS | {"jawOpen": opposite(KEYS["jawOpen"])})).reach.why
     assert "none: no neighbours part where a mouth is" in shut[-1]

@@ -172,11 +172,13 @@ def test_what_a_characters_keys_do_is_measured():
     down[lower, 1] = -6.0
     funnel = rest.copy()
     funnel[lower, 1], funnel[upper, 1] = -6.0, 6.0
-    measured = measure_response(jaw, close, down, funnel)
+    shrug = rest.copy()
+    shrug[lower, 1] = 7.5
+    measured = measure_response(jaw, close, down, {"mouthFunnel": funnel, "mouthShrugLower": shrug})
     assert measured.close == pytest.approx(30 / 36) and measured.lower == pytest.approx(5.0)
-    assert measured.funnel == pytest.approx(12 / 30 - 0.23), (
-        "it parts the lips further than it should"
-    )
+    assert measured.further == pytest.approx(
+        {"mouthFunnel": 12 / 30 - 0.23, "mouthShrugLower": -7.5 / 30}
+    ), "one parts the lips further than it should, the other shuts them"
     assert measure_response(jaw) == Response()
     with np.errstate(divide="raise"):  # a key that moves the chin alone closes no lips
         lips = np.array([0, 1]), np.array([2, 3]), np.array([0.0, 1.0, 0.0])

@@ -3,7 +3,7 @@
 them; numpy only."""
 
 from collections.abc import Mapping as Values, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,9 +14,14 @@ MOST = 0.5  # share of the jaw's movement that the balance gives or takes at 1 o
 # after
 _LIP = 0.93
 _FOLLOWS = 0.6  # share of the jaw's largest movement above which a vertex lies below the mouth
-_FUNNEL_OPENS = 0.23  # opening by mouthFunnel relative to jawOpen's, on the bundled head
+# Opening by channels that shape lips relative to jawOpen's, on the bundled head. mouthClose makes
+# up for what a character's keys do otherwise: m, b and p are made by several of them together.
+_OPENS = {
+    "mouthFunnel": 0.23, "mouthShrugLower": 0.0, "mouthShrugUpper": 0.0, "mouthRollLower": -0.03,
+    "mouthRollUpper": 0.0, "mouthPressLeft": 0.0, "mouthPressRight": 0.0,
+}  # fmt: skip
 # plausible ranges; a key outside them probably means something else
-_CLOSE_RANGE, _LOWER_RANGE = ((0.4, 2.5), (1.0, 12.0))
+_CLOSE_RANGE, _LOWER_RANGE, _FURTHER = (0.4, 2.5), (1.0, 12.0), (-0.4, 1.0)
 # Channels of lips and tongue without jaw movement; a key that also opens the jaw, as keys for
 # vowels do, would open the mouth too far.
 LEAVES_JAW = (
@@ -34,7 +39,8 @@ LEAVES_JAW = (
     "tongueOut",
 )
 _JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
-# deviation of mouthClose from 1, or of the funnel from 0, below which no correction is made
+# deviation of mouthClose from 1, or of an opening by lips from the usual, below which no correction
+# is made
 _AS_NAMED = 0.03
 # On f and v the lips part by the upper lip and a little jaw. If the jaw does all of it, the lower
 # lip leaves the teeth: this share of mouthRollLower, which measures how far the lower lip must go
@@ -93,7 +99,7 @@ def fit_to_keys(
     they are not known.
 
     mouthClose gets the weight that brings the lips together over the jaw, and no further. Where
-    mouthFunnel parts the lips further than on most heads, mouthClose takes that back. Keys that
+    keys for lips part or shut them as ours do not, mouthClose takes that back. Keys that
     shape lips or tongue and open the jaw too, as those for vowels do, give the jaw's part back; if
     there is no key to close the lips, mouthClose takes such keys back as well as the jaw, which
     alone leaves them parted. Where the jaw raises the upper lip for want of a key, f and v shut it.
@@ -115,8 +121,9 @@ def fit_to_keys(
 
     opened, closes = does(_JAW), does(_CLOSE)
     result = measure_response(
-        opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel"), lips
-    )
+        opened, closes, does(_LOWER + "Left", _LOWER + "Right"),
+        {name: shaped for name in _OPENS if (shaped := does(name)) is not None}, lips,
+    )  # fmt: skip
     close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
     rules = [
         replace(rule, weight=_times(close, rule))
@@ -124,14 +131,12 @@ def fit_to_keys(
         else rule
         for rule in plan.rules
     ]
-    # it still rounds the lips, but parts them no further than usual
-    if closes is not None and result.funnel >= _AS_NAMED:
-        back = result.funnel * close
-        rules += [
-            Rule("mouthFunnel", rule.target, _times(back, rule))
-            for rule in keyed
-            if rule.source == _CLOSE
-        ]
+    rules += [
+        Rule(name, rule.target, _times(further * close, rule))
+        for name, further in result.further.items()
+        for rule in keyed
+        if rule.source == _CLOSE and abs(further) >= _AS_NAMED
+    ]
     vowels: dict[Target, None] = {}
     for source in {rule.source: None for rule in keyed if rule.source.startswith(LEAVES_JAW)}:
         shaped = does(source)
@@ -164,24 +169,25 @@ class Response:
     """The effect of a character's keys relative to its jaw.
 
     close: value of mouthClose that cancels jawOpen = 1.  lower: value of mouthLowerDown that opens
-    as far.  funnel: by how much of jawOpen mouthFunnel parts the lips more than it does on most
-    heads, 0 for no more.
+    as far.  further: by how much of jawOpen's opening channels that shape lips part them further
+    than on the bundled head.
     """
 
     close: float = 1.0
     lower: float = LOWER_PER_JAW
-    funnel: float = 0.0
+    further: Values[str, float] = field(default_factory=dict)
 
 
 def measure_response(
     jaw: np.ndarray,
     close: np.ndarray | None = None,
     lower: np.ndarray | None = None,
-    funnel: np.ndarray | None = None,
+    shaped: Values[str, np.ndarray] | None = None,
     lips: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> Response:
     """The response of a character's keys, measured on its lips: offsets [V, 3] at 1, both sides
-    together, None for no key.  lips: as of `fit_to_keys`; without them, what mouthClose moves most.
+    together, None for no key.  shaped: of channels of _OPENS.  lips: as of `fit_to_keys`; without
+    them, what mouthClose moves most.
 
     Without lips down is the axis along which the jaw goes most. A key that does not do what its
     name says gives the usual value.
@@ -206,11 +212,11 @@ def measure_response(
         least = down[upper].mean() if len(down[upper]) else 0.0
         if (closes := opens(rises)) > 0:  # else it moves a lip's corners, or both lips alike
             result = replace(result, close=float(np.clip(opens(down) / closes, *_CLOSE_RANGE)))
-        if funnel is not None:
-            result = replace(
-                result,
-                funnel=float(np.clip(opens(funnel @ way) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)),
-            )
+        further = {
+            name: float(np.clip(opens(moves @ way) / opens(down) - _OPENS[name], *_FURTHER))
+            for name, moves in (shaped or {}).items()
+        }
+        result = replace(result, further=further)
     if lower is not None and (sinks := lower @ way)[below].max(initial=0.0) > 0:
         lip = below & (sinks > _LIP * sinks[below].max())
         result = replace(
