@@ -149,6 +149,8 @@ def fit_to_keys(
                 if rule.source == source and rule.target not in targets
             }
     if closes is None and any(rule.source == _CLOSE for rule in keyed):
+        lips_part = [rule for rule in keyed if rule.source.startswith((_LOWER, _RAISE))]
+        vowels |= {rule.target: None for rule in lips_part if rule.target not in targets}
         rules += [Rule(_CLOSE, target, -1.0) for target in vowels]
     if does(_RAISE + "Left", _RAISE + "Right") is None and does(_ROLL) is not None:
         rules = [
