@@ -79,9 +79,9 @@ SEEN = {
     "opening": (1.0, ("hardly opens", "opens wide")),
     "jaw": (1.5, ("", "wide jaw")),
     "smile": (1.0, ("", "smiling")),
-    "brows": (1.0, ("", "lively brows")),
+    "brows": (1.3, ("", "lively brows")),
     "head": (1.5, ("still head", "lively head")),
-    "turn": (4.0, ("turned right", "turned left")),
+    "turn": (5.0, ("turned right", "turned left")),
     "tilt": (3.0, ("tilted left", "tilted right")),
     "blinks": (8.0, ("rarely blinks", "blinks often")),
 }

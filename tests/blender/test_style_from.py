@@ -46,7 +46,7 @@ def values(direction):
 
 
 def test_the_style_of_the_shown_take_becomes_the_direction(blender, stage, direction):
-    enter(stage, speaking())
+    enter(stage, speaking(nod=0.3))
     direction.mood = "sad"
     assert blender.ops.thunder.style_from_animation(frames="TAKE") == {"FINISHED"}
     assert direction.smile > 0.2 and direction.head > 1.2 and direction.mood == "neutral"

@@ -55,7 +55,7 @@ def sampled_by_engine(seeds, frames, guidance):
     """By the denoiser of the engine; its motions are standardised by 0.1 and 2."""
     made = Denoiser.__new__(Denoiser)
     made.config, made.mean, made.deviation = (
-        SimpleNamespace(motion=2, style=0, least_noise=0.0),
+        SimpleNamespace(motion=2, style=0, events=1, least_noise=0.0),
         np.float32(0.1),
         2.0,
     )
@@ -193,7 +193,7 @@ def test_freedom_grows_with_the_distance_to_the_nearest_kept_frame_of_each_chann
 def test_the_engine_asks_of_every_window_at_every_step_with_its_own_conditions():
     """Events and style of a window's frames; progress counts them from 0."""
     made, frames, seen = Denoiser.__new__(Denoiser), WINDOW + 20, []
-    made.config = SimpleNamespace(motion=2, style=2, least_noise=0.3)
+    made.config = SimpleNamespace(motion=2, style=2, events=1, least_noise=0.3)
     made.mean, made.deviation = np.float32(0.5), 2.0
 
     def network(x, step, audio, silent, style, free, events):
