@@ -19,6 +19,8 @@ from .protocol import ENDINGS, QUIETEST
 
 _EVERY = 1 / 60  # seconds from one frame that is sent to the next
 _TELL = 1.0  # seconds from one line in the terminal to the next
+# signals that end it as Ctrl-C does; Windows has no SIGHUP, of a terminal that closes
+_STOPS = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
 def options(words: list[str] | None) -> argparse.Namespace:
@@ -32,8 +34,13 @@ def options(words: list[str] | None) -> argparse.Namespace:
         ("osc", vmc.PORT, "PORT", "default: %(default)s"),
         ("to", vmc.HERE, "COMPUTER", "default: this one alone"),
         ("sound", "", "FILE", "heard instead of the microphone"),
-        ("ahead", 0.2, "SECONDS", "heard beyond what is sent: .12 is sooner, .36 more exact"),
-        ("mood", "neutral", "MOOD", "such as warm=.6"),
+        (
+            "ahead",
+            0.2,
+            "SECONDS",
+            "heard ahead (default: %(default)s): .12 is sooner, .36 more exact",
+        ),
+        ("mood", "neutral", "MOOD", "such as warm=.6; default: %(default)s"),
         ("microphone", "", "NAME", "default: the system's; a wrong name lists them"),
     ):
         parser.add_argument(
@@ -76,8 +83,10 @@ def live(args: argparse.Namespace) -> int:
                     told, said = now, "#" * round(20 * motion.level["peak"])
                     if motion.loudest <= QUIETEST and not args.sound:
                         said = "only silence arrives: is it muted?"
-                    sent = f"Sent to {args.to}:{args.osc}, {motion.delay:.2f} s behind"
-                    print(f"\r{sent}  {said:34s}", end="", flush=True)
+                    print(
+                        f"\rSent to {args.to}:{args.osc}, {motion.delay:.2f} s behind  {said:34s}",
+                        end="", flush=True,
+                    )  # fmt: skip
             time.sleep(_EVERY)
         if why := ENDINGS.get(pending.wait()["ended"]):
             raise NoMicrophone(why)
@@ -97,9 +106,13 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _stop(number, _frame):
+    for each in _STOPS:  # a terminal that closes says so twice, again while the face goes to rest
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
+    for number in _STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _stop)
     sys.exit(main())

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +21,9 @@ from .rotation import rotvec_to_quaternion
 from .types import unpack
 
 PORT, HERE = 39539, "127.0.0.1"  # the port on which programs listen for it, and this computer
+# shares of the last face that are sent until it rests, and seconds from one to the next; the face
+# at rest three times, as one may be lost
+_TO_REST, _STEP = (0.9, 0.65, 0.35, 0.1, 0.0, 0.0, 0.0), 0.035
 _AT_ONCE = 1  # OSC's time tag of what is to be done at once
 _BONES = ("Head", "LeftEye", "RightEye")
 # our axes (x to the head's left) as Unity's, which are left-handed: of a rotation vector
@@ -75,7 +79,8 @@ class Stream:
         """Raises BadRequest if there is no such port or computer."""
         if not 0 < port < 2**16:
             raise BadRequest(f"There is no port {port}: give one from 1 to {2**16 - 1}")
-        self._host, self._seconds = host[:60], 0.0
+        # the arguments of the last `send`, if there was one
+        self._host, self._sent = host[:60], list[tuple[np.ndarray, tuple[str, ...], float]]()
         with self._reach():
             # the first is an IPv4 address if there is one, where such programs listen
             kind, _, _, _, place = min(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))
@@ -85,7 +90,7 @@ class Stream:
     def send(self, row: np.ndarray, channels: tuple[str, ...], seconds: float) -> None:
         """Send a row [C] of a packed motion. What is lost on the way is not sent again. Raises
         BadRequest if the computer cannot be reached any more."""
-        self._seconds = seconds
+        self._sent = [(row, channels, seconds)]
         with self._reach(), contextlib.suppress(ConnectionError):  # no program listens yet
             self._socket.send(frame(row, channels, seconds))
 
@@ -100,7 +105,16 @@ class Stream:
                     f"“{self._host}” is no computer that can be reached: give its name or address"
                 ) from error
 
+    def rest(self) -> None:
+        """Ease the face to rest in a quarter of a second, so that it does not stay as it spoke;
+        nothing where no face was sent, or the computer cannot be reached any more."""
+        with contextlib.suppress(BadRequest):
+            for row, channels, seconds in self._sent:
+                for number, share in enumerate(_TO_REST, 1):
+                    time.sleep(_STEP)
+                    self.send(share * row, channels, seconds + number * _STEP)
+
     def close(self) -> None:
-        """Send the face at rest, so that it does not stay as it spoke, and then nothing more."""
-        with self._socket, contextlib.suppress(BadRequest):
-            self.send(np.zeros(9), (), self._seconds)
+        """Ease the face to rest, and then send nothing more."""
+        with self._socket:
+            self.rest()

@@ -38,30 +38,31 @@ class LiveHead:
         head.check_animatable(rig)
         result(rig.driver.prepare())
         self.scene, self.mesh = scene.name, rig.mesh.name
-        self.before = rig.values()
 
     def show(self, row: np.ndarray, live: LiveMotion | None = None) -> None:
         """Pose the head. row: [channels + 9], of `live`, which knows its sounds. Raises BadHead if
         the head is gone."""
         with head.expect(self.mesh):
             scene = bpy.data.scenes[self.scene]
-            if MARK not in scene or not _is_there(LiveHead.rig, scene):
+            if not scene.get(MARK) or not _is_there(LiveHead.rig, scene):
                 LiveHead.rig = head.look_up(self.scene, self.mesh)[1]
-                scene[MARK] = json.dumps([self.mesh, self.before])
+                scene[MARK] = scene.get(MARK) or json.dumps([self.mesh, LiveHead.rig.values()])
             driver, names = LiveHead.rig.driver, head.channel_names()
             motion = unpack(row[None], len(names))
             if driver.leads and live is not None:
                 said, at = live.sounds()
-                opening = np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS)
-                weights = own_mouths.weights(said, driver.leads, np.array([at]), opening)
+                weights = own_mouths.weights(
+                    said, driver.leads, np.array([at]),
+                    np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS),
+                )  # fmt: skip
                 motion, names = own_mouths.apply(motion, names, weights)
             LiveHead.rig.set_values(driver.drive(motion, names)[0].tolist())
 
-    def end(self, seconds: float = 0.0) -> None:
-        """Give the head back the pose that it had, if it is still there, and send a face at rest
-        as that of so many seconds."""
-        give_back()
-        sender.send(np.zeros(len(head.channel_names()) + 9), seconds)
+    def end(self) -> None:
+        """Give the head back its pose, if it is still there and spoke; what is sent is eased to
+        rest."""
+        if give_back() and sender.stream is not None:
+            sender.stream.rest()
 
 
 def _is_there(rig: head.Rig | None, scene) -> bool:
@@ -70,14 +71,22 @@ def _is_there(rig: head.Rig | None, scene) -> bool:
     return rig is not None and playback.is_there(rig.mesh) and rig.mesh.name in scene.objects
 
 
-def give_back() -> None:
-    """Give heads the poses that scenes remember, and forget these."""
-    for scene in [scene for scene in bpy.data.scenes if MARK in scene]:
+def give_back(for_a_frame: bool = False) -> bool:
+    """Give heads the poses that scenes remember, and forget these; whether there were any.
+
+    for_a_frame: before another frame is shown, whose animation changes that pose: the next `show`
+    remembers it as it is then.
+    """
+    scenes = [scene for scene in bpy.data.scenes if MARK in scene]
+    for scene in scenes:
         text = scene.pop(MARK)
+        if for_a_frame:
+            scene[MARK] = ""
         # it is gone, or another one
         with suppress(BadHead, ReferenceError, TypeError, ValueError):
             mesh, before = json.loads(text)
             head.look_up(scene.name, mesh)[1].set_values(before)
+    return bool(scenes)
 
 
 class Sender(jobs.Part):
@@ -116,8 +125,10 @@ class Sender(jobs.Part):
             if not _is_there(self._rig, scene):
                 self._rig = head.look_up(*self.names)[1]
             values = self._rig.evaluate(depsgraph)[None]
-            row = pack(self._rig.driver.read(values, head.channel_names()))[0]
-            self.send(row, scene.frame_current_final * scene.render.fps_base / scene.render.fps)
+            self.send(
+                pack(self._rig.driver.read(values, head.channel_names()))[0],
+                scene.frame_current_final * scene.render.fps_base / scene.render.fps,
+            )
 
     @contextmanager
     def _said(self):

@@ -21,7 +21,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
 from ...thunder_core.protocol import ENDINGS, QUIETEST
-from ..heads.live_head import LiveHead, sender
+from ..heads.live_head import give_back, LiveHead, sender
 from ..host import compat, jobs, playback
 from . import mixdown, strip
 
@@ -183,17 +183,19 @@ class Recording:
 
     def _pose(self, *_) -> None:
         """Pose the head that performs, also on every frame: its own keys would show."""
-        row = self.motion.at(time.perf_counter()) if self.face else None
-        if row is not None:
+        if self.face and (row := self.motion.at(time.perf_counter())) is not None:
             try:
                 self.face.show(row, self.motion)
                 seconds = time.perf_counter() - self.motion.began
                 sender.send(row, seconds)
                 if self.voice is not None and self.heard is None:
                     sound = self.live["sound"]  # a file, or it and a channel
-                    file = sound if isinstance(sound, str) else sound[0]
                     span = seconds - self.motion.delay, mixdown.LONGEST
-                    self.heard = playback.hear(lambda aud: aud.Sound(file).limit(*span))
+                    self.heard = playback.hear(
+                        lambda aud: aud.Sound(sound if isinstance(sound, str) else sound[0]).limit(
+                            *span
+                        )
+                    )
             except ThunderError as error:
                 self._end_pose(error)
 
@@ -206,7 +208,7 @@ class Recording:
         if self.face is not None:
             if self.heard is not None and self.heard[0] is not None:
                 self.heard[0].stop()
-            self.face.end(max(0.0, time.perf_counter() - self.motion.began))
+            self.face.end()
             self.face, self.stop_requested, self.trouble = None, True, trouble
 
     def _advance(self, now: float) -> None:
@@ -225,9 +227,14 @@ class Recording:
             self.client.request("finish")
 
     def _note_frame(self, scene, *_) -> None:
-        """Handler: a frame of a scene plays, perhaps late, never early."""
-        is_later = scene.name == self.scene and scene.frame_current > self.begin
-        if is_later and not self.live and playback.is_on():
+        """Handler: a frame of a scene plays, perhaps late, never early, or somebody scrubs."""
+        give_back(for_a_frame=True)
+        if (
+            not self.live
+            and playback.is_on()
+            and scene.name == self.scene
+            and scene.frame_current > self.begin
+        ):
             self.began = min(
                 self.began, time.perf_counter() - (scene.frame_current - self.first) / self.fps
             )
@@ -235,16 +242,15 @@ class Recording:
     def _play(self, scene) -> None:
         """Play the scene once, from the frame where it begins to its end."""
         end = scene.frame_preview_end if scene.use_preview_range else scene.frame_end
-        frame = scene.frame_current
         if not self.plays:
             self.plays = True
             scene.frame_current = self.begin
             if self.begin < end:
                 playback.start(scene, self.begin)
         elif playback.is_on():
-            if frame < self.latest or frame >= end:  # at the end it would begin again
+            if not self.latest <= scene.frame_current < end:  # at the end it would begin again
                 playback.stop()
-            self.latest = frame
+            self.latest = scene.frame_current
 
     def _step(self, now: float) -> jobs.Step:
         """What the panel shows: how loud it is, as the bar, and how long."""

@@ -88,6 +88,44 @@ def test_a_shown_take_gives_way_and_plays_again(stage, entry, blender):
     assert pose(rig) == pytest.approx(before, abs=1e-6)
 
 
+def test_who_scrubs_meanwhile_sees_the_pose_of_the_present_frame_after_it(
+    booth, stage, entry, blender
+):
+    scene, rig = stage
+    cube = blender.data.objects.new("cube", None)
+    scene.collection.objects.link(cube)
+    cube.keyframe_insert("location", frame=1)
+    wanted = {}
+    for frame in (entry.first + 20, entry.first + 5):
+        scene.frame_set(frame, subframe=0.5)
+        wanted[frame] = pose(rig)
+    sender.start(scene, rig, 39539, "127.0.0.1")
+    scene.frame_set(entry.first + 30)
+    taken, sent = booth(), []
+    sender.stream.send = lambda row, *_: sent.append(row)
+    scene.frame_set(entry.first + 40)  # while the engine starts
+    sent.clear()
+    taken.motion.began = now = time.perf_counter()
+    event = {"event": "curves", "first": 0, "values": [SPEAKS.tolist()], "phones": ["AA"]}
+    taken.motion.add(event | {"hop": 0.16, "made": now})
+    with (
+        jobs.handled("frame_change_pre", taken._note_frame),
+        jobs.handled("frame_change_post", taken._pose),
+    ):
+        taken._pose()
+        for frame in wanted:
+            scene.frame_set(frame, subframe=0.5)
+            assert smile(rig) == pytest.approx(0.6) and MARK in scene
+        cube.location.x = 2.0  # moved, without a key
+        assert np.array(sent) == pytest.approx(np.array([SPEAKS] * len(sent))), (
+            "its own pose is sent"
+        )
+        taken._end_pose()
+    assert pose(rig) == pytest.approx(wanted[frame], abs=1e-6) and MARK not in scene
+    assert cube.location.x == 2.0 and scene.frame_current_final == frame + 0.5
+    sender.close()
+
+
 def test_an_own_character_is_posed_through_its_mapping(blender):
     hero = make_hero(blender, "Mouth_Smile_L", "Jaw_Open", "Eye_Blink_L", "Eye_Blink_R")
     scene, keys = blender.context.scene, hero.data.shape_keys.key_blocks
@@ -306,7 +344,14 @@ def test_a_live_face_is_sent_to_other_programs_if_that_is_chosen(booth, posed):
         sent = osc.shapes_of(osc.read_bundle(heard.recv(65536)))
         assert sent["MouthSmileLeft"] == pytest.approx(0.6)
         taken._end_pose()
-        assert not any(osc.shapes_of(osc.read_bundle(heard.recv(65536))).values())
+        smiles = [
+            osc.shapes_of(osc.read_bundle(heard.recv(65536)))["MouthSmileLeft"] for _ in range(7)
+        ]
+        assert 0 < smiles[3] < smiles[0] < 0.6 and smiles[-3:] == [0, 0, 0]
+        heard.setblocking(False)
+        booth()._end_pose()  # before it shows anything
+        with pytest.raises(BlockingIOError):
+            heard.recv(65536)
         sender.close()
 
 
@@ -363,7 +408,8 @@ def test_a_take_is_sent_as_it_plays_and_no_more_after_the_second_press(
     for got, want in zip(seen, wanted):
         assert got == pytest.approx(want, abs=2e-3)
     assert blender.ops.thunder.send_face() == {"FINISHED"}
-    assert not any(receive().values()), "the face stays as it was"
+    *_, last = (receive() for _ in range(7))
+    assert not any(last.values()), "the face stays as it was"
     scene.frame_set(31)
     heard.settimeout(0.1)
     with pytest.raises(TimeoutError):

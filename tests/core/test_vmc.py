@@ -21,7 +21,7 @@ from played_microphone import engine_with
 from research.harness import ROOT
 from thunder_core import __main__ as command_line, vmc
 from thunder_core.__main__ import main
-from thunder_core.errors import BadRequest
+from thunder_core.errors import BadRequest, NoMicrophone
 from thunder_core.face.head import load_head
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import JAW_OPEN_RADIANS
@@ -190,8 +190,65 @@ def test_all_that_was_heard_is_sent_and_then_a_face_at_rest(
     with suppress(TimeoutError):
         while True:
             sent.append(osc.read_bundle(heard.recv(65536)))
-    *_, before, last = sent
-    assert osc.shapes_of(before)["MouthPucker"] == pytest.approx(0.7) and is_at_rest(last)
+    before, *eased = (osc.shapes_of(each)["MouthPucker"] for each in sent[-8:])
+    assert before == pytest.approx(0.7) and 0.05 < eased[0] < 0.69 and np.ptp(np.diff(eased)) < 0.3
+    assert sorted(eased)[::-1] == eased and all(map(is_at_rest, sent[-3:]))
+    times = [values[0] for each in sent[-8:] for address, values in each if address.endswith("/T")]
+    assert (np.diff(times) > 0).all() and 0.1 < times[-1] - times[0] < 0.3
+
+
+def test_a_start_that_fails_sends_nothing_and_help_names_defaults(receiver, monkeypatch, capsys):
+    heard, port = receiver
+    heard.setblocking(False)
+    monkeypatch.setattr(command_line, "Client", Played)
+    monkeypatch.setattr(Played, "poll", lambda _: raise_no_microphone())
+    assert main(["live", "--osc", str(port)]) == 1
+    with pytest.raises(BlockingIOError):
+        heard.recv(65536)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(default: 0.2)" in said and "default: neutral" in said
+
+
+def raise_no_microphone():
+    raise NoMicrophone("No microphone is connected: connect one")
+
+
+class Endless(Played):
+    """A client whose engine goes on."""
+
+    def poll(self):
+        events, self.events = self.events, []
+        return events
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    "ignored, sent", [((), ("SIGHUP", "SIGTERM")), (("SIGHUP",), ("SIGTERM",) * 2)]
+)
+def test_a_terminal_that_closes_leaves_a_face_at_rest_but_for_nohup(ignored, sent, receiver):
+    heard, port = receiver
+    code = (
+        f"import runpy, signal, sys, test_vmc\n"
+        f"from thunder_core import client\n"
+        f"for name in {ignored}: signal.signal(getattr(signal, name), signal.SIG_IGN)\n"
+        f"client.Client = test_vmc.Endless\n"
+        f"sys.argv = ['', 'live', '--osc', '{port}']\n"
+        f"runpy.run_module('thunder_core', run_name='__main__')\n"
+    )
+    path = os.pathsep.join([os.path.dirname(__file__), str(ROOT), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        heard.settimeout(10)
+        heard.recv(65536)
+        for name in ignored + sent:  # the system says it, and then the shell
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.1)
+        assert process.wait(10) == 128 + getattr(signal, sent[0])
+    assert is_at_rest(last_of(heard))
 
 
 def test_the_command_sends_a_face_that_speaks(receiver, tmp_path):
