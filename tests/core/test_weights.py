@@ -175,7 +175,7 @@ def earlier(tmp_path_factory):
 
 def test_a_whole_folder_of_an_earlier_training_goes_on_working(earlier):
     loaded = Engine.load(earlier, device="cpu")
-    assert loaded.identity.origin == "own" and not loaded.thunder._encoder_matches.result()
+    assert loaded.identity.origin == "own" and not loaded.thunder.encoder_matches
     samples = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     (take,) = loaded.generate(Speech(samples), Request(1, 5, steps=2))
     assert take.provenance["weights"] == loaded.weights != identify(SHIPPED).fingerprint

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
@@ -141,9 +140,6 @@ class Thunder:
         self.feature_encoder = (
             SpeechEncoder.load(folder, "encoder-t", device, threads) if has_encoder else None
         )
-        # `VoiceFeatures.encoder_matches` of every voice; the file is read beside other work
-        reader = self.feature_encoder or self.encoder
-        self._encoder_matches = ThreadPoolExecutor(1, "map").submit(encoder_matches, reader)
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         for known, trained, reason in (
@@ -184,8 +180,13 @@ class Thunder:
         return VoiceFeatures(
             features, units, presence, sounds, accents, marks, logits,
             arousal=arousal, voice_style=voice_style,
-            encoder_matches=self._encoder_matches.result(),
+            encoder_matches=self.encoder_matches,
         )  # fmt: skip
+
+    @cached_property
+    def encoder_matches(self) -> bool:
+        """`VoiceFeatures.encoder_matches` of every voice."""
+        return encoder_matches(self.feature_encoder or self.encoder)
 
     @cached_property
     def silence(self) -> np.ndarray:
@@ -335,9 +336,6 @@ class Engine:
 
     def __init__(self, folder: Path, device: str, at_once: bool = False):
         self.folder, self.device = folder, device
-        # Files are read for their checksums in parallel to loading; access to the identity waits
-        # for the result.
-        self._identity = ThreadPoolExecutor(1, "identity").submit(_identify, folder)
         if not (folder / "head.npz").is_file():
             raise unusable(folder / "head.npz", "is missing")
         self.head = stored_head(folder / "head.npz")
@@ -360,10 +358,12 @@ class Engine:
         """What measures how a motion of this head is played."""
         return PerformanceMeter.of(self.head)
 
-    @property
+    # No thread reads the files beside other work: who starts one for which there is no memory waits
+    # for it without end.
+    @cached_property
     def identity(self) -> Identity:
         """Identity of the weights."""
-        return self._identity.result()
+        return _identify(self.folder)
 
     @property
     def weights(self) -> str:
