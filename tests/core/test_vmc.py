@@ -232,6 +232,7 @@ def test_a_terminal_that_closes_leaves_a_face_at_rest_but_for_nohup(ignored, sen
     code = (
         f"import runpy, signal, sys, test_vmc\n"
         f"from thunder_core import client\n"
+        f"signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # also where nohup runs the tests
         f"for name in {ignored}: signal.signal(getattr(signal, name), signal.SIG_IGN)\n"
         f"client.Client = test_vmc.Endless\n"
         f"sys.argv = ['', 'live', '--osc', '{port}']\n"
