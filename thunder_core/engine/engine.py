@@ -350,6 +350,8 @@ class Engine:
         tongue = np.flatnonzero(in_group(self.head.expression_names, TONGUE))
         self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, tongue, expect)
         self._check_that_all_fit()
+        # in this thread: where memory runs out as another begins, `Thread.start` never returns
+        self.identity = _identify(folder)
         self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}
 
@@ -357,13 +359,6 @@ class Engine:
     def meter(self) -> PerformanceMeter:
         """What measures how a motion of this head is played."""
         return PerformanceMeter.of(self.head)
-
-    # No thread reads the files beside other work: who starts one for which there is no memory waits
-    # for it without end.
-    @cached_property
-    def identity(self) -> Identity:
-        """Identity of the weights."""
-        return _identify(self.folder)
 
     @property
     def weights(self) -> str:
