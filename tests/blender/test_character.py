@@ -10,13 +10,7 @@ from characters import add_mesh, deform, drive, grid_mesh, pose, rig_with
 from performances import performance, reopen, show_take
 from thunder.cli import bake
 from thunder.scene.animation import display, keying
-from thunder.scene.heads import (
-    character,
-    driver_reading,
-    head as head_module,
-    mapping_table,
-    rna_paths,
-)
+from thunder.scene.heads import character, head as head_module, mapping_table, reading, rna_paths
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
@@ -155,7 +149,7 @@ def test_a_driver_is_calculated_as_blender_does(blender, expression, way):
         controls.update_tag()
         shown = controls.evaluated_get(blender.context.evaluated_depsgraph_get())
         seen.append(shown.scale[0])
-    change = driver_reading.Drivers(None).driver(controls, curve).change({target: 0.5})
+    change = reading.Drivers(None).driver(controls, curve).change({target: 0.5})
     assert change == pytest.approx(seen[1] - seen[0], rel=1e-4)
 
 
