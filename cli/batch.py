@@ -25,26 +25,36 @@ import threading
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import bpy
 
-from ..scene.engine import connection
+from ..scene.engine import connection, recogniser
 from ..scene.host.jobs import Step
 from ..scene.takes import dialogue, take_list
+from ..scene.takes.direction.head_direction import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch import baker as baker_process, job_file, manifest
-from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOICES
+from ..thunder_core.batch.settings import (
+    DEFAULTS,
+    make_absolute,
+    path_names,
+    quote,
+    SETTINGS,
+    VOICES,
+)
+from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.engine_python import find_engine_python, ROOT
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest, suggest, ThunderError
 from ..thunder_core.shipped import fingerprint_of, WEIGHTS
-from . import bake, check, checks, collect
+from . import bake, check, collect, products
 from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAILED
 
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
+_MOST_NAMES = 5  # jobs with the same mistake that are named
 
 
 def main() -> None:
@@ -76,7 +86,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
     jobs = job_file.choose_jobs(listed.jobs, chosen.only) if chosen.only else listed.jobs
     wrong = list(listed.mistakes)
     if not chosen.list:
-        wrong += checks.mistakes(job for job in jobs if job.name not in listed.refused)
+        wrong += mistakes(job for job in jobs if job.name not in listed.refused)
     job_file.refuse(wrong)
     if chosen.list:
         for job in jobs:
@@ -191,6 +201,84 @@ def baker_command() -> list[str]:
     return [bpy.app.binary_path, *options, "--"]
 
 
+# ---- what jobs name, checked before the first of them is baked: files, presets, models, but not
+# what is in a .blend; all mistakes are reported at once
+
+
+def mistakes(jobs: Iterable[job_file.BakeJob]) -> list[str]:
+    """Each mistake in what the jobs name, once, with all of its jobs."""
+    jobs_of: dict[str, list[str]] = {}
+    for job in jobs:
+        for problem in _problems(job):
+            jobs_of.setdefault(problem, []).append(job.name)
+    return [
+        f"Job{'s' if len(names) > 1 else ''} {list_names(names)}: {problem}"
+        for problem, names in jobs_of.items()
+    ]
+
+
+def not_replaceable(task: baker_process.BakeTask) -> str:
+    """The reason why a job's files cannot be written, one sentence; "" if nothing known before the
+    bake prevents it."""
+    settings = task.settings
+    named = next(
+        (str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings),
+        bake.IDLE,
+    )
+    outputs = settings.get("outputs", ())
+    takes, best = (int(str(settings.get(key, 1))) for key in ("takes", "export-takes"))
+    wanted = products.Outputs(
+        Path(named).stem, (*(outputs if isinstance(outputs, list) else ()), "dailies"), takes, best
+    )
+    inputs = [str(settings[key]) for key in path_names(settings)]
+    return attempt(
+        lambda: files.Transaction(task.out, "--force" in task.options, inputs).check(
+            ["report.json", *wanted.names()]
+        )
+    )[1]
+
+
+def _problems(job: job_file.BakeJob) -> Iterator[str]:
+    """The mistakes in what a job names."""
+    settings, missing = job.settings, set()
+    for name in path_names(settings):
+        if reason := files.not_a_file(str(settings[name])):
+            missing.add(name)
+            yield f"“{name}”: {reason[0].lower()}{reason[1:]}: name another"
+    style = settings.get("style")
+    if style is not None and "style" not in missing and (reason := _problem_of_style(str(style))):
+        yield f"“style”{reason}"
+    silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
+    for name in ("transcript", "recognise"):
+        if settings.get(name) and silent is not None:
+            yield f"“{name}” is of a voice that the face speaks: remove it, or “{silent}”"
+    if settings.get("recognise") and silent is None:
+        named = (str(settings.get(name, "")) for name in ("whisper", "language"))
+        if reason := attempt(recogniser.arguments, *named)[1]:
+            yield f"“recognise”: {reason[0].lower()}{reason[1:]}"
+    if "head" in settings and "blend" not in settings:
+        yield "“head” needs a scene that it is in: name it as “blend”"
+
+
+@functools.cache
+def _problem_of_style(style: str) -> str:
+    try:
+        names = all_presets().names()
+        if not is_preset_file(style) and same_name(style, names) is None:
+            near = suggest(style, names) or f"choose {', '.join(names)}"
+            return f" = {quote(style)} is no preset: {near}"
+        all_presets().find(style)
+    except ThunderError as error:
+        return f": {error}"
+    return ""
+
+
+def list_names(names: list[str]) -> str:
+    """Names of jobs, the first few of many."""
+    first = ", ".join(f"“{name}”" for name in names[:_MOST_NAMES])
+    return first + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
+
+
 # ---- a run
 
 
@@ -274,7 +362,7 @@ class Run:
             )
         for why, names in reasons.items():
             if why != manifest.NOT_YET or up_to_date:
-                say(f"      {checks.list_names(names)}: {why}")
+                say(f"      {list_names(names)}: {why}")
         self.progress = baker_process.RunProgress(len(tasks), say, self.chosen.log_every)
         return tasks
 
@@ -284,7 +372,7 @@ class Run:
         """The tasks that can be baked; the others fail at once, not when their turn comes at night:
         for reasons known by job, or for files in the way."""
         for task in tasks:
-            if reason := reasons.get(task.job) or checks.not_replaceable(task):
+            if reason := reasons.get(task.job) or not_replaceable(task):
                 self.note({"event": "failed", "job": task.job, "sentence": reason})
         return [task for task in tasks if self.states[task.job] != manifest.FAILED]
 

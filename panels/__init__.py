@@ -10,7 +10,6 @@ def modules() -> tuple:
         direction,
         listen,
         manual,
-        menus,
         preferences,
         shown_take,
         sidebar,
@@ -28,6 +27,5 @@ def modules() -> tuple:
         shown_take,
         listen,
         character,
-        menus,
         manual,
     )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The first panel of the Thunder tab: voice, head, Record and Generate Takes; below them Getting
-Started, or the dialogue of several strips."""
+Started, or the dialogue of several strips; and what Blender's menu Add has of it."""
 
 import bpy
 
@@ -9,6 +9,7 @@ from ..scene.engine import connection, install, recogniser
 from ..scene.heads import family, head, head_state, live_head
 from ..scene.host.jobs import registration, session
 from ..scene.host.language import translated
+from ..scene.media import studio
 from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon, say_passed_over
@@ -20,7 +21,6 @@ from ..thunder_core.errors import attempt
 from ..thunder_core.languages import names_of
 from ..thunder_core.spoken import is_other_script
 from . import character, dialogue
-from .menus import draw_stage
 from .tab import (
     big_button,
     buttons,
@@ -411,4 +411,24 @@ def _in_sequencer(self, context) -> None:
     record_button(self.layout)
 
 
-register, unregister = registration(menus=(("SEQUENCER_HT_header", _in_sequencer),))
+def _in_add_menu(self, context):
+    self.layout.menu("THUNDER_MT_add_head", text="Thunder Head", icon="USER")
+
+
+def draw_stage(self, context):
+    """The entries of a menu for the lit scene."""
+    layout = self.layout
+    layout.operator_context = "INVOKE_DEFAULT"
+    layout.separator()
+    layout.operator("thunder.light_scene", icon="LIGHT_AREA")
+    if studio.find(context.scene) is not None:
+        layout.operator("thunder.remove_stage", icon="X")
+
+
+register, unregister = registration(
+    menus=(
+        ("SEQUENCER_HT_header", _in_sequencer),
+        ("VIEW3D_MT_armature_add", _in_add_menu),
+        ("VIEW3D_MT_light_add", draw_stage),
+    )
+)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes in the Thunder tab: the list with star, picture, lip-sync and changes of each, and the
-actions on the shown take."""
+actions on the shown take; and a pie of what is done most."""
 
 import bpy
 
@@ -9,7 +9,7 @@ from ..scene.host.jobs import session
 from ..scene.host.language import translated
 from ..scene.media import grid
 from ..scene.review import live_score
-from ..scene.takes import browsing, grades, take_list
+from ..scene.takes import browsing, grades, keep, take_list
 from ..scene.voice import changes
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
@@ -203,6 +203,35 @@ class THUNDER_MT_takes(bpy.types.Menu):
         if take_list.unlisted_actions(context.scene):
             layout.operator("thunder.adopt_takes")
         layout.operator("thunder.import_capture", icon="CAMERA_DATA")
+
+
+class THUNDER_MT_pie(bpy.types.Menu):
+    bl_label = "Takes"
+
+    def draw(self, context):
+        # left, right, bottom, top, then the corners from the top left, row by row
+        pie = self.layout.menu_pie()
+        pie.operator("thunder.select_take", text="Previous Take", icon="TRIA_LEFT").step = -1
+        pie.operator("thunder.select_take", text="Next Take", icon="TRIA_RIGHT").step = 1
+        is_playing = context.screen is not None and context.screen.is_animation_playing
+        pie.operator(
+            "screen.animation_play",
+            text="Pause" if is_playing else "Play",
+            icon="PAUSE" if is_playing else "PLAY",
+        )
+        buttons(
+            pie,
+            ("thunder.flip_take", "ARROW_LEFTRIGHT"),
+            ("thunder.star_take", "SOLO_ON"),
+            ("thunder.add_closure", "KEYFRAME"),
+            ("thunder.listen", "SPEAKER"),
+        )
+        pie.operator(
+            "thunder.resample_rest"
+            if keep.keeps_anything(context.scene)
+            else "thunder.more_like_this",
+            icon="FILE_REFRESH",
+        )
 
 
 class THUNDER_PT_takes(Tab, bpy.types.Panel):

@@ -15,7 +15,7 @@ import pytest
 from drawing import Context, Layout
 from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
-from thunder.cli import bake, checks
+from thunder.cli import bake, batch
 from thunder.operators import generate, install_engine
 from thunder.panels import listen, preferences, sidebar, tab
 from thunder.scene.engine import connection as connection_module, install, recogniser
@@ -622,14 +622,12 @@ def test_removing_leaves_nothing_of_ours_and_all_that_is_somebody_s(blender):
 
 def test_jobs_without_what_recognises_are_told_before_the_first_is_baked(ready, monkeypatch):
     settings = {"seconds": 3.0, "recognise": True}
-    assert not any("install" in each for each in checks.mistakes([BakeJob("idle", settings)]))
+    assert not any("install" in each for each in batch.mistakes([BakeJob("idle", settings)]))
     spoken_jobs = [BakeJob(name, {"recognise": True, "whisper": "/no/model"}) for name in "ab"]
-    [mistake] = checks.mistakes(spoken_jobs)
+    [mistake] = batch.mistakes(spoken_jobs)
     assert mistake.startswith("Jobs “a”, “b”: “recognise”: there is no model that recognizes words")
     monkeypatch.delenv("THUNDER_RECOGNISER")
-    assert (
-        "install it in the preferences" in checks.mistakes([BakeJob("a", {"recognise": True})])[0]
-    )
+    assert "install it in the preferences" in batch.mistakes([BakeJob("a", {"recognise": True})])[0]
 
 
 def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client):
