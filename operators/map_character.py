@@ -104,16 +104,12 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
 
     bl_label = "Learn from Pose"
 
-    asset: bpy.props.StringProperty(
-        options={"HIDDEN", "SKIP_SAVE"}, description="Pose asset to use instead; empty: none"
-    )
-
     def change(self, context, obj):
         settings = context.scene.thunder
         source = settings.table[settings.table_index].source
         obj = settings.table_head
         plan = character.plan_of(obj)
-        rules = detection.rules_of_pose(source, plan, character.objects_of(obj, plan), self.asset)
+        rules = detection.rules_of_pose(source, plan, character.objects_of(obj, plan))
         kept = tuple(rule for rule in plan.rules if rule.source != source)
         joints = tuple(rule for rule in plan.joints if rule.joint != source)
         mapping_table.keep_plan(

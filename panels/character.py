@@ -76,16 +76,6 @@ class THUNDER_MT_mapping(bpy.types.Menu):
         layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
 
 
-class THUNDER_MT_poses(bpy.types.Menu):
-    bl_label = "Pose Asset"
-
-    def draw(self, context):
-        obj = context.scene.thunder.table_head
-        plan = character.plan_of(obj)
-        for name in detection.poses_of(character.objects_of(obj, plan), plan):
-            self.layout.operator("thunder.learn_channel", text=name).asset = name
-
-
 class OfData:
     """A panel of the Properties editor, in the data of the objects of the head that the Thunder tab
     means; its popover is in the tab."""
@@ -256,9 +246,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         column.prop(item, "weight")
         if mapping.is_mouth(item.source):
             column.prop(item, "lead")
-        row = box.row(align=True)
-        row.operator("thunder.learn_channel", icon="POSE_HLT")
-        row.menu("THUNDER_MT_poses", text="", icon="ASSET_MANAGER")
+        box.operator("thunder.learn_channel", icon="POSE_HLT")
 
 
 class THUNDER_PT_head(OfData, bpy.types.Panel):

@@ -132,18 +132,13 @@ look_on = jobs.Task(_go_on)  # drawing must not change data
 # ---- from a pose
 
 
-def rules_of_pose(
-    source: str, plan: mapping.Mapping, objects: list, asset: str = ""
-) -> list[mapping.Rule]:
-    """Rules by which a channel at 1 makes the current pose of a character's objects, or that of a
-    pose asset.
+def rules_of_pose(source: str, plan: mapping.Mapping, objects: list) -> list[mapping.Rule]:
+    """Rules by which a channel at 1 makes the current pose of a character's objects.
 
     Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if
     everything is at rest.
     """
-    moves = [pair for obj in objects for pair in _displacements(obj, plan)]
-    if asset:
-        moves = poses_of(objects, plan).get(asset, {}).items()
+    moves = (pair for obj in objects for pair in _displacements(obj, plan))
     posed = {target: moved for target, moved in moves if abs(moved) > _STILL}
     if not posed:
         raise BadRequest(

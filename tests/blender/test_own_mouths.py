@@ -13,7 +13,6 @@ from performances import performance, say_take
 from running_engine import connection, speak, stop_engine  # noqa: F401
 from thunder.scene.animation import keying
 from thunder.scene.heads import character, detection, head, head_state, mapping_table
-from thunder.scene.host import compat
 from thunder.scene.takes import last_look, take_list
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import errors, progress
@@ -132,25 +131,6 @@ def test_a_commit_keeps_the_mouths(blender, scene):
     assert value(scene, face, "MyOh", 1.55) == pytest.approx(0.0, abs=0.1)
     value(scene, face, "MyShut", 1.0)
     assert abs(gap(blender, face)) < 0.9
-
-
-def test_a_pose_asset_becomes_a_mouth(blender, scene):
-    face = artist(blender)
-    [action], [curves] = compat.new_action("Big O", [face.data.shape_keys])
-    curve = compat.new_curve(curves, 'key_blocks["MyOh"].value', 0, "Thunder")
-    curve.keyframe_points.insert(1.0, 0.75)
-    action.asset_mark()
-    mapping_table.fill(scene, face)
-    rows = scene.thunder.table
-    scene.thunder.table_index = next(i for i, r in enumerate(rows) if r.source == "OH")
-    scene.thunder.head = face
-    assert blender.ops.thunder.learn_channel(asset="Big O") == {"FINISHED"}
-    rig = head.resolve(face)
-    shown(scene, rig, open_take(), SAID)
-    assert value(scene, face, "MyOh", 1.25) == pytest.approx(0.75, abs=0.01)
-    scene.thunder.table_index = next(i for i, r in enumerate(rows) if r.source == "OH")
-    with pytest.raises(RuntimeError, match="Nothing is posed"):
-        blender.ops.thunder.learn_channel(asset="Gone")
 
 
 def test_a_mouth_that_vanished_is_said(blender, scene):

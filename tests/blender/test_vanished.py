@@ -24,7 +24,7 @@ from thunder.thunder_core.findings import Finding, OPEN
 pytestmark = pytest.mark.one_blender
 NAME = "bl_ext.user_default.thunder"
 # they install, record, or open something outside
-OF_CHARACTER = ("THUNDER_MT_mapping", "THUNDER_MT_poses")  # in a panel that our heads do not have
+OF_CHARACTER = ("THUNDER_MT_mapping",)  # in a panel that our heads do not have
 ELSEWHERE = ("install", "remove_", "download", "check_engine", "stop_", "record", "report", "open_")
 UNPLAYED = ("explain_frame", "listen")  # by the engine without a process
 
