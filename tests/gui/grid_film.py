@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Films the takes of a demonstration side by side, with their sound, in a Blender without a window:
 
-    python tests/gui/grid_film.py FOLDER OUT.mp4 [small]
-
-A small film is less high, and compressed more.
+python tests/gui/grid_film.py FOLDER OUT.mp4
 """
 
 import os
@@ -14,12 +12,12 @@ from pathlib import Path
 import bpy
 from mathutils import Matrix, Vector
 
-HEIGHT, SMALL_HEIGHT = 900, 640  # pixels; a frame of eight takes up to a second
+HEIGHT = 900  # pixels; a frame of eight takes up to a second
 MARGIN = 1.02  # size of the picture relative to the grid
 
 
-def render_grid(package: str, rig, entries: list, path: str, height: int, small: bool) -> None:
-    """Render takes of a head, side by side, over the scene's frames into an MP4 file about `height`
+def render_grid(package: str, rig, entries: list, path: str) -> None:
+    """Render takes of a head, side by side, over the scene's frames into an MP4 file about HEIGHT
     pixels high. package: the extension's name."""
     scene = bpy.context.scene
     grid, studio = (import_module(f"{package}.scene.media.{name}") for name in ("grid", "studio"))
@@ -37,19 +35,11 @@ def render_grid(package: str, rig, entries: list, path: str, height: int, small:
     )
     camera.data.clip_start, camera.data.clip_end = layout.size.z, 10 * layout.size.z
     scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
-    if small:
-        set_output = studio.compat.set_movie_output
-
-        def set_small(render) -> None:
-            set_output(render)
-            render.ffmpeg.constant_rate_factor, render.ffmpeg.audio_bitrate = "VERYLOW", 64
-
-        studio.compat.set_movie_output = set_small
-    wide = 2 * round(height * layout.size.x / layout.size.y / 2)
-    studio.render_film(scene, path, wide, 2 * round(height / 2))
+    wide = 2 * round(HEIGHT * layout.size.x / layout.size.y / 2)
+    studio.render_film(scene, path, wide, 2 * round(HEIGHT / 2))
 
 
-def main(folder: str, out: str, *small: str) -> None:
+def main(folder: str, out: str) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from bake import load_extension
 
@@ -58,8 +48,7 @@ def main(folder: str, out: str, *small: str) -> None:
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     scene = bpy.context.scene
     rig = import_module(f"{package}.scene.heads.head").find(scene)
-    height = SMALL_HEIGHT if small else HEIGHT
-    render_grid(package, rig, list(scene.thunder.takes), os.path.abspath(out), height, bool(small))
+    render_grid(package, rig, list(scene.thunder.takes), os.path.abspath(out))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,14 @@ from itertools import combinations
 import bpy
 import numpy as np
 from mathutils import Vector
-from scenarios import only_open, open_popover, PATIENCE, scene_with_voice_and_head, SEED, until
+from scenarios import open_popover, PATIENCE, scene_with_voice_and_head, until
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
 from thunder.scene.media import contact_sheet, puppets
-from thunder.scene.takes.commit.following import lines_of
 from thunder.thunder_core.animation import activity
 
 FILM_STEP = 2  # scene frames between two pictures of the film
-# of a film of clicks: pixels from the sidebar's top to what is clicked, at a part of its width
-ADD_HEAD, SAMPLE_VOICE, THIRD_TAKE, COMMIT = 232, 278, 354, (247, 0.83)
-FEW_TAKES, SPOKEN_FRAMES = 4, (8, 72, 4)
 STRETCH = 50  # frames of the line that each of the film's takes plays
 WIDER = 200  # pixels that the film's sidebar gets, so that words of takes are not cut
 # of the eye from the face, metres; the middle of the picture from that of the face, as it is seen
@@ -150,58 +146,3 @@ def film(hand):
             yield 0.05
             draw(hand)
             shot(round(1000 * FILM_STEP / scene.render.fps))
-
-
-def speaks_japanese(hand):
-    """In a Japanese Blender three clicks make takes, a fourth picks one, a fifth commits it."""
-    preferences, scene = bpy.context.preferences.view, hand.scene
-    preferences.language, preferences.use_translate_interface = "ja_JP", True
-    only_open("main", "takes")
-    hand.clear()
-    scene.render.fps, scene.thunder.count, scene.thunder.seed = 25, FEW_TAKES, SEED
-    yield from hand.open_tab("Thunder")
-    shot = filmer(hand)
-
-    def click(below, beside=0.5):
-        """Steps that click so many pixels below the sidebar's top, at a part of its width."""
-        shot(900)
-        region = hand.sidebar
-        x, y = region.x + beside * region.width, region.y + region.height - below
-        yield from hand.click(round(x), y)
-        # away, before a tooltip comes, but not over the viewport, which then is drawn all the time
-        below = {"x": region.x + region.width // 2, "y": region.y + 40}
-        hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", **below)
-        yield 0.3
-
-    def work():
-        """Steps that wait until nothing runs, with a picture of each message."""
-        messages, end = [], time.monotonic() + PATIENCE
-        while session.job is not None or not messages:
-            assert time.monotonic() < end, "nothing has come of a click"
-            if session.job is not None and session.job.step.message not in messages:
-                messages.append(session.job.step.message)
-                yield 0.3
-                shot(400)
-            yield 0.1
-        yield from hand.settle()
-
-    yield from click(ADD_HEAD)
-    hand.look_from_the_front()
-    overlay = bare_view(hand).overlay
-    overlay.show_cursor = overlay.show_object_origins = overlay.show_bones = False
-    yield 0.7
-    yield from click(SAMPLE_VOICE)
-    yield 0.7
-    shot(900)
-    yield from hand.click_main_button()
-    yield from work()
-    yield from click(THIRD_TAKE)
-    for frame in range(*SPOKEN_FRAMES):
-        scene.frame_set(frame)
-        yield 0.05
-        draw(hand)
-        shot(160)
-    yield from click(COMMIT[0], COMMIT[1])
-    yield from work()
-    assert len(scene.thunder.takes) == FEW_TAKES and lines_of(head.find(scene).mesh)
-    shot(3000)

@@ -4,29 +4,22 @@ window showed.
 
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
-Without names all of PICTURES, the film of the window, that from the dragged package to the first
-take, that of a line mended by words, that of a Japanese Blender, the film and the sheet of the
-sample's eight takes, and the film of a minute of eight takes, whose voice is flite's (Debian's
-package flite; the voice's licence is in assets/README.md). What they show was made by the shipped
-weights. Nothing is written where a scenario fails.
+Without names all of PICTURES and FILMS, and the sheet of the sample's eight takes. What they show was
+made by the shipped weights. Nothing is written where a scenario fails.
 """
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from PIL import Image, ImageDraw, ImageFont
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 from conftest import PICTURES as TAKEN, RealBlender, ROOT
-
-from thunder_core.types import RATE
 
 OUT = ROOT / "docs" / "pictures"
 COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
@@ -48,52 +41,9 @@ SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
 LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 80, 700_000
 # its window's size, since a larger one is drawn more seldom without a graphics card, and what is cut
 LIVE_SIZE, LIVE = (960, 640), (0, 44, 792, 640)
-JAPANESE_FILM, CLICKED, CLICKED_BYTES = "japanese", (300, 26, 1130, 900), 700_000
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
-TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
-RECOGNISED_FILM = "recognised"  # what it says, what Whisper base hears, and what is right
-RECOGNISED = ("Tell Bim to bring the pump back before it floods my boat.", "them", "Bim")
-FILMS = (
-    FILM,
-    FIRST_FILM,
-    WORDS_FILM,
-    SPOKEN_FILM,
-    LIVE_FILM,
-    TAKES_FILM,
-    MINUTE_FILM,
-    RECOGNISED_FILM,
-)
-MINUTE = (  # what the voice of the minute says, with the pause after each part, s
-    ("Good evening. My name is Ruth, and I have worked at this lighthouse for forty years.", 0.7),
-    (
-        "People ask me what I did all winter. Well, I watched the water, and I talked to the birds.",
-        0.9,
-    ),
-    ("Most of the time nothing happens. Nothing at all.", 1.2),
-    (
-        "But one night, in a February storm, the lamp went out, and I heard a voice calling from "
-        "the rocks.",
-        0.8,
-    ),
-    ("I was afraid. I do not mind telling you that. I was very much afraid.", 1.0),
-    (
-        "So I took the old brass bell, and I rang it, and rang it, until my arms would not move "
-        "any more.",
-        0.8,
-    ),
-    (
-        "In the morning there were five men in my kitchen, wet to the bone, and every one of them "
-        "was laughing.",
-        0.9,
-    ),
-    (
-        "You never forget a thing like that. What a wonderful, foolish, beautiful morning it was!",
-        1.0,
-    ),
-    ("They still write to me, you know. Each of them, each year, before the first snow.", 0.6),
-    ("And I still ring the bell, just to be sure that it works.", 0.6),
-)
-MINUTE_STRETCH = 1.05  # of flite's durations
+TAKES_FILM, TAKES_FILM_BYTES = "eight_takes", 6_000_000
+FILMS = (FILM, FIRST_FILM, WORDS_FILM, SPOKEN_FILM, LIVE_FILM, TAKES_FILM)
 
 PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
     "panel": ("generates_takes", "takes", VIEWPORT),
@@ -194,56 +144,19 @@ def make_package() -> Path:
     )
 
 
-def film_takes(
-    blender: RealBlender, folder: Path, wanted: dict[str, str], small: list[str], *options
-) -> None:
-    """Film the eight takes of the demonstration side by side: an MP4 file with sound.
-
-    wanted: which of its files become which of docs/pictures.  small: as grid_film.py wants it.
-    options: further ones of demo.py.
-    """
-    film = (ROOT / "tests" / "gui" / "grid_film.py", "--", folder)
-    for script in (
-        (ROOT / "demo.py", "--", "--out", folder, *options),
-        (*film, folder / "takes.mp4", *small),
-    ):
+def film_takes(blender: RealBlender, folder: Path) -> None:
+    """Film the eight takes of the demonstration side by side: an MP4 file with sound, and their
+    sheet."""
+    film = (ROOT / "tests" / "gui" / "grid_film.py", "--", folder, folder / "takes.mp4")
+    for script in ((ROOT / "demo.py", "--", "--out", folder), film):
         made = blender.run("--python-exit-code", 1, "--python", *script, timeout=6000)
         assert made.returncode == 0, made.stdout[-2000:]
     assert (folder / "takes.mp4").stat().st_size <= TAKES_FILM_BYTES, (
         f"the film is {(folder / 'takes.mp4').stat().st_size / 1e6:.1f} MB"
     )
-    for name, out in wanted.items():
-        part = OUT / f"part.{out}"
-        if out.endswith(".png"):
-            cut(folder / name, None, part)
-        else:
-            shutil.copyfile(folder / name, part)
-        os.replace(part, OUT / out)
-        print(f"  docs/pictures/{out}", flush=True)
-
-
-def speak(out: Path, said=MINUTE) -> None:
-    """Let flite say texts into a WAV file, 16 kHz, its peak at −3 dB, each with a pause after it."""
-    parts = [np.zeros(round(0.4 * RATE), np.float32)]
-    for text, pause in said:
-        stretch = f"duration_stretch={MINUTE_STRETCH}"
-        command = ["flite", "-voice", "slt", "--setf", stretch, "-t", text, "-o", out]
-        subprocess.run(command, check=True)
-        spoken, _ = soundfile.read(out, dtype="float32")
-        loud = np.flatnonzero(np.abs(spoken) > 0.01)
-        parts += [spoken[loud[0] : loud[-1]], np.zeros(round(pause * RATE), np.float32)]
-    samples = np.concatenate(parts)
-    soundfile.write(out, samples * (10 ** (-3 / 20) / np.abs(samples).max()), RATE, "PCM_16")
-
-
-def film_recognised(blender: RealBlender, out: Path) -> None:
-    """Film a line as it was recognised beside the same with one word mended."""
-    text, *words = RECOGNISED
-    voice = blender.scratch / "recognised.wav"
-    speak(voice, [(text, 0.4)])
-    script = ROOT / "tests" / "gui" / "recognised_film.py"
-    made = blender.run("--python-exit-code", 1, "--python", script, "--", voice, *words, out)
-    assert made.returncode == 0, made.stdout[-2000:]
+    shutil.copyfile(folder / "takes.mp4", OUT / f"{TAKES_FILM}.mp4")
+    cut(folder / "takes.png", None, OUT / f"{TAKES_FILM}_sheet.png")
+    print(f"  docs/pictures/{TAKES_FILM}.mp4, {TAKES_FILM}_sheet.png", flush=True)
 
 
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
@@ -258,11 +171,6 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
         "record_scenarios.films_live",
         partial(film, box=LIVE, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
         "live.webp",
-    ),
-    JAPANESE_FILM: (
-        "picture_scenarios.speaks_japanese",
-        partial(film, box=CLICKED, quality=FILM_QUALITY, most_bytes=CLICKED_BYTES),
-        "japanese.webp",
     ),
     FIRST_FILM: (
         "shelf_scenarios.filmed",
@@ -283,19 +191,9 @@ def make(blender: RealBlender, names: list[str]) -> None:
         return TAKEN / scenario
 
     for name in names:
-        if name == RECOGNISED_FILM:
-            film_recognised(blender, OUT / f"part.{name}.mp4")
-            os.replace(OUT / f"part.{name}.mp4", OUT / f"{name}.mp4")
-            continue
-        if name in (TAKES_FILM, MINUTE_FILM):
+        if name == TAKES_FILM:
             print(f"· demo.py and grid_film.py: {name}", flush=True)
-            wanted, small, options = {"takes.mp4": f"{name}.mp4"}, [], []
-            if name == TAKES_FILM:
-                wanted["takes.png"] = f"{TAKES_FILM}_sheet.png"
-            else:
-                small, options = ["small"], ["--audio", blender.scratch / "minute.wav"]
-                speak(options[-1])
-            film_takes(blender, blender.scratch / name, wanted, small, *options)
+            film_takes(blender, blender.scratch / name)
             continue
         if name in OF_SCENARIOS:
             scenario, join_pictures, out = OF_SCENARIOS[name]
