@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How tall the sidebar is with what choosing a take needs; on a laptop choosing and committing need
-no scrolling, what a take is can be read, and a click anywhere on a take shows it."""
+"""On a laptop choosing and committing need no scrolling, what a take is can be read, and a click
+anywhere on a take shows it."""
 
 import bpy
 from scenarios import scene_with_voice_and_head
@@ -74,22 +74,6 @@ def laptop(hand):
     hand.photograph("none")
     hand.seen["heights"] = [low, tall]
     assert 400 < min(tall.values()) and max(tall.values()) <= low, (low, tall)
-
-
-# pixels that the sidebar has in a window of 1920 × 1080, of Blender's default layout at interface
-# scale 1
-SCREEN = 909
-CLOSED = 2 * 28  # pixels of the headers of two closed panels below Commit, Listen and Words
-
-
-def together(hand):
-    """Sliders of the direction, list of takes and Commit, of one line, fit one screen."""
-    yield from scene_with_voice_and_head(hand, "main", "direction", "takes", "commit")
-    yield from list_takes(hand, count=8)
-    yield from hand.settle()
-    hand.photograph("together")
-    tall = (yield from height(hand)) - CLOSED
-    assert 600 < tall < SCREEN, tall
 
 
 def height(hand):

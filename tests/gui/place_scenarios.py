@@ -2,18 +2,15 @@
 """Whether what is in the sidebar stays in its place while its state changes, seen in pictures of
 it."""
 
-from itertools import pairwise, product
+from itertools import pairwise
 
 import bpy
 import numpy as np
-from bpy_extras.view3d_utils import location_3d_to_region_2d
-from scenarios import done, only_open, scene_with_voice_and_head, until
+from scenarios import done, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.animation import keying
-from thunder.scene.heads import family, head
 from thunder.scene.host import jobs
 from thunder.scene.host.jobs import session
-from thunder.scene.takes import dialogue, take_list
 from thunder.thunder_core import findings
 from thunder.thunder_core.findings import Finding, OPEN, SIZE
 
@@ -107,49 +104,3 @@ def while_working(hand):
     pictures["another"] = yield from photograph_sidebar(hand, "another")
     assert not moved(pictures["good"], pictures["reason"])
     assert not moved(pictures["checked"], pictures["another"])
-
-
-def two_heads(hand):
-    """A second head stands beside the first where both are seen; what work says and does leaves the
-    dialogue where it is."""
-    only_open("main", "direction", "takes")
-    hand.clear()
-    hand.scene.render.fps = 25
-    yield from hand.open_tab("Thunder")
-    for person in ("HEAD", "HEAD"):
-        with bpy.context.temp_override(window=hand.window, area=hand.viewport, region=hand.sidebar):
-            assert bpy.ops.thunder.add_head(person=person) == {"FINISHED"}
-        yield 0.5
-    hand.photograph("heads")
-    region, view = hand.region(), hand.viewport.spaces.active.region_3d
-    heads = head.in_scene(hand.scene)
-    boxes = [
-        np.array(
-            [
-                location_3d_to_region_2d(region, view, corner)
-                for corner in product(*zip(*family.extent(mesh)))
-            ]
-        )
-        for mesh in heads
-    ]
-    (first, second) = ((box.min(axis=0), box.max(axis=0)) for box in boxes)
-    assert min(first[0].min(), second[0].min()) > 0
-    assert max(first[1][0], second[1][0]) <= hand.sidebar.x - region.x
-    assert first[1][0] <= second[0][0] or second[1][0] <= first[0][0]
-    assert hand.button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
-    voice = dialogue.chosen_strip(bpy.context)
-    pictures = {}
-    hand.scene.thunder.head = heads[0]
-    assert hand.call(bpy.ops.thunder.cast_strip, strip=voice, speaker=heads[0].name) == {"FINISHED"}
-    hand.scene.thunder.count, hand.scene.thunder.quality = 2, "DRAFT"
-    pictures["cast"] = yield from photograph_sidebar(hand, "cast")
-    yield from hand.click_main_button()
-    yield from until(lambda: session.job is not None, "the click")
-    yield from until(lambda: take_list.pending_for(), "takes")
-    hand.scene.thunder.head = heads[1]
-    hand.sidebar.tag_redraw()
-    yield 1.0
-    hand.photograph("other")
-    yield from done()
-    pictures["done"] = yield from photograph_sidebar(hand, "done")
-    assert not moved(pictures["cast"], pictures["done"])

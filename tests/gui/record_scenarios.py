@@ -144,31 +144,13 @@ def performs_live(hand):
     yield from until(lambda: len(scene.thunder.takes) > 0)
     yield from done()
     assert [each[:3] for each in strips(scene)] == [["shot_voice_01", 1, 40]]
-    yield from performs_the_line(hand, keys)
     yield from gives_way_to_a_render(hand, keys)
-
-
-def performs_the_line(hand, keys):
-    """The head performs the line that was recorded, which is heard, until Esc; nothing is kept."""
-    scene = hand.scene
-    takes, before, lines = len(scene.thunder.takes), [key.value for key in keys], strips(scene)
-    scene.thunder.recording.hears = "VOICE"
-    assert hand.button(bpy.ops.thunder.perform_live) == ["RUNNING_MODAL"]
-    took = recording.Recording.running
-    yield from until(lambda: took.spoken > 2 and took.motion.delay)
-    assert [key.value for key in keys] != before and took.heard is not None
-    hand.press("ESC")
-    yield from until(lambda: session.job is None)
-    yield 0.5
-    assert not recording.is_on() and strips(scene) == lines
-    assert [key.value for key in keys] == before and len(scene.thunder.takes) == takes
 
 
 def gives_way_to_a_render(hand, keys):
     """A render in the middle shows the head's own pose; the line until then becomes a strip above
     the first, which is muted, and takes follow."""
     scene = hand.scene
-    scene.thunder.recording.hears = "MICROPHONE"
     scene.render.engine, scene.render.resolution_percentage = "BLENDER_WORKBENCH", 10
     hand.call(bpy.ops.object.camera_add)
     scene.camera = bpy.context.object or scene.objects["Camera"]

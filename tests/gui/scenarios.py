@@ -8,10 +8,8 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-import round_trip
 from thunder.panels import modules as panel_modules
 from thunder.scene.engine import connection
-from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import classes_of, session
 from thunder.scene.takes import transcript
@@ -190,42 +188,6 @@ def generates_after_escape(hand):
         yield from until(lambda: session.job is None)
         assert len(hand.scene.thunder.takes) == 1, change
     assert set(mixed_down) == {"driven"}, mixed_down
-
-
-def plays(hand):
-    """The window plays the head fluently. Drawing in software takes most of a frame; the head must
-    not cost a multiple of it."""
-    hand.clear()
-    empty = yield from frame_milliseconds(hand)
-    yield from scene_with_voice_and_head(hand)
-    round_trip.show(head.find(hand.scene), hand.scene)
-    yield 0.3
-    hand.scene.frame_start, hand.scene.frame_end = 11, 26
-    with_head = yield from frame_milliseconds(hand)
-    assert with_head < 3 * empty, (with_head, empty)
-
-
-def frame_milliseconds(hand, frames=16, most_seconds=25.0):
-    """Steps that play the scene as fast as the window can; gives milliseconds of the processor a
-    frame: the machine may be busy."""
-    scene, spent = hand.scene, []
-
-    def count(*_):
-        spent.append(time.process_time())
-
-    scene.render.fps, scene.sync_mode = 1000, "NONE"
-    bpy.app.handlers.frame_change_post.append(count)
-    hand.call(bpy.ops.screen.animation_play)
-    yield 1.0
-    spent.clear()
-    end = time.monotonic() + most_seconds
-    while len(spent) < frames and time.monotonic() < end:
-        yield 0.5
-    bpy.app.handlers.frame_change_post.remove(count)
-    hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
-    scene.render.fps = 25
-    yield 0.5
-    return 1e3 * (spent[-1] - spent[0]) / (len(spent) - 1)
 
 
 def mara(hand):

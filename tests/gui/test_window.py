@@ -44,7 +44,6 @@ def claim(sentence, scenario, seconds, slow=False, **how):
             400,
             simulated=False,
         ),
-        claim("the window plays the head", "plays", 400, slow=True),
         claim("the clicked head of the grid is shown", "take_scenarios.plays_all", 800),
         claim("the contact sheet opens", "take_scenarios.draws_a_sheet", 800),
         claim("a take follows its sliders and their curves", "shape_scenarios.shapes", 800),
@@ -55,12 +54,6 @@ def claim(sentence, scenario, seconds, slow=False, **how):
         claim("a spoken line is a voice with takes", "record_scenarios.records", 800),
         claim("a head speaks while one does", "record_scenarios.performs_live", 400),
         claim("dropped files become a line and a take", "drop_scenarios.drops", 400),
-        claim(
-            "sliders, takes and Commit are visible together",
-            "panel_scenarios.together",
-            250,
-            size=(1920, 1080),
-        ),
         claim(
             "a laptop shows what choosing needs, by clicks and keys",
             "panel_scenarios.laptop",
@@ -73,7 +66,6 @@ def claim(sentence, scenario, seconds, slow=False, **how):
             500,
             size=(1366, 768),
         ),
-        claim("two heads stand in view", "place_scenarios.two_heads", 500, size=(1366, 768)),
         claim("takes follow their voice", "scene_scenarios.moves_a_voice", 400),
         claim("preferences tell of the engine", "scene_scenarios.sets_up_the_engine", 600),
         claim("a long voice leaves the window free", "scene_scenarios.works_a_while", 2000),
