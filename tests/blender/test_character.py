@@ -11,7 +11,7 @@ from performances import performance, reopen, show_take
 from thunder.cli import bake
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import character, head as head_module, mapping_table, reading, rna_paths
-from thunder.thunder_core import errors, progress, types
+from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
 
@@ -178,20 +178,6 @@ def row_of(settings, source):
 
 def values(mesh):
     return {block.name: round(block.value, 5) for block in mesh.data.shape_keys.key_blocks[1:]}
-
-
-def test_a_jaw_bone_mapped_by_hand_closes_the_lips(blender):
-    mesh = grid_mesh(blender, "Nobody", ["Chops", "eyeBlink_L", "eyeBlink_R"])
-    deform(mesh, rig_with(blender, {"Kiefer": ((0, 0, 0), (0, 0, 1), None)}))
-    table = shown_table(blender, mesh)
-    table["jaw"].bone, table["jaw"].weight = "Kiefer", 0.5
-    (rule,) = [each for each in character.plan_of(mesh).rules if each.source == "mouthClose"]
-    target = mapping.Target("BONE", "", rule.target.object, "Kiefer", "rotation", 0)
-    assert (rule.target, table["mouthClose"].kind) == (target, "BONE")
-    assert rule.weight == pytest.approx(-0.5 * types.JAW_OPEN_RADIANS)
-    settings, jaw = blender.context.scene.thunder, mesh.parent.pose.bones["Kiefer"]
-    settings.table_index, settings.preview = row_of(settings, "jaw"), True
-    assert jaw.rotation_quaternion.angle == pytest.approx(0.5 * types.JAW_OPEN_RADIANS, abs=1e-5)
 
 
 def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, hero):

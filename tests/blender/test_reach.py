@@ -5,7 +5,6 @@ What is then found on it is tested in tests/face/test_character.py.
 """
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,15 +12,7 @@ from characters import add_mesh, bare_face, drive, gap_at, rig_with, seen_points
 from drawing import Context, Shown
 from few_points import BONES, KEYS, mirrored, PLACES, POINTS, without
 from mathutils import Matrix, Vector
-from thunder.scene.heads import (
-    character,
-    detection,
-    head as head_module,
-    head_state,
-    reading,
-    rna_paths,
-    trial,
-)
+from thunder.scene.heads import character, detection, head as head_module, reading, rna_paths, trial
 from thunder.scene.media import export
 from thunder.scene.takes import mouth_pictures
 from thunder.thunder_core import errors, progress, types
@@ -241,19 +232,6 @@ def test_a_constraint_that_overrides_a_jaw_is_noticed_when_it_comes(blender, kin
             head_module.resolve(face)
 
 
-def test_lips_that_are_modelled_apart_meet_and_are_read_back(blender):
-    """By the jaw past rest, which hidden takes leave."""
-    face = small_face(blender, without("jawOpen"), apart=0.01)
-    skin(blender, face)
-    rig, names = head_module.resolve(face), head_module.channel_names()
-    for jaw, close in ((0.0, 0.0), (0.2, 0.2)):
-        assert abs(gap_at(blender, face, jaw=jaw, mouthClose=close)) < 0.7
-    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.array([[0.1, 0, 0]]))
-    read = rig.driver.read(rig.driver.drive(motion, names), names)
-    assert np.abs(read.jaw - motion.jaw).max() < 1e-5 and np.abs(read.expression).max() < 1e-5
-    assert all(track.rest in (0.0, 1.0) for track in rig.driver.tracks)
-
-
 @pytest.mark.parametrize("is_bound", [True, False], ids=["the jaw alone", "all of it"])
 def test_a_jaw_that_is_an_object_of_its_own_parts_the_lips(blender, is_bound):
     """As of robots and puppets, whose parts hang on bones: no mesh need be bound to their rig."""
@@ -279,24 +257,6 @@ def test_a_jaw_that_is_an_object_of_its_own_parts_the_lips(blender, is_bound):
     assert found.shown["open"][0] == pytest.approx(abs(opened), abs=1.0) and abs(opened) > 15
 
 
-def test_channels_that_do_the_opposite_are_said_until_they_are_mended(blender):
-    keys = dict(KEYS)
-    for side in ("Left", "Right"):
-        for name, far in ((f"mouthSmile{side}", -0.008), (f"mouthFrown{side}", 0.006)):
-            keys[name] = {f"corner_{side[0].lower()}": (0, 0, far)}
-    face = small_face(blender, keys)
-    said = character.say_unused(face)
-    assert said.endswith("so it is not used (3 more): look in Thunder Character")
-    plan = character.plan_of(face)
-    for weight, said in ((1.0, "mouthFrown raises the corner of the mouth"), (-1.0, "")):
-        rules = [
-            mapping.Rule(name, mapping.Target("KEY", name), weight)
-            for name in sorted(keys.keys() - KEYS.keys())
-        ]
-        head_state.keep_mapping(face, replace(plan, rules=(*plan.rules, *rules)).to_json())
-        assert character.say_unused(face).partition(":")[0] == said
-
-
 def test_a_character_that_means_the_viewers_left_is_swapped(blender):
     face = small_face(blender, {mirrored(name): moves for name, moves in KEYS.items()})
     blender.context.scene.thunder.head = face
@@ -305,15 +265,6 @@ def test_a_character_that_means_the_viewers_left_is_swapped(blender):
     assert not reach_of(face).is_mirrored
     rules = {rule.source: rule.target.name for rule in character.plan_of(face).rules}
     assert rules["eyeBlinkLeft"] == "eyeBlinkRight"
-
-
-@pytest.mark.parametrize("scale", [(-1, 1, 1), (1, -1, 1), (1, 1, -1)])
-def test_a_face_that_is_mirrored_by_its_scale_keeps_its_sides(blender, scale):
-    face = small_face(blender, KEYS)
-    face.data.transform(Matrix.Diagonal((*scale, 1)), shape_keys=True)
-    face.scale = scale
-    blender.context.view_layer.update()
-    assert not reach_of(face).is_mirrored
 
 
 # ---- what the panel shows of it
@@ -481,18 +432,6 @@ def test_a_driver_that_may_not_be_tried_yet_is_tried_soon(blender, monkeypatch, 
     assert detection.look_on.due is not None
     detection.look_on.tick()
     assert "jawOpen" in character.plan_of(face).used and detection.look_on.due is None
-
-
-def test_one_control_of_two_keys_is_measured_either_way(blender):
-    """A face board whose drivers cannot be read: up purses the lips, down widens them."""
-    face, blocks, armature = driven_face(blender, "[v][0]")
-    drive(blocks["mouthStretchLeft"], "value", armature, SECOND, "max([-v][0], 0)")
-    drive(blocks["mouthPucker"], "value", armature, SECOND, "[v][0]")
-    blender.context.view_layer.update()
-    seen = reach_of(face)
-    assert not {"wide", "round", "open"} & set(seen.faults)
-    assert seen.shown["round"][1] == pytest.approx(-24, abs=0.5)
-    assert seen.shown["wide"][1] == pytest.approx(18, abs=0.5)
 
 
 def test_drivers_that_need_scripts_say_so(blender):
