@@ -18,7 +18,7 @@ from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.face.head import load_head
 from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
 from thunder_core.spoken import SILENCE
-from thunder_core.train import denoiser as of_denoiser, m2s as training
+from thunder_core.train import denoiser as of_denoiser
 from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.denoiser import (
     build_denoiser,
@@ -152,28 +152,6 @@ def test_every_step_of_noise_is_learned_and_every_crop_of_a_clip_drawn(
     assert given[-1]["step"].tolist() == [0, 999] * 30
 
 
-def test_figures_are_of_an_estimate_from_pure_noise(motions, denoiser, monkeypatch):
-    held_out = SpeechBatches(motions, motions.of("test", 30), 30, 2, mel=False)
-    loss = DenoiserLoss(load_head(), denoiser, held_out, None, "cpu")
-    given = watch(denoiser, monkeypatch)
-    figures = loss.figures(Performer(denoiser), held_out)
-    item, [asked] = held_out(np.random.default_rng(0)), given
-    assert asked["step"].tolist() == [999, 999] and not asked["free"].any()
-    assert asked["x"].mean() == pytest.approx(0, abs=0.1) and asked["x"].std() > 0.9
-    assert torch.equal(asked["audio"], item["features"])
-    assert torch.equal(asked["events"], item["events"])
-    assert torch.equal(asked["style"], item["direction"])
-    guess = denoiser.motion_mean.expand_as(item["motion"])
-    off = (loss.mouth.of_packed(guess) - loss.mouth.of_packed(item["motion"])).numpy()
-    worst = np.linalg.norm(off, axis=-1).max(-1).mean()
-    assert figures["worst_vertex_mm"] == pytest.approx(1000 * worst, rel=1e-4)
-    moved = item["motion"].clone()
-    moved[0, :, loss.columns.jaw] *= -3.0
-    assert loss.errors(moved, item["motion"])["jaw_r"] == pytest.approx(0, abs=1e-3)
-    moved[0, :, loss.columns.jaw] = 0.0  # has no correlation
-    assert loss.errors(moved, item["motion"])["jaw_r"] == pytest.approx(1, abs=1e-3)
-
-
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_diffusion_model_learns_also_from_listeners_and_is_measured_by_unseen_voices(
     motions, denoiser, monkeypatch, tmp_path, whole
@@ -233,57 +211,6 @@ def test_mesh_to_speech_sees_the_mouth_that_it_learned(motions, denoiser, learne
     term = SpeechTerm(model, space=lambda head: seen.append(head) or torch.nn.Identity())
     DenoiserLoss(head, denoiser, batches, term, "cpu")
     assert seen == [learned or head]
-
-
-def test_mesh_to_speech_learns_from_lips_alone_in_half_of_the_crops(motions, monkeypatch, tmp_path):
-    """Teeth and tongue hold still there, but for the noise; lips never do."""
-    taken = {}
-
-    def keep(model, see, loss, data, *rest):
-        taken.update(see=see, loss=loss, batches=data[0])
-        return {}
-
-    monkeypatch.setattr(training, "fit_and_measure", keep)
-    head = load_head()
-    training.train_m2s(motions, head, tmp_path, Schedule(steps=1))
-    inner = head.mouth_parts != 0
-    item, hidden, rng = taken["batches"](np.random.default_rng(0)), [], np.random.default_rng(1)
-    moved = taken["see"](item).std(1).amax(-1)
-
-    def model(seen, voices):
-        moves = seen.std(1).amax(-1) > 0.5 * moved
-        assert moves[:, ~inner][moved[:, ~inner] > 1e-3].all()
-        moves = moves[:, inner & (moved > 1e-3).all(0).numpy()].float().mean(1)
-        assert ((moves == 0) | (moves == 1)).all()
-        hidden.extend((moves == 0).tolist())
-        return torch.zeros(*item["units"].shape, 200), torch.zeros_like(item["mel"])
-
-    for _ in range(20):
-        taken["loss"](model, item, rng)
-    assert np.mean(hidden) == pytest.approx(0.5, abs=0.1)
-
-
-def test_a_batch_holds_what_its_crops_say(motions):
-    batches = SpeechBatches(motions, [0], 20, 3, waves=True)
-    crops = [(0, 5, 0), (1, 0, 2), (4, 110, 1)]
-    item = batches.item(crops)
-    for i, (row, start, variant) in enumerate(crops):
-        at = slice(130 * row + start, 130 * row + start + 20)
-        assert np.array_equal(item["motion"][i], motions.motions[variant, at].astype(np.float32))
-        assert np.array_equal(item["events"][i], motions.events[variant, at].astype(np.float32))
-        assert np.array_equal(item["direction"][i, 0], motions.directions[variant, row])
-        assert np.array_equal(item["units"][i], motions.units[at].ravel())
-        assert np.array_equal(item["voices"][i], motions.voices[row])
-        features = motions.features[at].astype(np.float32)
-        if variant == 2:
-            features[:, -42:-2] = motions.heard[0, at]
-        assert np.array_equal(item["features"][i], features)
-        assert item["crop"][i].tolist() == [row, start, variant]
-        said = motions.samples(row, start, 20) * training.gain(motions.samples(row, 0, 130))
-        assert np.allclose(item["waves"][i], said)
-    assert item["mel"].shape == (3, 80, 80) and item["waves"].shape == (3, 20 * 640)
-    assert torch.equal(item["mel"], batches.log_mel(item["waves"])[:, :80])
-    assert not {"mel", "waves"} & set(SpeechBatches(motions, [0], 20, 3, mel=False).item(crops))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.encoder import (
     at_frames,
-    phonetic,
     presence,
     softmax,
     speech_features,
@@ -293,47 +292,6 @@ def test_log_mels_are_torchaudios(samples, window):
     assert ours.dtype == np.float32 and ours.shape == theirs.shape
     # Of bands near the floor both know the last digits only.
     assert np.abs(ours - theirs).max() < 4e-3 and np.abs(ours - theirs).mean() < 2e-5
-
-
-def test_loudness_is_the_level_of_windows_around_the_frames(samples):
-    frames = round(len(samples) / 640) + 3  # more than there are
-    levelled = np.concatenate(
-        [np.zeros(640), acoustics.level(samples).astype(float), np.zeros(4 * 640 + 1280)]
-    )
-    rms = (
-        np.array([np.sqrt(np.mean(levelled[640 * i : 640 * i + 1280] ** 2)) for i in range(frames)])
-        / 0.1
-    )
-    wanted = np.stack(
-        [2 * np.sqrt(rms.clip(0, 2)) - 1, (np.log10(rms.clip(1e-3)) + 1).clip(-2, 1)], 1
-    )
-    ours = loudness(samples, frames)
-    assert (
-        ours.dtype == np.float32
-        and ours.shape == (frames, 2)
-        and np.abs(ours - wanted).max() < 1e-5
-    )
-
-
-def test_features_at_frames_are_those_of_training_and_of_linear_interpolation():
-    rng = np.random.default_rng(0)
-    hidden, logits = (
-        rng.standard_normal((500, width)).astype(np.float32) for width in (7, len(PHONES))
-    )
-    theirs = encoder_network.phonetic(
-        torch.from_numpy(hidden), torch.from_numpy(logits), 260
-    ).numpy()
-    ours = phonetic(hidden, logits, 260)
-    assert (
-        ours.dtype == np.float32
-        and ours.shape == (260, 7 + len(PHONES))
-        and np.abs(ours - theirs).max() < 1e-3
-    )
-    wanted = [
-        np.interp(np.arange(260) / 25, np.arange(500) / 50 + 0.005, column) for column in hidden.T
-    ]
-    assert np.abs(ours[:, :7] - np.stack(wanted, 1)).max() < 1e-5
-    assert np.array_equal(at_frames(hidden[:1], 3), hidden[[0, 0, 0]])
 
 
 def test_probabilities_are_those_of_the_softmax_however_large_the_logits():

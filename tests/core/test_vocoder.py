@@ -20,7 +20,6 @@ from thunder_core.acoustics import (
     track,
 )
 from thunder_core.engine.m2s import (
-    bands_to_bins,
     limit_mel,
     LOG_FLOOR,
     MARGIN,
@@ -176,16 +175,6 @@ def test_pulses_are_all_harmonics_of_a_gliding_pitch_added_one_by_one():
         expected += (top - harmonic + 1).clip(0, 1) * np.cos(2 * np.pi * harmonic * turn)
     made = pulse_train(frames, phase_in_turns(frames))[: len(pitch)]
     assert np.abs(made - expected * pitch / (RATE / 2)).max() < 0.01 * np.abs(made).max()
-
-
-def test_levels_between_the_middles_of_mel_bands_are_interpolated():
-    spread = bands_to_bins()
-    assert np.allclose(spread.sum(0), 1, atol=1e-6) and ((spread > 0).sum(0) <= 2).all()
-    assert (np.diff(np.arange(80) @ spread) >= 0).all(), "each bin lies between its two bands"
-    mels = np.linspace(0, 15 + 27 * np.log(8) / np.log(6.4), 82)[1:-1]
-    hertz = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(np.log(6.4) / 27 * (mels - 15)))
-    loudest = spread.argmax(1) * 8000 / (spread.shape[1] - 1)  # of bins 25 Hz apart
-    assert np.abs(loudest - hertz).max() < 40, "a band is at its middle on Slaney's scale"
 
 
 def test_the_smoothest_path_is_the_best_of_all_paths():
