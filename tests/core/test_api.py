@@ -278,16 +278,6 @@ def test_saved_files_are_read_as_the_take(takes, tmp_path):
     assert (tmp_path / "take.vrma").read_bytes().startswith(b"glTF")
 
 
-def test_cues_are_those_of_the_voice(takes, voice, tmp_path):
-    thunder.save_cues(takes.best, voice, tmp_path / "line.tsv", "brother moves both big blue")
-    rows = [row.split("\t") for row in (tmp_path / "line.tsv").read_text("utf-8").splitlines()[1:]]
-    assert [row[3] for row in rows if row[2] == "word"] == "brother moves both big blue".split()
-    shapes = [row for row in rows if row[2] == "shape"]
-    assert float(shapes[0][0]) == 0.0 and float(shapes[-1][1]) == 2.0
-    with pytest.raises(errors.BadRequest, match="choose a name that ends with .tsv or .json"):
-        thunder.save_cues(takes.best, voice, tmp_path / "line.txt")
-
-
 def test_takes_speak_in_the_voice_given_and_another_engine_makes_the_same(takes, voice, tmp_path):
     plain, own = thunder.speak(takes.best), thunder.speak(takes.best, voice)
     assert plain.seconds == pytest.approx(2.0) and np.abs(plain.samples - own.samples).max() > 0.01

@@ -21,7 +21,6 @@ from thunder_core.engine.performance import Performance, requested_style
 from thunder_core.engine.planning.mouth_map import OPENING_OF, phone_probabilities
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import SPOKEN
-from thunder_core.events import EVENTS
 from thunder_core.face import livelink
 from thunder_core.filters import highest
 from thunder_core.request import Request
@@ -83,31 +82,6 @@ def test_no_curve_of_a_take_goes_beyond_its_key_in_any_mood_and_blinks_shut(engi
         assert max(most.values()) <= 1 + 1e-6, (mood, most)
         shut.append(most["eyeBlinkLeft"])
     assert np.median(shut) == pytest.approx(1.0, abs=0.01)
-
-
-def test_guidance_goes_on_from_no_sound_past_the_sound(engine, sample, monkeypatch):
-    """§4.2: x̂(silent) + s (x̂(sound) − x̂(silent)); in one step what is sampled is this
-    estimate."""
-    monkeypatch.setattr(engine.thunder, "_motion", lambda x, *rest, **more: x)
-    # plans follow the sound too
-    nothing = np.full((1, 25, len(EVENTS)), np.nan, np.float32)
-    monkeypatch.setattr(engine.thunder, "_events", lambda *given: nothing)
-    first, second = (Speech(sample.samples[at : at + RATE], RATE) for at in (0, 3 * RATE))
-    first, second = (engine.thunder.analyse(part.samples, part.frames) for part in (first, second))
-
-    def sampled(voice, guidance):
-        return engine.thunder.perform(voice, [Performance(1)], 1, guidance, lambda fraction: None)[
-            0
-        ]
-
-    none, plain, further = (sampled(first, guidance) for guidance in (0.0, 1.0, 2.5))
-    assert (
-        np.allclose(further - none, 2.5 * (plain - none), atol=1e-4)
-        and np.abs(plain - none).max() > 0.01
-    )
-    assert np.allclose(none, sampled(second, 0.0), atol=1e-5), (
-        "without guidance the sound is not heard"
-    )
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,6 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.voice import read_line
 from thunder_core.engine_python import find_engine_python
 from thunder_core.face.head import load_head
-from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
 from thunder_core.types import unpack
 
 CHANNELS = len(load_head().expression_names)
@@ -417,18 +416,6 @@ def test_stop_is_quick_even_in_the_middle_of_work(temporary_folder):
 
 # -- files
 # -------------------------------------------------------------------------------------------------------------
-
-
-def test_what_a_crash_left_is_swept_and_what_lives_is_not(temporary_folder):
-    living, dead, foreign = PrivateFolder(), PrivateFolder(), temporary_folder / "thunder-notes"
-    foreign.mkdir()
-    dead._lock.close()  # what the system does with a process that ends
-    old = time.time() - 2 * YOUNG
-    for folder in (living.path, dead.path, foreign):
-        os.utime(folder, (old, old))
-    sweep()
-    assert set(temporary_folder.iterdir()) == {Path(living.path), foreign}
-    living.remove()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full to fill")

@@ -2,8 +2,6 @@
 """What must hold for any input, tried on many: conversions come back, mixtures of one take are it,
 files are old or new."""
 
-import os
-
 import numpy as np
 from hypothesis import given, HealthCheck, settings, strategies as st
 from hypothesis.extra import numpy as arrays
@@ -23,7 +21,6 @@ from thunder_core.face.mapping import (
     rotation_vectors,
     Track,
 )
-from thunder_core.files import is_part, part_of, write_file
 from thunder_core.types import Motion, pack, unpack
 
 many = settings(
@@ -180,53 +177,6 @@ def test_every_array_comes_back_from_an_npz(tmp_path_factory, held, packed):
         assert read[name].dtype == array.dtype and np.array_equal(
             read[name], array, equal_nan=array.dtype.kind == "f"
         )
-
-
-class Broke(Exception):
-    """What a writer in the test below fails with."""
-
-
-@many
-@given(
-    steps=st.lists(
-        st.tuples(
-            st.sampled_from(("bytes", "text", "writer", "fails", "part", "part fails")),
-            st.binary(max_size=40),
-        ),
-        max_size=8,
-    )
-)
-def test_a_file_is_what_was_last_written_in_full(tmp_path_factory, steps):
-    folder = tmp_path_factory.mktemp("file")
-    path, expected = folder / "kept ä.txt", None
-    for how, content in steps:
-
-        def writer(file, content=content):
-            file.write(content)
-            if how == "fails":
-                raise Broke
-
-        try:
-            if how == "bytes":
-                write_file(path, content)
-            elif how == "text":
-                write_file(path, content.decode("latin1"))
-                content = content.decode("latin1").encode("utf-8")
-            elif how in ("writer", "fails"):
-                write_file(path, writer)
-            else:
-                with part_of(path) as part:
-                    assert is_part(os.path.basename(part)) and os.path.splitext(part)[1] == ".txt"
-                    with open(part, "wb") as file:
-                        file.write(content)
-                    if how == "part fails":
-                        raise Broke
-            assert "fails" not in how
-            expected = content
-        except Broke:
-            assert "fails" in how
-        assert (path.read_bytes() if path.exists() else None) == expected
-        assert [name for name in os.listdir(folder) if is_part(name)] == []
 
 
 @many
