@@ -3,7 +3,6 @@
 Show Take and Ignore do what they say."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import bpy
 import numpy as np
 import pytest
 from commit_stage import curves_of
-from performances import reopen, set_keys
+from performances import reopen
 from running_engine import committed, connection, speak, stop_engine  # noqa: F401
 from thunder.cli import check
 from thunder.scene.animation import display, fcurves, keying
@@ -26,7 +25,6 @@ from thunder.thunder_core import findings, progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import displacement
-from thunder.thunder_core.face.lips import bundled_lips
 from thunder.thunder_core.findings import Finding, OPEN, SHIFTED, STILL
 
 
@@ -150,31 +148,6 @@ def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp
     assert len(sentences(opened)) == 1
     blender.ops.thunder.show_better_take()  # one that does it right
     assert take_list.on_head(opened, head.find(opened).mesh) is not None
-
-
-def gaps(rig, frames):
-    clock = checking.Clock(float(frames[0]), 25.0)
-    motion = progress.result(
-        keying.read(rig, head.channel_names(), clock, (frames[-1] - frames[0] + 1) / 25)
-    )
-    return bundled_lips().beyond_rest(motion, head.channel_names())
-
-
-def test_lips_are_closed_on_an_action_of_two_keys(scene, rig):
-    scene.render.fps = 25
-    keys = {1: 0.15, 100: 0.15}
-    set_keys(rig.armature.pose.bones["jaw"], "rotation_euler", keys, 0)
-    assert gaps(rig, range(40, 61)).min() > 3
-    mended = progress.result(
-        checking.mend(scene, rig, Finding(OPEN, 1.96, 2.0, 5.0, 1.0, "m"), 1.0)
-    )
-    after = gaps(rig, range(40, 61))
-    assert after.min() < 0.6 and abs(int(after.argmin()) - 10) <= 1
-    assert after[0] > 3 and after[-1] > 3
-    keys, curves = map(int, re.findall(r"\d+", mended))
-    assert keys <= 5 * curves
-    assert mended.startswith("Closed the lips: ")
-    assert gaps(rig, range(1, 20)).min() > 3
 
 
 def test_a_head_without_an_action_says_what_to_do(scene, rig):

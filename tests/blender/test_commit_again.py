@@ -121,36 +121,6 @@ def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, scene, ri
         assert np.abs(before[path_of("jawForward"), 0][outside(spans)] - 0.4).max() < 1e-4
 
 
-def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one_and_leaves_the_face_around_it(
-    blender, stage, scene, rig
-):
-    """Another line's strip stays, and so do the actions, which hold what the animator may have
-    edited."""
-    set_keys(rig)
-    frames = range(-50, 600, 13)
-    commit(stage, TWO, "STRIP")
-
-    def seen():
-        values = []
-        for frame in frames:
-            scene.frame_set(frame)
-            values.append([rig.keys.key_blocks[channel].value for channel in KEYS])
-        return np.array(values)
-
-    before, spans = seen(), []
-    for how in ({}, {"seed": 2}, {"seconds": 0.5}):
-        spans.append(span(commit(stage, ONE, "STRIP", **how)))
-        around = [not any(first <= frame <= last for first, last in spans) for frame in frames]
-        assert np.abs(seen() - before)[around].max() < 1e-4
-    for target in rig.targets:
-        tracks = target.animation_data.nla_tracks
-        names = [strip.name for track in tracks for strip in track.strips]
-        assert names.count("line 101") == names.count("line 301") == 1
-        assert all(track.strips for track in tracks)
-    kept = [action for action in blender.data.actions if action.name.startswith("line 101")]
-    assert len(kept) >= 3 and all(action.users for action in kept)
-
-
 @pytest.mark.parametrize("distance, has_leads", [(EASE, True), (2, True), (1, False)])
 def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(
     blender, stage, scene, rig, distance, has_leads

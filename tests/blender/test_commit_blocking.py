@@ -20,7 +20,7 @@ from commit_stage import (  # noqa: F401
     spoken,
     stage,
 )
-from performances import list_take, noise
+from performances import noise
 from thunder.operators import shown_take
 from thunder.scene.animation import display
 from thunder.scene.takes import take_list
@@ -77,31 +77,6 @@ def test_poses_are_columns_of_held_keys_and_fewer_than_those_of_poses(stage, rig
     assert keys < commit(show(stage, seconds=3.5), "NEW", keys="POSES", error=max(error, 0.3)).keys
 
 
-def test_a_word_is_retimed_by_moving_its_columns_and_lips_still_meet(stage, rig):
-    report, _, _ = blocked(stage)
-    columns = sorted(report.first + column.index for column in report.poses)
-    shut = [report.first + c.index for c in report.poses if c.kind == "CLOSURE"][1:-1]
-    (at, *_) = [frame for frame in shut if frame - 1 not in columns and frame > columns[3]]
-    word = range(at, columns[columns.index(at) + 2])
-    before = closes(rig, [at])
-    for curve in curves_of(rig).values():
-        for point in curve.keyframe_points:
-            if round(point.co[0]) in word:
-                point.co[0] -= 1
-    assert before.all() and closes(rig, [at - 1]).all()
-
-
-def test_the_lower_lip_is_under_the_teeth_where_f_and_v_are(stage, rig):
-    made = spoken(seconds=3.0)
-    t = np.arange(made.motion.frames) / 25
-    made.motion.expression[:, made.channels.index("mouthRollLower")] = 0.6 * np.exp(
-        -0.5 * ((t - 1.0) / 0.04) ** 2
-    )
-    entry = list_take(stage, made)
-    commit(entry, "NEW", keys="BLOCKING")
-    assert curve_of(rig, "mouthRollLower").evaluate(entry.first + 24) == pytest.approx(0.6, abs=0.1)
-
-
 def test_with_breakdowns_all_curves_move_between_poses_on_shared_frames(stage, rig):
     report, (_, motion, gap), (_, after, gap_now) = blocked(stage, breakdowns=True)
     curves = curves_of(rig).values()
@@ -125,24 +100,6 @@ def test_with_breakdowns_all_curves_move_between_poses_on_shared_frames(stage, r
             assert min(a, b) - slack <= min(there) and max(there) <= max(a, b) + slack
 
 
-def test_a_pose_that_stays_is_held_by_two_keys(stage):
-    made = spoken(seconds=3.0)
-    t = np.arange(made.motion.frames) / 25
-    wide = np.interp(t, [0, 0.4, 0.55, 1.6, 1.75, 3.0], [0, 0, 1, 1, 0, 0])
-    made.motion.expression[:] = 0.0
-    made.motion.jaw[:] = 0.0
-    made.motion.jaw[:, 0] = 0.3 * wide
-    entry = list_take(stage, made)
-    report = commit(entry, "NEW", keys="BLOCKING", breakdowns=True)
-    held = [column for column in report.poses if column.kind == "HOLD"]
-    first, last = held[0].index, held[-1].index
-    fps, begin = 24, entry.first - report.first
-    assert len({column.pose for column in held if first <= column.index <= last}) == 1
-    assert first == pytest.approx(begin + 0.55 * fps, abs=2)
-    assert last == pytest.approx(begin + 1.6 * fps, abs=2)
-    assert poses_in(report.poses) == 3
-
-
 @pytest.mark.parametrize("step", [2, 3])
 def test_on_twos_and_threes_poses_are_held_on_the_grid_and_closures_stay(stage, scene, rig, step):
     scene.frame_start = 1
@@ -158,35 +115,6 @@ def test_on_twos_and_threes_poses_are_held_on_the_grid_and_closures_stay(stage, 
     assert sum(column.kind == "CLOSURE" for column in report.poses) >= 3
     # this take moves faster than speech does
     assert len(used) < 0.9 * report.frames / step and report.error is not None
-
-
-def test_blocking_has_a_layer_of_its_own_or_only_some_regions(stage, rig):
-    report, _, _ = blocked(stage, seconds=2.0)
-    entry = show(stage, seconds=2.0, start=80.0)
-    commit(entry, "STRIP", keys="BLOCKING")
-    tracks = [
-        track
-        for target in rig.targets
-        for track in target.animation_data.nla_tracks
-        if track.strips
-    ]
-    assert tracks and all(track.strips[0].action for track in tracks)
-    for regions in ({"Head"}, {"Eyes", "Brows"}, {"Mouth"}):
-        entry = show(stage, seconds=2.0, start=140.0)
-        report = commit(entry, "NEW", keys="BLOCKING", regions=frozenset(regions))
-        groups = {curve.group.name for curve in curves_of(rig).values()}
-        assert groups <= regions and (report.error is not None) == ("Mouth" in regions)
-
-
-def test_a_take_of_one_frame_and_one_that_never_moves_are_blocked_too(stage, rig):
-    entry = show(stage, seconds=1.0)
-    report = commit(entry, "NEW", keys="BLOCKING", first=entry.first + 5, last=entry.first + 6)
-    assert report.frames == 2 and report.keys
-    still = spoken(seconds=1.0)
-    still.motion.expression[:] = still.motion.jaw[:] = 0.0
-    entry = list_take(stage, still)
-    report = commit(entry, "NEW", keys="BLOCKING")
-    assert report.error == pytest.approx(0.0, abs=1e-3) and poses_in(report.poses) == 1
 
 
 def test_a_minute_is_blocked_in_slices_that_hold_no_window(stage, scene, rig):

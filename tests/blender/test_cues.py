@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cues and VRM animation from the panel and from bakes, with the real engine."""
+"""Cues from the panel and from bakes, with the real engine."""
 
 import json
 import sys
 
 import numpy as np
 import pytest
-from performances import write_wav
 from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from thunder.cli import bake as command, script
 from thunder.scene.heads import head
 from thunder.scene.media import export as export_module
 from thunder.scene.takes import take_list, transcript, word_places
-from thunder.scene.voice import strip
 from thunder.thunder_core.face.lips import opening_mm
-from thunder.thunder_core.rotation import quaternion_to_rotvec
 
 pytestmark = pytest.mark.one_blender
 
@@ -77,45 +74,6 @@ def test_the_panel_writes_cues_of_a_take_and_says_what_it_needs(
     assert gap["A"] < 1.0 and gap["D"] > 8.0
 
 
-def test_vrm_animation_is_read_by_blenders_gltf_importer(blender, scene, tmp_path):  # noqa: F811
-    line = speak(scene)
-    if line is None:
-        pytest.skip("this Blender has no sound")
-    scene.render.fps = 25
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    entry, rig = take_list.shown_take(scene.thunder), head.find(scene)
-    path = tmp_path / "line.glb"  # the importer asks for this ending
-    assert export(blender, "VRMA", tmp_path / "line.vrma", frames="TAKE", rate=25.0) == {"FINISHED"}
-    (tmp_path / "line.vrma").rename(path)
-    first = entry.first
-    frames = (first + 30, first + 60, first + 100)
-    wanted = []
-    for frame in frames:
-        scene.frame_set(frame)
-        keys = rig.keys.key_blocks
-        turn = rig.armature.pose.bones["neck"].matrix_basis.to_quaternion()
-        lids = min(keys["eyeBlinkLeft"].value, keys["eyeBlinkRight"].value)
-        wanted.append((np.array(turn.to_exponential_map()), np.clip(lids, 0, 1)))
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    scene = blender.context.scene
-    scene.render.fps = 25
-    assert blender.ops.import_scene.gltf(filepath=str(path)) == {"FINISHED"}
-    objects = scene.objects
-    assert {"head", "jaw", "lookAt", "aa", "blink"} <= set(objects.keys())
-    jaws = []
-    for frame, (turn, lids) in zip(frames, wanted):
-        scene.frame_set(frame - first)
-        rotation = np.array(objects["head"].rotation_quaternion)
-        # Blender's importer turns +Y up into +Z up: (x, y, z) to (x, -z, y)
-        x, y, z = quaternion_to_rotvec(rotation[None])[0]
-        assert np.array([x, z, -y]) == pytest.approx(turn, abs=2e-3)
-        assert objects["blink"].location.x == pytest.approx(lids, abs=2e-3)
-        jaws.append(
-            abs(quaternion_to_rotvec(np.array(objects["jaw"].rotation_quaternion)[None])[0][0])
-        )
-    assert max(jaws) > 0.02 and np.abs([turn for turn, _ in wanted]).max() > 0.005
-
-
 def test_a_bake_writes_cues_and_vrm_animation_of_every_take(
     blender,
     connection,
@@ -136,27 +94,3 @@ def test_a_bake_writes_cues_and_vrm_animation_of_every_take(
     assert {"A", "B", "D", "X"} <= {mouth["value"] for mouth in mouths["mouthCues"]}
     rows = table_of(tmp_path / "out" / "take_01.tsv")
     assert any(row[2:] == ("sound", "M") for row in rows)
-
-
-def test_a_bake_in_which_nobody_speaks_writes_a_rest(
-    blender,
-    connection,
-    tmp_path,
-    monkeypatch,  # noqa: F811
-):
-    silent = write_wav(tmp_path / "silent.wav", np.zeros(2 * 16000), 16000)
-    for name, said in (("idle", ["--seconds", "2"]), ("silent", ["--audio", silent])):
-        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        arguments = [*said, "--takes", "1", "--outputs", "blend,npz,csv,cues,rhubarb"]
-        out = tmp_path / name
-        monkeypatch.setattr(sys, "argv", ["bake.py", *map(str, arguments), "--out", str(out)])
-        assert script.exit_code("bake.py", command.options, command.bake) == 0
-        [(start, end, *rest)] = table_of(out / "take_01.tsv")
-        assert start == 0.0 and end == pytest.approx(2.0, abs=0.05) and rest == ["shape", "X"]
-        mouths = json.loads((out / "take_01.json").read_text())
-        assert [mouth["value"] for mouth in mouths["mouthCues"]] == ["X"]
-        is_there = name == "silent" and strip.has_audio()
-        assert mouths["metadata"]["soundFile"] == ("silent.wav" if is_there else "")
-        assert {"take_01.npz", "take_01.csv", f"{name}.blend"} <= {
-            each.name for each in out.iterdir()
-        }

@@ -4,14 +4,13 @@ preview range."""
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from drawing import draw
-from performances import noise, performance, show_take, trim_start
+from performances import noise, trim_start
 from thunder.cli import bake
 from thunder.operators import generate
 from thunder.panels import listen, sidebar
-from thunder.scene.animation import display, keying
+from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
@@ -19,7 +18,6 @@ from thunder.scene.takes.commit import committing as commit_dialogue, following
 from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import changes, strip
 from thunder.thunder_core import errors, progress
-from thunder.thunder_core.animation import timing
 from thunder.thunder_core.request import Request, seed_of_voice
 
 
@@ -326,24 +324,6 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(
     scene.frame_preview_end = 12
     with pytest.raises(errors.BadSound, match="preview range"):
         strip.find(blender.context)
-
-
-def test_takes_are_the_same_in_metres_and_in_centimetres(blender):
-    """A take turns bones and slides keys: what is keyed and what is heard of it does not depend on
-    a head's size."""
-    scene, read = blender.context.scene, []
-    for unit in (1.0, 0.01):
-        scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
-        blender.ops.thunder.add_head()
-        rig = head.find(scene)
-        show_take((scene, rig), performance(closed_at=()))
-        read.append(
-            progress.result(
-                keying.read(rig, head.channel_names(), timing.Clock.of(scene, 1.0), 2.0)
-            )
-        )
-    for part in ("expression", "jaw", "head", "eyes"):
-        assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
 
 
 def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, scene, tmp_path):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a voice to ranked takes and back to sound, with the real engine; what goes wrong costs nothing
-but the request, and an engine that hangs costs no more."""
+but the request."""
 
 import os
-import signal
 import sys
 import time
 import wave
@@ -13,18 +12,15 @@ import pytest
 from performances import jaws
 from processes import is_alive
 from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
-from thunder.scene.animation import display
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
-from thunder.scene.media import export
-from thunder.scene.takes import generation, grades
-from thunder.scene.takes.direction import sliders
+from thunder.scene.takes import generation
 from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import errors, protocol, worker_process
+from thunder.thunder_core import errors
 from thunder.thunder_core.request import Request
-from timing import keeps, until
+from timing import keeps
 
 
 def contents(bpy):
@@ -96,41 +92,6 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     assert len(kept) <= 1 and all(name.startswith("voice_cache_") for name in kept)
     connection.stop()
     assert not os.path.exists(folder) and not is_alive(pid)
-
-
-def test_a_take_that_is_scored_again_by_the_same_weights_has_the_same_score(
-    blender, scene, connection
-):
-    speak(scene)
-    blender.ops.thunder.generate()
-    takes = scene.thunder.takes
-    before = [(entry.seed, entry.score, grades.of_take(entry)) for entry in takes]
-    in_use = takes[0].action["thunder"]["weights"]
-    assert in_use == connection_module.weights_in_use() == connection_module.shipped_fingerprint()
-    for entry in takes:
-        entry.action["thunder"]["weights"] = "earlier"
-    assert blender.ops.thunder.score_again() == {"FINISHED"}
-    for entry, (seed, score, grade) in zip(takes, before):
-        assert entry.action["thunder"]["scored_by"] == in_use
-        assert (entry.seed, entry.score) == (seed, pytest.approx(score, abs=0.01))
-        assert grades.of_take(entry) == grade is not None
-    with pytest.raises(RuntimeError, match="scored by the weights in use"):
-        blender.ops.thunder.score_again()
-
-
-def test_no_take_leaves_the_range_of_its_keys_so_that_exports_warn_of_nothing(
-    blender, scene, connection, tmp_path
-):
-    speak(scene)
-    rig, layer = head.find(scene), blender.context.view_layer
-    sliders.ensure(head.find(scene).owner).mood = "sad"
-    blender.ops.thunder.generate()
-    for entry in scene.thunder.takes:
-        display.show(rig, entry)
-        shot = export.Shot(scene, layer, rig, entry.first, entry.last)
-        notes = export.export(shot, export.FORMATS["ARKIT"], str(tmp_path / "take.csv"))
-        assert export.keys_beyond(shot) == []
-        assert all(note.startswith(export.WITHOUT_NAME) for note in notes)
 
 
 def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
@@ -221,20 +182,6 @@ def half_way(scene, connection, context):
     return running
 
 
-@pytest.mark.slow
-def test_a_killed_worker_costs_the_request_and_nothing_else(blender, scene, connection):
-    speak(scene)
-    before = contents(blender)
-    running = half_way(scene, connection, blender.context)
-    os.kill(connection.client().pid, signal.SIGKILL)
-    with pytest.raises(errors.WorkerDied, match="signal 9"):
-        while not running.advance():
-            time.sleep(0.01)
-    jobs.end_job()
-    assert contents(blender) == before
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-
-
 def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     speak(scene)
     before = contents(blender)
@@ -251,64 +198,4 @@ def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-@pytest.mark.slow
-def test_disabling_the_add_on_stops_the_engine(blender, scene, connection):
-    import addon_utils
-
-    speak(scene)
-    blender.ops.thunder.generate()
-    pid, folder = connection.client().pid, connection.client().folder
-    name = "bl_ext.user_default.thunder"
-    addon_utils.disable(name)
-    try:
-        assert not is_alive(pid) and not os.path.exists(folder)
-        assert not hasattr(blender.types.Scene, "thunder")
-    finally:
-        addon_utils.enable(name)
-    # what was made is kept with the file
-    assert blender.context.scene.thunder.takes[0].seed in (11, 12)
-
-
 # ---- an engine that hangs
-
-HANGS = """#!{python}
-import json, sys, time
-def say(**event): print(json.dumps(event), flush=True)
-say(id=None, event="ready", protocol={protocol})
-work = json.loads(sys.stdin.readline())
-say(id=work["id"], event="progress", fraction=0.3, message="At work")
-time.sleep(600)
-"""
-
-
-@pytest.fixture
-def stuck(blender, voiced, tmp_path, monkeypatch):
-    """Takes are generated with an engine that hangs: its client and the operators' work."""
-    monkeypatch.setattr(worker_process.WorkerProcess, "patience", 0.2)
-    connection_module.stop()
-    program = tmp_path / "python"
-    program.write_text(HANGS.format(python=sys.executable, protocol=protocol.PROTOCOL))
-    program.chmod(0o755)
-    client, voice = connection_module.client(str(program)), strip_module.find(blender.context)
-    steps = perform(client, voiced, head.find(voiced), voice, How(Request(2, 1), None))
-    yield client, jobs.begin("Generating takes", steps)
-    jobs.end_job()
-    connection_module.stop()
-
-
-@pytest.mark.one_blender
-@pytest.mark.skipif(os.name == "nt", reason="the engine is a POSIX script")
-def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, stuck):
-    client, work = stuck
-    until(lambda: work.advance() or work.step.message == "At work")
-    before = client.pid
-    work.stop_requested = True
-    started = time.monotonic()
-    with pytest.raises(errors.Cancelled):
-        work.advance()
-    keeps(0.1, time.monotonic() - started, "Cancel in the window, of an engine that hangs")
-    until(lambda: not client.running)
-    keeps(2.0, time.monotonic() - started, "the end of an engine that hangs")
-    client.start()
-    assert client.running and client.pid != before
-    assert not len(blender.context.scene.thunder.takes)

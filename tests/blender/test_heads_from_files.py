@@ -2,20 +2,17 @@
 """A FLAME file becomes a rig that moves as FLAME's formula says, is driven by the default motion, read
 back and exported."""
 
-import os
 import time
 
 import numpy as np
 import pytest
 from characters import seen_points
 from made_flame import flame, made_flame
-from performances import performance, show_take
-from thunder.scene.animation import keying
+from performances import performance
 from thunder.scene.heads import build, flame as flame_module, head as heads_head
 from thunder.scene.host import compat
-from thunder.thunder_core import progress, rotation as rotation_module
-from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import head as face_head, regions, retarget
+from thunder.thunder_core import rotation as rotation_module
+from thunder.thunder_core.face import head as face_head, retarget
 from timing import keeps
 
 pytestmark = pytest.mark.one_blender
@@ -168,68 +165,6 @@ def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, fl
     )
 
 
-def opening(points, model):
-    return 1e3 * (points[model.inner_lip_upper_mid, 1] - points[model.inner_lip_lower_mid, 1])
-
-
-@pytest.mark.slow
-def test_a_take_plays_on_it_and_is_read_back(blender, flame_rig, folder):
-    mesh = add(blender, folder)
-    rig = heads_head.find(blender.context.scene)
-    assert (
-        rig.mesh == mesh
-        and len(rig.channels) == 40
-        and not any(name.startswith("tongue") for name in rig.channels)
-    )
-    blender.context.scene.render.fps = 25  # so that every frame of the scene is one of the motion's
-    done = performance(seconds=1.0, closed_at=(0.4,))
-    clock = timing.Clock.of(blender.context.scene, 1)
-    settings = blender.context.scene.thunder
-    show_take((blender.context.scene, rig), done)
-    marked = regions.mark_regions(face_head.load_head(folder / "flame.npz"))
-    ours = face_head.load_head()
-    wanted, seen = [], []
-    rest = opening(flame_rig.data["v_template"], marked)
-    scene = blender.context.scene
-    own = {
-        name: getattr(ours, name)
-        for name in (
-            "v_template",
-            "shapedirs",
-            "posedirs",
-            "J_regressor",
-            "weights",
-            "kintree_table",
-        )
-    }
-    for frame in range(1, 26, 2):
-        scene.frame_set(frame)
-        seen.append(opening(evaluated(blender, mesh), marked) - rest)
-        moved = flame(
-            own,
-            done.motion.expression[frame - 1],
-            done.motion.jaw[frame - 1],
-            np.zeros(3),
-            np.zeros(3),
-            rotation_module,
-        )
-        wanted.append(flame_rig.scale * opening(moved, ours))
-    assert max(wanted) > 10 and min(wanted) < 0.5
-    assert (
-        np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
-    )
-    motion = progress.result(keying.read(rig, heads_head.channel_names(), clock, 1.0))
-    assert motion.frames == 25 and motion.expression.shape == (25, len(heads_head.channel_names()))
-    for name in ("jaw", "head", "eyes"):
-        assert np.abs(getattr(motion, name) - getattr(done.motion, name)).max() < 1e-3, name
-    brow = heads_head.channel_names().index("browInnerUp")
-    assert np.corrcoef(motion.expression[:, brow], done.motion.expression[:, brow])[0, 1] > 0.95
-    settings.active_take = -1
-    assert np.abs(evaluated(blender, mesh) - flame_rig.data["v_template"]).max() < 1e-6, (
-        "the head is given back as it was"
-    )
-
-
 @pytest.mark.slow
 def test_the_file_is_not_needed_again(blender, folder, tmp_path):
     copy = tmp_path / "mine.npz"
@@ -298,14 +233,6 @@ def test_parameters_are_exported_frame_by_frame(blender, folder, tmp_path):
     ):
         assert np.allclose(data[name], turns[bone], atol=1e-5), name
     assert not data["global_orient"].any() and not data["transl"].any()
-
-
-class Runs:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
 
 
 def test_thunders_own_head_is_no_flame_file(blender):

@@ -20,7 +20,7 @@ from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, grades, take_list, take_record, transcript
 from thunder.scene.takes.direction import live
 from thunder.thunder_core import progress
-from thunder.thunder_core.errors import BadWeights, Cancelled
+from thunder.thunder_core.errors import BadWeights
 
 EARLIER = "0123456789abcdef"  # the fingerprint of weights that nobody has
 
@@ -265,20 +265,6 @@ def test_takes_without_a_verdict_get_one_while_blender_is_idle(scene, client, mo
     jobs.end_job()
     live_score.live.undone()
     assert len(asked) == 2, "all are known"
-
-
-@pytest.mark.one_blender
-def test_scoring_that_is_cancelled_leaves_every_score(scene, client):
-    make_earlier(1, 2, 3)
-    job = jobs.begin("Scoring takes", live_score.score_again(client, bpy.context))
-    while client.scored < 2:
-        assert not job.advance(0.0)
-    job.stop_requested = True
-    with pytest.raises(Cancelled):
-        job.advance()
-    jobs.end_job()
-    assert [of_seed(seed).score for seed in (1, 2, 3)] == [80.0, 90.0, 70.0]
-    assert all(map(grades.has_old_score, scene.thunder.takes))
 
 
 @pytest.mark.one_blender

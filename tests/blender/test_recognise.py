@@ -209,19 +209,6 @@ def test_all_that_makes_new_takes_recognises_words_first_and_says_what_is_left_o
     assert said in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("door", [door for door in DOORS if door != "generate"])
-def test_words_and_sounds_are_found_after_all_new_takes(lined, client, tmp_path, door):
-    bpy.ops.thunder.generate()
-    keep.add_range(lined, 40, 60)
-    name = "two" if door in ("generate all", "perform as") else "line"
-    if name == "two":
-        strip.add(lined, noise(tmp_path / "two.wav", 4.0), "two", 200)
-        dialogue.select(bpy.context, "two")
-    lined.thunder_transcripts.clear()
-    assert DOORS[door](bpy.ops.thunder) == {"FINISHED"}
-    assert transcript.of(lined, name).version
-
-
 def test_more_like_this_follows_marks_that_were_set_since(lined, client):
     bpy.ops.thunder.generate()
     transcript.ensure(lined, "line").text = "a bump"
@@ -242,25 +229,6 @@ def test_words_stay_in_their_places_if_the_strip_is_moved_while_they_are_found(l
     found = progress.result(steps)
     assert found.spoken.words[0].start == pytest.approx(0.2)
     assert word_places.line(bpy.context).words[0].frames[0] == 75 + round(0.2 * 24)
-
-
-def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, tmp_path):
-    for number, name in enumerate(("two", "three")):
-        strip.add(lined, noise(tmp_path / f"{name}.wav", 1.0), name, 200 + 50 * number)
-    transcript.ensure(lined, "two").text = "my own words"
-    client.left_out = [("Thank you.", 0.5, 0.7, 0.0)]
-    done = {}
-    said = progress.result(dialogue.recognise(client, lined, recogniser.arguments(), done))
-    assert done == {"line": 2, "three": 2} and len(said) == 2 and "near frame" in said[0]
-    assert [transcript.of(lined, name).text for name in ("line", "two", "three")] == [
-        "a bump", "my own words", "a bump"
-    ]  # fmt: skip
-    assert "All strips have a transcript" in refused(bpy.ops.thunder.recognise_all)
-    transcript.of(lined, "three").text = ""
-    assert bpy.ops.thunder.recognise_all() == {"FINISHED"}
-    client.recognised = errors.BadSound("It cannot be read: choose another")
-    transcript.of(lined, "three").text = ""
-    assert "It cannot be read" in refused(bpy.ops.thunder.recognise_all)
 
 
 @pytest.mark.parametrize(

@@ -162,19 +162,6 @@ def test_an_undo_while_somebody_speaks_loses_nothing(booth, blender):
     assert scene.frame_step == 1 and recording.lay(scene, taken, result) is not None
 
 
-def test_another_file_ends_the_recording_and_its_sound_stays(booth, blender):
-    _, taken = booth()
-    jobs.begin("Recording", taken.steps(), survives_undo=True)
-    while taken.spoken < 0.4:
-        session.job.advance()
-        time.sleep(0.01)
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with pytest.raises(errors.CancelledByUndo, match="another file was opened"):
-        session.job.advance()
-    jobs.end_job()
-    assert not recording.is_on() and os.path.getsize(taken.path) > 0.3 * 96000
-
-
 @pytest.mark.parametrize("fault", ["lost:0.7", "crash:0.7"])
 def test_what_was_spoken_before_a_fault_becomes_a_strip(booth, fault):
     scene, taken = booth(fault)

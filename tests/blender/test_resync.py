@@ -173,21 +173,6 @@ def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     assert len([a for a in compat.bpy.data.actions if a.name.startswith("line · ")]) == 2
 
 
-def test_a_strip_that_was_cut_in_two_is_one_voice_until_its_pieces_have_takes_of_their_own(
-    blender, speaking, scene, rig
-):
-    half = second_strip(scene, speaking)
-    trim_start(half, 50)
-    trim_end(speaking, compat.strip_span(speaking)[1] - 61)
-    assert compat.strip_span(speaking)[1] == compat.strip_span(half)[0] == 61 and kinds(scene) == []
-    scene.thunder.takes.clear()
-    for each in (speaking, half):
-        enter(scene, rig, each, 3, seconds=2.0, closed_at=(1.0,))
-    assert kinds(scene) == []
-    trim_end(half, 5)
-    assert kinds(scene) == ["CUT"], "they are not missed by each other"
-
-
 def test_what_is_heard_in_addition_alone_is_sampled(speaking, scene, rig, client):
     scene.thunder.takes.clear()
     trim_end(speaking, 50)

@@ -23,10 +23,7 @@ from thunder.thunder_core.findings import Finding, OPEN
 
 pytestmark = pytest.mark.one_blender
 NAME = "bl_ext.user_default.thunder"
-# they install, record, or open something outside
 OF_CHARACTER = ("THUNDER_MT_mapping",)  # in a panel that our heads do not have
-ELSEWHERE = ("install", "remove_", "download", "check_engine", "stop_", "record", "report", "open_")
-UNPLAYED = ("explain_frame", "listen")  # by the engine without a process
 
 
 @pytest.fixture(scope="module")
@@ -120,29 +117,3 @@ def test_everything_is_drawn_whatever_was_deleted(blender, shot, what):
         if isinstance(part, jobs.Task):
             part.step()
     draw_all(blender)
-
-
-def buttons(blender):
-    """Operators of the add-on that work on the scene, by the name to call."""
-    names = {cls.bl_idname.partition(".")[2] for cls in ours(blender.types.Operator)}
-    return sorted(name for name in names if not name.startswith(ELSEWHERE) and name not in UNPLAYED)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("what", ["an action", "actions", "objects", "shape keys", "strips"])
-def test_every_button_is_greyed_works_or_says_a_sentence(blender, shot, what, tmp_path):
-    path, wrong = str(tmp_path / "shot.blend"), {}
-    DELETIONS[what](blender)
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    for name in buttons(blender):
-        button = getattr(blender.ops.thunder, name)
-        try:
-            if button.poll():
-                button()
-                draw_all(blender)
-                blender.ops.wm.open_mainfile(filepath=path)
-        except Exception as error:
-            said = str(error)
-            if type(error) is not RuntimeError or "Traceback" in said or "Unexpected" in said:
-                wrong[name] = said.strip().splitlines()[-1]
-    assert not wrong

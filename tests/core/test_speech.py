@@ -294,6 +294,26 @@ def test_log_mels_are_torchaudios(samples, window):
     assert np.abs(ours - theirs).max() < 4e-3 and np.abs(ours - theirs).mean() < 2e-5
 
 
+def test_loudness_is_the_level_of_windows_around_the_frames(samples):
+    frames = round(len(samples) / 640) + 3  # more than there are
+    levelled = np.concatenate(
+        [np.zeros(640), acoustics.level(samples).astype(float), np.zeros(4 * 640 + 1280)]
+    )
+    rms = (
+        np.array([np.sqrt(np.mean(levelled[640 * i : 640 * i + 1280] ** 2)) for i in range(frames)])
+        / 0.1
+    )
+    wanted = np.stack(
+        [2 * np.sqrt(rms.clip(0, 2)) - 1, (np.log10(rms.clip(1e-3)) + 1).clip(-2, 1)], 1
+    )
+    ours = loudness(samples, frames)
+    assert (
+        ours.dtype == np.float32
+        and ours.shape == (frames, 2)
+        and np.abs(ours - wanted).max() < 1e-5
+    )
+
+
 def test_probabilities_are_those_of_the_softmax_however_large_the_logits():
     logits = np.array([[1e4, 0, -1e4], [0.5, 1.5, -3.0]], np.float32)
     assert np.allclose(softmax(logits), torch.from_numpy(logits).softmax(-1).numpy(), atol=1e-7)
