@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Follows drivers of plain arithmetic, as they were read: which control moves a value, and how
-far."""
+"""Follows drivers of plain arithmetic, as they were read: which control moves a value, and how far
+it goes until what it drives is full. Expressions are calculated here, and never run as Python."""
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import math
+import operator
 from collections.abc import Callable, Mapping as Values
 from dataclasses import dataclass
 from functools import cached_property
 
-from . import driver_math
 from .mapping import Target
 
 DEEP = 8  # drivers in a row that are followed
@@ -92,7 +95,7 @@ class RigDriver:
             return None
         still, ways = value(self.rest), []
         for target, at in self.rest.items():
-            far = driver_math.distance(
+            far = distance(
                 lambda by, target=target, at=at: value(self.rest | {target: at + by}) - still
             )
             # an object of its own may stand anywhere; its default is 0
@@ -119,7 +122,139 @@ class RigDriver:
                 raise ValueError("nothing that takes keys")
             numbers[each.name] = each.above._value(at) if each.above else at[each.control[0]]
         if self.kind == "SCRIPTED":
-            value = driver_math.calculate(self.expression, numbers)
+            value = calculate(self.expression, numbers)
         else:
             value = _COMBINE[self.kind](list(numbers.values()))
         return self.shape(value) if self.shape else value
+
+
+# ---- plain arithmetic
+
+# Controls are probed with increasing movements until one has an effect: some have a range of
+# millimetres, some go from 0 to 100. Most stop where the key is at 1.
+_STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+_SEEN = 0.01  # least change of the key that counts
+_FULL = 0.99  # change from which on a key is full
+_LINEAR = 0.02  # deviation at half the way that is none
+_FURTHER = (1.5, 2.0, 4.0)  # of the way that its beginning tells, where a control is slower later
+_HALVINGS = 7
+
+_OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Not: operator.not_,
+}
+
+
+def _smoothstep(low: float, high: float, x: float) -> float:
+    share = min(max((x - low) / (high - low), 0.0), 1.0)
+    return share * share * (3.0 - 2.0 * share)
+
+
+_OF_MATH = (
+    "acos asin atan atan2 ceil copysign cos cosh degrees exp fabs floor fmod hypot log log10 log2 "
+    "pow radians sin sinh sqrt tan tanh trunc"
+)
+_FUNCTIONS = {
+    **{name: getattr(math, name) for name in _OF_MATH.split()},
+    **{each.__name__: each for each in (abs, bool, float, int, max, min, round)},
+    "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high),
+    "lerp": lambda low, high, share: low + share * (high - low),
+    "smoothstep": _smoothstep,
+}
+_CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e}
+
+
+def calculate(expression: str, names: Values[str, float]) -> float:
+    """The value of a driver's expression if it is plain arithmetic. Raises ValueError, SyntaxError,
+    KeyError, TypeError, RecursionError or ArithmeticError if it is not."""
+    return float(
+        _calculate(ast.parse(expression.strip(), mode="eval").body, _CONSTANTS | dict(names))
+    )
+
+
+def _calculate(node, names: Values[str, float]):
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        return node.value
+    if isinstance(node, ast.Name):
+        return names[node.id]
+    if isinstance(node, ast.UnaryOp):
+        return _OPERATORS[type(node.op)](_calculate(node.operand, names))
+    if isinstance(node, ast.BinOp):
+        left, right = _calculate(node.left, names), _calculate(node.right, names)
+        if isinstance(node.op, ast.Pow) and (abs(left) > 1e6 or abs(right) > 64):
+            raise ValueError("too large a power")
+        return _OPERATORS[type(node.op)](left, right)
+    if isinstance(node, ast.BoolOp):
+        ends = isinstance(node.op, ast.Or)  # what ends it, as its value
+        values = (_calculate(value, names) for value in node.values)
+        result = next(values)
+        for value in values if bool(result) != ends else ():
+            result = value
+            if bool(result) == ends:
+                break
+        return result
+    if isinstance(node, ast.Compare):
+        values = [_calculate(each, names) for each in (node.left, *node.comparators)]
+        return all(
+            _OPERATORS[type(op)](*pair) for op, pair in zip(node.ops, zip(values, values[1:]))
+        )
+    if isinstance(node, ast.IfExp):
+        return _calculate(node.body if _calculate(node.test, names) else node.orelse, names)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        given = [_calculate(argument, names) for argument in node.args]
+        if node.func.id == "pow" and (abs(given[0]) > 1e6 or abs(given[1]) > 64):
+            raise ValueError("too large a power")
+        return _FUNCTIONS[node.func.id](*given)
+    raise ValueError("no plain arithmetic")
+
+
+def distance(rise: Callable[[float], float]) -> float:
+    """How far a control goes, and which way, until what it drives has risen by 1; 0 if it rises
+    neither way.
+
+    rise: change of what is driven where the control goes so far; called some thirty times, may
+    raise ValueError or ArithmeticError. Where it stops below 1 the distance is that which its
+    beginning tells. What rises step by step comes before what jumps.
+    """
+    ways = []
+    for sign in (1.0, -1.0):
+        with contextlib.suppress(ValueError, ArithmeticError):
+            jumps, far = _distance(lambda by, sign=sign: rise(sign * by))
+            ways += [(jumps, float(f"{far:.6g}"), -sign)] if far else []
+    _, far, back = min(ways, default=(False, 0.0, 0.0))
+    return -back * far
+
+
+def _distance(rise: Callable[[float], float]) -> tuple[bool, float]:
+    """Whether it jumps, and how far one way."""
+    for step in _STEPS:
+        if (risen := rise(step)) >= _SEEN:
+            break
+    else:
+        return False, 0.0
+    far = step / risen
+    if abs(rise(far / 2) - 0.5) < _LINEAR and abs(rise(far) - 1.0) < _LINEAR:
+        return False, far
+    jumps = risen >= _FULL
+    low, ends = (0.0, [step]) if jumps else (step, [far, *(f * far for f in _FURTHER)])
+    high = next((by for by in ends if rise(by) >= _FULL), 0.0)
+    if not high:
+        return False, far
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rise(middle) >= _FULL else (middle, high)
+    return jumps, high
