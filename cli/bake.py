@@ -41,7 +41,7 @@ from ..thunder_core.animation.timing import Clock
 from ..thunder_core.batch import baker, manifest, settings
 from ..thunder_core.client import Client
 from ..thunder_core.direction import AXES, Direction, DirectionRequest
-from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
+from ..thunder_core.direction_presets import is_preset_file, Preset
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.request import Request, SourcePerformance
@@ -839,14 +839,6 @@ def named_styles(values: Mapping[str, object]) -> dict[str, str]:
         if style is None or is_preset_file(str(style))
         else {"style": all_presets().find(str(style)).to_json()}
     )
-
-
-def user_preset_file(values: Mapping[str, object]) -> str | None:
-    """The file of the preset that the settings of a job name, where it is one that the user
-    saved."""
-    presets = all_presets()
-    name = same_name(str(values.get("style", "")), presets.user_names())
-    return None if name is None else str(presets.user_path(name))
 
 
 def words_of(given: str | None, part: subtitles.PlayedPart | None = None) -> tuple[str, str]:

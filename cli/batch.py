@@ -153,8 +153,10 @@ def read_jobs(chosen: argparse.Namespace) -> job_file.Jobs:
 def with_preset_file(job: job_file.BakeJob) -> job_file.BakeJob:
     """The job with a user's preset given by its file instead of its name, which other machines do
     not know."""
-    path = bake.user_preset_file(job.settings)
-    return job if path is None else replace(job, settings={**job.settings, "style": path})
+    presets = all_presets()
+    name = same_name(str(job.settings.get("style", "")), presets.user_names())
+    styles = {} if name is None else {"style": str(presets.user_path(name))}
+    return replace(job, settings={**job.settings, **styles})
 
 
 def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:

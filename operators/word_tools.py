@@ -432,7 +432,7 @@ class THUNDER_OT_recognise_all(_Recognises, bpy.types.Operator):
 
     @property
     def changed_so_far(self):
-        return dialogue.recognised_in_words(self.done, dialogue.typed_lines(bpy.context.scene))
+        return dialogue.recognised_in_words(bpy.context.scene, self.done)
 
 
 class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):

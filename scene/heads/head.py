@@ -197,22 +197,12 @@ def build(
     return resolve(mesh)
 
 
-def units_in_metre(scene) -> float:
-    """Number of a scene's units per metre: 100 in a scene in centimetres."""
-    settings = scene.unit_settings
-    return (
-        1.0
-        if settings.system == "NONE" or settings.scale_length <= 0.0
-        else 1.0 / settings.scale_length
-    )
-
-
 def fit_to_units(scene, mesh: bpy.types.Object) -> None:
     """Give a head that was just added, in metres, its size in the scene's units."""
-    unit = units_in_metre(scene)
-    if abs(unit - 1.0) > 1e-6:
+    metres = scene.unit_settings.scale_length  # of a unit: 0.01 in a scene in centimetres
+    if scene.unit_settings.system != "NONE" and metres > 0.0 and abs(metres - 1.0) > 1e-6:
         root = _root_object(mesh)
-        root.scale = [size * unit for size in root.scale]
+        root.scale = [size / metres for size in root.scale]
 
 
 def _root_object(mesh: bpy.types.Object) -> bpy.types.Object:

@@ -61,17 +61,13 @@ class SyncScore:
         return bool(np.isfinite(self.total))
 
 
-def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
-    """The score of the current animation, None if it is not known. Quick: for every redraw."""
-    entry = (
-        take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
-    )
-    if entry is not None:
-        return score_of_take(scene, entry)
-    return None if rig is None else live.animation_scores.get(_key_of(rig))
+def shown_score(scene, rig: head.Rig) -> SyncScore | None:
+    """The score of what a head plays, None if it is not known. Quick: for every redraw."""
+    entry = take_list.on_head(scene, rig.mesh)
+    return live.animation_scores.get(_key_of(rig)) if entry is None else score_of_take(entry)
 
 
-def score_of_take(scene, entry) -> SyncScore:
+def score_of_take(entry) -> SyncScore:
     """The score of a take against its voice."""
     return SyncScore(
         entry.score,

@@ -265,9 +265,9 @@ def lines_to_recognise(scene) -> list[str]:
     return [name for name, record in records.items() if record is None or not record.text.strip()]
 
 
-def recognised_in_words(done: dict[str, int], typed: int) -> str:
-    """What `recognise` has done, in words; typed: how many strips have a text of somebody's; ""
-    for nothing."""
+def recognised_in_words(scene, done: dict[str, int]) -> str:
+    """What `recognise` has done, in words, and how many strips have a text of somebody's; "" for
+    nothing."""
 
     def strips(count: int) -> str:
         return f"{count} strip{'s' * (count != 1)}"
@@ -275,17 +275,13 @@ def recognised_in_words(done: dict[str, int], typed: int) -> str:
     if not done:
         return ""
     some = sum(map(bool, done.values()))
+    records = [transcript.of(scene, name) for name in {line.strip for line in lines(scene)}]
+    typed = sum(record is not None and record.is_typed for record in records)
     parts = [f"the words of {strips(some)}"] if some else []
     parts += [f"no words in {strips(len(done) - some)}"] if len(done) > some else []
     return f"recognized {' and '.join(parts)}" + (
         f"; {strips(typed)} with a typed transcript stay{'s' * (typed == 1)}" if typed else ""
     )
-
-
-def typed_lines(scene) -> int:
-    """How many strips that are spoken have a transcript that somebody typed or changed."""
-    records = [transcript.of(scene, name) for name in {line.strip for line in lines(scene)}]
-    return sum(record is not None and record.is_typed for record in records)
 
 
 def recognise(

@@ -96,12 +96,6 @@ def number_in_order(entries) -> None:
         entry.name = name  # names its actions too
 
 
-def is_renamed(entry) -> bool:
-    """Whether the animator gave a take its name. In files of earlier versions takes are called by
-    their seeds."""
-    return not _NUMBERED.match(entry.name) and entry.name.partition(".")[0] != str(entry.seed)
-
-
 def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
     """A name, followed by a number from `first` on if a take of that head and voice already has it:
     Mix 2, Take 3.2."""
@@ -198,11 +192,13 @@ def score_text(entry) -> str:
 def holds_work(entry) -> bool:
     """Whether a take holds something of the animator's: a star, a note, a name, or edits. Slow:
     detecting edits reads all keys."""
+    # in files of earlier versions takes are called by their seeds
+    is_renamed = not _NUMBERED.match(entry.name) and entry.name.partition(".")[0] != str(entry.seed)
     return bool(
         entry.star
         or entry.note
         or entry.kind != "SAMPLED"
-        or is_renamed(entry)
+        or is_renamed
         or take_record.is_edited(entry)
     )
 

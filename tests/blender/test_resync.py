@@ -517,7 +517,7 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
         for entry in scene.thunder.takes
     )
     assert "of the whole line" in of_piece[0].tooltip and live_score.score_of_take(
-        scene, of_piece[0]
+        of_piece[0]
     ).text.endswith("Whole Line")
     assert [(entry.name, entry.note) for entry in scene.thunder.takes if entry.voice == "line"] == [
         ("Take 3", ""),

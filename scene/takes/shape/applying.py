@@ -209,12 +209,6 @@ def remove_strength_curve(rig: head.Rig, entry) -> None:
         curves.remove(curve)
 
 
-def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
-    """Strength of a take's emotion at scene frames [T], 0 … 1; None if it is the same all along."""
-    curve = strength_curve(rig, entry)
-    return None if curve is None else np.clip(fcurves.evaluate(curve, frames), 0.0, 1.0)
-
-
 def strength_fingerprint(rig: head.Rig, entry) -> int:
     """Fingerprint of the curve of a take's emotion, 0 for none."""
     curve = strength_curve(rig, entry)
@@ -291,16 +285,17 @@ def apply(
     """
     action = entry.action
     shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
-    neutral = shape.is_neutral and offset == 0.0
-    if shape.emotion and strength_curve(rig, entry) is not None:
-        neutral = False
+    curve = strength_curve(rig, entry)
+    neutral = shape.is_neutral and offset == 0.0 and not (shape.emotion and curve is not None)
     if neutral and not is_shaped(action):
         return
     take = TakeCurves.of(rig, entry)
     under = under or read_shape(take)
     base = yield from rescale(_base(rig, entry, under), 0.0, 0.6)
     whole = int(np.round(offset))
-    over_time = strength_at(rig, entry, under.frames + whole)
+    over_time = None  # the strength of the emotion is the same all along
+    if curve is not None:
+        over_time = np.clip(fcurves.evaluate(curve, under.frames + whole), 0.0, 1.0)
     shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
     if offset != whole:
         shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
