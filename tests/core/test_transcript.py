@@ -233,6 +233,17 @@ def test_a_closure_of_a_text_lasts_two_rows_at_least():
     assert (lips > 0.4).sum() >= 2
 
 
+def test_a_closure_of_a_text_is_made_whatever_is_heard_for_it():
+    """As a b that is swallowed beside a nasal."""
+    text = "Mary bought a lamp, maybe a map."
+    _, times = belief_of(LINES[text])
+    number = max(place for place, (phone, _) in enumerate(times) if phone == "B")
+    followed, _ = follow(np.log(belief_of(LINES[text], missed=(number,))[0]), text)
+    lips = softmax(followed)[:, [PHONES.index(phone) for phone in "MBP"]].sum(1)
+    at = round(times[number][1] * 50)
+    assert lips[at - 4 : at + 5].max() > 0.8
+
+
 @pytest.mark.parametrize("first, second", [(0, 1), (1, 2), (2, 0)])
 def test_a_text_may_have_less_than_the_voice_says_or_more(first, second):
     """Words but one are where they are with the text of all that is said (a vowel beside the text

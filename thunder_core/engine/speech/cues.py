@@ -525,8 +525,10 @@ def sample_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.nda
         (drawn != likeliest) & (drawn != SILENCE) & (likeliest != SILENCE) & ~closed
     )
     result, phones = logits.copy(), drawn[rows]
-    share = belief[rows, phones]
-    result[rows, phones] += np.log(
-        _AS_CLEAR / (1 - _AS_CLEAR) * (1 - share) / np.maximum(share, 1e-9)
-    )
+    result[rows, phones] += raise_to_clear(belief[rows, phones])
     return result
+
+
+def raise_to_clear(share: np.ndarray) -> np.ndarray:
+    """What logits of phones with these probabilities lack to be clear."""
+    return np.log(_AS_CLEAR / (1 - _AS_CLEAR) * (1 - share) / np.maximum(share, 1e-9))

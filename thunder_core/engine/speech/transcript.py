@@ -7,8 +7,8 @@ written is spoken. Each letter may sound as any of the phones it is commonly rea
 path through the letters, by the encoder's phones, shows when each is spoken (Viterbi's algorithm).
 Letters may be silent at a price, bilabials only where spelling has silent ones. Words in letters of
 other alphabets are placed by their length. What a letter is
-never read as can then be ruled out (`follow`), so that takes miss fewer m, b, p, f and v
-(research/transcripts.py).
+never read as can then be ruled out, and an m, b or p that is hardly heard raised (`follow`), so
+that takes miss fewer m, b, p, f and v (research/transcripts.py).
 """
 
 import re
@@ -20,6 +20,7 @@ from itertools import groupby, pairwise
 import numpy as np
 
 from ...spoken import is_other_script, PHONES, SILENCE, split, Word
+from .cues import raise_to_clear, SURE
 from .encoder import softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
@@ -325,8 +326,8 @@ def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
 
 def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]]:
     """Phone logits [N, 40] at 50 Hz, in which phones that the letters of a text are never read as
-    are unlikely where these are spoken, and the words of the text (`words`); None in place of the
-    logits if the voice does not seem to say it.
+    are unlikely where these are spoken, and its m, b and p are clear, and the words of the text
+    (`words`); None in place of the logits if the voice does not seem to say it.
 
     Words that are not found leave them as they are.
     """
@@ -350,6 +351,10 @@ def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]
                 result[start:end, PHONES.index(both[1])] = np.logaddexp(heard, meant)
             ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
             result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
+            share = softmax(result[start:end])[:, letter.phones].sum(1)
+            if letter.closes and not letter.may_be_silent and share.max() <= SURE:
+                # swallowed: lips are seen to close for it all the same
+                result[start:end, letter.phones] += raise_to_clear(share)[:, None]
     return result, found
 
 
