@@ -88,6 +88,9 @@ def test_on_twos_each_drawing_is_held_for_two_frames_and_closures_stay():
     numbers = np.array([4, 4, 0, 4, 4, 6, 6, 6, 6, 6])
     shown = driver(step=2, origin=1).settle(np.arange(5, 15), np.stack([numbers, 0 * numbers], 1))
     assert shown[:, 0].tolist() == [4, 4, 0, 0, 4, 4, 6, 6, 6, 6]
+    between = np.array([[6, 0, 0, 4, 4, 0, 0, 6, 6, 6]]).T.repeat(2, 1)  # a vowel, as in “my b”
+    shown = driver(step=2).settle(np.arange(10), between)[:, 0]
+    assert shown.tolist() == [0, 0, 4, 4, 0, 0, 6, 6, 6, 6]
 
 
 def test_on_twos_a_mouth_is_held_no_shorter_than_chosen():

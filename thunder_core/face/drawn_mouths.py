@@ -298,17 +298,21 @@ class DrawnDriver(Driver):
 
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be: of
-        `step` frames one that never gives way, else the one that is there for longest."""
+        `step` frames the one that is there for longest. One that never gives way has those in which
+        most of it lies, so that what is between two of them is seen."""
         result, at = values.copy(), (frames - self.origin) // self.step
         _, firsts, rows = np.unique(at, return_index=True, return_inverse=True)
         shortest = (self.least, self.least * self.step), (1, 4)  # frames, and of weak ones
         for place, (dial, least) in enumerate(zip(self.dials, shortest), len(self.rig.tracks)):
             kept, numbers = self.numbers[dial.kept], np.rint(values[:, place]).astype(int)
-            cells = [each for each in np.split(numbers, firsts[1:]) if len(each)]
-            chosen = [kept if kept in each else np.bincount(each).argmax() for each in cells]
+            counts = np.zeros((len(firsts), numbers.max(initial=kept) + 1))
+            np.add.at(counts, (rows, numbers), 1.0)
+            counts[:, kept] -= 0.5
+            for run in split_at_gaps(np.flatnonzero(numbers == kept)):
+                counts[np.bincount(rows[run]).argmax(), kept] = np.inf
             weak = {self.numbers[name] for name in dial.weak}
             shortest_held = (-(-count // self.step) for count in least)
-            result[:, place] = hold(np.array(chosen, int), kept, weak, *shortest_held)[rows]
+            result[:, place] = hold(counts.argmax(1), kept, weak, *shortest_held)[rows]
         return result
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
