@@ -5,17 +5,25 @@ DATA has `speech/` with LibriSpeech recordings, their texts and their phones by 
 take a line, with its text, at 24 frames a second, with each drawing held for one frame and for two.
 A frame is wrong where it shows what no sound within the frames for which a mouth is held asks for;
 shut is right where the take's lips touch. That Blender shows these numbers' drawings is tested in
-`tests/blender/test_drawn_mouths.py`. Written to research/results/drawn.txt.
+`tests/blender/test_drawn_mouths.py`. With BAKED lines and takes of each are baked in the newest
+Blender that is a module, on the drawn sample and on the bundled head in turns. Written to
+research/results/drawn.txt.
 """
 
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from research.articulation import BILABIALS
-from research.harness import add_shared, report, required, results_file
+from research.harness import add_shared, blenders, report, required, results_file, ROOT
 from research.words_aligned import Line, lines_of
 from thunder_core.animation import cue_file
 from thunder_core.direction import DirectionRequest
@@ -30,6 +38,8 @@ from thunder_core.types import FPS, SampledTake
 
 SCENE_FPS = 24
 LEAST = 2  # frames for which a mouth is held
+TAKES = 8  # of a line that is baked
+HEADS = ("sample_drawing", "add_head")  # operators that add what bakes are compared on
 LEAD, NEAR = 0.04, 0.1  # seconds: mouths come early; how far from its sound a closure may be seen
 
 
@@ -86,9 +96,60 @@ def count(
     return result
 
 
+def bake(lines: Sequence[Line], turns: int) -> str:
+    """How many times as long bakes on the drawn head take as on the bundled one."""
+    *_, blender = blenders().values()
+    with tempfile.TemporaryDirectory() as folder:
+        sounds = Path(folder, "sounds")
+        sounds.mkdir()
+        for line in lines:
+            (sounds / line.path.name).symlink_to(line.path)
+        environment = os.environ | {
+            "THUNDER_PYTHON": sys.executable,
+            "BLENDER_USER_RESOURCES": folder,
+        }
+
+        def seconds(*words: object) -> float:
+            """Processor time of a Blender and its engine."""
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(
+                [blender, *map(str, words)], check=True, cwd=ROOT, env=environment,
+                capture_output=True,
+            )  # fmt: skip
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+        for name in HEADS:
+            add = (
+                "import bake, bpy; bake.load_extension(); "
+                "bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True); "
+                f"bpy.ops.thunder.{name}(); "
+                f"bpy.ops.wm.save_as_mainfile(filepath={str(Path(folder, name + '.blend'))!r})"
+            )
+            seconds("-c", add)
+        spent = {name: [] for name in HEADS}
+        for turn in range(turns):
+            for name in HEADS[:: 1 - 2 * (turn % 2)]:
+                spent[name].append(
+                    seconds(
+                        "bake.py", "--jobs", sounds, "--blend", Path(folder, f"{name}.blend"),
+                        "--out", Path(folder, f"{name} {turn}"), "--takes", TAKES, "--seed", 1,
+                    )
+                )  # fmt: skip
+    ratios = [drawn / other for drawn, other in zip(*spent.values())]
+    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    took = " and ".join(f"{np.mean(of):.0f} s" for of in spent.values())
+    return (
+        f"{len(lines)} lines × {TAKES} takes baked: {np.mean(ratios):.2f} times as long as on the "
+        f"bundled head ({each}; {took} of processor)"
+    )
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """The options."""
     add_shared(parser, "data", "weights", "seed", "results", "split", lines=20)
+    parser.add_argument("--baked", type=int, default=10, help="lines that are baked; 0 for none")
+    parser.add_argument("--turns", type=int, default=3, help="bakes of each head")
 
 
 def run(args: Namespace) -> None:
@@ -117,4 +178,6 @@ def run(args: Namespace) -> None:
             f"{step:<10}{total['frames']:8}{total['wrong']:7}{total['closures']:22}"
             f"{total['made']:6}{total['drawn']:7}{f'{mean:.1f} ({most:.1f})':>25}"
         )
+    if args.baked:
+        rows.append(bake(lines[: args.baked], args.turns))
     report(results_file(args.results, "drawn.txt", args.split == "test"), rows)
