@@ -12,7 +12,7 @@ from ..scene.engine import connection, recogniser
 from ..scene.heads import head
 from ..scene.host import jobs, playback
 from ..scene.review import listening, word_track
-from ..scene.takes import dialogue, keep, mix, take_list, take_record, transcript, word_places
+from ..scene.takes import keep, mix, take_list, take_record, transcript, word_places
 from ..scene.voice import strip
 from ..thunder_core import subtitles
 from ..thunder_core.direction import CLOSED
@@ -381,18 +381,12 @@ class THUNDER_OT_find_words(FindsWords, bpy.types.Operator):
     timeline"""
 
 
-class _Recognises(SlicedWork):
-    """An operator that recognises words."""
-
-    obstacles = (recogniser.why_not,)
-
-
-class THUNDER_OT_recognise_words(_Recognises, bpy.types.Operator):
+class THUNDER_OT_recognise_words(SlicedWork, bpy.types.Operator):
     """Recognize what the voice says, as its transcript with the times of its words. A transcript
     that you typed or changed is never replaced"""
 
     bl_label = "Recognize Words"
-    obstacles = (lambda context: attempt(strip.find, context)[1],)
+    obstacles = (recogniser.why_not, lambda context: attempt(strip.find, context)[1])
 
     def begin(self, context):
         voice, by = strip.find(context), recogniser.arguments()
@@ -406,33 +400,6 @@ class THUNDER_OT_recognise_words(_Recognises, bpy.types.Operator):
         else:
             self.tell({"INFO"}, "Recognized no words: type the transcript if somebody speaks")
         self.warn([found.left_out_in_words])
-
-
-class THUNDER_OT_recognise_all(_Recognises, bpy.types.Operator):
-    """Recognize what all strips of the dialogue say that have no transcript"""
-
-    bl_label = "Recognize All Strips"
-    obstacles = (
-        lambda context: (
-            "" if dialogue.lines_to_recognise(context.scene) else "All strips have a transcript"
-        ),
-    )
-
-    def begin(self, context):
-        self.done, by = {}, recogniser.arguments()
-        return "Recognizing words", dialogue.recognise(
-            connection.start_client(), context.scene, by, self.done
-        )
-
-    def finish(self, context, left_out):
-        jobs.redraw(jobs.TIMELINES)
-        said = self.changed_so_far
-        self.tell({"INFO"}, said[:1].upper() + said[1:])
-        self.warn(left_out)
-
-    @property
-    def changed_so_far(self):
-        return dialogue.recognised_in_words(bpy.context.scene, self.done)
 
 
 class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):

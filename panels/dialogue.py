@@ -4,7 +4,6 @@ have takes, and one button for all; and in the sequencer's header an offer for a
 
 import bpy
 
-from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.host.jobs import Memory, redraw, registration, session, Task
@@ -113,8 +112,6 @@ def draw(layout, context) -> None:
         if todo
         else "Generate for All Strips"
     )
-    if not recogniser.why_not() and dialogue.lines_to_recognise(context.scene):
-        body.operator("thunder.recognise_all", icon="SYNTAX_ON")
     big_button(body, "thunder.generate_all", text=translated(text), icon="PLAY")
     body.row(align=True).operator_menu_enum(
         "thunder.perform_as", "source", text="Perform As", icon="CON_ACTION"

@@ -17,10 +17,8 @@ from ...thunder_core.errors import (
     attempt,
     BadHead,
     BadSound,
-    BadWeights,
     Cancelled,
     NoEngine,
-    OutOfMemory,
     ThunderError,
     WorkerDied,
 )
@@ -258,66 +256,6 @@ def _without_takes(scene) -> list[Line]:
     ]
 
 
-def lines_to_recognise(scene) -> list[str]:
-    """Names of the strips that are spoken and have no transcript."""
-    names = dict.fromkeys(line.strip for line in lines(scene))
-    records = {name: transcript.of(scene, name) for name in names}
-    return [name for name, record in records.items() if record is None or not record.text.strip()]
-
-
-def recognised_in_words(scene, done: dict[str, int]) -> str:
-    """What `recognise` has done, in words, and how many strips have a text of somebody's; "" for
-    nothing."""
-
-    def strips(count: int) -> str:
-        return f"{count} strip{'s' * (count != 1)}"
-
-    if not done:
-        return ""
-    some = sum(map(bool, done.values()))
-    records = [transcript.of(scene, name) for name in {line.strip for line in lines(scene)}]
-    typed = sum(record is not None and record.is_typed for record in records)
-    parts = [f"the words of {strips(some)}"] if some else []
-    parts += [f"no words in {strips(len(done) - some)}"] if len(done) > some else []
-    return f"recognized {' and '.join(parts)}" + (
-        f"; {strips(typed)} with a typed transcript stay{'s' * (typed == 1)}" if typed else ""
-    )
-
-
-def recognise(
-    client: Client, scene, by: dict[str, str], done: dict[str, int]
-) -> Generator[jobs.Step, None, list[str]]:
-    """Steps that recognise the words of these strips; adds to `done` how many each has. Returns a
-    sentence for each that fails, and for what is left out of one. Raises ThunderError if all
-    fail."""
-    scene_name, todo, said = scene.name, lines_to_recognise(scene), []
-    for number, name in enumerate(todo):
-        scene = bpy.data.scenes.get(scene_name)
-        sound = None if scene is None else strip.by_name(scene, name)
-        try:
-            if sound is None:
-                raise BadSound(f"The strip “{name}” is no longer in the sequencer")
-            found = yield from map_progress(
-                word_places.recognise(client, strip.voice_of(scene, sound), by),
-                lambda step: replace(
-                    step,
-                    fraction=(number + step.fraction) / len(todo),
-                    message=f"Strip {number + 1} of {len(todo)}",
-                ),
-            )
-            done[name] = len(found.spoken.words)
-            said += [f"“{name}”: {found.left_out_in_words}"] if found.left_out_in_words else []
-            if not found.spoken.words:
-                said.append(f"“{name}” has no words: type its transcript if somebody speaks")
-        except (Cancelled, NoEngine, WorkerDied, BadWeights, OutOfMemory):
-            raise
-        except ThunderError as error:
-            said.append(str(error))
-    if not done:
-        raise BadSound("\n".join(said))
-    return said
-
-
 def warnings(scene, todo: list[Line]) -> list[str]:
     """A sentence for each sound file of the lines that is shorter than it should be."""
     voices = [strip.of_strip(scene, strip.by_name(scene, line.strip)) for line in todo]
@@ -339,6 +277,7 @@ def generate(
     with ExitStack() as all_complete:
         for number, (name, mesh_name) in enumerate(todo):
             share = number / len(todo), (number + 1) / len(todo)
+            which = f"Strip {number + 1} of {len(todo)}"
             scene = bpy.data.scenes.get(scene_name)
             if scene is None:
                 raise BadHead("The scene was removed during generation: generate again")
@@ -359,8 +298,7 @@ def generate(
                     lambda step: replace(
                         step,
                         fraction=share[0] + step.fraction * (share[1] - share[0]),
-                        message=f"Strip {number + 1} of {len(todo)}: "
-                        f"{step.message[:1].lower()}{step.message[1:]}",
+                        message=f"{which}: {step.message[:1].lower()}{step.message[1:]}",
                     ),
                 )
                 how.said.extend(f"“{name}”: {sentence}" for sentence in of_line.said)

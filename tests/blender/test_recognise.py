@@ -261,33 +261,6 @@ def reported(capfd):
     ]
 
 
-def test_it_is_said_how_many_strips_have_words_or_none_or_were_typed(
-    lined, ready, client, tmp_path, reported
-):
-    for number, name in enumerate(("two", "three", "four")):
-        strip.add(lined, noise(tmp_path / f"{name}.wav", 1.0), name, 200 + 50 * number)
-    transcript.ensure(lined, "two").text = "my own words"
-    usual, client.recognised = client._recognise, "a bump"
-
-    def no_words_on_the_third(sound, **how):
-        client.recognised = "" if len(client.asked) == 3 else "a bump"
-        return usual(sound, **how)
-
-    client._recognise = no_words_on_the_third
-    bpy.ops.thunder.recognise_all()
-    assert reported() == [
-        "Recognized the words of 2 strips and no words in 1 strip; 1 strip with a typed "
-        "transcript stays"
-    ]
-    [silent] = [name for name in ("line", "three", "four") if not transcript.of(lined, name).text]
-    client._recognise, client.recognised = usual, ""
-    bpy.ops.thunder.recognise_all()
-    assert len(client.asked) == 4 and "Recognized no words in 1 strip; 1 strip" in reported()[0]
-    lined.thunder.strip = silent
-    bpy.ops.thunder.recognise_words()
-    assert reported()[0] == "Recognized no words: type the transcript if somebody speaks"
-
-
 def test_speech_without_words_is_named_with_its_frame_in_panel_and_bakes(
     lined, ready, client, voice, tmp_path, capfd
 ):
@@ -296,9 +269,6 @@ def test_speech_without_words_is_named_with_its_frame_in_panel_and_bakes(
     frame = round(25 + lined.render.fps / lined.render.fps_base)
     said = f"Speech without words: 2 s from frame {frame}. Type what is said there"
     assert f"Warning: {said}" in capfd.readouterr().out
-    transcript.of(lined, "line").text = ""
-    bpy.ops.thunder.recognise_all()
-    assert f"Warning: “line”: {said}" in capfd.readouterr().out
     words = ["--audio", voice, "--takes", "1", "--recognise", "--start", "1"]
     report = bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]))
     assert any("Speech without words: 2 s from frame" in each for each in report["warnings"])
@@ -365,7 +335,7 @@ def test_the_language_that_is_chosen_is_heard_and_the_recognised_one_named(
     assert "2 words (English)" in reported()[0]
     lined.thunder.language = "de"
     transcript.of(lined, "line").text = ""
-    bpy.ops.thunder.recognise_all()
+    bpy.ops.thunder.recognise_words()
     lined.thunder_transcripts.clear()
     bpy.ops.thunder.generate()
     asked = [args["language"] for verb, args in client.asked if verb == "recognise"]
