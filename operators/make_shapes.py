@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make shapes for a face that has none: dots on it, then its keys."""
 
-import contextlib
+from contextlib import suppress
 
 import bpy
 
-from ..scene.engine import connection
+from ..scene.engine import connection, install
 from ..scene.heads import family, new_shapes
 from ..scene.voice import strip
-from ..thunder_core.errors import attempt
+from ..thunder_core.client import Client
+from ..thunder_core.engine_python import find_tracker
+from ..thunder_core.errors import attempt, NoEngine, WorkerDied
 from .base import HasObstacles, InstantWork, SlicedWork, why_not_in_object_mode
 
 
@@ -42,6 +44,15 @@ class _OnDots(_OnFace):
     )
 
 
+def _mark(face, parts):
+    """Put dots on a face by a picture of it where what follows faces is installed, else by
+    proportions."""
+    tracker = suppress(NoEngine, WorkerDied)  # a broken one does not keep dots away
+    with tracker, Client(find_tracker(install.TRACKER.venvs()), verbs="tracker") as client:
+        return (yield from new_shapes.mark(client, connection.ask, face, parts))
+    return (yield from new_shapes.mark(connection.start_client(), connection.ask, face, parts))
+
+
 class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
     """Put 24 dots on the chosen face, about where they belong, to drag them where they do. Also
     select eyes, teeth and tongue that are objects of their own"""
@@ -50,11 +61,10 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
         face = _face(context)
         parts = _parts(context, face)
         self.parts = [obj.name for obj in parts]
-        return "Marking the face", new_shapes.mark(
-            connection.start_client(), connection.ask, face, parts
-        )
+        return "Marking the face", _mark(face, parts)
 
-    def finish(self, context, root):
+    def finish(self, context, marked):
+        root, _ = marked
         # what is selected while dots are dragged would move with them
         new_shapes.keep_parts(root, [bpy.data.objects[name] for name in self.parts])
         for obj in context.selected_objects:
@@ -62,10 +72,12 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
         dot = next(each for each in root.children if each.name.startswith("Upper lid, left"))
         dot.select_set(True)
         context.view_layer.objects.active = dot
-        super().finish(context, root)
+        super().finish(context, marked)
 
-    def outcome(self, root):
-        return "Drag each dot to its place, then press Make Shapes"
+    def outcome(self, marked):
+        if marked[1]:
+            return "Dots lie where a picture of the face has them: drag those that are off"
+        return "Dots lie by proportions alone: drag each to its place, then press Make Shapes"
 
 
 class THUNDER_OT_free_dots(_OnDots, InstantWork, bpy.types.Operator):
@@ -110,5 +122,5 @@ class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):
         self.tell({"INFO"}, f"Made {len(made)} shape keys{stay}{speaks}")
         self.warn([new_shapes.say_torn(face)])
         if can_speak:
-            with contextlib.suppress(RuntimeError):  # it reports its own errors
+            with suppress(RuntimeError):  # it reports its own errors
                 bpy.ops.thunder.generate("INVOKE_DEFAULT")

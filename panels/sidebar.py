@@ -6,11 +6,11 @@ import bpy
 
 from ..operators.add import scene_of
 from ..scene.engine import connection, install, recogniser
-from ..scene.heads import family, head, head_state, live_head
+from ..scene.heads import family, head, head_state, live_head, new_shapes
 from ..scene.host.jobs import registration, session
 from ..scene.host.language import translated
 from ..scene.media import studio
-from ..scene.takes import take_list, transcript
+from ..scene.takes import mouth_pictures, take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon, say_passed_over
 from ..scene.takes.direction.live import live
@@ -47,6 +47,7 @@ COUNT_WIDTH = 2.6  # of the number of takes beside Generate Takes
 # letters of these that are measured: those of an hour would take long
 BESIDE_WORDS, MOST_LETTERS = 6.3, 200
 PROGRESS_WIDTH = 6.0  # of work in the panel's header
+DOTS_SCALE = 9.0  # of the sketch of a face with dots
 LONGEST_NAME = 16  # letters of a name beside the progress of work
 WANTED = "This voice is hard to understand: enter its words and generate again"
 
@@ -109,6 +110,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             progress_row(layout, 1.5, self._of_others(context))
         if dialogue.is_shown(context):
             dialogue.draw(layout, context)
+        draw_dots(below, context)
         if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
 
@@ -319,6 +321,20 @@ def draw_missing_engine(layout, context) -> None:
         layout.operator(
             "preferences.addon_show", text="Install the Engine", icon="IMPORT"
         ).module = connection.PACKAGE
+
+
+def draw_dots(layout, context) -> None:
+    """A sketch of where the dots of a face belong, the chosen one marked, and what can be done with
+    them; nothing where none are seen."""
+    dot = context.object
+    root = new_shapes.dots_of(new_shapes.face_of(dot))
+    if root is None or not root.visible_get():
+        return
+    chosen = dot.get(new_shapes.DOTS) if dot.parent == root else None
+    layout.separator(type="LINE")
+    layout.template_icon(mouth_pictures.icon_of_dots(chosen), scale=DOTS_SCALE)
+    layout.label(text=dot.name if chosen is not None else "Choose a dot", icon="PIVOT_CURSOR")
+    buttons(layout.column(align=True), *SHAPE_BUTTONS[1:])
 
 
 def draw_first_steps(layout, context) -> None:

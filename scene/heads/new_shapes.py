@@ -28,9 +28,10 @@ Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
 # ---- dots
 
 
-def dots_of(face: bpy.types.Object) -> bpy.types.Object | None:
+def dots_of(face: bpy.types.Object | None) -> bpy.types.Object | None:
     """The empty that holds the dots of a face, None without one."""
-    return next((child for child in face.children if DOTS in child), None)
+    children = () if face is None else face.children
+    return next((child for child in children if DOTS in child), None)
 
 
 def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
@@ -42,9 +43,9 @@ def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
 
 def mark(
     client: Client, ask: Ask, face: bpy.types.Object, parts: list[bpy.types.Object]
-) -> Generator[Step, None, bpy.types.Object]:
-    """Put 24 dots on a face, about where they belong; returns the empty that holds them. Raises
-    ThunderError."""
+) -> Generator[Step, None, tuple[bpy.types.Object, bool]]:
+    """Put 24 dots on a face, about where they belong. Returns the empty that holds them, and
+    whether a face was seen in a picture of it. Raises ThunderError."""
     for obj in (face, *parts):
         _check(obj)
     turn = _upright(face)
@@ -59,7 +60,7 @@ def mark(
     places = np.array(answer["marks"]) @ np.array(there).T
     if (old := dots_of(face)) is not None:
         remove(old)
-    return _add_dots(face, turn @ there.transposed().to_4x4(), places)
+    return _add_dots(face, turn @ there.transposed().to_4x4(), places), answer["is_seen"]
 
 
 def _upright(face: bpy.types.Object) -> Matrix:

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of mouths: of a take over a word, and of what a character's mouth can do."""
+"""Pictures of mouths, of a take over a word and of what a character's mouth can do, and of a face
+on which dots are."""
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
 
+from ...thunder_core.face import dots
+from ...thunder_core.face.head import load_head
 from ...thunder_core.face.reach import Reach
 from ...thunder_core.types import FPS
 from ..host import jobs
@@ -17,6 +21,9 @@ _WIDE_MM, _OPEN_MM = 60.0, 24.0  # width and opening that fill a mouth's square
 LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
 _WRONG = (0.55, 0.05, 0.05)
 _REST_MM, _EYE_MM = 44.0, (36.0, 10.0)  # width of a mouth, width and height of an eye, at rest
+FACE, _REACH = 200, 0.72  # height of a picture of a face, pixels, and what it shows, in widths
+# of dots, and of one that is chosen: colour, and radius in metres
+_DOT, _CHOSEN = ((0.10, 0.10, 0.12), 0.0022), ((1.0, 0.45, 0.05), 0.0055)
 
 _mouths = jobs.session.add(Previews())  # by a take, its score, and the start and end of a word
 
@@ -61,6 +68,32 @@ def icons_of_reach(seen: Reach) -> tuple[int, ...]:
     if key not in _mouths.icons:
         _mouths.add(key, None, itertools.starmap(mouth, shown))
     return _mouths.icons[key][1]
+
+
+def icon_of_dots(chosen: int | None) -> int:
+    """The icon of a face with its 24 dots, of which the number of one may be chosen."""
+    key = "dots", chosen
+    if key not in _mouths.icons:
+        _mouths.add(key, None, [face_with_dots(chosen)])
+    return _mouths.icons[key][1][0]
+
+
+def face_with_dots(chosen: int | None) -> np.ndarray:
+    """A picture [FACE, FACE, 4] of the bundled face with its 24 dots, first row at the bottom."""
+    places, view, light = _portrait()
+    image = np.dstack([light, light, light, np.ones_like(light)])
+    for number, (x, y, _) in enumerate(places):
+        colour, radius = _CHOSEN if number == chosen else _DOT
+        image[np.hypot(view.x - x, view.y[:, None] - y) < radius, :3] = colour
+    return image[::-1].astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _portrait():
+    """The places on the bundled face, and its picture as `dots.portrait` gives it."""
+    head = load_head()
+    places = head.v_template[dots.vertices_of(head)]
+    return places, *dots.portrait(head.v_template, head.f, places, FACE, _REACH)
 
 
 def mouth(width: float, opening: float, is_wrong: bool = False) -> np.ndarray:

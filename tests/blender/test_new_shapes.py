@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shape keys made on a face that has none, by dots on it."""
 
+import sys
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
+from drawing import draw
 from mathutils import Matrix, Vector
 from running_engine import connection, find_or_skip, stop_engine  # noqa: F401
 from thunder.scene.heads import character as character_module, detection, family, head, new_shapes
 from thunder.scene.host import jobs
+from thunder.scene.takes import mouth_pictures
 from thunder.thunder_core import errors
 from thunder.thunder_core.face import dots
 from thunder.thunder_core.face.head import load_head
@@ -38,7 +43,8 @@ def wanted_places():
 
 
 @pytest.fixture
-def face(blender, connection):  # noqa: F811
+def face(blender, connection, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("THUNDER_TRACKER", "/nowhere")  # it takes seconds to start
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     return bare_face()
 
@@ -64,7 +70,9 @@ def file(stop_engine, tmp_path_factory):  # noqa: F811
     """A file in which shapes were made for a face."""
     find_or_skip()
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    mark(bare_face())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THUNDER_TRACKER", "/nowhere")
+        mark(bare_face())
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
     path = str(tmp_path_factory.mktemp("made") / "stranger.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
@@ -107,6 +115,33 @@ def test_dots_lie_about_where_they_belong_and_the_right_follows_the_left(face):
     bpy.context.view_layer.update()
     free = new_shapes._marks(root, bpy.context.evaluated_depsgraph_get())
     assert np.allclose(free[number], again[number], atol=1e-3 * SIZE)
+
+
+def test_a_tracker_sees_the_face_and_a_broken_one_leaves_dots_to_proportions(face, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        bpy.types.THUNDER_OT_mark_face, "tell", lambda self, kind, text: told.append(text)
+    )
+    for place in (Path(sys.prefix).parent / "tracker", Path(sys.executable)):
+        monkeypatch.setenv("THUNDER_TRACKER", str(place))
+        assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    assert "a picture of the face" in told[0] and "by proportions alone" in told[1]
+
+
+def test_the_sidebar_has_a_sketch_of_the_dot_that_is_dragged(face):
+    panel = bpy.types.THUNDER_PT_main
+    assert "Make Shapes" not in str(draw(panel, bpy.context).notes)
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    drawn = draw(panel, bpy.context)
+    assert "Upper lid, left" in drawn.texts() and "thunder.make_shapes" in drawn.of("operator")
+    number = dots.NAMES.index("upper lid, left")
+    pictures = [mouth_pictures.face_with_dots(each) for each in (number, None)]
+    row, column = np.nonzero((pictures[0] != pictures[1]).any(2))
+    # on the right of who looks, above the middle; rows begin at the bottom
+    middle = np.array([column.mean(), row.mean()]) / mouth_pictures.FACE
+    assert (middle > 0.6).all() and (middle < 0.7).all()
+    new_shapes.dots_of(face).hide_set(True)
+    assert "thunder.make_shapes" not in draw(panel, bpy.context).of("operator")
 
 
 def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(made):

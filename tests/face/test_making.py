@@ -4,6 +4,8 @@
 import numpy as np
 import pytest
 
+from thunder_core.client import Client, temporary_arrays
+from thunder_core.engine_python import find_tracker
 from thunder_core.errors import BadHead
 from thunder_core.face import dots, laying, making
 from thunder_core.face.head import load_head
@@ -94,10 +96,35 @@ def test_nothing_tears_and_the_body_stays(made):
 def test_the_first_dots_are_near_where_they_belong_wherever_it_looks(quarter):
     """Eyes that are balls are found, so the rest is near by proportions."""
     turn = rotvec_to_matrix(np.array([[0, quarter * np.pi / 2, 0]]))[0]
-    places, ahead = making.guess(broad(POINTS) @ turn.T, HEAD.f)
+    places, ahead, _ = making.guess(broad(POINTS) @ turn.T, HEAD.f)
     assert np.allclose(ahead, turn[:, 2])
     off = np.linalg.norm(places @ turn - broad(POINTS[MARKED]), axis=1) / 0.013
     assert np.median(off) < 6 and off.max() < 15
+
+
+def test_places_in_a_picture_lead_all_dots_but_those_of_lids():
+    """By eyeballs these are nearer to where they belong."""
+    names, places = np.array(dots.NAMES), POINTS[MARKED][:, :2] + [3.0, -8.0]
+    usual = making.guess(POINTS, HEAD.f)[0]
+    found, _, is_seen = making.guess(POINTS, HEAD.f, lambda *_: places)
+    assert is_seen
+    off = np.linalg.norm(
+        found[:, :2] - np.where(dots.IS_LID[:, None], usual[:, :2], places), axis=1
+    )
+    assert off.max() < 3, names[off >= 3]
+
+
+def test_a_tracker_finds_dots_in_a_picture_of_a_stranger():
+    """Most within 3 % of the face's width; on a ball it sees no face."""
+    seen = []
+    with Client(find_tracker(), verbs="tracker") as client, temporary_arrays(client) as put:
+        for points, triangles in ((broad(POINTS), HEAD.f), ball(40, 30)):
+            paths = {"points": put(points), "triangles": put(triangles)}
+            seen.append(client.request("mark_face", **paths).wait())
+    assert [each["is_seen"] for each in seen] == [True, False]
+    wanted = broad(POINTS[MARKED])
+    off = np.linalg.norm(np.array(seen[0]["marks"]) - wanted, axis=1)
+    assert (off < 0.03 * np.ptp(wanted[:, 0])).sum() > 16
 
 
 def swapped(*pairs):
@@ -170,7 +197,7 @@ def ball(columns, rows):
 @pytest.mark.parametrize("columns, rows", [(32, 16), (48, 32)])
 def test_a_ball_is_no_face(columns, rows):
     points, triangles = ball(columns, rows)
-    marks, _ = making.guess(points, triangles)
+    marks, *_ = making.guess(points, triangles)
     with pytest.raises(BadHead, match="No mouth opens between"):
         making.make(points, triangles, marks)
 

@@ -212,8 +212,9 @@ def _live(worker, args, progress):
 
 def _mark_face(worker, args, progress):
     progress(0.1, "Looking for the face")
-    marks, ahead = making.guess(read_array(args["points"]).astype(float), _triangles(args))
-    return {"marks": marks.tolist(), "ahead": ahead.tolist()}
+    points = read_array(args["points"]).astype(float)
+    marks, ahead, is_seen = making.guess(points, _triangles(args))
+    return {"marks": marks.tolist(), "ahead": ahead.tolist(), "is_seen": is_seen}
 
 
 def _make_shapes(worker, args, progress):

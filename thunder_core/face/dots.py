@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import BadHead
 from .head import EYE_LEFT, EYE_RIGHT, Head
-from .regions import distances, front_view, spots_seen, Warp
+from .regions import distances, front_view, FrontView, Spots, spots_seen, Warp
+from .surface import Surface
 
 # name → vertex of the bundled head; those on the left side have partners on the right
 MIDDLE = {
@@ -18,11 +19,15 @@ SIDES = {
     "brow": 805, "nose wing": 1602, "mouth corner": 5386 - 10, "temple": 962,
 }  # fmt: skip
 NAMES = (*MIDDLE, *(f"{name}, {side}" for name in SIDES for side in ("left", "right")))
+IS_LID = np.array(["eye" in name or "lid" in name for name in NAMES])
 # [24]: of each the one on the other side of the face
 ACROSS = np.array([*range(len(MIDDLE)), *(len(MIDDLE) + (i ^ 1) for i in range(2 * len(SIDES)))])
-_DEEP = 2.5  # of the distance between the eyes: how far behind the nose a face's front reaches
-_STEPS = 160  # pixels across the face by which the front is looked for
-_DEPTH = 0.5  # how much of a distance along z counts where a place is looked for
+# where places are looked for on a face's front: pixels, of these what the face fills at least, and
+# how far from its middle, in its widths
+_PIXELS, _LEAST, _REACH = 240, 0.2, 0.7
+# how bright the background is, and skin without light; where the light is
+_BEHIND, _DARK, _LIGHT = 0.24, 0.16, np.array([0.0, 0.3, 0.95])
+_DEPTH = 0.3  # how much of a distance along z counts where a place is looked for
 _FINER = 0.05  # of a head's size, by which vertices lie nearer to a face than the surface does
 # of a marked face at our size: mm by which two dots are surely better in each other's place,
 # and by which one is on no face; how wide dots lie at least, of their length
@@ -51,6 +56,28 @@ def ahead(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.eye(3)[axis] * np.sign(off[axis]) if abs(off[axis]) > _FINER else np.eye(3)[2]
 
 
+def look_at(
+    points: np.ndarray, triangles: np.ndarray, places: np.ndarray, side: int, reach: float
+) -> tuple[FrontView, np.ndarray, Spots]:
+    """A face from the front round its places [24, 3], so many pixels high and wide, as far as so
+    many of its widths; which pixels [side, side] have it, and its points there."""
+    middle, half = places.mean(0)[:2], reach * np.ptp(places[:, 0])
+    view = front_view(points, triangles, middle - half, middle + half, 2 * half / side)
+    has = view.triangle >= 0
+    row, column = np.nonzero(has)
+    return view, has, spots_seen(points, triangles, view.triangle[has], view.x[column], view.y[row])
+
+
+def portrait(
+    points: np.ndarray, triangles: np.ndarray, places: np.ndarray, side: int, reach: float
+) -> tuple[FrontView, np.ndarray]:
+    """What `look_at` sees, and how bright each pixel is, 0 … 1."""
+    view, has, spots = look_at(points, triangles, places, side, reach)
+    picture, normals = np.full(has.shape, _BEHIND), Surface(points, triangles).normals
+    picture[has] = _DARK + (1 - _DARK) * np.clip(spots.of(normals) @ _LIGHT, 0, 1)
+    return view, picture
+
+
 def guess(
     head: Head, points: np.ndarray, triangles: np.ndarray, eyes: np.ndarray | None
 ) -> np.ndarray:
@@ -63,25 +90,20 @@ def guess(
     joints = head.joints[[EYE_LEFT, EYE_RIGHT]]
     if eyes is None:
         eyes = _eyes_by_proportion(points)
-    apart = np.linalg.norm(eyes[0] - eyes[1])
     # upright, as wide as the eyes are apart
-    scale = apart / np.linalg.norm(joints[0] - joints[1])
-    middle = eyes.mean(0)
-    placed = (ours - joints.mean(0)) * scale + middle
-    low, high = placed[:, :2].min(0) - 0.3 * apart, placed[:, :2].max(0) + 0.3 * apart
-    # what is far behind the eyes is the back of the head
-    front = triangles[points[triangles][..., 2].min(1) > middle[2] - _DEEP * apart]
-    try:
-        view = front_view(points, front, low, high, (high - low).max() / _STEPS)
-    except ValueError:
-        view = None
-    if view is None or (view.triangle >= 0).mean() < 0.2:
+    scale = np.linalg.norm(eyes[0] - eyes[1]) / np.linalg.norm(joints[0] - joints[1])
+    return on_front((ours - joints.mean(0)) * scale + eyes.mean(0), points, triangles)
+
+
+def on_front(places: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """What is nearest to places [24, 3] on the front of a mesh, [24, 3]. Raises BadHead where it
+    has none."""
+    _, has, spots = look_at(points, triangles, places, _PIXELS, _REACH)
+    if has.mean() < _LEAST:
         raise BadHead("No face looks forward here: choose the mesh of the face")
-    row, column = np.nonzero(view.triangle >= 0)
-    which = view.triangle[row, column]
-    seen = spots_seen(points, front, which, view.x[column], view.y[row]).of(points)
+    seen = spots.of(points)
     level = np.array([1.0, 1.0, _DEPTH])
-    return seen[distances(placed * level, seen * level).argmin(1)]
+    return seen[distances(places * level, seen * level).argmin(1)]
 
 
 def _eyes_by_proportion(points: np.ndarray) -> np.ndarray:

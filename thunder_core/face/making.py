@@ -185,18 +185,29 @@ def eyes_among(found: list[tuple], width: float) -> np.ndarray | None:
     return result
 
 
-def guess(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the 24 places are likely to be on an upright face, [24, 3], and where it looks, [3].
-    Raises BadHead."""
+def guess(
+    points: np.ndarray,
+    triangles: np.ndarray,
+    find: Callable[..., np.ndarray | None] = lambda *_: None,
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Where the 24 places are likely to be on an upright face, [24, 3], where it looks, [3], and
+    whether it was found in a picture: `find` gives of points, triangles and places by proportions
+    the places in the picture, [24, 2], None without a face. Raises BadHead."""
     _check(points, triangles)
     piece = pieces(len(points), triangles)
+    # the largest piece is neither lashes nor glasses
     skin = triangles[piece[triangles[:, 0]] == np.bincount(piece[triangles[:, 0]]).argmax()]
     ahead = dots.ahead(points, triangles)
     turn = np.stack([np.cross([0, 1, 0], ahead), [0, 1, 0], ahead], 1)
     turned = points @ turn
     eyes = eyes_among(balls(turned, triangles, piece), float(np.ptp(turned[:, 0])))
-    # the largest piece is neither lashes nor glasses
-    return dots.guess(load_head(), turned, skin, eyes) @ turn.T, ahead
+    places = dots.guess(load_head(), turned, skin, eyes)
+    found = find(turned, triangles, places)
+    if found is not None:
+        seen = dots.on_front(np.c_[found, places[:, 2]], turned, skin)
+        # lids lie nearer to where they belong by eyeballs
+        places = np.where((dots.IS_LID & (eyes is not None))[:, None], places, seen)
+    return places @ turn.T, ahead, found is not None
 
 
 def _ball(found: list[tuple], ours: Model, laid, side):
@@ -394,15 +405,12 @@ def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
 
 def seen_of(skin: Surface, marked: np.ndarray) -> np.ndarray:
     """Which triangles round the marked places [24, 3] are seen from the front or from a side in
-    front, or lie between such, [F]; all of a skin that is too fine to look."""
+    front, or lie between such, [F]."""
     seen = np.zeros(len(skin.points), bool)
     for turn in rotvec_to_matrix(np.outer(_VIEWS, [0.0, 1.0, 0.0])):
         low, high = (each((marked @ turn.T)[:, :2], axis=0) for each in (np.min, np.max))
         window = low - _BELOW, high + _BELOW
-        try:
-            view = front_view(skin.points @ turn.T, skin.triangles, *window, _VIEW_MM)
-        except ValueError:
-            return ~np.zeros(len(skin.triangles), bool)
+        view = front_view(skin.points @ turn.T, skin.triangles, *window, _VIEW_MM)
         seen[skin.triangles[view.triangle[view.triangle >= 0]]] = True
     return seen[skin.triangles].all(1)
 

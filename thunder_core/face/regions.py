@@ -53,7 +53,7 @@ def front_view(
     """The front of a mesh between the corners low and high ([2], x and y in metres) with pixels of
     a step.
 
-    points [V, 3] · triangles [F, 3]. Raises ValueError if the window is far too fine for the mesh.
+    points [V, 3] · triangles [F, 3]. Raises BadHead if the window is far too fine for the mesh.
     """
     x = np.arange(low[0] + step / 2, high[0], step)
     y = np.arange(high[1] - step / 2, low[1], -step)
@@ -65,7 +65,7 @@ def front_view(
     wide = last - first
     count = wide * (bottom - top)
     if count.sum() > _MOST_CANDIDATES:
-        raise ValueError("the window is too fine for the mesh")
+        raise BadHead("The mesh has too many triangles to be looked at: decimate it first")
     which = np.repeat(np.arange(len(triangles)), count)
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     column = first[which] + place % np.maximum(wide[which], 1)
@@ -216,10 +216,7 @@ def find_seam(head: Head) -> Seam:
     high = middle[:2] + eye_distance * np.array([_WIDE, _ABOVE])
     # those that have three different corners
     triangles = head.f[(head.f != np.roll(head.f, 1, axis=1)).all(1)]
-    try:
-        view = front_view(points, triangles, low, high, eye_distance * _PIXEL)
-    except ValueError:
-        raise BadHead(_LOST) from None
+    view = front_view(points, triangles, low, high, eye_distance * _PIXEL)
     pull = head.weights[:, JAW].astype(np.float64)
     above, below = _breaks(view, triangles, pull)
     columns = _longest_run(above, view, middle[0])

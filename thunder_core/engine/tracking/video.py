@@ -195,6 +195,18 @@ def _faces(mesh, picture: np.ndarray) -> list[np.ndarray]:
     ]
 
 
+def landmarks_in(picture: np.ndarray) -> np.ndarray | None:
+    """The landmarks [478, 2] of the face in a picture BGR [H, W, 3], in its pixels; None without
+    one."""
+    options = {"static_image_mode": True, "refine_landmarks": True}
+    with ExitStack() as stack:
+        meshes = [
+            stack.enter_context(mediapipe.solutions.face_mesh.FaceMesh(**options)) for _ in "ab"
+        ]
+        found = _choose(_faces_both_ways(meshes, picture), None)
+    return None if found is None else found[:, :2]
+
+
 def _choose(faces: list[np.ndarray], last: np.ndarray | None) -> np.ndarray | None:
     """The face that was followed before, or the largest one; None for none."""
     if last is None:
