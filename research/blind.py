@@ -45,7 +45,7 @@ INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
 SPOKEN = 0.8  # least share of them in which something is said
 # lines of a voice of speech, the shortest, and seconds of one at least
-LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (10, 4.0), "E": (10, 4.0), "F": (10, 4.0)}
+LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (20, 3.0), "E": (10, 4.0), "F": (10, 4.0)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},

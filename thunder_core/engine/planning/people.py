@@ -110,9 +110,12 @@ class Person:
     of: People
 
 
-def draw_person(spread: float, seed: int, voice: Prosody, of: People | None = None) -> Person:
+def draw_person(
+    spread: float, seed: int, voice: Prosody, of: People | None = None, blinks: float = 1.0
+) -> Person:
     """Somebody who differs from usual people as these do from each other, times a spread; 0: the
-    usual person. Of a seed there is another for every voice."""
+    usual person. Of a seed there is another for every voice. blinks: share of people's differences
+    in how often, how long and how far lids shut."""
     of, heard = of or people(), np.round(voice.accents * FPS).astype(int).tolist()
     rng = np.random.default_rng([_SEED_PERSON, seed, voice.frames, *heard])
 
@@ -127,10 +130,10 @@ def draw_person(spread: float, seed: int, voice: Prosody, of: People | None = No
     pairs = draw(count * (count - 1) // 2)
     against = np.maximum(0.0, of["against"] + of["against_between"] * draw(2))
     shift, blink, length = (
-        float(np.exp(of[name] + of[f"{name}_between"] * draw()))
-        for name in ("shift", "blink", "blink_length")
+        float(np.exp(of[name] + share * of[f"{name}_between"] * draw()))
+        for name, share in (("shift", 1.0), ("blink", blinks), ("blink_length", blinks))
     )
-    logit = of["partial"] + of["partial_between"] * draw()
+    logit = of["partial"] + blinks * of["partial_between"] * draw()
     return Person(
         np.exp(logs), of.correlations(of["correlation_between"] * pairs), against, shift,
         max(blink, _LEAST_INTERVAL), float(1 / (1 + np.exp(-logit))), length,
@@ -143,8 +146,8 @@ class Manner:
     """What a direction makes of a person over T frames. sizes [T, 4]: factors of the movement of
     REGIONS.  tempo, shifts, blinks, blink_length [T]: factors of how quickly postures change, how
     often the gaze shifts and lids shut, and for how long.  still [T]: 1 where all is held, 0
-    elsewhere.  posture: factor of how far the head stays from where it looks.  apart: least s from
-    blink to blink."""
+    elsewhere.  posture: factor of how far the head stays from where it looks.  apart: least and
+    most s from blink to blink.  longest: s for which one shuts lids by half."""
 
     sizes: np.ndarray
     tempo: np.ndarray
@@ -153,7 +156,8 @@ class Manner:
     blink_length: np.ndarray
     still: np.ndarray
     posture: float = 1.0
-    apart: float = _BLINKS_APART
+    apart: tuple[float, float] = (_BLINKS_APART, np.inf)
+    longest: float = _BLINK_LASTS[1]
 
     @classmethod
     def usual(cls, frames: int) -> Manner:
@@ -253,14 +257,15 @@ def _liveliness(of: People, heard: Heard, rng: np.random.Generator) -> np.ndarra
 
 
 def _renewal(
-    mean: float, varies: float, least: float, end: float, rng: np.random.Generator
+    mean: float, varies: float, bounds: tuple[float, float], end: float, rng: np.random.Generator
 ) -> list[float]:
-    """Times from 0 to `end` whose intervals are log-normal, by their mean and deviation ÷ mean, and
-    no shorter than the least."""
+    """Times from 0 to `end` whose intervals are log-normal, by their mean and deviation ÷ mean,
+    within bounds."""
     spread = np.sqrt(np.log1p(varies**2))
     at, found = -rng.uniform(0, mean), []
     while at < end:
-        at += max(least, mean * float(np.exp(spread * rng.standard_normal() - spread**2 / 2)))
+        interval = mean * float(np.exp(spread * rng.standard_normal() - spread**2 / 2))
+        at += min(max(bounds[0], interval), bounds[1])
         if 0 <= at < end:
             found.append(at)
     return found
@@ -273,7 +278,7 @@ def _hold(
     frames = len(gaze)
     time = clock + np.concatenate([[0.0], np.diff(clock) * (manner.shifts[1:] - 1)]).cumsum()
     marks = _renewal(
-        person.shift, float(person.of["shift_varies"]), _SHIFTS_APART, time[-1] / FPS, rng
+        person.shift, float(person.of["shift_varies"]), (_SHIFTS_APART, np.inf), time[-1] / FPS, rng
     )
     starts = np.unique([0, *np.searchsorted(time, np.array(marks) * FPS)])
     starts = starts[starts < frames]
@@ -296,7 +301,9 @@ def _blinks(person: Person, heard: Heard, manner: Manner, rng: np.random.Generat
         if found and at - found[-1].at < _BLINKS_APART:
             continue
         lasts = np.clip(
-            person.length * np.exp(of["blink_length_varies"] * normal[1]), *_BLINK_LASTS
+            person.length * np.exp(of["blink_length_varies"] * normal[1]),
+            _BLINK_LASTS[0],
+            manner.longest,
         )
         length = float(lasts / _USUAL_BLINK * manner.blink_length[min(frames - 1, int(at * FPS))])
         partial = chances[1] < person.partial

@@ -71,8 +71,8 @@ def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
         raises=behaviour.raises * style.brows,
         looks=behaviour.looks * style.eyes,
         restless=behaviour.restless * style.eyes**0.5,
-        # who looks away twice as often does not blink twice as often, unless asked for more
-        blinks=behaviour.blinks * style.eyes**0.5 * max(1.0, style.eyes / _SLIDERS.eyes_of_people),
+        # who looks away twice as often does not blink twice as often
+        blinks=behaviour.blinks * style.eyes**_SLIDERS.eyes_on_blinks,
         down=behaviour.down + _SLIDERS.frown_on_down * frown,
         knits=behaviour.knits + _SLIDERS.frown_on_knits * frown,
         squint=behaviour.squint
@@ -143,11 +143,12 @@ class Behaviours:
             lambda x: min(x.sway, max(x.sway, _MOST_HEAD) / size),
             lambda x: x.raises, lambda x: _SHOWN.lids, lambda x: x.looks**0.5,
             lambda x: x.tempo, lambda x: x.restless * (x.looks / x.linger) ** 0.5,
-            lambda x: x.blinks, lambda x: x.blink_length,
+            lambda x: _SHOWN.blinks * x.blinks, lambda x: x.blink_length,
         )  # fmt: skip
         curves = [self.curve(len(still), factor) for factor in factors]
         return Manner(
-            np.stack(curves[:4], 1), *curves[4:], still, _SHOWN.posture, _SHOWN.blinks_apart
+            np.stack(curves[:4], 1), *curves[4:], still, _SHOWN.posture, _SHOWN.blinks_apart,
+            _SHOWN.blink_lasts,
         )
 
     @property
