@@ -147,7 +147,11 @@ class Behaviours:
         )  # fmt: skip
         curves = [self.curve(len(still), factor) for factor in factors]
         return Manner(
-            np.stack(curves[:4], 1), *curves[4:], still, _SHOWN.posture, _SHOWN.blinks_apart,
+            np.stack(curves[:4], 1),
+            *curves[4:],
+            still,
+            _SHOWN.posture,
+            _SHOWN.blinks_apart,
             _SHOWN.blink_lasts,
         )
 
