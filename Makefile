@@ -63,7 +63,7 @@ WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export TH
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && setup/python.sh environment.py tracker >/dev/null && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-once test-blender-each test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks languages clean weight
+.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-engine test-core-around test-core-all test-core-slow test-blender test-blender-once test-blender-each test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks languages clean weight
 
 # Both environments are made at once.
 demo:
@@ -76,16 +76,21 @@ demo:
 		blender=$$(setup/python.sh environment.py blender) && "$$blender" demo.py -- "$$@"; \
 	fi
 
-# Two at a time: each keeps about one core busy. What one says appears when it has ended.
+# Two at a time, the longest first, so that both end together: each keeps about one core busy. What one says appears when it has
+# ended.
 test:
 	@$(WITH_TESTED_ENGINE) && setup/python.sh environment.py blender >/dev/null
 	@echo "testing the engine and a Blender side by side: some minutes"
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-blender-once test-blender-each $(ALSO)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core-engine test-blender-once $(ALSO) test-blender-each test-core-around
 
 test-all: test-core-all test-blenders
 
-test-core:
-	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests --ignore=tests/blender --ignore=tests/gui -m "not slow"
+# What needs no Blender; tests/core alone, and what lies around it.
+test-core: PLACE = tests
+test-core-engine: PLACE = tests/core
+test-core-around: PLACE = tests --ignore=tests/core
+test-core test-core-engine test-core-around:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest $(PLACE) --ignore=tests/blender --ignore=tests/gui -m "not slow"
 
 test-core-all:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests --ignore=tests/blender --ignore=tests/gui

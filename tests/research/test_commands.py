@@ -100,7 +100,8 @@ TARGETS = {
     "engine": [], "develop": [], "package": [], "check-results": [], "fuzz": ["MINUTES=0.05"],
 }  # fmt: skip
 ELSEWHERE = set(
-    "test test-all test-core test-core-all test-core-slow test-blender test-blender-once "
+    "test test-all test-core test-core-engine test-core-around test-core-all test-core-slow "
+    "test-blender test-blender-once "
     "test-blender-each test-blender-slow test-blenders test-blender-oldest test-window "
     "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations "
     "lint licences locks languages "
