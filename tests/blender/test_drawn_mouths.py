@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawing import draw, Layout, Shown
-from performances import performance, say_take, write_wav
+from performances import performance, say_take
 from running_engine import connection, speak, stop_engine  # noqa: F401
 from thunder.operators import listen
 from thunder.scene.animation import display, fcurves, keying
@@ -406,23 +406,6 @@ def test_a_commit_has_the_same_drawings(scene, face, how):
     assert "M B P" in [after[frame] for frame in range(24, 30)]
 
 
-def test_a_second_line_goes_beside_the_first(scene, face):
-    rig = head.resolve(face)
-    choice = committing.CommitChoice
-    entry = shown(scene, rig, open_take())
-    progress.result(committing.commit(rig, entry, "line", committing.choice_of(scene, entry)))
-    first = mouths(scene, face)
-    entry = say_take((scene, rig), open_take(), OTHER, 120.0, "other")
-    progress.result(
-        committing.commit(
-            rig, entry, "other", choice(entry.first, entry.last, to="OWN", backup=False)
-        )
-    )
-    assert mouths(scene, face) == first and mouths(scene, face, 160, 170)[165] == "EE"
-    action = face.animation_data.action
-    assert (keys_of(action)["interpolation"] == keyframes.CONSTANT).all()
-
-
 def test_check_sees_a_closure_that_was_deleted_and_mends_it(scene, face):
     rig = head.resolve(face)
     entry = shown(scene, rig, open_take())
@@ -551,22 +534,6 @@ def test_a_take_keeps_its_score_moves_with_its_strip_and_has_words_retaken(
         assert (np.diff(keys["co"][:-1, 0]) < 2).sum() <= 1, "the key that was moved"
 
 
-def test_silence_is_an_idle_face_with_its_mouth_at_rest(
-    blender,
-    scene,
-    face,
-    connection,  # noqa: F811
-    tmp_path,
-):
-    speak(scene, write_wav(tmp_path / "silence.wav", np.zeros(6 * 16000)))
-    scene.thunder.count = 1
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert set(mouths(scene, face, 1, 150).values()) <= {"Rest", "Smile", "Frown"}
-    [entry] = scene.thunder.takes
-    shut = float(EYES.index("Eyes Shut"))
-    assert shut in keys_of(entry.action, "Eyes")["co"][:, 1], "and blinks"
-
-
 def test_check_finds_closures_that_are_not_drawn_on_a_take_as_after_its_commit(
     blender,
     scene,
@@ -683,14 +650,3 @@ def test_a_copy_of_swapped_objects_leaves_those_of_the_first_head(blender, scene
     shown(scene, head.resolve(face), open_take(0.2))
     scene.frame_set(40)
     assert [part.name for part in parts if not part.hide_render] == ["AI"]
-
-
-def test_my_animation_comes_back_as_it_was(scene, face):
-    face["Thunder Mouth"] = MOUTHS.index("Smile")
-    rig = head.resolve(face)
-    shown(scene, rig, open_take())
-    display.restore_animation(rig)
-    scene.frame_set(32)
-    assert MOUTHS[face["Thunder Mouth"]] == "Smile"
-    assert np.isfinite(rig.meter.scale)
-    assert character.plan_of(face).drawn and mapping_table.is_current(scene, face)

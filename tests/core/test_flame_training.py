@@ -1,27 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FLAME files: training in their own expression space."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
 import soundfile
 import torch
 from made_flame import made_flame
 
-from research import __main__ as research
-from research.systems import load_system
 from research.train.facegood import write_tracked
-from research.train.paper import folder_of
 from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
-from thunder_core.train import __main__ as train
 from thunder_core.train.corpus import FlameBasis, tracked_clips
 from thunder_core.train.motions import complete_capture
 from thunder_core.types import Motion, RATE
-from thunder_core.weight_files import SHIPPED
 
 
 @pytest.fixture(scope="module")
@@ -67,61 +59,6 @@ def test_tracked_flame_sequences_are_taken_as_they_are_and_others_are_retargeted
     gaps = [opening_mm(motion, of) for motion, of in ((named, head), (retargeted, basis.head))]
     ratio = gaps[1][-1] / gaps[0][-1]
     assert ratio == pytest.approx(basis.retarget.scale, rel=0.1) and gaps[1][0] < 0.5
-
-
-@pytest.mark.slow
-def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_path):
-    """As docs/training.md has it: sequences in the file's own coefficients, by two people."""
-    rng, frames = np.random.default_rng(2), 140
-    (tmp_path / "tracked").mkdir()
-    for name, speaker in zip("abcd", ("Ada", "Ada", "Bob", "Bob")):
-        level = np.sin(np.arange(frames) * 0.5) ** 2
-        jaw = np.stack([0.2 * level, 0 * level, 0 * level], 1)
-        expression = rng.normal(0, 1, (1, 50)) * level[:, None]
-        np.savez(
-            tmp_path / "tracked" / f"{name}.npz",
-            expression=expression,
-            jaw=jaw,
-            fps=25.0,
-            speaker=speaker,
-        )
-        hum = 0.2 * np.repeat(level, 640) * np.sin(np.arange(frames * 640) * 0.05)
-        soundfile.write(tmp_path / "tracked" / f"{name}.wav", hum, RATE)
-    shutil.copytree(SHIPPED, tmp_path / "weights")
-    places = {
-        "--flame": file,
-        "--cache": tmp_path / "cache",
-        "--runs": tmp_path / "runs",
-        "--weights": tmp_path / "weights",
-    }
-    common = [
-        *(str(word) for pair in places.items() for word in pair),
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-    ]
-    for stage in (
-        ["corpus", str(tmp_path / "tracked")],
-        ["hear", "--quiet-clips", "2"], ["animate", "--workers", "1"],
-        ["m2s", "--steps", "2"], ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2",
-        "--only", "thunder*", "diffposetalk*"],
-    ):  # fmt: skip
-        train.main([*common, *stage]) if stage[0] != "paper" else research.main(
-            ["train", *common, *stage]
-        )
-    for row in ("thunder", "thunder+mouth2s", "thunder-t", "diffposetalk"):
-        system = row.partition("+")[0].partition("-")[0]
-        network = load_system(system, folder_of(tmp_path / "runs", 1, row))
-        assert network.config.motion == 109
-    take = load_system("thunder", folder_of(tmp_path / "runs", 1, "thunder")).sample(
-        torch.randn(1, 50, network.config.audio), [1], steps=2
-    )
-    assert take.shape == (1, 50, 109) and take.isfinite().all() and take[..., :50].std(1).max() > 0
-    card = json.loads((folder_of(tmp_path / "runs", 1, "thunder") / "network.json").read_text())[
-        "card"
-    ]
-    assert card["voices"]["train"] == 1 and len(card["voices"]["test"]) == 1
 
 
 def test_what_a_sequence_in_the_file_s_coefficients_captured_is_kept_and_the_rest_performed(basis):
