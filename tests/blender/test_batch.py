@@ -174,27 +174,6 @@ def test_a_bake_says_all_the_time_what_it_does(blender, client, tmp_path, monkey
     assert sum(step.message.startswith("Filming") for step in steps) > 10  # of the film's frames
 
 
-@pytest.mark.slow
-def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path, monkeypatch):
-    monkeypatch.setattr(products, "FILM_PIXELS", 64)
-    out = tmp_path / "out"
-    outputs = "glb,fbx,usd,video"
-    report = bake(
-        "--audio", voice, "--takes", 3, "--outputs", outputs, "--export-takes", 2, "--out", out
-    )
-    for ending, start in (
-        ("glb", b"glTF"),
-        ("fbx", b"Kaydara FBX"),
-        ("usdc", b"PXR-USDC"),
-        ("mp4", None),
-    ):
-        for rank in (1, 2):
-            data = (out / f"take_{rank:02d}.{ending}").read_bytes()
-            assert data.startswith(start) if start else data[4:8] == b"ftyp"
-        assert not (out / f"take_03.{ending}").exists()
-    assert report["takes"][1]["video"] == "take_02.mp4" and "glb" not in report["takes"][2]
-
-
 @pytest.fixture
 def scene_file(needs_sound, blender, scene, voice, tmp_path):
     """A saved scene with a head and two strips that it speaks."""

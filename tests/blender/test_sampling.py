@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from performances import noise, performance, reopen, show_take
 from thunder.cli import bake
-from thunder.panels import sidebar
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.takes import generation, seeds, take_record
@@ -178,14 +177,6 @@ def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(
     while not job.advance():
         notes.append(job.note)
     assert len(set(notes)) == 1 and {entry.role for entry in scene.thunder.takes} == {"IDLE"}
-
-
-def test_what_was_noted_of_a_file_is_not_said_of_the_next(blender, scene, tmp_path):
-    jobs.session.note = "“line” is silent, so its takes will show an idle face"
-    assert jobs.session.note in sidebar.notes(blender.context)
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "next.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "next.blend"))
-    assert sidebar.notes(blender.context) == []
 
 
 def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_understand(
