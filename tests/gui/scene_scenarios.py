@@ -3,7 +3,6 @@
 
 import os
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import addon_utils
@@ -18,7 +17,7 @@ from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
 from thunder.scene.takes.commit import following
 from thunder.scene.voice import changes, fingerprint, strip
-from thunder.thunder_core import errors, installer
+from thunder.thunder_core import errors
 
 
 def long_voice(hand, seconds):
@@ -172,7 +171,7 @@ def moves_a_voice(hand):
 
 
 def sets_up_the_engine(hand):
-    """The preferences tell how the engine is in each of its states."""
+    """The preferences tell that the engine is absent, how far an installation is, and what answers."""
     python = os.environ.pop("THUNDER_PYTHON", "")
     there = connection.find_engine_python
 
@@ -193,7 +192,6 @@ def sets_up_the_engine(hand):
         if any(a.type == "PREFERENCES" for a in w.screen.areas)
     )
     area = next(a for a in window.screen.areas if a.type == "PREFERENCES")
-    preferences = connection.preferences()
 
     def picture(name):
         for region in area.regions:
@@ -215,26 +213,8 @@ def sets_up_the_engine(hand):
     yield from picture("installing")
     assert not bpy.ops.thunder.install_engine.poll()
     install.installing.running = None
-    place = Path(install.folder())
-    (place / "bin").mkdir(parents=True)
-    # as the installer marks a folder of its own
-    (place / installer.LOCK).write_bytes(installer.MARK)
-    install.installing.error = (
-        "The packages cannot be reached: check the connection and install again, downloads are kept"
-    )
-    yield from picture("unfinished")
-    install.installing.error = ""
-    (place / "bin" / "python").write_text("")
-    (place / "thunder-engine.json").write_text(
-        f'{{"lock": "{install.lock_hash(install.LOCK, 0)}", "python": "3.13.2"}}'
-    )
-    (place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info").mkdir(parents=True)
-    install.versions_in.cache_clear()
     connection.find_engine_python = there
-    yield from picture("ready")
-    assert install.state().kind == "READY"
-    install.remove()
-    preferences.engine_python = python
+    connection.preferences().engine_python = python
     yield from picture("own_python")
     with bpy.context.temp_override(window=window, area=area):
         bpy.ops.thunder.check_engine("INVOKE_DEFAULT")
@@ -243,6 +223,3 @@ def sets_up_the_engine(hand):
     assert connection.running_engine()["device"].startswith(("cpu", "cuda"))
     assert connection.running_engine()["memory"] > 5e7
     yield from picture("checked")
-    preferences.weights = hand.folder
-    yield from picture("weights")
-    preferences.weights = ""
