@@ -10,9 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from performances import read_wav, write_wav
-from thunder.cli import script
+from thunder.cli import bake as command, script
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import engine_python, errors
 
@@ -82,6 +83,30 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
     assert len(strips) == (1 if strip_module.has_audio() else 0)
     for strip in strips:  # found from where the file lies now
         assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
+
+
+def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, blender):
+    samples, rate = read_wav(short_voice)
+    other = write_wav(tmp_path / "other.wav", samples[: 2 * rate], rate)
+    old = ("--audio", short_voice, "--takes", 1, "--quality", "draft", "--npz")
+    assert bake(*old, "--out", tmp_path / "old").returncode == 0
+    take = tmp_path / "old" / "take_01.npz"
+    new = ("--audio", other, "--takes", 2, "--quality", "draft", "--npz", "--perform-as", take)
+    with pytest.raises(errors.BadRequest, match="go together: give a take and the recording"):
+        command.bake(command.options([*map(str, new), "--out", str(tmp_path / "half")]))
+    done = bake(*new, "--performed-voice", other, "--out", tmp_path / "wrong")
+    assert done.returncode == 1 and "give the recording that it was made of" in done.stderr
+    done = bake(*new, "--performed-voice", short_voice, "--out", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    assert "accents of “take_01” are on the same words of “other”" in done.stdout
+    report = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert report["performed"]["take"] == str(take) and report["performed"]["accents"]
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "new" / report["blend"]))
+    kinds = {entry.kind for entry in blender.context.scene.thunder.takes}
+    assert kinds == {"RESAMPLED"}, "its seed alone does not make it again"
+    first, second = (np.load(tmp_path / "new" / f"take_0{i}.npz") for i in (1, 2))
+    assert np.array_equal(first["head"], second["head"])
+    assert not np.array_equal(first["opening"], second["opening"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")

@@ -130,3 +130,22 @@ def test_a_bake_takes_the_channel_that_is_named(blender, client, baked, tmp_path
     scene.thunder.voice, scene.thunder.channel = line.name, "MIX"
     assert line[fingerprint.CHANNEL] == 0 and scene.thunder.channel == "MIX"
     assert "was given another channel" in changes.change(scene, entry).sentence
+
+
+@pytest.mark.one_blender  # the oldest as a module plays no sound, so that a bake adds no strip
+def test_subtitles_of_an_edit_are_read_where_the_strip_lies(
+    needs_sound, blender, client, baked, voice, tmp_path
+):
+    scene = blender.context.scene
+    strip.add(scene, voice, "line", 1 + 10 * 24)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edit.blend"))
+    cues = [f"01:00:{at:02d}.000 --> 01:00:{at + 2:02d}.000\n{said}\n" for at, said in (
+        (0, "elsewhere"), (10, "a&nbsp;bump"), (20, "later"))]  # fmt: skip
+    (tmp_path / "edit.vtt").write_text("WEBVTT\n\n" + "\n".join(cues))
+    shot = ("--blend", str(tmp_path / "edit.blend"), "--strip", "line")
+    report = baked("--transcript", str(tmp_path / "edit.vtt"), voice=shot)
+    assert report["transcript"] == "a bump"
+    assert report["warnings"][0] == (
+        "Read 1 of 3 subtitles, by where the strip lies in the scene, which begins at 1 h"
+    )
+    assert [args["text"] for verb, args in client.asked if verb == "generate"] == ["a bump"]

@@ -297,6 +297,7 @@ def test_a_bake_says_what_the_panel_says(blender, scene, short_voice, tmp_path, 
     path, out = saved(blender, tmp_path), tmp_path / "o"
     done = bake("--blend", path, "--audio", short_voice, "--takes", 1, "--out", out)
     assert done.returncode == code and all(sentence in done.stderr for sentence in said)
+    assert (out / "shot.blend").exists() == ("has no jaw" not in said[0])
     if (out / "report.json").exists():
         report = json.loads((out / "report.json").read_text())
         assert all(sentence in " ".join(report["warnings"]) for sentence in said)

@@ -310,6 +310,22 @@ def test_what_was_spoken_before_a_fault_is_kept_and_the_pose_comes_back(booth, p
     assert recording.lay(scene, taken, kept) is not None
 
 
+def test_a_head_that_is_removed_ends_the_recording_which_is_kept(booth, posed, blender):
+    scene, rig = posed
+    taken = booth()
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
+    while not taken.motion.delay:
+        session.job.advance()
+        time.sleep(0.01)
+    blender.data.batch_remove([rig.mesh, rig.armature])
+    while not session.job.advance():
+        time.sleep(0.01)
+    kept = session.job.value
+    jobs.end_job()
+    assert "was removed, renamed or changed meanwhile: what was recorded is kept" in kept["ended"]
+    assert os.path.getsize(kept["path"]) > 10_000
+
+
 def test_a_live_face_is_sent_to_other_programs_if_that_is_chosen(booth, posed):
     with osc.receiver() as (heard, port):
         sender.start(*posed, port, "127.0.0.1")
