@@ -561,6 +561,13 @@ def test_a_voice_that_moved_has_no_verdict_until_it_is_scored_again(
     assert live_score.shown_score(scene, rig) is None
 
 
+def test_what_is_found_moves_with_the_beginning_of_a_take():
+    answer = {"total": 71.5, **findings.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")])}
+    moved = grades.move_findings(answer, -0.5)
+    (found,) = findings.findings_of(moved)
+    assert moved["total"] == 71.5 and (found.start, found.end) == pytest.approx((0.3, 0.58))
+
+
 def test_looking_at_a_take_is_no_edit_of_the_animation_below(blender, stage, scene, rig, engine):
     open_jaw(rig)
     entry = show(stage)
