@@ -299,7 +299,8 @@ def adopt(active, selected: list[bpy.types.Object]) -> bpy.types.Object:
     if len(parts) < 2:
         raise BadHead(
             "Nothing here shows one of several mouths: select a Grease Pencil object, a plane with "
-            "an image sequence or a sheet, or an object for each mouth"
+            "an image sequence or a sheet (a Mapping node has a cell's size as its Scale), or an "
+            "object for each mouth"
         )
     face = parts[0].parent
     if face is not None and {obj.parent for obj in parts} == {face}:
