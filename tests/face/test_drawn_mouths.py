@@ -91,6 +91,8 @@ def test_on_twos_each_drawing_is_held_for_two_frames_and_closures_stay():
     between = np.array([[6, 0, 0, 4, 4, 0, 0, 6, 6, 6]]).T.repeat(2, 1)  # a vowel, as in “my b”
     shown = driver(step=2).settle(np.arange(10), between)[:, 0]
     assert shown.tolist() == [0, 0, 4, 4, 0, 0, 6, 6, 6, 6]
+    th = np.array([[6, 6, 0, 0, 8, 8, 0, 0, 6, 6]]).T.repeat(2, 1)  # and “th” in “both big”
+    assert (driver(step=2).settle(np.arange(10), th) == th)[:, 0].all()
 
 
 def test_on_twos_a_mouth_is_held_no_shorter_than_chosen():

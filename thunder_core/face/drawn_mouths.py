@@ -121,7 +121,9 @@ def hold(
     runs = [[number, len(list(same))] for number, same in groupby(numbers.tolist())]
     for run, after in zip(runs, [*runs[1:], [kept, 0]]):
         number, length = run
-        lacks = (max(least, least_weak) if number in weak else least) - length
+        is_between = bool(held) and held[-1][0] == kept == after[0]  # else they would be one
+        is_weak = number in weak and not is_between
+        lacks = (max(least, least_weak) if is_weak else least) - length
         if held and held[-1][0] == number:
             held[-1][1] += length
         elif lacks <= 0 or number == kept or not held and run is runs[-1]:
