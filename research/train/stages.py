@@ -31,7 +31,6 @@ from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import (
     export_m2s,
-    HOURS,
     optimisation,
     option,
     PEOPLE,
@@ -206,7 +205,6 @@ STAGES = {
             *optimisation(4000, 1e-3),
             option("--start", type=Path, help="weights folder to start from"),
             PEOPLE,
-            HOURS,
         ),
     ),
     "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
@@ -283,7 +281,6 @@ STAGES = {
                 help="of L_m2s beside the reconstruction",
             ),
             PEOPLE,
-            HOURS,
             option(
                 "--clip",
                 type=Path,

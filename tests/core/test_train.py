@@ -57,7 +57,6 @@ from thunder_core.train.corpus import (
     TEST_SPEAKERS,
 )
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.hours import tell_hours
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import (
     animate,
@@ -185,35 +184,6 @@ def test_another_folder_of_recordings_is_not_taken_for_the_first(tmp_path):
     command = ["make", "retrain", "SPEECH=bob", f"TRAINED={tmp_path}"]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert made.returncode and "was begun with other recordings" in made.stdout
-
-
-def test_hours_are_told_by_a_few_steps_and_nothing_is_kept(tmp_path):
-    (tmp_path / "weights").mkdir()
-    tried = []
-
-    def try_stage(work, args):
-        (work.weights / "denoiser.json").touch()
-        tried.append((work.runs, args.steps, args.together_steps, args.seeds))
-        for name, step, seconds in (
-            ("thunder.base", 6, 3.6), ("thunder.base/style", 2, 1.8), ("thunder", 6, 7.2)
-        ):  # fmt: skip
-            folder = work.runs / "paper/seed3" / name
-            folder.mkdir(parents=True)
-            line = json.dumps({"step": step, "seconds_per_step": seconds})
-            (folder / "log.jsonl").write_text(f"{{}}\n{line}\n")
-
-    work = Workspace(tmp_path, tmp_path / "runs", tmp_path / "weights", 1, "cpu")
-    args = argparse.Namespace(steps=600, together_steps=100, seeds=[3, 4])
-    *rows, whole = tell_hours(try_stage, work, args).splitlines()
-    assert [row.split(":")[0].split() for row in rows] == [
-        ["0.20", "h", "paper/seed3/thunder"],
-        ["0.60", "h", "paper/seed3/thunder.base"],
-        ["0.10", "h", "paper/seed3/thunder.base/style"],
-    ]
-    assert whole.split()[0] == "0.90" and "2 seeds: 1.80 h" in whole
-    ((runs, *few),) = tried
-    assert few == [6, 6, [3]] and not runs.exists()
-    assert not list((tmp_path / "weights").iterdir()) and not work.runs.exists()
 
 
 def test_learning_rate_warms_up_and_falls():

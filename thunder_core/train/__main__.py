@@ -14,7 +14,6 @@ import torch
 
 from ..errors import ThunderError
 from ..shipped import WEIGHTS
-from .hours import tell_hours
 from .stages import option, ROOT, Stage, STAGES, Workspace
 
 _SHARED = (
@@ -51,9 +50,7 @@ def run(args: argparse.Namespace, stages: dict[str, Stage]) -> None:
     try:
         folders = args.cache, args.runs, args.weights
         workspace = Workspace(*folders, args.seed, args.device, args.flame, args.stage)
-        stage = stages[args.stage].run
-        tells = getattr(args, "hours", False)
-        print(tell_hours(stage, workspace, args) if tells else stage(workspace, args))
+        print(stages[args.stage].run(workspace, args))
     except ThunderError as error:
         raise SystemExit(str(error)) from None
     except OSError as error:

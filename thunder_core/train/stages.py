@@ -241,11 +241,6 @@ def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
     )
 
 
-HOURS = option(
-    "--hours",
-    action="store_true",
-    help="only try some steps, and print the hours of all on this machine",
-)
 PEOPLE = option(
     "--people",
     type=float,
@@ -600,7 +595,6 @@ STAGES = {
             option("--start", type=Path,
                    help="weights folder to start from instead of from nothing"),
             PEOPLE,
-            HOURS,
         ),
     ),
     "denoiser": Stage(
@@ -613,7 +607,6 @@ STAGES = {
                    help="crops in a step; a graphics card takes four times as many in the same "
                         "time"),
             PEOPLE,
-            HOURS,
             option("--trainable-encoder", action="store_true",
                    help="THUNDER-T: the speech encoder is trained along"),
         ),
@@ -639,7 +632,6 @@ STAGES = {
             option("--out", type=Path, required=True,
                    help="weights folder to write; choose it in the extension's preferences"),
             *optimisation(1500, 2e-4),
-            HOURS,
         ),
     ),
 }  # fmt: skip
