@@ -93,7 +93,7 @@ What you make with it is yours.
 A package brings ONNX Runtime, safetensors, soundfile, soxr, miniaudio and cffi along; *Graphics Card…*, and *Install Engine* in a clone, \
 download what is listed here. The packages say these licences of themselves; libraries inside their wheels have theirs beside them.
 
-Extras are installed by choice: Ray (`bake.py --cluster`) and transformers (weights with a Wav2Vec2, HuBERT or WavLM network), both Apache-2.0.
+Ray (`bake.py --cluster`, Apache-2.0) is installed by choice.
 
 """
 

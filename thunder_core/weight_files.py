@@ -226,16 +226,10 @@ class EncoderConfig:
     heads: int = 4
     kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
     ahead: int = 8  # delay in frames, because this family's convolutions only look back
-    # What listens before it. None: nothing, the conformer reads filter banks. Of "model_type"
-    # "whisper": sizes of Whisper's first layers, whose outputs a linear layer narrows to `width`
-    # and the conformer reads for phones. Else: configuration of a transformers network that reads
-    # the waveform (Wav2Vec2, HuBERT, WavLM), without a conformer.
+    # What listens before it. None: nothing, the conformer reads filter banks. Else sizes of
+    # Whisper's first layers, whose outputs a linear layer narrows to `width` and the conformer
+    # reads for phones.
     body: dict | None = None
-
-    @property
-    def is_whisper(self) -> bool:
-        """Whether it stands on Whisper's layers."""
-        return (self.body or {}).get("model_type") == "whisper"
 
 
 @dataclass(frozen=True)

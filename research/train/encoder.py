@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices,
-music, rooms, codecs and gain, and sometimes chunk by chunk, as a live voice comes."""
+music, rooms, codecs and gain."""
 
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +13,9 @@ from torch import Tensor
 
 from research.train.augment import augment, change_speed, music
 from research.train.whisper import read_whisper
-from thunder_core.acoustics import gain, HOP, level
+from thunder_core.acoustics import gain, level
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.errors import BadWeights
-from thunder_core.networks.speech import SpeechEncoderNetwork, transformers_package
+from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.spoken import SILENCE
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, Schedule
@@ -33,8 +30,6 @@ _BABBLE, _VOICES = 0.2, 6  # share of crops with other voices behind, and how ma
 # of an encoder on a Whisper: components of its features; layers and heads of what reads phones of
 # them; clips in which the components are found
 _COMPONENTS, _PHONE_LAYERS, _PHONE_HEADS, _LISTENED = 256, 2, 4, 300
-# share of batches that are heard chunk by chunk, and the shortest chunk, feature frames (.2 s)
-_LIMITED, _LEAST_CHUNK = 0.3, 10
 
 
 def frame_labels(phones: np.ndarray) -> np.ndarray:
@@ -185,36 +180,6 @@ def phone_accuracy(encoder: SpeechEncoderNetwork, corpus: Corpus, clips: list[Cl
     return right / max(1, total)
 
 
-def adopt_network(folder: Path) -> SpeechEncoderNetwork:
-    """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its
-    heads are untrained.
-
-    Raises BadWeights.
-    """
-    AutoModel = transformers_package().AutoModel
-    try:
-        body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BadWeights(
-            f"“{folder}” holds no speech network that transformers can read ({error}): choose its "
-            f"folder"
-        ) from error
-    config = body.config.to_dict()
-    if (
-        not getattr(body.config, "conv_stride", None)
-        or math.prod(body.config.conv_stride) != 2 * HOP
-    ):
-        raise BadWeights(
-            f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT "
-            f"or WavLM network"
-        )
-    body.config.apply_spec_augment = False
-    settings = {"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
-    encoder = SpeechEncoderNetwork(EncoderConfig(width=body.config.hidden_size, body=settings))
-    encoder.body.load_state_dict(body.state_dict())
-    return encoder
-
-
 def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> SpeechEncoderNetwork:
     """An encoder on the layers that are `heard` of a Whisper in `path` (`read_whisper`): its hidden
     features are their principal components in the corpus' training voices; its conformer and heads
@@ -259,8 +224,8 @@ def train_encoder(
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ) -> tuple[SpeechEncoderNetwork, dict[str, float]]:
-    """Train on the corpus' training voices, from `start` weights; of an `adopted` pretrained
-    network only what reads phones of it.
+    """Train on the corpus' training voices, from `start` weights; of an `adopted` Whisper
+    only what reads phones of it.
 
     Returns (encoder, figures on the unseen test voices).
     """
@@ -268,7 +233,6 @@ def train_encoder(
     encoder = adopted or SpeechEncoderNetwork(EncoderConfig())
     if adopted:
         encoder.body.requires_grad_(False)
-    if encoder.config.is_whisper:
         encoder.narrow.requires_grad_(False)
     clips = corpus.of("train")
     if not encoder.start_from(start or {}) and not encoder.config.body:
@@ -281,8 +245,7 @@ def train_encoder(
             prepared = model.prepare(waves)
             if not model.config.body:
                 prepared = mask_spectrum(prepared, rng)
-        limited = rng.random() < _LIMITED and not model.config.body
-        _, read = model.listen(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
+        _, read = model.listen(prepared)
         logits = model.phone_head(read).float()
         ce = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=0.05)
         ctc = sequence_loss(model.ctc_head(read).float(), labels)

@@ -13,7 +13,7 @@ from research.faces.real_faces import solve_folder
 from research.systems.denoisers import ClipImages
 from research.train import lip_video, sv2s
 from research.train.card import write_card, write_sums
-from research.train.encoder import adopt_network, adopt_whisper, train_encoder
+from research.train.encoder import adopt_whisper, train_encoder
 from research.train.facegood import convert_facegood
 from research.train.grid import convert_grid, gather_people, turn_heads
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
@@ -62,13 +62,11 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
     start = load_weights(args.start / "encoder")[0] if args.start else None
     corpus, adopted = workspace.corpus(), None
     folder = workspace.run_folder("encoder", workspace.corpus_folder / "phones.u8")
-    if args.adopt and args.whisper:
+    if args.adopt:
         adopted = adopt_whisper(args.adopt, args.whisper, corpus)
-    elif args.adopt:
-        adopted = adopt_network(args.adopt)
     network, figures = train_encoder(corpus, folder, schedule, adopted, workspace.device, start)
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
-    if network.config.is_whisper:
+    if network.config.body:
         layers = network.config.body["encoder_layers"]
         what = (
             f"the first {layers} layers of a Whisper (OpenAI, MIT), and what reads phones of them"
@@ -222,13 +220,13 @@ STAGES = {
             option(
                 "--adopt",
                 type=Path,
-                help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its "
-                "place, or, with --whisper, of a Whisper to stand on (or its CTranslate2 model.bin)",
+                help="local folder of a Whisper to stand on (or its CTranslate2 model.bin)",
             ),
             option(
                 "--whisper",
                 type=int,
                 nargs="+",
+                default=[3],
                 metavar="LAYER",
                 help="layers of the adopted Whisper that are heard: 3 of base, 2 of tiny",
             ),

@@ -126,13 +126,12 @@ def versions_in(place: str) -> dict:
     return {
         name: version
         for name, _, version in names
-        if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy")
+        if name in ("onnxruntime", "torch", "torchaudio", "numpy")
     }
 
 
 def has(package: str) -> bool:
-    """Whether a package is in this extension's environment: torch for graphics cards,
-    transformers for waveforms."""
+    """Whether a package is in this extension's environment: torch for graphics cards."""
     return package in state().versions
 
 

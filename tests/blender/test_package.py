@@ -32,7 +32,6 @@ NEEDED = {
     "cli/batch.py",
     "requirements/engine.txt",
     "requirements/card.txt",
-    "requirements/waveform.txt",
     "requirements/recognise.txt",
     "requirements/tracker.txt",
     "requirements/cluster.txt",

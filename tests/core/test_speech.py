@@ -2,7 +2,6 @@
 """Features fall on the frames they belong to, whatever the sound's length and level, and are what torch
 computes of it."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from research.train.encoder import adopt_network
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
 from thunder_core.engine.planning.mouth_map import expect_lips, presence_in
@@ -171,52 +169,6 @@ def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):
         embedded.mouth.expression_names == head.expression_names
         and MouthNetwork(embedded.mouth).size == embedded.config.inputs
     )
-
-
-def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkeypatch):
-    """A Wav2Vec2 and a HuBERT of the usual layout, made small, saved as transformers saves them and
-    adopted from the folder."""
-    from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
-
-    from thunder_core.errors import BadWeights
-    from thunder_core.networks.weights import save_weights
-
-    small = dict(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        conv_dim=(8,) * 7,
-        num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
-    )  # fmt: skip
-    sound = 0.1 * noise(5)
-    for name, made in (
-        ("wav2vec2", Wav2Vec2Model(Wav2Vec2Config(**small))),
-        ("hubert", HubertModel(HubertConfig(**small))),
-    ):
-        made.save_pretrained(tmp_path / name)
-        encoder = adopt_network(tmp_path / name).eval()
-        hidden, logits = SpeechEncoder.of(encoder).analyse(sound)
-        assert hidden.shape == (250, 32) and logits.shape == (250, 40)
-        with torch.no_grad():
-            whole, _ = encoder(encoder.prepare(torch.from_numpy(level(sound))[None]))
-        assert np.allclose(whole[0].numpy(), hidden, atol=1e-4)
-        save_weights(
-            tmp_path / "w" / "encoder",
-            {k: v for k, v in encoder.state_dict().items() if not k.startswith("log_mel.")},
-            encoder.settings(),
-            {},
-        )
-        assert np.array_equal(
-            SpeechEncoder.of(SpeechEncoderNetwork.load(tmp_path / "w")).analyse(sound)[0], hidden
-        )
-        assert np.allclose(
-            encoder_module.SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden, atol=1e-5
-        )
-    with pytest.raises(BadWeights, match="choose its folder"):
-        adopt_network(tmp_path)
-    monkeypatch.setitem(sys.modules, "transformers", None)  # as users have it
-    with pytest.raises(
-        BadWeights, match="transformers, which is not installed: install requirements/waveform.txt"
-    ):
-        SpeechEncoderNetwork.load(tmp_path / "w")
 
 
 SAMPLE = read_sound(SAMPLE_FILE).samples

@@ -74,7 +74,7 @@ def feed_forward(width: int) -> nn.Sequential:
 
 
 class SelfAttention(nn.Module):
-    """Every frame attends to all, or to those a mask leaves, [B, N, width] → the same.
+    """Every frame attends to all, [B, N, width] → the same.
 
     Positions turn what queries and keys are made of, not the values."""
 
@@ -86,17 +86,15 @@ class SelfAttention(nn.Module):
         self.linear_v = nn.Linear(width, width)
         self.linear_out = nn.Linear(width, width)
 
-    def forward(
-        self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None = None
-    ) -> Tensor:
-        """x [B, N, width] → [B, N, width]. cosine, sine: of its positions, as `rotate` takes them.
-        mask [1, N, N]: added to logits."""
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]. cosine, sine: of its positions, as `rotate` takes
+        them."""
         turned = rotate(x.unflatten(-1, (self.heads, -1)), cosine, sine).flatten(2)
         q, k, v = (
             layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, y in ((self.linear_q, turned), (self.linear_k, turned), (self.linear_v, x))
         )
-        return self.linear_out(attention(q, k, v, mask).transpose(1, 2).flatten(2))
+        return self.linear_out(attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class Pointwise(nn.Conv1d):
@@ -146,12 +144,10 @@ class Layer(nn.Module):
         self.ffn2 = feed_forward(width)
         self.final_layer_norm = nn.LayerNorm(width)
 
-    def forward(
-        self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None = None
-    ) -> Tensor:
-        """x [B, N, width] → [B, N, width]. cosine, sine, mask: as `SelfAttention` takes them."""
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]. cosine, sine: as `SelfAttention` takes them."""
         x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
-        x = x + self.self_attn(self.self_attn_layer_norm(x), cosine, sine, mask)
+        x = x + self.self_attn(self.self_attn_layer_norm(x), cosine, sine)
         x = x + self.conv_module(x)
         return self.final_layer_norm(x + 0.5 * self.ffn2(self.ffn2_layer_norm(x)))
 
@@ -177,23 +173,13 @@ class Conformer(nn.Module):
         nn.init.uniform_(projection.weight, -bound, bound)
         nn.init.uniform_(projection.bias, -bound, bound)
 
-    def forward(self, x: Tensor, chunk: int | None = None) -> list[Tensor]:
+    def forward(self, x: Tensor) -> list[Tensor]:
         """Output [B, N, width] of every layer, of stacked spectra [B, N, inputs]; the last one's
-        are the features.
-
-        chunk: frames attend to those before them and to others of their chunk of so many (Zhang et
-        al. 2020, U2), so that sound is heard with little delay; None: to all.
-        """
+        are the features."""
         angles = rotary_angles(x.shape[1], self.head_width, x)
         outputs = [self.feature_projection(x)]
-        mask = None
-        if chunk is not None:
-            number = torch.arange(x.shape[1], device=x.device) // chunk
-            mask = torch.zeros(1, len(number), len(number), device=x.device).masked_fill(
-                number[None, :, None] < number, -math.inf
-            )
         for layer in self.encoder.layers:
-            outputs.append(layer(outputs[-1], *angles, mask))
+            outputs.append(layer(outputs[-1], *angles))
         return outputs[1:]
 
 

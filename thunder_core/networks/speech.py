@@ -7,7 +7,6 @@ mesh-to-speech and the vocoder.
 """
 
 from pathlib import Path
-from types import ModuleType
 from typing import Self
 
 import numpy as np
@@ -18,7 +17,6 @@ from torch import nn, Tensor
 from torchaudio.functional import melscale_fbanks
 
 from ..acoustics import BINS, CLASSES, FLOOR, HOP, LEAST_POWER, whisper_scale, WHISPER_WINDOW
-from ..errors import BadWeights
 from ..face.head import Head
 from ..face.points import LIPS
 from ..spoken import PHONES
@@ -37,43 +35,6 @@ from ..weight_files import (
 from .bodies import Conformer, Whisper
 from .flame import FlameLayer
 from .weights import load_network, Network
-
-_LACKS = 40  # samples
-_BODIES = ("wav2vec2", "hubert", "wavlm")
-# ignored: could name code or files elsewhere
-_NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")
-
-
-def transformers_package() -> ModuleType:
-    """The package, which most users do without. Raises BadWeights if it is not installed."""
-    try:
-        import transformers
-    except ImportError as error:
-        raise BadWeights(
-            "These weights have a speech network of the package transformers, which is not "
-            "installed: install requirements/waveform.txt into the engine's Python"
-        ) from error
-    return transformers
-
-
-def _body_config(body: dict):
-    """The configuration of a transformers network of the waveform, from the settings that its kind
-    knows and no others.
-
-    Raises ValueError for another kind of network, BadWeights without the package transformers.
-    """
-    AutoConfig = transformers_package().AutoConfig
-
-    kind = body.get("model_type")
-    if kind not in _BODIES:
-        raise ValueError(f"a speech network of the kind {str(kind)[:40]!r}")
-    known = AutoConfig.for_model(kind).to_dict().keys()
-    settings = {
-        name: value
-        for name, value in body.items()
-        if name in known and name[0] != "_" and name not in _NOT_ITS_SHAPE
-    }
-    return AutoConfig.for_model(**settings | {"model_type": kind})
 
 
 class LogMel(nn.Module):
@@ -129,17 +90,15 @@ class SpeechEncoderNetwork(Network):
 
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__(config)
-        self.log_mel = WhisperMel() if config.is_whisper else LogMel(400)
+        self.log_mel = WhisperMel() if config.body else LogMel(400)
         self.mel_std = nn.Buffer(torch.full((BINS,), 1.5))
         self.body: nn.Module
-        if config.body and config.is_whisper:
+        if config.body:
             self.body = whisper = Whisper.of_config(config.body)
             self.narrow = nn.Linear(whisper.heard_width, config.width)
             self.reader_of_phones = Conformer(
                 config.width, config.width, config.layers, config.heads, config.kernel
             )
-        elif config.body:
-            self.body = transformers_package().AutoModel.from_config(_body_config(config.body))
         else:
             self.body = Conformer(
                 4 * BINS, config.width, config.layers, config.heads, config.kernel
@@ -148,16 +107,10 @@ class SpeechEncoderNetwork(Network):
         self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
 
     def prepare(self, samples: Tensor) -> Tensor:
-        """Input of `forward` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network
-        that reads the waveform."""
-        n = samples.shape[-1] // (2 * HOP)
-        if self.config.is_whisper:
-            return self.log_mel(samples)[:, : 2 * n]
+        """Input of `forward` from [B, samples]: log-mel [B, 2N, 80]."""
         if not self.config.body:
             return self.spectrogram(samples)
-        x = samples[:, : n * 2 * HOP]
-        x = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5)
-        return x.unflatten(-1, (n, 2 * HOP))
+        return self.log_mel(samples)[:, : samples.shape[-1] // (2 * HOP) * 2]
 
     def spectrogram(self, samples: Tensor) -> Tensor:
         """Standardised log-mel [B, 2N, 80] of [B, samples], an even number of 10 ms frames, two per
@@ -173,38 +126,29 @@ class SpeechEncoderNetwork(Network):
         loud = torch.sigmoid(2 * (energy - peak + LOUD))
         return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
-    def forward(self, mel: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
-        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40].
-
-        chunk: frames that are heard together, before those behind them (`Conformer.forward`); None:
-        all.
-        """
-        hidden, phone_input = self.listen(mel, chunk)
+    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40]."""
+        hidden, phone_input = self.listen(mel)
         return hidden, self.phone_head(phone_input)
 
-    def listen(self, mel: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
+    def listen(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, with what the phone heads read [B, N, width] instead of what they say."""
         ahead = self.config.ahead
-        if self.config.is_whisper:
+        if self.config.body:
             hidden = self.narrow(self.body(mel))
             # its convolutions only look back
             padded = F.pad(hidden, (0, 0, 0, ahead))
-            return hidden, self.reader_of_phones(padded, chunk)[-1][:, ahead:]
-        if self.config.body:
-            # Its first layers see 25 ms: half of the missing samples are padded on either side, so
-            # that N steps give N frames.
-            hidden = self.body(F.pad(mel.flatten(1), (_LACKS, _LACKS))).last_hidden_state
-            return hidden, hidden
+            return hidden, self.reader_of_phones(padded)[-1][:, ahead:]
         # Frames 2i − 1 … 2i + 2 for feature frame i, those beyond the ends as the first and the
         # last one.
         around = torch.cat([mel[:, :1], mel, mel[:, -1:].expand(-1, 1 + 2 * ahead, -1)], 1)
         stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
-        hidden = self.body(stacked, chunk)[-1][:, ahead:]
+        hidden = self.body(stacked)[-1][:, ahead:]
         return hidden, hidden
 
     @torch.no_grad()
     def of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
-        """The outputs for a log-mel, or a waveform, as `engine.speech.encoder` asks for them."""
+        """The outputs for a log-mel, as `engine.speech.encoder` asks for them."""
         return [
             each.float().cpu().numpy()
             for each in self(torch.from_numpy(mel).to(self.mel_std.device))

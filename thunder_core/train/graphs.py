@@ -67,9 +67,7 @@ def _denoiser(network: DenoiserNetwork) -> _Traced:
     return _Traced(inputs, ["estimate"], axes, paced="x")
 
 
-def _encoder(network: SpeechEncoderNetwork) -> _Traced | None:
-    if network.config.body and not network.config.is_whisper:  # reads the waveform, in torch
-        return None
+def _encoder(network: SpeechEncoderNetwork) -> _Traced:
     axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}}
     mel = {"mel": torch.randn(1, 2 * _FRAMES, BINS)}
     return _Traced(mel, ["hidden", "phones"], axes, paced="")
@@ -108,22 +106,21 @@ def _speaker(network: SpeakerEncoderNetwork) -> _Traced:
     )
 
 
-TRACED: dict[str, Callable[..., _Traced | None]] = {
+TRACED: dict[str, Callable[..., _Traced]] = {
     "denoiser": _denoiser, "distilled": _denoiser, "encoder": _encoder, "encoder-t": _encoder,
     "m2s": _m2s, "vocoder": _vocoder, "speaker": _speaker,
 }  # fmt: skip
 
 
 def write_graphs(folder: Path) -> list[Path]:
-    """Write the graph of every network of a folder of weights that has one; returns the files."""
+    """Write the graph of every network of a folder of weights; returns the files."""
     written = []
     for name, trace in TRACED.items():
         if not (folder / f"{name}.json").exists():
             continue
         network = KINDS[name].load(folder, name)
-        if traced := trace(network):
-            written.append((folder / name).with_suffix(GRAPH))
-            write_file(written[-1], graph_of(network, traced))
+        written.append((folder / name).with_suffix(GRAPH))
+        write_file(written[-1], graph_of(network, trace(network)))
     return written
 
 

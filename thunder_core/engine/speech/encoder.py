@@ -62,8 +62,7 @@ class SpeechEncoder:
     ):
         """mel_std [80]: deviation of log-mels.
 
-        network: of mel=[1, 2N, 80], or [1, N, 320] where it reads the waveform: hidden [1, N,
-        width], phone logits [1, N, 40].
+        network: of mel=[1, 2N, 80]: hidden [1, N, width], phone logits [1, N, 40].
         """
         self.config, self._mel_std, self.network = config, mel_std, network
 
@@ -101,13 +100,12 @@ class SpeechEncoder:
         `progress` is called with 0 … 1 before each 20 s and may raise to stop.
         """
         prepared = self.prepare(samples)
-        each = 2 if prepared.shape[2] == BINS else 1  # rows per feature frame
-        n = prepared.shape[1] // each
+        n = prepared.shape[1] // 2
         hidden, logits, before = [], [], prepared[:, :0]
         for start in range(0, n, _CHUNK):
             progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
-            chunk = prepared[:, each * a : each * b]
+            chunk = prepared[:, 2 * a : 2 * b]
             if not np.array_equal(chunk, before):  # as in digital silence, which may last an hour
                 h, p = self.network(mel=chunk)
             before = chunk
@@ -117,20 +115,14 @@ class SpeechEncoder:
         return np.concatenate(hidden), np.concatenate(logits)
 
     def prepare(self, samples: np.ndarray) -> np.ndarray:
-        """The network's input for a sound [n]: log-mel [1, 2N, 80], or the waveform [1, N, 320]
-        where it reads that."""
+        """The network's input for a sound [n]: log-mel [1, 2N, 80]."""
         if len(samples) < _SHORTEST:
             samples = np.pad(samples, (0, _SHORTEST - len(samples)))
         samples = level(samples)
         n = len(samples) // (2 * HOP)
-        if self.config.is_whisper:
+        if self.config.body:
             return whisper_mel(samples)[None, : 2 * n]
-        if not self.config.body:
-            return self._spectrogram(log_mel(samples, _WINDOW)[: 2 * n])[None]
-        samples = samples[: n * 2 * HOP]
-        return ((samples - samples.mean()) / (samples.std(ddof=1) + np.float32(1e-5))).reshape(
-            1, n, 2 * HOP
-        )
+        return self._spectrogram(log_mel(samples, _WINDOW)[: 2 * n])[None]
 
     def _spectrogram(self, mel: np.ndarray) -> np.ndarray:
         """Standardised log-mel [2N, 80].
