@@ -169,9 +169,8 @@ class Trained:
         if clip is not None and getattr(self.network.config, "clip", 0):
             self.network.look_through(clip)
         self.encoder = None
-        for name in ("encoder",) if in_chain else ("encoder-t",):
-            if (folder / f"{name}.json").is_file():
-                self.encoder = SpeechEncoder.load(folder, name)
+        if in_chain and (folder / "encoder.json").is_file():
+            self.encoder = SpeechEncoder.load(folder)
         self.head, self.steps, self.guidance = head, steps, guidance
         self.device, self.network = device, self.network.to(device)
 

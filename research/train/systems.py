@@ -38,6 +38,7 @@ from research.systems.regressors import (
 from research.train.lip_reader import LipReader, text_loss
 from research.train.pictures import pictures_for, vary_tone, Views
 from research.train.spaces import SPACES
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
 from thunder_core.networks.speech import SpeechEncoderNetwork
@@ -53,6 +54,8 @@ from thunder_core.train.denoiser import (
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet
+from thunder_core.types import FPS
+from thunder_core.weight_files import ENCODER_RATE, OFFSET
 
 REFERENCE = 50  # frames of the motion that a style is read from
 # noise on FlameFormer's input frames, in standard deviations; without it, it copies them and drifts
@@ -213,8 +216,37 @@ class _Diffusion(Performer):
         """Nothing has to be there before."""
 
 
+def at_frames(features: Tensor, frames: int) -> Tensor:
+    """Linear interpolation of 50 Hz features [..., N, d] at the times t/25 s of animation frames →
+    [..., frames, d], with gradients."""
+    last = features.shape[-2] - 1
+    t = (torch.arange(frames, device=features.device) / FPS - OFFSET) * ENCODER_RATE
+    t = t.clamp(0, last)
+    i = t.floor().long().clamp(max=max(0, last - 1))
+    w = (t - i)[:, None].to(features.dtype)
+    return features[..., i, :] * (1 - w) + features[..., (i + 1).clamp(max=last), :] * w
+
+
+def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
+    """Hidden features [..., N, width] and how likely each phone is, from logits [..., N, 40] →
+    [..., frames, width + 40]."""
+    return at_frames(torch.cat([hidden, logits.softmax(-1)], -1).float(), frames)
+
+
 class ThunderLearner(_Diffusion):
     """THUNDER without a direction: -F, or -T with an encoder that is trained too."""
+
+    def __init__(self, denoiser: PlainThunder, encoder: SpeechEncoderNetwork | None):
+        super().__init__(denoiser)
+        self.encoder = encoder
+
+    def features(self, item: dict[str, Tensor]) -> Tensor:
+        if self.encoder is None:
+            return item["features"]
+        with torch.no_grad(), torch.autocast(item["waves"].device.type, enabled=False):
+            prepared = self.encoder.prepare(item["waves"])
+        read = phonetic(*self.encoder(prepared), item["features"].shape[1])
+        return torch.cat([read, item["features"][..., -LOUDNESS:]], -1)
 
     @staticmethod
     def build(

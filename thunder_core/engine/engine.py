@@ -135,11 +135,6 @@ class Thunder:
         if at_once:  # it takes longest, and is needed first
             LazyNetwork.begin([self.encoder.network])  # type: ignore[list-item]
         self.pipeline = Pipeline(channel_names, Articulators.of(head))
-        # THUNDER-T has a separate encoder for the features; phones come from the shared one.
-        has_encoder = (folder / "encoder-t.json").exists()
-        self.feature_encoder = (
-            SpeechEncoder.load(folder, "encoder-t", device, threads) if has_encoder else None
-        )
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         for known, trained, reason in (
@@ -172,7 +167,7 @@ class Thunder:
         quickly: without what takes as long as the rest: pitch, and how lively the voice is."""
         samples = high_pass(samples)
         features, units, presence, logits, belief = encode(
-            samples, frames, self.encoder, self.units, self.feature_encoder, progress
+            samples, frames, self.encoder, self.units, progress
         )
         marks, sounds, accents, arousal, voice_style = cues_of(
             None if quickly else samples, features[:, -LOUDNESS], presence, belief
@@ -186,16 +181,14 @@ class Thunder:
     @cached_property
     def encoder_matches(self) -> bool:
         """`VoiceFeatures.encoder_matches` of every voice."""
-        return encoder_matches(self.feature_encoder or self.encoder)
+        return encoder_matches(self.encoder)
 
     @cached_property
     def silence(self) -> np.ndarray:
         """What the encoder hears in silence, float32 [d − LOUDNESS]."""
         quiet = np.zeros(_SILENCE * RATE, np.float32)
         frames = _SILENCE * int(FPS)
-        return speech_features(
-            *(self.feature_encoder or self.encoder).analyse(quiet), quiet, frames
-        )[frames // 2, :-LOUDNESS]
+        return speech_features(*self.encoder.analyse(quiet), quiet, frames)[frames // 2, :-LOUDNESS]
 
     def perform(
         self, voice: VoiceFeatures, takes: Sequence[Performance], quality: str | int,
@@ -380,10 +373,9 @@ class Engine:
         """Raise BadWeights if networks of one folder were not trained for each other."""
         thunder, m2s = self.thunder, self.m2s.config
         units = hash_of(self.folder / "units.safetensors")
-        features = (thunder.feature_encoder or thunder.encoder).feature_width
         for pair, first, second in (
             ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
-            ("encoder and denoiser", features, thunder.denoiser.config.audio),
+            ("encoder and denoiser", thunder.encoder.feature_width, thunder.denoiser.config.audio),
             ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
             ("m2s and units", m2s.units, len(thunder.units.centroids)),
             ("m2s and units", m2s.of_units or units, units),

@@ -33,7 +33,6 @@ class SeenMouth(MeshToSpeechNetwork):
 
 KINDS: dict[str, type[Network] | type[SpeakerEncoderNetwork]] = {
     "denoiser": DenoiserNetwork, "distilled": DenoiserNetwork, "encoder": SpeechEncoderNetwork,
-    "encoder-t": SpeechEncoderNetwork,
     "m2s": SeenMouth, "vocoder": VocoderNetwork, "speaker": SpeakerEncoderNetwork,
 }  # fmt: skip
 

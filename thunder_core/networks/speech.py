@@ -20,14 +20,12 @@ from ..acoustics import BINS, CLASSES, FLOOR, HOP, LEAST_POWER, whisper_scale, W
 from ..face.head import Head
 from ..face.points import LIPS
 from ..spoken import PHONES
-from ..types import Columns, FPS, RATE
+from ..types import Columns, RATE
 from ..weight_files import (
-    ENCODER_RATE,
     EncoderConfig,
     lip_places,
     LOUD,
     MeshToSpeechConfig,
-    OFFSET,
     SPEAKER_WIDTH,
     trained_mouth,
     VocoderConfig,
@@ -173,23 +171,6 @@ class SpeakerEncoderNetwork(nn.Module):
         """Power mels [B, 160, 40] → unit vectors [B, 256]."""
         _, (hidden, _) = self.lstm(mels)
         return F.normalize(F.relu(self.linear(hidden[-1])), dim=-1)
-
-
-def at_frames(features: Tensor, frames: int) -> Tensor:
-    """Linear interpolation of 50 Hz features [..., N, d] at the times t/25 s of animation frames →
-    [..., frames, d], with gradients."""
-    last = features.shape[-2] - 1
-    t = (torch.arange(frames, device=features.device) / FPS - OFFSET) * ENCODER_RATE
-    t = t.clamp(0, last)
-    i = t.floor().long().clamp(max=max(0, last - 1))
-    w = (t - i)[:, None].to(features.dtype)
-    return features[..., i, :] * (1 - w) + features[..., (i + 1).clamp(max=last), :] * w
-
-
-def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
-    """Hidden features [..., N, width] and how likely each phone is, from logits [..., N, 40] →
-    [..., frames, width + 40]."""
-    return at_frames(torch.cat([hidden, logits.softmax(-1)], -1).float(), frames)
 
 
 # ---- mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame. Its

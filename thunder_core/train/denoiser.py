@@ -17,17 +17,10 @@ from torch import nn, Tensor
 
 from ..direction import DIRECTION_NAMES
 from ..engine.diffusion import alpha_bar, STEPS
-from ..engine.speech.encoder import LOUDNESS
 from ..events import EVENTS
 from ..face.head import Head
 from ..networks.denoiser import DenoiserConfig, DenoiserNetwork, noisy, Standardised
-from ..networks.speech import (
-    MeshToSpeechNetwork,
-    MouthNetwork,
-    phonetic,
-    Space,
-    SpeechEncoderNetwork,
-)
+from ..networks.speech import MeshToSpeechNetwork, MouthNetwork, Space
 from ..types import COEFFICIENTS, Columns, in_group, MOUTH
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
@@ -68,22 +61,16 @@ def standardise(denoiser: Standardised, batches: SpeechBatches) -> None:
 
 
 class Performer(nn.Module):
-    """The denoiser and, for THUNDER-T, the encoder that is trained with it (`-F`: features are
-    precomputed)."""
+    """The denoiser and what it is told of a batch; the laboratory's systems are told other
+    things."""
 
-    def __init__(self, denoiser: DenoiserNetwork, encoder: SpeechEncoderNetwork | None = None):
+    def __init__(self, denoiser: DenoiserNetwork):
         super().__init__()
-        self.denoiser, self.encoder = denoiser, encoder
+        self.denoiser = denoiser
 
     def features(self, item: dict[str, Tensor]) -> Tensor:
         """Speech features a [B, T, d]."""
-        if self.encoder is None:
-            return item["features"]
-        with torch.no_grad(), torch.autocast(item["waves"].device.type, enabled=False):
-            prepared = self.encoder.prepare(item["waves"])
-        hidden, logits = self.encoder(prepared)
-        read = phonetic(hidden, logits, item["features"].shape[1])
-        return torch.cat([read, item["features"][..., -LOUDNESS:]], -1)
+        return item["features"]
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The denoiser's condition besides the sound, [B, 1 or T, style], and the rows for which it
@@ -329,31 +316,21 @@ def _told_fewer(start: dict[str, Tensor], events: int) -> dict[str, Tensor]:
 
 def train_denoiser(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, denoiser: DenoiserNetwork,
-    speech: SpeechTerm | None = None,
-    encoder: SpeechEncoderNetwork | None = None, device: str = "cpu",
-) -> tuple[Performer, dict[str, float]]:  # fmt: skip
+    speech: SpeechTerm | None = None, device: str = "cpu",
+) -> tuple[DenoiserNetwork, dict[str, float]]:  # fmt: skip
     """Train a denoiser of `build_denoiser` on the teacher's motions, with L_m2s if there is a
-    `speech` term.
-
-    With an `encoder` that is trained too (THUNDER-T). Returns (performer, figures on the unseen
-    test voices).
-    """
-    waves = encoder is not None
+    `speech` term. Returns (denoiser, figures on the unseen test voices)."""
     batches = SpeechBatches(
         motions,
         motions.of("train", FRAMES, listening=True),
         FRAMES,
         schedule.batch or BATCH,
         mel=speech is not None,
-        waves=waves,
     )
-    if encoder is not None:
-        encoder = encoder.requires_grad_(True)
-        encoder.ctc_head.requires_grad_(False)
-    performer = Performer(denoiser, encoder)
+    performer = Performer(denoiser)
     loss = DenoiserLoss(head, denoiser, batches, speech, device)
     watched, test = (
-        SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=waves)
+        SpeechBatches(motions, rows, FRAMES, BATCH, mel=False)
         for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
     fit(
@@ -366,7 +343,7 @@ def train_denoiser(
         device=device,
     )
     with torch.no_grad():
-        return performer, {
+        return performer.denoiser, {
             f"test_{k}": round(v, 4) for k, v in loss.figures(performer, test).items()
         }
 

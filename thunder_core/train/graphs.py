@@ -107,7 +107,7 @@ def _speaker(network: SpeakerEncoderNetwork) -> _Traced:
 
 
 TRACED: dict[str, Callable[..., _Traced]] = {
-    "denoiser": _denoiser, "distilled": _denoiser, "encoder": _encoder, "encoder-t": _encoder,
+    "denoiser": _denoiser, "distilled": _denoiser, "encoder": _encoder,
     "m2s": _m2s, "vocoder": _vocoder, "speaker": _speaker,
 }  # fmt: skip
 

@@ -26,7 +26,7 @@ from ..engine.speech.encoder import SpeechEncoder, Units
 from ..face.head import Head, load_head
 from ..files import hash_of, write_file
 from ..networks.denoiser import DenoiserNetwork
-from ..networks.speech import MeshToSpeechNetwork, MouthNetwork, Space, SpeechEncoderNetwork
+from ..networks.speech import MeshToSpeechNetwork, MouthNetwork, Space
 from ..networks.weights import in_bytes, load_weights, save_weights
 from ..weight_files import ENDINGS, save_trained_mouth
 from .corpus import (
@@ -358,13 +358,9 @@ def start_weights(folder: Path, weights: Path, network: str = "m2s") -> dict[str
 
 
 def _denoiser(workspace: Workspace, args: Namespace) -> dict:
-    """Train and export the diffusion model, with or without L_m2s and a trainable encoder; returns
-    its figures on the test voices."""
-    weights = workspace.weights
-    encoder = SpeechEncoderNetwork.load(weights) if args.trainable_encoder else None
-    speech = None
-    if args.m2s:
-        speech = SpeechTerm(MeshToSpeechNetwork.load(weights))
+    """Train and export the diffusion model, with or without L_m2s; returns its figures on the test
+    voices."""
+    speech = SpeechTerm(MeshToSpeechNetwork.load(workspace.weights)) if args.m2s else None
     start = load_weights(args.start / "denoiser")[0] if args.start else None
     schedule = Schedule(
         steps=args.steps,
@@ -375,23 +371,20 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
         seed=workspace.seed,
         batch=args.batch,
     )
-    name = "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
+    name = "denoiser" + (f"-{args.m2s}" if args.m2s else "")
     motions = workspace.motions(args.people)
     folder = workspace.run_folder(name, workspace.performances)
     denoiser = build_denoiser(motions, schedule.seed, start)
-    performer, figures = train_denoiser(
-        motions, workspace.head, folder, schedule, denoiser, speech, encoder, workspace.device
+    denoiser, figures = train_denoiser(
+        motions, workspace.head, folder, schedule, denoiser, speech, workspace.device
     )
-    denoiser, encoder = performer.denoiser, performer.encoder
-    description = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (
+    description = "diffusion model, THUNDER-F " + (
         f"with {args.m2s}2s loss" if args.m2s else "without M2S loss"
     )
     data = motions_in_words(motions.corpus.clips)
     data += f", {args.people:.0%} with people's lips" if args.people else ""
     provenance = Provenance(description, data, schedule, figures)
     workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), provenance)
-    if encoder is not None:
-        workspace.export("encoder-t", encoder.state_dict(), encoder.settings(), provenance)
     return figures
 
 
@@ -527,7 +520,7 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
             motions, head, Path(folder), replace(schedule, steps=0),
             build_denoiser(motions, schedule.seed, start), device=workspace.device,
         )  # fmt: skip
-    performer, after = train_denoiser(
+    trained, after = train_denoiser(
         motions, head, runs / "denoiser", schedule,
         build_denoiser(motions, schedule.seed, start), speech, device=workspace.device,
     )  # fmt: skip
@@ -544,7 +537,6 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
         schedule,
         {"before": before, "after": after},
     )
-    trained = performer.denoiser
     workspace.export("denoiser", trained.state_dict(), trained.settings(), provenance, args.out)
     return "\n".join(
         f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before
@@ -607,8 +599,6 @@ STAGES = {
                    help="crops in a step; a graphics card takes four times as many in the same "
                         "time"),
             PEOPLE,
-            option("--trainable-encoder", action="store_true",
-                   help="THUNDER-T: the speech encoder is trained along"),
         ),
     ),
     "distil": Stage(

@@ -143,20 +143,16 @@ _NOTHING, _SILENCE_LOGIT = 1e-6, 9.0
 
 def encode(
     samples: np.ndarray, frames: int, encoder: SpeechEncoder, units: "Units",
-    feature_encoder: SpeechEncoder | None = None, progress: Callable[[float], None] = no_progress,
+    progress: Callable[[float], None] = no_progress,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """What is heard in a sound [samples] of T animation frames: features [T, d], units [2T],
-    presence of speech [T] 0 … 1, phone logits and probabilities [N, 40] at 50 Hz.  feature_encoder:
-    of the features, where they have one of their own."""
+    presence of speech [T] 0 … 1, phone logits and probabilities [N, 40] at 50 Hz."""
     hidden, logits = encoder.analyse(samples, progress)
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
         logits[:, SILENCE] = _SILENCE_LOGIT
-    analysed = (
-        (hidden, logits) if feature_encoder is None else feature_encoder.analyse(samples, progress)
-    )
     nothing = unheard(samples, logits, frames)
-    features = speech_features(*analysed, samples, frames, 1 - nothing)
+    features = speech_features(hidden, logits, samples, frames, 1 - nothing)
     present = presence(logits, frames, nothing)
     return features, units.over(hidden, frames), present, logits, softmax(logits)
 
