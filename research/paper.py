@@ -44,7 +44,7 @@ from research.train.grid import KNOWN
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, select_rows, STAGES
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
-from thunder_core.train.corpus import Corpus, FlameBasis
+from thunder_core.train.corpus import Corpus
 from thunder_core.train.motions import MotionSet
 from thunder_core.types import Columns
 
@@ -395,11 +395,6 @@ def add_arguments(p: ArgumentParser) -> None:
         default=[SOLVER_STEPS],
         help="of DPM-Solver++; 1000: all of them, sampled as the paper does; several: compared",
     )
-    p.add_argument(
-        "--flame",
-        type=Path,
-        help="the FLAME file in whose expression space the systems were trained",
-    )
     p.add_argument("--clip", type=Path, help="the CLIP folder that Media2Face was trained with")
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     p.add_argument(
@@ -434,8 +429,7 @@ def run(args: Namespace) -> None:
             f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and "
             f"research/results is as it was."
         )
-    basis = FlameBasis(args.flame) if args.flame else None
-    head = basis.head if basis else load_head()
+    head = load_head()
     clip = ClipImages(args.clip) if args.clip else None
     clips = of_corpus(args)
     rows: Rows = {}
@@ -445,7 +439,7 @@ def run(args: Namespace) -> None:
             row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
             for seed, folder in folders.items():
                 perform, of = contestant(
-                    name, folder, head, steps, args.guidance, basis, clip, args.device
+                    name, folder, head, steps, args.guidance, clip, args.device
                 )
                 figures = measure(
                     perform,
@@ -555,12 +549,12 @@ def beat_alignment(clips: Sequence[Clip], head: Head) -> dict[str, float]:
 
 
 def contestant(
-    name: str, folder: Path, head: Head, steps: int, guidance: float, basis: FlameBasis | None,
+    name: str, folder: Path, head: Head, steps: int, guidance: float,
     clip: ClipImages | None, device: str = "cpu"
 ) -> tuple[Contestant, str]:  # fmt: skip
     """A system of a folder, and a short description."""
     if name == TEACHER:
-        return TeacherAgain(list((load_head() if basis else head).expression_names), basis), TEACHER
+        return TeacherAgain(list(head.expression_names)), TEACHER
     system = SYSTEM_OF.get(name, "thunder")
     return Trained(system, folder, head, steps, guidance, clip, device), digest_of(folder)
 

@@ -55,7 +55,6 @@ LIP_CLOSE = "mouthClose"  # keeps the lips together over an open jaw
 # reduced where lips close
 LIP_OPENERS = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")
 LIP_PRESS = ("mouthPress",)
-COEFFICIENTS = ("expression",)  # channels of a FLAME file; each of them moves mouth and brows
 
 # Part of the face that a channel, a derived key or a joint belongs to.
 _REGIONS = (

@@ -24,7 +24,6 @@ from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
 from thunder_core.face.head import Head
 from thunder_core.face.points import LIPS
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.train.corpus import FlameBasis
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Columns, pack
@@ -219,8 +218,8 @@ class TeacherAgain:
     """The teacher performs a clip: its clips again in the same direction with another seed,
     which shows how two performances of one style differ; a person's in a random style."""
 
-    def __init__(self, channels: list[str], basis: FlameBasis | None = None):
-        self.channels, self.basis = channels, basis
+    def __init__(self, channels: list[str]):
+        self.channels = channels
 
     def __call__(self, clip: Clip, samples: int) -> np.ndarray:
         loud, pitch = loudness(clip.samples, clip.frames), semitones(clip.samples, clip.frames)
@@ -237,9 +236,7 @@ class TeacherAgain:
                 False,
                 inputs.features,
             )
-            result.append(
-                pack(motion if self.basis is None else self.basis.of_bundled(motion, self.channels))
-            )
+            result.append(pack(motion))
         return np.stack(result)
 
 

@@ -137,7 +137,7 @@ def test_groups_name_channels_of_the_bundled_head():
         if name[0].isalpha() and name.isupper() and isinstance(value, tuple)
     }
     # gaze: joints; coefficients: of FLAME files
-    others = ("TURNS", "REGIONS", "GAZE", "COEFFICIENTS")
+    others = ("TURNS", "REGIONS", "GAZE")
     known = {name: in_group(names, group) for name, group in groups.items() if name not in others}
     assert len(known) >= 8 and all(chosen.any() for chosen in known.values())
     assert (

@@ -121,7 +121,7 @@ def test_a_folder_gives_sound_and_motion_of_one_length(tmp_path):
     (dict(eyes=np.zeros((120, 2))), "eyes"),
     (dict(expression=np.array([{}], dtype=object)), "plain arrays"),
     (dict(expression=np.random.default_rng(1).normal(size=(120, 20)), channels=None),
-     "another head's basis.*--flame"),
+     "another head's basis"),
     (dict(measuring=np.array(True)), "not to train on"),
     (dict(seconds=4.0), "is fps right"),
 ])  # fmt: skip

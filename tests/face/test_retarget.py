@@ -14,7 +14,7 @@ from stored import compare
 from thunder_core.errors import BadHead
 from thunder_core.face import regions, retarget
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.lips import opening_mm
 from thunder_core.face.mapping import Driver, Track
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Motion
@@ -69,32 +69,14 @@ def case(request, bundled, ours, tmp_path_factory):
     return made, head, result, motion, closed, out, vertices(head, out)
 
 
-def test_landmarks_and_regions_are_carried_over(case, ours):
-    made, head, *_ = case
-    marked = regions.mark_regions(head)
-    assert marked.region_names == ours.region_names
-    true = made.resample(ours.regions.T.astype(float)).T
-    assert np.abs(marked.regions.sum(0) - 1).max() < 1e-5 and marked.regions.min() >= 0
-    assert np.abs(marked.regions - true).mean(1).max() < 0.03
-    still = Motion(np.zeros((1, 100), np.float32), np.zeros((1, 3), np.float32))
-    wide = Motion(np.zeros((1, 100), np.float32), np.array([[0.3, 0, 0]], np.float32))
-    plain = replace(marked, posedirs=np.zeros_like(marked.posedirs))
-    assert opening_mm(still, plain)[0] == 0 and 20 < opening_mm(wide, plain)[0] / made.scale < 36
-    assert 38 < width_mm(still, plain)[0] / made.scale < 56
-    left, right = head.v_template[[marked.mouth_corner_left, marked.mouth_corner_right], 0]
-    assert 0.038 < (left - right) / made.scale < 0.056
-
-
 def test_lips_and_face_are_found_as_before(case, request):
     if QUICK[0] not in request.node.name:
         pytest.skip("one head is enough")
     head, face = case[1], regions.study(case[1])
-    marked, matched = regions.mark_regions(head), regions.match(regions.bundled_face(), face)
-    corners = [marked.mouth_corner_left, marked.mouth_corner_right]
-    middle = [marked.inner_lip_upper_mid, marked.inner_lip_lower_mid]
+    matched = regions.match(regions.bundled_face(), face)
     shares = {"shares": matched.spots.shares, "on": head.v_template[matched.spots.vertices]}
-    found = {"places": face.places, "unit": face.unit, "marks": [*corners, *middle]} | shares
-    found |= {"regions": marked.regions, "weight": matched.weight, "scale": matched.scale}
+    found = {"places": face.places, "unit": face.unit} | shares
+    found |= {"weight": matched.weight, "scale": matched.scale}
     seam = {name: x for name, x in vars(face.seam).items() if isinstance(x, np.ndarray)}
     played = {"expression": case[5].expression, "jaw": case[5].jaw}
     compare("a head of another topology", found | seam | played)
@@ -221,6 +203,5 @@ def test_a_head_without_a_mouth_is_refused_with_a_sentence(case, tmp_path, spoil
     else:
         np.savez(tmp_path / "noise.npz", **flame_file())
         head = load_head(tmp_path / "noise.npz")
-    for use in (retarget.to_head, regions.mark_regions):
-        with pytest.raises(BadHead, match="(lips|nose) .*found on this head"):
-            use(head)
+    with pytest.raises(BadHead, match="(lips|nose) .*found on this head"):
+        retarget.to_head(head)

@@ -69,8 +69,8 @@ class Head:
     RGBA · expression_names [n]. mouth_vertices [n_m] ids that mesh-to-speech reads, mouth_parts
     [n_m] (0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue) · inner_lip_upper_mid,
     inner_lip_lower_mid, mouth_corner_left, mouth_corner_right: vertex ids, −1 where unknown ·
-    region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown (`regions.mark_regions`
-    finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
+    region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where
+    unknown · identity [V, 3, m] f32, the directions in which people differ ·
     corrective_pairs, correctives [V, 3, c] f32: shapes that come in with the product of two keys'
     weights. A channel's weight is its value within 0 … 1, a joint's the sine of its turn about x.
     They move nothing where the lips meet · tints [V, 3] f32: factors of the material's colour; no

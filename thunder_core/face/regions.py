@@ -5,7 +5,7 @@ marks over."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -481,51 +481,3 @@ def match(source: MatchableFace, target: MatchableFace) -> MatchedPoints:
     return MatchedPoints(
         ids, Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn)))
     )
-
-
-def mark_regions(head: Head) -> Head:
-    """The head with its lips' landmarks and its regions, carried over from the bundled head.
-
-    Raises BadHead if the head shows no mouth.
-    """
-    model, face = bundled_face(), study(head)
-    seam, points = face.seam, face.points
-
-    def strongest(spots, index):
-        return int(spots.vertices[index, spots.shares[index].argmax()])
-
-    middle = int(np.abs(seam.x - (seam.x[0] + seam.x[-1]) / 2).argmin())
-    skin = np.unique(face.skin)
-
-    def nearest(point):
-        return int(skin[((points[skin] - point) ** 2).sum(1).argmin()])
-
-    warp = lay_over(face, model)
-    return replace(
-        head,
-        inner_lip_upper_mid=strongest(seam.upper, middle),
-        inner_lip_lower_mid=strongest(seam.lower, middle),
-        mouth_corner_left=nearest(seam.middle[-1]),
-        mouth_corner_right=nearest(seam.middle[0]),
-        region_names=model.head.region_names,
-        regions=_regions(model, face, warp),
-    )
-
-
-def _regions(model: MatchableFace, face: MatchableFace, warp: Warp) -> np.ndarray:
-    """Region weights [R, V] of a head: those of the nearest places of the bundled head's skin;
-    eyeballs are the eyes'."""
-    skin = np.unique(model.skin)
-    model_regions = model.head.regions[:, skin].astype(np.float64)
-    places = model.points[skin]
-    carried = warp(face.points)
-    result = np.empty((len(model_regions), len(carried)))
-    for start in range(0, len(carried), 1024):
-        block = slice(start, start + 1024)
-        distance = distances(carried[block], places)
-        near = np.argpartition(distance, 6, axis=1)[:, :6]
-        share = 1 / (np.take_along_axis(distance, near, 1) + (0.01 * model.unit) ** 2)
-        result[:, block] = (model_regions[:, near] * share).sum(2) / share.sum(1)
-    ball = face.head.weights[:, [EYE_LEFT, EYE_RIGHT]].sum(1) > 0.5
-    result[:, ball] = (np.array(model.head.region_names) == "eyes").astype(float)[:, None]
-    return (result / result.sum(0)).astype(np.float32)

@@ -27,8 +27,6 @@ _SHARED = (
     option("--device", default="cuda:0" if torch.cuda.is_available() else "cpu",
            help="cpu, or cuda:0 where torch finds it"),
     option("--threads", type=int, default=os.cpu_count(), help="of torch; 1 under torchrun"),
-    option("--flame", type=Path,
-           help="a FLAME file: train in its own expression space (docs/training.md)"),
 )  # fmt: skip
 
 
@@ -49,7 +47,7 @@ def run(args: argparse.Namespace, stages: dict[str, Stage]) -> None:
     torch.set_num_threads(args.threads)
     try:
         folders = args.cache, args.runs, args.weights
-        workspace = Workspace(*folders, args.seed, args.device, args.flame, args.stage)
+        workspace = Workspace(*folders, args.seed, args.device, args.stage)
         print(stages[args.stage].run(workspace, args))
     except ThunderError as error:
         raise SystemExit(str(error)) from None

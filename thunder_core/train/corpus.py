@@ -7,21 +7,18 @@ text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without a
 shipped encoder recognises the phones, with the help of a text. Measured lips of a recording
 lie beside it (`NAME.npy`, see `read_lips`). A folder of tracked performances
 (docs/reference/tracked.md) adds real motion: all of it, or without the mouth where measured lips
-lie beside it; channels are read by name, in any order and of any number, and coefficients without
-names belong to another basis (`FlameBasis`), which is trained on with --flame. The engine reads
+lie beside it; channels are read by name, in any order and of any number. The engine reads
 users' files itself (speech/audio.py). The corpus is written once and then only read:
 `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per 10 ms),
 `tracked.f16` (captured motion at 25 fps), `lips.f16` (measured lips) and `clips.json`.
 """
 
 import csv
-import hashlib
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,16 +31,10 @@ from scipy.spatial.transform import Rotation, Slerp
 from tqdm import tqdm
 
 from ..arrays import read_npz
-from ..errors import BadHead, ThunderError
-from ..face import regions
-from ..face.head import Head, load_head
-from ..face.retarget import MOST, Retarget, to_head
+from ..errors import ThunderError
 from ..filters import gaussian
 from ..spoken import phone_index, SILENCE
 from ..types import FPS, LEAST_FPS, MOST_FPS, Motion, pack, RATE, reorder
-
-COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
-_OF_THE_MOUTH = 0.5  # share of the mouth's region from which a vertex is an input of mesh-to-speech
 
 
 class BadRecording(ThunderError):
@@ -70,62 +61,6 @@ def read_recording(path: Path) -> np.ndarray:
     if rate != RATE:
         mono = torchaudio.functional.resample(mono, rate, RATE)
     return mono.numpy()
-
-
-class FlameBasis:
-    """A FLAME file's expression space.
-
-    path: of the file.  head: with `coefficients` expression directions, its lips marked.  digest:
-    of the file, in short. Raises BadHead if the file is not a FLAME model, or has no recognisable
-    mouth.
-    """
-
-    def __init__(self, path: Path, coefficients: int = COEFFICIENTS):
-        self.path = Path(path)
-        head = load_head(self.path)
-        if not head.identity.shape[2]:
-            raise BadHead(
-                f"{self.path.name} is no FLAME file: choose one, or leave out --flame to train on "
-                f"the bundled head"
-            )
-        # Its first directions move it most.
-        directions = np.ascontiguousarray(head.shapedirs[:, :, :coefficients])
-        names = head.expression_names[:coefficients]
-        self.head = _with_mouth(
-            regions.mark_regions(replace(head, shapedirs=directions, expression_names=names))
-        )
-        self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
-
-    @cached_property
-    def retarget(self) -> Retarget:
-        """From the bundled head; half a second to make."""
-        return to_head(self.head)
-
-    def of_bundled(self, motion: Motion, channels: list[str] | None = None) -> Motion:
-        """A motion of the bundled head, whose columns are `channels`, in this space."""
-        return self.retarget.to(motion, channels)
-
-    def to_channels(self, coefficients: np.ndarray) -> np.ndarray:
-        """Coefficients [T, b] of a tracked sequence of this file as channels [T, n], padded with 0
-        or cut."""
-        result = np.zeros((len(coefficients), self.head.channels))
-        count = min(coefficients.shape[1], self.head.channels)
-        result[:, :count] = np.clip(coefficients[:, :count], -MOST, MOST)
-        return result
-
-
-def _with_mouth(head: Head) -> Head:
-    """A head with the vertices that mesh-to-speech reads: those of the mouth's region, and the
-    lips' landmarks."""
-    of_mouth = head.regions[head.region_names.index("mouth")] > _OF_THE_MOUTH
-    landmarks = [
-        head.inner_lip_upper_mid,
-        head.inner_lip_lower_mid,
-        head.mouth_corner_left,
-        head.mouth_corner_right,
-    ]
-    ids = np.union1d(np.flatnonzero(of_mouth), landmarks).astype(np.int32)
-    return replace(head, mouth_vertices=ids, mouth_parts=np.zeros(len(ids), np.int32))
 
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
@@ -187,8 +122,7 @@ def _channels(path: Path, data: dict, values: np.ndarray, channels: list[str]) -
     if "channels" not in data:
         raise BadTracking(
             f"{path.name} has coefficients without channel names: another head's basis. Name the "
-            f"channels, or train on the FLAME file that "
-            "they move (--flame)."
+            f"channels."
         )
     names = [str(n) for n in np.asarray(data["channels"]).ravel()]
     if len(names) != values.shape[1] or len(set(names)) != len(names):
@@ -226,15 +160,9 @@ def speaker_of(path: Path, data: dict | None = None) -> str:
     return str((data or load_arrays(path)).get("speaker", "")) or path.stem
 
 
-def read_tracked(
-    path: Path, channels: list[str], basis: FlameBasis | None = None
-) -> tuple[Motion, str, dict]:
+def read_tracked(path: Path, channels: list[str]) -> tuple[Motion, str, dict]:
     """(Motion at 25 fps on `channels`, speaker, all arrays of the file) of a tracked sequence.
-    Raises BadTracking.
-
-    basis: the FLAME file in whose coefficients the motion is given instead; a sequence without
-    channel names is taken to be in them.
-    """
+    Raises BadTracking."""
     path = Path(path)
     data = load_arrays(path)
     rate = np.asarray(data.get("fps", np.nan))
@@ -261,12 +189,7 @@ def read_tracked(
                 f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save "
                 f"rotation vectors in radians."
             )
-    own = None if "channels" in data else basis
-    expression = (
-        own.to_channels(coefficients)
-        if own is not None
-        else np.clip(_channels(path, data, coefficients, channels), -1.0, 1.5)
-    )
+    expression = np.clip(_channels(path, data, coefficients, channels), -1.0, 1.5)
     still: dict[str, Any] = {
         part: None if x is None else resample(x, fps, rotations=True).astype(np.float32)
         for part, x in turns.items()
@@ -276,8 +199,6 @@ def read_tracked(
         resample(jaw, fps, rotations=True).astype(np.float32),
         **still,
     )
-    if basis is not None and own is None:
-        motion = basis.of_bundled(motion, channels)
     return motion, speaker_of(path, data), data
 
 
@@ -292,14 +213,14 @@ def sound_beside(path: Path) -> Path:
 
 
 def tracked_clips(
-    folder: Path, channels: list[str], basis: FlameBasis | None = None
+    folder: Path, channels: list[str]
 ) -> Iterator[tuple[str, str, np.ndarray, Motion]]:
     """(name, speaker, samples [n] at 16 kHz, Motion at 25 fps) of every tracked sequence below a
     folder, by name.
 
     Sound and motion start together and are cut to the shorter; a difference over half a second is
-    an error. Sequences marked `measuring` (not to be trained on) are refused.  basis: as
-    `read_tracked`. Raises BadTracking, naming the file.
+    an error. Sequences marked `measuring` (not to be trained on) are refused. Raises BadTracking,
+    naming the file.
     """
     folder = Path(folder)
     paths = sorted(folder.rglob("*.npz"))
@@ -309,7 +230,7 @@ def tracked_clips(
             f"docs/reference/tracked.md for their format."
         )
     for path in paths:
-        motion, speaker, data = read_tracked(path, channels, basis)
+        motion, speaker, data = read_tracked(path, channels)
         if data.get("measuring", False):
             raise BadTracking(
                 f"{path.name} is marked as a face to measure against, not to train on. Take it "
@@ -689,13 +610,12 @@ def read_lips(path: Path, frames: int) -> np.ndarray | None:
 
 
 def _read(
-    source: Path, recordings: list[FoundRecording], label: Callable, channels: list[str],
-    basis: FlameBasis | None,
-) -> Iterator[_Piece]:  # fmt: skip
+    source: Path, recordings: list[FoundRecording], label: Callable, channels: list[str]
+) -> Iterator[_Piece]:
     """The recordings of a folder. Raises BadTracking, BadRecording, BadCorpus."""
     if recordings[0].path.suffix == ".npz":
         for name, speaker, samples, motion in tqdm(
-            tracked_clips(source, channels, basis=basis), desc=source.name
+            tracked_clips(source, channels), desc=source.name
         ):
             lips = read_lips(source / f"{name}.npz", motion.frames)
             yield _Piece(
@@ -711,14 +631,13 @@ def _read(
 
 def build(
     folder: Path, sources: list[Path], label: Callable,
-    channels: Sequence[str] = (), basis: FlameBasis | None = None, split: bool = True,
-    testing: Collection[str] = (),
+    channels: Sequence[str] = (), split: bool = True, testing: Collection[str] = (),
 ) -> Corpus:  # fmt: skip
     """Write the corpus of all recordings in `sources`.
 
-    A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or
-    in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
-    recordings that come without phone times (`teacher.label`).
+    A source with `.npz` files is one of tracked performances, read onto the head's `channels`.
+    label(samples, text) → [(phone, start s, end s)] writes down recordings that come without phone
+    times (`teacher.label`).
     split: whether speakers are split, for which there must be enough of them; else all train.
     Where recordings are too short for that, those of a speaker are joined.  testing: who tests.
     Raises BadTracking, BadRecording, BadCorpus.
@@ -729,7 +648,7 @@ def build(
     splits = {each.speaker: "train" for each in recordings}
     if split:
         splits, short = split_recordings(recordings, testing)
-    read = (_read(source, some, label, list(channels), basis) for source, some in listed)
+    read = (_read(source, some, label, list(channels)) for source, some in listed)
     sounding = (
         piece
         for piece in chain.from_iterable(read)

@@ -21,7 +21,7 @@ from ..events import EVENTS
 from ..face.head import Head
 from ..networks.denoiser import DenoiserConfig, DenoiserNetwork, noisy, Standardised
 from ..networks.speech import MeshToSpeechNetwork, MouthNetwork, Space
-from ..types import COEFFICIENTS, Columns, in_group, MOUTH
+from ..types import Columns, in_group, MOUTH
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
 from .motions import MotionSet, TRUE_TO_SOUND
@@ -113,7 +113,7 @@ class DenoiserLoss:
         # For brows, eyes and head, which the voice does not determine, variety matters more than
         # fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
-        self.speaking = torch.tensor(in_group(names, (*MOUTH, *COEFFICIENTS)), device=device)
+        self.speaking = torch.tensor(in_group(names, MOUTH), device=device)
         self.spread = _spreads(batches, self.mouth, denoiser.to(device))
         self.m2s, self.m2s_weight = None, 0.0
         self.m2s_view: Space = self.mouth

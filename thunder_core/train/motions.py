@@ -38,8 +38,8 @@ from ..engine.speech.encoder import (
 )
 from ..events import EVENTS
 from ..spoken import PHONES, SILENCE
-from ..types import COEFFICIENTS, Columns, in_group, MOUTH, pack, RATE, TONGUE
-from .corpus import Corpus, FlameBasis, SAMPLES_PER_FRAME
+from ..types import Columns, in_group, MOUTH, pack, RATE, TONGUE
+from .corpus import Corpus, SAMPLES_PER_FRAME
 from .teacher import perform_planned, semitones
 
 # ---- features of the corpus
@@ -337,8 +337,6 @@ class ClipJob:
     folder: Path
     channels: tuple[str, ...]
     seed: int
-    flame: Path | None = None
-    coefficients: int = 0
 
 
 def teacher_code(*more: str) -> bytes:
@@ -355,9 +353,8 @@ def teacher_code(*more: str) -> bytes:
 
 
 def animate(
-    corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1,
-    basis: FlameBasis | None = None
-) -> None:  # fmt: skip
+    corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1
+) -> None:
     """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip of the stage
     `hear`, `events.f16` [VARIANTS, F, EVENTS], the curves of their events, `directions.npy`
     [VARIANTS, clips, DIRECTION_NAMES], their directions, and `heard.f16` [VARIANTS − TRUE_TO_SOUND,
@@ -369,18 +366,12 @@ def animate(
     of finished clips and the teacher, and the next call continues there; another teacher, seed or
     set starts over. The result does not depend on `workers`.
 
-    channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written
-    in instead.
+    channels: of the bundled head.
     """
-    flame = () if basis is None else (basis.path, basis.head.channels)
-    job = ClipJob(corpus.folder, Path(folder), tuple(channels), seed, *flame)
+    job = ClipJob(corpus.folder, Path(folder), tuple(channels), seed)
     _open.cache_clear()
     _, rows, *_ = _open(job)
-    shape = (
-        VARIANTS,
-        rows[-1].start + rows[-1].frames,
-        Columns(job.coefficients or len(channels)).count,
-    )
+    shape = (VARIANTS, rows[-1].start + rows[-1].frames, Columns(len(channels)).count)
     made_by, done = _checksum(job), _finished_clips(job)
     fresh = not done
     if fresh:
@@ -424,8 +415,6 @@ def _checksum(job: ClipJob) -> str:
     constants."""
     digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
     digest.update((job.folder / "rows.json").read_bytes())
-    if job.flame is not None:
-        digest.update(repr(job.coefficients).encode() + job.flame.read_bytes())
     digest.update(teacher_code("train/motions.py"))
     return digest.hexdigest()[:16]
 
@@ -442,11 +431,9 @@ def _finished_clips(job: ClipJob) -> int:
 
 
 @lru_cache(1)
-def _open(
-    job: ClipJob,
-) -> tuple[Corpus, list[ClipRow], np.ndarray, np.ndarray, bool, FlameBasis | None]:
-    """The corpus, its rows, features [F, d], phone logits [2F, 40], whether the teacher can read
-    the features, and the basis of the motions; once in a process."""
+def _open(job: ClipJob) -> tuple[Corpus, list[ClipRow], np.ndarray, np.ndarray, bool]:
+    """The corpus, its rows, features [F, d], phone logits [2F, 40], and whether the teacher can
+    read the features; once in a process."""
     rows, features, encoder = open_features(job.folder)
     return (
         Corpus(job.corpus),
@@ -454,7 +441,6 @@ def _open(
         features,
         np.memmap(job.folder / "logits.f16", np.float16, "r").reshape(-1, len(PHONES)),
         encoder == fitted_encoder(),
-        None if job.flame is None else FlameBasis(job.flame, job.coefficients),
     )
 
 
@@ -475,9 +461,8 @@ def _perform(job: ClipJob, number: int) -> tuple[np.ndarray, ...]:
     """(motions float16 [VARIANTS, frames, channels + 9], events float16 [VARIANTS, frames, EVENTS],
     what is heard float16 [VARIANTS − TRUE_TO_SOUND, frames, 40], directions [VARIANTS,
     DIRECTION_NAMES]) of a clip."""
-    corpus, rows, all_features, all_logits, fits, basis = _open(job)
+    corpus, rows, all_features, all_logits, fits = _open(job)
     row, channels = rows[number], list(job.channels)
-    names = channels if basis is None else list(basis.head.expression_names)
     captured = pitch = lips = None
     at, speaker = slice(row.start, row.start + row.frames), row.speaker
     features = all_features[at].astype(np.float32)
@@ -491,10 +476,12 @@ def _perform(job: ClipJob, number: int) -> tuple[np.ndarray, ...]:
         clip = corpus.clips[row.clip]
         phones, samples = corpus.phones(clip), corpus.samples(clip)
         heard, pitch = loudness(samples, row.frames), semitones(samples, row.frames)
-        captured = None if row.listens else corpus.captured_motion(clip, Columns(len(names)).count)
+        captured = (
+            None if row.listens else corpus.captured_motion(clip, Columns(len(channels)).count)
+        )
         lips = None if row.listens else corpus.measured_lips(clip)
         if captured is not None and lips is not None:  # the teacher performs the lips
-            captured[:, np.flatnonzero(in_group([*names, *["jaw"] * 3], _TOGETHER[0]))] = 0.0
+            captured[:, np.flatnonzero(in_group([*channels, *["jaw"] * 3], _TOGETHER[0]))] = 0.0
         if row.listens:
             speaker = f"{speaker} {number}"  # the listener is another person than the speaker
     speaks = row.clip >= 0 and not row.listens
@@ -514,9 +501,9 @@ def _perform(job: ClipJob, number: int) -> tuple[np.ndarray, ...]:
         if captured is not None:
             planned[:] = np.nan
         events.append(planned.astype(np.float16))
-        x = pack(motion if basis is None else basis.of_bundled(motion, channels))
+        x = pack(motion)
         motions.append(
-            (x if captured is None else complete_capture(captured, x, names)).astype(np.float16)
+            (x if captured is None else complete_capture(captured, x, channels)).astype(np.float16)
         )
         directions.append(
             direction.vector()
@@ -537,7 +524,7 @@ def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.nda
 
 
 # Groups that captures miss as a whole: a mouth rig has no lids, a clamped head does not turn.
-_TOGETHER = ((*MOUTH, *COEFFICIENTS), TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
+_TOGETHER = (MOUTH, TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
 
 
 def complete_capture(
@@ -553,6 +540,6 @@ def complete_capture(
     x, columns = performed.copy(), Columns(len(channels))
     parts: list[np.ndarray | slice] = [*groups, columns.head, columns.eyes]
     for group in parts:
-        if captured[:, group].any():  # FLAME's coefficients are one group
+        if captured[:, group].any():
             x[:, group] = captured[:, group]
     return x

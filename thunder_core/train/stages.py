@@ -34,7 +34,6 @@ from .corpus import (
     build,
     Clip,
     Corpus,
-    FlameBasis,
     minutes_of,
     motions_in_words,
     SAMPLES_PER_FRAME,
@@ -69,8 +68,7 @@ class Workspace:
     """The folders of a training run.
 
     cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.
-    flame: file in whose expression space is trained, None for the default head's.  stage: the one
-    that runs, for cards.
+    stage: the one that runs, for cards.
     """
 
     cache: Path
@@ -78,7 +76,6 @@ class Workspace:
     weights: Path
     seed: int
     device: str
-    flame: Path | None = None
     stage: str = ""
 
     @property
@@ -93,13 +90,8 @@ class Workspace:
 
     @cached_property
     def head(self) -> Head:
-        """The head that is trained on: the default one, or the FLAME file's."""
-        return load_head(self.weights / "head.npz") if self.basis is None else self.basis.head
-
-    @cached_property
-    def basis(self) -> FlameBasis | None:
-        """The FLAME file's expression space, None for the default head's."""
-        return None if self.flame is None else FlameBasis(self.flame)
+        """The head that is trained on."""
+        return load_head(self.weights / "head.npz")
 
     @property
     def performances(self) -> Path:
@@ -110,11 +102,6 @@ class Workspace:
     def channels(self) -> list[str]:
         """Names of the head's expression channels."""
         return list(self.head.expression_names)
-
-    @property
-    def bundled_channels(self) -> list[str]:
-        """The channels of the bundled head, on which the teacher performs."""
-        return list(load_head(self.weights / "head.npz").expression_names)
 
     def corpus(self) -> Corpus:
         """The corpus, as `corpus` wrote it. Raises SystemExit where there is none, or nobody in it
@@ -259,8 +246,7 @@ def _corpus(workspace: Workspace, args: Namespace) -> str:
     which split."""
     corpus = build(
         workspace.corpus_folder, args.folders, partial(label, workspace.weights),
-        channels=workspace.bundled_channels,
-        basis=workspace.basis, testing=args.test,
+        channels=workspace.channels, testing=args.test,
     )  # fmt: skip
     workspace.forget_features()
     unnamed = sum(clip.speaker == f"{clip.corpus}/{clip.name}" for clip in corpus.clips)
@@ -307,14 +293,7 @@ def _animate(workspace: Workspace, args: Namespace) -> str:
             "the map to this one",
             file=sys.stderr,
         )
-    animate(
-        corpus,
-        workspace.bundled_channels,
-        workspace.motions_folder,
-        workspace.seed,
-        args.workers,
-        workspace.basis,
-    )
+    animate(corpus, workspace.channels, workspace.motions_folder, workspace.seed, args.workers)
     return f"performances → {workspace.motions_folder}"
 
 
