@@ -97,11 +97,16 @@ def test_nothing_is_rebuilt_but_arrays_of_numbers(canary, content, says):
     refused(canary, content, says)
 
 
-def test_writing_on_the_stand_ins_changes_nothing_for_the_next_file(tmp_path):
-    # BUILD on the class itself: try to replace how arrays take their state
-    hostile = b"\x80\x02cnumpy\nndarray\n(N}U\x0c__setstate__Nsto\x86b."
+@pytest.mark.parametrize(
+    ("stand_in", "state"),
+    [
+        (b"ndarray", b"(N}U\x0c__setstate__Nsto\x86b"),  # how arrays take their state
+        (b"_frombuffer", b"N}U\x0c__defaults__(NtsU\0Ns\x86b"),
+    ],
+)
+def test_writing_on_the_stand_ins_changes_nothing_for_the_next_file(tmp_path, stand_in, state):
     path = tmp_path / "evil.pkl"
-    refused(path, hostile, ".")
+    refused(path, b"\x80\x02cnumpy\n" + stand_in + b"\n" + state + b".", ".")
     path.write_bytes(pickle.dumps({"a": np.arange(3.0)}, 2))
     assert np.array_equal(unpickle(path)["a"], np.arange(3.0))
 
@@ -180,19 +185,6 @@ def refused(path, content, says, most_bytes=40 * MEGABYTE):
     with held_at_most(len(content) + most_bytes), pytest.raises(BadHead, match=says) as caught:
         load_head(path)
     assert path.name in str(caught.value) and ": " in str(caught.value)
-
-
-def zeros(megabytes):
-    """(method, packed bytes, size, checksum) of an .npy with so many megabytes of zeros."""
-    content = npy((megabytes * MEGABYTE // 8,), bytes(megabytes * MEGABYTE))
-    return 8, packed(content), len(content), zlib.crc32(content)
-
-
-def test_four_megabytes_of_npz_that_claim_five_gigabytes_are_refused(tmp_path):
-    member = zeros(16)
-    content = made_zip([(b"v_template_%d.npy" % i, *member) for i in range(320)])
-    assert len(content) < 30 * MEGABYTE
-    refused(tmp_path / "bomb.npz", content, "claims 5,120 MB of arrays")
 
 
 def test_a_member_that_unpacks_to_more_than_it_says_costs_no_more_than_it_says(tmp_path):
@@ -334,9 +326,3 @@ def test_a_part_that_is_named_often_costs_no_more_than_the_file(tmp_path, name):
     began = time.process_time()
     refused(tmp_path / "bomb.pkl", content, ".", 64 * MEGABYTE)
     assert time.process_time() - began < 10
-
-
-def test_a_file_cannot_change_what_is_done_with_the_next(tmp_path):
-    path = tmp_path / "head.pkl"
-    state = b"N}U\x0c__defaults__(NtsU\0Ns\x86b"
-    refused(path, b"\x80\x02cnumpy\n_frombuffer\n" + state + b".", "changes what is not an array")
