@@ -6,7 +6,7 @@ import argparse
 import ast
 import importlib
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -14,19 +14,22 @@ FOLDER = Path(__file__).resolve().parent
 GATES = ("lips", "habits", "articulation", "commit", "speed", "faults")
 
 
-def parts() -> Iterator[tuple[str, str]]:
-    """(name, first sentence of its docstring) of every module that can be run. None of them is
+@cache
+def parts() -> dict[str, str]:
+    """{name: first sentence of its docstring} of every module that can be run. None of them is
     imported."""
+    found = {}
     for path in sorted([*FOLDER.glob("*.py"), *FOLDER.glob("*/__init__.py")]):
         module = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in module.body):
             sentence = " ".join((ast.get_docstring(module) or "").partition("\n\n")[0].split())
-            yield path.parent.name if path.stem == "__init__" else path.stem, sentence
+            found[path.parent.name if path.stem == "__init__" else path.stem] = sentence
+    return found
 
 
 def listing() -> str:
     """The names of the parts and their purposes, those of GATES first."""
-    known = dict(parts())
+    known = parts()
     rest = [name for name in known if name not in GATES]
     row = "  {:16s}{}".format
     return "\n".join([
@@ -44,7 +47,7 @@ def main(words: list[str] | None = None) -> None:
     if not words or words[0] in ("-h", "--help"):
         return print(listing())
     name = words[0]
-    if name not in dict(parts()):
+    if name not in parts():
         raise SystemExit(
             f"There is no “{name}” in research: python -m research lists what there is"
         )

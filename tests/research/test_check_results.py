@@ -348,7 +348,7 @@ def test_the_page_of_the_paper_says_what_is_hidden_in_training():
 )
 def test_a_command_that_a_page_names_is_there_with_its_options(page):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    names = {name for name, _ in parts()}
+    names = parts()
     commands = re.findall(r"python -m research ([^`#\n]+)", text)
     if page == "results":  # which says once that commands begin so
         commands += [

@@ -16,7 +16,7 @@ from research.__main__ import GATES, main, parts
 from research.harness import RESULTS, results_file, ROOT
 
 IN_BLENDER = {"head_sheet"}  # they import bpy
-BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
+BENCHES = [name for name in parts() if name not in IN_BLENDER]
 
 
 def test_the_list_names_everything_with_a_sentence_and_imports_nothing_heavy():
@@ -28,7 +28,7 @@ def test_the_list_names_everything_with_a_sentence_and_imports_nothing_heavy():
     assert done.returncode == 0, done.stderr
     listed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  ")]
     assert [name for name, _ in listed[: len(GATES)]] == list(GATES)
-    assert sorted(name for name, _ in listed) == sorted(name for name, _ in parts())
+    assert sorted(name for name, _ in listed) == sorted(parts())
     assert all(sentence.endswith((".", "?")) and len(sentence) < 150 for _, sentence in listed)
 
 
