@@ -27,7 +27,7 @@
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
-#   make languages     out/languages: what there is to translate, and each language's file with what is new and gone
+#   make languages     out/languages: what there is to translate, and each language's file with what is new, without what is gone
 #   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside the last two releases, and what grew
 #   make package       out/packages/thunder-VERSION-PLATFORM.zip, what Blender installs; PLATFORMS="linux-x64 …", else this machine's
 #   make packages      the same for every platform

@@ -2,7 +2,7 @@
 """Collects the texts that an animator may read from the code, for translators (`make languages`).
 
 languages.py FOLDER   writes thunder.pot, all texts, and of each language of assets/languages its
-                      file with what is new (empty) and what is gone (marked #~)
+                      file without what is gone, then (empty) what others translate and it does not
 """
 
 import ast
@@ -72,12 +72,17 @@ def texts_of(path: Path) -> Iterator[tuple[int, str, str]]:
                 kinds |= {id(each): SHOWN[name] for each in ast.walk(value)}
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in SHOWN:
                 kinds[id(value)] = SHOWN[name]
-            # a name for the code, then its label and tooltip
+            # a name for the code, then its label and tooltip; or a label, then its tooltip
             case (
                 ast.Tuple(elts=[ast.Constant(value=str(name)), *parts])
                 | ast.Call(args=[ast.Constant(value=str(name)), *parts])
-            ) if re.fullmatch(r"[A-Za-z_]\w+", name):
-                kinds |= {id(each): TOOLTIP if n else LABEL for n, each in enumerate(parts)}
+            ) if re.fullmatch(r"[A-Za-z_]\w*", name):
+                first = TOOLTIP if re.match("[A-Z][a-z]", name) else LABEL
+                kinds |= {id(each): TOOLTIP if n else first for n, each in enumerate(parts)}
+            case ast.Call(
+                func=ast.Name(id=name) | ast.Attribute(attr=name), args=[_, message, *_]
+            ) if name in ("Step", "stage"):  # what is being done
+                kinds[id(message)] = LABEL
             case ast.ClassDef(name=name) if name.startswith("THUNDER_"):
                 yield node.lineno, " ".join((ast.get_docstring(node) or "").split()), TOOLTIP
                 if "_OT_" in name and "\n    bl_label = " not in ast.unparse(node):
@@ -131,21 +136,23 @@ def entry(context: str, text: str, said: str, *notes: str) -> str:
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shown, known = collect()
-    files = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FILES.glob("*.po"))}
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(FILES.glob("*.po"))}
     # what one language translates the others may need to
-    keys = dict.fromkeys(("", text) for text in shown) | {
-        key: None for text in files.values() for key in read(text) if key[1] in known
-    }
-    for name, text in {"thunder": "", **files}.items():
+    keys = dict.fromkeys(key for text in files.values() for key in read(text) if key[1] in known)
+    all_keys = dict.fromkeys([*(("", text) for text in shown), *keys])
+    template = [entry(*key, "", *shown.get(key[1], ())) for key in all_keys]
+    _write(folder / "thunder.pot", HEAD, template)
+    for name, text in files.items():
         said = read(text)
-        gone = [key for key in said if key not in keys]
-        body = [entry(*key, said.get(key, ""), *shown.get(key[1], ())) for key in keys]
-        body += [re.sub("^(?=m)", "#~ ", entry(*key, said[key]), flags=re.M) for key in gone]
-        path = folder / f"{name}.po{'' if text else 't'}"
-        path.write_text(
-            "".join([text.partition("\n\n")[0] or HEAD, "\n\n", *body]), encoding="utf-8"
-        )
-        print(f"{path}: {len(keys) - len(said) + len(gone)} new, {len(gone)} gone")
+        texts = {text for _, text in said}
+        kept = [entry(*key, said[key]) for key in said if key in keys]
+        new = [entry(*key, "") for key in keys if key[1] not in texts]
+        _write(folder / name, text.partition("\n\n")[0], kept + new)
+        print(f"{folder / name}: {len(new)} new, {len(said) - len(kept)} gone")
+
+
+def _write(path: Path, head: str, entries: list[str]) -> None:
+    path.write_text("\n\n".join([head, "".join(entries)])[:-1], encoding="utf-8")
 
 
 if __name__ == "__main__":

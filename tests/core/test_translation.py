@@ -114,9 +114,13 @@ def test_a_text_that_is_gone_and_a_value_that_is_lost_are_named():
 
 
 def test_complete_languages_have_the_same_texts():
-    first, *others = ({text for _, text in ENTRIES[language]} for language in COMPLETE)
-    assert len(first) > 600
-    assert [each ^ first for each in others] == [set()] * len(others)
+    texts = {language: {text for _, text in ENTRIES[language]} for language in COMPLETE}
+    every = set().union(*texts.values())
+    assert len(every) > 600
+    lacks = [
+        f"{language}.po lacks “{text}”" for language in COMPLETE for text in every - texts[language]
+    ]
+    assert not lacks, "\n".join(["add to assets/languages:", *sorted(lacks)])
 
 
 @pytest.mark.parametrize("language", ENTRIES)
@@ -147,7 +151,7 @@ def test_all_that_is_said_from_the_first_click_to_commit_is_translated(code):
         if where.startswith(SPEAKERS) and kind != languages.TOOLTIP and own_words(text) > 1
     }
     assert len(said) > 200
-    assert not said - translated
+    assert said <= translated
 
 
 def reasons_and_reports(path):
@@ -174,7 +178,7 @@ def test_reasons_of_grey_buttons_and_reports_are_translated(code):
     } - {"Upper lid, left"}  # an object
     assert len(said) > 90 and "Enter a model's name, such as base" in said
     for language in COMPLETE:
-        assert not said - {text for _, text in ENTRIES[language]}
+        assert said <= {text for _, text in ENTRIES[language]}
 
 
 def test_a_frame_is_explained_in_the_animators_language(code):
@@ -183,7 +187,7 @@ def test_a_frame_is_explained_in_the_animators_language(code):
     said |= {what for about in STEPS.values() for what in about.causes.values() if "/" not in what}
     assert len(said) > 20
     for language in COMPLETE:
-        assert not said - {text for _, text in ENTRIES[language]} - {"th"}
+        assert said <= {text for _, text in ENTRIES[language]} | {"th"}
     german = in_language("de_DE")
     lines = explanation_lines(
         {
@@ -233,17 +237,25 @@ def test_what_the_engine_says_is_known_as_it_comes(language, tmp_path):
         assert len(left) <= 1, say(sentence)  # “son” is a French sound
 
 
-def test_all_labels_are_translated(code):
+def test_all_labels_and_what_is_being_done_are_translated(code):
     translated = {text for _, text in ENTRIES["de_DE"]}
     labels = {
         text
         for text, (where, kind) in code[0].items()
-        if where.startswith(("panels/", "operators/", "scene/properties/"))
+        if where.startswith(("panels/", "operators/", "scene/"))
         and kind == languages.LABEL
         and own_words(text)
     }
     assert len(labels) > 300
-    assert labels - translated == {"Thunder"}
+    assert labels - translated == {"Thunder", "Basis"}  # names of the product and of a shape key
+
+
+def test_german_addresses_nobody():
+    said = "\n".join(ENTRIES["de_DE"].values())
+    assert (
+        re.findall(r".*(?:\b[Dd](?:eine?[mnrs]?|u|ich|ir)\b|\w (?:Sie|Ihre?|Ihnen)\b).*", said)
+        == []
+    )
 
 
 def test_no_operator_reports_in_english_past_the_translation():
@@ -288,21 +300,24 @@ def test_files_of_translators_tools_are_read():
     assert read("") == read("nothing of the kind") == {}
 
 
-def test_what_is_new_and_what_is_gone_is_marked(tmp_path, monkeypatch, capsys):
-    (tmp_path / "xx.po").write_text(
-        languages.HEAD
-        + "\n\n"
-        + languages.entry("", "Generate Takes", "Los")
-        + languages.entry("", "A button of before", "Weg")
-    )
+def test_a_language_gets_what_is_new_and_loses_what_is_gone(tmp_path, monkeypatch, capsys):
+    """All else of its file stays as it is."""
+    start, entry = f"{languages.HEAD}\n\n", languages.entry
+    known = entry("", "Generate Takes", "Los") + entry("Operator", "Add Head", "Kopf")
+    files = {
+        "xx.po": start + entry("", "A button of before", "Weg") + known,
+        "yy.po": start + known + entry("", "Add Transcript", "Text"),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text[:-1])
     monkeypatch.setattr(languages, "FILES", tmp_path)
     languages.main(tmp_path / "out")
-    text = (tmp_path / "out" / "xx.po").read_text()
-    assert read(text) == {("", "Generate Takes"): "Los"}
-    assert '#~ msgid "A button of before"\n#~ msgstr "Weg"\n' in text
-    assert 'msgid "Add Transcript"\nmsgstr ""\n' in text
-    assert "1 gone" in capsys.readouterr().out
-    assert read((tmp_path / "out" / "thunder.pot").read_text()) == {}
+    files["xx.po"] = start + known + entry("", "Add Transcript", "")
+    assert capsys.readouterr().out.count("1 new, 1 gone") == 1
+    for name, text in files.items():
+        assert (tmp_path / "out" / name).read_text() == text[:-1]
+    template = (tmp_path / "out" / "thunder.pot").read_text()
+    assert 'msgid "Commit"\nmsgstr ""\n' in template and read(template) == {}
 
 
 def test_labels_names_items_templates_and_tooltips_are_collected(code):
@@ -316,6 +331,8 @@ def test_labels_names_items_templates_and_tooltips_are_collected(code):
         "{count} take{s} deleted",
         "The engine did not respond for {silence_deadline} minutes and was ended: try again",
         "Articulation",  # of a slider
+        "Lips close",  # a tooltip of two words, of an item named by one letter
+        "Setting up take {number} of {entries}",  # what is being done
         "Sceptic",  # in a file
         "No head is selected: choose one beside Thunder's person icon, or press Add Head",
     ):
