@@ -367,7 +367,7 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
 PAGES = ("docs/training.md", "docs/reference/tracked.md", "weights/README.md")
 # Stages of which only the first words are run here, and where the rest is tested.
 ELSEWHERE = {
-    "paper": "test_flame_training", "facegood": "test_tracked", "calibrate": "test_lip_clips", "solve": "test_solve", "track": "test_track",
+    "paper": "test_systems", "facegood": "test_tracked", "calibrate": "test_lip_clips", "solve": "test_solve", "track": "test_track",
     "grid": "test_measured_lips", "speaker": "needs Resemblyzer's checkpoint",
 }  # fmt: skip
 # What makes a documented command short: said after its own options, of which the last one counts.

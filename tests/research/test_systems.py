@@ -17,9 +17,11 @@ from research.systems.denoisers import TokenCrossAttention
 from research.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 from research.train import paper
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
-from research.train.systems import before, build_learner, Labels, LEARNERS
+from research.train.systems import before, build_learner, Labels, LEARNERS, ThunderLearner
+from thunder_core.engine.speech.encoder import phonetic
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
+from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.train.motions import MotionSet
 from thunder_core.types import Columns
 from thunder_core.weight_files import SHIPPED
@@ -163,3 +165,13 @@ def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, pe
             columns.head,
             people,
         )
+
+
+def test_thunder_t_hears_what_its_own_encoder_does():
+    encoder = SpeechEncoderNetwork.load(SHIPPED)
+    waves, features = 0.1 * torch.randn(1, 16000), torch.randn(1, 25, 298)
+    learner = ThunderLearner(torch.nn.Identity(), encoder)
+    heard = learner.features({"waves": waves, "features": features})
+    arrays = [each[0].numpy() for each in encoder(encoder.prepare(waves))]
+    assert np.allclose(heard[0, :, :-2], phonetic(*arrays, 25), atol=1e-4)
+    assert torch.equal(heard[..., -2:], features[..., -2:])
