@@ -13,15 +13,15 @@ from torch import Tensor
 
 from research.train.augment import augment, change_speed, music
 from research.train.whisper import read_whisper
-from thunder_core.acoustics import gain, level
+from thunder_core.acoustics import gain, HOP, LEAST_POWER, level, whisper_scale, WHISPER_WINDOW
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.networks.speech import SpeechEncoderNetwork
+from thunder_core.networks.speech import LogMel, SpeechEncoderNetwork
 from thunder_core.spoken import SILENCE
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.motions import noise
 from thunder_core.types import RATE
-from thunder_core.weight_files import EncoderConfig
+from thunder_core.weight_files import EncoderConfig, LOUD
 
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16
@@ -32,12 +32,66 @@ _BABBLE, _VOICES = 0.2, 6  # share of crops with other voices behind, and how ma
 _COMPONENTS, _PHONE_LAYERS, _PHONE_HEADS, _LISTENED = 256, 2, 4, 300
 
 
+class WhisperMel(LogMel):
+    """Waveform [B, samples] → log-mel [B, samples // 160, 80] as Whisper hears it;
+    `acoustics.whisper_mel` says what that is."""
+
+    def __init__(self):
+        super().__init__(WHISPER_WINDOW, WHISPER_WINDOW)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Log-mel [B, samples // 160, 80] of [B, samples]."""
+        power = self._spectrum(samples)[:, : samples.shape[-1] // HOP].square() @ self.filters
+        decades = power.clamp_min(LEAST_POWER).log10()
+        return whisper_scale(decades, decades.amax((1, 2), keepdim=True))
+
+
+class TrainableEncoder(SpeechEncoderNetwork):
+    """The encoder with what it hears of a waveform, in torch."""
+
+    def __init__(self, config: EncoderConfig = EncoderConfig()):
+        super().__init__(config)
+        self.log_mel = WhisperMel() if config.body else LogMel(400)
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """Input of `forward` from [B, samples]: log-mel [B, 2N, 80]."""
+        if not self.config.body:
+            return self.spectrogram(samples)
+        return self.log_mel(samples)[:, : samples.shape[-1] // (2 * HOP) * 2]
+
+    def spectrogram(self, samples: Tensor) -> Tensor:
+        """Standardised log-mel [B, 2N, 80] of [B, samples], an even number of 10 ms frames, two per
+        feature frame.
+
+        The mean over the clip's loud frames is taken away, and with it the microphone, the room's
+        colour and the gain.
+        """
+        n = samples.shape[-1] // (2 * HOP)
+        mel = self.log_mel(samples)[:, : 2 * n]
+        energy = mel.mean(-1, keepdim=True)
+        peak = torch.quantile(energy, 0.95, dim=1, keepdim=True)
+        loud = torch.sigmoid(2 * (energy - peak + LOUD))
+        return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
+
+    def reader(self) -> SpeechEncoder:
+        """What reads sounds with it."""
+        return SpeechEncoder(self.config, self.mel_std.cpu().numpy(), self.of_arrays)
+
+    @torch.no_grad()
+    def of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
+        """The outputs for a log-mel, as `engine.speech.encoder` asks for them."""
+        return [
+            each.float().cpu().numpy()
+            for each in self(torch.from_numpy(mel).to(self.mel_std.device))
+        ]
+
+
 def frame_labels(phones: np.ndarray) -> np.ndarray:
     """10 ms labels [2N] → labels of the 20 ms feature frames [N]."""
     return phones[: len(phones) // 2 * 2 : 2].astype(np.int64)
 
 
-def calibrate_spectrum(encoder: SpeechEncoderNetwork, corpus: Corpus, clips: list[Clip]) -> None:
+def calibrate_spectrum(encoder: TrainableEncoder, corpus: Corpus, clips: list[Clip]) -> None:
     """Set the encoder's fixed mel deviation [80] from a sample of the corpus."""
     encoder.mel_std.fill_(1.0)
     mels = [
@@ -167,9 +221,9 @@ def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
-def phone_accuracy(encoder: SpeechEncoderNetwork, corpus: Corpus, clips: list[Clip]) -> float:
+def phone_accuracy(encoder: TrainableEncoder, corpus: Corpus, clips: list[Clip]) -> float:
     """Share of non-silence 20 ms frames whose phone is named right (40 classes)."""
-    reader, right, total = SpeechEncoder.of(encoder), 0, 0
+    reader, right, total = encoder.reader(), 0, 0
     for clip in clips:
         truth = frame_labels(corpus.phones(clip))
         _, logits = reader.analyse(corpus.samples(clip))
@@ -180,7 +234,7 @@ def phone_accuracy(encoder: SpeechEncoderNetwork, corpus: Corpus, clips: list[Cl
     return right / max(1, total)
 
 
-def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> SpeechEncoderNetwork:
+def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> TrainableEncoder:
     """An encoder on the layers that are `heard` of a Whisper in `path` (`read_whisper`): its hidden
     features are their principal components in the corpus' training voices; its conformer and heads
     are untrained.
@@ -189,14 +243,14 @@ def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> SpeechEnc
     """
     whisper = read_whisper(path, heard)
     settings = EncoderConfig(_COMPONENTS, _PHONE_LAYERS, _PHONE_HEADS, body=whisper.config())
-    encoder = SpeechEncoderNetwork(settings)
+    encoder = TrainableEncoder(settings)
     encoder.body.load_state_dict(whisper.state_dict())
     encoder.narrow.weight.data, encoder.narrow.bias.data = components(encoder, corpus)
     return encoder
 
 
 @torch.no_grad()
-def components(encoder: SpeechEncoderNetwork, corpus: Corpus) -> tuple[Tensor, Tensor]:
+def components(encoder: TrainableEncoder, corpus: Corpus) -> tuple[Tensor, Tensor]:
     """Weight [width, heard] and bias [width] that bring what is heard of Whisper to its first
     principal components, each divided by the root of its deviation: what varies most still counts
     most, but less."""
@@ -220,17 +274,17 @@ def train_encoder(
     corpus: Corpus,
     folder: Path,
     schedule: Schedule,
-    adopted: SpeechEncoderNetwork | None = None,
+    adopted: TrainableEncoder | None = None,
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
-) -> tuple[SpeechEncoderNetwork, dict[str, float]]:
+) -> tuple[TrainableEncoder, dict[str, float]]:
     """Train on the corpus' training voices, from `start` weights; of an `adopted` Whisper
     only what reads phones of it.
 
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = adopted or SpeechEncoderNetwork(EncoderConfig())
+    encoder = adopted or TrainableEncoder(EncoderConfig())
     if adopted:
         encoder.body.requires_grad_(False)
         encoder.narrow.requires_grad_(False)
@@ -239,7 +293,7 @@ def train_encoder(
         calibrate_spectrum(encoder, corpus, clips)
     batches = PhoneBatches(corpus, clips)
 
-    def loss(model: SpeechEncoderNetwork, item, rng) -> dict[str, Tensor]:
+    def loss(model: TrainableEncoder, item, rng) -> dict[str, Tensor]:
         waves, labels = (x.to(device) for x in item)
         with torch.no_grad(), torch.autocast(waves.device.type, enabled=False):
             prepared = model.prepare(waves)

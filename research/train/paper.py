@@ -17,11 +17,12 @@ import torch
 from torch import nn
 
 from research.systems.denoisers import ClipImages
+from research.train.encoder import TrainableEncoder
 from research.train.spaces import SPACES, weights_name
 from research.train.systems import build_learner, LabelledBatches, Labels, REGRESSORS
 from thunder_core.face.head import Head
 from thunder_core.files import hash_of
-from thunder_core.networks.speech import MeshToSpeechNetwork, SpeechEncoderNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.networks.weights import save_weights
 from thunder_core.train.corpus import motions_in_words
 from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
@@ -222,7 +223,7 @@ class Chain:
                 (folder / name).unlink(missing_ok=True)
         encoder = None
         if stage.trained_encoder:
-            encoder = SpeechEncoderNetwork.load(self.weights).requires_grad_(True)
+            encoder = TrainableEncoder.load(self.weights).requires_grad_(True)
             encoder.ctc_head.requires_grad_(False)
         learner = build_learner(
             stage.system, self.motions, self.labels, self.head, encoder, self.clip

@@ -35,13 +35,13 @@ from research.systems.regressors import (
     FlameSelfTalk,
     RegressorConfig,
 )
+from research.train.encoder import TrainableEncoder
 from research.train.lip_reader import LipReader, text_loss
 from research.train.pictures import pictures_for, vary_tone, Views
 from research.train.spaces import SPACES
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
-from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.spoken import SILENCE
 from thunder_core.train.denoiser import (
     DenoiserLoss,
@@ -236,7 +236,7 @@ def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
 class ThunderLearner(_Diffusion):
     """THUNDER without a direction: -F, or -T with an encoder that is trained too."""
 
-    def __init__(self, denoiser: PlainThunder, encoder: SpeechEncoderNetwork | None):
+    def __init__(self, denoiser: PlainThunder, encoder: TrainableEncoder | None):
         super().__init__(denoiser)
         self.encoder = encoder
 
@@ -250,7 +250,7 @@ class ThunderLearner(_Diffusion):
 
     @staticmethod
     def build(
-        motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoderNetwork | None = None
+        motions: MotionSet, labels: Labels, head: Head, encoder: TrainableEncoder | None = None
     ) -> ThunderLearner:
         return ThunderLearner(PlainThunder(DenoiserConfig(**_sizes(motions))), encoder)
 
@@ -596,7 +596,7 @@ REGRESSORS = tuple(name for name, learner in LEARNERS.items() if issubclass(lear
 
 def build_learner(
     system: str, motions: MotionSet, labels: Labels, head: Head,
-    encoder: SpeechEncoderNetwork | None = None, clip: ClipImages | None = None
+    encoder: TrainableEncoder | None = None, clip: ClipImages | None = None
 ):  # fmt: skip
     """An untrained learner of a system of LEARNERS, standardised by the training set.
 

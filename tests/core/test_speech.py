@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from research.train.encoder import TrainableEncoder
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
 from thunder_core.engine.planning.mouth_map import expect_lips, presence_in
@@ -25,7 +26,7 @@ from thunder_core.engine.speech.encoder import (
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.networks import speech as encoder_network
-from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork, SpeechEncoderNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
 from thunder_core.request import DRAFT, Request
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.spoken import phone_index, PHONES, SILENCE
@@ -85,9 +86,8 @@ def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch, seconds, win
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    return SpeechEncoder.of(
-        SpeechEncoderNetwork(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval()
-    )
+    sizes = EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)
+    return TrainableEncoder(sizes).eval().reader()
 
 
 @pytest.mark.parametrize("length", [1, 100, 1600, 4801])
@@ -406,15 +406,12 @@ def test_without_its_slow_part_a_sound_keeps_its_voice(monkeypatch):
 
 def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
     samples = sample_of(9)
-    network = encoder_network.SpeechEncoderNetwork.load(SHIPPED)
+    network = TrainableEncoder.load(SHIPPED)
     with torch.no_grad():
         theirs = [
             each[0].numpy() for each in network(network.prepare(tensor(acoustics.level(samples))))
         ]
-    for ours in (
-        SpeechEncoder.load(SHIPPED).analyse(samples),
-        SpeechEncoder.of(network).analyse(samples),
-    ):
+    for ours in (SpeechEncoder.load(SHIPPED).analyse(samples), network.reader().analyse(samples)):
         for one, other in zip(ours, theirs):
             assert (
                 one.dtype == np.float32

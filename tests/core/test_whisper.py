@@ -10,7 +10,7 @@ import torch
 from made_whisper import make_whisper
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-from research.train.encoder import adopt_whisper
+from research.train.encoder import adopt_whisper, TrainableEncoder, WhisperMel
 from research.train.whisper import read_whisper
 from thunder_core import acoustics
 from thunder_core.acoustics import whisper_mel
@@ -18,7 +18,6 @@ from thunder_core.engine.recogniser import convert
 from thunder_core.engine.speech import encoder as engine_encoder
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadWeights
-from thunder_core.networks.speech import SpeechEncoderNetwork, WhisperMel
 from thunder_core.networks.weights import save_weights
 from thunder_core.shipped import SAMPLE
 from thunder_core.train.graphs import write_graphs
@@ -100,22 +99,18 @@ class Voices:
 def test_an_encoder_on_whisper_is_the_same_in_torch_and_as_a_graph(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("research.train.encoder._COMPONENTS", 32)
     encoder = adopt_whisper(folder, [2], Voices()).eval()
-    hidden, logits = engine_encoder.SpeechEncoder.of(encoder).analyse(VOICE)
+    hidden, logits = encoder.reader().analyse(VOICE)
     assert hidden.shape == (250, 32) and logits.shape == (250, 40)
     # independent of each other, half as unequal as they were
-    covariance = np.cov(
-        np.concatenate(
-            [engine_encoder.SpeechEncoder.of(encoder).analyse(c)[0] for c in Voices.clips]
-        ).T
-    )
+    covariance = np.cov(np.concatenate([encoder.reader().analyse(c)[0] for c in Voices.clips]).T)
     spread = np.sqrt(np.diag(covariance))
     alike = covariance / np.outer(spread, spread) - np.eye(32)
     assert np.abs(alike).max() < 0.05 and (np.diff(spread) < 0.01 * spread[:-1]).all()
 
     state = {k: v for k, v in encoder.state_dict().items() if not k.startswith("log_mel.")}
     save_weights(tmp_path / "encoder", state, encoder.settings(), {})
-    again = SpeechEncoderNetwork.load(tmp_path)
-    assert np.array_equal(engine_encoder.SpeechEncoder.of(again).analyse(VOICE)[0], hidden)
+    again = TrainableEncoder.load(tmp_path)
+    assert np.array_equal(again.reader().analyse(VOICE)[0], hidden)
     assert [path.name for path in write_graphs(tmp_path)] == ["encoder.onnx"]
     graph = engine_encoder.SpeechEncoder.load(tmp_path)
     for ours, of_torch in zip(graph.analyse(VOICE), (hidden, logits)):

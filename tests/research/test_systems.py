@@ -16,12 +16,12 @@ from research.systems import load_system, regressors
 from research.systems.denoisers import TokenCrossAttention
 from research.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 from research.train import paper
+from research.train.encoder import TrainableEncoder
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.systems import before, build_learner, Labels, LEARNERS, ThunderLearner
 from thunder_core.engine.speech.encoder import phonetic
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
-from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.train.motions import MotionSet
 from thunder_core.types import Columns
 from thunder_core.weight_files import SHIPPED
@@ -168,7 +168,7 @@ def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, pe
 
 
 def test_thunder_t_hears_what_its_own_encoder_does():
-    encoder = SpeechEncoderNetwork.load(SHIPPED)
+    encoder = TrainableEncoder.load(SHIPPED)
     waves, features = 0.1 * torch.randn(1, 16000), torch.randn(1, 25, 298)
     learner = ThunderLearner(torch.nn.Identity(), encoder)
     heard = learner.features({"waves": waves, "features": features})

@@ -16,7 +16,7 @@ import torchaudio
 from torch import nn, Tensor
 from torchaudio.functional import melscale_fbanks
 
-from ..acoustics import BINS, CLASSES, FLOOR, HOP, LEAST_POWER, whisper_scale, WHISPER_WINDOW
+from ..acoustics import BINS, CLASSES, FLOOR, HOP
 from ..face.head import Head
 from ..face.points import LIPS
 from ..spoken import PHONES
@@ -24,7 +24,6 @@ from ..types import Columns, RATE
 from ..weight_files import (
     EncoderConfig,
     lip_places,
-    LOUD,
     MeshToSpeechConfig,
     SPEAKER_WIDTH,
     trained_mouth,
@@ -66,29 +65,14 @@ class LogMel(nn.Module):
         return spectrum.abs().transpose(1, 2)
 
 
-class WhisperMel(LogMel):
-    """Waveform [B, samples] → log-mel [B, samples // 160, 80] as Whisper hears it;
-    `acoustics.whisper_mel` says what that is."""
-
-    def __init__(self):
-        super().__init__(WHISPER_WINDOW, WHISPER_WINDOW)
-
-    def forward(self, samples: Tensor) -> Tensor:
-        """Log-mel [B, samples // 160, 80] of [B, samples]."""
-        power = self._spectrum(samples)[:, : samples.shape[-1] // HOP].square() @ self.filters
-        decades = power.clamp_min(LEAST_POWER).log10()
-        return whisper_scale(decades, decades.amax((1, 2), keepdim=True))
-
-
 class SpeechEncoderNetwork(Network):
-    """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B,
-    N, 40]."""
+    """Log-mel [B, 2N, 80], as `engine.speech.encoder` prepares it → hidden features [B, N, width]
+    at 50 Hz and phone logits [B, N, 40]."""
 
     Config, file = EncoderConfig, "encoder"
 
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__(config)
-        self.log_mel = WhisperMel() if config.body else LogMel(400)
         self.mel_std = nn.Buffer(torch.full((BINS,), 1.5))
         self.body: nn.Module
         if config.body:
@@ -104,28 +88,8 @@ class SpeechEncoderNetwork(Network):
         self.phone_head = nn.Linear(config.width, len(PHONES))
         self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
 
-    def prepare(self, samples: Tensor) -> Tensor:
-        """Input of `forward` from [B, samples]: log-mel [B, 2N, 80]."""
-        if not self.config.body:
-            return self.spectrogram(samples)
-        return self.log_mel(samples)[:, : samples.shape[-1] // (2 * HOP) * 2]
-
-    def spectrogram(self, samples: Tensor) -> Tensor:
-        """Standardised log-mel [B, 2N, 80] of [B, samples], an even number of 10 ms frames, two per
-        feature frame.
-
-        The mean over the clip's loud frames is taken away, and with it the microphone, the room's
-        colour and the gain.
-        """
-        n = samples.shape[-1] // (2 * HOP)
-        mel = self.log_mel(samples)[:, : 2 * n]
-        energy = mel.mean(-1, keepdim=True)
-        peak = torch.quantile(energy, 0.95, dim=1, keepdim=True)
-        loud = torch.sigmoid(2 * (energy - peak + LOUD))
-        return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
-
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40]."""
+        """Hidden [B, N, width] and phone logits [B, N, 40] of log-mels [B, 2N, 80]."""
         hidden, phone_input = self.listen(mel)
         return hidden, self.phone_head(phone_input)
 
@@ -143,14 +107,6 @@ class SpeechEncoderNetwork(Network):
         stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
         hidden = self.body(stacked)[-1][:, ahead:]
         return hidden, hidden
-
-    @torch.no_grad()
-    def of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
-        """The outputs for a log-mel, as `engine.speech.encoder` asks for them."""
-        return [
-            each.float().cpu().numpy()
-            for each in self(torch.from_numpy(mel).to(self.mel_std.device))
-        ]
 
 
 class SpeakerEncoderNetwork(nn.Module):

@@ -81,11 +81,6 @@ class SpeechEncoder:
         check_shapes(path, arrays, mel_std=(BINS,))
         return cls(sizes, arrays["mel_std"], LazyNetwork(path, device, threads))
 
-    @classmethod
-    def of(cls, network) -> "SpeechEncoder":
-        """What reads sounds with a network of `networks.speech`."""
-        return cls(network.config, network.mel_std.cpu().numpy(), network.of_arrays)
-
     @property
     def feature_width(self) -> int:
         """Width of the speech features: hidden features, phone probabilities and loudness."""
