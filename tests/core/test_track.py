@@ -39,7 +39,7 @@ from thunder_core.train.corpus import (
     read_lips,
     tracked_clips,
 )
-from thunder_core.train.track import cut, late_on_average, list_videos, track, Wishes
+from thunder_core.train.track import cut, list_videos, track, Wishes
 from thunder_core.types import FPS, RATE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,22 +124,6 @@ def test_what_is_wrong_with_a_video_is_named(followed):
     assert not {"plain.mkv", "mirrored.mkv", "named.mkv"} & set(re.findall(r"\w+\.mkv", told))
     assert re.fullmatch(r"9 of 10 videos → .*: 1 could not be followed, see .*notes.txt", summary)
     assert (followed[0].parent / "notes.txt").read_text() == told + "\n", "it is kept"
-
-
-@pytest.mark.parametrize(
-    "late, said",
-    [
-        ([0.08, 0.12, 0.04, 0.08], ["The sounds are 0.08 s late on average: move them"]),
-        ([-0.12, np.nan, -0.08, -0.08], ["The sounds are 0.08 s early"]),
-        ([0.04, -0.04, 0.0, 0.2], []),
-        ([0.2, 0.2, np.nan, np.nan], []),  # two alone may be wrong
-    ],
-)
-def test_sounds_that_are_late_on_average_are_told(tmp_path, late, said):
-    for number, seconds in enumerate(late):
-        np.savez(tmp_path / f"{number}.npz", late=seconds)
-    told = late_on_average(tmp_path)
-    assert len(told) == len(said) and all(map(str.startswith, told, said))
 
 
 def lips_of(path):

@@ -23,8 +23,6 @@ from ..types import FPS, RATE, Speech
 from .corpus import BadCorpus, load_arrays, SAMPLES_PER_FRAME, sound_beside
 
 _LATE = 0.1  # seconds by which a sound may be late or early untold
-# The same on average of a speaker's videos, if so many are sure: one alone is a frame or two off.
-_LATE_ON_AVERAGE, _SEVERAL = 0.06, 3
 NOTES = "notes.txt"  # what was said of the videos
 
 
@@ -68,12 +66,6 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
     when it is stopped, or if a video could not be followed."""
     videos, failed = list_videos(sources), 0
 
-    def tell(name: str, notes: list[str], show: Callable[[str], object]) -> None:
-        for note in notes:
-            show(f"{name}: {note}")
-            with (to / NOTES).open("a", encoding="utf-8") as file:
-                file.write(f"{name}: {note}\n")
-
     with (
         Client(find_tracker(), verbs="tracker") as client,
         tqdm(total=len(videos), bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar,
@@ -101,11 +93,13 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
                     f"Stopped: {number} of {len(videos)} videos are done, and the same command "
                     f"goes on"
                 ) from None
-            tell(f"{speaker}/{path.name}", notes, bar.write)
+            for note in notes:
+                bar.write(f"{speaker}/{path.name}: {note}")
+                with (to / NOTES).open("a", encoding="utf-8") as file:
+                    file.write(f"{speaker}/{path.name}: {note}\n")
             bar.update(number + 1 - bar.n)
-    for speaker in sorted({speaker for speaker, _ in videos}):
-        tell(speaker, late_on_average(to / speaker), print)
-        if wishes.trainable:
+    if wishes.trainable:
+        for speaker in sorted({speaker for speaker, _ in videos}):
             write_lips(to / speaker)
     made = f"{len(videos) - failed} of {len(videos)} videos → {to}"
     if failed:
@@ -135,14 +129,13 @@ def _track_one(
             + (", and was moved" if wishes.fix_sound else ": see --fix-sound")
         )
         if wishes.fix_sound:
-            speech, late = cut(whole, start + late, frames), 0.0
+            speech = cut(whole, start + late, frames)
     spoken = np.zeros(frames, bool)
     for first, behind in engine.analyse(speech).phrasing.phrases:
         spoken[first:behind] = True
     soundfile.write(out.with_suffix(".wav"), speech.samples, RATE, subtype="PCM_16")
     about = {
-        "speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken,
-        "late": late,
+        "speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken
     }  # fmt: skip
     arrays = load_arrays(part) | about
     write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -167,15 +160,6 @@ def cut(samples: np.ndarray, start: float, frames: int) -> Speech:
 
 def _in_words(late: float) -> str:
     return f"{abs(late):.2f} s {'late' if late > 0 else 'early'}"
-
-
-def late_on_average(folder: Path) -> list[str]:
-    """A sentence if most sounds of a speaker's performances are late, or early."""
-    late = [float(load_arrays(path).get("late", np.nan)) for path in folder.glob("*.npz")]
-    sure = np.array(late)[np.isfinite(late)]
-    if len(sure) < _SEVERAL or abs(middle := float(np.median(sure))) < _LATE_ON_AVERAGE:
-        return []
-    return [f"The sounds are {_in_words(middle)} on average: move them in the videos, if it is so"]
 
 
 def write_lips(folder: Path) -> None:
