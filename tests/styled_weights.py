@@ -12,7 +12,14 @@ from research.train.card import write_sums
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork
 from thunder_core.networks.weights import load_weights, save_weights
-from thunder_core.weight_files import SHIPPED
+from thunder_core.weight_files import EncoderConfig, SHIPPED
+
+
+def small_config(width: int, ahead: int = 8) -> EncoderConfig:
+    """Sizes of an encoder on one small layer as Whisper's."""
+    sizes = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2}
+    body = sizes | {"model_type": "whisper", "encoder_ffn_dim": 16, "heard": [1]}
+    return EncoderConfig(width, layers=1, heads=2, kernel=5, ahead=ahead, body=body)
 
 
 def weights_with_styles(

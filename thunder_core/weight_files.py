@@ -10,7 +10,7 @@ import json
 import math
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -214,8 +214,6 @@ ENCODER_RATE = 50.0  # feature frames per second
 # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
 OFFSET = 0.005
 
-LOUD = 3.0  # nats (26 dB) below the loudest frames: louder ones enter a clip's spectral mean
-
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -226,10 +224,9 @@ class EncoderConfig:
     heads: int = 4
     kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
     ahead: int = 8  # delay in frames, because this family's convolutions only look back
-    # What listens before it. None: nothing, the conformer reads filter banks. Else sizes of
-    # Whisper's first layers, whose outputs a linear layer narrows to `width` and the conformer
-    # reads for phones.
-    body: dict | None = None
+    # Sizes of Whisper's first layers, whose outputs a linear layer narrows to `width` and the
+    # conformer reads for phones.
+    body: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

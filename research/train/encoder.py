@@ -21,7 +21,7 @@ from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.motions import noise
 from thunder_core.types import RATE
-from thunder_core.weight_files import EncoderConfig, LOUD
+from thunder_core.weight_files import EncoderConfig
 
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16
@@ -49,33 +49,17 @@ class WhisperMel(LogMel):
 class TrainableEncoder(SpeechEncoderNetwork):
     """The encoder with what it hears of a waveform, in torch."""
 
-    def __init__(self, config: EncoderConfig = EncoderConfig()):
+    def __init__(self, config: EncoderConfig):
         super().__init__(config)
-        self.log_mel = WhisperMel() if config.body else LogMel(400)
+        self.log_mel = WhisperMel()
 
     def prepare(self, samples: Tensor) -> Tensor:
         """Input of `forward` from [B, samples]: log-mel [B, 2N, 80]."""
-        if not self.config.body:
-            return self.spectrogram(samples)
         return self.log_mel(samples)[:, : samples.shape[-1] // (2 * HOP) * 2]
-
-    def spectrogram(self, samples: Tensor) -> Tensor:
-        """Standardised log-mel [B, 2N, 80] of [B, samples], an even number of 10 ms frames, two per
-        feature frame.
-
-        The mean over the clip's loud frames is taken away, and with it the microphone, the room's
-        colour and the gain.
-        """
-        n = samples.shape[-1] // (2 * HOP)
-        mel = self.log_mel(samples)[:, : 2 * n]
-        energy = mel.mean(-1, keepdim=True)
-        peak = torch.quantile(energy, 0.95, dim=1, keepdim=True)
-        loud = torch.sigmoid(2 * (energy - peak + LOUD))
-        return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
     def reader(self) -> SpeechEncoder:
         """What reads sounds with it."""
-        return SpeechEncoder(self.config, self.mel_std.cpu().numpy(), self.of_arrays)
+        return SpeechEncoder(self.config, self.of_arrays)
 
     @torch.no_grad()
     def of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
@@ -89,16 +73,6 @@ class TrainableEncoder(SpeechEncoderNetwork):
 def frame_labels(phones: np.ndarray) -> np.ndarray:
     """10 ms labels [2N] → labels of the 20 ms feature frames [N]."""
     return phones[: len(phones) // 2 * 2 : 2].astype(np.int64)
-
-
-def calibrate_spectrum(encoder: TrainableEncoder, corpus: Corpus, clips: list[Clip]) -> None:
-    """Set the encoder's fixed mel deviation [80] from a sample of the corpus."""
-    encoder.mel_std.fill_(1.0)
-    mels = [
-        encoder.spectrogram(torch.from_numpy(level(corpus.samples(c)))[None])[0]
-        for c in clips[:: max(1, len(clips) // 200)]
-    ]
-    encoder.mel_std.copy_(torch.cat(mels).std(0))
 
 
 def breath(n: int, rng: np.random.Generator) -> Tensor:
@@ -183,19 +157,6 @@ class PhoneBatches:
         return F.pad(samples, (0, n - len(samples)))
 
 
-def mask_spectrum(mel: Tensor, rng: np.random.Generator) -> Tensor:
-    """SpecAugment on standardised mels [B, 2N, 80]: two bands and two stretches per crop are set to
-    the mean."""
-    mel = mel.clone()
-    for row in mel:
-        for _ in range(2):
-            band, at = rng.integers(0, 12), rng.integers(0, 68)
-            row[:, at : at + band] = 0
-            stretch, at = rng.integers(0, 30), rng.integers(0, len(row) - 30)
-            row[at : at + stretch] = 0
-    return mel
-
-
 def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """CTC loss per phone of logits [B, N, 40] against the phone runs in labels [B, N]; silence is
     the blank.
@@ -274,31 +235,25 @@ def train_encoder(
     corpus: Corpus,
     folder: Path,
     schedule: Schedule,
-    adopted: TrainableEncoder | None = None,
+    encoder: TrainableEncoder,
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ) -> tuple[TrainableEncoder, dict[str, float]]:
-    """Train on the corpus' training voices, from `start` weights; of an `adopted` Whisper
-    only what reads phones of it.
+    """Train what reads phones of an encoder's Whisper on the corpus' training voices, from `start`
+    weights.
 
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = adopted or TrainableEncoder(EncoderConfig())
-    if adopted:
-        encoder.body.requires_grad_(False)
-        encoder.narrow.requires_grad_(False)
-    clips = corpus.of("train")
-    if not encoder.start_from(start or {}) and not encoder.config.body:
-        calibrate_spectrum(encoder, corpus, clips)
-    batches = PhoneBatches(corpus, clips)
+    encoder.body.requires_grad_(False)
+    encoder.narrow.requires_grad_(False)
+    encoder.start_from(start or {})
+    batches = PhoneBatches(corpus, corpus.of("train"))
 
     def loss(model: TrainableEncoder, item, rng) -> dict[str, Tensor]:
         waves, labels = (x.to(device) for x in item)
         with torch.no_grad(), torch.autocast(waves.device.type, enabled=False):
             prepared = model.prepare(waves)
-            if not model.config.body:
-                prepared = mask_spectrum(prepared, rng)
         _, read = model.listen(prepared)
         logits = model.phone_head(read).float()
         ce = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=0.05)

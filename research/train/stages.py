@@ -13,7 +13,7 @@ from research.faces.real_faces import solve_folder
 from research.systems.denoisers import ClipImages
 from research.train import lip_video, sv2s
 from research.train.card import write_card, write_sums
-from research.train.encoder import adopt_whisper, train_encoder
+from research.train.encoder import adopt_whisper, train_encoder, TrainableEncoder
 from research.train.facegood import convert_facegood
 from research.train.grid import convert_grid, gather_people, turn_heads
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
@@ -60,17 +60,17 @@ def _speaker(workspace: Workspace, args: Namespace) -> str:
 def _encoder(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     start = load_weights(args.start / "encoder")[0] if args.start else None
-    corpus, adopted = workspace.corpus(), None
+    corpus = workspace.corpus()
     folder = workspace.run_folder("encoder", workspace.corpus_folder / "phones.u8")
-    if args.adopt:
-        adopted = adopt_whisper(args.adopt, args.whisper, corpus)
-    network, figures = train_encoder(corpus, folder, schedule, adopted, workspace.device, start)
-    what, data = "speech encoder, frame-wise phones", "corpus, training voices"
-    if network.config.body:
-        layers = network.config.body["encoder_layers"]
-        what = (
-            f"the first {layers} layers of a Whisper (OpenAI, MIT), and what reads phones of them"
-        )
+    encoder = (
+        adopt_whisper(args.adopt, args.whisper, corpus)
+        if args.adopt
+        else TrainableEncoder.load(workspace.weights).requires_grad_(True)
+    )
+    network, figures = train_encoder(corpus, folder, schedule, encoder, workspace.device, start)
+    layers = network.config.body["encoder_layers"]
+    what = f"the first {layers} layers of a Whisper (OpenAI, MIT), and what reads phones of them"
+    data = "corpus, training voices"
     workspace.export(
         "encoder",
         network.state_dict(),
@@ -220,7 +220,8 @@ STAGES = {
             option(
                 "--adopt",
                 type=Path,
-                help="local folder of a Whisper to stand on (or its CTranslate2 model.bin)",
+                help="local folder of a Whisper to stand on (or its CTranslate2 model.bin); default: "
+                "that of the weights",
             ),
             option(
                 "--whisper",

@@ -2,12 +2,11 @@
 """Features fall on the frames they belong to, whatever the sound's length and level, and are what torch
 computes of it."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from styled_weights import small_config
 
 from research.train.encoder import TrainableEncoder
 from thunder_core import acoustics
@@ -32,7 +31,7 @@ from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE
-from thunder_core.weight_files import EncoderConfig, save_trained_mouth, SHIPPED, trained_mouth
+from thunder_core.weight_files import save_trained_mouth, SHIPPED, trained_mouth
 
 
 def test_phone_symbols_of_any_dialect_find_their_place():
@@ -86,8 +85,7 @@ def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch, seconds, win
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    sizes = EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)
-    return TrainableEncoder(sizes).eval().reader()
+    return TrainableEncoder(small_config(16, ahead=2)).eval().reader()
 
 
 @pytest.mark.parametrize("length", [1, 100, 1600, 4801])
@@ -435,11 +433,3 @@ def test_what_lips_do_hardly_depends_on_where_pieces_of_a_long_sound_fall(monkey
     assert (phones == other_phones).mean() > 0.93
     for plan, other_plan in zip(lips.T, other_lips.T):
         assert np.corrcoef(plan, other_plan)[0, 1] > 0.97
-
-
-def test_a_spectrogram_is_told_from_the_mean_of_loud_frames():
-    """Of 50 loud frames, 50 that are 26 dB below and count half, and 20 of silence."""
-    mel = np.repeat(np.float32([0, -3, -30]), [50, 50, 20])[:, None].repeat(80, 1)
-    mean = 50 * 0.5 * -3 / (50 / (1 + np.exp(-6)) + 50 * 0.5)
-    made = SpeechEncoder._spectrogram(SimpleNamespace(_mel_std=np.float32(2)), mel.copy())
-    assert made == pytest.approx((mel - mean) / 2, abs=1e-4)

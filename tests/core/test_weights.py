@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from styled_weights import small_config
 
 from research.train.card import write_sums
 from thunder_core import weight_files
@@ -30,7 +31,7 @@ from thunder_core.request import Request
 from thunder_core.shipped import fingerprint_of
 from thunder_core.spoken import PHONES
 from thunder_core.types import RATE, Speech
-from thunder_core.weight_files import EncoderConfig, ENDINGS, identify, SHIPPED, SUMS
+from thunder_core.weight_files import ENDINGS, identify, SHIPPED, SUMS
 
 LOADERS = {
     "encoder": SpeechEncoderNetwork.load, "units": Units.load, "speaker": SpeakerEncoderNetwork.load,
@@ -105,7 +106,7 @@ def earlier(tmp_path_factory):
     folder, width = tmp_path_factory.mktemp("weights") / "earlier", 96
     shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.onnx"))
     torch.manual_seed(0)
-    encoder = SpeechEncoderNetwork(EncoderConfig(width=width, layers=1))
+    encoder = SpeechEncoderNetwork(small_config(width))
     features = width + len(PHONES) + LOUDNESS
     made = (
         encoder,
@@ -127,6 +128,13 @@ def test_a_whole_folder_of_an_earlier_training_goes_on_working(earlier):
     (take,) = loaded.generate(Speech(samples), Request(1, 5, steps=2))
     assert take.provenance["weights"] == loaded.weights != identify(SHIPPED).fingerprint
     assert np.isfinite(take.motion.jaw).all() and np.isfinite(take.motion.expression).all()
+
+
+def test_an_encoder_of_a_version_that_heard_other_mels_is_refused(tmp_path):
+    shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
+    write(tmp_path, "encoder", config={"body": {}})
+    with pytest.raises(BadWeights, match="encoder.safetensors in .* does not fit this version"):
+        Engine.load(tmp_path, device="cpu")
 
 
 @pytest.mark.parametrize(

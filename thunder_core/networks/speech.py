@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The networks of speech. They hear: the speech encoder, of a small wav2vec 2.0 family (filter
-banks in, conformer), trained to recognise phones, and the speaker embedding. They speak:
-mesh-to-speech and the vocoder.
+"""The networks of speech. They hear: the speech encoder, on Whisper's first layers, and the speaker
+embedding. They speak: mesh-to-speech and the vocoder.
 
 `engine.speech.encoder` and `engine.m2s` say what they are for, and use them.
 """
@@ -71,20 +70,15 @@ class SpeechEncoderNetwork(Network):
 
     Config, file = EncoderConfig, "encoder"
 
-    def __init__(self, config: EncoderConfig = EncoderConfig()):
+    def __init__(self, config: EncoderConfig):
         super().__init__(config)
+        # without effect, but present in weight files
         self.mel_std = nn.Buffer(torch.full((BINS,), 1.5))
-        self.body: nn.Module
-        if config.body:
-            self.body = whisper = Whisper.of_config(config.body)
-            self.narrow = nn.Linear(whisper.heard_width, config.width)
-            self.reader_of_phones = Conformer(
-                config.width, config.width, config.layers, config.heads, config.kernel
-            )
-        else:
-            self.body = Conformer(
-                4 * BINS, config.width, config.layers, config.heads, config.kernel
-            )
+        self.body = Whisper.of_config(config.body)
+        self.narrow = nn.Linear(self.body.heard_width, config.width)
+        self.reader_of_phones = Conformer(
+            config.width, config.width, config.layers, config.heads, config.kernel
+        )
         self.phone_head = nn.Linear(config.width, len(PHONES))
         self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
 
@@ -95,18 +89,10 @@ class SpeechEncoderNetwork(Network):
 
     def listen(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, with what the phone heads read [B, N, width] instead of what they say."""
-        ahead = self.config.ahead
-        if self.config.body:
-            hidden = self.narrow(self.body(mel))
-            # its convolutions only look back
-            padded = F.pad(hidden, (0, 0, 0, ahead))
-            return hidden, self.reader_of_phones(padded)[-1][:, ahead:]
-        # Frames 2i − 1 … 2i + 2 for feature frame i, those beyond the ends as the first and the
-        # last one.
-        around = torch.cat([mel[:, :1], mel, mel[:, -1:].expand(-1, 1 + 2 * ahead, -1)], 1)
-        stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
-        hidden = self.body(stacked)[-1][:, ahead:]
-        return hidden, hidden
+        hidden, ahead = self.narrow(self.body(mel)), self.config.ahead
+        # its convolutions only look back
+        padded = F.pad(hidden, (0, 0, 0, ahead))
+        return hidden, self.reader_of_phones(padded)[-1][:, ahead:]
 
 
 class SpeakerEncoderNetwork(nn.Module):

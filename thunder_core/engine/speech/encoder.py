@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import filters
-from ...acoustics import BINS, decibels, high_pass, HOP, level, log_mel, loudness, whisper_mel
+from ...acoustics import decibels, high_pass, HOP, level, loudness, whisper_mel
 from ...progress import no_progress
 from ...spoken import PHONES, SILENCE
 from ...types import FPS, RATE
@@ -22,16 +22,15 @@ from ...weight_files import (
     check_shapes,
     ENCODER_RATE,
     EncoderConfig,
-    LOUD,
     misfit,
     OFFSET,
+    read_sizes,
     read_weights,
     UnitsConfig,
 )
 from ..network import LazyNetwork
 
 LOUDNESS = 2  # loudness channels appended to the hidden features
-_WINDOW = 400  # samples of the spectrogram's window
 _SHORTEST = int(0.1 * RATE)  # samples; shorter sounds are followed by silence
 # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
 _CHUNK = 20 * 50
@@ -54,17 +53,9 @@ _CLOSURE, _GATED_EASE, _RESTING = 5, 3, 1 / 3
 class SpeechEncoder:
     """A speech encoder: sounds at 16 kHz → hidden features and phone logits at 50 Hz."""
 
-    def __init__(
-        self,
-        config: EncoderConfig,
-        mel_std: np.ndarray,
-        network: Callable[..., Sequence[np.ndarray]],
-    ):
-        """mel_std [80]: deviation of log-mels.
-
-        network: of mel=[1, 2N, 80]: hidden [1, N, width], phone logits [1, N, 40].
-        """
-        self.config, self._mel_std, self.network = config, mel_std, network
+    def __init__(self, config: EncoderConfig, network: Callable[..., Sequence[np.ndarray]]):
+        """network: of mel=[1, 2N, 80]: hidden [1, N, width], phone logits [1, N, 40]."""
+        self.config, self.network = config, network
 
     @classmethod
     def load(
@@ -76,10 +67,10 @@ class SpeechEncoder:
         Raises BadWeights.
         """
         path = folder / name
-        arrays, config = read_weights(path, ["mel_std"])
-        sizes = build_config(path, config, EncoderConfig)
-        check_shapes(path, arrays, mel_std=(BINS,))
-        return cls(sizes, arrays["mel_std"], LazyNetwork(path, device, threads))
+        sizes = read_sizes(path, EncoderConfig)
+        if not sizes.body:  # of a version before 0.3.0, which read other mels
+            raise misfit(path)
+        return cls(sizes, LazyNetwork(path, device, threads))
 
     @property
     def feature_width(self) -> int:
@@ -114,22 +105,7 @@ class SpeechEncoder:
         if len(samples) < _SHORTEST:
             samples = np.pad(samples, (0, _SHORTEST - len(samples)))
         samples = level(samples)
-        n = len(samples) // (2 * HOP)
-        if self.config.body:
-            return whisper_mel(samples)[None, : 2 * n]
-        return self._spectrogram(log_mel(samples, _WINDOW)[: 2 * n])[None]
-
-    def _spectrogram(self, mel: np.ndarray) -> np.ndarray:
-        """Standardised log-mel [2N, 80].
-
-        The mean over the clip's loud frames is taken away, and with it the microphone, the room's
-        colour and the gain.
-        """
-        energy = mel.mean(-1)
-        loud = 1 / (1 + np.exp(-2 * (energy - np.float32(np.quantile(energy, 0.95)) + LOUD)))
-        mel -= loud @ mel / loud.sum()
-        mel /= self._mel_std
-        return mel
+        return whisper_mel(samples)[None, : len(samples) // (2 * HOP) * 2]
 
 
 # amplitude below which there is no sound, and the logit of silence there
