@@ -21,22 +21,15 @@ from .eyes import Eye, eyes_of
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
 from .points import LIPS, SkinnedPoints
 from .regions import LIP_AROUND, LIP_RINGS, pieces, Warp
-from .surface import solve, Surface
+from .surface import Surface
 
 BALL_MM = 12.5  # radius of the bundled head's eyes
 _STILL_MM = 0.02  # a channel that moves a vertex less leaves it where it is
 _MARGIN = 4  # rings of vertices round those that move
 _INSIDE = ("Mouth", "Mouth Lining")  # materials of the skin that no one sees from outside
-# (stiffness, farthest mm) of each step
-_STEPS = (
-    (200.0, 25.0),
-    (80.0, 20.0),
-    (30.0, 15.0),
-    (12.0, 12.0),
-    (5.0, 8.0),
-    (3.0, 6.0),
-    (3.0, 5.0),
-)
+# (rounds of smoothing, farthest mm) of each step
+_FAINT = 1e-6
+_STEPS = ((200, 25.0), (100, 20.0), (50, 15.0), (25, 12.0), (12, 8.0), (8, 6.0), (6, 5.0))
 _COARSE = 9000  # vertices of a face among which the nearest are looked for
 _SLIDE = 0.03  # weight of staying at the nearest point, beside that of reaching the plane
 _SOFT = 2.0  # of the warp at marked places: those of the lips are near each other
@@ -161,19 +154,11 @@ def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -
     skin, places = source.skin, source.skin.points[source.dots]
     warp = Warp.rigid(places, marks).bend(places, marks, np.full(len(places), _SOFT))
     points = warp(skin.points)
-    count = np.bincount(skin.edges[0], minlength=len(points))[:, None].astype(float)
     pulled = np.zeros((len(points), 1))
     pulled[source.dots] = _DOTS
     goal = np.zeros_like(points)
     goal[source.dots] = marks
-
-    def bend(x):
-        return x - skin.around(x)
-
-    def bend_back(x):
-        return x - count * skin.around(x / count)
-
-    for number, (stiff, far) in enumerate(_STEPS):
+    for number, (rounds, far) in enumerate(_STEPS):
         say(number / len(_STEPS))
         now = Surface(points, skin.triangles)
         spots = target.nearest(points, facing(now), facing(target), every)
@@ -181,17 +166,8 @@ def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -
         agree = np.maximum((normals * now.normals).sum(1), 0.0) ** 2
         near = np.linalg.norm(there - points, axis=1) < far
         weight = (agree * near * source.outside)[:, None]
-        apart = there - points
-
-        def apply(x, weight=weight, normals=normals, stiff=stiff):
-            planar = normals * (normals * x).sum(1, keepdims=True)
-            return weight * (planar + _SLIDE * x) + pulled * x + stiff * bend_back(bend(x))
-
-        right = weight * (normals * (normals * apart).sum(1, keepdims=True) + _SLIDE * apart)
-        right += pulled * (goal - points)
-        # the three axes are one system: normals couple them
-        flat = right.reshape(-1, 1)
-        scale = np.repeat(weight * 0.4 + pulled + stiff * 1.2 + 1e-6, 3, axis=0)
-        moved = solve(lambda x, f=apply: f(x.reshape(-1, 3)).reshape(-1, 1), flat, scale, 5e-3)
-        points = points + moved.reshape(-1, 3)
+        by = weight * (there - points) + pulled * (goal - points)
+        # where nothing is near, as its neighbours
+        even = skin.smoothed(np.c_[by, weight + pulled + _FAINT], rounds)
+        points = points + even[:, :3] / even[:, 3:]
     return points
