@@ -18,7 +18,7 @@ from thunder_core.face import dots, making
 from thunder_core.face.head import load_head
 from thunder_core.face.laying import model
 from thunder_core.face.points import SkinnedPoints
-from thunder_core.face.regions import front_view, pieces
+from thunder_core.face.regions import front_view, pieces, Warp
 from thunder_core.types import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS, Motion
 
 # vertices of the places in the middle, and places on the left near which the nearest is taken
@@ -102,7 +102,7 @@ def strangers(data: Path) -> dict[str, tuple[Face, dict[str, np.ndarray]]]:
 
 def deformed(face: Face, change: Callable[[np.ndarray], np.ndarray]) -> Face:
     """A face whose points, brought to our head's place and size, are moved by `change`."""
-    warp = dots.aligned(face[2], model().skin.points[model().dots])
+    warp = Warp.rigid(face[2], model().skin.points[model().dots])
     return change(warp(face[0])), face[1], change(warp(face[2]))
 
 
@@ -210,7 +210,7 @@ def values_of(motion: Motion, names: tuple[str, ...]) -> np.ndarray:
 def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> str:
     """A row of the table."""
     points, triangles, marks = face
-    warp = dots.aligned(marks, model().skin.points[model().dots])
+    warp = Warp.rigid(marks, model().skin.points[model().dots])
     started = time.process_time()
     made = making.make(points, triangles, marks)
     seconds = time.process_time() - started

@@ -117,11 +117,6 @@ def _eyes_by_proportion(points: np.ndarray) -> np.ndarray:
     return np.array([[middle + side * apart / 2, height, front - 0.24 * depth] for side in (1, -1)])
 
 
-def aligned(dots: np.ndarray, ours: np.ndarray) -> Warp:
-    """The similarity that lays marked places [24, 3] over ours [24, 3]."""
-    return Warp.rigid(dots, ours)
-
-
 def check(dots: np.ndarray, ours: np.ndarray) -> None:
     """Raise BadHead where marked places [24, 3] are none of a face, as ours [24, 3] are, and say
     which are to be moved."""
@@ -132,7 +127,7 @@ def check(dots: np.ndarray, ours: np.ndarray) -> None:
         )
 
     def off(places):
-        return aligned(places, ours)(places) - ours
+        return Warp.rigid(places, ours)(places) - ours
 
     def mean(places):
         return np.sqrt((off(places) ** 2).sum(1).mean())

@@ -57,7 +57,7 @@ class Model:
     points [V, 3] of the whole head.  names: of n channels and the jaw's.  moves [n, V, 3]: how far
     each moves every vertex at 1.  skin: the part of its skin that moves.  ids [K]: the skin's
     vertices in the head.  outside [K]: those that are seen.  dots [24]: marked vertices among
-    them.  lips [7, 40]: rings of the lips among them.  eyes [2, 3] · hinge [3]: of the jaw.
+    them.  lips [7, 40]: rings of the lips among them.  eyes [2, 3].
     kind [V]: 1 upper teeth and gums, 2 lower ones, 3 tongue, 0 all else.
     """
 
@@ -70,7 +70,6 @@ class Model:
     dots: np.ndarray
     lips: np.ndarray
     eyes: np.ndarray
-    hinge: np.ndarray
     kind: np.ndarray
 
     @classmethod
@@ -121,7 +120,6 @@ class Model:
             place[marked],
             place[head.mouth_vertices[head.mouth_parts == LIPS]].reshape(LIP_RINGS, LIP_AROUND),
             1e3 * head.joints[[EYE_LEFT, EYE_RIGHT]],
-            1e3 * head.joints[JAW],
             kind,
         )
 
@@ -143,11 +141,6 @@ def model() -> Model:
     return Model.of(load_head())
 
 
-def facing(surface: Surface) -> np.ndarray:
-    """Normals as a feature beside places, [V, 3]."""
-    return NORMALS_MM * surface.normals
-
-
 def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -> np.ndarray:
     """The vertices of the source's skin on the target, [K, 3]; marks [24, 3]: its marked places."""
     every = 1 + len(target.points) // _COARSE
@@ -161,7 +154,7 @@ def lay(source: Model, target: Surface, marks: np.ndarray, say=lambda _: None) -
     for number, (rounds, far) in enumerate(_STEPS):
         say(number / len(_STEPS))
         now = Surface(points, skin.triangles)
-        spots = target.nearest(points, facing(now), facing(target), every)
+        spots = target.nearest(points, NORMALS_MM * now.normals, NORMALS_MM * target.normals, every)
         there, normals = spots.of(target.points), spots.of(target.normals)
         agree = np.maximum((normals * now.normals).sum(1), 0.0) ** 2
         near = np.linalg.norm(there - points, axis=1) < far

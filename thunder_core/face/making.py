@@ -17,8 +17,8 @@ from ..types import LIP_CLOSE
 from . import dots
 from .eyes import Eye, eyes_of, fade
 from .head import load_head
-from .laying import BALL_MM, facing, GAZE, JAWS, lay, Model, model, NORMALS_MM, SPOKEN, SPOKEN_TURNS
-from .regions import distances, front_view, LIP_AROUND, LOWER, pieces, UPPER
+from .laying import BALL_MM, GAZE, lay, Model, model, NORMALS_MM
+from .regions import distances, front_view, LIP_AROUND, LOWER, pieces, UPPER, Warp
 from .surface import Surface
 
 # millimetres of our head, whose size the other face is brought to
@@ -76,12 +76,10 @@ def make(
     ours = model()
     _check(points, triangles)
     dots.check(marks, ours.skin.points[ours.dots])
-    warp = dots.aligned(marks, ours.skin.points[ours.dots])
+    warp = Warp.rigid(marks, ours.skin.points[ours.dots])
     face, marked = warp(points), warp(marks)
-    say(0.02, "Looking at the face")
     piece = pieces(len(face), triangles)
     skin, ids = skin_of(face, triangles, piece, marked)
-    say(0.05, "Laying the face")
     laid = lay(ours, skin, marked, lambda done: say(0.05 + 0.45 * done, "Laying the face"))
     found = [each for each in balls(face, triangles, piece) if _EYES_MM[0] < each[1] < _EYES_MM[1]]
     eyeballs = [_ball(found, ours, laid, side) for side in (0, 1)]
@@ -103,8 +101,7 @@ def make(
     is_eye = np.zeros(len(face), np.uint8)
     for side, (_, _, ball) in enumerate(eyeballs):
         is_eye[ball] = 1 + side
-    whole = Surface(face, triangles)
-    _parts(ours, laid, whole, piece, (skin, ids), (eyes, is_eye), moves)
+    _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves)
     gaze_names, gaze = _gaze(face, is_eye, eyes)
     ours_seen = seen_of(ours.skin, ours.skin.points[ours.dots])
     tear = tuple(
@@ -269,7 +266,7 @@ def _sides(surface: Surface, seam, eyes: list[Eye], is_checked: bool = False) ->
 
 
 def _features(surface: Surface, sides: np.ndarray) -> np.ndarray:
-    return np.concatenate([facing(surface), _SIDE_MM * sides[:, None]], 1)
+    return np.c_[NORMALS_MM * surface.normals, _SIDE_MM * sides]
 
 
 def _carried(
@@ -326,36 +323,24 @@ def _let_meet(over: Surface, skin: Surface, sides, seam, parts, moved) -> None:
 # ---- parts that are no skin
 
 
-def _parts(ours: Model, laid, whole: Surface, piece, of_skin, of_eyes, moves) -> None:
-    """Let each loose piece follow: lower teeth and tongue the jaw, others the skin near them."""
+def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves) -> None:
+    """Let each loose piece follow: teeth and tongue as ours, others the skin near them."""
     (skin, ids), (eyes, is_eye) = of_skin, of_eyes
     middle = laid[np.concatenate(_seam(ours))].mean(0)
     inner = np.flatnonzero(ours.kind)
-    places = np.concatenate([ours.points[inner], ours.hinge[None]])
-    places += _near(ours.skin.points, places, laid - ours.skin.points)
-    carried, hinge = places[:-1], places[-1]
-    forward = ours.moves[ours.names.index("jawForward"), ours.kind == 2].mean(0)
-    for label in np.unique(piece[whole.triangles[:, 0]]):
+    kinds = ours.kind[inner]
+    carried = ours.points[inner]
+    carried = carried + _near(ours.skin.points, carried, laid - ours.skin.points)
+    for label in np.unique(piece[triangles[:, 0]]):
         part = np.flatnonzero(piece == label)
         if label == piece[ids[0]] or is_eye[part].any():
             continue
-        points, centre = whole.points[part], whole.points[part].mean(0) - middle
+        points, centre = face[part], face[part].mean(0) - middle
         if (np.abs(centre) < _MOUTH_BOX).all() and centre[2] < 0:
-            votes = ours.kind[inner[_nearest(carried, points, 1)[0][:, 0]]]
-            count = np.bincount(votes, minlength=4)
-            kind = int(count.argmax()) if count.max() > 0.55 * len(part) else 0
-            if kind == 2:
-                away = points - hinge
-                for name, turn in zip(JAWS, SPOKEN_TURNS):
-                    moves[ours.names.index(name), part] = (away @ turn.T - away) / SPOKEN
-                moves[ours.names.index("jawForward"), part] = forward
-            elif kind != 1:  # upper teeth stay
-                among = (ours.kind[inner] == kind) | (kind == 0)
-                near = _nearest(carried[among], points, 1)[0][:, 0]
-                alone, at = whole.part(piece == label)
-                moves[:, part] = ours.moves[:, inner[among][near]]
-                even = alone.smoothed(np.moveaxis(moves[:, at], 0, 1), 4 if kind else 12)
-                moves[:, at] = np.moveaxis(even, 1, 0)
+            votes = _near(carried, points, np.eye(4)[kinds]).mean(0)
+            which = kinds == votes.argmax() if votes.max() > 0.55 else kinds > 0
+            among = np.moveaxis(ours.moves[:, inner[which]], 0, 1)
+            moves[:, part] = np.moveaxis(_near(carried[which], points, among), 1, 0)
         elif np.ptp(points[:, 0]) < _RIGID_MM or centre[1] < 0:
             hung = _near(skin.points, points, np.moveaxis(moves[:, ids], 0, 1), _LOOSE_MM)
             moves[:, part] = np.moveaxis(hung, 1, 0)
@@ -364,24 +349,18 @@ def _parts(ours: Model, laid, whole: Surface, piece, of_skin, of_eyes, moves) ->
                 moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
 
 
-def _nearest(points, queries, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The so many of points [P, 3] that are nearest to each of queries [Q, 3], and their squared
-    distances, [Q, count] each."""
-    found, step = [], max(1, 2_000_000 // len(points))
-    for at in range(0, len(queries), step):
-        far = np.maximum(distances(queries[at : at + step], points), 0.0)
-        ids = np.argpartition(far, count, axis=1)[:, :count]
-        found.append((ids, np.take_along_axis(far, ids, 1)))
-    return tuple(np.concatenate(each) for each in zip(*found))
-
-
 def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
     """What is given at points [P, 3] by values [P, …], at queries [Q, 3]: of the six nearest,
     nothing beyond a reach."""
-    ids, far = _nearest(points, queries, 6)
-    share = 1.0 / (far + 1.0)
-    share *= (far.min(1) < reach**2)[:, None] / share.sum(1, keepdims=True)
-    return np.einsum("qk,qk...->q...", share, values[ids])
+    found, step = [], max(1, 2_000_000 // len(points))
+    for at in range(0, len(queries), step):
+        far = np.maximum(distances(queries[at : at + step], points), 0.0)
+        ids = np.argpartition(far, 6, axis=1)[:, :6]
+        far = np.take_along_axis(far, ids, 1)
+        share = 1.0 / (far + 1.0)
+        share *= (far.min(1) < reach**2)[:, None] / share.sum(1, keepdims=True)
+        found.append(np.einsum("qk,qk...->q...", share, values[ids]))
+    return np.concatenate(found)
 
 
 def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
