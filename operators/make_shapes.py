@@ -11,7 +11,7 @@ from ..scene.voice import strip
 from ..thunder_core.client import Client
 from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, NoEngine, WorkerDied
-from .base import HasObstacles, InstantWork, SlicedWork, why_not_in_object_mode
+from .base import HasObstacles, SlicedWork, why_not_in_object_mode
 
 
 def _face(context):
@@ -59,14 +59,11 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         face = _face(context)
-        parts = _parts(context, face)
-        self.parts = [obj.name for obj in parts]
-        return "Marking the face", _mark(face, parts)
+        return "Marking the face", _mark(face, _parts(context, face))
 
     def finish(self, context, marked):
         root, _ = marked
         # what is selected while dots are dragged would move with them
-        new_shapes.keep_parts(root, [bpy.data.objects[name] for name in self.parts])
         for obj in context.selected_objects:
             obj.select_set(False)
         dot = next(each for each in root.children if each.name.startswith("Upper lid, left"))
@@ -78,18 +75,6 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
         if marked[1]:
             return "Dots lie where a picture of the face has them: drag those that are off"
         return "Dots lie by proportions alone: drag each to its place, then press Make Shapes"
-
-
-class THUNDER_OT_free_dots(_OnDots, InstantWork, bpy.types.Operator):
-    """Let dots on the right follow those on the left, or move by themselves"""
-
-    bl_label = "Symmetric Dots"
-
-    def act(self, context):
-        root = new_shapes.dots_of(_face(context))
-        is_symmetric = not new_shapes.are_symmetric(root)
-        new_shapes.set_symmetric(root, is_symmetric, context.evaluated_depsgraph_get())
-        return f"Dots on the right {'follow the left' if is_symmetric else 'move by themselves'}"
 
 
 class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):

@@ -334,6 +334,8 @@ def draw_dots(layout, context) -> None:
     layout.separator(type="LINE")
     layout.template_icon(mouth_pictures.icon_of_dots(chosen), scale=DOTS_SCALE)
     layout.label(text=dot.name if chosen is not None else "Choose a dot", icon="PIVOT_CURSOR")
+    if chosen is not None and new_shapes.MIRROR in dot.constraints:
+        layout.prop(dot.constraints[new_shapes.MIRROR], "enabled", text="Follow the Left")
     buttons(layout.column(align=True), *SHAPE_BUTTONS[1:])
 
 

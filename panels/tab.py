@@ -133,7 +133,6 @@ def tune(layout, **how):
 # shapes for a face that has none
 SHAPE_BUTTONS = (
     ("thunder.mark_face", "OUTLINER_DATA_EMPTY"),
-    ("thunder.free_dots", "MOD_MIRROR"),
     ("thunder.make_shapes", "SHAPEKEY_DATA"),
 )
 

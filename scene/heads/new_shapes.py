@@ -17,6 +17,7 @@ from ..host.jobs import Step
 from . import character, family
 
 DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
+MIRROR = "Mirror"  # name of the constraint by which a dot on the right follows that on the left
 MADE = "thunder_made"  # of a mesh: JSON of the keys that were made, and sums of their points
 TORN = "thunder_torn"  # of a mesh: JSON of names of those that tear its skin
 _PART = "Part "  # of the names under which parts are kept with dots
@@ -59,8 +60,9 @@ def mark(
     there = Matrix((up.cross(ahead), up, ahead))
     places = np.array(answer["marks"]) @ np.array(there).T
     if (old := dots_of(face)) is not None:
-        remove(old)
-    return _add_dots(face, turn @ there.transposed().to_4x4(), places), answer["is_seen"]
+        for each in (*old.children, old):
+            bpy.data.objects.remove(each)
+    return _add_dots(face, parts, turn @ there.transposed().to_4x4(), places), answer["is_seen"]
 
 
 def _upright(face: bpy.types.Object) -> Matrix:
@@ -73,13 +75,16 @@ def _upright(face: bpy.types.Object) -> Matrix:
     return Matrix((up.cross(ahead), up, ahead)).transposed().to_4x4()
 
 
-def _add_dots(face, turn, places) -> bpy.types.Object:
-    """The empty with the dots at places [24, 3] in axes that `turn` brings into the world."""
+def _add_dots(face, parts, turn, places) -> bpy.types.Object:
+    """The empty with the dots at places [24, 3] in axes that `turn` brings into the world; keeps
+    which objects are parts of their face: eyes, teeth, tongue, lashes."""
     centre = places[: len(dots.MIDDLE)].mean(0)
     size = float(np.ptp(places[:, 0]))
     collection = face.users_collection[0]
     root = bpy.data.objects.new("Thunder Dots", None)
     root[DOTS] = 1
+    for number, obj in enumerate(parts):
+        root[f"{_PART}{number}"] = obj
     root.empty_display_size = 0.3 * size
     collection.objects.link(root)
     root.parent = face
@@ -97,51 +102,19 @@ def _add_dots(face, turn, places) -> bpy.types.Object:
         dot.lock_rotation = dot.lock_scale = (True, True, True)
         dot.show_name = not name.endswith("right")
         made.append(dot)
-    for number, dot in enumerate(made):
-        across = made[dots.ACROSS[number]]
-        if dots.NAMES[number].endswith("right"):
+        if not dot.show_name:
             mirror = dot.constraints.new("COPY_LOCATION")
-            mirror.name, mirror.target, mirror.invert_x = "Mirror", across, True
-            mirror.owner_space = mirror.target_space = "LOCAL"
+            mirror.name, mirror.target = MIRROR, made[dots.ACROSS[number]]
+            mirror.invert_x, mirror.owner_space, mirror.target_space = True, "LOCAL", "LOCAL"
         sticks = dot.constraints.new("SHRINKWRAP")
         sticks.target, sticks.shrinkwrap_type = face, "NEAREST_SURFACE"
     return root
-
-
-def are_symmetric(root: bpy.types.Object) -> bool:
-    """Whether the dots on the right follow those on the left."""
-    return any(not mirror.mute for mirror in _mirrors(root))
-
-
-def set_symmetric(root: bpy.types.Object, is_symmetric: bool, depsgraph) -> None:
-    """Let the dots on the right follow those on the left, or stay where they are now."""
-    inward = root.matrix_world.inverted_safe()
-    for mirror in _mirrors(root):
-        dot = mirror.id_data
-        dot.location = (inward @ dot.evaluated_get(depsgraph).matrix_world).translation
-        mirror.mute = not is_symmetric
-
-
-def _mirrors(root) -> list:
-    return [dot.constraints["Mirror"] for dot in root.children if "Mirror" in dot.constraints]
-
-
-def keep_parts(root: bpy.types.Object, parts: list[bpy.types.Object]) -> None:
-    """Keep with dots which objects are parts of their face: eyes, teeth, tongue, lashes."""
-    for number, obj in enumerate(parts):
-        root[f"{_PART}{number}"] = obj
 
 
 def parts_of(root: bpy.types.Object) -> list[bpy.types.Object]:
     """The parts that are kept with dots and still in a scene."""
     found = [value for name, value in root.items() if name.startswith(_PART)]
     return [obj for obj in found if isinstance(obj, bpy.types.Object) and obj.users_scene]
-
-
-def remove(root: bpy.types.Object) -> None:
-    """Delete dots."""
-    for each in (*root.children, root):
-        bpy.data.objects.remove(each)
 
 
 # ---- keys
@@ -153,8 +126,6 @@ def make(
     """Make the keys that a face and its parts lack, by its dots. Returns the names of what was made
     and of what was kept as it is. Raises ThunderError, and then nothing was changed."""
     root = dots_of(face)
-    if root is None:
-        raise BadHead(NO_DOTS)
     for obj in (face, *parts):
         _check(obj)
     marks = _marks(root, depsgraph)

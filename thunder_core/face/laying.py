@@ -25,7 +25,7 @@ from .surface import Surface
 
 BALL_MM = 12.5  # radius of the bundled head's eyes
 _STILL_MM = 0.02  # a channel that moves a vertex less leaves it where it is
-_MARGIN = 4  # rings of vertices round those that move
+_MARGIN = 4  # rings of vertices round those that move or are marked
 _INSIDE = ("Mouth", "Mouth Lining")  # materials of the skin that no one sees from outside
 # (rounds of smoothing, farthest mm) of each step
 _FAINT = 1e-6
@@ -92,10 +92,8 @@ class Model:
         on_skin = piece == piece[marked[0]]
         keep = on_skin & (np.linalg.norm(moves, axis=2).max(0) > _STILL_MM)
         surface = Surface(points, head.f)
+        keep[marked] = True  # a marked temple may be far from what moves
         for _ in range(_MARGIN):
-            keep |= on_skin & (surface.around(keep.astype(float)) > 0)
-        keep[marked] = True
-        for _ in range(2):  # a marked temple may be far from what moves
             keep |= on_skin & (surface.around(keep.astype(float)) > 0)
         skin, ids = surface.part(keep)
         kind = np.zeros(len(points), int)

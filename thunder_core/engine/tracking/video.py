@@ -198,12 +198,9 @@ def _faces(mesh, picture: np.ndarray) -> list[np.ndarray]:
 def landmarks_in(picture: np.ndarray) -> np.ndarray | None:
     """The landmarks [478, 2] of the face in a picture BGR [H, W, 3], in its pixels; None without
     one."""
-    options = {"static_image_mode": True, "refine_landmarks": True}
-    with ExitStack() as stack:
-        meshes = [
-            stack.enter_context(mediapipe.solutions.face_mesh.FaceMesh(**options)) for _ in "ab"
-        ]
-        found = _choose(_faces_both_ways(meshes, picture), None)
+    mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)
+    with mesh:
+        found = _choose(_faces(mesh, picture), None)
     return None if found is None else found[:, :2]
 
 
