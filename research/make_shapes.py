@@ -14,6 +14,8 @@ import numpy as np
 
 import thunder_core.api as thunder
 from research.harness import add_shared, report, results_file
+from thunder_core.client import Client, temporary_arrays
+from thunder_core.engine_python import find_tracker
 from thunder_core.face import dots, making
 from thunder_core.face.head import load_head
 from thunder_core.face.laying import model
@@ -36,6 +38,7 @@ MARKS = {
 }  # fmt: skip
 _SHELLS = (24591, 25350)  # of ICT's vertices: fluid before the eyes
 _TOUCHING_MM, _PIXEL_MM = 0.3, 0.1
+_FEW = 0.03  # of a face's width, by which a dot may be off
 _EVERY = 3  # frame of a take that is looked at for torn skin
 _NEAR_MM = 5.0  # of a triangle that turns over on ours too
 Face = tuple[np.ndarray, np.ndarray, np.ndarray]  # points, triangles, marks
@@ -52,16 +55,17 @@ def run(args: Namespace) -> None:
     heads = strangers(args.data)
     takes = [each.motion for each in thunder.perform(thunder.sample(), takes=2, seed=1)]
     ours, rows = Ours(takes), []
-    for name, (face, truth) in heads.items():
-        if not args.heads or name in args.heads:
-            rows.append(measure(name, face, ours, truth))
-            print(rows[-1], flush=True)
+    with Client(find_tracker(), verbs="tracker") as tracker:
+        for name, (face, truth) in heads.items():
+            if not args.heads or name in args.heads:
+                rows.append(measure(name, face, ours, truth) + dots_placed(face, tracker))
+                print(rows[-1], flush=True)
     report(results_file(args.results, "make_shapes.txt", not args.heads), [HEADING, *rows])
 
 
 HEADING = (
     "head                 vertices  CPU s  gap r  slope  shut mm (worst)  blink leaves mm  flips  "
-    "mouth cos  lids cos"
+    "mouth cos  lids cos  dots (by proportions)"
 )
 
 # ---- heads
@@ -246,9 +250,22 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
         f"{np.polyfit(own, gap, 1)[0]:6.2f} {shut.mean():8.2f} ({np.abs(shut).max():.2f})"
         f"     {max(left[:2]):6.2f} of {max(left[2:]):5.1f} {flips[seen].sum():6d}"
     )
-    if truth:
-        row += f" {_likeness(made, truth, 'mouth'):9.2f} {_likeness(made, truth, 'eye'):9.2f}"
-    return row
+    alike = [_likeness(made, truth, start) if truth else np.nan for start in ("mouth", "eye")]
+    return row + "".join(f"{each:10.2f}" for each in alike).replace("nan", "   ")
+
+
+def dots_placed(face: Face, tracker: Client) -> str:
+    """Of the 24 dots how many are placed within a few per cent of the face's width: by a picture of
+    it, and by proportions alone."""
+    points, triangles, marks = face
+    with temporary_arrays(tracker) as put:
+        paths = {"points": put(points), "triangles": put(triangles)}
+        seen = tracker.request("mark_face", **paths).wait()["marks"]
+    near = [
+        (np.linalg.norm(np.array(each) - marks, axis=1) < _FEW * np.ptp(marks[:, 0])).sum()
+        for each in (seen, making.guess(points, triangles)[0])
+    ]
+    return f"  {near[0]:4d} ({near[1]})"
 
 
 def _likeness(made, truth, start: str) -> float:
