@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lays the skin of the bundled head over another face: a thin-plate warp by the marked places, then
-steps towards its surface in which neighbours stay together (Amberg et al. 2007); numpy only."""
+steps towards its surface, each smoothed over neighbours; numpy only."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -27,9 +27,11 @@ BALL_MM = 12.5  # radius of the bundled head's eyes
 _STILL_MM = 0.02  # a channel that moves a vertex less leaves it where it is
 _MARGIN = 4  # rings of vertices round those that move or are marked
 _INSIDE = ("Mouth", "Mouth Lining")  # materials of the skin that no one sees from outside
+_FAINT = 1e-6  # weight of staying where nothing is near
 # (rounds of smoothing, farthest mm) of each step
-_FAINT = 1e-6
-_STEPS = ((200, 25.0), (100, 20.0), (50, 15.0), (25, 12.0), (12, 8.0), (8, 6.0), (6, 5.0))
+_STEPS = (
+    (200, 25.0), (100, 20.0), (50, 15.0), (25, 12.0), (12, 8.0), (8, 6.0), *3 * ((8, 5.0),),
+)  # fmt: skip
 _COARSE = 9000  # vertices of a face among which the nearest are looked for
 _SLIDE = 0.03  # weight of staying at the nearest point, beside that of reaching the plane
 _SOFT = 2.0  # of the warp at marked places: those of the lips are near each other
