@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Blender that nobody has used: the package is dragged into its window, three buttons are
-pressed, and the first take plays."""
+pressed, and the first take plays; later a newer package is dragged in."""
 
 import glob
 import os
@@ -20,6 +20,7 @@ LOOK = 0.02  # seconds between two looks at whether a step is over
 
 def from_zip_to_take(hand):
     yield from steps(hand)
+    yield from updates(hand)
 
 
 def filmed(hand):
@@ -56,6 +57,39 @@ def filmed(hand):
         hand.seen["film"].append([max(40, round(1000 * (then - now))), caption])
 
 
+def drag(hand):
+    """What Blender does with a file that is dropped into the window: it asks whether to install
+    it."""
+    hand.call(
+        bpy.ops.extensions.package_install_files,
+        "INVOKE_DEFAULT",
+        url=os.environ["THUNDER_PACKAGE"],
+    )
+    yield 1.0
+    hand.press("RET")
+
+
+def updates(hand):
+    """A package is dragged in while takes arrive: those that are there stay, and more can be
+    made."""
+    from thunder.scene.engine import connection
+
+    settings, panel = hand.scene.thunder, bpy.types.THUNDER_PT_main
+    pid, count = connection.client().pid, len(settings.takes)
+    hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT", True)
+    yield from waiting(lambda: len(settings.takes) > count, "no take arrives")
+    yield from drag(hand)
+    yield from waiting(
+        lambda: getattr(bpy.types, "THUNDER_PT_main", panel) != panel, "no update takes place"
+    )
+    yield from waiting(lambda: not os.path.exists(f"/proc/{pid}"), "the engine does not end")
+    settings = hand.scene.thunder
+    count = len(settings.takes)
+    assert count > 8 and all(entry.action is not None for entry in settings.takes)
+    assert hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT", True) == {"RUNNING_MODAL"}
+    yield from waiting(lambda: len(hand.scene.thunder.takes) > count, "no take arrives after it")
+
+
 def waiting(over, what):
     end = time.monotonic() + PATIENCE
     while not over():
@@ -80,15 +114,8 @@ def steps(hand):
     hand.seen["began"] = time.time()
     began = time.monotonic()
     label("The package is dragged into Blender")
-    # What Blender does with a file that is dropped into the window: it asks whether to install it.
-    hand.call(
-        bpy.ops.extensions.package_install_files,
-        "INVOKE_DEFAULT",
-        url=os.environ["THUNDER_PACKAGE"],
-    )
-    yield 1.0
+    yield from drag(hand)
     began += 1.0  # a person's, to read the question
-    hand.press("RET")
     label("OK")
     yield from waiting(
         lambda: hasattr(bpy.types, "THUNDER_PT_main"), "the package is not installed"
