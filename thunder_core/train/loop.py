@@ -36,7 +36,6 @@ class Schedule:
     rate: float = 1e-3
     warmup: int = 200
     cooling: float = 0.4  # share of the steps
-    weight_decay: float = 0.01
     average: float = 0.999
     clip: float = 1.0
     half: bool = True  # bfloat16 autocast, where the device computes it faster than float32
