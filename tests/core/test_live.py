@@ -60,7 +60,7 @@ def test_every_frame_is_performed_once_and_as_the_whole_voice_asks(
     r = np.corrcoef(openings(motion), openings(whole)[: motion.frames])[0, 1]
     assert r > 0.85 and motion.expression.min() >= 0 and motion.expression.max() <= 1
     lids = motion.expression[:, in_group(engine.thunder.channel_names, BLINKS)]
-    assert lids.max() > 0.9 and np.degrees(motion.head).std(0).max() > 0.5, "it only speaks"
+    assert lids.max() > 0.5 and np.degrees(motion.head).std(0).max() > 0.5, "it only speaks"
     steps, seams = np.abs(np.diff(openings(motion))), [first - 1 for first, *_ in hops[1:]]
     assert steps[seams].mean() < 1.3 * np.delete(steps, seams).mean(), "it jumps from hop to hop"
 
