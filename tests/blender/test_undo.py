@@ -196,9 +196,6 @@ ARE_CANCELLED = {
     "import capture": capture,
     "find words": lambda blender, client: word_places.find(client, line(blender), "a bump"),
     "recognize words": lambda blender, client: word_places.recognise(client, line(blender), BY),
-    "recognize all": lambda blender, client: dialogue.recognise(
-        client, blender.context.scene, BY, {}
-    ),
     "contact sheet": lambda blender, client: contact_sheet.make(
         *shown(blender)[:2],
         list(blender.context.scene.thunder.takes)[2:],
