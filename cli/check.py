@@ -38,13 +38,15 @@ _OF_ENGINE = {name: bake.OPTIONS[name] for name in ("engine", "weights")}
 @dataclass
 class CheckedLine:
     """A line of a file. name: of its voice.  head: of the object that speaks it.  found: (frames,
-    finding, sentence), most noticeable first.  error: the reason why it could not be checked."""
+    finding, sentence), most noticeable first.  error: the reason why it could not be checked.
+    warnings: on what its head cannot show."""
 
     file: str
     name: str = ""
     head: str = ""
     found: list[tuple[tuple[int, int], Finding, str]] = field(default_factory=list)
     error: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 def options(arguments: list[str], command: str = "bake.py check") -> argparse.Namespace:
@@ -67,7 +69,7 @@ def check(chosen: argparse.Namespace) -> int:
     say((as_json if chosen.format == "json" else as_text)(checked))
     if any(line.error for line in checked):
         return FAILED
-    return FOUND if any(line.found for line in checked) else 0
+    return FOUND if any(line.found or line.warnings for line in checked) else 0
 
 
 def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[CheckedLine]:
@@ -96,6 +98,8 @@ def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Check
         if not result.error:
             findings, result.error = attempt(_check_line, client, scene, line)
             result.found = findings or []
+            rig, _ = attempt(head.resolve, line.speaker)
+            result.warnings = checking.warnings(rig) if rig is not None else []
         yield result
 
 
@@ -118,7 +122,8 @@ def as_text(checked: list[CheckedLine]) -> str:
         if each.error:
             lines.append(f"{where}: not checked. {each.error}")
         lines += [f"{where}: {first}: {sentence}" for (first, _), _, sentence in each.found]
-        if not each.error and not each.found:
+        lines += [f"{where}: {sentence}" for sentence in each.warnings]
+        if not (each.error or each.found or each.warnings):
             lines.append(f"{where}: no problems")
     return "\n".join(lines)
 
@@ -139,6 +144,7 @@ def as_json(checked: list[CheckedLine]) -> str:
             "head": each.head,
             "error": each.error,
             "problems": found(each),
+            "warnings": each.warnings,
         }
         for each in checked
     ]

@@ -62,6 +62,11 @@ class HasObstacles:
         class can override."""
         self.report(kinds, translated(sentence))
 
+    def warn(self, sentences) -> None:
+        """Report a warning for each sentence that is not empty."""
+        for sentence in filter(None, sentences):
+            self.tell({"WARNING"}, sentence)
+
 
 class InstantWork(HasObstacles):
     """An operator whose `act(context)` is done at once and returns the sentence to report, or None.
@@ -348,11 +353,6 @@ class SlicedWork(HasObstacles):
     def outcome(self, value) -> str:
         """The sentence to report about the job's value, "" for none."""
         return ""
-
-    def warn(self, sentences) -> None:
-        """Report a warning for each sentence that is not empty."""
-        for sentence in filter(None, sentences):
-            self.tell({"WARNING"}, sentence)
 
 
 class FileWork(ChoosesFile, SlicedWork):

@@ -100,7 +100,7 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
 
     def finish(self, context, findings):
         super().finish(context, findings)
-        self.warn([chosen_head(context).vanished])
+        self.warn(checking.warnings(chosen_head(context)))
 
     def outcome(self, findings):
         return checking.summary(findings)

@@ -183,6 +183,7 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
             return f"“{face.name}” has drawn mouths already: see them in Thunder Character"
         rules = drawn.found_rules(face)
         mapping_table.keep_plan(scene, face, mapping.Mapping("Drawn Mouths", tuple(rules)))
+        self.warn(head.resolve(face).warnings)
         return f"“{face.name}” has {len(rules)} sounds and looks: see them in Thunder Character"
 
 

@@ -10,10 +10,11 @@ from ..scene.heads import head
 from ..scene.host.jobs import registration
 from ..scene.host.language import translated
 from ..scene.review import checking, listening, live_score
-from ..scene.takes import mouth_pictures, take_list, transcript, word_places
+from ..scene.takes import grades, mouth_pictures, take_list, transcript, word_places
 from ..scene.takes.dialogue import say_passed_over
 from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
+from ..thunder_core import findings
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
 from .tab import Tab, text_width, tune, wrapped_label
@@ -152,6 +153,8 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         if not known:
             live_score.request_score(context.scene, rig)
         text, grade = score.text if known else "Lip-Sync", score.grade if known else None
+        if grade is not None and rig.vanished:
+            grade = grades.Grade(findings.CHECK, "QUESTION", rig.vanished)
         row = layout.row(align=True)
         if grade is not None:
             row.label(text="", icon=grade.icon)
@@ -210,7 +213,8 @@ def draw_check(layout, context) -> str:
     # of earlier keys: greyed
     listed = tune(layout.column(), active=not checking.is_outdated(checked, rig))
     if not checked.findings:
-        listed.label(text=translated(checking.summary([])), icon="CHECKMARK")
+        if not rig.vanished:
+            listed.label(text=translated(checking.summary([])), icon="CHECKMARK")
         return ""
     listed.template_list(
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS

@@ -19,14 +19,19 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face import drawn_mouths, mapping
 from ...thunder_core.face.drawn_mouths import (
     CHARTS,
+    CLOSED,
     Dial,
     DIALS,
     DrawnDriver,
+    HALF,
     MOUTHS,
     NAMES,
+    OPEN,
+    SHUT,
     stand_in,
 )
 from ...thunder_core.face.mapping import Mapping, Rule, Target
+from ...thunder_core.spoken import REST
 from ..host import compat
 from . import binding, family, rna_paths
 from .build import add_input
@@ -133,6 +138,8 @@ def _uses(
             for name in dial.names
         }
         shown = {name: at for name, at in shown.items() if at}
+        if shown and {HALF, SHUT}.issuperset(shown):  # lids over eyes that are always there
+            shown[OPEN] = ()
         first = {at: dial.names.index(name) for name, at in reversed(shown.items())}
         if shown:
             same = {name: shown[stand_in(name, shown)] for name in dial.names}
@@ -168,6 +175,27 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
     return binding.Binding(
         plan, tuple(objects), bound.targets, driver, (*bound.unbound_rules, *lost)
     )
+
+
+def faults_of(face: bpy.types.Object, plan: Mapping) -> list[str]:
+    """Sentences on a head of drawings that has none for closed lips, or whose images are missing;
+    "" for nothing wrong."""
+    shut = {CLOSED, REST} & {rule.source for rule, at in _places(face, plan).items() if at}
+    slots = chain(*(obj.material_slots for obj in (face, *face.children_recursive)))
+    trees = filter(None, (getattr(slot.material, "node_tree", None) for slot in slots))
+    images = filter(None, (getattr(node, "image", None) for tree in trees for node in tree.nodes))
+    lost = [
+        f"The file of the image “{image.name}” is missing, so that its drawings are not seen: use "
+        f"File > External Data > Find Missing Files"
+        for image in images
+        if image.source in ("FILE", "SEQUENCE") and image.filepath and image.packed_file is None
+        if not os.path.isfile(bpy.path.abspath(image.filepath, library=image.library))
+    ]
+    is_open = (
+        f"“{face.name}” has no closed mouth, so its lips do not meet on m, b and p: choose a "
+        f"drawing for {CLOSED} in Thunder Character"
+    )
+    return [is_open * (not shut), *lost[:1]]
 
 
 # ---- drivers
@@ -297,6 +325,8 @@ def adopt(active, selected: list[bpy.types.Object]) -> bpy.types.Object:
         return active
     parts = [obj for obj in selected if obj.parent not in selected and family.MARK not in obj]
     if len(parts) < 2:
+        if active is not None and active.type == "GPENCIL":  # before 4.3
+            raise BadHead("Drawings need Blender 4.3: images and objects work here")
         raise BadHead(
             "Nothing here shows one of several mouths: select a Grease Pencil object, a plane with "
             "an image sequence or a sheet (a Mapping node has a cell's size as its Scale), or an "

@@ -18,7 +18,7 @@ from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
-from . import binding, character, detection, family, flame, rna_paths
+from . import binding, character, detection, drawn, family, flame, rna_paths
 from .build import armature_of, build as _build, enliven, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
@@ -75,8 +75,8 @@ class Rig:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on a character that lost a mouth, has nothing that turns its head, or moves
-        otherwise than it says."""
+        """Sentences on a character that lost a mouth, has nothing that turns its head, or moves or
+        shows otherwise than it says."""
         if self.armature is not None:
             return []
         has_neck = any(name.split(".")[0] == "neck" for name in self.driver.used)
@@ -84,10 +84,12 @@ class Rig:
             f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
             f"takes do with the head is not seen"
         )
-        said = [self.vanished]
-        if not self.driver.is_drawn:
-            said += ["" if has_neck else still, *character.faults_of(self.mesh)]
-        return list(filter(None, said))
+        faults = (
+            drawn.faults_of(self.mesh, character.plan_of(self.mesh))
+            if self.driver.is_drawn
+            else ["" if has_neck else still, *character.faults_of(self.mesh)]
+        )
+        return list(filter(None, [self.vanished, *faults]))
 
     @property
     def has_jaw(self) -> bool:

@@ -22,7 +22,8 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lips
-from ...thunder_core.findings import OPEN
+from ...thunder_core.face.drawn_mouths import MOUTHS
+from ...thunder_core.findings import OPEN, OTHER, SHIFTED, SIZE
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
@@ -157,7 +158,13 @@ def show(
     checked = scene.thunder_check
     checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
     if rig.driver.is_drawn:  # drawings are held, and no mouth moves as they do
-        findings = [each for each in findings if each.kind == OPEN]
+        findings = [
+            each
+            for each in findings
+            if each.kind == OPEN
+            or each.whole
+            and (each.kind in (OTHER, SHIFTED) or each.kind == SIZE and not round(each.size, 1))
+        ]
     findings = grades.in_own_millimetres(findings, rig)
     listed = [each for each in findings if ignored_name(rig, voice, each) not in checked.ignored]
     checked.findings.clear()
@@ -170,6 +177,21 @@ def show(
         checked.index = 0
     checked.keys = live_score.watch.fingerprint(rig)
     return listed
+
+
+def warnings(rig: head.Rig) -> list[str]:
+    """Sentences on what a head cannot show: drawings that are lost, keys whose number has none."""
+    if not rig.driver.is_drawn:
+        return [rig.vanished] * bool(rig.vanished)
+    place = len(rig.driver.rig.tracks)  # of the mouth
+    curve = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))[place]
+    unknown = [
+        f"No row of the table has number {number:.0f}, which Thunder Mouth has on frame "
+        f"{frame:.0f}: choose another there"
+        for frame, number in (() if curve is None else fcurves.read(curve)["co"])
+        if round(float(number)) not in range(len(MOUTHS))
+    ]
+    return [*rig.warnings, *unknown[:1]]
 
 
 def is_outdated(checked: ThunderCheck, rig: head.Rig) -> bool:
@@ -386,13 +408,18 @@ def _close_lips(
         ],
         1,
     )
-    motion = yield from rescale(keying.shown_motion(rig, values, clock.fps), 0.1, 0.5)
-    closed, rows = lips.close(
-        motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
-    )
-    before = yield from rescale(keying.drive(rig, motion), 0.5, 0.7)
-    after = yield from rescale(keying.drive(rig, closed), 0.7, 0.9)
-    by, middle = after - before, int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
+    middle = int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
+    if rig.driver.is_drawn:
+        by = rig.driver.close(frames, values, middle) - values
+        changed = np.flatnonzero(by.any(1))
+        rows = slice(changed.min(initial=middle), changed.max(initial=middle) + 1)
+    else:
+        motion = yield from rescale(keying.shown_motion(rig, values, clock.fps), 0.1, 0.5)
+        closed, rows = lips.close(
+            motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
+        )
+        before = yield from rescale(keying.drive(rig, motion), 0.5, 0.7)
+        by = (yield from rescale(keying.drive(rig, closed), 0.7, 0.9)) - before
     ends = [max(rows.start - 1, 0), min(rows.stop, len(frames) - 1)]
     span = slice(ends[0], ends[1] + 1)
     rows_keyed = [

@@ -36,9 +36,7 @@ _before = jobs.session.add(jobs.Memory())
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
     """First and last scene frame that Listen speaks, by the scene's settings. Raises BadRequest."""
     choice = context.scene.thunder.listen_range
-    if choice in ("TAKE", "EDITED"):
-        choice = "TAKE" if take_list.on_head(context.scene, rig.mesh) is not None else "VOICE"
-    first, last = chosen_frames(context, rig, choice)
+    first, last = chosen_frames(context, rig, "TAKE" if choice == "EDITED" else choice)
     if (last - first + 1) / Clock.of(context.scene, first).fps < SHORTEST_SECONDS:
         raise BadRequest(f"Frames {first} to {last} are too short: choose a longer range")
     return first, last
@@ -46,7 +44,7 @@ def frame_range(context, rig: head.Rig) -> tuple[int, int]:
 
 # the choices of an operator for `chosen_frames`
 FRAMES = (
-    ("TAKE", "Take", "The frames of the shown take"),
+    ("TAKE", "Take", "The frames of the shown take; without one, of the voice"),
     ("VOICE", "Voice", "The frames of the voice, or of the animation without one"),
     ("PREVIEW", "Preview Range", "The scene's preview range"),
     ("SCENE", "Scene", "The scene's frame range"),
@@ -54,7 +52,7 @@ FRAMES = (
 
 
 def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
-    """First and last scene frame of the shown take (TAKE), the voice (VOICE), the preview range
+    """First and last scene frame of the shown take or else the voice (TAKE), the voice (VOICE), the preview range
     (PREVIEW) or the scene (SCENE).
 
     Raises BadRequest if there is no such range.
@@ -66,9 +64,7 @@ def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
         return _of_voice(context, rig)
     if choice == "TAKE":
         entry = take_list.on_head(scene, rig.mesh)
-        if entry is None:
-            raise BadRequest("No take is shown: show one, or choose Voice or Scene as the frames")
-        return entry.first, entry.last
+        return _of_voice(context, rig) if entry is None else (entry.first, entry.last)
     if not scene.use_preview_range:
         raise BadRequest(
             "This scene has no preview range: set one in the timeline (P) or choose other frames"

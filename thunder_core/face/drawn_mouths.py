@@ -317,6 +317,14 @@ class DrawnDriver(Driver):
             result[:, place] = hold(counts.argmax(1), kept, weak, *shortest_held)[rows]
         return result
 
+    def close(self, frames: np.ndarray, values: np.ndarray, row: int) -> np.ndarray:
+        """Values [S, tracks] at whole frames [S] with the closed mouth at a row, held as of
+        `settle`; what that does not change stays."""
+        closed = values.copy()
+        closed[row, len(self.rig.tracks)] = self.numbers[CLOSED]
+        before, after = self.settle(frames, values), self.settle(frames, closed)
+        return np.where(after != before, after, values)
+
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion, with expression columns `channels`, of values [T, tracks]: as the drawings
         that are shown usually look."""
