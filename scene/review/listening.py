@@ -52,8 +52,8 @@ FRAMES = (
 
 
 def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
-    """First and last scene frame of the shown take or else the voice (TAKE), the voice (VOICE), the preview range
-    (PREVIEW) or the scene (SCENE).
+    """First and last scene frame of the shown take or, without one, the voice (TAKE), the voice
+    (VOICE), the preview range (PREVIEW) or the scene (SCENE).
 
     Raises BadRequest if there is no such range.
     """

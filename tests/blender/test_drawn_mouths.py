@@ -3,19 +3,22 @@
 and are mixed, shaped, committed, checked and exported as takes of any head."""
 
 from dataclasses import replace
+from itertools import groupby
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from drawing import draw, Layout, Shown
 from performances import performance, say_take
 from running_engine import connection, speak, stop_engine  # noqa: F401
+from thunder.cli import check
 from thunder.operators import listen
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import character, drawn, head, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.media import export, puppets
 from thunder.scene.review import checking, live_score
-from thunder.scene.takes import keep, mix, transcript, word_places
+from thunder.scene.takes import grades, keep, mix, transcript, word_places
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
@@ -217,6 +220,73 @@ def test_a_drawing_that_was_lost_is_said_and_marked_and_the_likest_is_shown(
         rows.draw_item(blender.context, Layout(), None, row, 0, None, "", 0)
     red = [row.source for row, is_red in zip(scene.thunder.table, alerts) if is_red]
     assert red == [rule.source for rule in rig.unbound_rules]
+
+
+def test_a_drawing_that_was_deleted_takes_the_tick_away(blender, scene, monkeypatch):
+    parts = swapped(blender, scene, "MBP", "A", "E", "O")
+    blender.ops.thunder.add_drawn_mouth()
+    rig = head.resolve(scene.thunder.head)
+    entry = shown(scene, rig, open_take())
+    checking.show(scene, rig, "voice", timing.Clock.of(scene, 1.0), [])
+    good = grades.Grade(findings.GOOD, "CHECKMARK")
+    score = live_score.SyncScore(90.0, None, timing.Clock.of(scene, 1.0), good)
+    monkeypatch.setattr(live_score, "shown_score", lambda *about: score)
+
+    def icons():
+        layout = draw(blender.types.THUNDER_PT_listen, blender.context)
+        return [how.get("icon") for kind, _, how in layout.notes if kind == "label"]
+
+    assert icons().count("CHECKMARK") == 2
+    blender.data.objects.remove(parts[0])
+    assert "CHECKMARK" not in icons() and entry.action
+    line = SimpleNamespace(warnings=checking.warnings(head.resolve(rig.mesh)), found=[], error="")
+    line.file, line.name = "a.blend", "line"
+    said = check.as_text([line])
+    assert "“MBP”, the mouth for M B P, is no longer on" in said and "no problems" not in said
+    assert "“Drawn Head” has no closed mouth" in said
+
+
+def test_a_head_without_closed_mouth_or_image_file_is_said(blender, scene, tmp_path, capfd):
+    swapped(blender, scene, "AI", "E", "O", "U")
+    blender.ops.thunder.add_drawn_mouth()
+    [sentence] = head.resolve(scene.thunder.head).warnings
+    assert sentence.startswith("“Drawn Head” has no closed mouth, so its lips do not meet")
+    assert sentence in capfd.readouterr().out
+    for kind in ("CELL", "IMAGE"):
+        plane, node, _ = sheet_on(blender, scene, kind)
+        node.image.source, node.image.filepath = "FILE", str(tmp_path / "gone_01.png")
+        if kind == "IMAGE":
+            node.image.source = "SEQUENCE"
+        blender.ops.object.select_all(action="DESELECT")
+        blender.context.view_layer.objects.active = plane
+        blender.ops.thunder.add_drawn_mouth()
+        [sentence] = checking.warnings(head.resolve(plane))
+        assert sentence.startswith(f"The file of the image “{node.image.name}” is missing")
+        assert sentence in capfd.readouterr().out
+        (tmp_path / "gone_01.png").touch()
+        assert not head.resolve(plane).warnings
+        (tmp_path / "gone_01.png").unlink()
+
+
+def test_drawings_of_before_4_3_end_in_a_sentence(blender, scene):
+    if blender.app.version >= (4, 3, 0):
+        pytest.skip("this Blender has today's Grease Pencil")
+    obj = blender.data.objects.new("Drawing", blender.data.grease_pencils.new("Drawing"))
+    scene.collection.objects.link(obj)
+    blender.context.view_layer.objects.active = obj
+    with pytest.raises(RuntimeError, match="Drawings need Blender 4.3: images and objects work"):
+        blender.ops.thunder.add_drawn_mouth()
+
+
+def test_a_lone_blink_is_seen_in_blinks_alone(blender, scene):
+    """Lids over eyes that are drawn elsewhere."""
+    parts = swapped(blender, scene, "MBP", "AI", "blink")
+    blender.ops.thunder.add_drawn_mouth()
+    made, face = open_take(), scene.thunder.head
+    made.motion.expression[49:54, [c.startswith("eyeBlink") for c in head.channel_names()]] = 1.0
+    shown(scene, head.resolve(face), made)
+    seen = [scene.frame_set(frame) or not parts[2].hide_render for frame in range(20, 70)]
+    assert 4 <= sum(seen) < 12 and not seen[0] and not seen[-1]
 
 
 def sheet_on(blender, scene, kind):
@@ -433,7 +503,40 @@ def test_check_sees_a_closure_that_was_deleted_and_mends_it(scene, face):
     assert (fcurves.read(curve)["interpolation"] == keyframes.CONSTANT).all()
     # of what is no matter of drawings nothing is listed
     held = findings.Finding(findings.STILL, 0.5, 1.5, 1.0, 1.0)
-    assert checking.show(scene, rig, "voice", clock, [held, finding]) == [finding]
+    larger, never, late, other = (
+        findings.Finding(kind, 0.5, 1.5, size, 5.0, whole=True)
+        for kind, size in (
+            (findings.SIZE, 2.6), (findings.SIZE, 0.0), (findings.SHIFTED, 0.5),
+            (findings.OTHER, 0.1),
+        )
+    )  # fmt: skip
+    found = [held, finding, larger, never, late, other]
+    assert checking.show(scene, rig, "voice", clock, found) == [finding, never, late, other]
+    assert checking.warnings(rig) == []
+    curve.keyframe_points[2].co.y = 99
+    [sentence] = checking.warnings(rig)
+    assert sentence.startswith("No row of the table has number 99, which Thunder Mouth has on")
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_closure_that_is_mended_is_held_as_it_was_and_nothing_flashes(scene, face, step):
+    mapping_table.keep_plan(scene, face, replace(character.plan_of(face), step=step))
+    rig = head.resolve(face)
+    entry = shown(scene, rig, open_take())
+    progress.result(committing.commit(rig, entry, "line", committing.choice_of(scene, entry)))
+    before = mouths(scene, face)
+    curve = next(c for c in compat.all_curves(face.animation_data.action) if "Mouth" in c.data_path)
+    shut = next(p for p in curve.keyframe_points if p.co.y == 0)
+    first, shut.co.y = round(shut.co.x), MOUTHS.index("AH")
+    curve.update()
+    assert mouths(scene, face) != before
+    finding = findings.Finding(findings.OPEN, (first - 1) / 25, first / 25, 8.0, 2.0, "m")
+    progress.result(checking.mend(scene, rig, finding, 1.0))
+    after = mouths(scene, face)
+    runs = [[name, len(list(same))] for name, same in groupby(after.values())]
+    assert after[first] == after[first + 1] == "M B P"
+    assert {name for name, _ in runs} <= {*before.values(), "AH"}
+    assert all(length >= 2 for _, length in runs[1:-1]), runs
 
 
 def test_a_closure_is_added_to_a_take(scene, face):
@@ -538,6 +641,7 @@ def test_check_finds_closures_that_are_not_drawn_on_a_take_as_after_its_commit(
     blender,
     scene,
     connection,  # noqa: F811
+    tmp_path,
 ):
     swapped(blender, scene, "MBP", "AI", "E", "O")
     assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
@@ -553,6 +657,11 @@ def test_check_finds_closures_that_are_not_drawn_on_a_take_as_after_its_commit(
     assert found and entry.score == score
     assert blender.ops.thunder.commit_take() == blender.ops.thunder.check() == {"FINISHED"}
     assert [each.first for each in checked.findings] == found
+    # committed keys are exported as the take was
+    cues = tmp_path / "line.tsv"
+    how = dict(filepath=str(cues), form="RHUBARB", frames="TAKE")
+    assert blender.ops.thunder.export_performance(**how) == {"FINISHED"}
+    assert len([each for each in tmp_path.iterdir() if each.read_text()]) == 1
 
 
 def test_a_bone_tilts_as_the_head_does(blender, scene):

@@ -287,7 +287,7 @@ def test_the_operator_writes_the_frames_that_are_chosen_with_the_formats_ending(
             filepath=str(tmp_path / "no.csv"), form="ARKIT", frames="PREVIEW"
         )
     display.restore_animation(rig)
-    with pytest.raises(RuntimeError, match="No take is shown: show one, or choose Voice or Scene"):
+    with pytest.raises(RuntimeError, match="The head has no animation yet"):
         blender.ops.thunder.export_performance(
             filepath=str(tmp_path / "no.csv"), form="ARKIT", frames="TAKE"
         )
