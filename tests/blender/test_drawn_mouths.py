@@ -410,9 +410,15 @@ def test_a_click_on_a_row_shows_its_drawing(scene, face):
 def test_on_twos_mouths_begin_on_every_second_frame(scene, face):
     scene.thunder.step = 2
     scene.frame_start = 3
-    entry = shown(scene, head.resolve(face), open_take())
+    rig, made = head.resolve(face), open_take()
+    made.motion.head[:, 2] = np.sin(np.arange(len(made.motion.head)) / 5.0)
+    entry = shown(scene, rig, made)
     frames = keys_of(entry.action)["co"][1:-1, 0]
     assert len(frames) > 4 and ((frames - 3) % 2 == 0).all()
+    if rig.driver.rig.tracks:  # the head tilts on twos too
+        clock = timing.Clock.of(scene, 21)
+        tilts = progress.result(keying.read_values(rig, clock, 1.0, 25))[:, 0]
+        assert np.ptp(tilts) > 0.1 and tilts[:24:2] == pytest.approx(tilts[1:24:2], abs=1e-4)
     assert "M B P" in mouths(scene, face, 24, 29).values()
 
 

@@ -300,10 +300,12 @@ class DrawnDriver(Driver):
 
     def settle(self, frames: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [S, tracks] at whole frames [S] with each drawing held as long as it should be: of
-        `step` frames the one that is there for longest. One that never gives way has those in which
-        most of it lies, so that what is between two of them is seen."""
-        result, at = values.copy(), (frames - self.origin) // self.step
+        `step` frames the one that is there for longest, and what else moves as on the first. One
+        that never gives way has those in which most of it lies, so that what is between two of them
+        is seen."""
+        at = (frames - self.origin) // self.step
         _, firsts, rows = np.unique(at, return_index=True, return_inverse=True)
+        result = values[firsts[rows]]
         shortest = (self.least, self.least * self.step), (1, 4)  # frames, and of weak ones
         for place, (dial, least) in enumerate(zip(self.dials, shortest), len(self.rig.tracks)):
             kept, numbers = self.numbers[dial.kept], np.rint(values[:, place]).astype(int)
