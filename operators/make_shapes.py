@@ -13,6 +13,8 @@ from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, NoEngine, WorkerDied
 from .base import HasObstacles, SlicedWork, why_not_in_object_mode
 
+_VIEW = 10.0  # how far the view is from dots, of their size
+
 
 def _face(context):
     """The chosen face, None without one."""
@@ -34,19 +36,11 @@ class _OnFace(HasObstacles):
     )
 
 
-class _OnDots(_OnFace):
-    """An operator on a face with dots."""
-
-    obstacles = (
-        lambda context: (
-            "" if new_shapes.dots_of(_face(context)) is not None else new_shapes.NO_DOTS
-        ),
-    )
-
-
 def _mark(face, parts):
     """Put dots on a face by a picture of it where what follows faces is installed, else by
-    proportions."""
+    proportions; where they lie already, they stay."""
+    if new_shapes.is_marked(face):
+        return new_shapes.dots_of(face), None
     tracker = suppress(NoEngine, WorkerDied)  # a broken one does not keep dots away
     with tracker, Client(find_tracker(install.TRACKER.venvs()), verbs="tracker") as client:
         return (yield from new_shapes.mark(client, connection.ask, face, parts))
@@ -57,30 +51,47 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
     """Put 24 dots on the chosen face, about where they belong, to drag them where they do. Also
     select eyes, teeth and tongue that are objects of their own"""
 
+    bl_label = "Mark the Face"
+
     def begin(self, context):
         face = _face(context)
         return "Marking the face", _mark(face, _parts(context, face))
 
     def finish(self, context, marked):
         root, _ = marked
+        for each in (root, *root.children):
+            each.hide_set(False)
         # what is selected while dots are dragged would move with them
         for obj in context.selected_objects:
             obj.select_set(False)
         dot = next(each for each in root.children if each.name.startswith("Upper lid, left"))
         dot.select_set(True)
         context.view_layer.objects.active = dot
+        if (view := context.region_data) is not None:
+            context.view_layer.update()
+            view.view_perspective, view.view_rotation = "ORTHO", root.matrix_world.to_quaternion()
+            view.view_location = root.matrix_world.translation
+            view.view_distance = _VIEW * root.empty_display_size
         super().finish(context, marked)
 
     def outcome(self, marked):
+        if marked[1] is None:
+            return "Dots lie as they did: delete one of them to mark the face anew"
         if marked[1]:
             return "Dots lie where a picture of the face has them: drag those that are off"
         return "Dots lie by proportions alone: drag each to its place, then press Make Shapes"
 
 
-class THUNDER_OT_make_shapes(_OnDots, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
     """Make the shape keys that the face lacks, where its dots are, and generate takes if there is a
     voice. Keys of its own, and made ones that were sculpted, stay. Also select eyes, teeth and
     tongue that are objects of their own"""
+
+    obstacles = (
+        lambda context: (
+            "" if new_shapes.dots_of(_face(context)) is not None else new_shapes.NO_DOTS
+        ),
+    )
 
     def begin(self, context):
         face = _face(context)

@@ -19,7 +19,7 @@ from ..scene.host.language import translated
 from ..scene.takes import mouth_pictures
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions, mapping
-from .tab import buttons, offer_editable, props, SHAPE_BUTTONS, tune, wrapped_label
+from .tab import buttons, offer_editable, props, shape_buttons, tune, wrapped_label
 
 _ICONS = {
     "KEY": "NONE",
@@ -151,7 +151,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         except ThunderError as error:
             wrapped_label(layout, str(error), context)
             if not plan.drawn:
-                buttons(layout.column(align=True), *SHAPE_BUTTONS)
+                shape_buttons(layout.column(align=True), context)
         if mapping_table.is_current(scene, obj):
             self._table(layout, scene.thunder, bool(plan.drawn))
         else:
@@ -194,7 +194,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         for sentence in filter(None, faults):
             wrapped_label(layout, sentence, context, icon="ERROR")
         if any(faults) and resolved.face.type == "MESH":
-            buttons(layout.column(align=True), *SHAPE_BUTTONS)
+            shape_buttons(layout.column(align=True), context)
 
     def _losses(self, layout, context, resolved):
         lost = conventions.missing(resolved.used, head.channel_names())

@@ -33,7 +33,7 @@ from .tab import (
     Popover,
     progress_row,
     props,
-    SHAPE_BUTTONS,
+    shape_buttons,
     Tab,
     tune,
     wrapped_label,
@@ -110,8 +110,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             progress_row(layout, 1.5, self._of_others(context))
         if dialogue.is_shown(context):
             dialogue.draw(layout, context)
-        draw_dots(below, context)
-        if not settings.takes:  # nothing of it is left to move when takes come
+        # of the first steps nothing is left to move when takes come
+        if not (draw_dots(below, context) or settings.takes):
             draw_first_steps(below, context)
 
     def _of_others(self, context) -> str | None:
@@ -257,7 +257,7 @@ class THUNDER_MT_add_head(bpy.types.Menu):
             ("thunder.sample_drawing", "GREASEPENCIL"),
         )
         layout.separator()
-        buttons(layout, *SHAPE_BUTTONS)
+        shape_buttons(layout, context)
         draw_stage(self, context)
 
 
@@ -323,20 +323,24 @@ def draw_missing_engine(layout, context) -> None:
         ).module = connection.PACKAGE
 
 
-def draw_dots(layout, context) -> None:
+def draw_dots(layout, context) -> bool:
     """A sketch of where the dots of a face belong, the chosen one marked, and what can be done with
-    them; nothing where none are seen."""
+    them; nothing where there are none. Returns whether they are seen."""
     dot = context.object
     root = new_shapes.dots_of(new_shapes.face_of(dot))
-    if root is None or not root.visible_get():
-        return
-    chosen = dot.get(new_shapes.DOTS) if dot.parent == root else None
+    if root is None:
+        return False
     layout.separator(type="LINE")
+    if not root.visible_get():
+        shape_buttons(layout.column(align=True), context)
+        return False
+    chosen = dot.get(new_shapes.DOTS) if dot.parent == root else None
     layout.template_icon(mouth_pictures.icon_of_dots(chosen), scale=DOTS_SCALE)
     layout.label(text=dot.name if chosen is not None else "Choose a dot", icon="PIVOT_CURSOR")
     if chosen is not None and new_shapes.MIRROR in dot.constraints:
         layout.prop(dot.constraints[new_shapes.MIRROR], "enabled", text="Follow the Left")
-    buttons(layout.column(align=True), *SHAPE_BUTTONS[1:])
+    layout.operator("thunder.make_shapes", icon="SHAPEKEY_DATA")
+    return True
 
 
 def draw_first_steps(layout, context) -> None:

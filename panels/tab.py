@@ -5,6 +5,7 @@ sidebar's width."""
 import blf
 import bpy
 
+from ..scene.heads import new_shapes
 from ..scene.host.jobs import Memory, redraw, registration, session
 from ..scene.host.language import CONTEXT, translated
 from ..scene.takes import take_list
@@ -130,11 +131,12 @@ def tune(layout, **how):
     return layout
 
 
-# shapes for a face that has none
-SHAPE_BUTTONS = (
-    ("thunder.mark_face", "OUTLINER_DATA_EMPTY"),
-    ("thunder.make_shapes", "SHAPEKEY_DATA"),
-)
+def shape_buttons(layout, context) -> None:
+    """The buttons that make shapes for a face that has none."""
+    is_marked = new_shapes.is_marked(new_shapes.face_of(context.object))
+    text = "Show Dots" if is_marked else "Mark the Face"
+    layout.operator("thunder.mark_face", text=text, icon="OUTLINER_DATA_EMPTY")
+    layout.operator("thunder.make_shapes", icon="SHAPEKEY_DATA")
 
 
 def buttons(layout, *operators: tuple[str, str]) -> None:

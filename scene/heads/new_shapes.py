@@ -23,6 +23,7 @@ TORN = "thunder_torn"  # of a mesh: JSON of names of those that tear its skin
 _PART = "Part "  # of the names under which parts are kept with dots
 NO_DOTS = "There are no dots on this face: press Mark the Face first"
 _DOT_SIZE = 0.016  # of the width of what is marked
+_LEAST = 600  # vertices of a face that has lips and lids
 _SAME = 1e-6  # of a face's size: a vertex that moves less is still, a face that is as thin flat
 Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
 
@@ -33,6 +34,13 @@ def dots_of(face: bpy.types.Object | None) -> bpy.types.Object | None:
     """The empty that holds the dots of a face, None without one."""
     children = () if face is None else face.children
     return next((child for child in children if DOTS in child), None)
+
+
+def is_marked(face: bpy.types.Object | None) -> bool:
+    """Whether all dots lie on a face."""
+    root = dots_of(face)
+    there = () if root is None else {dot.get(DOTS) for dot in root.children}
+    return len(there) == len(dots.NAMES)
 
 
 def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
@@ -47,8 +55,6 @@ def mark(
 ) -> Generator[Step, None, tuple[bpy.types.Object, bool]]:
     """Put 24 dots on a face, about where they belong. Returns the empty that holds them, and
     whether a face was seen in a picture of it. Raises ThunderError."""
-    for obj in (face, *parts):
-        _check(obj)
     turn = _upright(face)
     points, triangles, _ = _geometry(face, parts, turn.inverted())
     with temporary_arrays(client) as put:
@@ -126,8 +132,6 @@ def make(
     """Make the keys that a face and its parts lack, by its dots. Returns the names of what was made
     and of what was kept as it is. Raises ThunderError, and then nothing was changed."""
     root = dots_of(face)
-    for obj in (face, *parts):
-        _check(obj)
     marks = _marks(root, depsgraph)
     kept = _kept(face)
     points, triangles, sizes = _geometry(face, parts, root.matrix_world.inverted_safe())
@@ -244,9 +248,10 @@ def _check(obj: bpy.types.Object) -> None:
 
 def _geometry(face, parts, inward: Matrix) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Points [V, 3] and triangles [F, 3] of a face and its parts at rest, in axes that `inward`
-    brings the world to, and how many points each has."""
+    brings the world to, and how many points each has. Raises BadHead where no keys can be added."""
     points, triangles, sizes = [], [], []
     for obj in (face, *parts):
+        _check(obj)
         mesh, keys = obj.data, obj.data.shape_keys
         rest = family.points_of(mesh.vertices if keys is None else keys.reference_key.data)
         into = np.array(inward @ obj.matrix_world)
@@ -256,16 +261,25 @@ def _geometry(face, parts, inward: Matrix) -> tuple[np.ndarray, np.ndarray, list
         points.append(rest @ into[:3, :3].T + into[:3, 3])
         triangles.append(corners.reshape(-1, 3) + sum(sizes))
         sizes.append(len(rest))
+    if sizes[0] < _LEAST:
+        raise BadHead(
+            f"“{face.name}” has {sizes[0]} vertices, too few for lips and lids: subdivide it, or "
+            f"choose the mesh of the face"
+        )
     return np.concatenate(points), np.concatenate(triangles), sizes
 
 
 def _marks(root, depsgraph) -> np.ndarray:
     """Where the dots are in the axes of the empty that holds them, [24, 3]. Raises BadHead if one
     is missing."""
-    inward, places = root.matrix_world.inverted_safe(), {}
+    inward, places, face = root.matrix_world.inverted_safe(), {}, root.parent
+    shown = face.show_only_shape_key, face.active_shape_key_index
+    face.show_only_shape_key, face.active_shape_key_index = True, 0  # dots stick to what is seen
+    depsgraph.update()
     for dot in root.children:
         if DOTS in dot:
             places[dot[DOTS]] = (inward @ dot.evaluated_get(depsgraph).matrix_world).translation
+    face.show_only_shape_key, face.active_shape_key_index = shown
     lost = [name for number, name in enumerate(dots.NAMES) if number not in places]
     if lost:
         raise BadHead(f"The dot “{lost[0]}” was deleted: press Mark the Face again")

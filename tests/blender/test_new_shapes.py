@@ -125,6 +125,7 @@ def test_a_tracker_sees_the_face_and_a_broken_one_leaves_dots_to_proportions(fac
     for place in (Path(sys.prefix).parent / "tracker", Path(sys.executable)):
         monkeypatch.setenv("THUNDER_TRACKER", str(place))
         assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+        bpy.data.objects.remove(bpy.data.objects["Chin"])
     assert "a picture of the face" in told[0] and "by proportions alone" in told[1]
 
 
@@ -143,8 +144,11 @@ def test_the_sidebar_has_a_sketch_of_the_dot_that_is_dragged(face):
     root = new_shapes.dots_of(face)
     bpy.context.view_layer.objects.active = bpy.data.objects["Brow, right"]
     assert "enabled" in draw(panel, bpy.context).of("prop")
+    assert "thunder.add_head" not in draw(panel, bpy.context).of("operator")
     root.hide_set(True)
-    assert "thunder.make_shapes" not in draw(panel, bpy.context).of("operator")
+    drawn = draw(panel, bpy.context)
+    assert {"thunder.make_shapes", "thunder.add_head"} <= set(drawn.of("operator"))
+    assert "Show Dots" in str(drawn.notes)
 
 
 def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(made):
@@ -185,8 +189,11 @@ def test_what_was_sculpted_stays_and_the_rest_is_made_again(made):
     blocks["mouthPucker"].data[5306].co.x += 0.1
     sculpted = family.points_of(blocks["mouthPucker"].data)
     blocks["jawOpen"].value = 0.5
+    jaw = family.points_of(blocks["jawOpen"].data)
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
     assert np.array_equal(family.points_of(blocks["mouthPucker"].data), sculpted)
+    # dots stick to the open mouth, and are read where it is shut
+    assert np.allclose(family.points_of(blocks["jawOpen"].data), jaw, atol=1e-3 * SIZE)
     assert new_shapes._kept(made) == {"Basis", "mouthPucker"}
 
 
@@ -231,6 +238,30 @@ def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):
     assert {"jawOpen", "tongueOut"} <= set(tongue.data.shape_keys.key_blocks.keys())
 
 
+def test_dots_that_lie_there_stay_and_are_shown_again_unless_one_was_deleted(marked, monkeypatch):
+    told, root = [], new_shapes.dots_of(marked)
+    monkeypatch.setattr(
+        bpy.types.THUNDER_OT_mark_face, "tell", lambda self, kind, text: told.append(text)
+    )
+    for each in (root, *root.children):
+        each.hide_set(True)
+    chin, brow = (bpy.data.objects[name] for name in ("Chin", "Brow, left"))
+    chin.location.y, brow.location.z = -7.5, 1.25
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    assert new_shapes.dots_of(marked) == root and root.visible_get() and chin.visible_get()
+    assert (chin.location.y, brow.location.z) == (-7.5, 1.25) and "as they did" in told[0]
+    bpy.data.objects.remove(brow)
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    assert bpy.data.objects["Chin"].location.y != -7.5 and new_shapes.is_marked(marked)
+
+
+def test_a_mesh_of_few_vertices_gets_no_dots_and_is_told_how_many_it_has(face):
+    bpy.ops.mesh.primitive_monkey_add()
+    with pytest.raises(RuntimeError, match="“Suzanne” has 507 vertices, too few"):
+        bpy.ops.thunder.mark_face()
+    assert new_shapes.dots_of(bpy.context.object) is None
+
+
 def test_what_is_selected_elsewhere_is_no_part_of_the_face(face):
     far, twin = face.copy(), face.copy()
     for other, place in ((far, (90.0, 20.0, 50.0)), (twin, (6.0, 2.0, 3.0))):
@@ -258,6 +289,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(marked, spoil, s
     with pytest.raises(RuntimeError, match=sentence):
         bpy.ops.thunder.make_shapes()
     if sentence != "was deleted":
+        bpy.data.objects.remove(bpy.data.objects["Chin"])
         with pytest.raises(RuntimeError, match=sentence):
             bpy.ops.thunder.mark_face()
     assert marked.data.shape_keys is None

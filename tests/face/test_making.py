@@ -114,6 +114,15 @@ def test_places_in_a_picture_lead_all_dots_but_those_of_lids():
     assert off.max() < 3, names[off >= 3]
 
 
+@pytest.mark.parametrize("turn", [[-1, -1, 1], [1, 1, 1]])
+def test_a_face_seen_in_a_head_that_is_upside_down_places_no_dots(turn):
+    """What a picture shows there has all in order, but no nose."""
+    usual = making.guess(POINTS * turn, HEAD.f)[0]
+    assert making.guess(POINTS * turn, HEAD.f, lambda *_: usual[:, :2])[2] == (turn[0] == 1)
+    low = np.array(turn) * usual
+    assert not making.guess(POINTS * turn, HEAD.f, lambda *_: low[:, :2] * [1, -1])[2]
+
+
 def test_a_tracker_finds_dots_in_a_picture_of_a_stranger():
     """Most within 3 % of the face's width; on a ball it sees no face."""
     seen = []
@@ -141,6 +150,11 @@ def swapped(*pairs):
     [
         (swapped(("upper lid, left", "upper lid, right"), ("lower lid, left", "lower lid, right")),
          "“upper lid, left” and “upper lid, right” seem to have changed"),
+        (swapped(("upper lip, inside", "lower lip, inside")) + np.outer(
+            np.arange(24) == 4, [0, -2, 0]), "lower lip, inside” are in a wrong order"),
+        (POINTS[MARKED[np.where(np.arange(24) == dots.NAMES.index("upper lid, left"),
+                                dots.NAMES.index("brow, left"), np.arange(24))]],
+         "“brow, left” and “upper lid, left” are in a wrong order"),
         (swapped(("upper lid, left", "lower lid, left")), "lid, left” and “.* lid, left” seem"),
         (POINTS[MARKED][dots.ACROSS], "the face's own left"),
         (POINTS[MARKED][:1] + np.zeros((24, 1)), "on one point or line"),
@@ -159,6 +173,13 @@ def test_dots_that_are_on_no_face_are_named(places, sentence):
 )
 def test_dots_of_other_faces_are_not(change):
     dots.check(change(POINTS[MARKED]), POINTS[MARKED])
+
+
+def test_dots_beside_the_mouth_are_named_before_the_face_is_laid(monkeypatch):
+    monkeypatch.setattr(making, "lay", None)
+    is_lip = np.array(["lip" in name or "mouth" in name for name in dots.NAMES])
+    with pytest.raises(BadHead, match="“upper lip, edge” and “lower lip, edge”"):
+        making.make(POINTS, HEAD.f, POINTS[MARKED] - np.outer(is_lip, [0, 13, 0]))
 
 
 def test_a_heavy_face_is_laid_over_by_some_of_its_vertices(monkeypatch):

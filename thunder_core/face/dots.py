@@ -22,6 +22,20 @@ NAMES = (*MIDDLE, *(f"{name}, {side}" for name in SIDES for side in ("left", "ri
 IS_LID = np.array(["eye" in name or "lid" in name for name in NAMES])
 # [24]: of each the one on the other side of the face
 ACROSS = np.array([*range(len(MIDDLE)), *(len(MIDDLE) + (i ^ 1) for i in range(2 * len(SIDES)))])
+# [14] each: of two places the one that is higher on every face, and the one that is lower
+_CHAINS = (
+    ("nose bridge", "nose base", "upper lip, edge", "upper lip, inside", "lower lip, inside",
+     "lower lip, edge", "chin"),
+    *(tuple(f"{name}, {side}" for name in ("brow", "upper lid", "lower lid"))
+      for side in ("left", "right")),
+)  # fmt: skip
+HIGHER, LOWER = (
+    np.array([NAMES.index(chain[i + at]) for chain in _CHAINS for i in range(len(chain) - 1)])
+    for at in (0, 1)
+)
+# share of a usual distance that two are apart, and of the largest such by which they may be off;
+# how far the nose's tip stands out, of a face's width
+_APART, _ROUGH, _NOSE = 0.15, 0.01, 0.05
 # where places are looked for on a face's front: pixels, of these what the face fills at least, and
 # how far from its middle, in its widths
 _PIXELS, _LEAST, _REACH = 240, 0.2, 0.7
@@ -117,6 +131,21 @@ def _eyes_by_proportion(points: np.ndarray) -> np.ndarray:
     return np.array([[middle + side * apart / 2, height, front - 0.24 * depth] for side in (1, -1)])
 
 
+def out_of_order(places: np.ndarray, usual: np.ndarray) -> list[tuple[str, str]]:
+    """Names of two places each of which the first is not above the second, but is where places
+    usually are; of both [24, 2 or 3]."""
+    is_apart, should = (each[HIGHER, 1] - each[LOWER, 1] for each in (places, usual))
+    wrong = np.flatnonzero(is_apart < _APART * should - _ROUGH * should.max())
+    return [(NAMES[HIGHER[i]], NAMES[LOWER[i]]) for i in wrong]
+
+
+def is_upright(places: np.ndarray, usual: np.ndarray) -> bool:
+    """Whether places [24, 3] on a mesh that looks along z are in order, and its nose is there."""
+    tip, *wings = places[[NAMES.index(f"nose {at}") for at in ("tip", "wing, left", "wing, right")]]
+    stands_out = (tip - np.mean(wings, axis=0))[2] > _NOSE * np.ptp(places[:, 0])
+    return bool(stands_out) and not out_of_order(places, usual)
+
+
 def check(dots: np.ndarray, ours: np.ndarray) -> None:
     """Raise BadHead where marked places [24, 3] are none of a face, as ours [24, 3] are, and say
     which are to be moved."""
@@ -146,6 +175,11 @@ def check(dots: np.ndarray, ours: np.ndarray) -> None:
         raise BadHead(
             f"The dots “{NAMES[one]}” and “{NAMES[other]}” seem to have changed places: drag each "
             f"to its own"
+        )
+    for higher, lower in out_of_order(off(dots) + ours, ours):
+        raise BadHead(
+            f"The dots “{higher}” and “{lower}” are in a wrong order: the first belongs above the "
+            f"second"
         )
     if own.max() > _NO_FACE**2:
         raise BadHead(

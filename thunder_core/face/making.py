@@ -40,6 +40,10 @@ _TORN = (1.5, 20.0)  # of the area that is torn on ours, and mm² more, that may
 _RIGID_MM = 80.0  # what is wider and above the mouth is glasses or hair, and stays
 _LOOSE_MM = 25.0  # what is farther from the skin stays
 _LEAST_VERTICES = 300
+_NO_MOUTH = (
+    "No mouth opens between the dots “upper lip, edge” and “lower lip, edge”: drag them onto the "
+    "lips, or cut the skin open along the lips' line first"
+)
 # strength of shapes that people combine, share of a triangle's area below which it counts as folded
 # in a pose, and most times that folds are evened
 _BOTH, _FOLDED, _ROUNDS = 0.5, 0.06, 16
@@ -80,6 +84,7 @@ def make(
     face, marked = warp(points), warp(marks)
     piece = pieces(len(face), triangles)
     skin, ids = skin_of(face, triangles, piece, marked)
+    _check_mouth(skin, marked)
     laid = lay(ours, skin, marked, lambda done: say(0.05 + 0.45 * done, "Laying the face"))
     found = [each for each in balls(face, triangles, piece) if _EYES_MM[0] < each[1] < _EYES_MM[1]]
     eyeballs = [_ball(found, ours, laid, side) for side in (0, 1)]
@@ -147,6 +152,18 @@ def _check(points: np.ndarray, triangles: np.ndarray) -> None:
         raise BadHead("The mesh is flat, no face: choose the mesh of the face")
 
 
+def _check_mouth(skin: Surface, marked: np.ndarray) -> None:
+    """Raise BadHead where skin that faces ahead joins the dots on the edges of the lips."""
+    edges = marked[[dots.NAMES.index(f"{lip} lip, edge") for lip in ("upper", "lower")]]
+    corners = marked[[dots.NAMES.index(f"mouth corner, {side}") for side in ("left", "right")]]
+    is_near = np.abs(skin.points - edges.mean(0))[:, 0] < 0.25 * np.ptp(corners[:, 0])
+    is_near &= (skin.normals[:, 2] > 0) & (skin.points[:, 2] > edges[:, 2].min() - _LIP)
+    joined = pieces(len(skin.points), skin.triangles[is_near[skin.triangles].all(1)])
+    upper, lower = np.where(is_near, distances(edges, skin.points), np.inf).argmin(1)
+    if joined[upper] == joined[lower]:
+        raise BadHead(_NO_MOUTH)
+
+
 def balls(points: np.ndarray, triangles: np.ndarray, piece: np.ndarray) -> list[tuple]:
     """(middle [3], radius, vertices) of all loose pieces that are balls, but for a bulge."""
     found = []
@@ -188,8 +205,8 @@ def guess(
     find: Callable[..., np.ndarray | None] = lambda *_: None,
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Where the 24 places are likely to be on an upright face, [24, 3], where it looks, [3], and
-    whether it was found in a picture: `find` gives of points, triangles and places by proportions
-    the places in the picture, [24, 2], None without a face. Raises BadHead."""
+    whether it was found, upright, in a picture: `find` gives of points, triangles and places by
+    proportions the places in the picture, [24, 2], None without a face. Raises BadHead."""
     _check(points, triangles)
     piece = pieces(len(points), triangles)
     # the largest piece is neither lashes nor glasses
@@ -199,12 +216,14 @@ def guess(
     turned = points @ turn
     eyes = eyes_among(balls(turned, triangles, piece), float(np.ptp(turned[:, 0])))
     places = dots.guess(load_head(), turned, skin, eyes)
-    found = find(turned, triangles, places)
+    found, is_seen = find(turned, triangles, places), False
     if found is not None:
         seen = dots.on_front(np.c_[found, places[:, 2]], turned, skin)
-        # lids lie nearer to where they belong by eyeballs
-        places = np.where((dots.IS_LID & (eyes is not None))[:, None], places, seen)
-    return places @ turn.T, ahead, found is not None
+        # faces are seen in heads upside down, too
+        if is_seen := dots.is_upright(seen, places):
+            # lids lie nearer to where they belong by eyeballs
+            places = np.where((dots.IS_LID & (eyes is not None))[:, None], places, seen)
+    return places @ turn.T, ahead, is_seen
 
 
 def _ball(found: list[tuple], ours: Model, laid, side):
@@ -253,10 +272,7 @@ def _sides(surface: Surface, seam, eyes: list[Eye], is_checked: bool = False) ->
     start, end = surface.edges
     crosses = half[start] & half[end] & (side[start] > 0) & (side[end] <= 0)
     if is_checked and (crosses.any() or not (is_upper.any() and is_lower.any())):
-        raise BadHead(
-            "No mouth opens between the dots of the lips: drag them onto it, or cut the skin open "
-            "along the lips' line first"
-        )
+        raise BadHead(_NO_MOUTH)
     label *= 1.0 - fade((far - _FADES[0]) / (_FADES[1] - _FADES[0]))
     aside = np.abs(x - middle[:, 0].mean()) - width / 2
     label *= 1.0 - fade((aside + _CORNER) / (1.5 * _CORNER))
