@@ -58,7 +58,6 @@ COMMANDS = {
     "heard_arousal": "heard_arousal --data {thunder_data}",
     "ranking": "ranking --data {thunder_data}",
     "ranking_test": "ranking --data {thunder_data} --split test",
-    "words": f"words {_CACHED}",
     "direction_takes": f"direction {_CACHED}",
     "moods_takes": f"moods {_CACHED}",
     "style_from": "style_from --cache {cache}",

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describes how a take is played in a few words for the list: "calm, warm, active lips"; numpy
-only."""
+"""Describes a direction in a few words, and how a take is played for the list: "wide jaw, hits
+battle"; numpy only."""
 
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS, stored_vectors
-from .types import SPEAKS
 
 USUAL, AS_DIRECTED, NEARLY = "usual", "as directed", "close to the direction"
 OTHER_RECORDING = "performs another recording"
@@ -19,15 +18,8 @@ RETAKE = "retake"  # in a take's provenance: the words that it says anew; all el
 PLAYS = "plays"  # likewise, of one that was cut: start and end of what is left, s of what was made
 # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLE = 0.75
-# the same for how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
-# tilt
-REMARKABLY_CARRIED = 1.5
 _SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
 _MOOD = 0.1  # least strength at which a mood is named
-# largest requested deviation of an axis at which a take is compared with usual takes
-_NEAR_USUAL = 1.0
-# axes that show a mood, and deviations at full strength that are needed
-_MOODS_MOVE, _BY_MUCH = (("smile", "frown"), 1.0)
 # deviations of an axis that are as remarkable as a mood at full strength
 _DEVIATIONS_PER_MOOD = 3.0
 # Words for less and more than usual of each axis. A narrow list shows only the beginning of a word,
@@ -46,31 +38,15 @@ AXIS_WORDS = {
     "tension": ("slack lips", "tight lips"),
     "frown": ("relaxed brows", "frowning"),
 }
-# The same for how a take carries brows and head throughout (`animation.traits.CARRIED`); left and
-# right are the character's.
-CARRIED_WORDS = {
-    "height": ("low brows", "raised brows"),
-    "nod": ("head up", "head down"),
-    "turn": ("turned right", "turned left"),
-    "tilt": ("tilted left", "tilted right"),
-}
 VOICE_WORDS, TENSE = ("calm", "lively"), "tense"
 # least deviation of a voice that is named: of effort, or of the mean of effort, range of pitch and
 # rate
 _HEARD = 0.6
-# one word for each of these: brows raised and still contradict
-_PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))
-_PART_OF = {
-    word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]
-}
+# Axes, and what is seen, of one part of the face, of which one word is said.
+_PART_OF = {"frown": "brows", "turn": "head", "tilt": "head", "opening": "jaw"}
 _MAX_WORDS = 3  # words of a take
 PLACES = ("early", "in the middle", "at the end")  # of a line without known words
 _MOST_HITS = 3  # words of which a take says that it hits them
-_SHARE = 3  # a word is on at most one in so many takes of a batch
-# Axis → the measures (`animation.traits`) in which it shows: still eyes neither blink nor look away
-# more than usual.
-MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,) for axis in AXES}
-_FROWN = DIRECTION_NAMES.index("frown")
 # Of what is seen of takes of a line (`animation.traits.seen`): the amount by which one stands out,
 # mm, degrees and counts a minute, and its word where it is the least or the most of all; left and
 # right are the character's. Each word was found in six of ten views at least (`research blind E`);
@@ -85,118 +61,41 @@ SEEN = {
     "tilt": (3.0, ("tilted left", "tilted right")),
     "blinks": (8.0, ("rarely blinks", "blinks often")),
 }
-_PART_OF |= dict.fromkeys(("hardly opens", "opens wide", "wide jaw"), "jaw")
 _COMPARED = 3  # least takes of which one can stand out
 _LEAD = 0.5  # of that amount, by which the next one is behind it; it is all of it beyond the middle
-# Axes that a face shows only where it speaks; their measures are relative to what was requested.
-_SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
-# a quiet face that moves one corner more is hardly seen to
-_SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")
 
 
-def words(
-    take_style: np.ndarray,
-    requested: np.ndarray | None = None,
-    most: int = _MAX_WORDS,
-    speaks: bool = True,
-    visible: Mapping[str, float] | None = None,
-) -> str:
-    """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if
-    there are none.
-
-    take_style, requested: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken; of the
-    take, and of what was requested; then the words describe the difference from it, since traits
-    shared by all takes of a batch do not help to choose. speaks: False for a face that listens or
-    is idle, whose speech is not described. visible: of the finished take (`animation.traits`): a
-    trait is as strong as the take shows it, and left out if the take shows its opposite, and so is
-    a mood that nobody requested.
-    """
-    said: list[str] = []
-    for _, word in _traits(take_style, requested, speaks, visible or {}):
-        if _may_be_said(word, said):
-            said.append(word)
-    return ", ".join(said[:most]) or USUAL
+def words(direction: np.ndarray, most: int = _MAX_WORDS) -> str:
+    """Remarkable traits of a direction vector [DIRECTION_NAMES], or of the mean of [T,
+    DIRECTION_NAMES], strongest first: at most `most` words, "usual" if there are none."""
+    values = _mean(direction)
+    traits = [
+        (abs(x), axis.name, AXIS_WORDS[axis.name][int(x > 0)])
+        for axis, x in zip(AXES, values)
+        if abs(x) >= REMARKABLE
+    ]
+    traits += [
+        (_DEVIATIONS_PER_MOOD * abs(x), name, MOODS[name].label.lower())
+        for name, x in zip(MOOD_NAMES, values[len(AXES) :])
+        if abs(x) >= _MOOD
+    ]
+    ranked = sorted(traits, key=lambda trait: -trait[0])
+    return ", ".join(_one_of_each_part(trait[1:] for trait in ranked)[:most]) or USUAL
 
 
-def _may_be_said(word: str, said: Sequence[str]) -> bool:
-    """Whether no word about this part of the face is said yet."""
-    return _PART_OF.get(word, word) not in {_PART_OF.get(other, other) for other in said}
+def _one_of_each_part(traits: Iterable[tuple[str, str]]) -> list[str]:
+    """The words of (name, word) of traits, the first of each part of the face."""
+    said: dict[str, str] = {}
+    for name, word in traits:
+        said.setdefault(_PART_OF.get(name, name), word)
+    return list(said.values())
 
 
-def _traits(
-    take_style: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]
-) -> list[tuple[float, str]]:
-    """(strength, word) of every remarkable trait, strongest first; arguments as of `words`."""
-    deviations = _mean(take_style) - (0.0 if requested is None else _mean(requested))
-    before = np.zeros(len(DIRECTION_NAMES)) if requested is None else _mean(requested)
-    traits = []
-    for axis, x in zip(AXES, deviations):
-        if speaks or axis.name not in _SEEN_IN_SPEECH:
-            x = _visible_deviation(axis.name, x, before, visible)
-            if abs(x) >= REMARKABLE:
-                traits.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
-    for name, pair in CARRIED_WORDS.items():
-        # A mood, and *Frown*, place brows and head of all takes that follow them.
-        placed = before[len(AXES) :].max() >= _MOOD or (
-            name == "height" and abs(before[_FROWN]) > _NEAR_USUAL
-        )
-        # the same brows
-        said = (
-            {word for _, word in traits} & set(AXIS_WORDS["frown"]) if name == "height" else set()
-        )
-        if not placed and not said and abs(x := visible.get(name, 0.0)) >= REMARKABLY_CARRIED:
-            traits.append((abs(x), pair[int(x > 0)]))
-    for name, x, was in zip(MOOD_NAMES, deviations[len(AXES) :], before[len(AXES) :]):
-        if abs(x) >= _MOOD and (was >= _MOOD or not _contradicts(name, visible)):
-            label = MOODS[name].label.lower()
-            traits.append(
-                (
-                    _DEVIATIONS_PER_MOOD * abs(x),
-                    label if was < _MOOD else f"more {label}" if x > 0 else f"less {label}",
-                )
-            )
-    return sorted(traits, key=lambda entry: -entry[0])
-
-
-def _visible_deviation(
-    axis: str, deviation: float, requested: np.ndarray, visible: Mapping[str, float]
-) -> float:
-    """An axis's deviation `deviation` from a take's direction [DIRECTION_NAMES], as far as
-    the take shows it: 0 if it shows the opposite.
-
-    What shows in pauses too is compared with usual takes, and so measured only near the usual
-    direction, since a mood moves the same parts of the face. Beyond, it is `deviation` itself, but
-    for what is not seen beside usual takes: no face that weeps is called smiling. `deviation`
-    itself where nothing is known.
-    """
-    side = np.sign(deviation)
-    if axis == "frown" and side * visible.get("height", 0.0) > 0:
-        return 0.0  # brows held low throughout are not open, nor do raised ones frown
-    levels = [side * visible[name] for name in MEASURES[axis] if name in visible]
-    level = 0.0 if axis in _SHOWN_IN_SPEECH else side * requested[DIRECTION_NAMES.index(axis)]
-    if axis not in _SHOWN_IN_SPEECH and (
-        requested[len(AXES) :].max() >= _MOOD or abs(level) > _NEAR_USUAL
-    ):
-        return deviation if min(levels, default=0.0) >= 0 else 0.0
-    return side * max(0.0, min(levels, default=abs(deviation) + level) - level)
-
-
-def _contradicts(mood: str, visible: Mapping[str, float]) -> bool:
-    """Whether corners or brows are on the other side of usual than a mood, which was not requested,
-    moves them: a take may add to both sides."""
-    changes = MOODS[mood].changes
-    return any(
-        changes.get(name, 0.0) * visible.get(name, 0.0) < 0
-        for name in _MOODS_MOVE
-        if abs(changes.get(name, 0.0)) >= _BY_MUCH
-    )
-
-
-def measures_of(provenance: Mapping, of: str = "shown") -> dict[str, float]:
-    """What a finished take shows of its direction, or what is "seen" of it, from its provenance; {}
-    if that is not known, or damaged."""
+def _seen_of(provenance: Mapping) -> dict[str, float]:
+    """What is seen of a finished take (`animation.traits.seen`), from its provenance; {} if that is
+    not known, or damaged."""
     try:
-        values = {str(name): float(value) for name, value in dict(provenance[of]).items()}
+        values = {str(name): float(value) for name, value in dict(provenance["seen"]).items()}
     except (KeyError, TypeError, ValueError):
         return {}
     return {name: value for name, value in values.items() if np.isfinite(value)}
@@ -206,60 +105,26 @@ def words_of_take(provenance: Mapping) -> str:
     """The words of a take from its provenance (`scene.takes.provenance.of_made`); "" if it was not
     directed, or its data are inconsistent.
 
-    A take without remarkable traits that was not played exactly as directed is called nearly so.
+    A take of which there is nothing to say is close to the direction.
     """
     return words_of_takes([provenance])[0]
 
 
 def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
-    """The words of takes of one batch, as of `words_of_take`, with those first that tell a take
-    from the others; what a take chooses comes after the first. Where what is seen of them is known,
-    these are words of SEEN alone.
-
-    The first words of takes differ as far as their traits allow, since a narrow list shows no
-    others. A word is on a third of them at most, those with the strongest trait: a trait of half of
-    a batch does not help to choose.
-    """
-    asked_so = [_traits_of(provenance) for provenance in provenances]
-    strengths = [
-        {word: strength for strength, word in (traits if isinstance(traits, list) else [])}
-        for traits in asked_so
-    ]
-    seen = stand_out([measures_of(provenance, "seen") for provenance in provenances])
-    together = {
-        word: sum(each.get(word, 0.0) for each in strengths)
-        for word in {word for each in strengths for word in each}
-    }
-    others = max(1, len(provenances) - 1)
-    ranked = []
-    for take, each in enumerate(strengths):
-        for word, strength in each.items():
-            # above the mean of the others
-            ranked.append((strength - (together[word] - strength) / others, take, word))
-    ranked.sort(key=lambda entry: -entry[0])
-    said: list[list[str]] = [[] for _ in provenances]
-    used: Counter[str] = Counter()
-    for words_each, takes_each in ((1, 1), (_MAX_WORDS, max(1, len(provenances) // _SHARE))):
-        for _, take, word in ranked:
-            if (
-                len(said[take]) < words_each
-                and used[word] < takes_each
-                and _may_be_said(word, said[take])
-            ):
-                said[take].append(word)
-                used[word] += 1
-    said = said if seen is None else seen
+    """The words of takes of one batch, as of `words_of_take`: what is seen to be the most or the
+    least of them, and what a take chooses after the first such word."""
     choices = [choice_of_take(about) for about in provenances]
-    listed = [
-        traits
-        if isinstance(traits, str)
-        else [*some[:1], *_words_of_choice(choice), *some[1:]][:_MAX_WORDS]
-        for traits, some, choice in zip(asked_so, said, choices)
-    ]
+    listed: list[list[str] | str] = []
+    seen = stand_out([_seen_of(about) for about in provenances])
+    for provenance, some, choice in zip(provenances, seen, choices):
+        if (how := _played_as(provenance)) is None:
+            listed.append([*some[:1], *_words_of_choice(choice), *some[1:]][:_MAX_WORDS])
+        else:
+            listed.append(", ".join([*some, how] if how == AS_DIRECTED else [how]))
     result = []
-    for parts, some, choice in zip(listed, said, choices):
+    for parts, choice in zip(listed, choices):
         if isinstance(parts, str):
-            result.append(", ".join([*some, parts] if parts == AS_DIRECTED else [parts]))
+            result.append(parts)
             continue
         alike = [choices[other] for other, same in enumerate(listed) if same == parts]
         differs = _words_that_differ(choice, alike) if len(alike) > 1 else []
@@ -267,14 +132,12 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     return result
 
 
-def stand_out(takes: Sequence[Mapping[str, float]]) -> list[list[str]] | None:
-    """Of each take the words of SEEN for which it is the one, the most obvious first; None if what
-    is seen of too few is known.
+def stand_out(takes: Sequence[Mapping[str, float]]) -> list[list[str]]:
+    """Of each take the words of SEEN for which it is the one, the most obvious first; none where
+    what is seen of too few is known.
 
     takes: as of `animation.traits.seen`.
     """
-    if sum(map(bool, takes)) < _COMPARED:
-        return None
     found = []
     for name, (amount, pair) in SEEN.items():
         known = sorted((take[name], place) for place, take in enumerate(takes) if name in take)
@@ -282,12 +145,12 @@ def stand_out(takes: Sequence[Mapping[str, float]]) -> list[list[str]] | None:
             (value, place), (beside, _) = ends
             lead = abs(value - beside) / amount
             if word and lead >= _LEAD and abs(value - known[len(known) // 2][0]) >= amount:
-                found.append((lead, place, word))
-    said: list[list[str]] = [[] for _ in takes]
-    for _, place, word in sorted(found, reverse=True):
-        if len(said[place]) < _MAX_WORDS and _may_be_said(word, said[place]):
-            said[place].append(word)
-    return said
+                found.append((lead, place, name, word))
+    found.sort(reverse=True)
+    return [
+        _one_of_each_part((name, word) for _, at, name, word in found if at == place)[:_MAX_WORDS]
+        for place in range(len(takes))
+    ]
 
 
 class TakeChoice(NamedTuple):
@@ -429,36 +292,26 @@ def word_of_voice(provenance: Mapping) -> str:
     return USUAL if not abs(liveliness) >= _HEARD else VOICE_WORDS[int(liveliness > 0)]
 
 
-def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
-    """The traits of a take from its provenance, or words in their place: what it is a retake of,
-    AS_DIRECTED, OTHER_RECORDING, "" if not directed or its data are damaged."""
+def _played_as(provenance: Mapping) -> str | None:
+    """What stands in place of a take's words, from its provenance: what it is a retake of,
+    AS_DIRECTED, OTHER_RECORDING, "" if it was not directed or its data are damaged; None for
+    nothing."""
     if RETAKE in provenance:
         return f"retake of {provenance[RETAKE]}"
     try:
         if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
             if "moved" in provenance:
-                return [] if "choice" in provenance else OTHER_RECORDING
+                return None if "choice" in provenance else OTHER_RECORDING
             return AS_DIRECTED
-        take_style = stored_vectors(provenance, provenance["reading"])
         asked = provenance["requested" if "requested" in provenance else "direction"]
-        requested = stored_vectors(provenance, asked)
-        if not (
-            np.isfinite(take_style).all()
-            and np.isfinite(requested).all()
-            and len(take_style)
-            and len(requested)
-        ):
-            return ""
+        played, requested = (
+            stored_vectors(provenance, each) for each in (provenance["reading"], asked)
+        )
     except (KeyError, TypeError, ValueError):
         return ""
-    traits = _traits(
-        take_style, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance)
-    )
-    return (
-        AS_DIRECTED
-        if not traits and np.allclose(_mean(take_style), _mean(requested), atol=_SAME)
-        else traits
-    )
+    if not all(len(each) and np.isfinite(each).all() for each in (played, requested)):
+        return ""
+    return AS_DIRECTED if np.allclose(_mean(played), _mean(requested), atol=_SAME) else None
 
 
 def _mean(vector: np.ndarray) -> np.ndarray:

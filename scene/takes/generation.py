@@ -18,7 +18,7 @@ import bpy
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
-from ...thunder_core.direction_words import words_of_take, words_of_takes
+from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadRequest, NoVoice, ThunderError
 from ...thunder_core.progress import result
 from ...thunder_core.protocol import note_of, SCORE
@@ -240,9 +240,7 @@ class TakeCollector(take_list.PendingBatch):
     listed again; those that the animator deleted are not. Always `close` it.
 
     was_undone: whether there was an undo or redo.  lost: takes to be listed again.  count: takes
-    that were asked for.  compared: what replaces parts of the takes' provenance where their words
-    compare them with another take; None: they are compared with each other.  batch: theirs; None: a
-    new one.
+    that were asked for.  batch: theirs; None: a new one.
     """
 
     def __init__(
@@ -253,7 +251,6 @@ class TakeCollector(take_list.PendingBatch):
         on_take: OnTake | None = None,
         show: bool = True,
         batch: int | None = None,
-        compared: dict | None = None,
     ):
         self.scene = scene.name
         self.mesh = rig.mesh.name
@@ -268,7 +265,7 @@ class TakeCollector(take_list.PendingBatch):
         self.shown = None
         self.was_undone = False
         self.lost: deque[keying.TakeData] = deque()
-        self.count, self.compared = 0, compared
+        self.count = 0
         self.batch = take_list.next_batch(scene) if batch is None else batch
         self.target: GazeTarget | None = None
         session.add(self)
@@ -484,11 +481,7 @@ class TakeCollector(take_list.PendingBatch):
         """Describe how each take that has arrived differs from the others."""
         ours = [entry for entry in entries if _id(entry.action) in self.made]
         abouts = [self.made[_id(entry.action)].provenance for entry in ours]
-        if self.compared is None:
-            words = words_of_takes(abouts)
-        else:
-            words = [words_of_take(about | self.compared) for about in abouts]
-        for entry, said in zip(ours, words):
+        for entry, said in zip(ours, words_of_takes(abouts)):
             entry.words = said
 
     def _order(self, scene) -> None:

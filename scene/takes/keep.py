@@ -229,9 +229,9 @@ class _AroundCollector(generation.TakeCollector):
 
     def __init__(self, *of_line, lead: int, kept: KeepMasks, retake: str):
         """lead: session id of the other take's first action."""
+        super().__init__(*of_line)
         # what is new in a retake tells it from the other takes in the list
-        super().__init__(*of_line, compared={RETAKE: retake} if retake else None)
-        self.kept, self.lead = kept, lead
+        self.kept, self.lead, self.more = kept, lead, {RETAKE: retake} if retake else {}
 
     def check(self) -> None:
         """Nothing to check: the eyes look where those of the other take do."""
@@ -240,6 +240,7 @@ class _AroundCollector(generation.TakeCollector):
         self, performance: keying.TakeData, message: str, fraction: float
     ) -> Generator[Step, None, keying.TakeData]:
         """Its eyes blend into the kept ones, and its keys are computed from the other take's."""
+        performance = replace(performance, provenance=performance.provenance | self.more)
         yield from stage(self._enter_around(performance), message, fraction, fraction)
         return performance
 
@@ -251,8 +252,7 @@ class _AroundCollector(generation.TakeCollector):
             raise BadRequest(
                 "The take was deleted while the rest was generated: show another and try again"
             )
-        about = performance.provenance | (self.compared or {})
-        yield from list_around(scene, rig, lead, self.kept, replace(performance, provenance=about))
+        yield from list_around(scene, rig, lead, self.kept, performance)
 
 
 def resample(
@@ -409,9 +409,7 @@ def sample_alike(client: Client, context, how: How) -> Generator[Step, None, lis
     before = take_record.request_of(about, scene.thunder, count)
     take_style = take_record.style_of_take(entry.action)
     direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)
-    # what the takes share tells them from the others in the list
-    compared = {"direction": direction.requested.tolist()}
-    lists = partial(generation.TakeCollector, batch=entry.batch, compared=compared)
+    lists = partial(generation.TakeCollector, batch=entry.batch)
     request = replace(before, direction=replace(direction, spread=ALIKE))
     how = replace(how, request=request, seed=seeds.with_next, collector=lists)
     return (yield from perform(client, scene, rig, voice, how))

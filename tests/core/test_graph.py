@@ -197,7 +197,6 @@ USUAL = """
 import json
 import sys
 from thunder_core.engine.engine import Engine
-from thunder_core.animation.traits import measure
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.direction import DirectionRequest, Direction
 from thunder_core.request import Request
@@ -208,8 +207,7 @@ for step in engine.prepare():
 takes = engine.generate(speech, Request(2, 1, direction=DirectionRequest(Direction(mood="warm", strength=0.5).vector()[None], 0.5)))
 takes += engine.generate(speech, Request(1, 1, guidance=1.5, steps=2)) + engine.generate(speech, Request(1, 3, listening=True))
 print(json.dumps([take.score and take.score.total for take in takes]))
-measures = measure(engine.meter, takes[0].motion, engine.analyse(speech).presence > 0.5)
-print(json.dumps([engine.score(speech, takes[0].motion).total, sorted(measures)]))
+print(json.dumps([engine.score(speech, takes[0].motion).total, takes[0].provenance["seen"]]))
 heard = engine.listen(takes[0].motion, speech)
 print(json.dumps([len(heard.samples), float(abs(heard.samples).max())]))
 sounds, words, matches = engine.spoken(speech, "Please call Stella. Ask her to bring these things with her from the store")
@@ -219,15 +217,11 @@ print(json.dumps([engine.device, engine.info()["versions"], sorted(name for name
 
 
 def test_usual_requests_need_no_torch(sample):
-    (
-        scores,
-        (again, measures),
-        (samples, loudest),
-        (sounds, words),
-        (device, versions, imported),
-    ) = sentences(WITHOUT + USUAL)
+    (scores, (again, seen), (samples, loudest), (sounds, words), (device, versions, imported)) = (
+        sentences(WITHOUT + USUAL)
+    )
     assert len(scores) == 4 and all(0 < score for score in scores[:3]) and scores[3] is None
-    assert 0 < again and measures
+    assert 0 < again and seen
     assert samples == pytest.approx(len(sample.samples), abs=640) and 0.01 < loudest <= 0.9
     assert sounds > 0 and words > 0
     assert device == "cpu" and imported == ["torch"], "the none that stands for it"

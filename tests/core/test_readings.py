@@ -38,7 +38,6 @@ from thunder_core.engine.performance import (
     perform,
     Performance,
     POINTS,
-    requested_style,
     target_size,
 )
 from thunder_core.engine.speech.cues import Arousal, axis_deviations, read_arousal
@@ -136,8 +135,6 @@ def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
     asked = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.8, 1.1, 50)])
     assert np.allclose(np.diff(draw_style(asked, 6, 0.5)[:, 0]), np.diff(asked[:, 0]), atol=1e-5)
-    held, cut = (requested_style(DirectionRequest(asked), frames) for frames in (52, 20))
-    assert np.array_equal(held, asked[[*range(50), 49, 49]]) and np.array_equal(cut, asked[:20])
 
 
 def test_no_reading_and_no_emphasis_leaves_the_range_of_a_style():

@@ -122,7 +122,7 @@ def test_a_face_is_read_and_changed_as_before(engine, sample, take):
         "track": activity.tracks(motion, names, opening),
         "source": mapping.sources(motion, names),
         "expression": expressions(motion, names),
-        "measure": traits.measure(engine.meter, motion, speaking),
+        "measure": engine.meter.measure(motion, speaking),
     }.items():
         found |= {f"{what} {name}": value for name, value in values.items()}
     chosen = activity.choose_moments(openings, opening, 8, np.abs(np.diff(openings, axis=0))[0])

@@ -82,7 +82,6 @@ BENCHES = {
     "tracking": "--takes 1 --compared 0 --results {out}/x.txt",
     "transcripts": "--data {source} --lines 2 --takes 1 --results {out}/x.txt",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
-    "words": f"{OF_CORPUS} --takes 2",
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --size 30 --samples 1 --poses jawOpen"}
 OF_NETWORK = {"lock"}

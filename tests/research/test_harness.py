@@ -66,7 +66,6 @@ def results():
         ("moods", ["--cache", "{missing}"]),
         ("ranking", ["--data", "{missing}"]),
         ("style_from", ["--cache", "{missing}"]),
-        ("words", ["--cache", "{missing}"]),
         ("table1", ["--cache", "{missing}", "--data", "{missing}"]),
         ("paper", ["--cache", "{missing}"]),
     ],

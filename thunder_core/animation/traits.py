@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the gestures of a performance, and how far a finished take shows each trait of a
-direction, so that its words say what is seen. And reads the style of a take, an action or a capture
-from the motion alone, to direct other takes with it.
+"""Measures the gestures of a performance, and what is seen of a finished take, by which its words
+tell it from others. And reads the style of a take, an action or a capture from the motion alone, to
+direct other takes with it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..errors import BadRequest
 from ..face.head import Head, load_head
 from ..face.points import Articulators, SkinnedPoints
 from ..rotation import angular_speed
-from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, Role, unpack
+from ..types import FPS, Motion, pack, reorder, unpack
 
 # ---- gestures of a performance
 
@@ -30,15 +30,7 @@ _OPEN_MM = 4.0  # inner-lip gap beyond which the jaw's share is read
 # it is.)
 _JAW_SLOPE, _LIPS_MM = 0.81, 1.6
 # lower bound of the jaw's share, and the value of a mouth that never opens that far
-LEAST_SHARE = 0.05
-_PRESSED = (
-    "mouthPressLeft",
-    "mouthPressRight",
-    "mouthRollLower",
-    "mouthRollUpper",
-    "mouthDimpleLeft",
-    "mouthDimpleRight",
-)
+_LEAST_SHARE = 0.05
 _BROW_POINTS = 24  # number of vertices that raised brows move most
 
 
@@ -121,7 +113,7 @@ class PerformanceMeter:
             )
             / 2,
             "jaw": np.log(
-                max(LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, usual_jaw[open_].sum()))
+                max(_LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, usual_jaw[open_].sum()))
             ),
             "articulation": np.log(
                 max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))
@@ -133,120 +125,15 @@ class PerformanceMeter:
         }
         return {name: float(values[name]) for name in SLIDERS}
 
-    def measure_other_axes(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
-        """{axis of a direction without a slider: number} of a motion. speaking: as for `measure`.
 
-        width: how much further apart than at rest the corners are in the widest tenth of these
-        frames, mm.  rounding: how much closer in the narrowest tenth, mm.  asymmetry: log of the
-        left corner's speed over the right one's.  tension: mean of the channels that press the
-        lips.  frown: mean of those that lower the brows.
-        """
-        corners = 1e3 * (self.corners.of_motion(motion) - self.corners.rest)
-        width = np.sort((corners[:, 0, 0] - corners[:, 1, 0])[speaking])
-        channels = motion.expression[speaking]
-        left, right = (
-            np.linalg.norm(np.diff(corners[:, side], axis=0), axis=1)[speaking[1:]].mean()
-            for side in (0, 1)
-        )
-        tenth = max(1, len(width) // 10)
-        values = {
-            "width": width[-tenth:].mean(),
-            "rounding": -width[:tenth].mean(),
-            "asymmetry": np.log(max(1e-6, left) / max(1e-6, right)),
-            "tension": channels[:, [self.head.channel(name) for name in _PRESSED]].mean(),
-            "frown": channels[
-                :, [self.head.channel(f"browDown{side}") for side in ("Left", "Right")]
-            ].mean(),
-        }
-        return {name: float(value) for name, value in values.items()}
-
-
-# Measure → (median of takes without a request, how much takes differ in it per deviation of what is
-# requested): `python -m research words --cache CACHE`, on voices of `validation` at *Variety* 0.5.
-# Units as in `PerformanceMeter.measure` and `measure_other_axes`; gaze: root of gaze shifts a
-# second.
-USUAL: Mapping[str, tuple[float, float]] = {
-    "smile": (0.248, 1.241), "brows": (3.149, 1.621), "head": (16.523, 11.192),
-    "eyes": (0.986, 0.261), "gaze": (0.837, 0.286),
-    "asymmetry": (0.005, 0.040), "frown": (0.120, 0.123),
-}  # fmt: skip
-# The same for measures that the voice mostly decides: a loud one opens any mouth far. The first
-# number is how far the median is above what the model expects of the line as it was requested.
-BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
-    "energy": (0.021, 0.188), "jaw": (-0.011, 0.079), "articulation": (0.039, 0.093),
-    "width": (0.656, 1.406), "rounding": (-1.084, 2.951),
-    "tension": (0.002, 0.008),
-}  # fmt: skip
-# How a take carries brows and head throughout: (median of the middle take, deviation between takes
-# of a line). height: of raised over lowered brows, channel values.  nod, turn, tilt: down, to the
-# head's left, to its right; degrees.
-CARRIED: Mapping[str, tuple[float, float]] = {
-    "height": (0.0, 0.135),
-    "nod": (2.4, 2.7),
-    "turn": (0.0, 3.4),
-    "tilt": (0.0, 2.4),
-}
-# Measure → what a shorter line adds to the variance between takes, for each 1 / s: chance matters
-# more in a few words (`python -m research words --seconds 2`, 3 and 5 on `validation`).
-IN_SHORT: Mapping[str, float] = {
-    "head": 18.0,
-    "brows": 1.7,
-    "eyes": 0.22,
-    "gaze": 0.14,
-    "articulation": 0.017,
-}
-# The same for faces that do not speak, measured once on 25 November; how brows and head are carried
-# is seen there from the same deviation on.
-QUIET: Mapping[str, Mapping[str, tuple[float, float]]] = {
-    IDLE: {
-        "smile": (0.098, 1.204), "brows": (0.393, 0.359), "head": (2.594, 0.800),
-        "eyes": (0.935, 0.183), "gaze": (0.707, 0.138),
-        "frown": (0.075, 0.099), "height": (0.0, 0.135), "nod": (0.5, 2.7), "turn": (0.0, 3.4),
-        "tilt": (0.0, 2.4),
-    },
-    LISTENS: {
-        "smile": (0.068, 1.202), "brows": (1.398, 1.300), "head": (2.716, 1.699),
-        "eyes": (0.772, 0.214), "gaze": (0.463, 0.219),
-        "frown": (0.069, 0.101), "height": (0.0, 0.135), "nod": (0.2, 2.7), "turn": (0.0, 3.4),
-        "tilt": (0.0, 2.4),
-    },
-}  # fmt: skip
-# The same as IN_SHORT: idle takes of 3 s beside some of 8 s.
-QUIET_IN_SHORT: Mapping[str, float] = {"head": 0.7, "eyes": 0.4, "gaze": 0.6}
 _MOST_FRAMES = 120 * FPS  # of a take that are measured
-USUAL_SECONDS = 7.5  # length of the lines of USUAL
-_LEAST_SECONDS = 1.0  # length below which a line counts as one of that length
 _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is known of it
-
-
-def measure(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
-    """{measure of USUAL, BEYOND_EXPECTED and CARRIED: value} of a motion [T] of the head's
-    channels; speaking: bool [T], where somebody speaks.
-
-    {} if hardly anybody speaks. The jaw's is left out where the mouth never opens far enough to see
-    it.
-    """
-    part = slice(0, round(_MOST_FRAMES))
-    motion, speaking = motion.part(part), speaking[part]
-    if speaking.sum() < _LEAST_SPOKEN:
-        return {}
-    values = _measure_all(meter, motion, speaking)
-    if values["jaw"] <= np.log(LEAST_SHARE):
-        del values["jaw"]
-    return values
-
-
-def measure_quiet(meter: PerformanceMeter, motion: Motion) -> dict[str, float]:
-    """{measure of QUIET: value} of a motion of a face that does not speak."""
-    motion = motion.part(slice(0, round(_MOST_FRAMES)))
-    values = _measure_all(meter, motion, np.ones(motion.frames, bool))
-    return {name: values[name] for name in QUIET[IDLE] if name in values}
 
 
 def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
     """{measure of direction_words.SEEN: value} of a motion [T] of the head's channels, by which who
-    sees it and others would tell them apart: mm, degrees and counts a minute. speaking: as for
-    `measure`; {} if hardly anybody does.
+    sees it and others would tell them apart: mm, degrees and counts a minute. speaking: bool [T],
+    where it speaks, or all frames of a quiet face; {} if hardly any.
 
     opening: of the lips, mean.  jaw: distance of the incisors that nine of ten frames stay below.
     smile: as in `PerformanceMeter.measure`.  brows, head: how much they move, as a deviation.
@@ -269,88 +156,6 @@ def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[
         "blinks": len(run_starts(lid_closure(meter.head, motion) > 0.5)) / minutes,
     }
     return {name: round(float(value), 2) for name, value in values.items()}
-
-
-def _measure_all(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
-    """All measures of a motion that counts as speech on the frames `speaking`."""
-    names = meter.head.expression_names
-    raised, lowered = (
-        motion.expression[:, [i for i, name in enumerate(names) if name.startswith(stems)]].mean(1)
-        for stems in (("browInnerUp", "browOuterUp"), ("browDown",))
-    )
-    # whose noise is the same at any rate
-    gaze = np.sqrt(len(gaze_shifts(motion)) / (motion.frames / FPS))
-    values = {"height": np.median(raised - lowered), "gaze": gaze}
-    if motion.head is not None:
-        values |= dict(zip(("nod", "turn", "tilt"), np.degrees(np.median(motion.head, axis=0))))
-    carried = {name: float(value) for name, value in values.items()}
-    return meter.measure(motion, speaking) | meter.measure_other_axes(motion, speaking) | carried
-
-
-def scale(seconds: float) -> dict[str, tuple[float, float]]:
-    """USUAL, BEYOND_EXPECTED and CARRIED for takes of a line of some seconds."""
-    shorter = _shortness(seconds)
-    return {
-        name: (middle, float(np.sqrt(step**2 + shorter * IN_SHORT.get(name, 0.0))))
-        for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED, **CARRIED}.items()
-    }
-
-
-def _shortness(seconds: float) -> float:
-    """Excess of a line's 1 / s over a usual line's, 0 for longer ones."""
-    return max(0.0, 1 / max(seconds, _LEAST_SECONDS) - 1 / USUAL_SECONDS)
-
-
-def deviations(
-    values: Mapping[str, float], expected: Mapping[str, float], seconds: float = USUAL_SECONDS
-) -> dict[str, float]:
-    """How far a take goes, in deviations of the slider or axis: {measure of USUAL and CARRIED:
-    above usual takes, of BEYOND_EXPECTED: above what was requested}.
-
-    values: as `measure` of the take.  expected: as `measure` of what the model expects of the line
-    in the requested direction.
-    seconds: length of the take.
-    """
-    levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {
-        name: expected[name] for name in BEYOND_EXPECTED if name in expected
-    }
-    steps = scale(seconds)
-    return {
-        name: round((values[name] - level - steps[name][0]) / steps[name][1], 2)
-        for name, level in levels.items()
-        if name in values
-    }
-
-
-def deviations_quiet(values: Mapping[str, float], role: Role, seconds: float) -> dict[str, float]:
-    """`deviations` of a face that is idle or listens (`role`), of some seconds: {measure of QUIET:
-    deviations above usual takes of such faces}.
-
-    values: as of `measure_quiet`.
-    """
-    result = {}
-    for name, (middle, step) in QUIET[role].items():
-        if name in values:
-            deviation = np.sqrt(step**2 + _shortness(seconds) * QUIET_IN_SHORT.get(name, 0.0))
-            result[name] = round((values[name] - middle) / float(deviation), 2)
-    return result
-
-
-def visible_deviations(
-    made: Mapping[str, float], seen: Mapping[str, float] | None = None
-) -> dict[str, float]:
-    """The smaller of what a take does and what a face shows of it, each as of `deviations`; 0 where
-    they differ in sign. seen: None if the face shows everything.
-
-    A face without a neck is still in every take, and one without brows never raises them: neither
-    tells takes apart.
-    """
-    if seen is None:
-        return dict(made)
-    both = {name: (value, seen[name]) for name, value in made.items() if name in seen}
-    return {
-        name: min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0 for name, pair in both.items()
-    }
 
 
 # ---- the style is read back

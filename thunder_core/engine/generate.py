@@ -15,14 +15,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from ..animation.traits import (
-    deviations,
-    deviations_quiet,
-    measure,
-    measure_quiet,
-    seen,
-    visible_deviations,
-)
+from ..animation.traits import seen
 from ..direction import DirectionRequest, Mark, over_frames, STRESSED
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
@@ -36,7 +29,7 @@ from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledT
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, LazyNetwork, processors
-from .performance import follow_voice, perform_planned, Performance, requested_style
+from .performance import follow_voice, perform_planned, Performance
 from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
 
 if TYPE_CHECKING:
@@ -209,8 +202,7 @@ class _Work:
         self._progress, self._count, self._stopped = progress, line.request.takes, False
         # first seed of a portion → number of its takes times their progress
         self._done: dict[int, float] = {}
-        self._reporting, self._measuring = threading.Lock(), threading.Lock()
-        self._requested: list[dict[str, float]] | None = None
+        self._reporting = threading.Lock()
 
     def make(self, seeds: list[int]) -> Iterator[tuple[bool, list[SampledTake]]]:
         """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
@@ -225,16 +217,14 @@ class _Work:
         mouths = [self.engine.lips.gap_and_width(each) for each in motions]
         takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes
-        visible = [self._made_and_visible(each) for each in motions]
+        visible = [self._visible(each) for each in motions]
         scores: Sequence[LipSyncScore | None] = [None] * len(takes)
         if self.line.role == SPEAKS:
             self._report(seeds, 0.95, "Ranking by lip-sync")
             measured = mouths if self.line.request.sums is None else None
             sizes, text = [each.size for each in performances], self.line.direction.text
-            scores = self.engine.scorer.score(
-                [each[-1] for each in visible], voice, sizes, text, mouths=measured
-            )
-        scored = [self._add_score(*each) for each in zip(takes, performances, scores, visible)]
+            scores = self.engine.scorer.score(visible, voice, sizes, text, mouths=measured)
+        scored = [self._add_score(*each) for each in zip(takes, scores, visible)]
         release_memory(voice.frames)
         yield True, scored
 
@@ -278,10 +268,10 @@ class _Work:
             part = sum(self._done.values()) / self._count
             self._progress(_ANALYSED + (1 - _ANALYSED) * part, message or sampled)
 
-    def _made_and_visible(self, motion: Motion) -> list[Motion]:
-        """A motion and, if that is another, what the face shows of it."""
+    def _visible(self, motion: Motion) -> Motion:
+        """What the face shows of a motion."""
         names, sums = self.engine.thunder.channel_names, self.line.request.sums
-        return [motion] if sums is None else [motion, visible_motion(motion, names, sums)]
+        return motion if sums is None else visible_motion(motion, names, sums)
 
     def _describe(
         self, performance: Performance, motion: Motion, mouth: tuple[np.ndarray, np.ndarray]
@@ -304,47 +294,14 @@ class _Work:
         return SampledTake(motion, performance.seed, None, opening, width, about)
 
     def _add_score(
-        self,
-        take: SampledTake,
-        performance: Performance,
-        score: LipSyncScore | None,
-        motions: list[Motion],
+        self, take: SampledTake, score: LipSyncScore | None, visible: Motion
     ) -> SampledTake:
-        """A take with its score, and what is seen of it; the provenance of one that varies a
-        direction has how much it shows of it. motions: of `_made_and_visible`."""
+        """A take with its score, and what is seen of it. visible: what the face shows of it."""
         about = {} if score is None else {"score": score.total, **score.to_record()}
-        if performance.is_varied:
-            about["shown"] = visible_deviations(*self._deviations(motions))
-        if self.line.role == SPEAKS:
-            spoken = self.line.voice.presence > SPOKEN
-            about["seen"] = seen(self.engine.meter, motions[-1], spoken)
+        # of a quiet face all frames count
+        spoken = (self.line.voice.presence > SPOKEN) | (self.line.role != SPEAKS)
+        about["seen"] = seen(self.engine.meter, visible, spoken)
         return replace(take, score=score, provenance=take.provenance | about)
-
-    def _measure_requested(self) -> list[dict[str, float]]:
-        """Measures (`animation.traits.measure`) of the motion that the model expects in the
-        requested direction, and of what the face shows of it."""
-        voice = self.line.voice
-        with self._measuring:  # threads that need it at the same time wait for the first
-            if self._requested is None:
-                wanted = requested_style(self.line.direction, voice.frames)
-                motions = self._made_and_visible(self.engine.thunder.expect(voice, wanted))
-                self._requested = [self._measure(x) for x in motions]
-            return self._requested
-
-    def _measure(self, motion: Motion) -> dict[str, float]:
-        """Measures of a motion that speaks with the voice."""
-        return measure(self.engine.meter, motion, self.line.voice.presence > SPOKEN)
-
-    def _deviations(self, seen: list[Motion]) -> list[dict[str, float]]:
-        """How a motion, and what the face shows of it, differ from what was requested."""
-        role, voice, meter = self.line.role, self.line.voice, self.engine.meter
-        seconds = voice.frames / FPS
-        if role != SPEAKS:
-            return [deviations_quiet(measure_quiet(meter, each), role, seconds) for each in seen]
-        return [
-            deviations(self._measure(each), wanted, seconds)
-            for each, wanted in zip(seen, self._measure_requested())
-        ]
 
 
 def threads_for(frames: int, threads: int) -> int:

@@ -161,15 +161,6 @@ def add_stresses(
     return move_axes(style, changes)
 
 
-def requested_style(direction: DirectionRequest, frames: int) -> np.ndarray:
-    """The direction that was requested, with its marks, float32 [1 or T, DIRECTION_NAMES]."""
-    wanted = over_frames(direction.requested, frames)
-    if not direction.marks:
-        return wanted
-    whole = np.repeat(wanted, frames, 0) if len(wanted) == 1 else wanted.copy()
-    return mark_direction(whole, direction.marks)
-
-
 def move_axes(style: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarray:
     """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within
     the range of each."""
@@ -227,9 +218,8 @@ class Performance:
     0.  choice: how it reads the line, and stress [T], `Choice.stress` of that; None: plainly.
     voice: with the take's phones; None: as it is.  around: seeds of takes that its noise is drawn
     around, as `seeded_noise`'s `like`.  is_exact: whether it follows the direction exactly.
-    is_varied: whether it differs from the direction that scores compare with, or has other
-    phones.  take_style: `style` without what it does on
-    words.  plan: None: to be made (`plan_performance`).
+    take_style: `style` without what it does on words.  plan: None: to be made
+    (`plan_performance`).
     moods, shares [k, T]: where moods change over the line, the take of the seed in each of them, of
     which this one is a cross-fade.
     size: `target_size`, where it is known.
@@ -241,7 +231,6 @@ class Performance:
     voice: VoiceFeatures | None = None
     around: tuple[int, ...] = ()
     is_exact: bool = False
-    is_varied: bool = False
     take_style: np.ndarray | None = None
     plan: TakePlan | None = None
     moods: tuple[Performance, ...] = ()
@@ -291,7 +280,6 @@ def perform(
         varied_voice,
         around=tuple(other for other, _ in like),
         is_exact=is_exact,
-        is_varied=direction.original is not None or bool(direction.like) or not is_exact,
         take_style=take_styles[0],
         choice=choice,
         stress=stress,
