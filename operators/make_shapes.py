@@ -13,7 +13,7 @@ from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, NoEngine, WorkerDied
 from .base import HasObstacles, SlicedWork, why_not_in_object_mode
 
-_VIEW = 10.0  # how far the view is from dots, of their size
+_VIEW = 8.0  # how far the view is from dots, of their size
 
 
 def _face(context):
