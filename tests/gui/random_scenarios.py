@@ -16,6 +16,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from deleting import DELETIONS
 from interruptions import Ends, KEYS, lost, play_engine, treasure, watch_ends
 from performances import trim_end, write_wav
 from scenarios import PATIENCE, scene_with_voice_and_head, until
@@ -46,6 +47,10 @@ LONG_WORK = (
     "commit_all",
     "play_grid",
     "resync",
+)
+ALWAYS_POSSIBLE = (
+    *("undo", "undo_redo", "escape", "play_back", "key_marker", "save", "move_strip"),
+    *("purge", "delete"),
 )
 
 
@@ -121,19 +126,22 @@ def animate_own(hand):
 
 
 def state_of(hand, objects: frozenset[str]) -> dict:
-    """What may not be lost (`treasure`), and names of strips, but for generated speech, and of
-    those `objects` that are there."""
+    """What may not be lost (`treasure`), strips with their sounds, but for generated speech, and
+    those `objects` that are there with their shape keys."""
     scene = hand.scene
     assert all(entry.action is not None for entry in scene.thunder.takes), "a take has no action"
     # generated speech goes where Re-sync finds that its voice plays another part
     strips = {
-        each.name: True
+        each.name: getattr(each, "sound", None) is not None
         for each in compat.strips_all(scene.sequence_editor)
         if not each.name.startswith(strip.LISTEN_MARK)
     }
     return treasure(hand, by="name") | {
         "strips": strips,
-        "objects": dict.fromkeys(objects & set(scene.objects.keys()), True),
+        "objects": {
+            name: getattr(getattr(scene.objects[name].data, "shape_keys", None), "name", "")
+            for name in objects & set(scene.objects.keys())
+        },
     }
 
 
@@ -151,6 +159,10 @@ def compare(before: dict, after: dict, what: str, may_change=(), may_go=()) -> N
             )
     gone = lost(before, after, ("strips", "objects"))
     assert not gone, f"{what}: {gone}"
+
+
+def unused_actions() -> set[str]:
+    return {action.name for action in bpy.data.actions if not action.users}
 
 
 class Player:
@@ -172,7 +184,7 @@ class Player:
             "duplicate_take": 2, "delete_take": 1,
             "own_animation": 3, "direct": 6, "shape": 4, "key_marker": 4, "move_strip": 2,
             "undo": 8, "undo_redo": 8, "escape": 4,
-            "play_back": 3, "save": 2, "reload": 2,
+            "play_back": 3, "save": 2, "reload": 2, "purge": 2, "delete": 3,
         }  # fmt: skip
 
     @property
@@ -203,7 +215,7 @@ class Player:
             compare(before, after, name, **allowed)
 
     def is_possible(self, name: str) -> bool:
-        if name in ("undo", "undo_redo", "escape", "play_back", "key_marker", "save", "move_strip"):
+        if name in ALWAYS_POSSIBLE:
             return True
         if name == "reload":
             return os.path.exists(self.file)
@@ -222,18 +234,19 @@ class Player:
         self.prepare(name)
         ways = (
             *("wait", "escape", "undo", "undo_redo", "undo_by_script"),
-            *("show", "frame", "reload", "purge"),
+            *("show", "frame", "reload", "purge", "delete"),
         )
         how = how or self.dice.choice(("wait", *ways))
         # before an undo the animator's own last step, which is the one to be undone
-        allowed = self.key_marker() if how.startswith("undo") else {"may_change": set()}
+        steps_back = how.startswith("undo") or how == "delete"
+        allowed = self.key_marker() if steps_back else {"may_change": set()}
         if how == "purge":
-            allowed["may_go"] = {action.name for action in bpy.data.actions if not action.users}
+            allowed["may_go"] = unused_actions()
         before = self.state()
         yield 0.1
         options = {"again": True} if name == "commit_all" else {}
         if self.button(getattr(bpy.ops.thunder, name), **options) and session.job is not None:
-            undone = yield from self.interrupt(how)
+            undone = yield from self.interrupt(how, before)
             yield from self.finish_work()
             if undone:
                 return None
@@ -274,8 +287,9 @@ class Player:
                         bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions)
                     )
 
-    def interrupt(self, how: str):
-        """Steps that do something while the job runs, at a place of it that the dice choose.
+    def interrupt(self, how: str, before: dict):
+        """Steps that do something while the job runs, at a place of it that the dice choose; a
+        deletion is undone until all that was there `before` is again.
         Returns whether more was undone than the animator's own step: another file, or the work."""
         place, ended = self.dice.choice((0.0, self.dice.random())), len(self.ends.all)
         yield from until(lambda: session.job is None or session.job.step.fraction >= place)
@@ -299,12 +313,16 @@ class Player:
         elif how == "reload" and os.path.exists(self.file):
             yield from self.reload()
         elif how == "purge":
-            self.hand.call(bpy.ops.outliner.orphans_purge, do_recursive=True)
+            self.purge()
+        elif how == "delete":
+            self.delete_something()
+            yield from self.finish_work()
+            yield from self.undo_deletion(before)
         elif how == "frame":
             self.scene.frame_set(self.dice.randrange(1, 120))
         is_complete = "done" in self.ends.all[ended:]
         yield 0.2
-        return how == "reload" or how.startswith("undo") and is_complete
+        return how in ("reload", "delete") or how.startswith("undo") and is_complete
 
     def finish_work(self):
         """Steps that wait until no job runs and no take follows a slider."""
@@ -315,6 +333,27 @@ class Player:
             assert time.monotonic() < end, f"work does not end: {session.job and session.job.step}"
             yield 0.1
         yield 0.2
+
+    def delete_something(self):
+        """Delete data of some kind, all of it or some, as a step that undo can take back."""
+        what = self.dice.choice(sorted(set(DELETIONS) - {"purge"}))
+        self.log.write(f"  deletes {what}\n")
+        random.seed(self.dice.random())  # which of several
+        DELETIONS[what](bpy)
+        self.hand.call(bpy.ops.ed.undo_push, message="Delete")
+
+    def undo_deletion(self, before: dict):
+        """Steps back, over the work's own step too, until all that was there `before` is again."""
+        for _ in range(4):
+            self.hand.press(**KEYS["escape"])  # closes the sentence that the work ended with
+            yield 0.3
+            yield from self.turn("undo")
+            yield from self.finish_work()
+            if all(entry.action is not None for entry in self.settings.takes) and not lost(
+                before, self.state(), ("takes", "own", "strips", "objects")
+            ):
+                return
+        compare(before, self.state(), "a deletion taken back")
 
     # ---- short actions: what each gives is what may change or go by it, None where steps were undone
 
@@ -371,6 +410,23 @@ class Player:
         self.hand.call(bpy.ops.ed.undo_push, message="Jaw")
         yield from self.finish_work()
         return {"may_change": {action.name for action in display.actions_of(entry)}}
+
+    def purge(self):
+        """Purge Unused Data."""
+        gone = unused_actions()
+        self.hand.call(bpy.ops.outliner.orphans_purge, do_recursive=True)
+        return {"may_go": gone}
+
+    def delete(self):
+        """Delete something, look, press a button, and take all back."""
+        self.key_marker()
+        yield 0.2
+        before = self.state()
+        self.delete_something()
+        yield 1.0  # the tab is drawn
+        self.button(getattr(bpy.ops.thunder, self.dice.choice(LONG_WORK)))
+        yield from self.finish_work()
+        yield from self.undo_deletion(before)
 
     def key_marker(self):
         """A key of the animator's own, as a step that undo can take back."""
