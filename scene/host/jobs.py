@@ -492,6 +492,7 @@ class Job:
         self.longest = 0.0  # seconds of a step
         self.watch, self.sizes = Watch(), _sizes()
         compat.given.clear()
+        self.watch.look()  # the generator was given data, and does not run yet
 
     @property
     def time_left(self) -> str:
@@ -508,7 +509,7 @@ class Job:
             seconds = (
                 max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
             )
-        if why := self.watch.lost():
+        if self.undone is None and (why := self.watch.lost()):
             session.release_job(why, kind=Cancelled)
         now = time.monotonic()
         end = now + seconds
