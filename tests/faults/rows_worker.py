@@ -475,6 +475,8 @@ _LINES = [
     ("a number", b"5", refused),
     ("null", b"null", refused),
     ("an object without a verb", b'{"id": 1}', refused),
+    ("an id that is a list", b'{"id": [], "verb": "hello"}', refused),
+    ("a cancel of a list", b'{"id": 1, "verb": "cancel", "args": [2]}', refused),
     ("bytes that are not UTF-8", b"\xff\xfe{}", refused),
     ("a line of a megabyte", b'"' + b"x" * 2**20 + b'"', refused),
     ("100000 brackets", b"[" * 100_000, refused),

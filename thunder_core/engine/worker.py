@@ -136,6 +136,8 @@ class Worker:
         try:
             request = json.loads(line)
             number, verb, args = request["id"], request["verb"], request.get("args") or {}
+            if not (isinstance(number, int) and isinstance(args, dict)):
+                raise TypeError
         except Exception:
             self._fail(
                 None,
