@@ -413,8 +413,8 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
-    """Copy versions, settings, the engine's log and the last error, without names and paths, to the
-    clipboard. No sounds are included, and nothing is sent"""
+    """Copy versions, settings and where in the add-on the last error arose, without names, paths
+    and messages, to the clipboard. Nothing is sent"""
 
     bl_label = "Report a Problem"
 

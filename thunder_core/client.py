@@ -54,7 +54,6 @@ class Client:
         self._numbers = itertools.count(1)
         self._files = itertools.count(1)
         self._private: PrivateFolder | None = None
-        self._last_log = ""
 
     def __enter__(self) -> "Client":
         return self
@@ -71,11 +70,6 @@ class Client:
     def pid(self) -> int | None:
         """Process id of the worker, None when none runs."""
         return self._process.popen.pid if self.running else None
-
-    @property
-    def log(self) -> str:
-        """The last lines that the worker, or the one before it, wrote to stderr."""
-        return self._process.log if self._process is not None else self._last_log
 
     @property
     def folder(self) -> str:
@@ -122,8 +116,6 @@ class Client:
                 command += ["--device", self.device]
             if self.verbs:
                 command += ["--verbs", self.verbs]
-            if self._process is not None:
-                self._last_log = self._process.log
             self._process = WorkerProcess(command, folder, self._send_again, python.libraries)
 
     def request(self, verb: str, **args) -> Pending:
@@ -190,7 +182,6 @@ class Client:
             process, self._process = self._process, None
         if process is not None:
             process.end()
-            self._last_log = process.log
         if self._private is not None:
             self._private.remove()
             self._private = None

@@ -27,12 +27,11 @@ DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}
 class _Engine(Part):
     """The engine's client, and data about the process.
 
-    log: the log of the previous client.  answer: the process that answered last, and its answer.
+    answer: the process that answered last, and its answer.
     fingerprints: of the weights that have answered, by their folder, None for the bundled ones.
     """
 
     client: Client | None = None
-    log: str = ""
     answer: tuple[int, dict] | None = None
 
     def __init__(self):
@@ -195,14 +194,7 @@ def stop() -> None:
     """End the engine's process and remove its temporary files."""
     if _engine.client is not None:
         _engine.client.stop()
-        _engine.log = _engine.client.log
         _engine.client = None
-
-
-def log() -> str:
-    """The last lines that the engine, or the one before it, wrote for people who mend it; "" for
-    none."""
-    return _engine.client.log if _engine.client is not None else _engine.log
 
 
 def _keep_log(log: str) -> None:

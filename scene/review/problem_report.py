@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a problem: versions, settings, the last error, the end of the engine's log, and
-nothing private.
+"""The report of a problem: versions, settings, and where in our own code the last error was raised.
 
-The add-on's fields are written unchanged, since they contain no names. Of free text (errors,
-tracebacks, the engine's log) only what is known to be public is kept (`thunder_core/redaction.py`).
+Nothing private can be in it, since it contains no free text: of settings only numbers and choices,
+of errors neither messages nor paths, and nothing of the engine's log.
 """
 
 import os
@@ -12,22 +11,19 @@ import re
 import time
 import tomllib
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from ...thunder_core import errors
 from ...thunder_core.engine_python import ROOT
-from ...thunder_core.redaction import ADD_ON, error_class, redact
 from ..engine import connection, install
 from ..heads import head
+from ..host.compat import PACKAGE
 from ..host.jobs import Part, session
 from ..voice import strip
 
 TEXT = "Thunder Report"
-LOG_LINES = 60
 # packages whose versions matter for problems; all others are locked
 _PACKAGES = ("python", "onnxruntime", "torch", "numpy")
 # selected rows of lists
@@ -36,42 +32,55 @@ _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no n
 
 
 class _LastError(Part):
-    """The last error: time, action, kind, sentence and traceback. None before the first."""
+    """The last error, as the report describes it. "" before the first."""
 
-    error: dict | None = None
+    description: str = ""
 
     def close(self) -> None:
         """Forget it."""
-        self.error = None
+        self.description = ""
 
 
 last_error = session.add(_LastError())
 
 
-def note(doing: str, error: Exception) -> None:
+def note(doing: str, error: BaseException) -> None:
     """Remember the last error for a report. doing: the label of the operator."""
-    is_bug = not isinstance(error, errors.ThunderError)
-    last_error.error = {
-        "when": time.time(),
-        "doing": doing,
-        "kind": error_class(error),
-        "sentence": str(error),
-        "traceback": "".join(traceback.format_exception(error)) if is_bug else "",
-    }
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    chain = filter(None, (error, error.__cause__ or error.__context__))
+    last_error.description = "\n".join([f"{doing}, {when}", *map(_describe, chain)])
+
+
+def _describe(error: BaseException) -> str:
+    """The class of an error, and the places in our own code that it passed. A class of others,
+    whose name may be private, is called as the class of Python that it is made from."""
+    ours = f"{PACKAGE}."
+    lines = [
+        next(
+            kind.__name__
+            for kind in type(error).__mro__
+            if kind.__module__ == "builtins" or kind.__module__.startswith(ours)
+        )
+    ]
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith(ours):
+            file = module.removeprefix(ours).replace(".", "/")
+            lines.append(f"  {file}.py, line {line}, in {frame.f_code.co_name}")
+    return "\n".join(lines)
 
 
 def text(context) -> str:
     """The report as plain text."""
-    places, log = _places(), "\n".join(connection.log().splitlines()[-LOG_LINES:])
+    failed = "\nThe installation failed" if install.installing.error else ""
     parts = [
         ("Versions", versions()),
         ("Engine", engine()),
         ("Scene", _scene(context)),
         ("Settings Changed From Their Defaults", _settings(context)),
-        ("Last Error", _error(lambda words: redact(words, places))),
-        ("Engine Log", redact(log, places) or "empty"),
+        ("Last Error", (last_error.description or "none in this session") + failed),
     ]
-    return "Report of THUNDER for Blender, names and paths are removed\n" + "".join(
+    return "Report of THUNDER for Blender, without names, paths and messages\n" + "".join(
         f"\n{title}\n{body.rstrip()}\n" for title, body in parts
     )
 
@@ -203,39 +212,6 @@ def _value(prop, value) -> str:
     return ("on" if value else "off") if prop.type == "BOOLEAN" else f"{value:g}"
 
 
-def _error(clean: Callable[[str], str]) -> str:
-    """The last error and that of the installation."""
-    parts = []
-    if (last := last_error.error) is not None:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["when"]))
-        parts.append(
-            f"{last['doing']}, {when}\n{last['kind']}: "
-            f"{clean(last['sentence'])}\n{clean(last['traceback'])}"
-        )
-    if install.installing.error:
-        parts.append(f"Installation: {clean(install.installing.error)}")
-    return "\n".join(parts) or "none in this session"
-
-
 def _lines(values: dict) -> str:
     """A line for each value."""
     return "".join(f"{name}: {value}\n" for name, value in values.items())
-
-
-def _places() -> list[tuple[str, str]]:
-    """Folders whose files everybody has, and the names that replace them."""
-    python, _ = connection.current_python()
-    places = [
-        (folder, ADD_ON)
-        for folder in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))
-    ]
-    places += [
-        (folder, "<python>")
-        for folder in (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__)))
-    ]
-    if python:
-        root = Path(python).parent.parent
-        places += [
-            (str(folder), "<python>") for folder in (*root.glob("lib/python*"), root / "Lib")
-        ]
-    return places

@@ -143,7 +143,7 @@ def test_takes_come_best_first_with_their_arrays_and_before_the_last_is_done(war
 def test_what_arrived_before_a_cancellation_can_be_read_and_a_folder_that_goes_is_no_fault(
     warm, gone
 ):
-    folder, events, log = warm.new_folder(), [], warm.log
+    folder, events, log = warm.new_folder(), [], warm._process.log
     pending = warm.request("generate", sound=SAMPLE, takes=64, seed=1, steps=5, folder=folder)
     until(
         lambda: events.extend(pending.poll()) or any(event["event"] == "take" for event in events),
@@ -156,7 +156,7 @@ def test_what_arrived_before_a_cancellation_can_be_read_and_a_folder_that_goes_i
     assert gone or warm.get_array(take, take["take"]["jaw"]).shape[1] == 3
     warm.delete_folder(folder)
     assert warm.request("hello").wait(timeout=60)["device"]
-    assert "FileNotFoundError" not in warm.log[len(log) :] and not os.path.exists(folder)
+    assert "FileNotFoundError" not in warm._process.log[len(log) :] and not os.path.exists(folder)
 
 
 def test_the_score_of_a_take_is_the_one_it_came_with(warm, performed):
