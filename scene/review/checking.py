@@ -157,14 +157,8 @@ def show(
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
     checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
-    if rig.driver.is_drawn:  # drawings are held, and no mouth moves as they do
-        findings = [
-            each
-            for each in findings
-            if each.kind == OPEN
-            or each.whole
-            and (each.kind in (OTHER, SHIFTED) or each.kind == SIZE and not round(each.size, 1))
-        ]
+    if rig.driver.is_drawn:
+        findings = [each for each in findings if _applies_to_drawings(each)]
     findings = grades.in_own_millimetres(findings, rig)
     listed = [each for each in findings if ignored_name(rig, voice, each) not in checked.ignored]
     checked.findings.clear()
@@ -177,6 +171,14 @@ def show(
         checked.index = 0
     checked.keys = live_score.watch.fingerprint(rig)
     return listed
+
+
+def _applies_to_drawings(finding: findings.Finding) -> bool:
+    """Whether a finding is a fault of drawings, too, which are held, as no mouth is: lips that
+    stay open, and a whole line that is another one, comes early or late, or does not move."""
+    if finding.kind == SIZE:
+        return finding.whole and round(finding.size, 1) == 0.0
+    return finding.kind == OPEN or (finding.whole and finding.kind in (OTHER, SHIFTED))
 
 
 def warnings(rig: head.Rig) -> list[str]:
