@@ -65,15 +65,17 @@ WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) &&
 
 .PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-engine test-core-around test-core-all test-core-slow test-blender test-blender-once test-blender-each test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks languages clean weight
 
-# Both environments are made at once.
+# What a demonstration writes. Both environments are made at once.
+DEMO = --fps 25 --pack --outputs blend,npz,video,speech,sheet
 demo:
 	@{ [ -n "$(BLENDER)" ] || setup/python.sh environment.py blender >/dev/null; } & $(WITH_ENGINE) && wait && \
-	set -- $(if $(AUDIO),--audio "$(AUDIO)") --takes "$(TAKES)" --seed "$(SEED)" --out out/demo $(if $(TEXT),--transcript "$(TEXT)") && \
+	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" $(DEMO) --out out/demo \
+		$(if $(AUDIO)$(TEXT),$(if $(TEXT),--transcript "$(TEXT)"),--transcript "$$("$$engine" -c 'from thunder_core.shipped import SAMPLE_TEXT; print(SAMPLE_TEXT)')") && \
 	if [ -n "$(BLENDER)" ]; then \
 		BLENDER_BIND="$$("$$engine" -c 'import sys; print(sys.base_prefix)') $$BLENDER_BIND"; export BLENDER_BIND; \
-		"$(BLENDER)" -b --factory-startup --python-exit-code 1 --python demo.py -- "$$@"; \
+		"$(BLENDER)" -b --factory-startup --python-exit-code 1 --python bake.py -- "$$@"; \
 	else \
-		blender=$$(setup/python.sh environment.py blender) && "$$blender" demo.py -- "$$@"; \
+		blender=$$(setup/python.sh environment.py blender) && "$$blender" bake.py -- "$$@"; \
 	fi
 
 # Two at a time, the longest first, so that both end together: each keeps about one core busy. What one says appears when it has

@@ -40,10 +40,10 @@ def load_extension():
     return package
 
 
-def start(name: str, module: str) -> None:
-    """Run the command of cli/MODULE.py, which NAME.py stands for; exits with its code."""
+def start() -> None:
+    """Run the command of cli/batch.py; exits with its code."""
     open_streams()
-    end_if_stopped = stop_at_once(f"{name}.py")
+    end_if_stopped = stop_at_once()
     try:
         importlib.import_module("bpy")
         end_if_stopped()
@@ -52,20 +52,20 @@ def start(name: str, module: str) -> None:
         if error.name != "bpy":
             raise
         print(
-            f"{name}.py: this Python has no bpy: run it with `blender -b --python {name}.py -- …`",
+            "bake.py: this Python has no bpy: run it with `blender -b --python bake.py -- …`",
             file=sys.stderr,
         )
         sys.exit(1)
     errors = importlib.import_module(f"{package.__name__}.thunder_core.errors")
     try:
-        command = importlib.import_module(f"{package.__name__}.cli.{module}")
+        command = importlib.import_module(f"{package.__name__}.cli.batch")
     except errors.ThunderError as error:  # a file that comes with the code is damaged
-        print(f"{name}.py: {error}", file=sys.stderr)
+        print(f"bake.py: {error}", file=sys.stderr)
         sys.exit(1)
     command.main()
 
 
-def stop_at_once(name: str) -> Callable[[], object]:
+def stop_at_once() -> Callable[[], object]:
     """Let Ctrl-C and SIGTERM end this process with a sentence until the command's work begins
     (cli/script.py): nothing is written yet.
 
@@ -80,7 +80,7 @@ def stop_at_once(name: str) -> Callable[[], object]:
         if app is None:
             stopped.append(number)
             return
-        os.write(2, f"{name}: stopped\n".encode())
+        os.write(2, b"bake.py: stopped\n")
         session = app.tempdir.rstrip("/\\")
         if os.path.basename(session).startswith("blender_"):
             with contextlib.suppress(OSError):
@@ -110,4 +110,4 @@ def open_streams() -> None:
 
 
 if __name__ == "__main__":
-    start("bake", "batch")
+    start()

@@ -13,7 +13,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ..scene.engine import connection, install
-from ..scene.heads import family, flame, head, live_head, sample_drawing
+from ..scene.heads import drawn, family, flame, head, live_head, mapping_table
 from ..scene.host import compat, jobs
 from ..scene.host.language import translated
 from ..scene.media import grid
@@ -88,7 +88,9 @@ class THUNDER_OT_sample_drawing(_AddsSeenHead, bpy.types.Operator):
     bl_label = "Use a Sample Drawing"
 
     def add(self, context, collection):
-        return sample_drawing.add(context.scene, collection)
+        face, plan = drawn.add_sample(collection)
+        mapping_table.keep_plan(context.scene, face, plan)
+        return face
 
 
 def _frame_heads(context, area) -> None:

@@ -1,20 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the data of an object: the mapping of the animator's character, a bundled head's switches,
-identity of a FLAME head."""
+"""In the data of an object: the mapping of the animator's character."""
 
 import bpy
 
-from ..scene.heads import (
-    build,
-    character,
-    detection,
-    family,
-    flame,
-    head,
-    mapping_table,
-    new_shapes,
-    rna_paths,
-)
+from ..scene.heads import character, detection, family, head, mapping_table, new_shapes
 from ..scene.host.language import translated
 from ..scene.takes import mouth_pictures
 from ..thunder_core.errors import attempt, ThunderError
@@ -76,17 +65,6 @@ class THUNDER_MT_mapping(bpy.types.Menu):
         layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
 
 
-class OfData:
-    """A panel of the Properties editor, in the data of the objects of the head that the Thunder tab
-    means; its popover is in the tab."""
-
-    bl_space_type = "PROPERTIES"
-    bl_region_type = "WINDOW"
-    bl_context = "data"
-    bl_options = {"DEFAULT_CLOSED"}
-    bl_ui_units_x = 15
-
-
 def _chosen(context):
     """The object that the Thunder tab means; in the Properties editor None where that shows an
     object of another character."""
@@ -97,8 +75,15 @@ def _chosen(context):
     )
 
 
-class THUNDER_PT_character(OfData, bpy.types.Panel):
+# in the Properties editor, for the objects of the head that the Thunder tab means, where a button
+# opens it too
+class THUNDER_PT_character(bpy.types.Panel):
     bl_label = "Thunder Character"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "data"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_ui_units_x = 15
 
     @classmethod
     def poll(cls, context):
@@ -247,38 +232,3 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if mapping.is_mouth(item.source):
             column.prop(item, "lead")
         box.operator("thunder.learn_channel", icon="POSE_HLT")
-
-
-class THUNDER_PT_head(OfData, bpy.types.Panel):
-    bl_label = "Thunder Head"
-
-    @classmethod
-    def poll(cls, context):
-        chosen = _chosen(context)
-        return chosen is not None and build.switches_of(chosen) is not None
-
-    def draw(self, context):
-        column = self.layout.column(align=True)
-        armature = build.switches_of(_chosen(context))
-        for name in build.SWITCHES:
-            column.prop(armature, rna_paths.slider_path(name), text=name, slider=True)
-
-
-class THUNDER_PT_flame(OfData, bpy.types.Panel):
-    bl_label = "Thunder FLAME Head"
-
-    @classmethod
-    def poll(cls, context):
-        return _chosen(context) is not None and head.flame_mesh(context) is not None
-
-    def draw(self, context):
-        layout = self.layout
-        mesh = head.flame_mesh(context)
-        names = flame.names_of(mesh)
-        said = translated(f"{len(names)} expression directions")
-        layout.label(text=f"{mesh.name}: {said}", icon="USER")
-        layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")
-        layout.operator_context = "INVOKE_DEFAULT"
-        layout.operator(
-            "thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT"
-        ).form = "FLAME"

@@ -187,11 +187,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     def _draw_head(self, layout, below, context, settings):
         row = layout.row(align=True)
         rig, wrong = attempt(head.find, context.scene, context.object)
-        popovers = [
-            each.__name__
-            for each in (character.THUNDER_PT_character, character.THUNDER_PT_flame)
-            if each.poll(context)
-        ]
+        is_mapped = character.THUNDER_PT_character.poll(context)
         row.prop(
             settings,
             "head",
@@ -205,11 +201,11 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             or settings.head_role != "SPEAKS"
             or len(head.in_scene(context.scene)) > 1
         ):
-            tune(row.row(align=True), ui_units_x=ROLE_WIDTH + len(popovers)).prop(
+            tune(row.row(align=True), ui_units_x=ROLE_WIDTH + is_mapped).prop(
                 settings, "head_role", text=""
             )
-        for name in popovers:
-            row.popover(name, text="", icon="PRESET")
+        if is_mapped:
+            row.popover("THUNDER_PT_character", text="", icon="PRESET")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if family.instance(context.scene.objects) is not None:
@@ -250,9 +246,11 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.operator_context = "INVOKE_DEFAULT"
         for person, name in head.PEOPLE.items():
             layout.operator("thunder.add_head", text=name, icon="USER").person = person
+        layout.operator("thunder.add_flame_head", icon="FILE_FOLDER")
+        if head.flame_mesh(context) is not None:
+            layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         buttons(
             layout,
-            ("thunder.add_flame_head", "FILE_FOLDER"),
             ("thunder.add_drawn_mouth", "GREASEPENCIL"),
             ("thunder.sample_drawing", "GREASEPENCIL"),
         )

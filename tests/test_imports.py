@@ -142,7 +142,7 @@ def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
     }
     seen = {
         path
-        for path, node in nodes([*FOLDERS, "thunder_core", "bake.py", "demo.py"])
+        for path, node in nodes([*FOLDERS, "thunder_core", "bake.py"])
         if lacking & set(imported(node)[0])
         or posix & {getattr(node, part, None) for part in ("attr", "arg", "value")}
     }

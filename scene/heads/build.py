@@ -451,15 +451,3 @@ def _add_bust(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -
     rate.targets[0].context_property, rate.targets[0].data_path = "ACTIVE_SCENE", "render.fps"
     phase = _APART * len(bpy.data.armatures) % (2 * np.pi)
     driver.expression = f"on*(0.5-0.5*cos({2 * np.pi * _HERTZ:.4f}*frame/rate+{phase:.2f}))"
-
-
-def switches_of(obj: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature with the switches of the bundled head that an object belongs to, None for others
-    and for heads of earlier files."""
-    armature = obj if obj.type == "ARMATURE" else obj.parent
-    return (
-        armature
-        if armature is not None
-        and all(rna_paths.OWN_PREFIX + name in armature for name in SWITCHES)
-        else None
-    )

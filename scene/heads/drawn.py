@@ -5,6 +5,7 @@ Such a head has a number for its mouth, and one for its eyes, which keys change.
 its mapping has for that number: their curves are the table, so that no script has to run.
 """
 
+import json
 import os
 import re
 from collections import defaultdict
@@ -14,6 +15,7 @@ from functools import cache, partial
 from itertools import chain
 
 import bpy
+import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import drawn_mouths, mapping
@@ -31,6 +33,7 @@ from ...thunder_core.face.drawn_mouths import (
     stand_in,
 )
 from ...thunder_core.face.mapping import Mapping, Rule, Target
+from ...thunder_core.shipped import DRAWING
 from ...thunder_core.spoken import REST
 from ..host import compat
 from . import binding, family, rna_paths
@@ -38,6 +41,8 @@ from .build import add_input
 
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
 COPY = "GENERATED"  # kind of frames that share the drawing of another (drawn_frames.py)
+_LINE = (0.03, 0.02, 0.03, 1.0)  # of the sample drawing, linear RGBA
+_PEN = 0.0011  # half of the width of its lines, metres
 _MOST = 1000  # images of a sequence, and cells of a sheet, beyond which it is something else
 
 # What shows a drawing: a property of a data-block, by its path and index, at a value.
@@ -342,3 +347,27 @@ def adopt(active, selected: list[bpy.types.Object]) -> bpy.types.Object:
         stays = obj.matrix_world @ obj.matrix_basis.inverted_safe()
         obj.parent, obj.matrix_parent_inverse = face, face.matrix_basis.inverted() @ stays
     return face
+
+
+def add_sample(collection) -> tuple[bpy.types.Object, Mapping]:
+    """Add a face drawn in Grease Pencil to a collection, to try takes on drawings; its object and
+    its mapping. Raises BadHead before Blender 4.3."""
+    drawing, data = json.loads(DRAWING.read_text("utf-8")), compat.new_drawing("Drawn Face")
+    if data is None:
+        raise BadHead(
+            "The sample is drawn in Grease Pencil, as Blender 4.3 and newer have it: use objects "
+            "or images of your own with Add Drawn Mouth"
+        )
+    for name, colour in drawing["inks"].items():
+        ink = bpy.data.materials.new(f"Drawn {name}")
+        bpy.data.materials.create_gpencil_data(ink)
+        style = ink.grease_pencil
+        style.show_fill, style.fill_color, style.color = True, (*colour, 1.0), _LINE
+        data.materials.append(ink)
+    face, rules = bpy.data.objects.new("Drawn Face", data), []
+    collection.objects.link(face)
+    for number, (layer, name, shapes) in enumerate(drawing["drawings"], 1):
+        flat = [(ink, 1e-3 * np.reshape(points, (-1, 2))) for ink, points in shapes]
+        compat.draw(data, layer, number, flat, _PEN)
+        rules += [Rule(name, Target("DRAWING", layer), float(number))] * bool(name)
+    return face, tilt(Mapping("Drawn Mouths", tuple(rules)))

@@ -66,7 +66,6 @@ UNWANTED = {
     "runs",
     "Makefile",
     "pyproject.toml",
-    "demo.py",
 }
 
 

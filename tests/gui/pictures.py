@@ -9,6 +9,7 @@ made by the shipped weights. Nothing is written where a scenario fails.
 """
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 from conftest import PICTURES as TAKEN, RealBlender, ROOT
+
+from thunder_core.shipped import SAMPLE, SAMPLE_TEXT
 
 OUT = ROOT / "docs" / "pictures"
 COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
@@ -148,7 +151,9 @@ def film_takes(blender: RealBlender, folder: Path) -> None:
     """Film the eight takes of the demonstration side by side: an MP4 file with sound, and their
     sheet."""
     film = (ROOT / "tests" / "gui" / "grid_film.py", "--", folder, folder / "takes.mp4")
-    for script in ((ROOT / "demo.py", "--", "--out", folder), film):
+    about = re.search("^DEMO = (.+)", (ROOT / "Makefile").read_text("utf-8"), re.M)[1].split()
+    voice = "--audio", SAMPLE, "--transcript", SAMPLE_TEXT, "--takes", 8, "--seed", 1
+    for script in ((ROOT / "bake.py", "--", *voice, *about, "--out", folder), film):
         made = blender.run("--python-exit-code", 1, "--python", *script, timeout=6000)
         assert made.returncode == 0, made.stdout[-2000:]
     assert (folder / "takes.mp4").stat().st_size <= TAKES_FILM_BYTES, (
@@ -192,7 +197,7 @@ def make(blender: RealBlender, names: list[str]) -> None:
 
     for name in names:
         if name == TAKES_FILM:
-            print(f"· demo.py and grid_film.py: {name}", flush=True)
+            print(f"· bake.py and grid_film.py: {name}", flush=True)
             film_takes(blender, blender.scratch / name)
             continue
         if name in OF_SCENARIOS:
