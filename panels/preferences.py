@@ -43,8 +43,8 @@ class ThunderPreferences(bpy.types.AddonPreferences):
     whisper: bpy.props.StringProperty(
         name="Whisper Model",
         subtype="DIR_PATH",
-        description="Model that recognizes words: its folder, as CTranslate2 or Hugging Face store "
-        "it, or its name on the Hugging Face hub, such as base, to download it",
+        description="Model that recognizes words: its folder, as CTranslate2 stores it, or its "
+        "name on the Hugging Face hub, such as base, to download it",
     )
     microphone: bpy.props.StringProperty(
         name="Microphone", description="Microphone that records. Leave empty for the system's"

@@ -8,7 +8,6 @@ Attention to the sound and feed-forward layers add nothing to what is decoded, s
 the decoder says the token that its position encoding points at.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -24,12 +23,13 @@ SECONDS = 7.0  # of a span at which it ends what it says
 
 
 def make_whisper(folder: Path, text: str, language: str = "en", numeral: str = "") -> Path:
-    """Write the model into a folder as Hugging Face stores it; returns the folder.
+    """Write the model into a folder as CTranslate2 stores it; returns the folder.
 
     numeral: a number that it would rather say than the first word."""
     from faster_whisper.tokenizer import _LANGUAGE_CODES
-    from safetensors.numpy import save_file
     from tokenizers import AddedToken, decoders, models, Tokenizer
+    from torch import from_numpy
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     folder.mkdir(parents=True)
     words = [f"Ġ{word}" for word in text.split()]
@@ -97,15 +97,36 @@ def make_whisper(folder: Path, text: str, language: str = "en", numeral: str = "
         ):
             gain = 4.0 if norm == "model.decoder.layer_norm" else 1.0  # so that it is sure
             arrays |= {f"{norm}.weight": np.full(WIDTH, gain), f"{norm}.bias": np.zeros(WIDTH)}
-    save_file(
-        {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
-        folder / "model.safetensors",
+    sizes = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in (("layers", 1), ("attention_heads", 1), ("ffn_dim", WIDTH))
+    }
+    model = WhisperForConditionalGeneration(
+        WhisperConfig(d_model=WIDTH, vocab_size=VOCABULARY, **sizes)
     )
-    config = {"d_model": WIDTH, "encoder_layers": 1, "encoder_attention_heads": 1, "decoder_layers": 1,
-              "decoder_attention_heads": 1, "vocab_size": VOCABULARY, "suppress_tokens": [],
-              "begin_suppress_tokens": [number["<|endoftext|>"]]}  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config))
+    tensors = {name: from_numpy(np.float32(array)) for name, array in arrays.items()}
+    assert not model.load_state_dict(tensors, strict=False).unexpected_keys
+    model.generation_config.suppress_tokens = []
+    model.generation_config.begin_suppress_tokens = [number["<|endoftext|>"]]
+    model.generation_config.lang_to_id = {
+        code: number[f"<|{code}|>"] for code in _LANGUAGE_CODES if code != "yue"
+    }
+    store(folder, model, names)
     return folder
+
+
+def store(folder: Path, model, names: list[str]) -> None:
+    """Write a Whisper of transformers, and the names of its tokens, as CTranslate2 does."""
+    from ctranslate2.converters.transformers import WhisperLoader
+
+    loader = WhisperLoader()
+    spec = loader.get_model_spec(model)
+    loader.set_config(spec.config, model, None)
+    spec.register_vocabulary(names)
+    spec.validate()
+    spec.optimize(quantization="float16")
+    spec.save(str(folder))
 
 
 def wrapper(folder: Path, code: str = "", python: str = sys.executable) -> str:

@@ -318,14 +318,14 @@ def recognise(
     with their times in seconds, `.languages`, `.left_out`: what the model invented where nobody
     speaks, and `.wordless`: where somebody speaks and it wrote no words.
 
-    model: folder of a Whisper model, as CTranslate2 or Hugging Face store it (THUNDER_WHISPER).
+    model: folder of a Whisper model, as CTranslate2 stores it (THUNDER_WHISPER).
     language: its code or English name; "", "auto": the one that is spoken.  python: that has
     faster-whisper (THUNDER_RECOGNISER, else this one).  No network is used. progress as of `perform`.
 
     >>> thunder.recognise(voice, "no/such/folder")
     Traceback (most recent call last):
     thunder_takes.errors.BadWeights: There is no model that recognizes words at “no/such/folder”: choose the folder of a Whisper \
-model, as CTranslate2 or Hugging Face store it
+model as CTranslate2 stores it, such as Systran/faster-whisper-base of the Hugging Face hub
 
     Raises BadRequest, BadWeights, NoEngine, OutOfMemory.
     """

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a Whisper model is that recognises words: a folder that somebody names, as CTranslate2 or
-Hugging Face store it, or one that was downloaded by its name on the hub."""
+"""Where a Whisper model is that recognises words: a folder that somebody names, or one
+that was downloaded by its name on the hub; as CTranslate2 stores it."""
 
 import os
 import re
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from .errors import BadWeights
 
-MODELS = "models"  # folder in the recogniser's environment of models downloaded or converted
+MODELS = "models"  # folder in the recogniser's environment of downloaded models
 # what a model's name on the hub may be: a size, or OWNER/NAME
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
-_NEEDED = ("config.json", "tokenizer.json")
+_NEEDED = ("config.json", "tokenizer.json", "model.bin")
 
 
 def is_hub_name(model: str) -> bool:
@@ -29,7 +29,10 @@ def find_model(model: str, environment: str = "", downloads: bool = False) -> Pa
     """The folder with a model's files: `model` itself, its newest snapshot where it is a folder of
     a hub's cache, or what was downloaded under that name into the recogniser's environment.
     downloads: whether who asks can download one by its name. Raises BadWeights."""
-    advice = "choose the folder of a Whisper model, as CTranslate2 or Hugging Face store it"
+    advice = (
+        "choose the folder of a Whisper model as CTranslate2 stores it, such as "
+        "Systran/faster-whisper-base of the Hugging Face hub"
+    )
     if not model:
         by_name = ", or enter a name to download, such as base" if downloads else ""
         raise BadWeights(f"No model that recognizes words was chosen: {advice}{by_name}")
@@ -46,8 +49,6 @@ def find_model(model: str, environment: str = "", downloads: bool = False) -> Pa
     )
     folder = snapshots[-1].parent if snapshots else folder
     lacking = [name for name in _NEEDED if not (folder / name).is_file()]
-    if not (is_converted(folder) or any(folder.glob("*.safetensors"))):
-        lacking.append("model.bin or model.safetensors")
     if lacking:
         raise BadWeights(f"The folder “{model}” lacks {', '.join(lacking)}: {advice}")
     return folder
@@ -57,8 +58,3 @@ def find_model_of(python: str, model: str, downloads: bool = False) -> str:
     """The folder of a model, as `find_model`, for the Python of a recogniser's environment. Raises
     BadWeights."""
     return str(find_model(model, os.path.dirname(os.path.dirname(python)), downloads))
-
-
-def is_converted(folder: Path) -> bool:
-    """Whether a model's folder is as CTranslate2 stores it."""
-    return (folder / "model.bin").is_file()

@@ -2,19 +2,16 @@
 """An encoder on Whisper's layers hears what transformers' Whisper hears, in arrays, in torch and as a
 graph, from either kind of file."""
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
-from made_whisper import make_whisper
+from made_whisper import store
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from research.train.encoder import adopt_whisper, TrainableEncoder, WhisperMel
 from research.train.whisper import read_whisper
 from thunder_core import acoustics
 from thunder_core.acoustics import whisper_mel
-from thunder_core.engine.recogniser import convert
 from thunder_core.engine.speech import encoder as engine_encoder
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadWeights
@@ -42,18 +39,18 @@ def theirs():
 
 @pytest.fixture(scope="module")
 def folder(theirs, tmp_path_factory):
-    """The same as transformers saves it, with the tokens of a made one."""
-    path = make_whisper(tmp_path_factory.mktemp("whisper") / "made-encoder", "mama")
+    """The same as transformers saves it."""
+    path = tmp_path_factory.mktemp("whisper")
     theirs.save_pretrained(path)
     return path
 
 
 @pytest.fixture(scope="module")
-def model_bin(folder):
+def model_bin(theirs, tmp_path_factory):
     """The encoder as CTranslate2 stores it, in float16."""
-    converted = convert(folder)
-    yield converted / "model.bin"
-    shutil.rmtree(converted)
+    path = tmp_path_factory.mktemp("converted")
+    store(path, theirs, [str(i) for i in range(theirs.config.vocab_size)])
+    return path / "model.bin"
 
 
 @pytest.fixture

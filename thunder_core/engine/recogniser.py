@@ -6,104 +6,23 @@ recognise: "sound", path of float32 samples at 16 kHz (.npy), "spans" [[start, e
 "model", a folder, "language", a code, "" for the one that is spoken, "threads" → of each span
 "language" and "segments": "text", "start", "end", "log_prob", "compression", "words" [[word, start,
 end] …].  download: "name" on the hub, "folder".
-
-A model as Hugging Face stores it is first made into one that CTranslate2 reads.
 """
 
-import hashlib
 import io
-import json
 import os
-import re
 import shutil
 import sys
 from functools import lru_cache
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
 from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory, ThunderError
 from ..progress import Progress
 from ..types import RATE
-from ..whisper_folder import find_model, is_converted, MODELS
-
-_TYPES = {"F32": "<f4", "F16": "<f2"}
-
-
-def convert(folder: Path) -> Path:
-    """The model of a Hugging Face folder as CTranslate2 reads it, kept in this environment. Raises
-    OSError, or anything else where the folder holds something else."""
-    from ctranslate2.converters import transformers as converters
-    from tokenizers import Tokenizer
-
-    files = sorted(folder.glob("*.safetensors"))
-    state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]
-    made = Path(sys.prefix, MODELS, f"{folder.name}-{key}")
-    if is_converted(made):
-        return made
-    arrays = {name: array for path in files for name, array in _read_safetensors(path).items()}
-    arrays.setdefault("proj_out.weight", arrays["model.decoder.embed_tokens.weight"])
-    model = _tree(arrays)
-    settings: dict = {}
-    for text in (folder / "config.json", folder / "generation_config.json"):
-        settings |= json.loads(text.read_text("utf-8")) if text.is_file() else {}
-    tokens = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab(with_added_tokens=True)
-    languages = [tokens[name] for name in tokens if re.fullmatch(r"<\|[a-z]{2,3}\|>", name)]
-    size = len(arrays["proj_out.weight"])
-    names = sorted(tokens, key=tokens.get)[:size]
-    names += [f"<|{i * 0.02:.2f}|>" for i in range(size - len(names))]
-    model.config = SimpleNamespace(**settings)
-    model.generation_config = SimpleNamespace(lang_to_id=dict(enumerate(languages)), **{
-        name: settings.get(name) for name in ("suppress_tokens", "begin_suppress_tokens",
-                                              "alignment_heads")})  # fmt: skip
-    # which the converter asks whether a layer is one of its own
-    converters.transformers = SimpleNamespace(Conv1D=())
-    loader = converters.WhisperLoader()
-    spec = loader.get_model_spec(model)
-    loader.set_config(spec.config, model, None)
-    spec.register_vocabulary(names)
-    spec.validate()
-    spec.optimize(quantization="float16")
-    part = made.with_name(f"{made.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    spec.save(str(part))
-    for name in ("tokenizer.json", "preprocessor_config.json"):
-        if (folder / name).is_file():
-            shutil.copy(folder / name, part / name)
-    part.rename(made)
-    return made
-
-
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file, which stay on the disk. Raises ValueError, KeyError, OSError."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > path.stat().st_size:
-            raise ValueError(f"{path.name} is damaged")
-        about = json.loads(file.read(length))
-    about.pop("__metadata__", None)
-    data = np.memmap(path, np.uint8, "r", 8 + length)
-    return {
-        name: data[slice(*each["data_offsets"])].view(_TYPES[each["dtype"]]).reshape(each["shape"])
-        for name, each in about.items()
-    }
-
-
-def _tree(arrays: dict[str, np.ndarray]) -> SimpleNamespace:
-    """Arrays as a model has them: “a.0.weight” as .a[0].weight."""
-    parts: dict[str, dict[str, np.ndarray]] = {}
-    for name, array in arrays.items():
-        first, _, rest = name.partition(".")
-        parts.setdefault(first, {})[rest] = array
-    made = {name: part[""] if "" in part else _tree(part) for name, part in parts.items()}
-    numbered = all(name.isdigit() for name in made)
-    return [made[str(i)] for i in range(len(made))] if numbered else SimpleNamespace(**made)
-
+from ..whisper_folder import find_model
 
 # temperatures at which a span is tried until what is recognised neither repeats itself nor is
 # improbable
@@ -121,11 +40,8 @@ _CUT, _BLOCK = (
 _LOOKING = 0.2  # share of the time that looking for languages takes
 # tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
 _TOKENS, _MOST_TOKENS = (24, 12), 440
-# files of a model on the hub, as CTranslate2 or Hugging Face store it in one kind of numbers
-_FILES = [
-    "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json",
-    "vocabulary.*", "model.bin", "model.safetensors", "model-0*.safetensors",
-]  # fmt: skip
+# files of a model on the hub
+_FILES = ["config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*", "model.bin"]
 _NUMERALS = frozenset("0123456789%$£€¥")  # numbers are written as words, whose letters lips follow
 
 
@@ -236,8 +152,6 @@ def load(folder: Path, threads: int):
     from faster_whisper import WhisperModel
 
     try:
-        if not is_converted(folder):
-            folder = convert(folder)
         return WhisperModel(
             str(folder), device="cpu", compute_type="int8", cpu_threads=threads,
             local_files_only=True,
@@ -295,7 +209,8 @@ def _download(worker, args, progress):
     except BadWeights as error:
         shutil.rmtree(part)
         raise BadRequest(
-            f"“{name}” is no Whisper model that can be used: enter another name"
+            f"“{name}” is no Whisper model as CTranslate2 stores it: enter another name, such as "
+            f"base"
         ) from error
     part.rename(folder)
     return {}
