@@ -23,8 +23,6 @@ _SIZES = {
 }  # fmt: skip
 EVENTS = tuple(_SIZES)
 SIZES = np.array(list(_SIZES.values()), np.float32)
-# earlier models were also told how far lips open and how wide they are
-EARLIER_EVENTS = len(EVENTS) + 2
 HEAD, BROW_COLUMNS, KNIT, LOOK = slice(0, 3), slice(3, 6), 6, slice(7, 9)
 BLINK, BREATH, SIDE = 9, 10, 11
 

@@ -341,9 +341,6 @@ class Denoiser:
         style, events: as of `Conditions`.  silent: without the sound (classifier-free guidance).
         """
         free = style is None
-        unplanned = np.full(
-            (*events.shape[:2], self.config.events - events.shape[2]), np.nan, np.float32
-        )
         return self.network(
             x=x,
             step=np.array([step]),
@@ -351,7 +348,7 @@ class Denoiser:
             silent=np.array([silent]),
             style=np.zeros((1, 1, self.config.style), np.float32) if free else style,
             free=np.array([free]),
-            events=np.concatenate([events, unplanned], 2),  # of a model that was told more
+            events=events,
         )[0]
 
     def standardise(self, motion: np.ndarray) -> np.ndarray:

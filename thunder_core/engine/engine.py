@@ -20,7 +20,7 @@ from ..acoustics import high_pass
 from ..animation.traits import PerformanceMeter
 from ..direction import AXES, Direction, DIRECTION_NAMES, DirectionRequest, Style
 from ..errors import BadRequest, BadWeights
-from ..events import BLINK, BREATH, BROW_COLUMNS, EARLIER_EVENTS, EVENTS, HEAD, KNIT, LOOK
+from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK
 from ..face.head import Head
 from ..face.lips import Lips
 from ..face.points import Articulators
@@ -139,11 +139,7 @@ class Thunder:
         self.denoiser = Denoiser(folder, device)
         for known, trained, reason in (
             (self.columns.count, self.denoiser.config.motion, "was made for another head"),
-            (
-                True,
-                self.denoiser.config.events in (len(EVENTS), EARLIER_EVENTS),
-                "was trained for other planned events",
-            ),
+            (len(EVENTS), self.denoiser.config.events, "was trained for other planned events"),
             # moods that are files since then act by their sliders
             (
                 True,

@@ -172,9 +172,7 @@ class DenoiserNetwork(Standardised):
             # a new model with events behaves like one without
             nn.init.zeros_(self.events_in.weight)
             nn.init.zeros_(self.events_in.bias)
-            sizes = torch.ones(config.events)  # of those that only earlier models were told, 1
-            sizes[: len(SIZES)] = torch.from_numpy(SIZES)
-            self.event_sizes = nn.Buffer(sizes, persistent=False)
+            self.event_sizes = nn.Buffer(torch.from_numpy(SIZES), persistent=False)
         self.layers = nn.ModuleList(
             DecoderLayer(config, DiagonalCrossAttention, config.dropout)
             for _ in range(config.layers)
@@ -215,7 +213,8 @@ class DenoiserNetwork(Standardised):
         if self.config.events:
             planned = self.no_events[None, None]
             if events is not None:
-                more = self.config.events - events.shape[2]  # that an earlier model was told
+                # 0; goes with the next weights, as the graphs of the shipped ones have it
+                more = self.config.events - events.shape[2]
                 events = nn.functional.pad(events, (0, more), value=float("nan"))
                 planned = torch.where(events.isnan(), planned, events / self.event_sizes)
             y = y + self.events_in(planned.expand(-1, x.shape[1], -1))

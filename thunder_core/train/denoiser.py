@@ -289,9 +289,8 @@ def build_denoiser(
             events=len(EVENTS),
         )
     )
-    if not denoiser.start_from(
-        _told_fewer(start or {}, len(EVENTS))
-    ):  # from nothing, or with another encoder's features
+    # from nothing, or with another encoder's features
+    if not denoiser.start_from(start or {}):
         standardise(
             denoiser,
             SpeechBatches(
@@ -299,19 +298,6 @@ def build_denoiser(
             ),
         )
     return denoiser
-
-
-def _told_fewer(start: dict[str, Tensor], events: int) -> dict[str, Tensor]:
-    """Weights of a model that is told `events` curves, made of those of one that was told more: it
-    does as where the rest is not planned."""
-    weight, usual = start.get("events_in.weight"), start.get("no_events")
-    if weight is None or usual is None or len(usual) <= events:
-        return start
-    bias = start["events_in.bias"].float() + weight[:, events:].float() @ usual[events:].float()
-    return start | {
-        "events_in.weight": weight[:, :events], "events_in.bias": bias,
-        "no_events": usual[:events],
-    }  # fmt: skip
 
 
 def train_denoiser(
