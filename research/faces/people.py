@@ -115,7 +115,7 @@ class Face:
     def perform(self, seed: int, of: People) -> Curves:
         """What is measured of the teacher's upper face to its voice, of one of some people."""
         rng, names = np.random.default_rng(seed), list(self.puppet.head.expression_names)
-        person = draw_person(1.0, seed, self.voice, of)
+        person = draw_person(1.0, seed, self.voice, of, blinks=1.0)
         made = upper_face(self.voice, Choice(), Direction(), rng, person=person)
         channels, head, eyes = made[:3]
         x = np.zeros((self.clip.frames, len(names)), np.float32)

@@ -155,7 +155,7 @@ def test_blinks_come_at_uneven_intervals_and_some_are_partial():
 
 def test_nobody_blinks_more_often_than_an_animator_keeps():
     _, voice = voice_of()
-    rates = [60 / draw_person(1.0, seed, voice).blink for seed in range(400)]
+    rates = [60 / draw_person(1.0, seed, voice, blinks=1.0).blink for seed in range(400)]
     assert 18 < np.mean(rates) < 34 and np.quantile(rates, 0.9) <= 40
 
 

@@ -17,7 +17,7 @@ from scipy.signal import find_peaks
 
 from .. import filters
 from ..acoustics import level, track
-from ..behaviour import Behaviour, HABITS
+from ..behaviour import Behaviour
 from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.mouth_map import presence_in
@@ -211,9 +211,7 @@ def upper_face(
     frames = voice.frames
     behaviour = behaviour_of(direction, direction.style_in_mood, direction.tempo)
     behaviours = Behaviours((behaviour,)).of_listener() if listens else Behaviours((behaviour,))
-    drawn = draw_person(
-        1.0, int(rng.integers(1 << 32)), voice, blinks=HABITS["shown"].blinks_differ
-    )
+    drawn = draw_person(1.0, int(rng.integers(1 << 32)), voice)
     person = person or drawn
     plan = (
         plan_listener(voice, behaviours, person, rng)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...behaviour import HABITS
 from ...events import Blink
 from ...filters import gaussian
 from ...types import FPS
@@ -111,8 +112,9 @@ class Person:
 
 
 def draw_person(
-    spread: float, seed: int, voice: Prosody, of: People | None = None, blinks: float = 1.0
-) -> Person:
+    spread: float, seed: int, voice: Prosody, of: People | None = None,
+    blinks: float = HABITS["shown"].blinks_differ,
+) -> Person:  # fmt: skip
     """Somebody who differs from usual people as these do from each other, times a spread; 0: the
     usual person. Of a seed there is another for every voice. blinks: share of people's differences
     in how often, how long and how far lids shut."""

@@ -489,9 +489,7 @@ def plan_take(
     if listens:
         behaviours = behaviours.of_listener()
     rng, frames = rng_of(seed, _SEED_PLAN), voice.frames
-    person = draw_person(
-        spread / SPREAD, seed % _SEEDS, voice, blinks=HABITS["shown"].blinks_differ
-    )
+    person = draw_person(spread / SPREAD, seed % _SEEDS, voice)
     plan = (
         plan_listener(voice, behaviours, person, rng)
         if listens
