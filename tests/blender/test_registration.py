@@ -23,8 +23,6 @@ PROPERTIES = (
     ("Scene", "thunder_keep"),
     ("Scene", "thunder_transcripts"),
     ("Object", "thunder"),
-    ("Object", "thunder_emotion"),
-    ("Key", "thunder_emotion"),
     ("Action", "thunder_shape"),
 )
 

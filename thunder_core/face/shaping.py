@@ -67,21 +67,15 @@ def slider_of(channel: str) -> str:
 
 
 def shape_motion(
-    motion: Motion,
-    channels: Sequence[str],
-    shape: TakeShape,
-    strength: np.ndarray | None = None,
-    gap: np.ndarray | None = None,
+    motion: Motion, channels: Sequence[str], shape: TakeShape, gap: np.ndarray | None = None
 ) -> Motion:
     """A performance with a shape: motion [T] at any rate, expression columns `channels`; double
     precision.
 
-    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's
-    lips, if known. Lips that touch keep touching; a neutral shape returns the motion unchanged.
+    gap: [T, P] of the motion's lips, if known. Lips that touch keep touching; a neutral shape
+    returns the motion unchanged.
     """
-    if (
-        shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))
-    ).is_neutral:
+    if shape.is_neutral:
         return motion
     expression, jaw, head, eyes = (
         None if part is None else np.array(part, np.float64)
@@ -107,12 +101,7 @@ def shape_motion(
     if head is not None:
         head *= shape.head
     if shape.emotion:
-        share = (
-            np.full(motion.frames, shape.strength)
-            if strength is None
-            else np.asarray(strength, np.float64)
-        )
-        _add_emotion(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
+        _add_emotion(expression, jaw, head, list(channels), shape)
     return preserve_contacts(
         motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap
     )
@@ -142,23 +131,24 @@ def _strengthen(values: np.ndarray, intensity: float, knee: float, limit: float)
     return np.where(values > 0, np.maximum(bend(result, knee, limit), values), result)
 
 
-def _add_emotion(
-    expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray
-) -> None:
-    """Add an emotion in place; a rounded mouth smiles and stretches less."""
+def _add_emotion(expression, jaw, head, channels: list[str], shape: TakeShape) -> None:
+    """Add a shape's emotion in place; a rounded mouth smiles and stretches less."""
 
     def value_of(name):
-        return expression[:, channels.index(name)] if name in channels else np.zeros(len(share))
+        return (
+            expression[:, channels.index(name)] if name in channels else np.zeros(len(expression))
+        )
 
     free = 1 - 0.6 * np.clip(np.maximum(value_of("mouthPucker"), value_of("mouthFunnel")), 0.0, 1.0)
-    for name, amount in offsets.items():
+    for name, whole in EMOTIONS[shape.emotion].items():
+        amount = shape.strength * whole
         if name == "jaw":
-            jaw[:, 0] += share * amount
+            jaw[:, 0] += amount
         elif name == "head.x":
-            head[:, 0] += share * amount
+            head[:, 0] += amount
         else:
             for column in columns_of(channels, name):
-                more = share * amount * (free if name.startswith(_SPREADING) else 1.0)
+                more = amount * (free if name.startswith(_SPREADING) else 1.0)
                 was = expression[:, column]
                 most = 1.0 if name.startswith(BLINKS) else LIMIT
                 expression[:, column] = np.maximum(was, np.minimum(was + more, most))
