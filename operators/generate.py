@@ -15,7 +15,7 @@ from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.line import perform
 from ..scene.voice import changes, strip
-from ..thunder_core.errors import attempt
+from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
     chosen_head,
@@ -26,7 +26,6 @@ from .base import (
     shown_take_and_rig,
     ShowsDialog,
     SlicedWork,
-    why_busy,
     why_no_head,
 )
 
@@ -153,43 +152,23 @@ def _speakers(self, context):
     return [*_heads_of_scene(self, context), _NO_SPEAKER]
 
 
-@keep_alive
-def _listeners(self, context):
-    # A menu is drawn before the strip is set: it is the chosen one's, and Blender hands on the
-    # number, which is therefore the head's.
-    line = "" if context is None else self.strip or dialogue.chosen_strip(context)
-    speaker = dialogue.speaker_of(context.scene, line) if line else None
-    return [
-        (*item, "NONE", number)
-        for number, item in enumerate(_heads_of_scene(self, context))
-        if item[0] != getattr(speaker, "name", "")
-    ]
-
-
-class StripOperator(InstantWork):
-    strip: bpy.props.StringProperty(
-        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
-    )
-
-    def execute(self, context):
-        if strip.by_name(strip.scene_of_strips(context), self.strip) is None:
-            self.tell(
-                {"ERROR"}, f"The strip “{self.strip}” is no longer in the sequencer: choose another"
-            )
-            return {"CANCELLED"}
-        return super().execute(context)
-
-
-class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
+class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
     """Choose who speaks this strip: a head, or nobody for music and off-screen voices"""
 
     bl_label = "Choose Speaker"
 
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
+    )
     speaker: bpy.props.EnumProperty(
         name="Speaker", items=_speakers, description="Head that speaks the strip"
     )
 
     def act(self, context):
+        if strip.by_name(strip.scene_of_strips(context), self.strip) is None:
+            raise BadRequest(
+                f"The strip “{self.strip}” is no longer in the sequencer: choose another"
+            )
         speaker = (
             None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         )
@@ -207,21 +186,6 @@ class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
                 f"{line.first} to {line.last}: delete its keys there if it should not",
             )
         return dialogue.silence(scene, self.strip, former)
-
-
-class THUNDER_OT_listen_to_strip(StripOperator, bpy.types.Operator):
-    """Choose a head that listens to this strip, for the next takes that are generated"""
-
-    bl_label = "Listener"
-
-    listener: bpy.props.EnumProperty(
-        name="Listener", items=_listeners, description="Head that listens to the strip"
-    )
-
-    def act(self, context):
-        dialogue.let_listen(context.scene, self.strip, context.scene.objects.get(self.listener))
-        when = " once the running work has ended" if why_busy() else ""
-        return f"“{self.listener}” listens to “{self.strip}”: press Generate Takes{when}"
 
 
 class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):

@@ -102,25 +102,16 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
         items=[
             ("AROUND", "Around Current Frame", "Half a second around the current frame"),
             ("PREVIEW", "Preview Range", "The scene's current preview range"),
-            ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys"),
         ],
     )
 
     def act(self, context):
         scene = context.scene
-        entry, rig = shown_take_and_rig(context)
+        entry, _ = shown_take_and_rig(context)
         if self.which == "PREVIEW":
             if not scene.use_preview_range:
                 raise BadRequest("There is no preview range: set one in the timeline (P)")
             first, last = scene.frame_preview_start, scene.frame_preview_end
-        elif self.which == "SELECTED":
-            times = [at for frames in keep.selected_keys(rig, entry).values() for at in frames]
-            if not times:
-                raise BadRequest(
-                    "No keys of the take are selected: select some in the dope sheet or the graph "
-                    "editor"
-                )
-            first, last = int(min(times)), int(max(times))
         else:
             half = round(scene.render.fps / scene.render.fps_base / 2)
             first, last = scene.frame_current - half, scene.frame_current + half

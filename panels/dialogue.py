@@ -105,7 +105,6 @@ def draw(layout, context) -> None:
         rows=min(6, max(2, len(strip.sound_strips(scene)))),
         sort_lock=True,
     )
-    draw_listener(body, context, dialogue.chosen_strip(context))
     todo = len(dialogue.lines_to_generate(scene))
     text = (
         f"Generate for {todo} Strip{'' if todo == 1 else 's'}"
@@ -120,18 +119,6 @@ def draw(layout, context) -> None:
     # the operator's whole name would be cut off
     row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")
     row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")
-
-
-def draw_listener(layout, context, name: str) -> None:
-    """The menu that chooses who listens to the strip of that name."""
-    if len(head.in_scene(context.scene)) < 2:
-        return
-    row = layout.row()
-    # greyed, so that what is below stays where it is
-    row.enabled = strip.by_name(context.scene, name) is not None
-    row.operator_menu_enum(
-        "thunder.listen_to_strip", "listener", text="Who Listens", icon="OUTLINER_OB_SPEAKER"
-    ).strip = name
 
 
 _active = session.add(Memory())  # scene's name → name of the strip that was active in it

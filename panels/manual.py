@@ -63,7 +63,7 @@ SECTIONS = {
     "export#other-programs-live": "send_face",
     "scenes#the-engine": "*_engine *_installation ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.*guidance",
-    "scenes#several-heads-several-strips": "cast_strip listen_to_strip generate_all "
+    "scenes#several-heads-several-strips": "cast_strip generate_all "
     "ThunderHead ThunderPart "
     "ThunderScene.head* ThunderScene.cast ThunderScene.dialogue_index",
     "scenes#the-sound-changes": "resync",

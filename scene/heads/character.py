@@ -145,20 +145,9 @@ def between_eyes(face: bpy.types.Object, plan: Mapping) -> tuple[bpy.types.Objec
 
 def swap_sides(plan: Mapping) -> Mapping:
     """The same mapping with left and right exchanged."""
-
-    def opposite(source: str) -> str:
-        for one, two in (
-            ("Left", "Right"),
-            ("Right", "Left"),
-            ("_left", "_right"),
-            ("_right", "_left"),
-        ):
-            if source.endswith(one):
-                return source[: -len(one)] + two
-        return source
-
+    flip = bpy.utils.flip_name
     return replace(
         plan,
-        rules=tuple(replace(rule, source=opposite(rule.source)) for rule in plan.rules),
-        joints=tuple(replace(rule, joint=opposite(rule.joint)) for rule in plan.joints),
+        rules=tuple(replace(rule, source=flip(rule.source)) for rule in plan.rules),
+        joints=tuple(replace(rule, joint=flip(rule.joint)) for rule in plan.joints),
     )

@@ -151,14 +151,6 @@ def select(context, name: str) -> None:
         settings.voice = name
 
 
-def let_listen(scene, name: str, listener: bpy.types.Object) -> None:
-    """Make a strip the voice, and a head that listens to it the one that takes are generated
-    for."""
-    settings = scene.thunder
-    settings.head = listener
-    settings.voice, settings.head_role = name, "LISTENS"
-
-
 def chosen_strip(context) -> str:
     """Name of the strip that is the voice now, "" for none."""
     voice, _ = attempt(strip.find, context)

@@ -39,8 +39,16 @@ def heads(needs_sound, heads, scene, tmp_path, client):
     return heads
 
 
+def listen(scene, name, listener):
+    """Choose a head that listens to a strip."""
+    scene.thunder.head = listener
+    scene.thunder.voice, scene.thunder.head_role = name, "LISTENS"
+
+
 def test_a_head_listens_to_the_line_of_another(blender, heads, scene, client):
-    assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
+    scene.thunder.head = heads[1]
+    scene.thunder.head_role = "LISTENS"
+    scene.sequence_editor.active_strip = strip.by_name(scene, "one")
     assert strip.find(blender.context).name == "one"
     assert blender.ops.thunder.generate() == {"FINISHED"}
     ((_, request),) = client.asked
@@ -67,7 +75,7 @@ def test_a_head_listens_to_the_line_of_another(blender, heads, scene, client):
 
 
 def test_a_head_does_not_listen_to_itself(blender, heads, scene):
-    dialogue.let_listen(scene, "one", heads[0])
+    listen(scene, "one", heads[0])
     with pytest.raises(RuntimeError, match="speaks “one” and cannot listen to it"):
         blender.ops.thunder.generate()
     assert not len(scene.thunder.takes)
@@ -80,7 +88,7 @@ def test_a_head_does_not_listen_to_itself(blender, heads, scene):
 
 
 def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
-    dialogue.let_listen(scene, "one", heads[1])
+    listen(scene, "one", heads[1])
     blender.ops.thunder.generate()
     blender.ops.thunder.select_take(index=0)
     scene.thunder_keep.upper_face = True
@@ -102,7 +110,7 @@ def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
 
 
 def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads, scene):
-    dialogue.let_listen(scene, "one", heads[1])
+    listen(scene, "one", heads[1])
     blender.ops.thunder.generate()
     rig = head.resolve(heads[1])
     assert (

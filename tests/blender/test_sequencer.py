@@ -9,7 +9,6 @@ import bpy
 import pytest
 from drawing import Layout
 from performances import noise
-from thunder.operators import generate
 from thunder.panels import dialogue as dialogue_panel, preferences
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -51,24 +50,6 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, na
         and scene.thunder.head == heads[0]
         and not scene.thunder.takes
     )
-
-
-def test_who_listens_is_a_button_of_the_dialogue(blender, heads, scene):
-    dialogue.select(blender.context, "one")
-    layout = Layout()
-    dialogue_panel.draw_listener(layout, blender.context, "one")
-    assert layout.of("operator_menu_enum") == ["thunder.listen_to_strip"]
-
-
-def test_a_listener_has_one_number_before_and_after_the_menu_knows_its_strip(blender, heads, scene):
-    def numbers(strip):
-        items = generate._listeners(SimpleNamespace(strip=strip), blender.context)
-        return {item[0]: item[-1] for item in items}
-
-    for name, listener in (("one", heads[1]), ("second", heads[0])):
-        dialogue.select(blender.context, name)
-        assert set(numbers("")) == {listener.name}, "as the open menu shows"
-        assert numbers("") == numbers(name)
 
 
 @pytest.mark.parametrize("name", ["one", "second"])
