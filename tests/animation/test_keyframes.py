@@ -58,44 +58,6 @@ def test_an_unknown_interpolation_is_not_evaluated():
     assert keyframes.evaluate(keys, FRAMES) is None
 
 
-@pytest.mark.parametrize("insert", [False, True])
-def test_placed_keys_leave_the_curve_alone_outside_their_span(insert):
-    own, span = curve(), placing.Span(25, 35, 4)
-    new = keyframes.on_every_frame(np.arange(25.0, 36.0), np.full(11, 2.0))
-    keys = placing.place_keys(span, new, placing.CurveShape(own, value_at(own)), insert)
-    before, inside = np.linspace(1, span.start, 100), np.linspace(span.first, span.last, 50)
-    assert np.abs(keyframes.evaluate(keys, before) - keyframes.evaluate(own, before)).max() < 1e-4
-    assert np.abs(keyframes.evaluate(keys, inside) - 2.0).max() < 1e-6
-    if insert:  # what came from the first frame on comes when the new keys have ended
-        later = np.linspace(span.first, 60, 100)
-        moved = keyframes.evaluate(keys, later + span.end - span.first)
-    else:
-        later = np.linspace(span.end, 60, 100)
-        moved = keyframes.evaluate(keys, later)
-    assert np.abs(moved - keyframes.evaluate(own, later)).max() < 1e-4
-
-
-def test_held_values_get_a_key_only_where_they_differ():
-    inner = keyframes.on_every_frame(np.array([10.0, 11.0]), np.array([0.0, 1.0]))
-    keys = placing.hold_around(placing.Span(10, 11, 3), inner, 0.0)
-    assert keys["co"][:, 0].tolist() == [10.0, 11.0, 14.0] and keys["co"][-1, 1] == 0.0
-    assert np.ptp(keyframes.evaluate(keys, np.linspace(0, 10, 20))) == 0.0
-
-
-def test_an_opened_curve_stands_still_in_the_gap_and_goes_on_after_it():
-    own, span = curve(), placing.Span(20, 30, 2)
-    keys = placing.open_gap(span, placing.CurveShape(own, value_at(own)))
-    gap = keyframes.evaluate(keys, np.linspace(span.first, span.end, 50))
-    assert np.ptp(gap) < 1e-5 and gap[0] == pytest.approx(value_at(own)(20.0), abs=1e-5)
-    later = np.linspace(20, 60, 100)
-    assert (
-        np.abs(
-            keyframes.evaluate(keys, later + span.end - span.first) - keyframes.evaluate(own, later)
-        ).max()
-        < 1e-4
-    )
-
-
 @pytest.mark.parametrize("reach, halvings", [(2.0, 0), (7.0, 0), (10.0, 0), (14.0, 40)])
 def test_a_curve_is_the_bezier_curve_of_its_handles(monkeypatch, reach, halvings):
     """Newton's steps alone find it, but where handles are as long as the segment, which is vertical

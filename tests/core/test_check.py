@@ -2,7 +2,7 @@
 """Check finds what is planted in a mouth and keeps quiet about one that follows its voice; a capture is
 found in its voice by its mouth, or by its sound."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +12,6 @@ from thunder_core.engine import scorer
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
 from thunder_core.engine.scorer import MouthCurves, Tolerance
 from thunder_core.engine.speech.encoder import softmax
-from thunder_core.errors import BadRequest
 from thunder_core.findings import CARTOONY, Finding, MOVES, OPEN, SHIFTED, SNAPPY, STILL
 from thunder_core.request import Request
 from thunder_core.types import FPS, Motion, pack, RATE, Speech, unpack
@@ -89,14 +88,6 @@ def test_a_closure_of_the_text_that_is_not_heard_is_asked_for_around_its_time(
     monkeypatch.setattr(scorer.transcript, "closures_and_words", lambda *_: (closures, []))
     found = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), "me")
     assert found == ([], []), "a text of which a third is heard is another line's"
-
-
-@pytest.mark.parametrize("part", ["expression", "jaw"])
-def test_a_motion_with_one_value_that_is_no_number_is_refused(engine, sample, motion, part):
-    values = getattr(motion, part).copy()
-    values[7, 0] = np.nan
-    with pytest.raises(BadRequest, match="values that are not numbers"):
-        engine.score(sample, replace(motion, **{part: values}))
 
 
 def test_each_closure_of_a_text_is_demanded_at_its_own_sound(engine, sample):

@@ -91,16 +91,6 @@ def test_what_is_saved_is_read_again(presets):
     )
 
 
-def test_a_preset_of_an_older_version_is_found_by_its_name_and_never_outside_the_folder(tmp_path):
-    files = NamedFiles(tmp_path / "presets")
-    for name in ("50%", "sub/half"):
-        (files.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (files.folder / f"{name}.json").write_text("old")
-    assert files.read("50%") == "old" and not files.path("sub/half").exists()
-    files.write("50%", "new")
-    assert files.read("50%") == "new"
-
-
 def test_ones_own_preset_goes_before_a_shipped_one_of_its_name(presets):
     shipped = presets.load("Newsreader")
     presets.save(Preset("Newsreader", Direction(Style(energy=1.5))))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-from research.articulation import lip_to_teeth
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.performance import Performance
@@ -16,13 +15,7 @@ from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.choice import plain
 from thunder_core.engine.planning.take_plan import plan_take, Resting
 from thunder_core.engine.planning.upper_face import Behaviours
-from thunder_core.engine.speech.cues import (
-    confident_sounds,
-    Phrasing,
-    prosody_of,
-    silent_phrasing,
-    sounds_of,
-)
+from thunder_core.engine.speech.cues import confident_sounds, Phrasing, prosody_of, silent_phrasing
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
@@ -226,12 +219,6 @@ def test_each_constraint_does_what_it_is_there_for_in_any_performance(seed):
         assert holds(*pairs[name], voice, pairs), name
 
 
-def test_lips_rest_where_nobody_speaks():
-    result = PIPELINE.finish(sampled_by(3)[0], voice_of(*np.zeros((5, FRAMES))), Performance(0))
-    speaking = result[:, : len(NAMES)][:, PIPELINE.speaking]
-    assert (speaking == 0).all() and (result[:, PIPELINE.columns.jaw] == 0).all()
-
-
 def test_additions_come_in_slowly_beside_a_kept_part():
     mask = np.zeros((FRAMES, 1), bool)
     mask[40:60] = True
@@ -309,28 +296,6 @@ def articulated(sounds, jaw=0.0, **channels):
     for name, values in channels.items():
         given[0][:, PIPELINE.channels.index(name)] = values
     return given, PIPELINE.mechanics.articulate(*given, sounds)
-
-
-def on(start, end, value=1.0):
-    """A curve [T] that has a value on some frames."""
-    return np.where((np.arange(LINE) >= start) & (np.arange(LINE) < end), value, 0.0)
-
-
-def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
-    heard = np.isin(np.arange(4 * LINE), np.arange(96, 104))
-    bite = sounds_of(SPEAKS, *heard * np.array([[0], [1], [0], [0]])).labiodental
-    _, made = articulated(Sounds(SPEAKS, NOTHING, bite, *[NOTHING] * 3), 0.12)
-    roll = made[0][:, ROLL]
-    assert np.abs(np.diff(roll)).max() < 0.25 and 0.4 < roll[24:26].min() <= roll.max() <= 0.6
-    assert lip_to_teeth(PIPELINE.mechanics.articulators, *made)[24:26].max() <= 0.5
-    (before, _), (made, _) = articulated(
-        Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36), NOTHING, NOTHING),
-        0.1,
-        tongueTipUp=on(20, 22, 0.9) + on(31, 34, 0.9),
-    )
-    was, now = (x[:, PIPELINE.channels.index("tongueTipUp")] for x in (before, made))
-    assert np.abs(np.diff(was)).max() > 0.8 and np.abs(np.diff(now)).max() <= 0.35 + 1e-6
-    assert now[20:22] == pytest.approx(0.9) and now[17:19] == pytest.approx([0, 0.2])
 
 
 CORNERS = ("mouthSmile", "mouthFrown", "mouthDimple")

@@ -30,7 +30,6 @@ from thunder_core.direction import (
     THROWN_AWAY,
 )
 from thunder_core.engine.performance import (
-    _numbers,
     add_stresses,
     draw_style,
     follow_voice,
@@ -63,10 +62,6 @@ def test_eight_takes_differ_as_speakers_do_at_the_usual_spread():
         and 0.3 < (moods > 0.05).any(1).mean() < 0.7
         and moods.max() <= 0.41
     )
-
-
-def test_packed_numbers_have_eight_digits_each():
-    assert _numbers("0000000a00000010") == [10, 16]
 
 
 def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
@@ -431,21 +426,6 @@ def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
     )
     with pytest.raises(BadRequest, match="is no sound"):
         mark_voice(voice, [Mark(SOUND, start, end, "QQ")])
-
-
-def test_stressed_words_get_an_accent_and_thrown_away_ones_lose_theirs(voice):
-    start, end = vowels(voice)
-    inside = slice(round(25 * start), round(25 * end))
-    stressed, thrown = (
-        mark_voice(voice, [Mark(kind, start, end)]).phrasing for kind in (STRESSED, THROWN_AWAY)
-    )
-
-    def within(phrasing):
-        return phrasing.weights[
-            (phrasing.accents >= inside.start) & (phrasing.accents < inside.stop)
-        ]
-
-    assert within(stressed).max() > 1 and not len(within(thrown))
 
 
 def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):

@@ -10,10 +10,9 @@ import pytest
 
 from research.ranking import spoil_motion
 from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
-from thunder_core.engine import scorer
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import draw_style
-from thunder_core.engine.scorer import correlate, Demands, most_spoken, WEIGHTS
+from thunder_core.engine.scorer import correlate, most_spoken, WEIGHTS
 from thunder_core.face.mapping import visible_motion
 from thunder_core.findings import (
     CHECK,
@@ -249,28 +248,6 @@ def test_a_correlation_is_numpys_where_curves_move_and_counts_only_some_frames()
     counted = weight > 0
     assert correlate(x, y, weight) == pytest.approx(np.corrcoef(x[counted], y[counted])[0, 1])
     assert correlate(0 * x, y, weight) == 0.0, "and nothing agrees with a mouth that rests"
-
-
-def test_size_is_measured_beside_what_voice_and_direction_ask_for(engine, speech, takes):
-    voice = engine.analyse(speech)
-    gap = engine.lips.gap_and_width(takes[0].motion)[0]
-    size = scorer.size_of(gap, voice, 1.0)
-    assert 0.75 < size < 1.3
-    assert scorer.size_of(gap, voice, 2.0) == pytest.approx(size / 2, rel=0.01)
-    assert scorer.size_of(gap, voice, None) == pytest.approx(size)
-    assert scorer.find_size(gap, voice, 1.0) == []
-    [large] = scorer.find_size(3 * gap, voice, 1.0)
-    assert large.whole and large.size == pytest.approx(3 * size, rel=0.02)
-    assert "times as far" in large.sentence(25)
-    [small] = scorer.find_size(0.2 * gap, voice, 1.0)
-    assert "opens only" in small.sentence(25)
-    assert scorer.find_size(0.45 * gap, voice, None) == [], "some people open as little"
-
-
-def test_a_voice_asks_for_bites_and_closures_where_it_is_sure_of_them(engine, speech):
-    demands = Demands.of(engine.analyse(speech), "")
-    assert len(demands.closures) >= 2 and not demands.words
-    assert demands.bites.shape[1] == 2 and (np.diff(demands.bites) > 0).all()
 
 
 def found(kind, weight, whole=False):

@@ -16,16 +16,11 @@ from styled_weights import small_config
 from research.train.card import write_sums
 from thunder_core import weight_files
 from thunder_core.engine.engine import _identify, Engine
-from thunder_core.engine.speech.encoder import LOUDNESS, Units
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.errors import BadWeights
 from thunder_core.files import hash_of
 from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork
-from thunder_core.networks.speech import (
-    MeshToSpeechNetwork,
-    SpeakerEncoderNetwork,
-    SpeechEncoderNetwork,
-    VocoderNetwork,
-)
+from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.networks.weights import in_bytes, load_weights, save_weights
 from thunder_core.request import Request
 from thunder_core.shipped import fingerprint_of
@@ -33,14 +28,9 @@ from thunder_core.spoken import PHONES
 from thunder_core.types import RATE, Speech
 from thunder_core.weight_files import ENDINGS, identify, SHIPPED, SUMS
 
-LOADERS = {
-    "encoder": SpeechEncoderNetwork.load, "units": Units.load, "speaker": SpeakerEncoderNetwork.load,
-    "m2s": MeshToSpeechNetwork.load, "vocoder": VocoderNetwork.load,
-    "denoiser": DenoiserNetwork.load,
-}  # fmt: skip
 FILES = {
     name: (load_weights(SHIPPED / name)[0], json.loads((SHIPPED / f"{name}.json").read_text()))
-    for name in LOADERS
+    for name in ("encoder", "units", "speaker", "m2s", "vocoder", "denoiser")
 }
 
 
@@ -52,20 +42,6 @@ def write(folder, name, tensors=None, config=None):
     card["config"].update(config or {})
     (folder / f"{name}.json").write_text(json.dumps(card))
     return folder
-
-
-def refused(folder, name, says):
-    with pytest.raises(BadWeights, match=says) as caught:
-        LOADERS[name](folder)
-    assert f"The weights file {name}." in str(caught.value)
-    assert str(caught.value).endswith(": choose another weights folder") and str(folder) in str(
-        caught.value
-    )
-
-
-def largest(name):
-    """Name of the largest tensor of a file, and the tensor."""
-    return max(FILES[name][0].items(), key=lambda item: item[1].numel())
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "is missing"), (b"PK", "is damaged")])

@@ -2,7 +2,7 @@
 """On the bundled head's own geometry: lips are what is measured, not teeth, and what parts no lips is
 no jaw, whatever it is called."""
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,21 +17,10 @@ JOINTS = ("root", "neck", "jaw", "eye_left", "eye_right")
 UP = np.array([0, 0, 0.05])
 
 
-@dataclass
-class Body:
-    """The bundled head's arrays; moves of its channels {name: [V, 3]}, weights of its joints
-    {name: [V]}, joints {name: [3]}, and which vertices are its teeth and gums, and the rest."""
-
-    data: dict
-    moves: dict
-    weights: dict
-    joints: dict
-    teeth: np.ndarray
-    skin: np.ndarray
-
-
 @pytest.fixture(scope="module")
 def body(bundled):
+    """The bundled head's arrays; moves of its channels {name: [V, 3]}, weights of its joints
+    {name: [V]}, joints {name: [3]}, and which vertices are its teeth and gums, and the rest."""
     names, points = bundled["expression_names"].tolist(), upright(bundled["v_template"])
     shapes = upright(np.moveaxis(bundled["shapedirs"], 2, 0)[-len(names) :])
     weights = dict(zip(JOINTS, bundled["weights"].T))
@@ -43,7 +32,10 @@ def body(bundled):
     inside = [materials.index(name) for name in ("Teeth", "Back Teeth", "Gums")]
     teeth = np.unique(bundled["polygons"][np.isin(bundled["polygon_material"], inside)])
     skin = np.setdiff1d(np.arange(len(points)), teeth)
-    return Body(bundled, dict(zip(names, shapes)) | opens, weights, joints, teeth[teeth >= 0], skin)
+    return SimpleNamespace(
+        data=bundled, moves=dict(zip(names, shapes)) | opens, weights=weights, joints=joints,
+        teeth=teeth[teeth >= 0], skin=skin,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("lips", [True, False], ids=["with lips", "teeth alone"])

@@ -4,10 +4,10 @@ touching."""
 
 import time
 import timeit
-from functools import cache
 
 import numpy as np
 import pytest
+from made_flame import smplx_vertices
 from spoken import channels, spoken
 from timing import keeps
 
@@ -15,7 +15,6 @@ from thunder_core.face import shaping
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.shaping import EMOTIONS, shape_motion, TakeShape
-from thunder_core.rotation import rotvec_to_matrix
 
 NAMES = channels()
 SHAPES = [
@@ -36,46 +35,28 @@ SHAPES = [
 ]
 
 
-@cache
-def lip_vertices():
-    """The head with its lips' vertices alone; the jaw's joint, and how expression moves it,
-    [3, n]."""
-    head = load_head()
-    rings = head.mouth_vertices[head.mouth_parts == 0].reshape(7, 40)
-    ids = np.concatenate([rings[5, 1:20], rings[5, 39:20:-1]])
-    parts = head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2]
-    moves = np.tensordot(head.J_regressor[2].astype(float), head.shapedirs.astype(float), 1)
-    return [part[ids].astype(float) for part in parts], head.joints[2], moves
-
-
-def vertices_gap(motion):
-    """Gap of the inner lips [T, P] in millimetres, from the head's skinned vertices by FLAME's
-    formula rather than ours."""
-    (rest, directions, correctives, weights), place, moves = lip_vertices()
-    expression = np.asarray(motion.expression, float)
-    turn = rotvec_to_matrix(np.asarray(motion.jaw, float))
-    placed = rest + np.einsum("vcn,tn->tvc", directions, expression, optimize=True)
-    placed += np.einsum("vcj,tj->tvc", correctives, (turn - np.eye(3)).reshape(-1, 9))
-    arm = placed - (place + expression @ moves.T)[:, None]
-    placed = placed + weights[:, None] * (np.einsum("tij,tvj->tvi", turn, arm) - arm)
-    upper, lower = np.split(placed[..., 1], 2, axis=1)
-    return 1e3 * (upper - lower)
-
-
 @pytest.fixture(scope="module", params=range(4))
 def performance(request):
     return spoken(seed=request.param)
 
 
+def gap_of(motion):
+    """Gap of the inner lips [T, P] in millimetres."""
+    return bundled_lips().gap(motion, NAMES)
+
+
 def test_the_gap_is_that_of_the_vertices():
-    motion, _ = spoken(seed=9)
-    assert np.abs(bundled_lips().gap(motion, NAMES) - vertices_gap(motion)).max() < 1e-3
+    head, motion = load_head(), spoken(seed=9)[0]
+    ring = head.mouth_vertices[head.mouth_parts == 0].reshape(7, 40)[5]
+    height = smplx_vertices(head, motion.expression, motion.jaw)[..., 1]
+    apart = 1e3 * (height[:, ring[1:20]] - height[:, ring[39:20:-1]])
+    assert np.abs(gap_of(motion) - apart).max() < 1e-3
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
     motion, closed = performance
-    was, now = vertices_gap(motion), vertices_gap(shape_motion(motion, NAMES, shape))
+    was, now = gap_of(motion), gap_of(shape_motion(motion, NAMES, shape))
     assert was[closed, 9].max() < 0.05 and (was <= 0.3).sum() > 100 and was.max() > 8
     middle = was[:, 9] <= 0.3
     # A sneer lifts the lip beside its middle a little, however shut it is.
@@ -125,9 +106,6 @@ def test_a_minute_is_shaped_in_little_time():
     keeps(0.12, min(took), "shaping a minute")
 
 
-# ---- by hand
-
-
 # ---- mixing
 
 
@@ -166,7 +144,7 @@ def test_a_cross_fade_keeps_closed_lips_closed(fade, seed, cut):
     takes = [spoken(seed=2 * seed + i)[0] for i in range(2)]
     weights = shaping.take_weights(np.arange(takes[0].frames), 0, [(cut, 1)], 2, fade)
     changed = shaping.mix(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
-    gaps, now = np.stack([vertices_gap(take) for take in takes]), vertices_gap(changed)
+    gaps, now = np.stack([gap_of(take) for take in takes]), gap_of(changed)
     closed = (gaps <= 0.3).all(0)
     assert now[closed & closed[:, 9:10]].max(initial=0) <= 0.3 + 1e-6
     assert now[:, 9].min() > min(gaps.min(), 0) - 0.3

@@ -21,7 +21,7 @@ from thunder_core.face.mapping import (
     rotation_vectors,
     Track,
 )
-from thunder_core.types import Motion, pack, unpack
+from thunder_core.types import Motion
 
 many = settings(
     derandomize=True,
@@ -84,14 +84,6 @@ def _motion(seed, frames, channels, open_jaw, amount):
     jaw = (0.02 * g.standard_normal((frames, 3))).astype(np.float32)
     jaw[:, 0] = open_jaw * g.random(frames)
     return Motion(expression, jaw, *turns)
-
-
-@many
-@given(motion=motions())
-def test_a_packed_motion_comes_back_bit_for_bit(motion):
-    again = unpack(pack(motion), motion.expression.shape[1])
-    for name in ("expression", "jaw", "head", "eyes"):
-        assert np.array_equal(getattr(again, name), getattr(motion, name))
 
 
 @many
