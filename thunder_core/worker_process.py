@@ -278,7 +278,7 @@ class WorkerProcess(PipedProcess):
     """A running worker, the threads that serve its pipes and its deadlines, and the requests it
     still owes an answer.
 
-    send_again(process, pendings): called when the worker was ended, with the requests that it had
+    send_again(process, pendings): called when the worker has ended, with the requests that it had
     not begun.
     libraries: folder of packages for this process alone, "" for none.
     """
@@ -294,6 +294,7 @@ class WorkerProcess(PipedProcess):
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
         self.ready = self.dead = self.ending = False
+        self.idle = False  # it has answered all that it began, and that was something
         # seconds since an answer was first owed, and since the last event
         self.age = self.silence = 0.0
         self.shown = SILENCE_SHOWN  # silence at which the animator gets the next message
@@ -314,14 +315,14 @@ class WorkerProcess(PipedProcess):
         return not self.dead and self.popen.poll() is None
 
     def send(self, pending: Pending) -> None:
-        """Send a request; it fails at once where the worker has ended."""
+        """Send a request; as `_return` where the worker has ended."""
         with self.mutex:
             if not self.dead:
                 self.owed[pending.number] = pending
                 self._put({"id": pending.number, "verb": pending.verb, "args": pending.args})
                 self.changed.notify_all()
                 return
-        pending.fail(self._failure())
+        self._return([pending])
 
     def cancel(self, pending: Pending, number: int) -> None:
         """Ask the worker, in a request of this number, to stop another request. Returns at once."""
@@ -376,6 +377,14 @@ class WorkerProcess(PipedProcess):
             owed, self.owed = list(self.owed.values()), {}
             self.changed.notify_all()
         self.outgoing.put(None)
+        self._return(owed)
+
+    def _return(self, owed: list[Pending]) -> None:
+        """Fail requests that this worker can no longer answer; where it ended while it was idle,
+        another one is to answer them. That may happen once, as the next worker was never idle."""
+        if owed and self.idle and not (self.ending or self.refusal or self.cancelled):
+            self.send_again(self, owed)
+            return
         for pending in owed:
             pending.fail(self._failure())
 
@@ -400,17 +409,18 @@ class WorkerProcess(PipedProcess):
                 working = event.get("working")
                 self.working = working if isinstance(working, int) else None
                 if self.working in self.owed:
-                    self.owed[self.working].begun = True
+                    self.owed[self.working].begun, self.idle = True, False
                 self._forget_cancelled()
                 return
             pending = self.owed.get(number)
             if pending is None:
                 return
-            pending.begun = True
+            pending.begun, self.idle = True, False
             self.working = number
             if kind in ("done", "error"):
                 self.since_answer.clear()
                 del self.owed[number]
+                self.idle = not any(each.begun for each in self.owed.values())
                 if kind == "done" or number not in self.cancelled:
                     self.working = None
                 self._forget_cancelled()

@@ -126,6 +126,29 @@ def test_a_worker_whose_folder_was_taken_by_others_is_replaced(real, tmp_path):
     os.remove(lost)
 
 
+def test_a_worker_that_was_killed_while_it_was_idle_costs_no_request(real):
+    for _ in range(3):
+        killed = real.pid
+        os.kill(killed, signal.SIGKILL)
+        real.request("release").wait(timeout=60)
+        assert real.pid != killed
+
+
+def test_a_request_that_ends_every_worker_fails_at_the_second(play, tmp_path):
+    client = play(
+        f"ready()\n"
+        f"for each in requests():\n"
+        f"    if each['verb'] == 'end':\n"
+        f"        open({str(tmp_path / 'ends')!r}, 'a').write('x')\n"
+        f"        os._exit(1)\n"
+        f"    say(id=each['id'], event='done', result={{}})\n"
+    )
+    client.request("hello").wait(timeout=20)
+    with pytest.raises(errors.WorkerDied, match="while it was working"):
+        client.request("end").wait(timeout=20)
+    assert (tmp_path / "ends").read_text() == "xx"
+
+
 # -- an engine that hangs
 # ----------------------------------------------------------------------------------------------
 
