@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Locates a tracked face's landmarks on the bundled head by geometry, and writes the table that
-the product reads (`thunder_core/engine/tracking/spots.json`).
+the product reads (`thunder_core/engine/tracking/spots.json`); reads files of landmarks.
 
 The landmarks used for lips, lids, brows, nose and chin are named here by contour and by their
 position along it; the same contours are located on the head from its mouth rings, eye joints,
@@ -9,20 +9,25 @@ materials and front surface, so that the head's topology may change: then run
 """
 
 import json
+from pathlib import Path
 
 import numpy as np
 
+from thunder_core.arrays import MOST_BYTES, read_npz
+from thunder_core.engine.tracking.solve import LEAST_FRAMES
 from thunder_core.engine.tracking.spots import (
     BROW_PAIRS,
     CHIN,
     LandmarkSpots,
     LOWER_LIDS,
     NOSE_TIP,
+    POINTS,
     TABLE,
     UPPER_LIDS,
 )
-from thunder_core.errors import BadHead
+from thunder_core.errors import BadHead, BadRequest
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Head, load_head
+from thunder_core.types import FPS
 
 MM = 1e3  # millimetres per metre
 # Lip contours from the subject's right corner to the left one, and each point's position across the
@@ -323,6 +328,38 @@ def write_table(head: Head) -> None:
         for group, ids, vertices, shares in contours(head).rows()
     ]
     TABLE.write_text("[" + ",\n".join(map(json.dumps, rows)) + "]\n", encoding="utf-8")
+
+
+def read_landmarks(path: Path) -> np.ndarray:
+    """Landmarks float64 [T, 478, 3] at 25 fps of an .npz (`landmarks`, `fps`), turned to our axes.
+
+    The file keeps MediaPipe's axes: x right in the picture, y down, z away from the camera, any
+    unit, NaN without a face. Here x is to the subject's left, y up, z to the camera. Raises
+    BadRequest.
+    """
+    try:
+        data = read_npz(path, 4 * MOST_BYTES)  # an hour at 50 fps
+        points, fps = data["landmarks"].astype(np.float64), float(data["fps"])
+    except (OSError, ValueError, KeyError) as error:
+        raise BadRequest(
+            f"{path.name} holds no landmarks and frame rate ({error}). Save arrays named landmarks "
+            f"and fps."
+        ) from None
+    if points.ndim != 3 or points.shape[1:] != (POINTS, 3):
+        raise BadRequest(
+            f"{path.name} has landmarks of shape {points.shape} where frames × {POINTS} × 3 are "
+            f"needed. Track with irises."
+        )
+    if np.isfinite(points).all((1, 2)).sum() < LEAST_FRAMES:
+        raise BadRequest(
+            f"{path.name} sees a face in fewer than {LEAST_FRAMES} frames. Use a longer recording "
+            f"of one face."
+        )
+    at = np.arange(int((len(points) - 1) / fps * FPS + 1e-6) + 1) / FPS * fps
+    low = at.astype(int).clip(0, len(points) - 2)
+    rest = (at - low)[:, None, None]
+    mixed = points[low] + np.where(rest > 1e-6, rest * (points[low + 1] - points[low]), 0)
+    return mixed * (1, -1, -1)
 
 
 if __name__ == "__main__":

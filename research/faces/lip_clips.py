@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from research.faces.landmarks import read_landmarks
 from research.harness import bootstrap, required
 from thunder_core.engine.planning.mouth_map import mouth_map, presence_in
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
@@ -106,7 +107,7 @@ class LipClip:
     def held(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Its landmarks [F, 478, 3] held still at the head's size, mm; the head's rotations [F, 3,
         3]; and the frames [F] that have them, without those beside cuts."""
-        points = solve.read_landmarks(self._landmarks)[: self.frames]
+        points = read_landmarks(self._landmarks)[: self.frames]
         frames = np.flatnonzero(np.isfinite(points).all((1, 2)))
         still, turns = solve.stabilise(points[frames], load_head())
         apart = np.ones(len(frames), bool)

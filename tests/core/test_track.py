@@ -39,7 +39,7 @@ from thunder_core.train.corpus import (
     read_lips,
     tracked_clips,
 )
-from thunder_core.train.track import cut, list_videos, track, Wishes
+from thunder_core.train.track import cut, list_videos, track
 from thunder_core.types import FPS, RATE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ def tracker():
     """One process follows the faces of all films: it takes seconds to start."""
     with Client(find_tracker(), verbs="tracker") as client, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "Client", lambda *_, **__: contextlib.nullcontext(client))
-        yield
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def followed(tracker, filmed, engine, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tqdm.tqdm.write", lambda self, text, **_: told.append(text))
         with pytest.raises(SystemExit) as ended:
-            track([filmed[0]], out, engine, Wishes(trainable=True))
+            track([filmed[0]], out, engine, trainable=True)
     return out / "ada", "\n".join(told), ended.value.code
 
 
@@ -175,8 +175,11 @@ def test_squeezed_pictures_are_undone_by_the_width_of_a_pixel(followed, command)
     assert "0 of 1 videos" in told
 
 
-def test_a_mirror_s_pictures_are_turned_back(filmed, followed, command):
-    made, _ = command("mirrored", "--mirrored")
+def test_a_mirror_s_pictures_are_turned_back(filmed, followed, tracker, tmp_path):
+    made, film = tmp_path / "made.npz", filmed[0] / "mirrored.mkv"
+    tracker.request(
+        "track", video=str(film), to=str(made), aspect=0.0, mirrored=True, sheet=""
+    ).wait()
     turn = filmed[1].head[:, 1]
     for path, side in ((made, 1), (followed[0] / "mirrored.npz", -1)):
         with np.load(path) as file:
@@ -184,18 +187,6 @@ def test_a_mirror_s_pictures_are_turned_back(filmed, followed, command):
         n = min(len(found), len(turn))
         assert side * np.corrcoef(found[:n], turn[:n])[0, 1] > 0.9
     assert_alike(lips_of(made), lips_of(followed[0] / "plain.npz"))
-
-
-def test_a_late_sound_is_moved_when_asked(filmed, followed, command):
-    made, told = command("late", "--fix-sound")
-    assert "The sound is 0.32 s late, and was moved" in told
-    plain, late, moved = (
-        read_sound(path.with_suffix(".wav")).samples
-        for path in (followed[0] / "plain", followed[0] / "late", made)
-    )
-    n = min(map(len, (plain, late, moved))) - RATE // 2
-    with_plain = lambda sound: np.corrcoef(sound[:n], plain[:n])[0, 1]  # noqa: E731
-    assert with_plain(moved) > 0.99 > 0.3 > with_plain(late)
 
 
 def test_training_reads_what_was_tracked(followed):
@@ -230,16 +221,16 @@ def test_it_goes_on_where_it_was_stopped_and_marks_what_may_not_train(
 
     monkeypatch.setattr(module, "_track_one", stopped)
     with pytest.raises(SystemExit, match="1 of 2 videos are done, and the same command goes on"):
-        track([folder], tmp_path / "out", engine, Wishes())
+        track([folder], tmp_path / "out", engine)
     calls.clear()
     with pytest.raises(SystemExit):
-        track([folder], tmp_path / "out", engine, Wishes())
+        track([folder], tmp_path / "out", engine)
     assert calls == ["two"]
     assert not list((tmp_path / "out" / "bob").glob("*.npy"))
     with pytest.raises(BadTracking, match="to measure against.*--trainable"):
         list(tracked_clips(tmp_path / "out", list(HEAD.expression_names)))
     with pytest.raises(SystemExit):  # allowed afterwards: what is there is marked anew
-        track([folder], tmp_path / "out", engine, Wishes(trainable=True))
+        track([folder], tmp_path / "out", engine, trainable=True)
     ((name, *_),) = tracked_clips(tmp_path / "out", list(HEAD.expression_names))
     assert name == "bob/plain"
 

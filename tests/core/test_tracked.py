@@ -7,11 +7,8 @@ import os
 import numpy as np
 import pytest
 import soundfile
-from memory import held_at_most
 
 from research.train.facegood import convert_facegood, facegood_motion, write_tracked
-from thunder_core.engine.tracking.solve import read_landmarks
-from thunder_core.errors import BadRequest
 from thunder_core.face.head import load_head
 from thunder_core.train.corpus import (
     BadRecording,
@@ -177,18 +174,3 @@ def test_facegood_channels_reach_their_counterparts(tmp_path):
     [(name, speaker, samples, read)] = tracked_clips(tmp_path / "out", CHANNELS)
     assert (name, speaker, read.frames, len(samples)) == ("x", "facegood", 50, 32000)
     assert np.allclose(read.jaw, motion.jaw[0], atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    "landmarks, fps",
-    [
-        (np.zeros((50, 478, 3), np.float16), 1e-6),  # was 12 million hours
-        (np.zeros((50, 478, 3), np.float16), np.inf),
-        (np.array(["a"] * 50), 25.0),
-        (np.zeros((50, 478, 3), np.float16), [25.0, 25.0]),
-    ],
-)
-def test_landmarks_that_cannot_be_a_recording_are_refused(tmp_path, landmarks, fps):
-    np.savez_compressed(tmp_path / "a.npz", landmarks=landmarks, fps=fps)
-    with held_at_most(64 * 2**20), pytest.raises(BadRequest, match="a.npz has|a.npz holds no"):
-        read_landmarks(tmp_path / "a.npz")

@@ -7,10 +7,10 @@ import pytest
 from stored import compare
 from tracked_face import tracked
 
-from research.faces.landmarks import contours
+from research.faces.landmarks import contours, read_landmarks
 from research.faces.real_faces import solve_folder, solved_clips
 from thunder_core.engine.tracking import spots as table
-from thunder_core.engine.tracking.solve import read_landmarks, solve, steady
+from thunder_core.engine.tracking.solve import solve, steady
 from thunder_core.errors import BadRequest
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the process that follows faces does for each request, by MediaPipe, in a Python that has it.
 
-track: "video", path of a video, or of an .npz with landmarks (docs/reference/tracked.md), "aspect",
-width of its pixels (0: as it says), "mirrored", "to", path of the .npz to write, "sheet", of a
-picture ("" for none) → "start" seconds of the video, "frames" at 25 fps, "notes", sentences. The
-.npz has the arrays of a take, opening and width [T] as measured, mm, and seen [T], facing [3],
-residual_mm [T].
+track: "video", path of a video, "aspect", width of its pixels (0: as it says), "mirrored", "to",
+path of the .npz to write, "sheet", of a picture ("" for none) → "start" seconds of the video,
+"frames" at 25 fps, "notes", sentences. The .npz has the arrays of a take, opening and width [T] as
+measured, mm, and seen [T], facing [3], residual_mm [T].
 
 mark_face: as the engine's, by landmarks in a picture of the face; "is_seen" whether it has any.
 """
@@ -20,8 +19,8 @@ from ..face.regions import Warp
 from ..files import write_file
 from ..progress import share
 from .tracking.drawing import HeadDrawing, sheet
-from .tracking.solve import read_landmarks, solve
-from .tracking.video import follow, Followed, landmarks_in, SIDE
+from .tracking.solve import solve
+from .tracking.video import follow, landmarks_in, SIDE
 
 _TREMBLES = 0.4  # mm of trembling that is told
 _NARROW, _WIDE = 0.88, 1.22  # width of a face for its height, of a usual one's, that is told
@@ -32,11 +31,8 @@ _EVEN = 0.003  # by which landmarks may be off that lead from our face to anothe
 
 def _track(worker, args, progress):
     """The performance of a face. Raises ThunderError."""
-    head, video = load_head(), args["video"]
-    if video.lower().endswith(".npz"):
-        face = Followed(read_landmarks(video), 0.0, (), {})
-    else:
-        face = follow(video, args["aspect"], args["mirrored"], share(progress, 0.0, 0.85))
+    head, followed = load_head(), share(progress, 0.0, 0.85)
+    face = follow(args["video"], args["aspect"], args["mirrored"], followed)
     progress(0.85, "Solving the face")
     solved = solve(head, face.points)
     notes, off = list(face.notes), solved.residual.mean()

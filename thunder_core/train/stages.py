@@ -47,7 +47,7 @@ from .loop import Schedule
 from .m2s import train_m2s
 from .motions import animate, extract_features, MotionSet, open_features, QUIET_CLIPS
 from .teacher import label
-from .track import track, Wishes
+from .track import track
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -237,8 +237,8 @@ PEOPLE = option(
 
 def _track(workspace: Workspace, args: Namespace) -> str:
     """Follow the faces of videos; returns how many."""
-    wishes = Wishes(args.trainable, args.fix_sound, args.pixel_aspect, args.mirrored)
-    return track(args.videos, args.to, Engine.load(workspace.weights, "cpu"), wishes)
+    engine = Engine.load(workspace.weights, "cpu")
+    return track(args.videos, args.to, engine, args.trainable, args.pixel_aspect)
 
 
 def _corpus(workspace: Workspace, args: Namespace) -> str:
@@ -527,16 +527,13 @@ STAGES = {
     "track": Stage(
         _track, "follow the faces of actors in videos: tracked performances (docs/training.md)", (
             option("videos", type=Path, nargs="+",
-                   help="videos, or folders with a folder for each speaker; or .npz with "
-                        "landmarks"),
+                   help="videos, or folders with a folder for each speaker"),
             option("--to", type=Path, required=True, help="folder to write; what is there is kept"),
             option("--trainable", action="store_true",
                    help="you may use them for training: else they are marked, and training refuses "
                         "them"),
-            option("--fix-sound", action="store_true", help="move sounds that are late or early"),
             option("--pixel-aspect", type=float, default=0.0,
                    help="width of a pixel in its heights, where the video does not say it"),
-            option("--mirrored", action="store_true", help="the pictures are a mirror's"),
         ),
     ),
     "corpus": Stage(

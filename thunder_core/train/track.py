@@ -5,7 +5,6 @@ the other; what is done is not done again."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,34 +19,20 @@ from ..engine_python import find_tracker
 from ..errors import NoEngine, NoSpace, ThunderError
 from ..files import write_file
 from ..types import FPS, RATE, Speech
-from .corpus import BadCorpus, load_arrays, SAMPLES_PER_FRAME, sound_beside
+from .corpus import BadCorpus, load_arrays, SAMPLES_PER_FRAME
 
 _LATE = 0.1  # seconds by which a sound may be late or early untold
 NOTES = "notes.txt"  # what was said of the videos
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the person says of the videos.
-
-    trainable: they may be trained on.  fix_sound: sounds found late or early are moved.  aspect:
-    width of a pixel in its heights, 0: as the video says.  mirrored: pictures are a mirror's.
-    """
-
-    trainable: bool = False
-    fix_sound: bool = False
-    aspect: float = 0.0
-    mirrored: bool = False
-
-
 def list_videos(sources: list[Path]) -> list[tuple[str, Path]]:
-    """(speaker, path) of the videos, and files of landmarks, in folders or named: the speaker is
-    the folder that a file is in. Raises BadCorpus."""
+    """(speaker, path) of the videos in folders or named: the speaker is the folder that a file is
+    in. Raises BadCorpus."""
     paths = [
         path.resolve()
         for source in sources
         for path in ([source] if source.is_file() else sorted(source.rglob("*")))
-        if path.suffix.lower() in (*VIDEOS, ".npz")
+        if path.suffix.lower() in VIDEOS
     ]
     places = {(path.parent.name, path.stem): path for path in paths}
     if not paths or len(places) < len(paths):
@@ -60,10 +45,16 @@ def list_videos(sources: list[Path]) -> list[tuple[str, Path]]:
     return [(speaker, path) for (speaker, _), path in places.items()]
 
 
-def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
+def track(
+    sources: list[Path], to: Path, engine: Engine, trainable: bool = False, aspect: float = 0.0
+) -> str:
     """Follow the faces of videos into `to`/SPEAKER/NAME.npz, .wav, .png (a sheet) and, if they are
-    `trainable`, .npy (`corpus.read_lips`); returns how many. Raises ThunderError, and SystemExit
-    when it is stopped, or if a video could not be followed."""
+    `trainable`, .npy (`corpus.read_lips`); returns how many.
+
+    trainable: they may be trained on.  aspect: width of a pixel in its heights, 0: as the video
+    says. Raises ThunderError, and SystemExit when it is stopped, or if a video could not be
+    followed.
+    """
     videos, failed = list_videos(sources), 0
 
     with (
@@ -81,8 +72,8 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
 
             try:
                 if not out.exists():
-                    notes = _track_one(path, out, engine, client, wishes, report)
-                elif wishes.trainable:
+                    notes = _track_one(path, out, engine, client, trainable, aspect, report)
+                elif trainable:
                     _allow_training(out)
             except (NoEngine, NoSpace):
                 raise
@@ -98,7 +89,7 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
                 with (to / NOTES).open("a", encoding="utf-8") as file:
                     file.write(f"{speaker}/{path.name}: {note}\n")
             bar.update(number + 1 - bar.n)
-    if wishes.trainable:
+    if trainable:
         for speaker in sorted({speaker for speaker, _ in videos}):
             write_lips(to / speaker)
     made = f"{len(videos) - failed} of {len(videos)} videos → {to}"
@@ -108,35 +99,29 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
 
 
 def _track_one(
-    path: Path, out: Path, engine: Engine, client: Client, wishes: Wishes,
+    path: Path, out: Path, engine: Engine, client: Client, trainable: bool, aspect: float,
     report: Callable[[dict], None],
 ) -> list[str]:  # fmt: skip
     """Follow one video; returns sentences about it. The .npz is written last. Raises
     ThunderError."""
-    whole = read_sound(sound_beside(path) if path.suffix == ".npz" else path).samples
+    whole = read_sound(path).samples
     part = out.with_suffix(".part")
     found = client.request(
-        "track", video=str(path), to=str(part.resolve()), aspect=wishes.aspect,
-        mirrored=wishes.mirrored, sheet=str(out.with_suffix(".png").resolve()),
+        "track", video=str(path), to=str(part.resolve()), aspect=aspect, mirrored=False,
+        sheet=str(out.with_suffix(".png").resolve()),
     ).wait(report)  # fmt: skip
     start, frames, notes = found["start"], found["frames"], list(found["notes"])
     speech = cut(whole, start, frames)
     match, _ = engine.align(speech, read(part)[0])
     late = match.seconds if match.sure >= 1 else np.nan
     if abs(late) >= _LATE:
-        notes.append(
-            f"The sound is {_in_words(late)}"
-            + (", and was moved" if wishes.fix_sound else ": see --fix-sound")
-        )
-        if wishes.fix_sound:
-            speech = cut(whole, start + late, frames)
+        when = "late" if late > 0 else "early"
+        notes.append(f"The sound is {abs(late):.2f} s {when}: move it, and track the video again")
     spoken = np.zeros(frames, bool)
     for first, behind in engine.analyse(speech).phrasing.phrases:
         spoken[first:behind] = True
     soundfile.write(out.with_suffix(".wav"), speech.samples, RATE, subtype="PCM_16")
-    about = {
-        "speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken
-    }  # fmt: skip
+    about = {"speaker": out.parent.name, "measuring": not trainable, "spoken": spoken}
     arrays = load_arrays(part) | about
     write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     part.unlink()
@@ -156,10 +141,6 @@ def cut(samples: np.ndarray, start: float, frames: int) -> Speech:
     at = np.arange(frames * SAMPLES_PER_FRAME) + round(start * RATE)
     inside = (at >= 0) & (at < len(samples))
     return Speech(np.where(inside, samples[at.clip(0, len(samples) - 1)], 0).astype(np.float32))
-
-
-def _in_words(late: float) -> str:
-    return f"{abs(late):.2f} s {'late' if late > 0 else 'early'}"
 
 
 def write_lips(folder: Path) -> None:

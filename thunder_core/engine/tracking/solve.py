@@ -10,28 +10,16 @@ measured one, so that closures are kept.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from ...arrays import MOST_BYTES, read_npz
-from ...errors import BadRequest
 from ...face.head import Head
 from ...face.points import SkinnedPoints
 from ...rotation import rotvec_to_matrix
-from ...types import (
-    FPS,
-    in_group,
-    JAW_OPEN_RADIANS,
-    LEAST_FPS,
-    LONGEST_RECORDING,
-    MOST_FPS,
-    Motion,
-    TONGUE,
-)
+from ...types import in_group, JAW_OPEN_RADIANS, Motion, TONGUE
 from .spots import (
     BROW_PAIRS,
     CHIN,
@@ -44,7 +32,6 @@ from .spots import (
     LOWER_LIDS,
     NOSE_TIP,
     OUTER_EYES,
-    POINTS,
     RIGID,
     UPPER_LIDS,
 )
@@ -84,7 +71,6 @@ _PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310,
 _BROW_LANDMARKS = [i for pairs in BROW_PAIRS.values() for pair in pairs for i in pair]
 _IRIS_RADIUS_MM = 12.0  # distance from the eye's centre to its iris
 _POSE_SMOOTHING = 0.8  # frames
-_LANDMARKS_BYTES = 4 * MOST_BYTES  # of a file: an hour at 50 fps
 LEAST_FRAMES = 5  # with a face, for a resting face to be known
 # Above so many millimetres of trembling, landmarks that do not move by so many times as much are
 # smoothed, by so many frames.
@@ -113,47 +99,6 @@ class Solved:
     residual: np.ndarray
     trembles: float
     stretched: float
-
-
-def read_landmarks(path: str | os.PathLike) -> np.ndarray:
-    """Landmarks float64 [T, 478, 3] at 25 fps of an .npz (`landmarks`, `fps`), turned to our axes.
-
-    The file keeps MediaPipe's axes: x right in the picture, y down, z away from the camera, any
-    unit, NaN without a face. Here x is to the subject's left, y up, z to the camera. Raises
-    BadRequest.
-    """
-    name = os.path.basename(path)
-    try:
-        data = read_npz(path, _LANDMARKS_BYTES)
-        points, fps = data["landmarks"], float(data["fps"].item())
-        if points.dtype.kind not in "fiu":
-            raise ValueError("no numbers")
-    except (OSError, ValueError, KeyError, MemoryError) as error:
-        raise BadRequest(
-            f"{name} holds no landmarks and frame rate ({error}). Save arrays named landmarks and "
-            f"fps."
-        ) from None
-    if (
-        points.ndim != 3
-        or points.shape[1:] != (POINTS, 3)
-        or not LEAST_FPS <= fps <= MOST_FPS
-        or not len(points) / fps <= LONGEST_RECORDING
-    ):
-        raise BadRequest(
-            f"{name} has landmarks of shape {points.shape} at {fps:g} fps where frames × {POINTS} "
-            f"× 3 at {LEAST_FPS:g} to {MOST_FPS:g} fps are needed. Track with irises."
-        )
-    points = points.astype(np.float64)
-    if np.isfinite(points).all((1, 2)).sum() < LEAST_FRAMES:
-        raise BadRequest(
-            f"{name} sees a face in fewer than {LEAST_FRAMES} frames. Use a longer recording of "
-            f"one face."
-        )
-    at = np.arange(int((len(points) - 1) / fps * FPS + 1e-6) + 1) / FPS * fps
-    low = at.astype(int).clip(0, len(points) - 2)
-    rest = (at - low)[:, None, None]
-    mixed = points[low] + np.where(rest > 1e-6, rest * (points[low + 1] - points[low]), 0)
-    return mixed * (1, -1, -1)
 
 
 def _similarity(
