@@ -1,26 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of takes: show one, step through them, flip between two; star, duplicate, delete and
-explain them."""
+"""The list of takes: show one, step through them, flip between two; star, duplicate and
+delete them."""
 
 import bpy
 
-from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host.jobs import Step
 from ..scene.host.language import translated
-from ..scene.takes import browsing, generation, take_list
+from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest
-from ..thunder_core.translation import wrap
-from .base import (
-    InstantWork,
-    NeedsShownTake,
-    NeedsTakes,
-    shown_take_and_rig,
-    SlicedWork,
-    why_none_shown,
-)
-
-LETTERS = 110  # per line of the list
+from .base import InstantWork, NeedsTakes, SlicedWork, why_none_shown
 
 
 class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
@@ -237,32 +226,3 @@ def _index_after(context, index: int) -> int:
         return -1
     at = order.index(index)
     return order[at + 1] if at + 1 < len(order) else order[at - 1]
-
-
-class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Say what was sampled at the current frame, what each later step changed there, and for which
-    sound or event"""
-
-    bl_label = "Why?"
-    bl_options = set()
-
-    def begin(self, context):
-        entry, _ = shown_take_and_rig(context)
-        self.title = f"“{entry.name}”, frame {context.scene.frame_current}"
-        return "Explaining a frame", generation.explain(
-            connection.start_client(), context.scene, entry, context.scene.frame_current
-        )
-
-    def finish(self, context, lines):
-        def draw(menu, _):
-            column = menu.layout.column(align=True)
-            for line in lines:
-                # part by part, as names of channels stay
-                for index, part in enumerate(
-                    wrap(" · ".join(map(translated, line.split(" · "))), LETTERS)
-                ):
-                    column.label(text=part, icon="BLANK1" if index else "DOT")
-
-        self.tell({"INFO"}, f"{self.title}: {lines[0]}")
-        if not bpy.app.background and context.window is not None:
-            context.window_manager.popup_menu(draw, title=translated(self.title), icon="QUESTION")

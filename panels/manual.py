@@ -51,7 +51,7 @@ SECTIONS = {
     "takes#contact-sheet": "contact_sheet",
     "takes#play-all": "play_grid",
     "takes#earlier-takes": "fold_takes",
-    "takes#the-list": "generate *_take *_takes explain_frame ThunderTake "
+    "takes#the-list": "generate *_take *_takes ThunderTake "
     "ThunderAction ThunderScene.*seed "
     "ThunderScene.count ThunderScene.takes ThunderScene.active_take ThunderScene.sort "
     "ThunderScene.only_starred "

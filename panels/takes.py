@@ -188,7 +188,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
         buttons(layout, ("thunder.duplicate_take", "DUPLICATE"), ("thunder.delete_take", "TRASH"))
         layout.separator()
         layout.operator("thunder.more_like_this")
-        layout.operator("thunder.explain_frame", icon="QUESTION")
         layout.operator(
             "thunder.play_grid",
             text="Leave Grid" if grid.is_running() else "Play All",

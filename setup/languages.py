@@ -87,8 +87,6 @@ def texts_of(path: Path) -> Iterator[tuple[int, str, str]]:
                 yield node.lineno, " ".join((ast.get_docstring(node) or "").split()), TOOLTIP
                 if "_OT_" in name and "\n    bl_label = " not in ast.unparse(node):
                     yield node.lineno, name[len("THUNDER_OT_") :].replace("_", " ").title(), LABEL
-            case ast.FunctionDef(name=name, decorator_list=[ast.Call(func=ast.Name(id="step"))]):
-                yield node.lineno, name.strip("_").replace("_", " ").capitalize(), LABEL
     for node in nodes:
         is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
         kind = kinds.get(id(node), "")

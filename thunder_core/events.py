@@ -72,12 +72,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Blink:
-    """Lids down and up again. at: s at which they shut.  length: against a usual one.  reason: why
-    it is there, as words behind “a blink”.  depth: how far they shut, 0 … 1."""
+    """Lids down and up again. at: s at which they shut.  length: against a usual one.  depth: how
+    far they shut, 0 … 1."""
 
     at: float
     length: float
-    reason: str
     depth: float = 1.0
 
 

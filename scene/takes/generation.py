@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generates takes from a voice: asks the engine for performances, and for explanations of them, and
-keys them on the head."""
+"""Generates takes from a voice: asks the engine for performances, and keys them on the head."""
 
 from __future__ import annotations
 
@@ -19,17 +18,16 @@ from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_takes
-from ...thunder_core.errors import BadRequest, NoVoice, ThunderError
+from ...thunder_core.errors import NoVoice, ThunderError
 from ...thunder_core.progress import result
 from ...thunder_core.protocol import note_of, SCORE
 from ...thunder_core.request import Request
-from ...thunder_core.steps import explanation_lines
-from ...thunder_core.types import FPS, LISTENS, Motion
+from ...thunder_core.types import LISTENS, Motion
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
-from ..voice import changes, fingerprint, mixdown, strip
+from ..voice import fingerprint, mixdown, strip
 from . import browsing, last_look, seeds, take_list, take_record
 from .direction import head_direction
 
@@ -93,51 +91,6 @@ def sample_takes(
     finally:
         # whether read or cancelled, or the arrays would accumulate until Blender ends
         client.delete_folder(folder)
-
-
-def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:
-    """Steps that say why a take does what it does at a scene frame: what the model sampled, and
-    what each step after it changed there.
-
-    Returns lines for people; changes nothing. Raises ThunderError.
-    """
-    name = f"“{entry.name}”"
-    performance = take_record.load(entry.action)
-    state = fingerprint.of_take(entry)
-    if entry.kind != "SAMPLED" or performance is None or state is None:
-        raise BadRequest(f"{name} was not sampled as it is: choose a sampled take")
-    if sentence := take_record.why_not_ours(name, performance.provenance):
-        raise BadRequest(sentence)
-    if changes.change(scene, entry) is not None:
-        raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
-    clock = take_record.clock_of(entry.action)
-    at = round(float(clock.seconds(frame)) * FPS)
-    if not 0 <= at < performance.motion.frames:
-        raise BadRequest(
-            f"{name} plays from frame {entry.first} to {entry.last}, not at {frame}: choose a "
-            f"frame of it"
-        )
-    request = take_record.request_of(performance.provenance, scene.thunder)
-    request = replace(request, seed=entry.seed)
-    edited = take_record.is_edited(entry)
-    weights, voice = performance.provenance.get("weights"), strip.of_state(scene, state)
-
-    with (
-        mixdown.sound_for_engine(client, voice) as (sound, mixing),
-        temporary_arrays(client) as put,
-    ):
-        yield from mixing
-        args = {"frame": at, "sound": sound, **request.to_record(put)}
-        answer = yield from connection.ask(client, "explain", _SAMPLING, "Starting engine", **args)
-    if answer["weights"] != weights:
-        raise BadRequest(
-            f"{name} was made with other weights than those in use: choose these in the "
-            f"preferences, or generate again"
-        )
-    return [
-        *explanation_lines(answer),
-        *(["Keys that were edited since are not explained"] if edited else []),
-    ]
 
 
 def sample_ranked(

@@ -15,7 +15,6 @@ from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
-from thunder.scene.takes import generation
 from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors
@@ -92,26 +91,6 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     assert len(kept) <= 1 and all(name.startswith("voice_cache_") for name in kept)
     connection.stop()
     assert not os.path.exists(folder) and not is_alive(pid)
-
-
-def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
-    speak(scene)
-    blender.ops.thunder.generate()
-    entry, client = scene.thunder.takes[0], connection_module.client()
-    before = contents(blender)
-    lines = jobs.run_through("Why", generation.explain(client, scene, entry, entry.first + 20))
-    assert lines[0].startswith("The model sampled ") and any("→" in line for line in lines[1:])
-    scene.frame_set(entry.first + 20)
-    assert blender.ops.thunder.explain_frame() == {"FINISHED"}
-    scene.frame_set(1)
-    assert contents(blender) == before
-    for frame, kind, said in (
-        (entry.last + 9, "SAMPLED", "choose a frame"),
-        (entry.first, "MIXED", "was not sampled"),
-    ):
-        entry.kind = kind
-        with pytest.raises(errors.BadRequest, match=said):
-            jobs.run_through("Why", generation.explain(client, scene, entry, frame))
 
 
 def one_sentence(caught):

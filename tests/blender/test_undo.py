@@ -464,7 +464,6 @@ def test_what_changes_the_file_can_be_undone(blender):
         "click_word",  # calls operators that are
         "delete_direction",
         "download_model",
-        "explain_frame",
         "export_performance",
         "install_engine",
         "install_recogniser",

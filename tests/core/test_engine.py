@@ -358,7 +358,3 @@ def test_a_vowel_opens_by_as_many_millimetres_as_opening_of_says(engine, sample,
         assert np.abs(by[far]).max() < 0.25 and np.abs(by[far]).mean() < 0.05
         shut = voice.sounds.shut > 0.95
         assert np.array_equal(changed.opening[shut] < 0.6, plain.opening[shut] < 0.6)
-        told = engine.explain(sample, Request(1, 1), int(likely.argmax()))["steps"]
-        [step] = [each for each in told if each["step"] == "open on phones"]
-        (before, after) = step["changes"]["jaw opens °"]
-        assert (after > before) == (millimetres > 0)

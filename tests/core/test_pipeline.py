@@ -2,6 +2,9 @@
 """The steps after sampling: their order, what no face does whatever was sampled, when lips meet, and what
 the lower face does in long silence."""
 
+import copy
+import inspect
+from dataclasses import fields, is_dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +23,6 @@ from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
 from thunder_core.spoken import PHONES
-from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace, traced
 from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
 
 FRAMES = 100
@@ -80,34 +82,48 @@ def sampled_by(seed: int, listens: bool = False):
     return sampled, voice, Performance(0, style), plan
 
 
+def traced(acting, changes: list):
+    """A copy of an object whose steps, and those of the objects that it has, add to a list what they
+    change: name of the step, of the curves, these before and after."""
+    result = copy.copy(acting)
+    for name, value in vars(acting).items():
+        if any(hasattr(method, "step") for method in vars(type(value)).values()):
+            setattr(result, name, traced(value, changes))
+    for name, method in vars(type(acting)).items():
+        if hasattr(method, "step"):
+            setattr(result, name, recorded(name, method.__get__(result), changes))
+    return result
+
+
+def recorded(name: str, method, changes: list):
+    def run(*args, **more):
+        given, (_, names) = inspect.signature(method).bind(*args, **more).arguments, method.step
+        before = [curves_of(given[what]) for what in names]
+        result = method(*args, **more)
+        results = result if isinstance(result, tuple) else (result,)
+        for what, was, now in zip(names, before, results):
+            for part, after in curves_of(now).items():
+                changes.append((name.replace("_", " "), part or what, was[part], after))
+        return result
+
+    return run
+
+
+def curves_of(curves) -> dict[str, np.ndarray]:
+    """Curves by their names: those of a dataclass, else one without a name."""
+    if is_dataclass(curves):
+        return {each.name: np.array(getattr(curves, each.name)) for each in fields(curves)}
+    return {"": np.array(curves)}
+
+
 def test_a_take_passes_through_all_steps_in_this_order():
     sampled, voice, *part = sampled_by(1)
     kept = Inpainting(np.zeros(sampled.shape, bool), sampled)
-    trace = Trace()
-    traced(PIPELINE, trace).finish(sampled, voice, *part, kept=kept)
-    ran = [change.step.name for change in trace.changes]
-    assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace(
-        "\n", " "
-    ).split(", ")
-    assert {each.name for each in STEPS.values()} == set(ran) and {
-        each.reason for each in STEPS.values()
-    } == set(REASONS)
-
-
-def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
-    sampled, voice, *part = sampled_by(2)
-    before = sampled.copy()
-    plain = PIPELINE.finish(sampled, voice, *sampled_by(2)[2:])
-    trace = Trace()
-    recorded = traced(PIPELINE, trace).finish(sampled, voice, *part)
-    changes = len(trace.changes)
-    PIPELINE.finish(sampled, voice, *part)
-    assert (
-        np.array_equal(plain, recorded)
-        and np.array_equal(sampled, before)
-        and plain.dtype == np.float32
-    )
-    assert len(trace.changes) == changes > 0
+    changes, before = [], sampled.copy()
+    result = traced(PIPELINE, changes).finish(sampled, voice, *part, kept=kept)
+    assert list(dict.fromkeys(name for name, *_ in changes)) == ORDER.replace("\n", " ").split(", ")
+    assert np.array_equal(result, PIPELINE.finish(sampled, voice, *part, kept=kept))
+    assert np.array_equal(sampled, before) and result.dtype == np.float32
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -172,7 +188,7 @@ CLAIMS = {
                 (pairs[AIM][1] > 0) & (now[:, LOWER_LIP].max(1) < 1 - 1e-3),
             )
         )
-        and np.allclose(*of(was, now, voice.presence == 0), atol=0.05)
+        and np.allclose(*of(was, now, voice.presence == 0), atol=0.06)
         and now.min() >= 0
     ),
     ("put tongue out", "expression"): lambda was, now, voice, _: (
@@ -211,10 +227,9 @@ def gap_of(expression, jaw):
 @given(seed=strategies.integers(0, 10**6))
 def test_each_constraint_does_what_it_is_there_for_in_any_performance(seed):
     sampled, voice, *part = sampled_by(seed)
-    trace, pairs = Trace(), {}
-    traced(PIPELINE, trace).finish(sampled, voice, *part)
-    for change in trace.changes:
-        pairs[change.step.name, change.what] = change.before, change.after
+    changes = []
+    traced(PIPELINE, changes).finish(sampled, voice, *part)
+    pairs = {(name, what): curves for name, what, *curves in changes}
     for name, holds in CLAIMS.items():
         assert holds(*pairs[name], voice, pairs), name
 
@@ -226,37 +241,6 @@ def test_additions_come_in_slowly_beside_a_kept_part():
     added = PIPELINE.keep_fixed_part(acted, spoken, Inpainting(mask, spoken))[:, 0]
     assert not added[40:60].any() and (added[[0, -1]] == 1).all()
     assert np.abs(np.diff(added)).max() < 0.5
-
-
-@pytest.fixture(scope="module")
-def finished():
-    """(sampled motion, voice, its trace, the take)."""
-    sampled, voice, *part = sampled_by(7)
-    trace = Trace(planned=part[1].activities())
-    return sampled, voice, trace, traced(PIPELINE, trace).finish(sampled, voice, *part)
-
-
-def test_a_frame_and_a_channel_are_explained_by_the_steps_that_changed_them(finished):
-    sampled, voice, trace, _ = finished
-    frame = int(np.argmax(voice.sounds.labiodental * (voice.presence == 1)))
-    said = explain(trace, NAMES, frame)
-    steps = {each["step"]: each for each in said["steps"]}
-    assert said["seconds"] == frame / 25 and ["f/v", 1.0] in steps["tuck lip"]["causes"]
-    assert steps["tuck lip"]["reason"] == CONSTRAINT != steps["apply moods"]["reason"]
-    strongest = np.abs(sampled[frame, : len(NAMES)]).argmax()
-    name, value = next(iter(said["sampled"].items()))
-    assert name == NAMES[strongest]
-    assert value == pytest.approx(float(sampled[frame, strongest]), abs=1e-3)
-    sampled, _, trace, result = finished
-    column = COLUMN["browInnerUp"]
-    for frame in range(0, FRAMES, 7):
-        value = float(sampled[frame, column])
-        for each in explain(trace, NAMES, frame)["steps"]:
-            before, after = each["changes"].get("browInnerUp", (value, value))
-            # smaller changes are not told
-            assert before == pytest.approx(value, abs=0.06), each["step"]
-            value = after
-        assert value == pytest.approx(float(result[frame, column]), abs=0.06)
 
 
 LINE = 50

@@ -24,7 +24,7 @@ from thunder_core.engine.planning.mouth_map import (
     mouth_map,
     place_sounds,
 )
-from thunder_core.engine.planning.people import AT_PHRASE, draw_person, ON_TIME
+from thunder_core.engine.planning.people import draw_person
 from thunder_core.engine.planning.take_plan import brow_height, event_curves, plan_take
 from thunder_core.engine.planning.upper_face import Behaviours, plan_listener
 from thunder_core.engine.speech.cues import (
@@ -36,7 +36,6 @@ from thunder_core.engine.speech.cues import (
 )
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.events import (
-    BLINK,
     BREATH,
     BROW_COLUMNS,
     EVENTS,
@@ -195,20 +194,6 @@ def test_movements_of_an_hour_take_little_memory():
 def test_the_slider_of_the_eyes_adds_blinks_up_to_half_and_at_its_end():
     counts = [sum(map(len, blinks(plans(style=Style(eyes=eyes))))) for eyes in (0.2, 1.0, 1.5, 3.0)]
     assert (np.diff(counts) > 0.05 * counts[1]).all(), counts
-
-
-def test_each_blink_says_why_it_is_there():
-    seen = set()
-    for each in plans(seeds=range(32)) + plans(silent_phrasing(500), seeds=range(4)):
-        named = {what for what in each.activities() if what.startswith("a blink")}
-        assert named == {f"a blink {blink.reason}" for blink in each.plan.blinks}
-        seen |= named
-        shut = sum((each.activities()[what] for what in named), np.zeros(len(each.events)))
-        assert (shut[each.events[:, BLINK] > 0.7] >= 1).all()
-        for blink in each.plan.blinks:
-            if blink.reason == AT_PHRASE:
-                assert np.abs(VOICE.phrases / FPS - blink.at).min() < 0.3
-    assert seen == {f"a blink {reason}" for reason in (AT_PHRASE, ON_TIME)}
 
 
 def test_brows_are_carried_at_a_height_of_each_take_s_own_and_frown_or_mood_place_them():

@@ -14,7 +14,6 @@ import thunder_core.engine.pipeline  # noqa: F401, marks steps
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.errors import ThunderError
 from thunder_core.findings import Fault, Finding
-from thunder_core.steps import explanation_lines, REASONS, STEPS
 from thunder_core.translation import read, sort_templates, translate, wrap
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,36 +178,6 @@ def test_reasons_of_grey_buttons_and_reports_are_translated(code):
     assert len(said) > 90 and "Enter a model's name, such as base" in said
     for language in COMPLETE:
         assert said <= {text for _, text in ENTRIES[language]}
-
-
-def test_a_frame_is_explained_in_the_animators_language(code):
-    """All but names of channels: names of steps, what they follow and why."""
-    said = {about.name.capitalize() for about in STEPS.values()} | {*REASONS.values()}
-    said |= {what for about in STEPS.values() for what in about.causes.values() if "/" not in what}
-    assert len(said) > 20
-    for language in COMPLETE:
-        assert said <= {text for _, text in ENTRIES[language]} | {"th"}
-    german = in_language("de_DE")
-    lines = explanation_lines(
-        {
-            "sampled": dict.fromkeys(("jawOpen", "jaw opens °", "mouthClose", "mouthLeft"), 0.2),
-            "planned": ["a nod or turn", "a blink after the usual time"],
-            "steps": [
-                {
-                    "step": "meet lips",
-                    "reason": "constraint",
-                    "causes": [["m/b/p", 1.0], ["a mark", 0.4]],
-                    "changes": {"mouthClose": [0.1, 0.3]},
-                }
-            ],
-        }
-    )
-    assert [" · ".join(map(german, line.split(" · "))) for line in lines] == [
-        "Das Modell erzeugte jawOpen 0.20, jaw opens ° 0.20, mouthClose 0.20, …",
-        "Der Take plante hier: ein Nicken oder Drehen, ein Blinzeln nach der üblichen Zeit",
-        "Lippen schließen · m/b/p; eine Markierung (40%) · mouthClose 0.10 → 0.30 · "
-        "kein Gesicht tut es anders",
-    ]
 
 
 @pytest.mark.parametrize("language", COMPLETE)

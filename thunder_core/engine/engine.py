@@ -30,7 +30,6 @@ from ..findings import LipSyncScore, REALISTIC, TOLERANCES
 from ..progress import no_progress, Progress, share
 from ..request import DRAFT, ENGINE, FINAL, NORMAL, Request
 from ..spoken import Word
-from ..steps import explain, Trace, traced
 from ..system_calls import release_free_memory
 from ..types import (
     BLINKS,
@@ -445,31 +444,6 @@ class Engine:
         """
         line = hear(self, speech, request, progress, on_note)
         return generate(self, line, progress, on_take, on_sampled)
-
-    def explain(self, speech: Speech, request: Request, frame: int) -> dict:
-        """What happened at a frame of the take of a request's first seed, which is sampled again
-        for it: `steps.explain`.
-
-        Raises BadRequest.
-        """
-        if not 0 <= frame < speech.frames:
-            raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
-        line = hear(self, speech, request, ignore, ignore)
-        trace, pipeline = Trace(), self.thunder.pipeline
-        take = line.perform(request.seed)
-        self.thunder.pipeline = traced(pipeline, trace)
-        try:
-            line.sample(self.thunder, [take])
-        finally:
-            self.thunder.pipeline = pipeline
-        planned = take.plan
-        if take.shares is not None:
-            # of moods that are cross-faded, what the strongest did
-            mood, each = int(take.shares[:, frame].argmax()), len(trace.changes) // len(take.moods)
-            trace.changes = trace.changes[mood * each : (mood + 1) * each]
-            planned = plan_performance(line.voice, take.moods[mood])
-        trace.planned = planned.activities()
-        return explain(trace, self.head.expression_names, frame)
 
     def score(
         self, speech: Speech, motion: Motion, direction: DirectionRequest | None = None,

@@ -4,8 +4,7 @@ one that a face performs; numpy only.
 
 `Pipeline.finish` is the list. What it does to a speaking mouth is listed in
 `face.mechanics.Mechanics.articulate`. A step marked *constraint* is there because no face does
-otherwise, *added* because it adds behaviour to the model's (`steps`). `explain` says what each did
-to one frame, and why."""
+otherwise, *added* because it adds behaviour to the model's."""
 
 from __future__ import annotations
 
@@ -14,11 +13,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..events import BLINK, HEAD
-from ..face.mechanics import Mechanics
+from ..face.mechanics import ADDED, CONSTRAINT, Mechanics, step
 from ..face.moods import MoodPoses
 from ..face.points import Articulators
 from ..filters import bend, gaussian, highest
-from ..steps import ADDED, CONSTRAINT, step
 from ..types import BLINKS, Columns, FPS, in_group, JAW_OPEN_RADIANS, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting
 from .performance import Performance
@@ -102,7 +100,7 @@ class Pipeline:
         """Rotation vectors of the eyes [T, 3] that turn no further than eyes do."""
         return np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
-    @step(CONSTRAINT, "expression jaw", {"alive": "speech"})
+    @step(CONSTRAINT, "expression jaw")
     def rest_without_speech(
         self, expression: np.ndarray, jaw: np.ndarray, alive: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +109,7 @@ class Pipeline:
         spoken = np.minimum(_PRESENCE_GAIN * alive, 1)[:, None]
         return expression * np.where(self.speaking, spoken, 1.0).astype(np.float32), jaw * spoken
 
-    @step(ADDED, "jaw", {"breath": "a breath before a phrase"})
+    @step(ADDED, "jaw")
     def breathe(self, jaw: np.ndarray, breath: np.ndarray) -> np.ndarray:
         """Jaw [T, 3] that opens by `breath` [T], radians, before phrases, where lips rest."""
         result = jaw.copy()

@@ -87,14 +87,6 @@ def _generate(worker, args, progress):
     }
 
 
-def _explain(worker, args, progress):
-    request = Request.of_record(args, read_array)
-    speech = _sound(args, progress, may_be_silent=not request.listening)
-    engine = worker.load_engine(progress)
-    progress(0.3, "Sampling the take again")
-    return {"weights": engine.weights, **engine.explain(speech, request, args["frame"])}
-
-
 def _score(worker, args, progress):
     motion, direction = _motion(args), DirectionRequest.of_record(args, read_array)
     speech = _sound(args, progress)
@@ -265,7 +257,6 @@ def _release(worker, args, progress):
 VERBS = {
     "hello": _hello,
     "generate": _generate,
-    "explain": _explain,
     "score": _score,
     "align": _align,
     "spoken": _spoken,

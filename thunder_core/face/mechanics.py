@@ -10,15 +10,20 @@ channel values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from ..filters import smooth, smoothstep
 from ..rotation import rotvec_to_matrix
-from ..steps import CONSTRAINT, step
 from ..types import columns_of
 from .points import ArticulatorPositions, Articulators
+
+# why a step that changes a sampled motion is there
+CONSTRAINT = "constraint"  # no face does otherwise
+ADDED = "added"  # behaviour besides the model's
 
 # most that incisors are apart behind lips that a mark keeps closed, beyond rest
 _CLOSED_JAW_MM = 1.35
@@ -77,7 +82,21 @@ class Sounds:
     closed: np.ndarray
 
 
-_TEETH = {"sounds.sibilant": "s/z/sh", "sounds.labiodental": "f/v", "sounds.dental": "th"}
+F = TypeVar("F", bound=Callable)
+
+
+def step(reason: str, changes: str) -> Callable[[F], F]:
+    """Mark a method that takes curves over frames and returns them changed.
+
+    reason: CONSTRAINT or ADDED.  changes: names of the arguments that it changes and returns, with
+    blanks between them.
+    """
+
+    def mark(function: F) -> F:
+        function.step = reason, changes.split()  # type: ignore[attr-defined]
+        return function
+
+    return mark
 
 
 class Mechanics:
@@ -116,7 +135,7 @@ class Mechanics:
         x[:, self.tongue] *= smoothstep(free)
         return x
 
-    @step(CONSTRAINT, "aim", {"shut": "m/b/p", "closed": "a mark"})
+    @step(CONSTRAINT, "aim")
     def meet_lips(
         self, aim: ArticulatorPositions, shut: np.ndarray, closed: np.ndarray
     ) -> ArticulatorPositions:
@@ -128,7 +147,7 @@ class Mechanics:
             gap, aim.rise, aim.incisors - closed * np.maximum(aim.incisors - _CLOSED_JAW_MM, 0)
         )
 
-    @step(CONSTRAINT, "aim", _TEETH)
+    @step(CONSTRAINT, "aim")
     def show_teeth_and_tongue(
         self, aim: ArticulatorPositions, sounds: Sounds
     ) -> ArticulatorPositions:
@@ -146,7 +165,7 @@ class Mechanics:
         gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
         return ArticulatorPositions(gap, aim.rise, aim.incisors)
 
-    @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
+    @step(CONSTRAINT, "jaw")
     def turn_jaw(
         self, jaw: np.ndarray, expression: np.ndarray, aim: ArticulatorPositions, sounds: Sounds
     ) -> np.ndarray:
@@ -164,7 +183,7 @@ class Mechanics:
         wanted = aim.incisors + sounds.speech * (wanted - aim.incisors)
         return self.articulators.open_jaw(expression, jaw, wanted)
 
-    @step(CONSTRAINT, "expression", {"sounds.speech": "speech", **_TEETH})
+    @step(CONSTRAINT, "expression")
     def set_lips(
         self,
         expression: np.ndarray,
@@ -187,7 +206,7 @@ class Mechanics:
         bitten = np.clip(aim.gap, BITE_LOW_MM, BITE_GAP_MM[1]) - BITE_LOW_MM
         return aim.rise + share * (bitten - aim.rise)
 
-    @step(CONSTRAINT, "expression", {"sounds.labiodental": "f/v", "sounds.dental": "th"})
+    @step(CONSTRAINT, "expression")
     def tuck_lip(
         self,
         expression: np.ndarray,
@@ -215,7 +234,7 @@ class Mechanics:
             x[moved] += share[rows, None] * (active[:, columns] - x[moved])
         return x
 
-    @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
+    @step(CONSTRAINT, "expression")
     def put_tongue_out(
         self, expression: np.ndarray, rotation: np.ndarray, sounds: Sounds
     ) -> np.ndarray:

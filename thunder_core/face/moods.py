@@ -17,9 +17,9 @@ import numpy as np
 from ..behaviour import Pose
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import bend, smooth, smoothstep, widen
-from ..steps import ADDED, step
 from ..types import BLINKS, BROW_CHANNELS, columns_of, JAW_OPEN_RADIANS, LIP_CLOSE
 from .lips import press_together
+from .mechanics import ADDED, step
 from .points import Articulators
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which movements that part the lips further come in
@@ -128,7 +128,7 @@ class MoodPoses:
         self.close = self.channels.index(LIP_CLOSE)
         self.round = [self.channels.index(name) for name in ("mouthPucker", "mouthFunnel")]
 
-    @step(ADDED, "expression", {"quiet": "a pause"})
+    @step(ADDED, "expression")
     def apply_moods(
         self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray,
         variation: np.ndarray | None = None,

@@ -53,7 +53,6 @@ _PARTIAL = (0.3, 0.6)  # closure of partial blinks
 _BLINK_LASTS = (0.08, 0.5)  # s for which lids are half shut, at least and most
 # least mean s between somebody's blinks: by hand, because animators take out more than 40 a minute
 _LEAST_INTERVAL = 1.6
-AT_PHRASE, ON_TIME = "at the start or end of a phrase", "after the usual time"
 
 
 @dataclass(frozen=True)
@@ -296,10 +295,10 @@ def _blinks(person: Person, heard: Heard, manner: Manner, rng: np.random.Generat
     often = manner.blinks.cumsum() / FPS  # time that runs as fast as lids are to shut
     for each in _renewal(person.blink, float(of["blink_varies"]), manner.apart, often[-1], rng):
         chances, normal = rng.random(3), rng.standard_normal(3)
-        at, reason = float(np.searchsorted(often, each)) / FPS, ON_TIME
+        at = float(np.searchsorted(often, each)) / FPS
         near = heard.marks[np.abs(heard.marks - at) < _NEAR]
         if len(near) and chances[0] < of["blink_attracted"]:
-            at, reason = float(near[0] + _LATE * normal[0]), AT_PHRASE
+            at = float(near[0] + _LATE * normal[0])
         if found and at - found[-1].at < _BLINKS_APART:
             continue
         lasts = np.clip(
@@ -310,5 +309,5 @@ def _blinks(person: Person, heard: Heard, manner: Manner, rng: np.random.Generat
         length = float(lasts / _USUAL_BLINK * manner.blink_length[min(frames - 1, int(at * FPS))])
         partial = chances[1] < person.partial
         depth = _PARTIAL[0] + (_PARTIAL[1] - _PARTIAL[0]) * chances[2] if partial else 1.0
-        found.append(Blink(at, length, reason, float(depth)))
+        found.append(Blink(at, length, float(depth)))
     return sorted(found, key=lambda blink: blink.at)

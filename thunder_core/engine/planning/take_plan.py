@@ -386,7 +386,6 @@ _SEED_PLAN, _SEED_MOOD = 15, 16
 # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
 _NO_BLINK_ENDS = 0.1
 _BLINK_SECONDS = 0.4  # length of a blink, s
-_LIDS_SEEN = 0.25  # s for which the lids of one are seen to be low
 # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
 _BROW_HEIGHT_SPREAD = 0.22
 # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
@@ -436,41 +435,8 @@ class TakePlan:
             breath=self.breath[frames],
         )  # fmt: skip
 
-    def activities(self) -> dict[str, np.ndarray]:
-        """What the plan does → 1 in the frames where it does it [T], else 0."""
-        spans = {
-            "a nod or turn": [
-                (nod.at - nod.down, max(nod.at, nod.until) + nod.back) for nod in self.plan.nods
-            ],
-            "raised brows": [
-                (each.at - each.rise / 2, each.at + each.rise / 2 + each.hold + each.fall)
-                for each in self.plan.raises
-            ],
-            "knit brows": [
-                (each.at - each.rise / 2, each.at + each.rise / 2 + each.hold + each.fall)
-                for each in self.plan.knits
-            ],
-            "a look away": [
-                (a.at, b.at)
-                for a, b in zip(self.plan.looks, self.plan.looks[1:])
-                if np.linalg.norm(a.degrees) > _AWAY
-            ],
-            "a breath before a phrase": [(at, at + 0.5) for at, _ in self.plan.breaths],
-        }
-        for blink in self.plan.blinks:
-            span = blink.at - _LIDS_DOWN * blink.length, blink.at + _LIDS_SEEN * blink.length
-            spans.setdefault(f"a blink {blink.reason}", []).append(span)
-        t = np.arange(len(self.events)) / FPS
-        result = {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows}
-        for what, some in spans.items():
-            result[what] = np.zeros(len(t))
-            for start, end in some:
-                result[what][(t >= start) & (t <= end)] = 1.0
-        return result
-
 
 LIPS_STRESS = 0.36  # logarithm by which lips open further on a word that is hit
-_AWAY = 3.0  # degrees from which a gaze is away
 
 
 def plan_take(
