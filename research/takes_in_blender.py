@@ -140,13 +140,9 @@ def commit_take(path: Path, kind: str, error: float) -> dict:
             *(by_region.get(region, ()) for region in ("Mouth", "Jaw", "Cheeks & Nose", "Tongue"))
         )
     )
-    poses = (
-        {}
-        if report.poses is None
-        else {
-            column.index + report.first: column.pose for column in report.poses if column.pose >= 0
-        }
-    )
+    poses = {
+        column.index + report.first: column.pose for column in report.poses if column.pose >= 0
+    }
     return {
         "voice": path.stem,
         "way": kind,
@@ -206,7 +202,7 @@ def main() -> None:
     paths = sorted(Path(folder).glob("*.npz"))
     if what == "commit":
         for path in paths:
-            for kind in ("DENSE", "POSES", "BLOCKING"):
+            for kind in ("POSES", "BLOCKING"):
                 for error in map(float, numbers):
                     print("\n" + json.dumps(commit_take(path, kind, error)), flush=True)
     else:

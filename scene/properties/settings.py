@@ -465,13 +465,6 @@ class ThunderCommit(bpy.types.PropertyGroup):
                 0,
             ),
             (
-                "DENSE",
-                "Dense Curves",
-                "Each curve gets the keys it needs, on frames of its own",
-                "FCURVE",
-                1,
-            ),
-            (
                 "BLOCKING",
                 "Blocking",
                 "9 to 13 mouth poses in 3.5 s of speech, more where lips meet often, each held "
@@ -870,11 +863,12 @@ class ThunderObject(bpy.types.PropertyGroup):
 
 @persistent
 def adopt_settings(*_) -> None:
-    """Adopt what files of 0.2.0 say otherwise: a sort by *Heard*, and takes that were hidden, which
-    become an earlier batch that is folded."""
+    """Adopt what earlier versions say otherwise: a sort by *Heard*, commits as *Dense Curves*, and
+    takes that were hidden, which become an earlier batch that is folded."""
     for settings in (scene.thunder for scene in bpy.data.scenes):
-        if not settings.sort:
-            settings.property_unset("sort")
+        for group, name in ((settings, "sort"), (settings.commit, "keys")):
+            if not getattr(group, name):
+                group.property_unset(name)
         for entry in settings.takes:
             if entry.hidden:
                 entry.folded, entry.batch, entry.hidden = True, _HIDDEN_BATCH, False

@@ -158,7 +158,6 @@ WAYS = {
     "poses": {},
     "poses that are exact": {"error": 0.2},
     "few poses": {"error": 1.5, "blend": 8},
-    "dense": {"keys": "DENSE"},
     "added": {"how": "ADD", "to": "OWN"},
     "inserted": {"how": "INSERT", "error": 0.0},
     "a new action": {"to": "NEW"},
@@ -169,7 +168,6 @@ WAYS = {
     "blocked": {"keys": "BLOCKING"},
     "blocked with breakdowns": {"keys": "BLOCKING", "breakdowns": True},
     "blocked in threes": {"keys": "BLOCKING", "step": 3, "error": 0.3},
-    "dense in threes": {"keys": "DENSE", "step": 3},
     "every key": {"error": 0.0, "blend": 1},
     "every key added": {"error": 0.0, "how": "ADD"},
 }
@@ -248,7 +246,7 @@ SCENARIOS = {
     "added to itself": [("a", 0, {}), ("a", 0, {"how": "ADD"})],
     "only the mouth again": [("a", 0, BLOCKED), ("a", 2, {**WAYS["only the mouth"], **EVERY})],
     "part of it again": [("a", 0, EVERY), ("a", 0, {"first": FIRST + 15, "last": LAST - 9})],
-    "in threes": [("a", 0, {"step": 3}), ("a", 4, {"step": 3, "keys": "DENSE"})],
+    "in threes": [("a", 0, {"step": 3}), ("a", 4, {"step": 3})],
     "as poses after Blocking": [("a", 0, BLOCKED), ("a", 1, {"error": 1.2})],
 }
 

@@ -37,8 +37,8 @@ CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
 
 @pytest.fixture
 def stage(stage):
-    """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig)."""
-    stage[0].thunder.commit.keys, stage[0].thunder.commit.accuracy = "DENSE", "EXACT"
+    """A scene with our head at 24 fps: (scene, rig)."""
+    stage[0].thunder.commit.accuracy = "EXACT"
     for name in build.SWITCHES:
         stage[1].armature[f"Thunder {name}"] = 0.0  # what moves by itself is not what is committed
     return stage
@@ -94,16 +94,13 @@ def show(stage, start=21.0, voice="voice", **how):
     return show_take((scene, head_module.find(scene)), spoken(**how), start, voice)
 
 
-def commit(entry, to="OWN", how="REPLACE", *, first=None, last=None, keys="DENSE", **choice):
+def commit(entry, to="OWN", how="REPLACE", *, first=None, last=None, **choice):
     """Show a take and commit it, or its frames from first to last; the report."""
     rig = take_list.rig_of(entry.id_data, entry)
     display.show(rig, entry)
     first, last = entry.first if first is None else first, entry.last if last is None else last
-    choice = {"error": 0.3 if keys == "DENSE" else 0.6} | choice
     return progress.result(
-        committing.commit(
-            rig, entry, entry.voice, CommitChoice(first, last, to, how, keys=keys, **choice)
-        )
+        committing.commit(rig, entry, entry.voice, CommitChoice(first, last, to, how, **choice))
     )
 
 

@@ -54,13 +54,13 @@ def speak(scene, path=SAMPLE, start=1):
 
 @pytest.fixture(scope="module")
 def committed(stop_engine, tmp_path_factory):
-    """A file with the bundled head, the sample as its voice and a take of it, committed as Dense
-    Curves: made once, its path."""
+    """A file with the bundled head, the sample as its voice and a committed take of it: made once,
+    its path."""
     find_or_skip()
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.ops.thunder.add_head()
     settings = bpy.context.scene.thunder
-    settings.count, settings.seed, settings.commit.keys = 1, 12, "DENSE"
+    settings.count, settings.seed = 1, 12
     speak(bpy.context.scene)
     assert bpy.ops.thunder.generate() == bpy.ops.thunder.commit_take() == {"FINISHED"}
     path = str(tmp_path_factory.mktemp("committed") / "good.blend")

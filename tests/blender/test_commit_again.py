@@ -150,13 +150,13 @@ def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(
 def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, scene, between):
     """However their leads and fades overlap; and keys that the other line put are none that
     somebody edited."""
-    _, entry = commit(stage, ONE, voice="one", keys="POSES")
+    _, entry = commit(stage, ONE, voice="one")
     last = entry.last
     lines = (ONE, "one"), (last + between, "two")
-    reports = [commit(stage, *lines[1][:1], voice="two", keys="POSES")[0]]
+    reports = [commit(stage, *lines[1][:1], voice="two")[0]]
     before, seen = values_of(head.find(scene)), []
     for _ in range(2):
-        reports += [commit(stage, start, voice=voice, keys="POSES")[0] for start, voice in lines]
+        reports += [commit(stage, start, voice=voice)[0] for start, voice in lines]
         seen.append(values_of(head.find(scene)))
     assert [report.warnings for report in reports] == [[]] * 5
     # Between lines whose leads overlap, that which was committed last has its own; after 12 frames

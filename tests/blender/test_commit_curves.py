@@ -19,7 +19,6 @@ from thunder.thunder_core.face.lips import CLOSED_MM
 
 pytestmark = pytest.mark.one_blender
 LONGEST = 3.0  # frames of a handle that shapes nothing
-WAYS = pytest.mark.parametrize("way", ["POSES", "DENSE"])
 NOISE, DRIFT, TWITCH = "cheekPuff", "cheekSquintLeft", "noseSneerRight"
 
 
@@ -42,7 +41,7 @@ def committed(stage):
     """Commits a rough take to an action of its own: (the report, its curves by path and index, what
     the take had at a frame)."""
 
-    def done(way, error=0.6):
+    def done(error=0.6):
         scene, rig = stage
         entry = show_take(stage, rough(), 21.0)
         had = {
@@ -50,37 +49,30 @@ def committed(stage):
             for part in display.actions_of(entry)
             for c in compat.all_curves(part)
         }
-        choose(scene, keys=way, error=error, to="NEW")
+        choose(scene, error=error, to="NEW")
         report = progress.result(committing.commit(rig, entry, "line", choice_of(scene, entry)))
         return report, curves_of(rig), lambda path, frame: had[path].evaluate(frame)
 
     return done
 
 
-@WAYS
-def test_a_line_ends_exactly_as_the_take_does_whatever_action_is_left_behind(committed, way):
+def test_a_line_ends_exactly_as_the_take_does_whatever_action_is_left_behind(committed):
     """At both ends of its leads the take is at rest; whatever the line ends with is held for ever
     after."""
     reports = []
     for _ in range(2):
-        report, curves, take = committed(way)
+        report, curves, take = committed()
         first, last = report.first, report.first + report.frames - 1
         reports.append((first, last))
         for path, curve in curves.items():
             assert curve.evaluate(first) == curve.evaluate(first - 50) == take(path, first), path
             assert curve.evaluate(last) == curve.evaluate(last + 500) == take(path, last), path
-        noise = curves.get((path_of(NOISE), 0))
-        if way == "POSES":
-            assert noise is None, "what nobody sees move has no keys to move it"
-        else:
-            assert len(noise.keyframe_points) <= 2
-            assert not any(noise.evaluate(frame) for frame in range(first, last + 1))
+        assert (path_of(NOISE), 0) not in curves, "what nobody sees move has no keys to move it"
     assert reports[0] == reports[1]
 
 
-@WAYS
-def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
-    _, curves, _ = committed(way)
+def test_handles_are_short_and_level_where_they_shape_nothing(committed):
+    _, curves, _ = committed()
     holds = 0
     for path, curve in curves.items():
         keys = [
@@ -93,7 +85,7 @@ def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
             longest = max(out[0] - a[0], b[0] - into[0])
             level = abs(out[1] - a[1]) < 1e-6 and abs(into[1] - b[1]) < 1e-6
             assert longest <= (b[0] - a[0]) / 3 + 1e-3, path
-            assert level or a[1] != b[1] or way == "DENSE", path
+            assert level or a[1] != b[1], path
             if level and a[1] == b[1]:
                 holds += 1
                 assert longest <= LONGEST + 1e-3, path
@@ -138,15 +130,14 @@ def new_keys(rig, first, last):
             yield keys
 
 
-@pytest.mark.parametrize("keys", ["POSES", "DENSE"])
 @pytest.mark.parametrize("name, step", STEPS)
 def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(
-    blender, stage, scene, rig, name, step, keys
+    blender, stage, scene, rig, name, step
 ):
     entry = show(stage, seconds=6.0, start=22.0)
     times = entry.first + np.arange((entry.last - entry.first) * 8 + 1) / 8
     _, motion, gap = numbers(rig, times)
-    choose(scene, to="NEW", keys=keys, step=name, error=0.6)
+    choose(scene, to="NEW", step=name, error=0.6)
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     frames = set()
     for of_curve in new_keys(rig, entry.first - 30, entry.last + 30):

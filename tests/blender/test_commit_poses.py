@@ -48,7 +48,7 @@ ERROR = 0.6
 @pytest.fixture
 def poses(stage):
     """The stage of the commit tests, to which Poses are committed."""
-    choose(stage[0], keys="POSES", error=ERROR)
+    choose(stage[0], error=ERROR)
     return stage
 
 
@@ -67,7 +67,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
     eighths = first + np.arange((frames - 1) * 8 + 1) / 8
     _, before, gap = numbers(rig, eighths)
     of_take = count_keys(rig)
-    choose(scene, keys="POSES", error=ERROR, to="NEW")
+    choose(scene, error=ERROR, to="NEW")
     report = progress.result(committing.commit(rig, entry, "Poses", choice_of(scene, entry)))
     curves = curves_of(rig)
     # the report is what the file has
@@ -165,7 +165,7 @@ def heads(needs_sound, heads, scene, tmp_path):
                     (scene, rig), spoken(seconds=1.0, seed=10 * number + take), float(start), name
                 )
                 entry.score = 60.0 + 10 * take
-    choose(scene, keys="DENSE", error=1.0)
+    choose(scene, error=1.0)
     return heads
 
 

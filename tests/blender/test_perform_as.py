@@ -50,7 +50,7 @@ def lines_file(recordings, head_file, tmp_path_factory):
     scene, path = bpy.context.scene, str(tmp_path_factory.mktemp("lines") / "lines.blend")
     settings = scene.thunder
     settings.quality, settings.count, settings.seed = "DRAFT", 1, 11
-    settings.recognise_words, settings.commit.keys = False, "DENSE"
+    settings.recognise_words = False
     for name, sound, frame in zip(("old", "pickup"), recordings, (11, 201)):
         strip.add(scene, sound, name, frame)
     choose(scene, "old")

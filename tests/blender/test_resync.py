@@ -92,9 +92,7 @@ def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a
     def warnings():
         display.show(rig, entry)
         return progress.result(
-            committing.commit(
-                rig, entry, entry.voice, CommitChoice(entry.first, entry.last, "NEW", keys="DENSE")
-            )
+            committing.commit(rig, entry, entry.voice, CommitChoice(entry.first, entry.last, "NEW"))
         ).warnings
 
     assert warnings() == []

@@ -58,7 +58,7 @@ def shot_folder(head_file, tmp_path_factory):
     scene.render.fps = 25
     for number, name in enumerate(("one", "two")):
         strip.add(scene, noise(folder / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)
-    scene.thunder.commit.keys, scene.thunder.strip = "DENSE", "two"
+    scene.thunder.strip = "two"
     client = PlayedClient(tmp_path_factory.mktemp("engine"))
     progress.result(
         dialogue.generate(client, scene, dialogue.lines_to_generate(scene), How(Request(2)))

@@ -25,8 +25,7 @@ def commits(hand):
 
 
 def graphs(hand):
-    """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and
-    committed as Poses."""
+    """The mouth of one take in the Graph Editor, committed as Poses."""
     yield from scene_with_voice_and_head(hand, "takes")
     hand.scene.render.fps, hand.scene.thunder.count = 24, 1
     hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
@@ -34,34 +33,29 @@ def graphs(hand):
     assert len(hand.scene.thunder.takes) == 1
     rig, area = head.find(hand.scene), hand.viewport
     hand.scene.thunder.commit.to = "NEW"
-    for way in ("DENSE", "POSES"):
-        area.type = "VIEW_3D"
-        yield 0.5
-        with hand.context():
-            bpy.ops.thunder.select_take(index=0)
-            hand.scene.thunder.commit.keys = way
-            bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True)
-        yield from done(PATIENCE)
-        curves = [curve for target in rig.targets for curve in compat.curves_for(target)]
-        hand.call(bpy.ops.object.select_all, action="DESELECT")
-        rig.mesh.select_set(True)
-        hand.window.view_layer.objects.active = rig.mesh
-        for curve in curves:  # of both ways the same few
-            curve.hide = not any(
-                f'"{name}"' in curve.data_path
-                for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthRollLower")
-            )
-        area.type = "GRAPH_EDITOR"
-        area.spaces.active.show_region_ui = False
-        yield 1.0
-        with hand.context(area):
-            bpy.ops.graph.select_all(action="DESELECT")
-            bpy.ops.graph.view_all()
-        for curve in curves:
-            curve.select = not curve.hide
-        area.tag_redraw()
-        yield 1.5
-        hand.photograph(f"graph_{way.lower()}")
+    with hand.context():
+        bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True)
+    yield from done(PATIENCE)
+    curves = [curve for target in rig.targets for curve in compat.curves_for(target)]
+    hand.call(bpy.ops.object.select_all, action="DESELECT")
+    rig.mesh.select_set(True)
+    hand.window.view_layer.objects.active = rig.mesh
+    for curve in curves:
+        curve.hide = not any(
+            f'"{name}"' in curve.data_path
+            for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthRollLower")
+        )
+    area.type = "GRAPH_EDITOR"
+    area.spaces.active.show_region_ui = False
+    yield 1.0
+    with hand.context(area):
+        bpy.ops.graph.select_all(action="DESELECT")
+        bpy.ops.graph.view_all()
+    for curve in curves:
+        curve.select = not curve.hide
+    area.tag_redraw()
+    yield 1.5
+    hand.photograph("graph_poses")
     area.type = "VIEW_3D"
     yield 0.5
 

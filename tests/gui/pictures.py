@@ -67,7 +67,6 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
     "keep": ("shape_scenarios.keeps", "kept", SIDEBAR),
     "directing": ("direction_scenarios.directs", "more", SIDEBAR),
     "commit": ("commit_scenarios.commits", "commit_copy", SIDEBAR),
-    "graph_editor_dense": ("commit_scenarios.graphs", "graph_dense", VIEWPORT),
     "graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
     "words": ("word_tool_scenarios.mends_a_line", "mended", SIDEBAR),
     "track": ("word_tool_scenarios.mends_a_line", "track", TRACK),

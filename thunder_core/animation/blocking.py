@@ -227,11 +227,11 @@ def _slopes(
     values = tracks.values
     keys: list[Keys | None] = [None] * len(tracks.moved)
     off, frames = np.zeros_like(values), np.array(used)
-    times, alike = np.arange(len(values)) / SAMPLES, np.ones(len(values))
+    times = np.arange(len(values)) / SAMPLES
     for place in np.flatnonzero(tracks.moved).tolist():
         kept = tracks.needed(place, tracks.poses[frames, place], mouth.closed[frames], False)
         index = frames[kept] * SAMPLES
-        keys[place], left = fit_slopes(times, values[:, place], index, alike, (True, True))
+        keys[place], left = fit_slopes(times, values[:, place], index, (True, True))
         off[:, place] = -left
         yield place / len(tracks.moved)
     return keys, off

@@ -98,11 +98,7 @@ def _basis(times: np.ndarray, index: np.ndarray):
 
 
 def fit_slopes(
-    times: np.ndarray,
-    curve: np.ndarray,
-    index: np.ndarray,
-    weight: np.ndarray,
-    level: tuple[bool, bool],
+    times: np.ndarray, curve: np.ndarray, index: np.ndarray, level: tuple[bool, bool]
 ) -> tuple[Keys, np.ndarray]:
     """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], and
     the error [T].
@@ -115,11 +111,10 @@ def fit_slopes(
     k, a, b, c, d = _basis(times, index)
     left = curve - a * value[k] - b * value[k + 1]
     count = len(index)
-    wc, wd = weight * c, weight * d
     # A slope reaches no further than its two neighbours: the normal matrix is tridiagonal.
-    diagonal = np.bincount(k, wc * c, count) + np.bincount(k + 1, wd * d, count) + _RIDGE
-    beside = np.bincount(k, wc * d, count)[:-1]
-    right = np.bincount(k, wc * left, count) + np.bincount(k + 1, wd * left, count)
+    diagonal = np.bincount(k, c * c, count) + np.bincount(k + 1, d * d, count) + _RIDGE
+    beside = np.bincount(k, c * d, count)[:-1]
+    right = np.bincount(k, c * left, count) + np.bincount(k + 1, d * left, count)
     least, most = float(curve.min()), float(curve.max())
     # as a share of the range of the keys
     beyond = _BEYOND * float(np.ptp(value)) / max(most - least, _RIDGE)
@@ -200,24 +195,22 @@ def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) ->
     return np.array(r)
 
 
-def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
-    """Samples where a curve [T] turns by more than `least` (one for all, or of each): the extremes
-    an animator would key, both ends included."""
+def turning_points(curve: np.ndarray, least: float) -> np.ndarray:
+    """Samples where a curve [T] turns by more than `least`: the extremes an animator would key, and
+    both ends."""
     curve = np.asarray(curve, float)
-    limits = np.broadcast_to(np.asarray(least, float), curve.shape).tolist()
     result, high, low, rising = [0], 0, 0, None
     highest = lowest = float(curve[0])
-    beyond_high = beyond_low = limits[0]  # of the samples `high` and `low`
     for i, value in enumerate(curve.tolist()):
         if value > highest:
-            high, highest, beyond_high = i, value, limits[i]
+            high, highest = i, value
         if value < lowest:
-            low, lowest, beyond_low = i, value, limits[i]
-        if rising is not False and highest - value > beyond_high:
+            low, lowest = i, value
+        if rising is not False and highest - value > least:
             if rising is not None or high > 0:
                 result.append(high)
             rising = False
-        elif rising is not True and value - lowest > beyond_low:
+        elif rising is not True and value - lowest > least:
             if rising is not None or low > 0:
                 result.append(low)
             rising = True
@@ -225,7 +218,6 @@ def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
             continue
         high = low = i
         highest = lowest = value
-        beyond_high = beyond_low = limits[i]
     result.append(len(curve) - 1)
     return np.unique(result)
 
@@ -244,58 +236,41 @@ def smooth_between(values: np.ndarray, every: int) -> np.ndarray:
     return keys.at(np.arange(index[-1] + 1) / every)
 
 
-def reduce(
-    times: np.ndarray,
-    curve: np.ndarray,
-    tolerance: float | np.ndarray,
-    exact: np.ndarray | None = None,
-    every: int = 1,
-) -> Keys:
-    """The few keys whose curve stays within `tolerance` of curve [T] at all of times [T] (frames,
+def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float) -> Keys:
+    """The few keys whose curve stays within a tolerance of curve [T] at all of times [T] (frames,
     ascending).
 
-    tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys,
-    such as the frames on which lips touch. every: keys are placed only on every `every`-th sample,
-    including the first and the last; the others are subframes. A curve that stays within the
-    tolerance is a line from its first value to its last: one key if they are equal.
+    A curve that stays within the tolerance is a line from its first value to its last: one key if
+    they are equal.
     """
     curve = np.asarray(curve, float)
-    allowed = np.broadcast_to(np.asarray(tolerance, float), curve.shape)
-    least = float(allowed.min())
-    exact = np.zeros(0, int) if exact is None else np.asarray(exact, int)
-    if len(curve) == 1 or (np.ptp(curve) <= least and not len(exact)):
+    if len(curve) == 1 or np.ptp(curve) <= tolerance:
         ends = np.array([0]) if curve[0] == curve[-1] else np.array([0, len(curve) - 1])
         rise = (curve[-1] - curve[0]) / max(float(times[-1] - times[0]), 1e-9)
         return Keys(ends, curve[ends], np.full(len(ends), rise))
-    weight = (least / allowed) ** 2
-    index = np.union1d(every * turning_points(curve[::every], 2 * allowed[::every]), exact).astype(
-        int
-    )
+    index = turning_points(curve, 2 * tolerance)
     level = (
-        abs(curve[min(every, len(curve) - 1)] - curve[0]) <= _BEGINS_LEVEL * allowed[0],
-        abs(curve[-1 - min(every, len(curve) - 1)] - curve[-1]) <= _BEGINS_LEVEL * allowed[-1],
+        abs(curve[1] - curve[0]) <= _BEGINS_LEVEL * tolerance,
+        abs(curve[-2] - curve[-1]) <= _BEGINS_LEVEL * tolerance,
     )
-    keys, error = fit_slopes(times, curve, index, weight, level)
+    keys, error = fit_slopes(times, curve, index, level)
     for _ in range(_ROUNDS):
-        off = np.abs(error) / allowed
+        off = np.abs(error) / tolerance
         wrong = np.flatnonzero(off > 1.0)
         if not len(wrong):
             return keys
-        more = np.union1d(index, _more_keys(index, wrong, off[wrong], every, len(curve)))
+        more = np.union1d(index, _more_keys(index, wrong, off[wrong], len(curve)))
         if len(more) == len(index):
             return keys
         index = more
-        keys, error = fit_slopes(times, curve, index, weight, level)
-    wrong = np.flatnonzero(np.abs(error) > allowed)
+        keys, error = fit_slopes(times, curve, index, level)
+    wrong = np.flatnonzero(np.abs(error) > tolerance)
     if len(wrong):  # rough curves: every sample where it still fails
-        index = np.union1d(index, every * np.r_[wrong // every, -(-wrong // every)])
-        keys, error = fit_slopes(times, curve, index, weight, level)
+        keys, _ = fit_slopes(times, curve, np.union1d(index, wrong), level)
     return keys
 
 
-def _more_keys(
-    index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int, count: int
-) -> np.ndarray:
+def _more_keys(index: np.ndarray, wrong: np.ndarray, off: np.ndarray, count: int) -> np.ndarray:
     """Samples for new keys in addition to `index` of `count`: near the worst sample of every
     segment.
 
@@ -311,11 +286,9 @@ def _more_keys(
     worst = order[first]
     segment, sample = segment[worst], wrong[worst]
     start, end = index[segment], index[np.minimum(segment + 1, len(index) - 1)]
-    has_space = end - start > every
-    inside = np.clip(np.rint(sample / every).astype(int) * every, start + every, end - every)[
-        has_space
-    ]
-    beside = np.concatenate([start[~has_space] - every, end[~has_space] + every])
+    has_space = end - start > 1
+    inside = np.clip(sample, start + 1, end - 1)[has_space]
+    beside = np.concatenate([start[~has_space] - 1, end[~has_space] + 1])
     return np.concatenate([inside, beside[(beside >= 0) & (beside < count)]])
 
 

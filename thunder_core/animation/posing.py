@@ -14,7 +14,6 @@ from ..progress import rescale
 from ..types import BLINKS, in_group, TONGUE
 from . import poses
 from .keys import Measure, PoseKeys, SAMPLES, shift_distances
-from .reduction import share_at_closed_lips
 
 _STARTS = (
     ("brow", "Brows"),
@@ -29,6 +28,9 @@ _STARTS = (
 _TONGUE = 4.0  # allowed error of the tongue relative to the lips'; it is hardly visible
 _LINEAR = 0.98  # share of the allowed error while errors are summed linearly over tracks
 _TRIES = 16  # attempts to mend poses that are too far off
+# where lips meet, which shows little errors: share of the allowed one, and the most in mm (half of
+# TOUCH_MM)
+_CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.15
 BLINK = 0.3  # mean closure of the lids from which a face blinks
 # share of the allowed error above which the linear sum is replaced by measuring the face
 _MEASURED_FROM = 0.6
@@ -95,7 +97,7 @@ def fit(
     allowed = _tolerances(
         error, rig.channels, any(of_tracks[place] == "Tongue" for place in places)
     )
-    at_closed_lips = error * share_at_closed_lips(error)
+    at_closed_lips = error * min(_CLOSED_SHARE, _CLOSED_MM / error)
     measure = Measure(
         pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1]
     )

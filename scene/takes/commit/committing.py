@@ -38,8 +38,7 @@ def commit(
     before = yield from reading.read(rig, entry, line, choice)
     plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
     sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.2)
-    message = "Reducing keys" if plan.choice.keys == "DENSE" else "Finding poses"
-    fitted = yield from stage(fitting.fit(before, plan, sampled), message, 0.2, 0.8)
+    fitted = yield from stage(fitting.fit(before, plan, sampled), "Finding poses", 0.2, 0.8)
     new_curves = yield from stage(
         drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.85, 0.9
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import keyframes, placing, posing, reduction
-from ..keys import Keys, PoseKeys, SAMPLES
+from .. import keyframes, placing, posing
+from ..keys import PoseKeys, SAMPLES
 from ..poses import Column, poses_in, REGIONS
 from . import line_records
 from .before import Block, CommitChoice, Curve, StateBefore, UNMOVED
@@ -156,12 +156,6 @@ def _keys_of_take(
         return part_of(
             before.blocks[track.block].take[track.path, track.index], choice.first, choice.last
         )
-    if isinstance(fitted, reduction.Fit):
-        reduced = fitted.keys[place]
-        # it is constant: keyed at both ends, or its neighbours would reach into it
-        if len(reduced.index) == 1:
-            reduced = Keys(np.array([0, len(frames) - 1]), np.repeat(reduced.value, 2), np.zeros(2))
-        return keyframes.from_reduced(reduced, frames)
     posed = fitted.curves[place]
     if posed is None:
         span, at = plan.spans[place], (track.path, track.index)
@@ -473,9 +467,7 @@ def report(
         choice.first,
         len(sampled.frames),
         fitted.columns[0]
-        if isinstance(fitted, posing.PoseFit)
-        and "Mouth" in choice.regions
-        and not before.meter.driver.is_drawn
+        if fitted is not None and "Mouth" in choice.regions and not before.meter.driver.is_drawn
         else None,
         fitted.error if fitted is not None and choice.regions & OF_SPEECH else None,
         sum(drawing.edited),

@@ -9,13 +9,13 @@ import numpy as np
 
 from ...face import mapping
 from ...rotation import matrix_to_rotvec, rotvec_to_matrix
-from .. import blocking, posing, reduction
+from .. import blocking, posing
 from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
 from .before import CommitChoice, StateBefore, UNMOVED
 from .planning import CommitPlan
 
-Fitted = posing.PoseFit | reduction.Fit | None  # None: every key of the take stays
+Fitted = posing.PoseFit | None  # None: every key of the take stays
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,6 @@ def fit(before: StateBefore, plan: CommitPlan, sampled: Sampled) -> Generator[fl
         return None
     before, sampled, lead = _merge(before, sampled)
     fitted = yield from _fit(before, choice, sampled)
-    if isinstance(fitted, reduction.Fit):
-        return replace(fitted, keys=tuple(fitted.keys[place] for place in lead))
     curves = tuple(fitted.curves[place] for place in lead)
     return replace(fitted, curves=curves, reach=fitted.reach[lead])
 
@@ -144,7 +142,7 @@ def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled,
 
 def _fit(
     before: StateBefore, choice: CommitChoice, sampled: Sampled
-) -> Generator[float, None, posing.PoseFit | reduction.Fit]:
+) -> Generator[float, None, posing.PoseFit]:
     if choice.keys == "BLOCKING":
         return (
             yield from blocking.fit(
@@ -161,23 +159,15 @@ def _fit(
     if choice.step > 1:
         return (
             yield from stepping.fit(
-                before,
-                sampled.frames,
-                sampled.values,
-                sampled.moved,
-                choice.step,
-                choice.keys,
-                choice.error,
+                before, sampled.frames, sampled.values, sampled.moved, choice.step, choice.error
             )
         )
-    if choice.keys == "POSES":
-        regions = list(before.regions)
-        return (
-            yield from posing.fit(
-                before.meter, sampled.frames, sampled.values, sampled.moved, regions, choice.error
-            )
+    regions = list(before.regions)
+    return (
+        yield from posing.fit(
+            before.meter, sampled.frames, sampled.values, sampled.moved, regions, choice.error
         )
-    return (yield from reduction.fit(before.meter, sampled.frames, sampled.values, choice.error))
+    )
 
 
 def _sample_curve(curve, times: np.ndarray, default: float) -> np.ndarray:

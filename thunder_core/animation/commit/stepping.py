@@ -109,14 +109,13 @@ def fit(
     held: np.ndarray,
     moved: np.ndarray,
     step: int,
-    keys: str,
     error: float,
 ) -> Generator[float, None, posing.PoseFit]:
     """Key held poses [S, tracks]. Returns the PoseFit, its keys to be constant.
 
-    moved [tracks]: those that get keys.  keys, error: as of `CommitChoice`. With POSES a region
-    keeps its pose while the next one is within the error; in both a curve has no key where it would
-    not be seen. Closed lips and blinks always have their keys.
+    moved [tracks]: those that get keys.  error: as of `CommitChoice`. A region keeps its pose while
+    the next one is within the error; a curve has no key where it would not be seen. Closed lips and
+    blinks always have their keys.
     """
     meter, values = before.meter, held[:: step * SAMPLES]
     pull, per_unit = yield from rescale(meter.pulls(), 0.0, 0.5)
@@ -134,7 +133,7 @@ def fit(
         ]
         forced = closed if "Mouth" in together else shut & ("Eyes" in together)
         chosen = list(range(len(values)))
-        if keys == "POSES" and places:
+        if places:
             flat = pull[places].reshape(len(places), -1)
             chosen = _changes(values[:, places], chosen, forced, flat, error * displacement.ALLOWED)
         for place in places:
