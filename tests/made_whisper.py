@@ -129,6 +129,15 @@ def store(folder: Path, model, names: list[str]) -> None:
     spec.save(str(folder))
 
 
+def small_encoder(width: int, ahead: int = 8):
+    """Sizes (EncoderConfig) of an encoder on one small layer as Whisper's."""
+    from thunder_core.weight_files import EncoderConfig
+
+    sizes = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2}
+    body = sizes | {"model_type": "whisper", "encoder_ffn_dim": 16, "heard": [1]}
+    return EncoderConfig(width, layers=1, heads=2, kernel=5, ahead=ahead, body=body)
+
+
 def wrapper(folder: Path, code: str = "", python: str = sys.executable) -> str:
     """A Python that runs `code` before the recogniser, in the same environment but for torch, which
     users do not have there, and whose import takes seconds."""

@@ -33,7 +33,7 @@ for line in sys.stdin:
         os.kill(os.getpid(), signal.SIGKILL) if os.name != "nt" else os._exit(9)
     if job == "slow":  # longer than the limit, but it goes on
         for _ in range(5):
-            time.sleep(0.4)
+            time.sleep(0.2)
             put(event="progress", job=job, fraction=0.5, message="Baking")
     if job == "wait":
         time.sleep(60)
@@ -93,7 +93,7 @@ def test_a_process_that_is_never_ready_is_given_up_with_what_it_printed_last(tmp
 def test_a_job_that_does_not_go_on_is_ended_and_the_next_one_is_baked(
     command, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(baker, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(baker, "STALL_SECONDS", 0.8)
     begun = time.monotonic()
     events, ends = bake(command, "a", "slow", "wait", "b")
     assert ends == [("a", "done"), ("slow", "done"), ("wait", "failed"), ("b", "done")]

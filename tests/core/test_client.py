@@ -48,9 +48,8 @@ def answer_all():
 
 
 @pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def temporary_folder(temporary, monkeypatch):
+    monkeypatch.setattr(worker_process.PipedProcess, "patience", 0.5)  # of engines that hang
 
 
 def test_the_next_engine_reads_what_the_first_has_compiled(tmp_path, monkeypatch):
@@ -195,7 +194,7 @@ time.sleep(60)
 """
 
 
-def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
+def test_a_stopped_worker_ends_when_its_client_is_killed(temporary):
     process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, cwd=ROOT)
     worker = int(process.stdout.readline())
     os.kill(worker, signal.SIGSTOP)
@@ -209,7 +208,7 @@ def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
     process.wait()
     process.stdout.close()
     until(lambda: not is_alive(worker), 10)
-    until(lambda: not [name for name in os.listdir(tmp_path) if name.startswith("thunder-")], 5)
+    until(lambda: not [name for name in os.listdir(temporary) if name.startswith("thunder-")], 5)
 
 
 LIFE = """

@@ -349,13 +349,13 @@ def test_a_model_is_downloaded_by_its_name_and_used(engine, python, voice, made,
     Path(model, "README.md").write_text("no part of the model")
     with hub({"Systran/faster-whisper-base": model, "somebody/whisper": model}, 0.002) as address:
         online = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
-        for name in ("base", "somebody/whisper"):
-            folder = Path(whisper_folder.folder_of_name(str(tmp_path), name))
-            with Client(online, verbs="recogniser") as client:
+        with Client(online, verbs="recogniser") as client:
+            for name in ("base", "somebody/whisper"):
+                folder = Path(whisper_folder.folder_of_name(str(tmp_path), name))
                 _, told = download(client, name, folder)
-            assert "Downloading" in told[-1]["message"] and 0.0 < told[-1]["fraction"] <= 1.0
-            assert (folder / "model.bin").is_file() and not (folder / "README.md").exists()
-            assert not list(folder.parent.glob("*.part"))
+                assert "Downloading" in told[-1]["message"] and 0.0 < told[-1]["fraction"] <= 1.0
+                assert (folder / "model.bin").is_file() and not (folder / "README.md").exists()
+                assert not list(folder.parent.glob("*.part"))
     assert engine.recognise(voice, Recogniser(python, str(folder))).text == TEXT
 
 

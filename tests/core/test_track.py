@@ -44,7 +44,7 @@ from thunder_core.types import FPS, RATE
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = load_head()
-FRAMES = 120
+FRAMES = 80
 KINDS = ("plain", "mirrored", "cut", "closer", "two", "nobody", "squeezed", "television")
 
 

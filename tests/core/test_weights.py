@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_whisper import small_encoder
 from safetensors.torch import save_file
-from styled_weights import small_config
 
 from research.train.card import write_sums
 from thunder_core import weight_files
@@ -82,7 +82,7 @@ def earlier(tmp_path_factory):
     folder, width = tmp_path_factory.mktemp("weights") / "earlier", 96
     shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.onnx"))
     torch.manual_seed(0)
-    encoder = SpeechEncoderNetwork(small_config(width))
+    encoder = SpeechEncoderNetwork(small_encoder(width))
     features = width + len(PHONES) + LOUDNESS
     made = (
         encoder,

@@ -5,19 +5,19 @@ behind."""
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from processes import cancel, is_alive
-from styled_weights import weights_with_styles
 from timing import keeps, until
 
 from research.harness import ROOT
@@ -28,7 +28,10 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.voice import read_line
 from thunder_core.engine_python import find_engine_python
 from thunder_core.face.head import load_head
+from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork
+from thunder_core.networks.weights import load_weights, save_weights
 from thunder_core.types import unpack
+from thunder_core.weight_files import SHIPPED
 
 CHANNELS = len(load_head().expression_names)
 SAMPLE = str(ROOT / "assets" / "sample.wav")
@@ -38,13 +41,9 @@ LONG = {"sound": SAMPLE, "takes": 64, "seed": 1, "steps": 1000}
 
 
 @pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch):
+def temporary_folder(temporary):
     """Every private folder of these tests lies here, so that what a crash leaves can be seen."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
+    return temporary
 
 
 @pytest.fixture
@@ -186,7 +185,11 @@ def test_a_face_is_heard_for_as_long_as_it_moves_in_the_voice_that_is_named(warm
 
 
 def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):
-    with Client(sys.executable, weights=str(weights_with_styles(tmp_path, style=5))) as client:
+    folder, (_, config) = tmp_path / "weights", load_weights(SHIPPED / "denoiser")
+    shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("denoiser.*"))
+    other = DenoiserNetwork(replace(DenoiserConfig(**config), style=5))
+    save_weights(folder / "denoiser", other.state_dict(), other.settings(), {})
+    with Client(sys.executable, weights=str(folder)) as client:
         with pytest.raises(errors.BadWeights, match="other styles"):
             client.request("hello").wait(timeout=120)
 
