@@ -20,7 +20,7 @@ from extension import install_alias, NAME
 ROOT = Path(__file__).resolve().parents[2]
 _STATUS = pytest.StashKey[int]()
 
-sys.path.insert(0, str(Path(__file__).parent))  # performances.py, speaking.py
+sys.path.insert(0, str(Path(__file__).parent))  # performances.py
 
 # Blender reads this once, at import: nothing of these tests may touch a user's own Blender.
 _home = tempfile.mkdtemp(prefix="thunder_blender_home_")
@@ -184,7 +184,7 @@ def rig(stage):
 @pytest.fixture
 def entry(stage):
     """A take of four seconds of speech, listed and shown on the stage."""
-    from speaking import enter  # imports the extension
+    from performances import enter  # imports the extension
 
     return enter(stage)
 

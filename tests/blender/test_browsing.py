@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Going through takes: the list's order and filters, stepping, flipping, and what becomes of a take
-and of its keys."""
+"""Going through takes: the list's order, filters and small pictures, stepping, flipping, what becomes
+of a take and of its keys, and earlier takes, which a new batch folds."""
 
 import importlib
+from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from drawing import Shown
+from drawing import Context, Shown
 from measuring import Measured, Sidebar
 from performances import list_take, listed_seeds, load_into_empty, performance, reopen, write_wav
 from thunder.panels.takes import ROWS, TALLER
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import browsing, take_list as takes_take_list, take_record
+from thunder.scene.takes import browsing, take_list, take_record
 from thunder.scene.voice import strip
 
 
@@ -260,10 +262,10 @@ def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, sta
     entries = scene.thunder.takes
     entries[0].name = "Warm smile"
     for entry in (entries[1], entries[2]):
-        takes_take_list.name_action(entry, None)
+        take_list.name_action(entry, None)
     entries[2].action.name = "voice · seed 3"  # as an earlier version called it
     entries.clear()
-    assert takes_take_list.adopt(scene, rig) == 3
+    assert take_list.adopt(scene, rig) == 3
     names = {entry.seed: entry.name for entry in entries}
     assert names.keys() == {1, 2, 3} and names[1] == "Warm smile" and names[2] != names[3]
     assert all(names[seed].startswith("Take ") for seed in (2, 3))
@@ -341,7 +343,7 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
     _, other = add_head(blender, scene)
     enter((scene, other), seed=2)
     scene.thunder.head = other.mesh
-    assert takes_take_list.shown_take(scene.thunder) is None and scene.thunder.active_take == -1
+    assert take_list.shown_take(scene.thunder) is None and scene.thunder.active_take == -1
     actions = {action.name for action in blender.data.actions}
     for operator in (
         *("commit_take", "reset_shape", "add_closure", "keep_frames", "resample_rest", "add_cut"),
@@ -350,7 +352,7 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
         assert "No take is shown" in refused(blender, operator), operator
     assert not blender.ops.thunder.delete_take.poll()  # the buttons are grey
     assert {action.name for action in blender.data.actions} == actions
-    assert [takes_take_list.on_head(scene, each.mesh) for each in (rig, other)] == [
+    assert [take_list.on_head(scene, each.mesh) for each in (rig, other)] == [
         scene.thunder.takes[0],
         None,
     ]
@@ -379,3 +381,223 @@ def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, scene, needs
     assert "of “first”, which is not in the list: choose a take, that voice" in refused(
         blender, "commit_take"
     )
+
+
+# ---- earlier takes stay, folded
+
+
+@pytest.fixture
+def voiced(voiced, client):
+    """A head with a voice, and an engine that answers with made takes, three at a time."""
+    voiced.thunder.count = 3
+    return voiced
+
+
+def generate(blender, *seeds):
+    for seed in seeds:
+        blender.context.scene.thunder.seed = seed
+        assert blender.ops.thunder.generate() == {"FINISHED"}
+
+
+def listed(blender):
+    entries = blender.context.scene.thunder.takes
+    return sorted(entries[place].seed for place in browsing.order(blender.context))
+
+
+def entry_of(blender, seed):
+    return next(entry for entry in blender.context.scene.thunder.takes if entry.seed == seed)
+
+
+def show(blender, seed):
+    entries = blender.context.scene.thunder.takes
+    entries.id_data.thunder.active_take = next(
+        place for place, entry in enumerate(entries) if entry.seed == seed
+    )
+
+
+@pytest.mark.one_blender
+def test_a_new_batch_folds_the_earlier_takes_and_deletes_none(blender, voiced):
+    generate(blender, 1, 11, 21)
+    assert len(voiced.thunder.takes) == 9 and all(
+        entry.action is not None for entry in voiced.thunder.takes
+    )
+    assert listed(blender) == [21, 22, 23]
+    assert [len(batch) for batch in take_list.batches(blender.context)] == [3, 3, 3]
+    names = [entry.name for entry in voiced.thunder.takes]
+    assert len(set(names)) == 9 and len({entry.action.name for entry in voiced.thunder.takes}) == 9
+
+
+@pytest.mark.one_blender
+def test_a_heading_unfolds_its_takes_and_undo_of_a_batch_that_of_the_one_before(blender, voiced):
+    blender.context.preferences.edit.use_global_undo = True
+    for seed in (1, 11):
+        generate(blender, seed)
+        blender.ops.ed.undo_push(message="a batch")
+    blender.ops.ed.undo()
+    assert listed(blender) == [1, 2, 3]
+    blender.ops.ed.redo()
+    assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
+    assert blender.ops.thunder.fold_takes(batch=entry_of(blender, 2).batch) == {
+        "FINISHED"
+    } and listed(blender) == [1, 2, 3, 11, 12, 13]
+    blender.ops.thunder.fold_takes(batch=entry_of(blender, 11).batch)
+    shown = take_list.shown_take(blender.context.scene.thunder).seed
+    assert shown > 10 and listed(blender) == [1, 2, 3, shown], "the shown take is listed"
+
+
+@pytest.mark.one_blender
+def test_a_take_of_a_folded_batch_is_listed_while_it_is_shown_or_starred(blender, voiced):
+    generate(blender, 1)
+    show(blender, 2)
+    rig = head.find(voiced)
+    generate(blender, 11)
+    assert listed(blender)[-3:] == [11, 12, 13]
+    display.show(rig, entry_of(blender, 2))
+    assert listed(blender) == [2, 11, 12, 13] and take_list.shown_take(voiced.thunder).seed == 2
+    blender.ops.thunder.flip_take()
+    assert listed(blender) == [11, 12, 13]
+    for seed in (3, 12):
+        entry_of(blender, seed).star = True
+    voiced.thunder.only_starred = True
+    assert listed(blender) == [3, 12]
+    blender.ops.thunder.delete_takes(which="UNSTARRED")
+    assert sorted(entry.seed for entry in voiced.thunder.takes) == [1, 2, 3, 12], (
+        "what has no star, but for folded takes"
+    )
+
+
+@pytest.mark.one_blender
+def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, voiced):
+    generate(blender, 1, 11, 21, 31)
+    entry_of(blender, 1).star = True
+    entry_of(blender, 2).note = "softer"
+    entry_of(blender, 11).name = "Warm"
+    for seed in (23, 33):  # an earlier one unfolded, the newest one folded
+        blender.ops.thunder.fold_takes(batch=entry_of(blender, seed).batch)
+    display.show(head.find(voiced), entry_of(blender, 13))
+    doomed = entry_of(blender, 12).action.name
+    assert blender.ops.thunder.delete_takes(which="EARLIER") == {"FINISHED"}
+    assert sorted(entry.seed for entry in voiced.thunder.takes) == [
+        1,
+        2,
+        11,
+        13,
+        21,
+        22,
+        23,
+        31,
+        32,
+        33,
+    ]
+    assert doomed not in blender.data.actions
+    with pytest.raises(RuntimeError, match="No earlier take can be deleted"):
+        blender.ops.thunder.delete_takes(which="EARLIER")
+
+
+@pytest.mark.one_blender
+def test_only_what_deletes_takes_that_are_not_listed_asks_before(blender, voiced):
+    generate(blender, 1, 11)
+    asked = []
+    manager = SimpleNamespace(
+        invoke_confirm=lambda operator, *_, **how: asked.append(operator.which)
+    )
+    for which in ("UNSTARRED", "EARLIER"):
+        operator = SimpleNamespace(which=which, description=lambda *_: "")
+        with suppress(TypeError):  # what asks nothing goes on, which this stand-in cannot
+            blender.types.THUNDER_OT_delete_takes.invoke(
+                operator, Context(blender.context, window_manager=manager), None
+            )
+    assert asked == ["EARLIER"]
+
+
+@pytest.mark.one_blender
+def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, voiced, tmp_path):
+    generate(blender, 1)
+    for entry in voiced.thunder.takes:
+        for name in ("batch", "asked", "folded"):
+            entry.property_unset(name)
+    reopen(blender, tmp_path)
+    assert listed(blender) == [1, 2, 3] and len(take_list.batches(blender.context)) == 1
+    generate(blender, 11)
+    assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
+
+
+# ---- small pictures of what takes do
+
+
+def of_colour(image, colour):
+    """[columns] how many pixels of each column have a colour."""
+    return (np.abs(image[:, :, :3] - np.float32(colour)).max(axis=2) < 1e-3).sum(axis=0)
+
+
+def test_a_picture_shows_brows_mouth_and_head_where_they_move(blender):
+    made = performance()
+    motion, brow = made.motion, made.channels.index("browInnerUp")
+    half = motion.frames // 2
+    motion.expression[:] = 0.0
+    motion.expression[half:, brow] = 0.5
+    motion.head[:] = 0.0
+    motion.head[: half // 2, 1] = np.radians(20.0)
+    made.opening[:] = 0.0
+    made.opening[-5:] = 30.0
+    does = browsing.activity(made)
+    image = browsing.picture(does, [does])
+    assert (
+        image.shape == (browsing.SIZE, browsing.TILES * browsing.SIZE, 4)
+        and (image[:, :, 3] == 1.0).all()
+    )
+    width = image.shape[1]
+    brows, mouth, head = (
+        of_colour(image, colour)
+        for colour in (browsing.BROW_COLOUR, browsing.MOUTH_COLOUR, browsing.HEAD_COLOUR)
+    )
+    assert (brows[width // 2 + 2 :] == 7).all() and not brows[: width // 2 - 2].any()
+    assert mouth[-4:].min() == 16 and not mouth[:-16].any()
+    assert (head[: width // 4 - 4] == 7).all() and not head[width // 4 + 4 :].any()
+
+
+def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
+    for seed in (1, 2):
+        enter(stage, seed=seed)
+    entries = list(stage[0].thunder.takes)
+    one, other = (browsing.icons(entry) for entry in entries)
+    # numbers that are all 0 where there is no window to draw them in
+    assert len(one) == len(other) == browsing.TILES
+    assert (
+        browsing.icons(entries[0]) == one
+        and len(browsing.thumbnails.collection) == 2 * browsing.TILES
+    )
+    tiles = [
+        browsing.thumbnails.collection[f"{entries[0].action.session_uid}.{tile}"]
+        for tile in range(browsing.TILES)
+    ]
+    whole = np.concatenate(
+        [
+            np.reshape(tile.icon_pixels_float[:], (browsing.SIZE, browsing.SIZE, 4))
+            for tile in tiles
+        ],
+        axis=1,
+    )
+    does = [browsing.activity(take_record.load(entry.action)) for entry in entries]
+    assert np.abs(whole - browsing.picture(does[0], does)).max() < 0.01
+    take_record.remove_data(entries[1].action)
+    browsing.drop_thumbnail(entries[1].action.session_uid)
+    assert len(browsing.icons(entries[0])) == browsing.TILES and browsing.icons(entries[1]) == ()
+
+
+def test_pictures_are_drawn_again_when_takes_of_the_line_come_and_go(blender, stage):
+    for seed in (1, 2):
+        enter(stage, seed=seed)
+    entries, drawn = stage[0].thunder.takes, []
+    for change in (
+        None,
+        lambda: enter(stage, seed=3),
+        lambda: setattr(entries[2], "voice", "another"),
+    ):
+        if change is not None:
+            change()
+        browsing.icons(entries[0])
+        line, icons = browsing.thumbnails.icons[entries[0].action.session_uid]
+        drawn.append(len(line))
+        assert len(icons) == browsing.TILES
+    assert drawn == [2, 3, 2]

@@ -8,9 +8,8 @@ import bpy
 import numpy as np
 import pytest
 from idle import tick
-from performances import record_in
+from performances import keys_of, record_in, same, show_take, speak
 from played_engine import PlayedClient
-from speaking import keys_of, same
 from thunder.panels import sidebar
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -435,3 +434,26 @@ def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(
         if value > 1.0:
             blender.ops.ed.undo()
             following()
+
+
+# ---- the style of an animation moves the sliders
+
+
+def speaking(smile, nod):
+    """Ten seconds of somebody who smiles and nods while speaking."""
+    made = speak(10.0)
+    smiles = [place for place, name in enumerate(made.channels) if name.startswith("mouthSmile")]
+    made.motion.expression[:, smiles] = smile
+    made.motion.head[:, 0] = nod * np.sin(0.1 * np.arange(made.motion.frames))
+    return made
+
+
+def test_the_style_of_the_shown_take_becomes_the_direction(blender, stage, direction):
+    show_take(stage, speaking(smile=0.45, nod=0.3))
+    direction.mood = "sad"
+    assert blender.ops.thunder.style_from_animation(frames="TAKE") == {"FINISHED"}
+    smile, turn = direction.smile, direction.head
+    assert smile > 0.2 and turn > 1.2 and direction.mood == "neutral"
+    show_take(stage, speaking(smile=0.0, nod=0.01))
+    blender.ops.thunder.style_from_animation(frames="TAKE")
+    assert direction.smile < smile - 0.15 and direction.head < turn * 0.8

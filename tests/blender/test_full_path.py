@@ -1,24 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a voice to ranked takes and back to sound, with the real engine; what goes wrong costs nothing
-but the request."""
+"""From a voice to ranked takes, cues and sound again, with the real engine; what goes wrong costs
+nothing but the request; the Python API makes the same takes."""
 
+import json
 import os
+import subprocess
 import sys
 import time
 import wave
 
 import numpy as np
 import pytest
-from performances import jaws
+from performances import jaws, read_wav, write_wav
 from processes import is_alive
-from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
+from running_engine import connection, ROOT, SAMPLE, scene, speak, stop_engine  # noqa: F401
+from thunder.cli import bake as command, products, script
+from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
+from thunder.scene.media import export as export_module
+from thunder.scene.takes import take_list, take_record, transcript, word_places
+from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.line import How, perform
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import errors
+from thunder.thunder_core import engine_python, errors
+from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.face.lips import CLOSED_MM, opening_mm
+from thunder.thunder_core.progress import result
 from thunder.thunder_core.request import Request
+from thunder.thunder_core.shipped import SAMPLE_TEXT
 from timing import keeps
 
 
@@ -177,4 +188,267 @@ def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-# ---- an engine that hangs
+# ---- cues
+
+
+SAID = "My brother moves both big blue boxes from the front room."  # how the sample begins
+
+
+def export(blender, form, path, **more):
+    return blender.ops.thunder.export_performance(filepath=str(path), form=form, **more)
+
+
+def table_of(path):
+    """Rows of a cue file: (start, end, kind, value)."""
+    head_row, *lines = path.read_text(encoding="utf-8").splitlines()
+    assert head_row == "start\tend\tkind\tvalue"
+    split = [line.split("\t") for line in lines]
+    return [(float(start), float(end), kind, value) for start, end, kind, value in split]
+
+
+@pytest.mark.one_blender
+def test_the_panel_writes_cues_of_a_take_and_says_what_it_needs(
+    blender,
+    scene,
+    tmp_path,  # noqa: F811
+):
+    line = speak(scene, start=13)
+    if line is None:
+        pytest.skip("this Blender has no sound")
+    scene.render.fps = 24
+    with pytest.raises(RuntimeError, match="the sounds of “line” in frames 1 to 250: choose that"):
+        export(blender, "CUES", tmp_path / "no.tsv", frames="SCENE")
+    transcript.ensure(scene, "line").text = SAID
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    entry = take_list.shown_take(scene.thunder)
+    assert export(blender, "CUES", tmp_path / "line.tsv", frames="TAKE") == {"FINISHED"}
+    rows = table_of(tmp_path / "line.tsv")
+    [found] = word_places.lines(scene, scene)
+    late = (13 - entry.first) / 24  # the file begins with the take's lead-in
+    sounds = [row for row in rows if row[2] == "sound"]
+    assert [row[3] for row in sounds] == [each[0] for each in found.spoken.sounds]
+    assert sounds[0][0] == pytest.approx(found.spoken.sounds[0][1] + late, abs=2e-3)
+    assert [row[3] for row in rows if row[2] == "word"] == SAID.rstrip(".").split()
+    # in the scene's own time; words found in another strip of the recording are not looked at
+    record, other = transcript.of(scene, "line"), transcript.ensure(scene, "again")
+    other.recording, other.spoken, other.version = record.recording, record.spoken, record.version
+    assert export(blender, "RHUBARB", tmp_path / "line.json", frames="TAKE", from_zero=False) == {
+        "FINISHED"
+    }
+    mouths = json.loads((tmp_path / "line.json").read_text())["mouthCues"]
+    shapes = [row for row in rows if row[2] == "shape"]
+    assert [mouth["value"] for mouth in mouths] == [row[3] for row in shapes]
+    assert mouths[0]["start"] - shapes[0][0] == pytest.approx(entry.first / 24, abs=6e-3)
+    # lips are shut where it says A, and open where it says D
+    shot = export_module.Shot(scene, None, head.find(scene), entry.first, entry.last, 25.0)
+    seen = opening_mm(export_module.motion_of(shot))
+    gap = {
+        letter: np.median(
+            [seen[round((row[0] + row[1]) / 2 * 25)] for row in shapes if row[3] == letter]
+        )
+        for letter in ("A", "D")
+    }
+    assert gap["A"] < 1.0 and gap["D"] > 8.0
+
+
+@pytest.mark.one_blender
+def test_a_bake_writes_cues_and_vrm_animation_of_every_take(
+    blender,
+    connection,
+    tmp_path,
+    monkeypatch,  # noqa: F811
+):
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    arguments = [
+        "--audio", SAMPLE, "--takes", "2", "--outputs", "cues,rhubarb,vrma", "--out",
+        str(tmp_path / "out"),
+    ]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["bake.py", *arguments])
+    assert script.exit_code("bake.py", command.options, command.bake) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {f"take_0{n}.{end}" for n in (1, 2) for end in ("tsv", "json", "vrma")} <= names
+    mouths = json.loads((tmp_path / "out" / "take_01.json").read_text())
+    assert mouths["metadata"]["soundFile"] == "sample.wav"
+    assert {"A", "B", "D", "X"} <= {mouth["value"] for mouth in mouths["mouthCues"]}
+    rows = table_of(tmp_path / "out" / "take_01.tsv")
+    assert any(row[2:] == ("sound", "M") for row in rows)
+
+
+# ---- the Python API
+
+
+PERFORM = """
+import json, sys
+import thunder_core as thunder
+sound, out, settings = sys.argv[1:]
+takes = thunder.perform(thunder.load(sound), **json.loads(settings))
+for rank, take in enumerate(takes, start=1):
+    take.save(f"{out}/api_{rank:02d}.npz")
+    take.save(f"{out}/api_{rank:02d}.csv")
+print([take.seed for take in takes])
+"""
+
+
+def performed(voice, folder, **settings):
+    """Save takes of the Python API, made by the engine's Python, as api_01.npz …; their seeds, best
+    take first."""
+    done = subprocess.run(
+        [
+            engine_python.find_engine_python(),
+            "-c",
+            PERFORM,
+            str(voice),
+            str(folder),
+            json.dumps(settings),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.one_blender
+def test_the_api_makes_the_takes_of_the_panel_bit_for_bit(blender, scene, tmp_path):
+    samples, rate = read_wav(SAMPLE)
+    voice = write_wav(tmp_path / "Anna.wav", samples[8000 : 8000 + 2 * rate], rate)
+    scene.thunder.property_unset("seed")
+    scene.thunder.source, scene.thunder.sound_file = "FILE", str(voice)
+    sliders.ensure(head.find(scene).owner).mood = "warm"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    entries = list(scene.thunder.takes)
+    assert performed(voice, tmp_path, takes=2, mood="warm") == [entry.seed for entry in entries]
+    for rank, entry in enumerate(entries, start=1):
+        products.write_npz(str(tmp_path / "panel.npz"), take_record.load(entry.action))
+        assert (tmp_path / "panel.npz").read_bytes() == (
+            tmp_path / f"api_{rank:02d}.npz"
+        ).read_bytes()
+    with np.load(tmp_path / "panel.npz") as take:
+        assert np.ptp(take["jaw"][:, 0]) > 0.02
+
+
+# ---- around what is kept of a take; where a text closes lips; where a take belongs
+
+
+@pytest.fixture
+def take(blender, scene):
+    """A sampled take of the sample, shown: (scene, rig, its entry)."""
+    speak(scene)
+    scene.thunder.count = 1
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    return scene, head.find(scene), scene.thunder.takes[0]
+
+
+@pytest.mark.parametrize("text, marked", [("room", True), ("both", True), ("room", False)])
+def test_a_retaken_word_shuts_its_lips_where_its_performance_does(blender, take, text, marked):
+    """At 24 frames a second, whose keys lie between the rows that are sampled."""
+    scene, rig, entry = take
+    lead, voice = entry.action.name, entry.voice
+    transcript.ensure(scene, voice).text = SAMPLE_TEXT
+    blender.ops.thunder.find_words()
+    line = word_places.line(blender.context)
+    word = next(word for word in line.spoken.words if word.text.startswith(text))
+    scene.frame_set(round(line.origin + (word.start + word.end) / 2 * line.fps))
+    place = word_places.current(blender.context)
+    if marked:
+        blender.ops.thunder.mark_word(kind="closed")
+    assert blender.ops.thunder.retake(what="WORD") == {"FINISHED"}
+    made = [each for each in scene.thunder.takes if each.action.name != lead]
+    assert len(made) == 8
+    for each in made:
+        sampled = take_record.opening_of(each.action)
+        gap, frames = keyed_opening(scene, each), np.arange(*place.frames) + 1
+        rows = take_record.clock_of_take(each).seconds(frames) * 25
+        shut = np.maximum(sampled[np.floor(rows).astype(int)], sampled[np.ceil(rows).astype(int)])
+        assert (gap[frames] < CLOSED_MM)[shut < 0.1].all()
+        assert not marked or (gap[frames[1:-1]] < CLOSED_MM).all()
+        assert np.abs(np.diff(gap[frames[0] - 5 : frames[-1] + 6])).max() < 6, "lips pop"
+
+
+def keyed_opening(scene, entry):
+    """The opening that the keys of a take play, mm, on scene frame 0 and each one after it."""
+    rig, clock = head.find(scene), Clock.of(scene, 0)
+    display.show(rig, entry)
+    seconds = (entry.last + 1) / clock.fps
+    motion = result(keying.read(rig, head.channel_names(), clock, seconds))
+    rows = np.arange(entry.last + 1) / clock.fps * 25
+    return np.interp(rows, np.arange(motion.frames), opening_mm(motion))
+
+
+CUT_SECONDS = 0.6
+
+
+@pytest.fixture
+def cut(blender, take, tmp_path):
+    """A scene with a sampled take of the sample, and its ARKit curves from CUT_SECONDS on: (scene,
+    path)."""
+    path = tmp_path / "Slate_1.csv"
+    assert blender.ops.thunder.export_performance(
+        filepath=str(path), form="ARKIT", frames="TAKE"
+    ) == {"FINISHED"}
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[1 + round(60 * CUT_SECONDS) :]]))
+    return take[0], str(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_sound", [False, True])
+def test_a_capture_is_put_where_it_belongs(blender, cut, tmp_path, with_sound):
+    scene, path = cut
+    if with_sound:
+        samples, rate = read_wav(SAMPLE)
+        heard = samples[round(CUT_SECONDS * rate) :]
+        write_wav(
+            tmp_path / "Slate_1.wav",
+            0.5 * heard + 0.01 * np.random.default_rng(0).standard_normal(len(heard)),
+            rate,
+        )
+    assert blender.ops.thunder.import_capture(filepath=path) == {"FINISHED"}
+    one, two = (
+        next(each for each in scene.thunder.takes if each.kind == kind)
+        for kind in ("SAMPLED", "CAPTURED")
+    )
+    was, now = (take_record.load(each.action).motion.jaw[:, 0] for each in (one, two))
+    after = slice(round(25 * CUT_SECONDS) + 2, -3)
+    r = [np.corrcoef(was[after], np.roll(now, -shift)[after])[0, 1] for shift in (-2, -1, 0, 1, 2)]
+    assert np.argmax(r) in (1, 2, 3) and max(r) > 0.97
+    assert two.score > 50  # 8 where lips are three frames off
+
+
+# ---- a Python that the preferences name
+
+
+@pytest.fixture
+def environment(connection, tmp_path):
+    """The folder of an environment whose Python is the engine's and leaves a mark when it is
+    run."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    real = engine_python.find_engine_python()
+    python.write_text(f'#!/bin/sh\ntouch "{tmp_path}/was_run"\nexec "{real}" "$@"\n')
+    python.chmod(0o755)
+    connection.stop()
+    yield tmp_path / "env"
+    connection.preferences().engine_python = ""
+    connection.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the Python")
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param("{}", id="environment", marks=pytest.mark.one_blender),
+        pytest.param("{}/bin/python", id="executable", marks=pytest.mark.one_blender),
+        pytest.param("//env", id="beside the file"),
+    ],
+)
+def test_the_python_that_is_named_runs_the_engine(blender, connection, environment, named):
+    if named.startswith("//") and blender.app.version >= (5, 0):
+        pytest.skip("from 5.0 on Blender offers no path beside the file here")
+    blender.ops.wm.save_as_mainfile(filepath=str(environment.parent / "shot.blend"))
+    connection.preferences().engine_python = named.format(environment)
+    assert connection.current_python() == (str(environment / "bin" / "python"), "")
+    assert blender.ops.thunder.check_engine() == {"FINISHED"}
+    assert connection.running_engine()["device"] and (environment.parent / "was_run").exists()

@@ -7,8 +7,7 @@ import pytest
 from characters import deform, grid_mesh, rig_with
 from drawing import draw
 from mathutils import Matrix, Vector
-from performances import set_keys
-from speaking import keys_of, same
+from performances import keys_of, same, set_keys
 from test_directing import client, direction, following, scene  # noqa: F401
 from thunder.scene.heads import character, family, head
 from thunder.scene.heads.detection import reach_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from speaking import enter, keys_of, same, speak, tracks, values_of
+from performances import enter, keys_of, same, speak, tracks, values_of
 from thunder.scene.animation import keying
 from thunder.scene.takes import keep as keep_module, take_record
 from thunder.scene.takes.shape.applying import is_shaped

@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from characters import make_hero
 from drawing import draw, Layout
-from performances import list_take, listed_seeds, noise, performance, record_in, reopen
-from speaking import keys_of, same
+from performances import (
+    keys_of,
+    list_take,
+    listed_seeds,
+    noise,
+    performance,
+    record_in,
+    reopen,
+    same,
+)
 from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection

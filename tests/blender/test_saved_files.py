@@ -21,8 +21,7 @@ import numpy as np
 import pytest
 from characters import drive, small_face
 from few_points import KEYS
-from performances import reopen
-from speaking import keys_of, same
+from performances import keys_of, reopen, same
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A take is shaped by sliders, edited by hand and shaped again: nothing of the edits is lost,
-closed lips stay closed."""
+closed lips stay closed; also on an own character and on a FLAME file's head."""
 
 import numpy as np
 import pytest
-from performances import reopen
-from speaking import enter, keys_of, same
+from characters import grid_mesh
+from made_flame import made_flame
+from performances import enter, keys_of, opening_of, reopen, same, tracks
 from thunder.scene.animation import display, fcurves, keying
-from thunder.scene.heads import head as heads_head
+from thunder.scene.heads import head
 from thunder.scene.takes import take_record
 from thunder.scene.takes.shape.applying import is_shaped, move
 from thunder.thunder_core import progress
-from thunder.thunder_core.face import head as face_head
+from thunder.thunder_core.face import head as face_head, mapping
 
 SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
 
@@ -160,7 +161,7 @@ def test_the_shape_goes_with_the_file(blender, rig, tmp_path, entry):
     jaw.update()
     edited = keys_of(rig, entry)
     scene = reopen(blender, tmp_path)
-    rig, entry = heads_head.find(scene), scene.thunder.takes[0]
+    rig, entry = head.find(scene), scene.thunder.takes[0]
     assert same(edited, keys_of(rig, entry))
     assert entry.action.thunder_shape.jaw == pytest.approx(0.3)
     entry.action.thunder_shape.jaw = 1.0
@@ -177,7 +178,7 @@ def test_undo_takes_a_shape_back(blender, rig, entry):
     assert not same(before, keys_of(rig, entry))
     blender.ops.ed.undo()
     scene = blender.context.scene
-    rig, entry = heads_head.find(scene), scene.thunder.takes[0]
+    rig, entry = head.find(scene), scene.thunder.takes[0]
     assert same(before, keys_of(rig, entry)) and entry.action.thunder_shape.jaw == 1.0
     entry.action.thunder_shape.jaw = 0.5  # another way from here
     entry.action.thunder_shape.jaw = 1.0
@@ -281,3 +282,66 @@ def test_a_copy_of_a_shaped_take_has_sliders_of_its_own(blender, scene, rig, ent
     assert same(shaped, keys_of(rig, first)) and not same(shaped, keys_of(rig, copy))
     copy.action.thunder_shape.jaw = 0.5
     assert same(shaped, keys_of(rig, copy))
+
+
+# ---- an animator's own character and a FLAME file's head
+
+
+def own_character(blender, folder):
+    """A face of shape keys with ARKit's names that stop at 1, as most do; the jaw and the eyes are
+    keys too."""
+    names = (*head.channel_names(), *mapping.DERIVED)
+    hero = grid_mesh(blender, "Hero", [name for name in names if not name.startswith("tongue")])
+    for block in hero.data.shape_keys.key_blocks:
+        block.slider_min, block.slider_max = 0.0, 1.0
+
+
+def flame_head(blender, folder):
+    with np.load(head.ASSET) as asset:
+        made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(
+            folder / "flame.npz"
+        )
+    blender.ops.thunder.add_flame_head(filepath=str(folder / "flame.npz"))
+
+
+@pytest.fixture(
+    params=[own_character, pytest.param(flame_head, marks=pytest.mark.slow)], ids=["own", "flame"]
+)
+def other(request, blender, tmp_path):
+    """Another head than ours, at 24 fps: (scene, rig)."""
+    request.param(blender, tmp_path)
+    scene = blender.context.scene
+    scene.render.fps = 24
+    return scene, head.find(scene)
+
+
+def closed_and_open(rig, entry):
+    gap = opening_of(rig, entry, np.arange(entry.first, entry.last + 1))
+    return gap, gap <= 0.3
+
+
+def test_sliders_restore_every_key_and_open_no_lips(blender, other):
+    rig, entry = other[1], enter(other, seconds=3.0, closed=(0.8, 1.5, 2.2))
+    before = keys_of(rig, entry)
+    gap, closed = closed_and_open(rig, entry)
+    assert closed.sum() > 5 and gap.max() > 8
+    shape = entry.action.thunder_shape
+    for values in ({"jaw": 1.8}, {"jaw": 0.4, "mouth": 1.6, "emotion": "DISGUST"}):
+        for name, value in values.items():
+            setattr(shape, name, value)
+        now, _ = closed_and_open(rig, entry)
+        assert now[closed].max() <= 0.35, values
+        assert np.abs(now - gap).max() > 1
+    blender.ops.thunder.reset_shape()
+    assert same(before, keys_of(rig, entry))
+
+
+# FLAME's own directions have no ends that a face has.
+@pytest.mark.parametrize("other", [own_character], indirect=True, ids=["own"])
+def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, other):
+    rig, entry = other[1], enter(other, seconds=3.0, closed=(0.8, 1.5, 2.2))
+    _, closed = closed_and_open(rig, entry)
+    entry.action.thunder_shape.jaw = 2.0
+    close = keys_of(rig, entry)[tracks(rig, "mouthClose")[0]]["co"][entry.lead_in :, 1]
+    # a slider that stops at 1 would leave the lips open
+    assert close[: len(closed)][closed].max() <= 1.0 + 1e-5

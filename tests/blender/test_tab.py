@@ -1,17 +1,261 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Thunder tab shows little: few panels, few controls before the first take, and what it does
-not show is in popovers and menus."""
+"""At the default width of the sidebar no words of the tab are cut off, in a low window, where it
+shows one part at a time, and in a tall one."""
 
 from types import SimpleNamespace
 
 import pytest
 from characters import make_hero
-from drawing import Context, draw, Shown
+from drawing import Context, draw, Layout, Shown
 from extension import NAME
+from measuring import cut, EDGE, ICON, LIST, Measured, PANEL, REGION, Sidebar, UNIT, wide
+from performances import enter, noise
+from thunder.panels import listen, sidebar, tab
+from thunder.panels.listen import THUNDER_UL_findings
+from thunder.panels.takes import THUNDER_UL_takes
+from thunder.scene.animation import keying
+from thunder.scene.heads import head
 from thunder.scene.host import jobs
+from thunder.scene.review import checking
+from thunder.scene.takes import dialogue, grades, transcript, word_places
+from thunder.scene.takes.direction import sliders
+from thunder.scene.voice import fingerprint, strip
+from thunder.thunder_core import findings
+from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.direction_words import AS_DIRECTED, AXIS_WORDS
+from thunder.thunder_core.findings import Finding, MOVES, MUMBLED, OPEN, OTHER, SHIFTED, SIZE, STILL
 from thunder.thunder_core.shipped import SAMPLE_TEXT
 
 pytestmark = pytest.mark.one_blender
+
+# pixels of the sidebar in windows of 1366 × 768 and of 1920 × 1080, of Blender's default layout
+LOW, HIGH = 609, 909
+# of takes: what their directions say
+LEAST, MOST = ({name: pair[end] for name, pair in AXIS_WORDS.items()} for end in (0, 1))
+WORDS = (
+    f"{LEAST['energy']}, {LEAST['jaw']}",
+    AS_DIRECTED,
+    f"{LEAST['articulation']}, {MOST['frown']}",
+    f"{MOST['energy']}, {MOST['jaw']}, {LEAST['head']}, warm",
+)
+
+
+def in_tab(blender):
+    ours = [
+        each for each in blender.types.Panel.__subclasses__() if each.__module__.startswith(NAME)
+    ]
+    return [
+        each
+        for each in ours
+        if (each.bl_space_type, getattr(each, "bl_category", "")) == ("VIEW_3D", "Thunder")
+    ]
+
+
+@pytest.fixture
+def shot(needs_sound, blender, heads, scene, tmp_path):
+    """Two heads in a dialogue, one of which shows a take, and a second line that was moved."""
+    for name, start, speaker in (("Anna 12", 1, heads[0]), ("Ben 3", 120, heads[1])):
+        strip.add(scene, noise(tmp_path / f"{name}.wav", 4.0), name, start)
+        dialogue.cast(scene, name, speaker)
+    dialogue.select(blender.context, "Anna 12")
+    rig = head.resolve(heads[0])
+    for seed, words in enumerate(WORDS):
+        entry = enter((scene, rig), seed=seed)
+        entry.voice, entry.words, entry.batch = "Anna 12", words, 1 + seed // 2
+        voice = strip.of_strip(scene, strip.by_name(scene, "Anna 12"))
+        fingerprint.remember(entry.action, voice.state)
+    sliders.ensure(rig.owner)
+    strip.move(strip.by_name(scene, "Ben 3"), 140)
+    return scene
+
+
+def panels(blender, context):
+    """The panels and popovers that are there."""
+    there = [each for each in in_tab(blender) if each.poll(context)]
+    popovers = [
+        each
+        for each in blender.types.Panel.__subclasses__()
+        if each.__module__.startswith(NAME)
+        and getattr(each, "bl_ui_units_x", 0)
+        and each.bl_space_type == "VIEW_3D"
+    ]
+    return there + [each for each in popovers if getattr(each, "poll", lambda _: True)(context)]
+
+
+@pytest.mark.parametrize("height", [LOW, HIGH])
+def test_no_words_are_cut_off(blender, shot, height):
+    context = Sidebar(blender.context, height)
+    for part, *_ in tab.PARTS:
+        blender.context.window_manager.thunder_part = part
+        drawn = panels(blender, context)
+        assert len(drawn) > 2
+        cut_off = {each.__name__: words for each in drawn if (words := cut(each, context))}
+        assert cut_off == {}, part
+
+
+def test_in_a_low_window_each_part_has_its_panels_and_in_a_tall_one_all_are_there(blender, shot):
+    def shown(height, part, address=1):
+        blender.context.window_manager.thunder_part = part
+        context = Sidebar(blender.context, height, address)
+        names = {each.__name__ for each in in_tab(blender) if each.poll(context)}
+        return {name.removeprefix("THUNDER_PT_") for name in names}
+
+    # Blender puts panels in their order only if it draws all of them at first.
+    everything = shown(LOW, "FINISH")
+    cut(blender.types.THUNDER_PT_main, Sidebar(blender.context, LOW, 1))
+    assert shown(LOW, "FINISH", address=2) == everything
+    parts = {name: shown(LOW, name) for name, *_ in tab.PARTS}
+    assert parts["TAKES"] == {"main", "takes", "mix", "shape", "commit"}
+    assert parts["DIRECT"] == {"main", "direction", "takes"}
+    assert parts["WORDS"] == {"main", "words"}
+    assert parts["FINISH"] == {"main", "commit", "listen"}
+    assert shown(HIGH, "DIRECT") == everything == set().union(*parts.values())
+    shot.thunder.takes.clear()
+    transcript.ensure(shot, "Anna 12").text = "one two"
+    assert "words" not in shown(LOW, "DIRECT", address=3), "as long as no take is there"
+    assert "words" in shown(LOW, "WORDS", address=3)
+
+
+def rows_of(drawn):
+    """How many lines of buttons a layout is high."""
+    if not isinstance(drawn, Measured):
+        return 1
+    lines = [rows_of(each) for each in drawn.inside] or [0]
+    return max(lines) if drawn.kind in ("row", "split") else sum(lines)
+
+
+@pytest.mark.parametrize("height, lines, commits", [(LOW, 6, True), (HIGH, 10, False)])
+def test_on_a_laptop_there_is_room_for_takes_below_the_direction(
+    blender, shot, height, lines, commits
+):
+    """Five takes are seen at 1366 × 768, and the button that commits one is above them."""
+    blender.context.window_manager.thunder_part = "DIRECT"
+    context, direction = Sidebar(blender.context, height), Measured()
+    Shown(blender.types.THUNDER_PT_direction, direction).draw(context)
+    assert rows_of(direction) == lines
+    takes = Layout()
+    Shown(blender.types.THUNDER_PT_takes, takes).draw(context)
+    assert ("thunder.commit_take" in takes.of("operator")) == commits
+    assert takes.of("operator").count("thunder.flip_take") == 1
+
+
+WORST = (
+    Finding(SHIFTED, 50.0, 51.0, -0.36, 1.0, word="commercials", last_word="generally"),
+    Finding(OPEN, 3.0, 3.1, 12.4, 1.0, "m", "commercials"),
+    Finding(SIZE, 0.0, 9.0, 1.4, 1.0, whole=True),
+    Finding(STILL, 3.0, 4.0, 1.0, 1.0, word="commercials"),
+    Finding(MOVES, 3.0, 4.0, 1.0, 1.0),
+    Finding(OTHER, 0.0, 9.0, 0.1, 4.0, whole=True),
+    Finding(MUMBLED, 0.0, 9.0, 0.55, 1.1, whole=True),
+)
+
+
+def test_a_finding_is_written_once_and_whole_below_all_buttons(blender, shot):
+    rig = head.find(shot)
+    clock = Clock(1001.0, 25.0)
+    shot.thunder.active_take = 0
+    entry = shot.thunder.takes[0]
+    entry.action[keying.PROPERTY] = keying.record_of(entry.action).to_dict() | (
+        findings.record_of(WORST[:1])
+    )
+    entry.score = 61.0
+    checking.show(shot, rig, "Anna 12", clock, list(WORST))
+    context = Sidebar(blender.context, HIGH)
+    for row in shot.thunder_check.findings:
+        drawn = Measured()
+        THUNDER_UL_findings.draw_item(None, context, drawn, None, row, 0, None, "")
+        assert drawn.cut(LIST) == []
+    assert cut(blender.types.THUNDER_PT_listen, context) == []
+    for index, row in enumerate(shot.thunder_check.findings):
+        shot.thunder_check.index = index
+        layouts = [draw(each, blender.context, height=HIGH) for each in in_tab(blender)]
+        said = [text for each in layouts for text in each.texts()]
+        sentence = f"{row.first}: {row.sentence}"
+        assert " ".join(said).count(sentence) == 1, said
+        listed = draw(blender.types.THUNDER_PT_listen, blender.context)
+        kinds = [kind for kind, *_ in listed.notes]
+        assert {"operator", "prop"}.isdisjoint(kinds[-1:]) and kinds[-1] == "label"
+        assert grades.of_take(entry).reason not in " ".join(said) or index == 0
+
+
+def test_a_row_of_the_list_says_what_a_take_is(blender, shot):
+    context = Sidebar(blender.context, LOW)
+    for index, entry in enumerate(shot.thunder.takes):
+        entry.name = f"Take {index + 1}"
+        row = Measured()
+        THUNDER_UL_takes.draw_item(None, context, row, None, entry, 0, None, "", index)
+        assert row.cut(LIST) == []
+        (column,) = row.inside
+        assert len(column.inside) == 2, "lines"
+        said = column.inside[1].inside[-1].inside[-1].words
+        assert said == WORDS[index] or (said.endswith(" …") and WORDS[index].startswith(said[:-2]))
+        assert len(said) >= 24 or said == WORDS[index]
+
+
+@pytest.mark.parametrize("width", [REGION, 411, 561])
+def test_as_many_words_of_a_take_are_listed_as_the_row_has_room_for(blender, shot, width):
+    entry, context = shot.thunder.takes[0], Sidebar(blender.context, LOW)
+    entry.words = "hits boxes and front, looks away in the pause, " + ", ".join(WORDS)
+    context.region.width = width
+    row = Measured()
+    THUNDER_UL_takes.draw_item(None, context, row, None, entry, 0, None, "", 0)
+    said = row.inside[0].inside[1].inside[-1].inside[-1].words
+    shown = said.removesuffix(" …")
+    assert row.cut(LIST + width - REGION) == [] and entry.words.startswith(shown + " ")
+    more = f"{shown} {entry.words[len(shown) :].split()[0]} …"
+    assert wide(more) + EDGE > LIST + width - REGION, f"“{more}” has room"
+
+
+@pytest.mark.parametrize("width", [REGION, 561])
+def test_words_of_a_cut_piece_have_as_much_room_as_the_row_has(blender, shot, monkeypatch, width):
+    text = "can forgive such a foolish thief who took the last of the boxes and ran off with them"
+    monkeypatch.setattr(transcript, "text_of", lambda *_: text)
+    context = Sidebar(blender.context, LOW)
+    context.region.width = width
+    drawn = Shown(sidebar.THUNDER_PT_main, Measured())
+    drawn.draw(context)
+    (said,) = (words for words in words_in(drawn.layout) if words.startswith("can forgive"))
+    shown = said.removesuffix(" …")
+    assert drawn.layout.cut(PANEL + width - REGION) == [] and text.startswith(shown + " ")
+    more = f"{shown} {text[len(shown) :].split()[0]} …"
+    buttons = 2 * UNIT  # beside it
+    assert wide(more) + EDGE + ICON > PANEL + width - REGION - buttons, f"“{more}” has room"
+
+
+def words_in(drawn):
+    """The words of all buttons and labels in a layout."""
+    if not isinstance(drawn, Measured):
+        return [drawn.words]
+    return [words for each in drawn.inside for words in words_in(each)]
+
+
+@pytest.mark.parametrize("width, rows", [(REGION, (2, 2, 3)), (411, (2, 2, 2)), (561, (1, 1, 1))])
+def test_names_of_sounds_are_whole_and_below_most_words_nothing_moves(
+    blender, monkeypatch, width, rows
+):
+    monkeypatch.setattr(word_places, "sound_at", lambda context, place: "TH" * (place == 2))
+    context = Sidebar(blender.context, LOW)
+    context.region.width = width
+    for count, expected in zip((0, 5, listen.MOST_SOUNDS), rows):
+        layout = Measured()
+        sounds = [(number, "M B P", 0.5) for number in range(count)]
+        listen.THUNDER_PT_words._sounds(None, layout, context, sounds)
+        assert layout.cut(PANEL + width - REGION) == []
+        (grid,) = layout.inside
+        said = [each.words for each in grid.inside]
+        names = [*["M B P?"] * 2, "= TH", *["M B P?"] * 5][:count]
+        assert said == names + [""] * (listen.USUAL_SOUNDS - count)
+        assert -(-len(said) // grid.how["columns"]) == expected, count
+
+
+def test_names_that_differ_at_their_ends_are_cut_in_the_middle():
+    names = [tab.shorten(f"Sample Voice{end}", 12) for end in ("", ".001", ".002")]
+    assert names[0] == "Sample Voice" and len(set(names)) == 3
+    assert all(len(name) == 12 for name in names) and names[1].endswith(".001")
+
+
+# ---- few panels and controls
+
 
 CONTROLS = (
     "prop",
@@ -24,17 +268,6 @@ CONTROLS = (
     "template_ID",
 )
 MOST_PANELS, MOST_CONTROLS = 8, 12
-
-
-def in_tab(blender):
-    ours = [
-        each for each in blender.types.Panel.__subclasses__() if each.__module__.startswith(NAME)
-    ]
-    return [
-        each
-        for each in ours
-        if (each.bl_space_type, getattr(each, "bl_category", "")) == ("VIEW_3D", "Thunder")
-    ]
 
 
 def visible(blender):

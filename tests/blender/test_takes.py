@@ -5,8 +5,7 @@ long voice get few keys, so that an hour fits into memory, and move the face as 
 import numpy as np
 import pytest
 from commit_stage import animate, distances, everything
-from performances import jaws, key, list_take, noise, performance, set_keys, walks
-from speaking import speak
+from performances import jaws, key, list_take, noise, performance, set_keys, speak, walks
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat

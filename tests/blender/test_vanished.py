@@ -9,8 +9,7 @@ import bpy
 import pytest
 from deleting import DELETIONS
 from drawing import Context, Layout, Shown
-from performances import noise
-from speaking import enter
+from performances import enter, noise
 from thunder.panels import tab
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
