@@ -162,9 +162,8 @@ def test_an_undo_while_somebody_speaks_loses_nothing(booth, blender):
     assert scene.frame_step == 1 and recording.lay(scene, taken, result) is not None
 
 
-@pytest.mark.parametrize("fault", ["lost:0.7", "crash:0.7"])
-def test_what_was_spoken_before_a_fault_becomes_a_strip(booth, fault):
-    scene, taken = booth(fault)
+def test_what_was_spoken_before_a_fault_becomes_a_strip(booth):
+    scene, taken = booth("lost:0.7")
     result = speak(taken, seconds=9)
     assert 0.5 * 25 <= np.diff(compat.strip_span(recording.lay(scene, taken, result)))[0] <= 25
     assert result["ended"].endswith("is kept")
