@@ -161,12 +161,25 @@ def head_file(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def heads_file(head_file):
+    """The same with two of our heads."""
+    bpy.ops.wm.read_homefile(filepath=head_file)
+    bpy.ops.thunder.add_head()
+    path = head_file.replace("head.blend", "heads.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, compress=False)
+    return path
+
+
 @pytest.fixture
-def stage(blender, head_file):
-    """A new file, at 24 fps, with our head: (scene, rig)."""
-    blender.ops.wm.read_homefile(filepath=head_file)
+def stage(blender, request):
+    """A new file, at 24 fps, with our head, or two where these are asked for: (scene, the first
+    one's rig)."""
+    file = "heads_file" if "heads" in request.fixturenames else "head_file"
+    blender.ops.wm.read_homefile(filepath=request.getfixturevalue(file))
+    head = importlib.import_module("thunder.scene.heads.head")
     scene = blender.context.scene
-    return scene, importlib.import_module("thunder.scene.heads.head").find(scene)
+    return scene, head.resolve(head.in_scene(scene)[0])
 
 
 @pytest.fixture
@@ -190,9 +203,8 @@ def entry(stage):
 
 
 @pytest.fixture
-def heads(blender, scene):
+def heads(scene):
     """Two heads at 25 fps."""
-    blender.ops.thunder.add_head()
     scene.render.fps = 25
     return importlib.import_module("thunder.scene.heads.head").in_scene(scene)
 
