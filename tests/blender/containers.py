@@ -40,21 +40,23 @@ CONTAINERS = {
 }
 
 
-def make(folder: Path) -> list[Path]:
-    """Write the line in every container into a folder; the files. Needs an ffmpeg on PATH."""
-    line, paths = str(folder.parent / "original.wav"), [folder / name for name in CONTAINERS]
+def make(folder: Path, names: list[str]) -> list[Path]:
+    """Write the line in containers of CONTAINERS into a folder; the files. Needs an ffmpeg on
+    PATH."""
+    line, paths = str(folder.parent / "original.wav"), [folder / name for name in names]
     whole = ("-t", str(SECONDS), "-i", str(SAMPLE), "-ar", "48000", "-c:a", "pcm_f32le")
     _ffmpeg(*whole, line)
     outputs = []
-    for name, how in CONTAINERS.items():
-        sound = "1:a" if name == "late.mov" else "0:a"
-        outputs += ["-map", sound, *how.split(), str(folder / name)]
+    for path in paths:
+        sound = "1:a" if path.name == "late.mov" else "0:a"
+        outputs += ["-map", sound, *CONTAINERS[path.name].split(), str(path)]
     picture = ("-f", "lavfi", "-i", "color=size=64x64:rate=25:duration=4")
     _ffmpeg("-i", line, "-itsoffset", str(LATE), "-i", line, *picture, *outputs)
-    streamed = bytearray((folder / "streamed.wav").read_bytes())
-    for at in (4, streamed.find(b"data") + 4):
-        streamed[at : at + 4] = bytes(4)
-    (folder / "streamed.wav").write_bytes(streamed)
+    for path in [path for path in paths if path.name == "streamed.wav"]:
+        streamed = bytearray(path.read_bytes())
+        for at in (4, streamed.find(b"data") + 4):
+            streamed[at : at + 4] = bytes(4)
+        path.write_bytes(streamed)
     return paths
 
 
