@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
+from running_engine import connection, find_or_skip, ROOT, SAMPLE, stop_engine  # noqa: F401
 from thunder.cli import bake as command, script
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import engine_python, errors
+from thunder.thunder_core import errors
 
 pytestmark = pytest.mark.one_blender
-
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "assets" / "sample.wav"
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +31,7 @@ def short_voice(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def engine():
-    try:
-        return engine_python.find_engine_python()
-    except errors.NoEngine as error:
-        pytest.skip(f"no engine to ask: {error}")
+    find_or_skip()
 
 
 def bake(*arguments, timeout=150, **environment):
@@ -85,22 +80,26 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
         assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
 
 
-def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, blender):
+def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, blender, connection):
+    def baked(audio, out, *more):
+        given = ("--audio", audio, "--quality", "draft", "--npz", "--out", tmp_path / out, *more)
+        return command.bake(command.options([*map(str, given)]))
+
     samples, rate = read_wav(short_voice)
     other = write_wav(tmp_path / "other.wav", samples[: 2 * rate], rate)
-    old = ("--audio", short_voice, "--takes", 1, "--quality", "draft", "--npz")
-    assert bake(*old, "--out", tmp_path / "old").returncode == 0
+    baked(short_voice, "old", "--takes", 1)
     take = tmp_path / "old" / "take_01.npz"
-    new = ("--audio", other, "--takes", 2, "--quality", "draft", "--npz", "--perform-as", take)
-    with pytest.raises(errors.BadRequest, match="go together: give a take and the recording"):
-        command.bake(command.options([*map(str, new), "--out", str(tmp_path / "half")]))
-    done = bake(*new, "--performed-voice", other, "--out", tmp_path / "wrong")
-    assert done.returncode == 1 and "give the recording that it was made of" in done.stderr
-    done = bake(*new, "--performed-voice", short_voice, "--out", tmp_path / "new")
-    assert done.returncode == 0, done.stderr
-    assert "accents of “take_01” are on the same words of “other”" in done.stdout
-    report = json.loads((tmp_path / "new" / "report.json").read_text())
-    assert report["performed"]["take"] == str(take) and report["performed"]["accents"]
+    new = ("--takes", 2, "--perform-as", take)
+    for voice, said in (
+        ((), "go together: give a take and the recording"),
+        (("--performed-voice", other), "give the recording that it was made of"),
+    ):
+        with pytest.raises(errors.BadRequest, match=said):
+            baked(other, "wrong", *new, *voice)
+    report = baked(other, "new", *new, "--performed-voice", short_voice)
+    told = report["performed"]
+    assert "accents of “take_01” are on the same words of “other”" in " ".join(told["said"])
+    assert told["take"] == str(take) and told["accents"]
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "new" / report["blend"]))
     kinds = {entry.kind for entry in blender.context.scene.thunder.takes}
     assert kinds == {"RESAMPLED"}, "its seed alone does not make it again"
@@ -132,20 +131,10 @@ def test_the_temporary_folder_stays_where_blender_can_make_none_of_its_own(small
     assert sorted(os.listdir(tiny)) == ["notes.txt", "shot.blend"]
 
 
-def workers_of(parent):
-    """Ids of the engine processes whose parent is this process."""
-    result = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            if (
-                int(fields[1]) == parent
-                and b"thunder_core.engine.worker" in (stat.parent / "cmdline").read_bytes()
-            ):
-                result.append(int(stat.parent.name))
-        except OSError:
-            continue
-    return result
+def children_of(parent):
+    """Ids of the processes whose parent is this process."""
+    threads = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(child) for each in threads for child in each.read_text().split()]
 
 
 def hears_ctrl_c():
@@ -241,7 +230,7 @@ def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, c
     for line in process.stdout:
         if "Sampling" in line:
             break
-    workers = workers_of(process.pid)
+    workers = children_of(process.pid)
     assert len(workers) == 1
     process.send_signal(signal.SIGHUP)  # the terminal is closed: that alone ends nothing
     assert process.stdout.readline() and process.poll() is None

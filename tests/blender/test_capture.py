@@ -221,9 +221,8 @@ def test_a_video_of_an_actor_is_a_take(blender, line, scene, tmp_path, monkeypat
 
     monkeypatch.setattr(voice_fit, "follow_face", kept)
     assert blender.ops.thunder.import_capture(filepath=path) == {"FINISHED"}
-    assert "as Pixel Aspect" in asked[0][1][0]
-    assert blender.ops.thunder.import_capture(filepath=path, pixel_aspect=1.2) == {"FINISHED"}
-    assert asked[1] == ((False, pytest.approx(1.2)), [])
+    [(how, notes)] = asked
+    assert how == (False, 0.0) and "as Pixel Aspect" in notes[0]
     entry = captured_take(scene)
     made = take_record.load(entry.action).motion
     assert entry.name == "squeezed" and made.frames == wanted.frames

@@ -43,7 +43,7 @@ def test_the_face_fills_the_film(blender):
     (_, low), (_, high) = seen(Matrix.Identity(3), chin, hairline)
     assert products.FILM_PIXELS >= 720 and high - low > 0.7
     for nod, turn in itertools.product((-0.1, 0.0, 0.1), (-0.25, 0.0, 0.25)):
-        places = chin, *(vertex.co for vertex in hair.data.vertices[:])
+        places = chin, *(vertex.co for vertex in hair.data.vertices[:][::7])
         at = seen(Euler((nod, 0.0, turn)).to_matrix(), *places)
         assert at.min() > 0 and at.max() < 1, "cut while the head turns"
 

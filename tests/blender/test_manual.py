@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Online Manual: every operator and property of ours has a section of a guide, which is there, in a
-package and in a checkout."""
+"""Online Manual: every operator and property of ours has a section of a guide, which is there, in the
+pages of a package and in a checkout."""
 
 import re
 import webbrowser
-import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -21,12 +20,11 @@ LARGEST = 2_000_000  # bytes of all pages and pictures
 
 
 @pytest.fixture(scope="module")
-def pages(package, tmp_path_factory):
+def pages(packaging, tmp_path_factory):
     """The pages as they are in a package."""
-    folder = tmp_path_factory.mktemp("package")
-    with zipfile.ZipFile(package) as archive:
-        archive.extractall(folder, [n for n in archive.namelist() if n.startswith("guide/")])
-    return folder / "guide"
+    folder = tmp_path_factory.mktemp("package") / "guide"
+    packaging.make_guides(folder)
+    return folder
 
 
 def described():

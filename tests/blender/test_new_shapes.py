@@ -205,25 +205,14 @@ def test_keys_that_tear_the_skin_are_named_until_they_are_sculpted(made):
     assert not new_shapes.say_torn(made)
 
 
-def test_a_face_with_keys_gets_those_that_it_lacks_and_speaks(marked, monkeypatch):
+def test_each_object_of_a_face_gets_the_keys_that_it_lacks_and_that_move_it(face, monkeypatch):
+    """And a face whose voice is there speaks."""
     speaking = []
     monkeypatch.setattr(
         bpy.types.THUNDER_OT_generate, "execute",
         lambda self, context: speaking.append(head.current(context)) or {"FINISHED"},
     )  # fmt: skip
     assert bpy.ops.thunder.sample_voice() == {"FINISHED"}
-    marked.shape_key_add(name="Basis", from_mix=False)
-    own = marked.shape_key_add(name="jawOpen", from_mix=False)
-    for vertex in own.data[:100]:
-        vertex.co.z -= 0.1
-    before = family.points_of(own.data)
-    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
-    assert np.array_equal(family.points_of(own.data), before)
-    assert "mouthClose" in marked.data.shape_keys.key_blocks
-    assert speaking == [marked]
-
-
-def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.select_all(action="SELECT")
     bpy.ops.mesh.separate(type="LOOSE")
@@ -233,7 +222,14 @@ def test_parts_that_are_objects_of_their_own_get_the_keys_that_move_them(face):
     bpy.context.view_layer.objects.active = skin
     mark(skin)
     assert not any(obj.select_get() for obj in parts)  # dragged dots would take them along
+    skin.shape_key_add(name="Basis", from_mix=False)
+    own = skin.shape_key_add(name="mouthPucker", from_mix=False)
+    for vertex in own.data[:100]:
+        vertex.co.z -= 0.1
+    before = family.points_of(own.data)
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert np.array_equal(family.points_of(own.data), before) and speaking == [skin]
+    assert "mouthClose" in skin.data.shape_keys.key_blocks
     tongue = max(others, key=lambda obj: len(obj.data.vertices))
     assert {"jawOpen", "tongueOut"} <= set(tongue.data.shape_keys.key_blocks.keys())
 

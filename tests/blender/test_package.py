@@ -76,6 +76,7 @@ def test_the_manifest_is_valid_for_this_blender(tool):
     assert done.returncode == 0 and "Success" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_package_is_small_and_holds_what_is_needed_and_nothing_else(package):
     names = set(zipfile.ZipFile(package).namelist())
     assert NEEDED <= names, NEEDED - names
@@ -132,6 +133,7 @@ def check_modules(names, platform, pythons):
                 assert found[0].endswith(endings[0]), (platform, python, found)
 
 
+@pytest.mark.slow
 def test_one_package_serves_every_python_of_its_platforms_blenders(packaging, package):
     with zipfile.ZipFile(package) as archive:
         manifest = archive.read("blender_manifest.toml").decode()
@@ -174,6 +176,7 @@ assert sys.path == before and not {{"onnxruntime", "safetensors", "soxr"}} & set
 """
 
 
+@pytest.mark.slow
 def test_dragged_in_it_performs_without_anything_installed(package, tmp_path):
     """No network is in reach, and no engine but that of the package."""
     offline = {

@@ -60,13 +60,10 @@ def write_picks(night, **ranks):
     return path
 
 
-def test_all_reports_name_the_weights_alike(night):
+def test_a_bake_of_many_leaves_its_sound_curves_and_grades_for_the_page(night):
     report = json.loads((night / "one" / "report.json").read_text())
     named = {report["weights"], report["made_from"]["weights"]}
     assert {json.loads((night / "batch.json").read_text())["weights"]} == named
-
-
-def test_a_bake_of_many_leaves_its_sound_curves_and_grades_for_the_page(night):
     for job in ("one", "two", "alone"):
         shown = json.loads((night / job / "dailies.json").read_text())
         with wave.open(str(night / job / "voice.wav")) as file:
@@ -110,15 +107,12 @@ def test_what_was_picked_by_keys_is_committed(night, blender, tmp_path, capsys):
     assert action is not entry.action and len(performance.opening) > 20
 
 
-def test_where_no_pick_can_be_committed_no_folder_is_named(night, capsys):
+def test_a_pick_that_cannot_be_committed_is_said_and_the_others_are(night, blender, capsys):
     saved = write_picks(night, one=2)
     saved.write_text(saved.read_text().replace('"one"', '"gone"'))
     assert commit("--picks", saved, "--out", night) == batch.SOME_FAILED
     assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 picks committed"
     assert not (night / "picked").exists()
-
-
-def test_a_pick_that_cannot_be_committed_is_said_and_the_others_are(night, blender, capsys):
     saved = write_picks(night, one=2, alone=1)
     listed = json.loads(saved.read_text())
     listed["picks"] += [
