@@ -254,6 +254,31 @@ def voice(tmp_path):
 
 
 @pytest.fixture
+def bake(blender, client, voice, monkeypatch, capfd):
+    """Run bake.py in this process, with the voice and two takes unless other options say so: (exit
+    code, what it says). warns: the number of warnings where it succeeds, None for any number of
+    sentences."""
+    command, batch, script = (
+        importlib.import_module(f"thunder.cli.{each}") for each in ("bake", "batch", "script")
+    )
+
+    def run(*arguments, warns=0):
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        given = ["--takes", "2", *map(str, arguments)]
+        audio = [] if "--audio" in given else ["--audio", voice]
+        monkeypatch.setattr(sys, "argv", ["bake.py", *audio, *given])
+        capfd.readouterr()
+        code = script.exit_code("bake.py", command.options, batch.start)
+        output, complaints = capfd.readouterr()
+        assert "Traceback" not in complaints
+        sentences = [line for line in complaints.splitlines() if line.startswith("bake.py: ")]
+        assert warns is None or len(sentences) == (1 if code else warns), complaints
+        return code, complaints + output
+
+    return run
+
+
+@pytest.fixture
 def voiced(stage, voice):
     """A scene at 25 fps with our head, whose voice is a file of two seconds: the scene."""
     scene = stage[0]

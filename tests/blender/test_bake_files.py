@@ -11,7 +11,6 @@ from pathlib import Path
 
 import played_engine
 import pytest
-from thunder.cli import bake as command, script
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import jobs
@@ -22,33 +21,6 @@ pytestmark = pytest.mark.one_blender
 
 ROOT = Path(__file__).resolve().parents[2]
 BAKED = ["line.blend", "report.json", "take_01.npz", "take_02.npz", "thunder-files.json"]
-
-
-@pytest.fixture(autouse=True)
-def client(client):
-    return client
-
-
-@pytest.fixture
-def bake(blender, voice, monkeypatch, capfd):
-    """Run bake.py in this process, with the voice and two takes unless other options say so: (exit
-    code, sentence). warns: the number of warnings where it succeeds."""
-
-    def run(*arguments, warns=0):
-        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        given = ["--takes", "2", *map(str, arguments)]
-        monkeypatch.setattr(
-            sys, "argv", ["bake.py", *([] if "--audio" in given else ["--audio", voice]), *given]
-        )
-        capfd.readouterr()
-        code = script.exit_code("bake.py", command.options, command.bake)
-        output, complaints = capfd.readouterr()
-        assert "Traceback" not in complaints
-        sentences = [line for line in complaints.splitlines() if line.startswith("bake.py: ")]
-        assert len(sentences) == (1 if code else warns), complaints
-        return code, sentences[0] if code else output
-
-    return run
 
 
 @pytest.fixture

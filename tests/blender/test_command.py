@@ -1,13 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`blender -c thunder …`: the same bakes, options and exit codes as bake.py."""
 
-import pytest
 from thunder.cli import command
-
-
-@pytest.fixture(autouse=True)
-def client(client):
-    return client
 
 
 def run(capfd, *words):
@@ -58,7 +52,7 @@ def test_without_a_command_it_lists_them(capfd):
     assert run(capfd, "check", "--help")[0] == run(capfd, "jobs", "--help")[0] == 0
 
 
-def test_bake_bakes_as_bake_py_does(blender, voice, tmp_path, capfd):
+def test_bake_bakes_as_bake_py_does(blender, client, voice, tmp_path, capfd):
     words = ("bake", "--audio", voice, "--takes", 2, "--out", tmp_path / "out")
     code, said, complaints = run(capfd, *words)
     assert (code, complaints) == (0, "") and "line.blend and 2 takes" in said

@@ -12,7 +12,6 @@ from few_points import KEYS, mirrored, without
 from makers import add_control
 from mathutils import Matrix, Quaternion
 from performances import performance, show_take, walks
-from test_bake import bake, engine, short_voice  # noqa: F401
 from thunder.cli import bake as bake_module
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat
@@ -277,8 +276,8 @@ def test_a_commit_that_is_stopped_at_its_last_look_says_what_was_committed(
 # ---- bakes
 
 
-def saved(blender, tmp_path, name="shot.blend"):
-    path = tmp_path / name
+def saved(blender, tmp_path):
+    path = tmp_path / "shot.blend"
     blender.ops.wm.save_as_mainfile(filepath=str(path))
     return path
 
@@ -292,11 +291,11 @@ def saved(blender, tmp_path, name="shot.blend"):
     ],
     ids=["dead jaw bone", "swapped and inverted", "muted jaw"],
 )
-def test_a_bake_says_what_the_panel_says(blender, scene, short_voice, tmp_path, build, code, said):  # noqa: F811
+def test_a_bake_says_what_the_panel_says(blender, bake, tmp_path, build, code, said):
     build(blender)
     path, out = saved(blender, tmp_path), tmp_path / "o"
-    done = bake("--blend", path, "--audio", short_voice, "--takes", 1, "--out", out)
-    assert done.returncode == code and all(sentence in done.stderr for sentence in said)
+    found, complaints = bake("--blend", path, "--takes", 1, "--out", out, warns=None)
+    assert found == code and all(sentence in complaints for sentence in said)
     assert (out / "shot.blend").exists() == ("has no jaw" not in said[0])
     if (out / "report.json").exists():
         report = json.loads((out / "report.json").read_text())
@@ -315,19 +314,14 @@ def muted(bpy):
 
 
 def test_a_bake_does_not_put_a_head_beside_a_character_that_it_does_not_know(
-    blender,
-    scene,
-    short_voice,
-    tmp_path,  # noqa: F811
+    blender, scene, bake, tmp_path
 ):
     small_face(blender, {"Pose 1": KEYS["jawOpen"], "Pose 2": KEYS["mouthPucker"]}, name="Toon")
-    path = saved(blender, tmp_path)
-    options = ("--blend", path, "--audio", short_voice, "--takes", 1, "--out", tmp_path / "o")
-    done = bake(*options)
-    assert done.returncode == 1 and "“Toon” looks like a character" in done.stderr
-    assert "--new-head" in done.stderr and not (tmp_path / "o").exists()
-    done = bake(*options, "--new-head")
-    assert done.returncode == 0
+    options = ("--blend", saved(blender, tmp_path), "--takes", 1, "--out", tmp_path / "o")
+    code, said = bake(*options)
+    assert code == 1 and "“Toon” looks like a character" in said and "--new-head" in said
+    assert not (tmp_path / "o").exists()
+    assert bake(*options, "--new-head")[0] == 0
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     assert report["head"].startswith("Thunder Head")
 
