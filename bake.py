@@ -2,13 +2,11 @@
 """Starts cli/batch.py, which bakes takes without a window: `blender -b file.blend --python bake.py
 -- --audio a.wav --out dir`."""
 
-import contextlib
 import importlib
 import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -43,10 +41,9 @@ def load_extension():
 def start() -> None:
     """Run the command of cli/batch.py; exits with its code."""
     open_streams()
-    end_if_stopped = stop_at_once()
+    stop_at_once()
     try:
         importlib.import_module("bpy")
-        end_if_stopped()
         package = load_package()
     except ImportError as error:
         if error.name != "bpy":
@@ -65,26 +62,16 @@ def start() -> None:
     command.main()
 
 
-def stop_at_once() -> Callable[[], object]:
+def stop_at_once() -> None:
     """Let Ctrl-C and SIGTERM end this process with a sentence until the command's work begins
     (cli/script.py): nothing is written yet.
 
     An exception in the middle of an import would be a traceback, and one in a function that Blender
-    calls would be dropped. While bpy is imported, nobody knows its temporary folder: the function
-    that is returned, to be called after that, ends a process that was stopped.
+    calls would be dropped.
     """
-    stopped = []
 
-    def stop(number, _frame=None):
-        app = getattr(sys.modules.get("bpy"), "app", None)
-        if app is None:
-            stopped.append(number)
-            return
+    def stop(number, _frame):
         os.write(2, b"bake.py: stopped\n")
-        session = app.tempdir.rstrip("/\\")
-        if os.path.basename(session).startswith("blender_"):
-            with contextlib.suppress(OSError):
-                os.rmdir(session)  # Blender's temporary folder, still empty
         os._exit(128 + number)
 
     if hasattr(signal, "SIGHUP"):  # not on Windows
@@ -93,7 +80,6 @@ def stop_at_once() -> Callable[[], object]:
         # as in a job that a shell runs in the background
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
-    return lambda: stopped and stop(stopped[0])
 
 
 def open_streams() -> None:

@@ -40,7 +40,7 @@ SAMPLE = str(shipped.SAMPLE)
 
 class AddsHead(InstantWork):
     """An operator whose `add(context, collection)` adds a head to a collection that can be changed
-    and returns its mesh."""
+    and returns its mesh. The view frames all heads then."""
 
     obstacles = (why_not_in_object_mode,)
 
@@ -52,19 +52,11 @@ class AddsHead(InstantWork):
         head.fit_to_units(context.scene, mesh)
         head.move_clear(context.scene, context.view_layer, mesh)
         context.scene.thunder.head = mesh
+        if context.area is not None and context.area.type == "VIEW_3D":
+            _frame_heads(context, context.area)
 
 
-class _AddsSeenHead(AddsHead):
-    """One after which the view frames all heads."""
-
-    def execute(self, context):
-        area, result = context.area, super().execute(context)
-        if result == {"FINISHED"} and area is not None and area.type == "VIEW_3D":
-            _frame_heads(context, area)
-        return result
-
-
-class THUNDER_OT_add_head(_AddsSeenHead, bpy.types.Operator):
+class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     """Add the bundled head at the 3D cursor, ready to animate, beside other heads there. The view
     frames all heads"""
 
@@ -82,7 +74,7 @@ class THUNDER_OT_add_head(_AddsSeenHead, bpy.types.Operator):
         ).mesh
 
 
-class THUNDER_OT_sample_drawing(_AddsSeenHead, bpy.types.Operator):
+class THUNDER_OT_sample_drawing(AddsHead, bpy.types.Operator):
     """Add a drawn face with a mouth for each sound, to try takes on drawings"""
 
     bl_label = "Use a Sample Drawing"

@@ -110,11 +110,8 @@ def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour) -> None:
     """Multiply a shader's colour by the attribute: factors next to the colour, so that this can be
     changed in one place."""
     # supported by exporters, unlike the general attribute node
-    attribute = tree.nodes.new("ShaderNodeVertexColor")
-    attribute.layer_name, attribute.location = TINT, (-420, 60)
-    mix = tree.nodes.new("ShaderNodeMix")
-    mix.data_type, mix.blend_type, mix.location = "RGBA", "MULTIPLY", (-220, 240)
-    mix.inputs["Factor"].default_value = 1.0
+    attribute = _node(tree, "VertexColor", layer_name=TINT)
+    mix = _node(tree, "Mix", (1.0,), data_type="RGBA", blend_type="MULTIPLY")
     first, second = [socket for socket in mix.inputs if socket.type == "RGBA"]
     first.default_value = colour
     tree.links.new(attribute.outputs["Color"], second)
