@@ -129,7 +129,7 @@ def store(folder: Path, model, names: list[str]) -> None:
     spec.save(str(folder))
 
 
-def small_encoder(width: int, ahead: int = 8):
+def encoder_sizes(width: int, ahead: int = 8):
     """Sizes (EncoderConfig) of an encoder on one small layer as Whisper's."""
     from thunder_core.weight_files import EncoderConfig
 

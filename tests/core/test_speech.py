@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from made_whisper import small_encoder
+from made_whisper import encoder_sizes
 
 from research.train.encoder import TrainableEncoder
 from thunder_core import acoustics
@@ -85,7 +85,7 @@ def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch, seconds, win
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    return TrainableEncoder(small_encoder(16, ahead=2)).eval().reader()
+    return TrainableEncoder(encoder_sizes(16, ahead=2)).eval().reader()
 
 
 @pytest.mark.parametrize("length", [1, 100, 1600, 4801])

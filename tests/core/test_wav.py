@@ -3,14 +3,9 @@
 say its length is read to its end."""
 
 import struct
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))  # rows_sounds.py
-
 from rows_sounds import pcm, voice, wav
 
 from thunder_core.engine.speech.audio import read_sound

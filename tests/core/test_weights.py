@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_whisper import small_encoder
+from made_whisper import encoder_sizes
 from safetensors.torch import save_file
 
 from research.train.card import write_sums
@@ -82,7 +82,7 @@ def earlier(tmp_path_factory):
     folder, width = tmp_path_factory.mktemp("weights") / "earlier", 96
     shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.onnx"))
     torch.manual_seed(0)
-    encoder = SpeechEncoderNetwork(small_encoder(width))
+    encoder = SpeechEncoderNetwork(encoder_sizes(width))
     features = width + len(PHONES) + LOUDNESS
     made = (
         encoder,

@@ -2,14 +2,8 @@
 """Random models in FLAME's own file layout, for tests that need a FLAME file without having
 FLAME."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # spoken.py
-
 
 JOINTS = [[0, -0.17, -0.03], [0, -0.1, -0.03], [0, -0.02, 0], [0.032, 0, 0.06], [-0.032, 0, 0.06]]
 
