@@ -33,7 +33,7 @@ from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, grades, perform_as, seeds, take_list, take_record, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.head_direction import all_presets
-from ..scene.takes.line import How, perform
+from ..scene.takes.generation import How, perform
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file

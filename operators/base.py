@@ -13,7 +13,7 @@ from ..scene.host import jobs
 from ..scene.host.language import CONTEXT, translated
 from ..scene.review import problem_report
 from ..scene.takes import dialogue, seeds, take_list
-from ..scene.takes.line import How
+from ..scene.takes.generation import How
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt, Cancelled, CancelledByUndo, ThunderError
 from ..thunder_core.request import Request

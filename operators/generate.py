@@ -13,7 +13,7 @@ from ..scene.review import listening
 from ..scene.takes import dialogue, keep, perform_as, seeds, take_list, take_record, voice_fit
 from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
-from ..scene.takes.line import perform
+from ..scene.takes.generation import perform
 from ..scene.voice import changes, strip
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.types import LISTENS, SPEAKS

@@ -173,7 +173,7 @@ def test_takes_of_a_line_are_put_together_in_one_place():
     """So that panel, dialogue, bakes and all others give them the same words and direction."""
     parts = "gather", "add_words", "direction_over"
     seen = {path for path, node in nodes(FOLDERS) if getattr(node, "attr", "") in parts}
-    assert seen == {"scene/takes/line.py"}
+    assert seen == {"scene/takes/generation.py"}
 
 
 def test_scene_calls_no_operator_of_ours():

@@ -445,7 +445,7 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself.
     clock: of the motion that is scored, which may start later in the line than the take."""
     about = take_record.of_mouth(entry.action)
-    if "reading" not in about or take_record.why_not_ours("", about):
+    if "reading" not in about:
         return {}
     direction, of_take = (
         take_record.request_of(about, scene.thunder).direction,

@@ -28,8 +28,8 @@ from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import changes, fingerprint, strip
-from . import generation, grades, seeds, take_list, transcript, word_places
-from .line import How, perform
+from . import grades, seeds, take_list, transcript, word_places
+from .generation import How, perform, TakeCollector
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ def generate(
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
                 of_line = replace(
                     how, seed=seeds.with_first, said=[],
-                    collector=partial(generation.TakeCollector, show=show),
+                    collector=partial(TakeCollector, show=show),
                 )  # fmt: skip
                 yield from map_progress(
                     perform(client, scene, rig, voice, of_line, all_complete),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generates takes from a voice: asks the engine for performances, and keys them on the head."""
+"""Generates takes from a voice: asks the engine for performances, and keys them on the head.
+
+`perform` is the one recipe for takes of a line, whoever asks for them: its words, its direction and
+a seed make a request, whose takes are listed."""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing, ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -19,7 +22,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import NoVoice, ThunderError
-from ...thunder_core.progress import result
+from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import note_of, SCORE
 from ...thunder_core.request import Request
 from ...thunder_core.types import LISTENS, Motion
@@ -28,7 +31,7 @@ from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import browsing, last_look, seeds, take_list, take_record
+from . import browsing, last_look, seeds, take_list, take_record, transcript, word_places
 from .direction import head_direction
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
@@ -455,3 +458,78 @@ class TakeCollector(take_list.PendingBatch):
 def _id(action) -> int | None:
     """Identifier of an action during the session, through undo and renaming."""
     return None if action is None else action.session_uid
+
+
+# ---- takes of a line
+
+
+_WORDS = 0.3  # how much of the work recognising words is
+
+
+@dataclass(frozen=True)
+class How:
+    """How takes of a line are made.
+
+    request: without a direction they follow that of the head.  seed: finds their first one; None:
+    the request's.  collector: lists them, of (scene, rig, voice, on_take).  on_take: gets each once
+    it is listed.  recogniser: `recogniser.arguments` by which words must be recognised, {}: none
+    are; None: as the scene says (`word_places.is_to_recognise`).
+    finds_words: whether words and sounds are found afterwards, for the timeline.  said: receives
+    sentences for the end of the work.
+    """
+
+    request: Request
+    seed: Callable[..., Request] | None = seeds.with_unused
+    collector: Callable[..., TakeCollector] = TakeCollector
+    on_take: OnTake | None = None
+    recogniser: dict[str, str] | None = None
+    finds_words: bool = True
+    said: list[str] = field(default_factory=list)
+
+
+def perform(
+    client: Client, scene, rig: head.Rig, voice: strip.Voice, how: How,
+    open_until: ExitStack | None = None,
+) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
+    """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
+
+    They are a new batch; earlier ones are folded. The first is shown on arrival, the best when all
+    are complete, unless the animator chose another meanwhile. If stopped or failed before that, the
+    takes that have arrived stay.
+
+    open_until: takes that an undo removes are listed again until it is closed; None: until all are
+    complete. Returns the takes, best first. Raises ThunderError.
+    """
+    names, begun = (scene.name, rig.mesh.name), 0.0
+    head.check_animatable(rig)
+    request = complete(how.request, scene, rig, voice)  # what is wrong with it is said at once
+    if not request.listening and word_places.is_to_recognise(scene, voice, how.recogniser):
+        begun = _WORDS
+        steps = word_places.recognise_before(client, voice, how.recogniser, how.said)
+        yield from map_progress(steps, lambda step: replace(step, fraction=begun * step.fraction))
+        scene, rig = head.look_up(*names)
+        request = complete(request, scene, rig, voice)
+    if how.seed is not None:
+        request = how.seed(scene, rig.mesh, voice, request)
+    with ExitStack() as until_complete:
+        collector = how.collector(scene, rig, voice, how.on_take)
+        (open_until or until_complete).enter_context(closing(collector))
+        takes = yield from map_progress(
+            collector.gather(client, request),
+            lambda step: replace(step, fraction=begun + (1.0 - begun) * step.fraction),
+        )
+    if takes[0].provenance.get("unclear") and (scene := bpy.data.scenes.get(names[0])):
+        transcript.ensure(scene, voice.name)  # the panel has the field for it
+    if how.finds_words:
+        yield from word_places.find_if_unknown(client, voice)
+    return takes
+
+
+def complete(request: Request, scene, rig: head.Rig, voice: strip.Voice) -> Request:
+    """A request with what the scene says of a line: its direction unless the request has one, the
+    words. Raises BadRequest."""
+    direction = request.direction
+    if direction is None:
+        direction = head_direction.direction_over(rig.owner, voice.clock, voice.last)
+    direction = transcript.add_words(direction, scene, voice)
+    return replace(request, direction=direction, sums=rig.sums)

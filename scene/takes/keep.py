@@ -23,8 +23,8 @@ from ..animation import keying
 from ..heads import head
 from ..host.jobs import registration, stage, Step
 from ..voice import strip
-from . import generation, mix, seeds, take_list, take_record
-from .line import How, perform
+from . import mix, seeds, take_list, take_record
+from .generation import How, perform, TakeCollector
 
 ALIKE = 0.2  # spread of takes like another one around it
 COUNT = 4  # of them
@@ -224,7 +224,7 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
 # ---- sampling the rest
 
 
-class _AroundCollector(generation.TakeCollector):
+class _AroundCollector(TakeCollector):
     """Lists takes sampled around the kept parts of another take."""
 
     def __init__(self, *of_line, lead: int, kept: KeepMasks, retake: str):
@@ -409,7 +409,7 @@ def sample_alike(client: Client, context, how: How) -> Generator[Step, None, lis
     before = take_record.request_of(about, scene.thunder, count)
     take_style = take_record.style_of_take(entry.action)
     direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)
-    lists = partial(generation.TakeCollector, batch=entry.batch)
+    lists = partial(TakeCollector, batch=entry.batch)
     request = replace(before, direction=replace(direction, spread=ALIKE))
     how = replace(how, request=request, seed=seeds.with_next, collector=lists)
     return (yield from perform(client, scene, rig, voice, how))

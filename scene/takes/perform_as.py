@@ -22,9 +22,9 @@ from ..heads import head
 from ..host import compat
 from ..host.jobs import restart_after_undo, stage, Step
 from ..voice import changes, fingerprint, mixdown, strip
-from . import dialogue, generation, keep, own_keys, take_list, take_record
+from . import dialogue, keep, own_keys, take_list, take_record
 from .commit import committing, following, reading
-from .line import How, perform
+from .generation import How, perform, TakeCollector
 
 _DIFFERENT = 1.6  # factor of lengths from which on gestures come visibly closer or further apart
 
@@ -239,7 +239,7 @@ def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
 # ---- the new takes
 
 
-class _TransferCollector(generation.TakeCollector):
+class _TransferCollector(TakeCollector):
     """Lists takes that perform as another line, under its name, with the animator's own keys."""
 
     def __init__(self, *of_line, transfer: Transfer, own: Sequence):

@@ -81,7 +81,6 @@ def is_sampled(scene, mesh: bpy.types.Object, voice: str, request: Request) -> b
         for entry in scene.thunder.takes
         if (entry.head, entry.voice, entry.seed) == (mesh, voice, request.seed)
         and entry.action is not None
-        and not take_record.why_not_ours("", take_record.about_of(entry.action))
     )
 
 

@@ -44,17 +44,6 @@ def of_made(request: Request, made: Mapping) -> dict:
     return request.to_record() | about
 
 
-def why_not_ours(name: str, provenance: Mapping) -> str:
-    """Why a take is not sampled again if another system made it, as in files of earlier versions,
-    else "". name: of the take."""
-    if not (system := provenance.get("system")):
-        return ""
-    return (
-        f"{name} was made by “{system}”, which is compared in the laboratory only: press Generate "
-        f"Takes for new ones"
-    )
-
-
 def role_of(provenance: Mapping) -> str:
     """Role of a take's face: SPEAKS, LISTENS or IDLE."""
     role = provenance.get("role")

@@ -11,7 +11,7 @@ from played_engine import Asked, listed, seeds
 from thunder.operators import base
 from thunder.scene.heads import head
 from thunder.scene.takes import browsing, take_list
-from thunder.scene.takes.line import How, perform
+from thunder.scene.takes.generation import How, perform
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
 from thunder.thunder_core.request import Request

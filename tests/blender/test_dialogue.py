@@ -17,7 +17,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing as commit_dialogue, following
-from thunder.scene.takes.line import How, perform
+from thunder.scene.takes.generation import How, perform
 from thunder.scene.voice import changes, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.request import Request, seed_of_voice

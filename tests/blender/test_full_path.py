@@ -22,7 +22,7 @@ from thunder.scene.host import compat, jobs
 from thunder.scene.media import export as export_module
 from thunder.scene.takes import take_list, take_record, transcript, word_places
 from thunder.scene.takes.direction import sliders
-from thunder.scene.takes.line import How, perform
+from thunder.scene.takes.generation import How, perform
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import engine_python, errors
 from thunder.thunder_core.animation.timing import Clock

@@ -15,7 +15,7 @@ from test_bake import bake
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import line, own_keys, perform_as, take_list, take_record
+from thunder.scene.takes import generation, own_keys, perform_as, take_list, take_record
 from thunder.scene.takes.commit import following
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
@@ -292,7 +292,7 @@ def test_another_direction_is_not_the_new_line_s(lines):
     new = perform(offered(lines)[0])
     about = take_record.about_of(new.action)
     assert about["direction"][0] == pytest.approx(1.5, abs=1e-3)
-    assert line.complete(Request(), bpy.context.scene, rig, strip.find(bpy.context)).direction.vectors[0, 0] == 0  # fmt: skip
+    assert generation.complete(Request(), bpy.context.scene, rig, strip.find(bpy.context)).direction.vectors[0, 0] == 0  # fmt: skip
 
 
 def test_jobs_dub_a_committed_line_and_report_what_changed(committed, recordings, tmp_path):

@@ -10,7 +10,7 @@ from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, take_record
-from thunder.scene.takes.line import How, perform
+from thunder.scene.takes.generation import How, perform
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing

@@ -35,7 +35,7 @@ from thunder.scene.takes import (
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.direction import head_direction
-from thunder.scene.takes.line import How, perform as perform_line
+from thunder.scene.takes.generation import How, perform as perform_line
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress

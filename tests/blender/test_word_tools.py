@@ -19,7 +19,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, grades, take_list, take_record, transcript, word_places
-from thunder.scene.takes.line import complete
+from thunder.scene.takes.generation import complete
 from thunder.scene.voice import changes, strip
 from thunder.thunder_core import direction_words, progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY

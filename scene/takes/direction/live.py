@@ -29,7 +29,7 @@ from ...engine import connection
 from ...heads import head, head_state
 from ...host import jobs
 from ...voice import changes, fingerprint, strip
-from .. import browsing, generation, line, take_list, take_record
+from .. import browsing, generation, take_list, take_record
 from ..shape.applying import is_shaped
 from . import head_direction, sliders
 
@@ -252,7 +252,7 @@ class Live(jobs.Part):
         scene, before = entry.id_data, self.sampled_for.direction
         voice = strip.of_state(scene, fingerprint.of_take(entry))
         request = replace(self.sampled_for, direction=None)
-        direction = line.complete(request, scene, rig, voice).direction
+        direction = generation.complete(request, scene, rig, voice).direction
         if before is None:
             return replace(direction, exact_first=False)
         return replace(
@@ -265,7 +265,7 @@ class Live(jobs.Part):
         voice = strip.of_state(scene, fingerprint.of_take(entry))
         request = self.sampled_for if is_final else with_quality(self.sampled_for, DRAFT)
         request = replace(request, direction=direction, seed=entry.seed)
-        request = line.complete(request, scene, take_list.rig_of(scene, entry), voice)
+        request = generation.complete(request, scene, take_list.rig_of(scene, entry), voice)
         return (yield from generation.sample_voice(client, voice, request, quietly=True))
 
     def _write(
@@ -337,8 +337,6 @@ def why_not(scene, entry) -> str:
             f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the "
             f"sliders: press Generate Takes for new ones"
         )
-    if sentence := take_record.why_not_ours(name, performance.provenance):
-        return sentence
     if changes.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
     if connection.weights_in_use() not in ("", performance.provenance.get("weights")):
