@@ -35,7 +35,7 @@ from ..scene.takes.commit import committing
 from ..scene.takes.direction.head_direction import all_presets
 from ..scene.takes.generation import How, perform
 from ..scene.voice import fingerprint, strip
-from ..thunder_core import channels, files, subtitles
+from ..thunder_core import files, protocol, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.animation.timing import Clock
 from ..thunder_core.batch import baker, manifest, settings
@@ -709,7 +709,7 @@ def choose_voice(
             )
         voice = found or strip.voice_of(scene, speaking)
     if channel is not None:
-        voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
+        voice = strip.choose_channel(scene, voice, protocol.read_channel(channel))
     return voice
 
 

@@ -21,7 +21,7 @@ from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
 from ..scene.review import listening
 from ..scene.voice import mixdown, strip, voice_cache
-from ..thunder_core import channels, files, findings
+from ..thunder_core import files, findings, protocol
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch.settings import CURVES, file_of_take, OUTPUTS, SOUND
 from ..thunder_core.client import Client
@@ -224,8 +224,8 @@ def write_sound(out: files.Transaction, baked: BakedTakes) -> np.ndarray:
             mixed = os.path.join(folder, "mixed.wav")
             result(mixdown.mix_down(voice, mixed))
             plan = mixdown.plan_of_file(voice.name, mixed, None)
-        channel = channels.read_channel(baked.report["channel"])
-        plan = replace(plan, channel=channel or channels.MIX)
+        channel = protocol.read_channel(baked.report["channel"])
+        plan = replace(plan, channel=channel or protocol.MIX)
         with (
             plan.open(folder if plan.seconds else "") as source,
             wave.open(out.part(SOUND), "wb") as file,

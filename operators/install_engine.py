@@ -11,7 +11,7 @@ from ..thunder_core import installer
 from ..thunder_core.client import Client
 from ..thunder_core.errors import attempt, BadRequest, NoEngine
 from ..thunder_core.translation import wrap
-from ..thunder_core.whisper_folder import folder_of_name
+from ..thunder_core.whisper import folder_of_name
 from .base import InstantWork, SlicedWork, why_busy
 
 # the button's labels, by the state of the environment (installing.State)

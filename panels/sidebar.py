@@ -18,8 +18,8 @@ from ..scene.voice import changes, recording, strip
 from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
-from ..thunder_core.languages import names_of
 from ..thunder_core.spoken import is_other_script
+from ..thunder_core.whisper import names_of
 from . import character, dialogue
 from .tab import (
     big_button,

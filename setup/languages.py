@@ -19,8 +19,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from thunder_core.languages import LANGUAGES  # noqa: E402
 from thunder_core.translation import BETWEEN, read  # noqa: E402
+from thunder_core.whisper import LANGUAGES  # noqa: E402
 
 FILES = ROOT / "assets" / "languages"
 FOLDERS = ("panels", "operators", "scene", "thunder_core")
@@ -115,7 +115,7 @@ def collect() -> tuple[dict[str, tuple[str, str]], set[str]]:
         for text in filter(None, (*map(about.get, ("label", "name")), *named, about.get("about"))):
             kind = TOOLTIP if text == about.get("about") else LABEL
             shown.setdefault(text, (path.relative_to(ROOT).as_posix(), kind))
-    shown |= {name: ("thunder_core/languages.py", LABEL) for name in LANGUAGES.values()}
+    shown |= {name: ("thunder_core/whisper.py", LABEL) for name in LANGUAGES.values()}
     known |= set(shown)  # in other cases too: names of moods are words of takes
     return shown, known | {text.lower() for text in known} | {text.title() for text in known}
 

@@ -22,7 +22,6 @@ import numpy as np
 from . import types
 from .animation import cue_file, motion_file, vrma
 from .animation.timing import at_scene_frames, Clock
-from .channels import read_channel, say_chosen
 from .direction import AXES, CHOICES, Direction, DirectionRequest, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
@@ -33,14 +32,13 @@ from .errors import BadRequest, BadSound, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of, write_file
 from .findings import LipSyncScore
-from .languages import code_of
 from .progress import no_progress, Progress
-from .protocol import NOTES
+from .protocol import NOTES, read_channel, say_chosen
 from .request import check_number, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
 from .shipped import SAMPLE
 from .spoken import Spoken
 from .types import FPS, pack, Speech, unpack
-from .whisper_folder import find_model, find_model_of, is_hub_name
+from .whisper import code_of, find_model, find_model_of, is_hub_name
 
 _SLIDERS = {axis.name: axis for axis in AXES}
 

@@ -33,7 +33,7 @@ if not __package__:  # run as a script, by a Python that does not know the packa
     sys.path.append(os.path.dirname(_HERE))
 
 from . import files, system_calls  # noqa: E402
-from .whisper_folder import MODELS  # noqa: E402
+from .whisper import MODELS  # noqa: E402
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
 NEWEST_OF = {"mediapipe": (3, 12)}  # the newest that a package has wheels for, where it is older

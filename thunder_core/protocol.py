@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol between Blender and the engine: its version, its heartbeat, and names of events.
+"""The protocol between Blender and the engine: its version, its heartbeat, names of events, and
+how the channel of a sound that is the voice is written.
 
 Standard library only; both sides import it. docs/reference/protocol.md describes the events.
 """
 
 import json
 from collections.abc import Mapping
-
-from .channels import say_chosen
 
 PROTOCOL = 6
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
@@ -55,3 +54,40 @@ def note_of(event: Mapping, name: str) -> str:
     if event["event"] == CHANNEL:
         return say_chosen(name, event["channel"])
     return (SILENT if event.get("silent") else NOTES.get(event["event"], "")).format(name)
+
+
+# ---- which channel of a sound is the voice: None: automatic, 0 for the mean of all, 1 for
+# the left, 2 for the right, n for the nth
+
+MIX, LEFT, RIGHT = 0, 1, 2
+_MOST_CHANNELS = 64  # of a sound; no recorder has more
+_CHANNELS = {"auto": None, "mix": MIX, "left": LEFT, "right": RIGHT}
+
+
+def read_channel(value: object) -> int | None:
+    """The number of “auto”, “mix”, “left”, “right” or n. Raises ValueError, the message being the
+    end of a sentence."""
+    if value is None or value in _CHANNELS:
+        return None if value is None else _CHANNELS[str(value)]
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if type(number) is not int or not MIX <= number <= _MOST_CHANNELS:
+        raise ValueError(f"is none of {', '.join(_CHANNELS)} and 1 to {_MOST_CHANNELS}")
+    return number
+
+
+def name_of(channel: int) -> str:
+    """As a sentence names a single channel."""
+    return {LEFT: "left channel", RIGHT: "right channel"}.get(channel, f"channel {channel}")
+
+
+def say_missing(name: str, channel: int, count: int) -> str:
+    """The sentence that a sound of that name has no such channel but so many."""
+    return f"“{name}” has no channel {channel}, it has {count}: choose another Channel"
+
+
+def say_chosen(name: str, channel: int) -> str:
+    """The sentence that a single channel of a sound of that name was chosen."""
+    return (
+        f"“{name}” is heard from its {name_of(channel)} alone, where a voice is clearest: choose "
+        f"another Channel if that is wrong (in a bake: --channel)"
+    )

@@ -8,7 +8,7 @@ import bpy
 
 from ...thunder_core.engine_python import find_recogniser
 from ...thunder_core.errors import attempt
-from ...thunder_core.whisper_folder import find_model_of, folder_of_name, is_hub_name
+from ...thunder_core.whisper import find_model_of, folder_of_name, is_hub_name
 from . import connection, install
 
 folder, state = install.RECOGNISER.folder, install.RECOGNISER.state

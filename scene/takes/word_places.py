@@ -13,7 +13,7 @@ from hashlib import sha256
 import bpy
 import numpy as np
 
-from ...thunder_core import languages, spoken
+from ...thunder_core import spoken, whisper
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
@@ -437,7 +437,7 @@ def recognise(
     record = transcript.of(bpy.data.scenes[name], voice.name)
     # as the field has it
     record.recognised, record.language = record.text or NOTHING, ", ".join(answer["languages"])
-    return replace(found, languages=languages.names_of(record.language))
+    return replace(found, languages=whisper.names_of(record.language))
 
 
 def _check_not_typed(scene, voice: strip.Voice) -> None:

@@ -21,11 +21,11 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ...thunder_core.channels import MIX, say_missing
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, NoVoice, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.progress import no_progress
+from ...thunder_core.protocol import MIX, say_missing
 from ..host import compat, jobs, playback
 from .fingerprint import channel_of
 from .strip import by_name, lineage, Voice

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...thunder_core.animation import activity
-from ...thunder_core.channels import MIX
 from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.protocol import MIX
 from ...thunder_core.types import FPS
 from ..host.jobs import Part, Recent, session, Step
 from . import fingerprint, mixdown, strip

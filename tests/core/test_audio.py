@@ -17,10 +17,10 @@ from processes import is_alive
 from timing import until
 
 from thunder_core import api
-from thunder_core.channels import read_channel
 from thunder_core.engine.speech import audio
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.errors import BadSound, Cancelled
+from thunder_core.protocol import read_channel
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import Speech
 

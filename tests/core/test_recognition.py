@@ -18,7 +18,7 @@ from processes import is_alive
 from timing import until
 
 import thunder_core as thunder
-from thunder_core import errors, whisper_folder
+from thunder_core import errors, whisper
 from thunder_core.client import Client
 from thunder_core.engine import recogniser
 from thunder_core.engine.speech import recognition, transcript
@@ -351,7 +351,7 @@ def test_a_model_is_downloaded_by_its_name_and_used(engine, python, voice, made,
         online = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
         with Client(online, verbs="recogniser") as client:
             for name in ("base", "somebody/whisper"):
-                folder = Path(whisper_folder.folder_of_name(str(tmp_path), name))
+                folder = Path(whisper.folder_of_name(str(tmp_path), name))
                 _, told = download(client, name, folder)
                 assert "Downloading" in told[-1]["message"] and 0.0 < told[-1]["fraction"] <= 1.0
                 assert (folder / "model.bin").is_file() and not (folder / "README.md").exists()

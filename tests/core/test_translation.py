@@ -41,7 +41,6 @@ SPEAKERS = (
     "scene/voice/mixdown.py",
     "scene/voice/recording.py",
     "scene/voice/strip.py",
-    "thunder_core/channels.py",
     "thunder_core/client.py",
     "thunder_core/direction.py",
     "thunder_core/engine/engine.py",

@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..channels import read_channel
 from ..direction import AXES, CHOICES, NEUTRAL
 from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
-from ..languages import code_of
+from ..protocol import read_channel
 from ..request import NORMAL, QUALITIES, TAKES
 from ..subtitles import ENDINGS
-from ..whisper_folder import is_hub_name
+from ..whisper import code_of, is_hub_name
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers

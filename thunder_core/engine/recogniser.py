@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory, ThunderError
 from ..progress import Progress
 from ..types import RATE
-from ..whisper_folder import find_model
+from ..whisper import find_model
 
 # temperatures at which a span is tried until what is recognised neither repeats itself nor is
 # improbable

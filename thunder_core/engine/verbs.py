@@ -19,12 +19,11 @@ from importlib.metadata import version
 
 import numpy as np
 
-from ..channels import read_channel
 from ..direction import check_transcript, DirectionRequest
 from ..errors import BadSound
 from ..face import making
 from ..findings import REALISTIC
-from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
+from ..protocol import CHANNEL, LEVEL, PROTOCOL, read_channel, SCORE, UNSPOKEN
 from ..request import Request
 from ..system_calls import memory_used
 from ..types import FPS, Motion

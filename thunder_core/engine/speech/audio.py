@@ -14,10 +14,10 @@ import numpy as np
 
 from ... import system_calls
 from ...animation.motion_file import VIDEOS
-from ...channels import MIX, say_missing
 from ...errors import BadSound, NoVoice
 from ...files import not_a_file
 from ...progress import no_progress, Progress
+from ...protocol import MIX, say_missing
 from ...types import RATE, Speech
 from ...wav import Unsized
 from . import speaking_channel

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a Whisper model is that recognises words: a folder that somebody names, or one
-that was downloaded by its name on the hub; as CTranslate2 stores it."""
+"""Whisper, which recognises words: the languages that it writes, and where a model of it is: a
+folder that somebody names, or one that was downloaded by its name on the hub."""
 
 import os
 import re
@@ -58,3 +58,37 @@ def find_model_of(python: str, model: str, downloads: bool = False) -> str:
     """The folder of a model, as `find_model`, for the Python of a recogniser's environment. Raises
     BadWeights."""
     return str(find_model(model, os.path.dirname(os.path.dirname(python)), downloads))
+
+
+# ---- the languages, by their codes
+
+_LISTED = """
+Afrikaans af, Albanian sq, Amharic am, Arabic ar, Armenian hy, Assamese as, Azerbaijani az,
+Bashkir ba, Basque eu, Belarusian be, Bengali bn, Bosnian bs, Breton br, Bulgarian bg, Burmese
+my, Cantonese yue, Catalan ca, Chinese zh, Croatian hr, Czech cs, Danish da, Dutch nl, English
+en, Estonian et, Faroese fo, Finnish fi, French fr, Galician gl, Georgian ka, German de, Greek
+el, Gujarati gu, Haitian Creole ht, Hausa ha, Hawaiian haw, Hebrew he, Hindi hi, Hungarian hu,
+Icelandic is, Indonesian id, Italian it, Japanese ja, Javanese jw, Kannada kn, Kazakh kk, Khmer
+km, Korean ko, Lao lo, Latin la, Latvian lv, Lingala ln, Lithuanian lt, Luxembourgish lb,
+Macedonian mk, Malagasy mg, Malay ms, Malayalam ml, Maltese mt, Maori mi, Marathi mr, Mongolian
+mn, Nepali ne, Norwegian no, Nynorsk nn, Occitan oc, Pashto ps, Persian fa, Polish pl,
+Portuguese pt, Punjabi pa, Romanian ro, Russian ru, Sanskrit sa, Serbian sr, Shona sn, Sindhi
+sd, Sinhala si, Slovak sk, Slovenian sl, Somali so, Spanish es, Sundanese su, Swahili sw,
+Swedish sv, Tagalog tl, Tajik tg, Tamil ta, Tatar tt, Telugu te, Thai th, Tibetan bo, Turkish
+tr, Turkmen tk, Ukrainian uk, Urdu ur, Uzbek uz, Vietnamese vi, Welsh cy, Yiddish yi, Yoruba yo
+"""
+# code → English name, in the order of names
+LANGUAGES = {
+    each.split()[-1]: " ".join(each.split()[:-1]) for each in " ".join(_LISTED.split()).split(", ")
+}
+
+
+def names_of(codes: str) -> str:
+    """The names of languages whose codes are given with commas between, such as “en, de”."""
+    return ", ".join(LANGUAGES.get(code, code) for code in filter(None, codes.split(", ")))
+
+
+def code_of(given: str) -> str:
+    """The code of a language that is called by it or by its English name, "" for none of these."""
+    called = given.strip().lower()
+    return next((code for code, name in LANGUAGES.items() if called in (code, name.lower())), "")
