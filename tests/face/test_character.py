@@ -676,20 +676,3 @@ def test_a_characters_facing_is_found_from_its_eyes(forward, up):
     face = small_mesh("Face", sheet, {"mouthPucker": np.eye(16, 3) * 0.01})
     plan = found(replace(face, rigs=frozenset({"Rig"})), rig=rig_with(bones, turn)).plan
     assert (plan.forward, plan.up) == (forward, up)
-
-
-def test_why_lips_are_measured_as_they_are_is_explained():
-    """A line for each step: what it found, why it is there, and what it goes by."""
-    why = found(small_face()).reach.why
-    assert [line.split(":")[0] for line in why] == [
-        "Take axes",
-        "Tilt axes",
-        "Count channels",
-        "Open mouth",
-        "Measure head",
-        "Find lips",
-    ]
-    assert "Face 6" in why[2] and "by jawOpen" in why[3] and "250 mm" in why[4]
-    assert "1 pairs that part by 22.0 mm" in why[5] and "0.35 of the jaw's way (" in why[5]
-    shut = found(small_face(KEYS | {"jawOpen": opposite(KEYS["jawOpen"])})).reach.why
-    assert "none: no neighbours part where a mouth is" in shut[-1]

@@ -4,8 +4,7 @@
 import numpy as np
 
 from .bones import jaw_rules
-from .lip_search import STRONG
-from .measured_face import Face, LEAST_MM, LEAST_OPEN_MM, TOWARDS, unit
+from .measured_face import Face, LEAST_MM, LEAST_OPEN_MM, STRONG, TOWARDS, unit
 
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
 _FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The face of a character as a mapping moves it: its axes, the meshes with its lips, and how far
-these part; each found by a step that can be explained."""
+"""The face of a character as a mapping moves it: its axes, the meshes with its lips, which an open
+mouth parts, and how far; numpy only."""
 
-from collections.abc import Mapping as Values
+from collections.abc import Mapping as Values, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from . import jaw_balance, lip_search, mapping
+from . import jaw_balance, mapping
 from .bones import jaw_rules, Moves
-from .character import PointMeter
-from .measuring import measures, Threshold
+from .character import Nearest, PointMeter
 
-TOWARDS = Threshold(0.5, "of a movement", "so much along an axis tells a way")
-_UPRIGHT = Threshold(0.94, "cosine", "a face that slants less stands upright")
-_BESIDE = Threshold(0.25, "of a mesh's width", "a spear or wings are further away")
-HEAD_MM = Threshold(220.0, "mm", "height of a usual head")
-_SMALL = Threshold(120.0, "mm", "no head is lower: its unit is another")
-_LARGE = Threshold(600.0, "mm", "no head is higher: its unit is another")
-LEAST_OPEN_MM = Threshold(3.0, "mm", "an open jaw parts the lips further")
-_SHUT_MM = Threshold(1.5, "mm", "lips that are nearer in a Basis count as shut")
-LEAST_MM = Threshold(0.5, "mm", "a movement that is seen")
+STRONG = 0.5  # of the largest movement: what moves less goes along only
+TOWARDS = 0.5  # of a movement: so much along an axis tells a way
+_UPRIGHT = 0.94  # cosine: a face that slants less stands upright
+_BESIDE = 0.25  # of a mesh's width: a spear or wings are further away
+HEAD_MM = 220.0  # height of a usual head
+_SMALL_MM, _LARGE_MM = 120.0, 600.0  # no head is lower or higher: its unit is another
+LEAST_OPEN_MM = 3.0  # an open jaw parts the lips further
+_SHUT_MM = 1.5  # lips that are nearer in a Basis count as shut
+LEAST_MM = 0.5  # a movement that is seen
 _LITTLE = 0.2  # of a channel, far from where its slider stops
 _UPWARD = ("eyeBlink", "browInnerUp", "browOuterUp")  # channels that tell what is up
 ROW: dict[str, dict[str, float]] = {  # the mouths that a character is shown by
@@ -45,7 +44,6 @@ class Face:
     the lower lip, [n] each, None without a jaw.
     mm: millimetres of a unit; a character of no human size is taken to have a head of HEAD_MM.
     is_half: whether a Mirror modifier makes its other side, which is not among the points.
-    found: what its steps found.
     """
 
     def __init__(
@@ -53,32 +51,28 @@ class Face:
     ):
         """opened: how far an open mouth moves every mesh, as it was seen; None: as is measured."""
         self.meter, self.plan, self.seen = meter, plan, opened
-        self.found: list[tuple] = []
         self.is_half = any("MIRROR" in mesh.modifiers for mesh in meter.meshes)
         self.rules = [*jaw_balance.apply_balance(plan).rules, *jaw_rules(plan)]
         self.sounds = {source for source in plan.used if mapping.is_mouth(source)}
         self.row = dict(ROW) | {
             name: {sound: 1.0} for name, sound in _SOUND_OF.items() if sound in self.sounds
         }
-        self.take_axes()
-        self.tilt_axes()
-        self.count_channels()
-        self.open_mouth()
+        self._take_axes()
+        self._tilt_axes()
+        self._count_channels()
+        self._open_mouth()
         self._choose_meshes()
 
-    @measures("the mapping says where the face looks, in the character's own space")
-    def take_axes(self) -> str:
-        """Axes of the mapping."""
+    def _take_axes(self) -> None:
+        """Axes of the mapping, in the character's own space."""
         self.forward, self.up = self.plan.axes
         # an object whose scale is negative shows its left on its right
         self.hand = -1.0 if self.meter.of.is_mirrored else 1.0
         self.left = self.hand * np.cross(self.up, self.forward)
-        return f"looks {self.plan.forward or 'as usual'}, up {self.plan.up or 'as usual'}"
 
-    @measures("a head may be modelled bent", lip_search.STRONG, TOWARDS, _UPRIGHT)
-    def tilt_axes(self) -> str:
-        """Take axes that slant as the face does: up is where brows and open lids go, left where
-        what keys of the left move is from what those of the right move."""
+    def _tilt_axes(self) -> None:
+        """Take axes that slant as the face does, which may be modelled bent: up is where brows and
+        open lids go, left where what keys of the left move is from what those of the right move."""
         self.among = len(self.meter.meshes)
         ways = [
             (-1.0 if rule.source.startswith("eyeBlink") else 1.0) * by.sum(axis=0)
@@ -89,7 +83,7 @@ class Face:
             if len(ids)
         ]
         rise = sum(map(unit, ways), np.zeros(3))
-        self.is_up_told = bool(np.linalg.norm(rise) > lip_search.STRONG * max(len(ways), 1))
+        self.is_up_told = bool(np.linalg.norm(rise) > STRONG * max(len(ways), 1))
         if self.is_up_told:
             slants = -TOWARDS < unit(rise) @ self.up < _UPRIGHT
             self.up = unit(rise) if slants else self.up
@@ -100,12 +94,10 @@ class Face:
             self.left = np.sign(across @ self.left) * across if slants else self.left
         self.left = unit(self.left - (self.left @ self.up) * self.up)
         self.forward = self.hand * np.cross(self.left, self.up)
-        axes = ", ".join(f"{name} {np.round(getattr(self, name), 2)}" for name in ("up", "left"))
-        return f"{axes}, by {len(ways)} keys of brows and lids"
 
-    @measures("lips are where most channels of the mouth act")
-    def count_channels(self) -> str:
-        """Count, for each mesh with keys, the rules of the mouth that move it."""
+    def _count_channels(self) -> None:
+        """Count, for each mesh with keys, the rules of the mouth that move it: lips are where most
+        act."""
         meter = self.meter
         self.jaws = {rule.target for rule in self.rules if rule.source == "jawOpen"}
         self.acting = [
@@ -118,13 +110,10 @@ class Face:
             for part in range(meter.of.keyed)
         ]
         self.among = meter.of.keyed if any(self.acting) else len(meter.meshes)
-        return ", ".join(f"{mesh.name} {count}" for mesh, count in zip(meter.meshes, self.acting))
 
-    @measures(
-        "an open mouth parts the lips: by its jaw, else by the drawn mouth that goes down most"
-    )
-    def open_mouth(self) -> str:
-        """How far the points of each mesh are from rest with the mouth open, [V, 3]."""
+    def _open_mouth(self) -> None:
+        """How far the points of each mesh are from rest with the mouth open, [V, 3]: by its jaw,
+        else by the drawn mouth that goes down most."""
         # where the points of each mesh are where nothing is asked
         self.resting = [
             self.meter.offsets(part, self._moves({}), self.plan) for part in range(self.among)
@@ -135,9 +124,6 @@ class Face:
                 key=lambda at: max((each @ -self.up).max(initial=0.0) for each in self.moved(at)),
             )
         self.open = self.seen or self.moved(self.row["open"])
-        counts = ", ".join(str(each.any(axis=1).sum()) for each in self.open)
-        by = "as it is shown" if self.seen else "by " + ", ".join(self.row["open"])
-        return f"{by}; points that move on each mesh: {counts}"
 
     def _choose_meshes(self) -> None:
         """Look for lips on the mesh on which most acts, then on those with keys, then on all."""
@@ -148,22 +134,21 @@ class Face:
         for self.parts in ([best], list(range(self.among)), list(range(count))):
             if len(self.parts) > self.among:
                 self.among = count
-                self.open_mouth()
-            self.look()
+                self._open_mouth()
+            self._look()
             if self.lips and self.apart(self.opened) >= LEAST_OPEN_MM:
                 break
         else:
             if any(acting):
                 self.parts = [best]
-                self.look()
+                self._look()
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Take the points of the meshes in question, and find lips among them."""
-        self.measure_head()
-        self.find_lips()
+        self._measure_head()
+        self._find_lips()
 
-    @measures("a millimetre is told by the head's height", _BESIDE, _SMALL, _LARGE, HEAD_MM)
-    def measure_head(self) -> str:
+    def _measure_head(self) -> None:
         """Height of the head above its chin, and millimetres of a unit."""
         self.opened = self.joined(self.open)
         places = [mesh.places for mesh in self.meter.meshes[: self.among]]
@@ -182,29 +167,21 @@ class Face:
         ]
         self.size = max(float(max([heights.max(), *tops]) - chin), 1e-9)
         self.mm = self.meter.of.mm
-        if not _SMALL <= self.mm * self.size <= _LARGE:
+        if not _SMALL_MM <= self.mm * self.size <= _LARGE_MM:
             self.mm = HEAD_MM / self.size
-        names = ", ".join(self.meter.meshes[part].name for part in self.parts)
-        return f"of {names} {self.size:.4g} units, {self.mm * self.size:.0f} mm"
 
-    @measures("lips are neighbours that part most, ahead of teeth", *lip_search.THRESHOLDS)
-    def find_lips(self) -> str:
+    def _find_lips(self) -> None:
         """Vertices in the middle of the lips, None where what opens is inside or parts nothing."""
         # a mask or a beard before a whole head hides no lips
-        is_head = np.ptp(self.points @ self.up) > lip_search.STRONG * self.size
+        is_head = np.ptp(self.points @ self.up) > STRONG * self.size
         parts = self.parts if is_head else range(self.among)
         points = np.concatenate([self.meter.meshes[part].places for part in parts])
         far = np.linalg.norm(np.concatenate([self.open[part] for part in parts]), axis=1)
         self.lips = None
-        if lip_search.is_inside(points, far, (self.left, self.up, self.forward), self.size):
-            return "none: what opens is behind what stays, as teeth are"
-        nearest = self.meter.of.nearest
-        self.lips = lip_search.find_lips(
-            self.points, self.opened, self.up, self.forward, self.size, nearest
-        )
-        if self.lips is None:
-            return "none: no neighbours part where a mouth is"
-        return f"{len(self.lips[0])} pairs that part by {self.apart(self.opened):.1f} mm"
+        if not _is_inside(points, far, (self.left, self.up, self.forward), self.size):
+            self.lips = _lips_among(
+                self.points, self.opened, self.up, self.forward, self.size, self.meter.of.nearest
+            )
 
     def joined(self, every: list[np.ndarray]) -> np.ndarray:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
@@ -303,3 +280,104 @@ class Face:
 def unit(vector: np.ndarray) -> np.ndarray:
     """A vector [3] at length 1; one of length 0 stays."""
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
+
+
+# ---- lips among points
+
+_PARTED = 0.35  # of the jaw's way: the lower lip goes further, the upper less
+_APART = 0.5  # of their distance at rest: by so much less a pair counts as lips
+_ABLE = 0.6  # of the widest pair: lips part nearly as far as the chin goes
+_DEEP = 0.025  # of the head's height: teeth are further behind the lips
+_SEAM = 0.005  # of the head's height: pairs further apart than the nearest are skin
+_MIDDLE = 0.9  # of the widest pair: the middle of the lips parts most
+# of the head's height, within which a point hides what is behind it, aside and in depth: lips hide
+# what is nearer beside them, a visor is further ahead
+_NEAR, _BEHIND = 0.04, 0.15
+_MOST_LIPS = 4000  # points below the mouth that are looked at
+_MOST_HIDDEN = 3000  # points in front of a jaw that are looked at
+
+
+def _is_inside(
+    points: np.ndarray, far: np.ndarray, axes: Sequence[np.ndarray], size: float
+) -> bool:
+    """Whether most of what opens is behind what stays: teeth, but not the lips.
+
+    points: at rest [V, 3].  far: how far an open mouth moves them [V].  axes: left, up and forward.
+    size: height of the head.
+    """
+    left, up, forward = axes
+    moving = np.flatnonzero(far > STRONG * far.max(initial=0.0))
+    moving = moving[:: 1 + len(moving) // (_MOST_LIPS // 16)]
+    flat, ahead = points @ np.stack([left, up], 1), points @ forward
+    near, low = _NEAR * size, flat[moving].min(0, initial=np.inf)
+    around = (flat > low - 2 * near) & (flat < flat[moving].max(0, initial=-np.inf) + near)
+    still = np.flatnonzero(around.all(axis=1) & (far < _PARTED * far.max(initial=0.0)))
+    still = still[:: 1 + len(still) // _MOST_HIDDEN]
+    across, above = (flat[still][None] - flat[moving][:, None]).transpose(2, 0, 1)
+    depth = (ahead[still] - ahead[moving][:, None]) / size
+    hides = (
+        (np.abs(across) < near)
+        & (above > -2 * near)
+        & (above < near / 4)
+        & (depth > _DEEP)
+        & (depth < _BEHIND)
+    ).any(axis=1)
+    return len(moving) > 0 and bool(hides.mean() > STRONG)
+
+
+def _lips_among(
+    points: np.ndarray,
+    opened: np.ndarray,
+    up: np.ndarray,
+    forward: np.ndarray,
+    size: float,
+    nearest_of: Nearest,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Neighbours that an open mouth parts most, the upper and the lower ones [n] each; None where
+    what goes down is above what stays, or what goes up, as the upper half of a puppet's head,
+    below.
+
+    points: at rest [V, 3].  opened: how far an open mouth moves them [V, 3].  size: height of the
+    head.  nearest_of: as `Character.nearest`.
+    """
+    down = -opened @ up
+    if rises := down.sum() < 0:
+        down = down - down.min()
+    most = down.max(initial=0.0)
+    lower = np.flatnonzero(down > _PARTED * most)
+    lower = lower[:: 1 + len(lower) // _MOST_LIPS]
+    if most <= 0 or not len(lower):
+        return None
+    near = (points > points[lower].min(0) - most) & (points < points[lower].max(0) + most)
+    upper = np.flatnonzero(near.all(axis=1) & (down <= _PARTED * most))
+    if not len(upper):
+        return None
+    found, far = nearest_of(points[lower], points[upper])
+    nearest, distances = upper[found], np.array(far)
+    worth = down[lower] - down[nearest] - _APART * distances
+    # teeth part as well: lips are in front of them
+    ahead, able = points[lower] @ forward, worth >= _ABLE * max(worth.max(), 1e-12)
+    in_front = able & (ahead >= ahead[able].max(initial=-np.inf) - _DEEP * size)
+    best = in_front & (worth >= _MIDDLE * worth[in_front].max(initial=0.0))
+    # where they meet, not the skin below
+    best &= distances <= distances[best].min(initial=np.inf) + _SEAM * size
+    if not best.any():
+        return None
+    heights = points @ up
+    if rises and not _rises_whole(opened @ up, heights, nearest[best], lower[best]):
+        return None
+    far_of_all = np.linalg.norm(opened, axis=1)
+    above = np.average(heights, weights=far_of_all) - heights[[*nearest[best], *lower[best]]]
+    is_right = above.max() >= 0 if rises else above.min() <= 0
+    return (nearest[best], lower[best]) if is_right else None
+
+
+def _rises_whole(
+    rise: np.ndarray, heights: np.ndarray, upper: np.ndarray, lower: np.ndarray
+) -> bool:
+    """Whether an open mouth lifts most of what is above these lips, as that of a puppet does, or
+    also brings the lower lip down: what else goes up is a smile or a brow."""
+    least = _PARTED * rise.max()
+    return bool(
+        (rise[heights > heights[upper].max()] > least).mean() > STRONG or -rise[lower].min() > least
+    )

@@ -12,7 +12,6 @@ import numpy as np
 from .facing import aside, front, inverted, is_mirrored
 from .lips import CLOSED_MM
 from .measured_face import Face, LEAST_MM, LEAST_OPEN_MM, ROW
-from .measuring import explanation
 
 _FLAT = 1e-3  # points that are so nearly on a line tell no rotation
 _STILL_POINTS = 40  # points by which turns of the head are told
@@ -49,7 +48,6 @@ class Reach:
     shown: of the mouths of ROW (gap of the lips, change of the mouth's width; of the blink how far
     lids close), mm.  faults: what is missing or inverted, {mouth: sentence}.  is_mirrored: whether
     keys of the left are on the right.  drawn: how far the animator's own mouths part the lips, mm.
-    why: how it was measured, a line for each step.
     """
 
     base: str = ""
@@ -64,7 +62,6 @@ class Reach:
     faults: Values[str, str] = field(default_factory=dict)
     is_mirrored: bool = False
     drawn: Values[str, float] = field(default_factory=dict)
-    why: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, face: Face) -> Reach:
@@ -93,7 +90,6 @@ class Reach:
             _faults_of(face, shown),
             is_mirrored(front(face)),
             {sound: face.gap({sound: 1.0}) for sound in face.sounds},
-            tuple(explanation(face.found)),
         )
 
 
