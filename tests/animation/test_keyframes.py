@@ -238,21 +238,6 @@ def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
     assert np.abs(back["co"][:, 1] - edited["co"][:, 1] - 2.0).max() < 1e-5
 
 
-@pytest.mark.parametrize("dense", [True, False])
-def test_new_values_within_rows_leave_the_other_frames_alone(dense):
-    frames = np.arange(5, 45)
-    was = noisy_keys(2) if dense else keyframes.select(noisy_keys(2), np.array([0, 39]))
-    said = keyframes.evaluate(was, SPAN)
-    rows = slice(10, 20)
-    now = keyframes.set_values(was, frames[rows], frames, said, np.full(10, 0.5), rows)
-    values = keyframes.evaluate(now, SPAN)
-    assert np.abs(values[rows] - said[rows] - 0.5).max() < 1e-6
-    outside = np.ones(40, bool)
-    outside[9:21] = False
-    # Blender places the handles of keys that got new neighbours
-    assert np.abs(values[outside] - said[outside]).max() < 5e-3
-
-
 @pytest.mark.parametrize("mirrored", [1, -1])
 @pytest.mark.parametrize("off, kind", [(2e-5, keyframes.ALIGNED), (1e-4, keyframes.FREE)])
 def test_handles_are_aligned_where_the_end_of_the_longer_is_in_line_with_the_other(

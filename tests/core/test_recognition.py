@@ -38,11 +38,6 @@ needs_library = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def voice(sample):
-    return sample
-
-
-@pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """`made(text, …)` is the folder of a model that says this text."""
     folders = {}
@@ -67,25 +62,25 @@ def python(tmp_path_factory):
 
 
 @needs_library
-def test_the_words_of_a_voice_are_recognised_with_their_times(engine, python, voice, made):
+def test_the_words_of_a_voice_are_recognised_with_their_times(engine, python, sample, made):
     steps = []
     by = Recogniser(python, made(TEXT))
-    found = engine.recognise(voice, by, lambda fraction, message="": steps.append(fraction))
+    found = engine.recognise(sample, by, lambda fraction, message="": steps.append(fraction))
     assert found.text == TEXT and found.languages == ("en",) and found.left_out == ()
     assert steps == sorted(steps) and 0 <= steps[0] and steps[-1] <= 1
     assert found.matches and [word.text for word in found.words][:3] == ["My", "brother", "moves"]
-    assert thunder.recognise(voice, by.model, python=by.python, engine=engine) == found
-    assert found.words == tuple(engine.spoken(voice, TEXT)[1]), (
+    assert thunder.recognise(sample, by.model, python=by.python, engine=engine) == found
+    assert found.words == tuple(engine.spoken(sample, TEXT)[1]), (
         "of Latin letters our own alignment tells"
     )
 
 
 @needs_library
-def test_what_nobody_says_is_left_out_and_its_place_named(engine, python, voice, made):
-    found = engine.recognise(voice, Recogniser(python, made(INVENTED)))
+def test_what_nobody_says_is_left_out_and_its_place_named(engine, python, sample, made):
+    found = engine.recognise(sample, Recogniser(python, made(INVENTED)))
     assert found.text == "" and found.words == ()
     [left_out] = found.left_out
-    assert left_out.text == INVENTED and 0 <= left_out.start < left_out.end <= voice.seconds
+    assert left_out.text == INVENTED and 0 <= left_out.start < left_out.end <= sample.seconds
 
 
 def test_a_sound_without_speech_asks_nobody(engine):
@@ -98,24 +93,24 @@ def test_a_sound_without_speech_asks_nobody(engine):
 
 
 @needs_library
-def test_numbers_are_written_as_words(engine, python, voice, made):
-    found = engine.recognise(voice, Recogniser(python, made(TEXT, numeral="25")))
+def test_numbers_are_written_as_words(engine, python, sample, made):
+    found = engine.recognise(sample, Recogniser(python, made(TEXT, numeral="25")))
     assert found.text == TEXT
 
 
 @needs_library
-def test_a_language_that_is_named_is_used_and_an_unknown_one_refused(engine, python, voice, made):
+def test_a_language_that_is_named_is_used_and_an_unknown_one_refused(engine, python, sample, made):
     by = Recogniser(python, made(TEXT), "de")
-    assert engine.recognise(voice, by).languages == ("de",)
+    assert engine.recognise(sample, by).languages == ("de",)
     with pytest.raises(errors.BadRequest, match="knows no language “xx”"):
-        engine.recognise(voice, Recogniser(python, made(TEXT), "xx"))
+        engine.recognise(sample, Recogniser(python, made(TEXT), "xx"))
 
 
 @needs_library
-def test_a_model_in_a_hubs_cache_says_the_same(engine, python, voice, made, tmp_path):
+def test_a_model_in_a_hubs_cache_says_the_same(engine, python, sample, made, tmp_path):
     cache = tmp_path / "models--somebody--whisper"
     shutil.copytree(made(TEXT), cache / "snapshots" / "0123")
-    assert engine.recognise(voice, Recogniser(python, str(cache))).text == TEXT
+    assert engine.recognise(sample, Recogniser(python, str(cache))).text == TEXT
 
 
 class Hears:
@@ -311,7 +306,7 @@ def test_what_the_model_repeats_or_guesses_is_not_heard():
 
 
 @needs_library
-def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
+def test_no_socket_is_opened_but_by_a_download(engine, sample, made, tmp_path):
     log = tmp_path / "sockets"
     python = wrapper(
         tmp_path,
@@ -321,10 +316,10 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
         "        raise OSError('no network')\n"
         "sys.addaudithook(hook)",
     )
-    assert engine.recognise(voice, Recogniser(python, made(TEXT))).text == TEXT
+    assert engine.recognise(sample, Recogniser(python, made(TEXT))).text == TEXT
     for name in ("base", "somebody/whisper"):
         with pytest.raises(errors.BadWeights, match=f"no model that recognizes words at “{name}”"):
-            engine.recognise(voice, Recogniser(python, name))
+            engine.recognise(sample, Recogniser(python, name))
     assert not log.exists()
     with Client(python, verbs="recogniser") as client:
         pending = client.request("download", name="base", folder=str(tmp_path / "base"))
@@ -344,7 +339,7 @@ def download(client, name, folder):
 
 
 @needs_library
-def test_a_model_is_downloaded_by_its_name_and_used(engine, python, voice, made, tmp_path):
+def test_a_model_is_downloaded_by_its_name_and_used(engine, python, sample, made, tmp_path):
     model = made(TEXT)
     Path(model, "README.md").write_text("no part of the model")
     with hub({"Systran/faster-whisper-base": model, "somebody/whisper": model}, 0.002) as address:
@@ -356,7 +351,7 @@ def test_a_model_is_downloaded_by_its_name_and_used(engine, python, voice, made,
                 assert "Downloading" in told[-1]["message"] and 0.0 < told[-1]["fraction"] <= 1.0
                 assert (folder / "model.bin").is_file() and not (folder / "README.md").exists()
                 assert not list(folder.parent.glob("*.part"))
-    assert engine.recognise(voice, Recogniser(python, str(folder))).text == TEXT
+    assert engine.recognise(sample, Recogniser(python, str(folder))).text == TEXT
 
 
 @needs_library
@@ -408,24 +403,24 @@ def test_a_download_that_fails_says_why_and_leaves_no_model(made, tmp_path):
     ],
 )  # fmt: skip
 def test_a_wrong_model_is_refused_with_a_sentence(
-    engine, python, voice, made, tmp_path, harm, sentence
+    engine, python, sample, made, tmp_path, harm, sentence
 ):
     folder = tmp_path / "model"
     shutil.copytree(made(TEXT), folder)
     harm(folder)
     with pytest.raises(errors.BadWeights, match=sentence):
-        engine.recognise(voice, Recogniser(python, str(folder)))
+        engine.recognise(sample, Recogniser(python, str(folder)))
 
 
-def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp_path):
+def test_without_a_model_or_a_python_there_is_a_sentence(sample, monkeypatch, tmp_path):
     monkeypatch.delenv("THUNDER_WHISPER", raising=False)
     with pytest.raises(errors.BadWeights, match="No model that recognizes words was chosen"):
-        thunder.recognise(voice, python=sys.executable)
+        thunder.recognise(sample, python=sys.executable)
     with pytest.raises(errors.NoEngine, match="There is no Python at “/no/python”"):
-        thunder.recognise(voice, "base", python="/no/python")
+        thunder.recognise(sample, "base", python="/no/python")
     for model in ("", "base"):  # in plain Python nothing downloads one
         with pytest.raises(errors.BadWeights, match="hoose the folder") as refused:
-            thunder.recognise(voice, model, python=wrapper(tmp_path))
+            thunder.recognise(sample, model, python=wrapper(tmp_path))
         assert "ownload" not in str(refused.value)
 
 
@@ -437,13 +432,13 @@ def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp
         (dict(language=None), "“None” is no language"),
     ],
 )
-def test_what_is_no_voice_or_no_language_is_refused_with_a_sentence(voice, wrong, sentence):
+def test_what_is_no_voice_or_no_language_is_refused_with_a_sentence(sample, wrong, sentence):
     with pytest.raises(errors.BadRequest, match=sentence):
-        thunder.recognise(**{"voice": voice, "python": sys.executable} | wrong)
+        thunder.recognise(**{"voice": sample, "python": sys.executable} | wrong)
 
 
 @pytest.mark.parametrize("given, code", [("German", "de"), ("zh", "zh"), ("auto", ""), ("", "")])
-def test_a_language_has_its_names_in_python_too(voice, tmp_path, given, code):
+def test_a_language_has_its_names_in_python_too(sample, tmp_path, given, code):
     class Engine:
         """Answers with what recognises."""
 
@@ -452,7 +447,7 @@ def test_a_language_has_its_names_in_python_too(voice, tmp_path, given, code):
 
     for name in ("config.json", "tokenizer.json", "model.bin"):
         (tmp_path / name).touch()
-    by = thunder.recognise(voice, tmp_path, given, python=sys.executable, engine=Engine())
+    by = thunder.recognise(sample, tmp_path, given, python=sys.executable, engine=Engine())
     assert by.language == code
 
 
@@ -471,27 +466,27 @@ def test_a_language_has_its_names_in_python_too(voice, tmp_path, given, code):
     ],
 )  # fmt: skip
 def test_a_process_that_ends_or_lacks_memory_says_so(
-    engine, voice, made, tmp_path, code, kind, sentence
+    engine, sample, made, tmp_path, code, kind, sentence
 ):
     with pytest.raises(kind, match=sentence):
-        engine.recognise(voice, Recogniser(wrapper(tmp_path, code), made(TEXT)))
+        engine.recognise(sample, Recogniser(wrapper(tmp_path, code), made(TEXT)))
 
 
 @needs_library
-def test_the_process_is_kept_for_the_next_voice_and_ends_with_ours(engine, voice, made, tmp_path):
+def test_the_process_is_kept_for_the_next_voice_and_ends_with_ours(engine, sample, made, tmp_path):
     mark = tmp_path / "pids"
     python = wrapper(tmp_path, f"open({str(mark)!r}, 'a').write(f'{{os.getpid()}}\\n')")
-    by, half = Recogniser(python, made(TEXT)), Speech(voice.samples[: 4 * RATE], RATE)
-    for speech in (voice, half, voice):
+    by, half = Recogniser(python, made(TEXT)), Speech(sample.samples[: 4 * RATE], RATE)
+    for speech in (sample, half, sample):
         engine.recognise(speech, by)
     [pid] = mark.read_text().split()
     engine.recogniser.client.stop()
     until(lambda: not is_alive(pid), 5)
-    assert engine.recognise(voice, by).text == TEXT, "another is started"
+    assert engine.recognise(sample, by).text == TEXT, "another is started"
 
 
 @needs_library
-def test_a_cancel_ends_the_process_soon(engine, voice, made, tmp_path):
+def test_a_cancel_ends_the_process_soon(engine, sample, made, tmp_path):
     mark = tmp_path / "pid"
     python = wrapper(
         tmp_path,
@@ -504,5 +499,5 @@ def test_a_cancel_ends_the_process_soon(engine, voice, made, tmp_path):
             raise errors.Cancelled("Cancelled, nothing was changed")
 
     with pytest.raises(errors.Cancelled):
-        engine.recognise(voice, Recogniser(python, made(TEXT)), stop)
+        engine.recognise(sample, Recogniser(python, made(TEXT)), stop)
     until(lambda: not is_alive(mark.read_text()), 10)

@@ -17,94 +17,10 @@ from thunder_core.animation.traits import (
 from thunder_core.direction import AXES, SLIDERS
 from thunder_core.direction_words import SEEN
 from thunder_core.errors import BadRequest
-from thunder_core.types import FPS, Motion
-
-FRAMES = 200
-
+from thunder_core.types import Motion
 
 METER = bundled_meter()
 HEAD = METER.head
-
-
-def motion(degrees=0.0, smile=0.0, size=1.0, jaw=1.0, blinks=0, **channels):
-    """A face that nods by so many degrees once a second, blinks so many times and smiles, while it
-    speaks.
-
-    size: of the mouth's openings.  jaw: its part in these.  channels: further ones, of both sides.
-    """
-    t = np.arange(FRAMES)
-    expression, turns = np.zeros((FRAMES, HEAD.channels)), np.zeros((3, FRAMES, 3))
-    syllables = size * np.maximum(0, np.sin(2 * np.pi * t / 8)) * (0.6 + 0.4 * np.sin(t / 9))
-
-    def move(name, values):
-        for each in (name, name + "Left", name + "Right"):
-            if each in HEAD.expression_names:
-                expression[:, HEAD.channel(each)] += values
-
-    move("mouthSmile", smile)
-    for name, values in channels.items():
-        move(name, values * (0.3 + syllables))
-    for start in np.linspace(10, FRAMES - 20, blinks).astype(int):
-        expression[start : start + 4, [HEAD.channel(f"eyeBlink{x}") for x in ("Left", "Right")]] = 1
-    turns[0, :, 0] = 0.25 * jaw * syllables
-    turns[1, :, 0] = np.radians(degrees) * np.sin(2 * np.pi * t / FPS)
-    return Motion(expression, *turns)
-
-
-SPEAKS = np.ones(FRAMES, bool)
-
-
-def of(**how):
-    """What is `seen` of a motion."""
-    return seen(METER, motion(**how), SPEAKS)
-
-
-@pytest.mark.parametrize(
-    "name, more",
-    [
-        ("opening", {"size": 1.6}),
-        ("jaw", {"jaw": 1.5}),
-        ("smile", {"smile": 0.5}),
-        ("brows", {"browInnerUp": 1.0}),
-        ("head", {"degrees": 10.0}),
-        ("blinks", {"blinks": 4}),
-    ],
-)
-def test_a_face_that_does_more_of_something_is_seen_to(name, more):
-    assert of().keys() == SEEN.keys()
-    assert of()[name] + SEEN[name][0] < of(**more)[name]
-
-
-def test_of_a_mouth_that_hardly_speaks_nothing_is_seen():
-    assert seen(METER, motion(), np.arange(FRAMES) < 10) == {}
-
-
-def test_a_jaw_that_opens_moves_no_brows():
-    assert METER.measure(motion(), SPEAKS)["brows"] == pytest.approx(0, abs=0.01)
-    assert METER.measure(motion(browInnerUp=0.5), SPEAKS)["brows"] > 1
-
-
-@pytest.mark.parametrize("axis, name", [(1, "turn"), (2, "tilt")])
-def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and_then_is_not(
-    axis, name
-):
-    held, turns = motion(), motion()
-    held.head[:, axis] += np.radians(9.0)
-    turns.head[40:100, axis] += np.radians(9.0)
-    assert [seen(METER, each, SPEAKS)[name] for each in (held, turns)] == [9.0, 0.0]
-
-
-def test_a_nose_that_wrinkles_is_no_movement_of_the_brows():
-    still, wrinkled, raised = motion(), motion(), motion()
-    wave = np.sin(np.arange(still.frames))[:, None] ** 2
-    wrinkled.expression[
-        :, [METER.head.channel(f"noseSneer{side}") for side in ("Left", "Right")]
-    ] += wave
-    raised.expression[:, [METER.head.channel("browInnerUp")]] += wave
-    levels = [METER.measure(each, SPEAKS)["brows"] for each in (still, wrinkled, raised)]
-    assert levels[1] == levels[0] < 0.1 * levels[2]
-
-
 SECONDS = 12
 
 
@@ -136,6 +52,54 @@ def performance(
 
 def measures_of(motion):
     return METER.measure(motion, np.ones(motion.frames, bool))
+
+
+def seen_of(**how):
+    """What is `seen` of somebody who speaks throughout, without moving anything else."""
+    made = performance(**{"brow": 0.0, "blinks": 0, "nod": 0.0} | how)
+    return seen(METER, made, np.ones(made.frames, bool))
+
+
+@pytest.mark.parametrize(
+    "name, more",
+    [
+        ("opening", {"opening": 1.6}),
+        ("jaw", {"jaw": 0.2}),
+        ("smile", {"smile": 0.6}),
+        ("brows", {"brow": 1.0}),
+        ("head", {"nod": 0.2}),
+        ("blinks", {"blinks": 4}),
+    ],
+)
+def test_a_face_that_does_more_of_something_is_seen_to(name, more):
+    assert seen_of().keys() == SEEN.keys()
+    assert seen_of()[name] + SEEN[name][0] < seen_of(**more)[name]
+
+
+def test_of_a_mouth_that_hardly_speaks_nothing_is_seen():
+    made = performance()
+    assert seen(METER, made, np.arange(made.frames) < 10) == {}
+
+
+def test_a_jaw_that_opens_and_a_nose_that_wrinkles_move_no_brows():
+    wrinkled = performance(brow=0.0)
+    for side in ("Left", "Right"):
+        wave = np.sin(np.arange(wrinkled.frames)) ** 2
+        wrinkled.expression[:, HEAD.channel(f"noseSneer{side}")] = wave
+    for made in (performance(brow=0.0), wrinkled):
+        assert measures_of(made)["brows"] == pytest.approx(0, abs=0.01)
+    assert measures_of(performance(brow=0.5))["brows"] > 1
+
+
+@pytest.mark.parametrize("axis, name", [(1, "turn"), (2, "tilt")])
+def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and_then_is_not(
+    axis, name
+):
+    held, turns = performance(), performance()
+    held.head[:, axis] += np.radians(9.0)
+    turns.head[40:100, axis] += np.radians(9.0)
+    speaks = np.ones(held.frames, bool)
+    assert [seen(METER, each, speaks)[name] for each in (held, turns)] == [9.0, 0.0]
 
 
 @pytest.mark.parametrize("axis, less, more", [

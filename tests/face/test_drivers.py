@@ -33,7 +33,8 @@ def test_expressions_of_drivers_are_calculated(expression, value):
     "expression",
     [
         "[v][0]",
-        "v.real",
+        "__import__('os').getcwd() and v",
+        "v.__class__",
         "(lambda: v)()",
         "other(v)",
         "pow(v, 10 ** 9)",

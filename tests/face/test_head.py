@@ -14,6 +14,7 @@ from thunder_core.errors import BadHead
 from thunder_core.face import head as head_module
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.regions import front_view
 
 CONTACT, INNER = 5, 6  # rings on which the lips touch at rest
 
@@ -164,33 +165,15 @@ def test_pucker_and_funnel_protrude_and_smile_lifts_the_corners(
     assert least < moved[getattr(head, place), axis] < most
 
 
-def cross(p, q):
-    return p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
-
-
-def nearest_hit(tri, spot):
-    """The triangle that a ray along −z at (x, y) meets first."""
-    a, b, c = (tri[:, i, :2] - spot for i in range(3))
-    w = np.stack([cross(b, c), cross(c, a), cross(a, b)], 1)
-    total = w.sum(1)
-    inside = ((w >= 0).all(1) | (w <= 0).all(1)) & (np.abs(total) > 1e-9)
-    depth = (w * tri[:, :, 2]).sum(1) / np.where(inside, total, 1)
-    return np.where(inside, depth, -1e9).argmax()
-
-
 @pytest.mark.parametrize("side", [1, -1])
 def test_blink_covers_the_eye_and_lids_clear_the_ball(head, side):
     tag, centre = "Left" if side > 0 else "Right", EYE * [side, 1, 1]
     ball = head.weights[:, 3 if side > 0 else 4] == 1
 
     def seen(v, reach):
-        """Share of what lies so far around the pupil of which a ray from the front meets the ball
-        first, of 300 rays."""
-        spots = centre[:2] + reach * np.random.default_rng(0).uniform(-1, 1, (300, 2))
-        tri = v[head.f]
-        near = (np.abs(tri[:, :, :2] - centre[:2]).max(2).min(1) < 22) & (tri[:, :, 2].max(1) > 40)
-        tri, own = tri[near], ball[head.f[near, 0]]
-        return np.mean([own[nearest_hit(tri, spot)] for spot in spots])
+        """Share of what lies so far around the pupil where the ball is seen from the front."""
+        view = front_view(v, head.f, centre[:2] - reach, centre[:2] + reach, 0.25)
+        return ball[head.f[view.triangle, 0]].mean()
 
     assert 0.7 < seen(posed(head), 5.0) < 0.8, (
         "an upper lid at rest lies over the top of the iris: one that bares all of it startles"
