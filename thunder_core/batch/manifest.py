@@ -16,14 +16,14 @@ import os
 import re
 import time
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, JOURNAL, Transaction
-from . import dailies, forms
+from . import dailies
 from .job_file import BakeJob, free_name
 from .settings import CURVES, path_names
 
@@ -34,7 +34,6 @@ COLLECTED = "_takes"  # ending of the name of a scene with the takes of several 
 NOT_YET = "not baked yet"  # of `what_changed`
 _NOT_OURS = "its report was changed or is damaged"
 JSON_NAME = "batch.json"
-_FORMS = {REPORT: forms.REPORT, CURVES: forms.DAILIES, JSON_NAME: forms.RUN}
 _LONGEST = 2**26  # largest file that is read, bytes
 
 
@@ -91,6 +90,106 @@ def made_from(
     }
 
 
+# ---- what the values in files that a bake wrote may be, so that a damaged file of one job ends
+# neither the run nor its page, and no name in it leads elsewhere
+
+Form = Callable[[Any], bool]
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_LONGEST_CURVE = 2**19  # letters: as many as the peaks of an hour have
+_LONGEST_LIST = 1000
+
+
+def _number(least: float, most: float, kind: Any = (int, float)) -> Form:
+    return lambda value: (
+        isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most
+    )
+
+
+def _list_of(form: Form) -> Form:
+    return lambda value: (
+        isinstance(value, list) and len(value) <= _LONGEST_LIST and all(map(form, value))
+    )
+
+
+def _or_none(form: Form) -> Form:
+    return lambda value: value is None or form(value)
+
+
+def _table(needed: Mapping[str, Form], others: Mapping[str, Form] | None = None) -> Form:
+    """A table with what is needed; its other entries, where they are there, have these forms."""
+    return lambda value: (
+        isinstance(value, dict)
+        and all(name in value and form(value[name]) for name, form in needed.items())
+        and all(form(value[name]) for name, form in (others or {}).items() if name in value)
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_file_name(value: Any) -> bool:
+    return _is_text(value) and os.path.basename(value) == value and value not in ("", ".", "..")
+
+
+def _is_curve(value: Any) -> bool:
+    return (
+        _is_text(value)
+        and len(value) <= _LONGEST_CURVE
+        and len(value) % 4 == 0
+        and _BASE64.fullmatch(value) is not None
+    )
+
+
+_SECONDS, _SEED = _number(0, 86400), _number(0, 2**63, int)
+_TAKE = _table(
+    {"rank": _number(1, 10_000, int), "name": _is_text, "seed": _SEED},
+    {"score": _or_none(_number(-1000, 1000)), "video": _or_none(_is_file_name), "action": _is_text},
+)
+_SHOWN = _table(
+    {},
+    {
+        "opening": _is_curve,
+        "width": _is_curve,
+        "grade": lambda value: value in ("good", "check", "poor", ""),
+        "reason": _is_text,
+        "drifts": _list_of(lambda each: _list_of(_SECONDS)(each) and len(each) == 2),
+    },
+)
+
+# of a job: its report, and what its page shows
+_REPORT_FORM = _table(
+    {},
+    {
+        "takes": _list_of(_TAKE),
+        "seconds": _table({"all": _SECONDS}),
+        "warnings": _list_of(_is_text),
+        "notes": _list_of(_is_text),
+        "blend": _or_none(_is_file_name),
+        "made_from": _table({}, {"settings": _table({}), "inputs": _are_texts, "used": _are_texts}),
+    },
+)
+_DAILIES_FORM = _table({}, {"seconds": _SECONDS, "peaks": _is_curve, "takes": _list_of(_SHOWN)})
+# of a run, and of a scene with the takes of several jobs
+_RUN_FORM = _table(
+    {},
+    {
+        "source": _is_text,
+        "scenes": _list_of(
+            _table({"file": _is_file_name, "jobs": _list_of(_is_text)}, {"sentence": _is_text})
+        ),
+    },
+)
+_SCENE_FORM = _table(
+    {}, {"takes": _list_of(_table({"job": _is_text, "seed": _SEED, "action": _is_text}))}
+)
+_FORMS = {REPORT: _REPORT_FORM, CURVES: _DAILIES_FORM, JSON_NAME: _RUN_FORM}
+
+
 def read_report(folder: str, name: str = REPORT) -> dict:
     """The report in the folder of a job, or another file of a dictionary that a bake wrote there;
     empty if there is none, it cannot be read, or it is not as a bake wrote it.
@@ -105,7 +204,7 @@ def read_report(folder: str, name: str = REPORT) -> dict:
     return {}
 
 
-def read_json(path: str, form: forms.Form | None = None) -> dict:
+def read_json(path: str, form: Form | None = None) -> dict:
     """The dictionary in a file; empty if there is none, it cannot be read, or it has another
     form."""
     with contextlib.suppress(OSError, ValueError, RecursionError), open(path, "rb") as file:
@@ -229,7 +328,7 @@ def is_scene_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str])
 def read_collected(out: str, name: str) -> dict:
     """What is listed of the scene of that name with the takes of several jobs, empty if it cannot
     be read."""
-    return read_json(os.path.join(out, f"{name}.json"), forms.SCENE)
+    return read_json(os.path.join(out, f"{name}.json"), _SCENE_FORM)
 
 
 # ---- jobs that failed
