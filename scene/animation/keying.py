@@ -15,7 +15,7 @@ from ...thunder_core.animation import cue_file, keyframes
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock, motion_times
-from ...thunder_core.face import displacement, own_mouths
+from ...thunder_core.face import displacement, mouths
 from ...thunder_core.face.mapping import Track
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
@@ -111,7 +111,7 @@ def values_of(
         )
         rows = {name: weights[start : start + PIECE] for name, weights in of_mouths.items()}
         values[start : start + PIECE] = rig.driver.drive(
-            *own_mouths.apply(motion, performance.channels, rows)
+            *mouths.apply(motion, performance.channels, rows)
         )
         yield share * min(1.0, (start + PIECE) / len(frames))
     if rig.driver.is_drawn and known:
@@ -152,9 +152,7 @@ def _own_mouths(
     if rig.driver.is_drawn or not said:
         return {}
     seen = clock.presence(frames, performance.motion.frames)
-    of_mouths = own_mouths.weights(
-        said, rig.driver.leads, clock.seconds(frames), performance.opening
-    )
+    of_mouths = mouths.weights(said, rig.driver.leads, clock.seconds(frames), performance.opening)
     return {name: weights * seen for name, weights in of_mouths.items()}
 
 

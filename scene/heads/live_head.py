@@ -15,7 +15,7 @@ import numpy as np
 from ...thunder_core import vmc
 from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.errors import BadHead, ThunderError
-from ...thunder_core.face import own_mouths
+from ...thunder_core.face import mouths
 from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, pack, unpack
 from ..host import jobs, playback
@@ -51,11 +51,11 @@ class LiveHead:
             motion = unpack(row[None], len(names))
             if driver.leads and live is not None:
                 said, at = live.sounds()
-                weights = own_mouths.weights(
+                weights = mouths.weights(
                     said, driver.leads, np.array([at]),
                     np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS),
                 )  # fmt: skip
-                motion, names = own_mouths.apply(motion, names, weights)
+                motion, names = mouths.apply(motion, names, weights)
             LiveHead.rig.set_values(driver.drive(motion, names)[0].tolist())
 
     def end(self) -> None:

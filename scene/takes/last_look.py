@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.face import own_mouths
+from ...thunder_core.face import mouths
 from ...thunder_core.face.measured_face import LEAST_OPEN_MM
 from ...thunder_core.face.reach import lip_gap, Reach
 from ...thunder_core.types import FPS
@@ -78,7 +78,7 @@ def _expect(rig: head.Rig, seen: Reach, opening: np.ndarray, said: list) -> np.n
     if not said or not rig.driver.leads:
         return opening
     seconds = np.arange(len(opening)) / FPS
-    weights = own_mouths.weights(said, rig.driver.leads, seconds, opening)
+    weights = mouths.weights(said, rig.driver.leads, seconds, opening)
     left = rig.has_jaw * rig.meter.scale * opening * (1.0 - sum(weights.values()))
     return left + sum(weight * seen.drawn[sound] for sound, weight in weights.items())
 

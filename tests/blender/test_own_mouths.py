@@ -17,7 +17,7 @@ from thunder.scene.takes import last_look, take_list
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import own_mouths
+from thunder.thunder_core.face import mouths
 
 pytestmark = pytest.mark.one_blender
 
@@ -193,14 +193,14 @@ def test_a_lead_never_opens_a_closure():
     """An “o” that comes early leaves lips shut where the take shuts them."""
     opening = np.full(75, 9.0)
     opening[24:27] = 0.0
-    of_mouths = own_mouths.weights(SAID, {"OH": 0.3}, np.arange(75) / 25, opening)
+    of_mouths = mouths.weights(SAID, {"OH": 0.3}, np.arange(75) / 25, opening)
     assert of_mouths["OH"][24:27].max() == 0.0 and of_mouths["OH"][21] > 0.9
 
 
 def test_weights_are_shares_of_one():
     opening = np.full(75, 9.0)
     leads = dict.fromkeys(("OH", "M B P", "AH", "Rest"), 0.0)
-    of_mouths = own_mouths.weights(SAID, leads, np.arange(75) / 25, opening)
+    of_mouths = mouths.weights(SAID, leads, np.arange(75) / 25, opening)
     total = sum(of_mouths.values())
     assert total == pytest.approx(1.0) and min(map(np.min, of_mouths.values())) >= 0.0
 

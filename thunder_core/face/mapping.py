@@ -216,7 +216,7 @@ class BoneTurn:
 
 
 def is_mouth(source: str) -> bool:
-    """Whether a source is an animator's own mouth for a sound (face/own_mouths.py)."""
+    """Whether a source is an animator's own mouth for a sound (face/mouths.py)."""
     return source in MOUTH_SOUNDS
 
 
