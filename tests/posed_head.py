@@ -5,7 +5,9 @@ promise."""
 import numpy as np
 import torch
 
+from thunder_core.face.head import EYE_LEFT, EYE_RIGHT
 from thunder_core.networks.flame import FlameLayer
+from thunder_core.rotation import rotvec_to_matrix
 
 # the lips among mouth_vertices: rings from outside in, each from the left corner over the top
 RINGS, AROUND = 7, 40
@@ -23,12 +25,19 @@ def expression_of(head, **channels):
 
 
 def posed(head, jaw=0.0, look=0.0, **channels):
-    """Vertices [V, 3] in millimetres; jaw and look down in radians."""
+    """Vertices [V, 3] in millimetres; jaw and look down in radians: lids follow a look, eyes stay."""
     if id(head) not in _layers:
         _layers[id(head)] = head, FlameLayer(head, dtype=torch.float64)
     layer = _layers[id(head)][1]
-    turn, eyes = (torch.tensor([[angle, 0.0, 0.0]]).double() for angle in (jaw, look))
-    return 1e3 * layer(torch.tensor(expression_of(head, **channels)), turn, eyes=eyes)[0].numpy()
+    expression, turn = expression_of(head, **channels), torch.tensor([[jaw, 0.0, 0.0]]).double()
+    moved = layer(torch.tensor(expression), turn)[0].numpy()
+    eyes = rotvec_to_matrix(np.array([look, 0.0, 0.0])) - np.eye(3)
+    for joint in (EYE_LEFT, EYE_RIGHT):
+        moved = moved + head.posedirs[:, :, 9 * (joint - 1) : 9 * joint] @ eyes.ravel()
+    for (key, joint), shape in zip(head.corrective_pairs, np.moveaxis(head.correctives, 2, 0)):
+        if joint.startswith("eye_"):
+            moved = moved + expression[0, head.channel(key)] * eyes[2, 1] * shape
+    return 1e3 * moved
 
 
 def lips(head):

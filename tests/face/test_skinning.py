@@ -49,9 +49,9 @@ def random_pose(channels, scale=0.6, seed=3):
 
 
 def test_agrees_with_smplx_to_a_micrometre(head):
-    expression, jaw, neck, eyes = random_pose(head.channels)
-    ours = FlameLayer(head, dtype=torch.float64)(expression, jaw, neck, eyes).numpy()
-    assert np.abs(ours - smplx_vertices(head, expression, jaw, neck, eyes)).max() < 1e-6
+    expression, jaw, _, _ = random_pose(head.channels)
+    ours = FlameLayer(head, dtype=torch.float64)(expression, jaw).numpy()
+    assert np.abs(ours - smplx_vertices(head, expression, jaw)).max() < 1e-6
 
 
 def test_the_formula_that_rigs_in_blender_are_held_against_is_that_of_smplx(data, head):
@@ -63,28 +63,17 @@ def test_the_formula_that_rigs_in_blender_are_held_against_is_that_of_smplx(data
         assert np.abs(flame(asset, *turns, rotation) - wanted[frame]).max() < 1e-6
 
 
-def test_the_short_way_for_a_jaw_alone_is_exact(flame_file, tmp_path):
-    data = flame_file(5)
-    data["posedirs"] *= 0
-    np.savez(tmp_path / "flame.npz", **data)
-    head = load_head(tmp_path / "flame.npz")
-    expression, jaw, _, _ = random_pose(head.channels)
-    ours = FlameLayer(head, dtype=torch.float64)(expression, jaw).numpy()
-    assert np.abs(ours - smplx_vertices(head, expression, jaw)).max() < 1e-6
-
-
 def test_few_vertices_and_long_motions_in_blocks_have_the_same_positions(head):
     layer = FlameLayer(head, dtype=torch.float64)
     torch.manual_seed(1)
     frames = BLOCK // len(head.v_template) + 3
     expression = torch.randn(frames, head.channels).double()
     jaw = 0.3 * torch.randn(frames, 3).double()
-    whole, ids = layer(expression, jaw, jaw, jaw), np.array([5, 0, 33, 5])
-    few = FlameLayer(head, ids, torch.float64)(expression, jaw, jaw, jaw)
+    whole, ids = layer(expression, jaw), np.array([5, 0, 33, 5])
+    few = FlameLayer(head, ids, torch.float64)(expression, jaw)
     assert (whole[:, ids] - few).abs().max() < 1e-12
     with torch.no_grad():
-        assert (layer(expression, jaw, jaw, jaw) - whole).abs().max() < 1e-12
-        assert (layer(expression, jaw) - layer(expression, jaw, 0 * jaw)).abs().max() < 1e-6
+        assert (layer(expression, jaw) - whole).abs().max() < 1e-12
 
 
 def test_gradients_are_right_also_at_rest(head):
@@ -172,10 +161,6 @@ def test_shapes_of_two_keys_come_in_as_the_engines_layer_has_them():
         torch.tensor(motion.jaw, dtype=torch.float64),
     ).numpy()
     assert np.abs(placed - expected[:, ids]).max() < 1e-6
-    both = torch.tensor([[0.1, 0.2, 0.0], [0.3, 0.0, 0.0]], dtype=torch.float64)
-    pose = torch.tensor(motion.expression[:2], dtype=torch.float64), both, None
-    each_eye = both[:, None].expand(2, 2, 3)
-    assert torch.equal(layer(*pose, both), layer(*pose, each_eye)), "both eyes turn alike"
     assert face_meter().skinned.pair_shapes is not None
     head = load_head()
     still = Motion(np.zeros((head.channels, head.channels)), np.zeros((head.channels, 3)))
