@@ -164,8 +164,7 @@ class EditWatch(jobs.Memory):
 
     def _step(self) -> float | None:
         uid = self.waiting.pop()
-        entries = (take_list.by_uid(scene, uid) for scene in bpy.data.scenes)
-        entry = next(filter(None, entries), None)
+        entry = take_list.in_any_scene(uid)
         if entry is not None:
             self.known[uid] = take_record.is_edited(entry), take_record.is_outdated(entry)
         if not self.waiting:

@@ -96,20 +96,6 @@ def sample_takes(
         client.delete_folder(folder)
 
 
-def sample_ranked(
-    client: Client, sound: str, request: Request, name: str = ""
-) -> Generator[Step, None, list[keying.TakeData]]:
-    """Steps that sample takes of a sound file. name: as of `sample_takes`. Returns them, best
-    first."""
-    takes: dict[int, keying.TakeData] = {}
-    receiver = Receiver(
-        lambda take: takes.update({take.seed: take}),
-        lambda seed, score: takes.update({seed: add_score(takes[seed], score)}),
-    )
-    yield from sample_takes(client, sound, request, receiver, name)
-    return rank(list(takes.values()))
-
-
 def sample_voice(
     client: Client, voice: strip.Voice, request: Request, quietly: bool = False
 ) -> Generator[Step, None, list[keying.TakeData]]:
@@ -119,7 +105,13 @@ def sample_voice(
         yield from mixing
         if request.phones and not quietly:
             request = yield from _with_phones(client, sound, request)
-        return (yield from sample_ranked(client, sound, request, "" if quietly else voice.name))
+        takes: dict[int, keying.TakeData] = {}
+        receiver = Receiver(
+            lambda take: takes.update({take.seed: take}),
+            lambda seed, score: takes.update({seed: add_score(takes[seed], score)}),
+        )
+        yield from sample_takes(client, sound, request, receiver, "" if quietly else voice.name)
+        return rank(list(takes.values()))
 
 
 def _with_phones(client: Client, sound: str, request: Request) -> Generator[Step, None, Request]:

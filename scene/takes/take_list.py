@@ -412,6 +412,12 @@ def by_uid(scene, uid: int | None):
     )
 
 
+def in_any_scene(uid: int | None):
+    """The take whose first action has that session id, in whichever scene lists it; None if it is
+    gone."""
+    return next(filter(None, (by_uid(scene, uid) for scene in bpy.data.scenes)), None)
+
+
 def rig_of(scene, entry) -> head.Rig:
     """The rig that a take was made for. Raises BadHead if it is gone."""
     if entry.head is None or entry.head.name not in scene.objects:

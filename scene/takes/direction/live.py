@@ -198,10 +198,11 @@ class Live(jobs.Part):
     def _step(self) -> float | None:
         if self.uid is None:
             return None
-        scene, entry = _find(self.uid)
+        entry = take_list.in_any_scene(self.uid)
         if entry is None:
             self.drop()
             return None
+        scene = entry.id_data
         if jobs.session.job is not None or is_dragging_keys():
             return _BUSY_SECONDS
         rig = take_list.rig_of(scene, entry)
@@ -304,7 +305,7 @@ class Live(jobs.Part):
 
     def _discard_copy(self, scene, entry) -> None:
         """Remove a copy that equals the take it was copied from, and show that take again."""
-        original = _find(self.copied)[1] if self.copied is not None else None
+        original = take_list.in_any_scene(self.copied)
         if original is None or not self._may_change(entry):
             return
         self.drop()
@@ -354,12 +355,6 @@ def _entry(scene, direction):
         return None
     state = head_state.of(head.owner_of(entry.head))
     return entry if state is not None and state.direction == direction else None
-
-
-def _find(uid: int):
-    """(scene, entry) of the take of an action, (None, None) if it is gone."""
-    takes = ((scene, take_list.by_uid(scene, uid)) for scene in bpy.data.scenes)
-    return next(((scene, entry) for scene, entry in takes if entry is not None), (None, None))
 
 
 def is_dragging_keys() -> bool:

@@ -93,11 +93,12 @@ def is_shaped(action) -> bool:
 
 def entry_of(action):
     """The list entry of an action's take. Raises BadRequest."""
-    for scene in bpy.data.scenes:
-        for entry in scene.thunder.takes:
-            if entry.action == action:
-                return entry
-    raise BadRequest(f"“{action.name}” is not in a list of takes: show a listed take to shape it")
+    entry = take_list.in_any_scene(action.session_uid)
+    if entry is None:
+        raise BadRequest(
+            f"“{action.name}” is not in a list of takes: show a listed take to shape it"
+        )
+    return entry
 
 
 def read_shape(take: TakeCurves) -> StoredShape:

@@ -84,8 +84,6 @@ class Resting:
         self.frames = frames
         self.channels = {name: np.zeros(frames) for name in LOWER_FACE}
         self.dips = list[Nod]()
-        # where lips press, and a face swallows: 0 or 1
-        self.presses, self.swallows = np.zeros((2, frames))
 
     @classmethod
     def of(cls, phrasing: Phrasing, seed: int, behaviours: Behaviours, listens: bool) -> Resting:
@@ -134,7 +132,6 @@ class Resting:
                 continue
             self._press(each, times, _interpolate(_SWALLOW.press, u[3]), u[4] - 0.5, 0.0, 0.0)
             at, far = _bump(self.frames, each, *times)
-            self.swallows[at] = 1.0
             self.channels["mouthShrugLower"][at] += _interpolate(_SWALLOW.chin, u[5]) * far
             furthest = each / FPS + times[0]
             self.dips.append(
@@ -177,7 +174,6 @@ class Resting:
         """Press the lips from a frame on. times: rise, hold and fall, s.  uneven: −1 … 1, above 0
         the left more.  lower, upper: shares of its size by which the lips roll in."""
         frames, far = _bump(self.frames, at, *times)
-        self.presses[frames] = 1.0
         sides = {
             "mouthPressLeft": 1 + _PRESS.uneven * uneven,
             "mouthPressRight": 1 - _PRESS.uneven * uneven,
