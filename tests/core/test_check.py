@@ -134,14 +134,6 @@ def test_a_mouth_that_moves_in_silence_and_lips_that_never_meet_are_found():
     assert len(found) == 1 and found[0].whole and "6 of 6" in found[0].sentence(25)
 
 
-def test_what_is_noticed_first_comes_first(engine, sample, motion):
-    at = np.arange(motion.frames)
-    at[60:69] = 60
-    found = findings(engine, sample, late(Motion(motion.expression[at], motion.jaw[at]), 5))
-    assert kinds(found)[0] == SHIFTED
-    assert [each.weight for each in found] == sorted((each.weight for each in found), reverse=True)
-
-
 @pytest.mark.parametrize("top", [1.0, 1.6, 2.0, 2.3])
 def test_the_best_shift_is_the_top_of_a_parabola(top):
     curve = 0.7 - 0.05 * (np.arange(5) - top) ** 2

@@ -86,26 +86,6 @@ def _motion(seed, frames, channels, open_jaw, amount):
     return Motion(expression, jaw, *turns)
 
 
-@many
-@given(
-    cuts=st.lists(st.tuples(st.floats(-5, 60), st.integers(0, 3)), max_size=8),
-    first=st.integers(0, 3),
-    fade=st.floats(0, 20),
-)
-def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
-    frames = np.arange(50.0)
-    share = shaping.take_weights(frames, first, cuts, 4, fade)
-    assert (
-        share.shape == (50, 4) and share.min() >= 0 and np.abs(share.sum(axis=1) - 1).max() < 1e-9
-    )
-    at = {}
-    for frame, take in sorted(cuts, key=lambda cut: cut[0]):
-        at[frame] = take
-    if at:  # far behind the last cut there is only its take
-        last = max(at)
-        assert (share[frames > last + fade][:, at[last]] > 1 - 1e-9).all()
-
-
 @settings(many, max_examples=25)
 @given(
     motion=motions(),
