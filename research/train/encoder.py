@@ -9,13 +9,22 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchaudio.functional as AF
-from torch import Tensor
+from torch import nn, Tensor
 
 from research.train.augment import augment, change_speed, music
 from research.train.whisper import read_whisper
-from thunder_core.acoustics import gain, HOP, LEAST_POWER, level, whisper_scale, WHISPER_WINDOW
+from thunder_core.acoustics import (
+    BINS,
+    FLOOR,
+    gain,
+    HOP,
+    LEAST_POWER,
+    level,
+    whisper_scale,
+    WHISPER_WINDOW,
+)
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.networks.speech import LogMel, SpeechEncoderNetwork
+from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.spoken import SILENCE
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, Schedule
@@ -30,6 +39,36 @@ _BABBLE, _VOICES = 0.2, 6  # share of crops with other voices behind, and how ma
 # of an encoder on a Whisper: components of its features; layers and heads of what reads phones of
 # them; clips in which the components are found
 _COMPONENTS, _PHONE_LAYERS, _PHONE_HEADS, _LISTENED = 256, 2, 4, 300
+
+
+class LogMel(nn.Module):
+    """Waveform [B, samples] at 16 kHz → natural-log mel [B, frames, 80]; frame j is centred on j ·
+    10 ms.
+
+    As `acoustics.log_mel`, with gradients. Window and filters are not stored with a network's
+    weights: their last bits depend on the machine.
+    """
+
+    def __init__(self, window: int, size: int = 0):
+        """window, size: samples of a window, and of a transform (0: as `acoustics.log_mel`)."""
+        super().__init__()
+        self.size = size or max(512, window)
+        filters = AF.melscale_fbanks(
+            self.size // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney"
+        )
+        self.filters = nn.Buffer(filters, persistent=False)
+        self.window = nn.Buffer(torch.hann_window(window), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Log-mel [B, frames, 80] of [B, samples]."""
+        return (self._spectrum(samples) @ self.filters).clamp_min(FLOOR).log()
+
+    def _spectrum(self, samples: Tensor) -> Tensor:
+        """Amplitudes [B, frames, size / 2 + 1] of [B, samples]."""
+        spectrum = torch.stft(
+            samples.float(), self.size, HOP, len(self.window), self.window, return_complex=True
+        )
+        return spectrum.abs().transpose(1, 2)
 
 
 class WhisperMel(LogMel):

@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from research.train.encoder import LogMel
 from research.train.shaped_sound import limit_mel, ShapedSound, turns
 from thunder_core.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.m2s import LOG_FLOOR, pitch_of, unit_noise
 from thunder_core.face.head import Head
-from thunder_core.networks.speech import LogMel, MeshToSpeechNetwork, MouthNetwork, VocoderNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork, VocoderNetwork
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS

@@ -168,7 +168,7 @@ def test_the_diffusion_model_learns_also_from_listeners_and_is_measured_by_unsee
     trained, figures = train_denoiser(motions, load_head(), tmp_path, schedule, denoiser, term)
     batches = fitted["batches"]
     assert (batches.numbers, batches.frames, batches.batch) == ([0, 1, 2], 70, 48)
-    assert (batches.log_mel is not None) == whole and not batches.waves
+    assert batches.mel == whole and not batches.waves
     assert fitted["model"].denoiser is trained is denoiser
     assert fitted["schedule"] is schedule and fitted["folder"] == tmp_path
     assert figures == {"test_rows": pytest.approx(3.3333)}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from made_whisper import encoder_sizes
 
-from research.train.encoder import TrainableEncoder
+from research.train.encoder import LogMel, TrainableEncoder
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
 from thunder_core.engine.planning.mouth_map import expect_lips, presence_in
@@ -24,7 +24,6 @@ from thunder_core.engine.speech.encoder import (
 )
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
-from thunder_core.networks import speech as encoder_network
 from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
 from thunder_core.request import DRAFT, Request
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
@@ -237,7 +236,7 @@ def test_the_transform_is_torchs(window, size, pad, length):
 
 @pytest.mark.parametrize("window", [400, 640])
 def test_log_mels_are_torchaudios(samples, window):
-    theirs = encoder_network.LogMel(window)(tensor(samples))[0].numpy()
+    theirs = LogMel(window)(tensor(samples))[0].numpy()
     ours = acoustics.log_mel(samples, window)
     assert ours.dtype == np.float32 and ours.shape == theirs.shape
     # Of bands near the floor both know the last digits only.

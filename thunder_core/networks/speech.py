@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
-from torchaudio.functional import melscale_fbanks
 
-from ..acoustics import BINS, CLASSES, FLOOR, HOP
+from ..acoustics import BINS, CLASSES
 from ..face.head import Head
 from ..face.points import LIPS
 from ..spoken import PHONES
-from ..types import Columns, RATE
+from ..types import Columns
 from ..weight_files import (
     EncoderConfig,
     lip_places,
@@ -31,37 +30,6 @@ from ..weight_files import (
 from .bodies import Conformer, Whisper
 from .flame import FlameLayer
 from .weights import load_network, Network
-
-
-class LogMel(nn.Module):
-    """Waveform [B, samples] at 16 kHz → natural-log mel [B, frames, 80]; frame j is centred on j ·
-    10 ms.
-
-    `window` in samples: 400 (25 ms) resolves stops for the encoder; 640 (40 ms) is what Choi et al.
-    draw with M2S. Window and filters are not stored with a network's weights: their last bits
-    depend on the machine.
-    """
-
-    def __init__(self, window: int, size: int = 0):
-        """window, size: samples of a window, and of a transform (0: as `acoustics.log_mel`)."""
-        super().__init__()
-        self.size = size or max(512, window)
-        filters = melscale_fbanks(
-            self.size // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney"
-        )
-        self.filters = nn.Buffer(filters, persistent=False)
-        self.window = nn.Buffer(torch.hann_window(window), persistent=False)
-
-    def forward(self, samples: Tensor) -> Tensor:
-        """Log-mel [B, frames, 80] of [B, samples]."""
-        return (self._spectrum(samples) @ self.filters).clamp_min(FLOOR).log()
-
-    def _spectrum(self, samples: Tensor) -> Tensor:
-        """Amplitudes [B, frames, size / 2 + 1] of [B, samples]."""
-        spectrum = torch.stft(
-            samples.float(), self.size, HOP, len(self.window), self.window, return_complex=True
-        )
-        return spectrum.abs().transpose(1, 2)
 
 
 class SpeechEncoderNetwork(Network):

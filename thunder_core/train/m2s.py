@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..acoustics import gain
-from ..engine.m2s import evidence
+from ..acoustics import gain, log_mel
+from ..engine.m2s import evidence, WINDOW
 from ..face.head import Head
-from ..networks.speech import LogMel, MeshToSpeechConfig, MeshToSpeechNetwork, MouthNetwork, Space
+from ..networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork, MouthNetwork, Space
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, Schedule
@@ -41,9 +41,8 @@ class SpeechBatches:
         self.numbers = numbers
         self.frames = frames
         self.batch = batch
-        self.waves = waves
+        self.mel, self.waves = mel, waves
         self.variants = variants
-        self.log_mel = LogMel(640) if mel else None
         self._gain: dict[int, float] = {}
 
     def gain(self, number: int) -> float:
@@ -81,14 +80,13 @@ class SpeechBatches:
             "voices": torch.from_numpy(np.stack([set_.voices[i] for i, _, _ in crops])),
             "crop": torch.tensor(crops),
         }
-        if self.log_mel or self.waves:
-            waves = torch.from_numpy(
-                np.stack([set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops])
-            )
-            if self.log_mel:
-                item["mel"] = self.log_mel(waves)[:, : 4 * frames]
+        if self.mel or self.waves:
+            waves = [set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops]
+            if self.mel:
+                mels = [log_mel(wave, WINDOW)[: 4 * frames] for wave in waves]
+                item["mel"] = torch.from_numpy(np.stack(mels))
             if self.waves:
-                item["waves"] = waves
+                item["waves"] = torch.from_numpy(np.stack(waves))
         return item
 
 
