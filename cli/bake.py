@@ -224,7 +224,12 @@ def bake(
         replace(request, seed=seed), None, recogniser=_recogniser_of(scene, voice, chosen),
         finds_words=not {"cues", "rhubarb"}.isdisjoint(wanted.outputs),
     )  # fmt: skip
-    report_step = _report_steps(chosen, wanted, tell, warnings)
+
+    def report_step(step: jobs.Step) -> None:
+        if step.note and not chosen.seconds:  # without a sound nobody is meant to speak
+            warnings.add(step.note)
+        tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
+
     performances, transfer = _sample(
         client, (scene, rig, voice), how, chosen.perform_line, report_step
     )
@@ -334,20 +339,6 @@ def _recogniser_of(scene, voice: strip.Voice, chosen: argparse.Namespace) -> dic
     if record is not None and record.is_typed:
         return {}
     return recogniser.arguments(chosen.whisper or "", chosen.language or "")
-
-
-def _report_steps(
-    chosen: argparse.Namespace, wanted: products.Outputs, tell: Callable[[jobs.Step], None],
-    warnings: Warnings,
-) -> Callable[[jobs.Step], None]:  # fmt: skip
-    """What is called with the steps that make takes."""
-
-    def report_step(step: jobs.Step) -> None:
-        if step.note and not chosen.seconds:  # without a sound nobody is meant to speak
-            warnings.add(step.note)
-        tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
-
-    return report_step
 
 
 def _sample(

@@ -13,8 +13,6 @@ jobs PATH …       bake many: a job file (.toml), a folder of sound files, or t
 check FILE …      find where lips do not fit their voices in .blend files, whatever animated them
 
 {NAME} COMMAND --help lists the options of a command."""
-# command → the option of bake.py that its first word belongs to
-_BAKES: dict[str, list[str]] = {"bake": [], "jobs": ["--jobs"]}
 _registered: list = []
 
 
@@ -25,12 +23,12 @@ def main(arguments: list[str]) -> int:
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
-    commands = dict.fromkeys(_BAKES, (bake.options, batch.start))
-    commands["check"] = check.options, check.check
-    if name in commands:
-        options, action = commands[name]
-        if given[:1] not in (["-h"], ["--help"]):
-            given = [*_BAKES.get(name, []), *given]
+    if name in ("bake", "jobs", "check"):
+        options, action = (
+            (check.options, check.check) if name == "check" else (bake.options, batch.start)
+        )
+        if name == "jobs" and given[:1] not in (["-h"], ["--help"]):
+            given = ["--jobs", *given]  # to which the first word belongs
         return script.exit_code(command, lambda words: options(words, command), action, given)
     if name in ("-h", "--help"):
         script.say(HELP)

@@ -27,22 +27,18 @@ retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a f
 def add(
     path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10
 ) -> bpy.types.Object:
-    """Add the head of a FLAME file to a collection; its mesh object. Raises BadHead if the file is
-    no FLAME model."""
-    model = load(path, "press Add Head to add it, or choose a FLAME model")
+    """Add the head of a FLAME file to a collection, read by our restricted reader; its mesh object.
+    Raises BadHead if the file is no FLAME model."""
+    model = load_head(bpy.path.abspath(path))
+    if not model.identity.shape[2]:
+        raise BadHead(
+            "This file is Thunder's own head, not a FLAME model: press Add Head to add it, or "
+            "choose a FLAME model"
+        )
     name = bpy.path.display_name_from_filepath(path)
     mesh, armature = build.build(model, name, collection, view_layer, location, identity=sliders)
     armature[COUNT] = model.channels
     return mesh
-
-
-def load(path: str, advice: str) -> Head:
-    """The model in a FLAME file, read by our restricted reader. advice: what to do if it is
-    none. Raises BadHead."""
-    model = load_head(bpy.path.abspath(path))
-    if not model.identity.shape[2]:
-        raise BadHead(f"This file is Thunder's own head, not a FLAME model: {advice}")
-    return model
 
 
 def is_flame(armature: bpy.types.Object | None) -> bool:
