@@ -279,6 +279,19 @@ def bake(blender, client, voice, monkeypatch, capfd):
 
 
 @pytest.fixture
+def baked(blender, client, voice, tmp_path):
+    """Bake a take of the voice in this process, unless options say otherwise: the report."""
+    command = importlib.import_module("thunder.cli.bake")
+
+    def run(*arguments, **how):
+        given = [] if {"--strip", "--seconds"} & {*arguments} else ["--audio", voice]
+        given += ["--takes", "1", "--out", tmp_path / "out", "--force", *arguments]
+        return command.bake(command.options([*map(str, given)]), **how)
+
+    return run
+
+
+@pytest.fixture
 def voiced(stage, voice):
     """A scene at 25 fps with our head, whose voice is a file of two seconds: the scene."""
     scene = stage[0]

@@ -11,28 +11,6 @@ from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.protocol import NOTES, OTHER_TEXT
 
 
-@pytest.fixture
-def baked(blender, client, voice, tmp_path):
-    """Bakes two takes of a voice of two seconds with these options; its report."""
-
-    def run(*more, voice=("--audio", voice)):
-        words = [
-            *voice,
-            "--takes",
-            "2",
-            "--seed",
-            "1",
-            "--npz",
-            "--out",
-            str(tmp_path / "out"),
-            "--force",
-            *more,
-        ]
-        return bake.bake(bake.options(words))
-
-    return run
-
-
 @pytest.mark.parametrize("from_file", [False, True])
 @pytest.mark.parametrize("more", [(), ("--mood", "warm=0.5")])
 def test_a_bake_samples_takes_with_the_words_of_a_transcript(
@@ -58,7 +36,7 @@ def test_a_mood_leaves_the_transcript_of_the_scene(client, baked, tmp_path):
     baked("--transcript", "a bump")
     (tmp_path / "out").rename(tmp_path / "shot")
     shot = str(tmp_path / "shot" / "line.blend")
-    baked("--mood", "warm=0.5", voice=("--blend", shot, "--strip", "line"))
+    baked("--mood", "warm=0.5", "--blend", shot, "--strip", "line")
     assert [args["text"] for verb, args in client.asked if verb == "generate"] == ["a bump"] * 2
 
 
@@ -79,7 +57,7 @@ def test_transcripts_that_cannot_be_used_are_refused_in_a_sentence(client, baked
         with pytest.raises(BadRequest, match=sentence):
             baked("--transcript", str(tmp_path / name))
     with pytest.raises(SystemExit):
-        baked("--transcript", "hello", voice=("--seconds", "2"))
+        baked("--transcript", "hello", "--seconds", "2")
     for wrong in (" ", "line.docx", "lines/"):
         with pytest.raises(SystemExit):
             baked("--transcript", wrong)
@@ -143,7 +121,7 @@ def test_subtitles_of_an_edit_are_read_where_the_strip_lies(
         (0, "elsewhere"), (10, "a&nbsp;bump"), (20, "later"))]  # fmt: skip
     (tmp_path / "edit.vtt").write_text("WEBVTT\n\n" + "\n".join(cues))
     shot = ("--blend", str(tmp_path / "edit.blend"), "--strip", "line")
-    report = baked("--transcript", str(tmp_path / "edit.vtt"), voice=shot)
+    report = baked("--transcript", str(tmp_path / "edit.vtt"), *shot)
     assert report["transcript"] == "a bump"
     assert report["warnings"][0] == (
         "Read 1 of 3 subtitles, by where the strip lies in the scene, which begins at 1 h"

@@ -13,11 +13,12 @@ from commit_stage import (  # noqa: F401
     commit,
     count_keys,
     curve_of,
-    curves_of as curves_by_place,
+    curves_of,
     distances,
     everything,
     key_frames,
     numbers,
+    path_of,
     seen,
     show,
     spoken,
@@ -33,12 +34,13 @@ from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint, strip
-from thunder.thunder_core import progress
+from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import posing
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.animation.keys import shift_distances
 from thunder.thunder_core.animation.poses import REGIONS
 from thunder.thunder_core.face import displacement
+from thunder.thunder_core.face.lips import CLOSED_MM
 
 pytestmark = pytest.mark.one_blender
 
@@ -50,10 +52,6 @@ def poses(stage):
     """The stage of the commit tests, to which Poses are committed."""
     choose(stage[0], error=ERROR)
     return stage
-
-
-def curves_of(rig):
-    return [*curves_by_place(rig).values()]
 
 
 def region_of(curve):
@@ -69,7 +67,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
     of_take = count_keys(rig)
     choose(scene, error=ERROR, to="NEW")
     report = progress.result(committing.commit(rig, entry, "Poses", choice_of(scene, entry)))
-    curves = curves_of(rig)
+    curves = curves_of(rig).values()
     # the report is what the file has
     assert report.keys == count_keys(rig) == report.total
     carrying = set().union(*(key_frames(curve) for curve in curves))
@@ -105,15 +103,15 @@ def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
 def test_only_the_chosen_regions_are_committed(blender, poses, scene, rig):
     animate(rig)
     rig.keys.key_blocks["browOuterUpLeft"].value = 0.4
-    own = {(c.data_path, c.array_index): everything_of(c) for c in curves_of(rig)}
+    own = {(c.data_path, c.array_index): everything_of(c) for c in curves_of(rig).values()}
     stood = {block.name: block.value for block in rig.keys.key_blocks}
     show(poses, seconds=1.6)
     choose(scene, brows=False, eyes=False, head=False, tongue=False, cheeks=False)
     blender.ops.thunder.commit_take()
-    for curve in curves_of(rig):
+    for curve in curves_of(rig).values():
         if region_of(curve) not in ("Mouth", "Jaw"):
             assert everything_of(curve) == own[curve.data_path, curve.array_index]
-    paths = {curve.data_path for curve in curves_of(rig)}
+    paths = {curve.data_path for curve in curves_of(rig).values()}
     assert any("mouthFunnel" in path for path in paths) and not any(
         "eyeBlink" in path for path in paths
     )
@@ -135,7 +133,7 @@ def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender
     entry = show(poses, seconds=1.6)
     first, last = entry.first, entry.last
     blender.ops.thunder.commit_take()
-    curves = {curve.data_path: curve for curve in curves_of(rig)}
+    curves = {curve.data_path: curve for curve in curves_of(rig).values()}
     assert 'key_blocks["noseSneerRight"].value' not in curves
     for name, later in (("noseSneerLeft", 0.5), ("cheekPuff", 0.3)):
         curve = curves[f'key_blocks["{name}"].value']
@@ -304,3 +302,168 @@ def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, heads, m
     assert names and all(lines == {"one"} for lines in names)
     begun.pop()  # now it is cancelled in the first line
     assert blender.ops.thunder.commit_all(again=True) == {"CANCELLED"}
+
+
+# ---- what the curves look like in the graph editor
+
+
+LONGEST = 3.0  # frames of a handle that shapes nothing
+NOISE, DRIFT, TWITCH = "cheekPuff", "cheekSquintLeft", "noseSneerRight"
+
+
+def rough(seconds=2.0, seed=5):
+    """A spoken performance with what sampled takes have: a channel of noise, one that drifts by
+    little, one that twitches."""
+    made = spoken(seconds=seconds, seed=seed)
+    expression = made.motion.expression.copy()
+    rng, t = np.random.default_rng(seed), np.arange(len(expression)) / 25
+    expression[:, made.channels.index(NOISE)] = 1e-4 + 1e-4 * rng.uniform(-1, 1, len(t))
+    expression[:, made.channels.index(DRIFT)] = 0.004 + 0.003 * np.sin(t)
+    expression[:, made.channels.index(TWITCH)] = 0.03 + 0.02 * np.sin(9 * t)
+    return replace(
+        made, motion=types.Motion(expression, made.motion.jaw, made.motion.head, made.motion.eyes)
+    )
+
+
+@pytest.fixture
+def committed(stage):
+    """Commits a rough take to an action of its own: (the report, its curves by path and index, what
+    the take had at a frame)."""
+
+    def done(error=0.6):
+        scene, rig = stage
+        entry = show_take(stage, rough(), 21.0)
+        had = {
+            (c.data_path, c.array_index): c
+            for part in display.actions_of(entry)
+            for c in compat.all_curves(part)
+        }
+        choose(scene, error=error, to="NEW")
+        report = progress.result(committing.commit(rig, entry, "line", choice_of(scene, entry)))
+        return report, curves_of(rig), lambda path, frame: had[path].evaluate(frame)
+
+    return done
+
+
+def test_a_line_ends_exactly_as_the_take_does_whatever_action_is_left_behind(committed):
+    """At both ends of its leads the take is at rest; whatever the line ends with is held for ever
+    after."""
+    reports = []
+    for _ in range(2):
+        report, curves, take = committed()
+        first, last = report.first, report.first + report.frames - 1
+        reports.append((first, last))
+        for path, curve in curves.items():
+            assert curve.evaluate(first) == curve.evaluate(first - 50) == take(path, first), path
+            assert curve.evaluate(last) == curve.evaluate(last + 500) == take(path, last), path
+        assert (path_of(NOISE), 0) not in curves, "what nobody sees move has no keys to move it"
+    assert reports[0] == reports[1]
+
+
+def test_handles_are_short_and_level_where_they_shape_nothing(committed):
+    _, curves, _ = committed()
+    holds = 0
+    for path, curve in curves.items():
+        keys = [
+            [np.array(part) for part in (p.co, p.handle_left, p.handle_right)]
+            for p in curve.keyframe_points
+        ]
+        into, out = keys[0][1] - keys[0][0], keys[-1][2] - keys[-1][0]
+        assert max(-into[0], out[0]) <= LONGEST + 1e-3 and abs(into[1]) + abs(out[1]) < 1e-6
+        for (a, _, out), (b, into, _) in zip(keys[:-1], keys[1:]):
+            longest = max(out[0] - a[0], b[0] - into[0])
+            level = abs(out[1] - a[1]) < 1e-6 and abs(into[1] - b[1]) < 1e-6
+            assert longest <= (b[0] - a[0]) / 3 + 1e-3, path
+            assert level or a[1] != b[1], path
+            if level and a[1] == b[1]:
+                holds += 1
+                assert longest <= LONGEST + 1e-3, path
+    assert holds
+
+
+STEPS = [("TWOS", 2), ("THREES", 3)]
+BLINK = 0.3
+
+
+def runs(mask):
+    """First and last index of each run of True."""
+    places = np.flatnonzero(mask)
+    return [
+        (run[0], run[-1])
+        for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+        if len(run)
+    ]
+
+
+def kept(before, after, spread):
+    """(runs of `before`, those with a True in `after` up to `spread` samples away)."""
+    all_runs = runs(before)
+    return len(all_runs), sum(after[max(0, a - spread) : b + spread + 1].any() for a, b in all_runs)
+
+
+def lids(motion, channels):
+    return motion.expression[
+        :, [channels.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    ].mean(1)
+
+
+def new_keys(rig, first, last):
+    """(frame, interpolation) of the keys on a take's frames, of each curve that moves."""
+    for curve in curves_of(rig).values():
+        keys = [
+            (point.co[0], point.interpolation)
+            for point in curve.keyframe_points
+            if first <= point.co[0] <= last
+        ]
+        if len(keys) > 1:
+            yield keys
+
+
+@pytest.mark.parametrize("name, step", STEPS)
+def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(
+    blender, stage, scene, rig, name, step
+):
+    entry = show(stage, seconds=6.0, start=22.0)
+    times = entry.first + np.arange((entry.last - entry.first) * 8 + 1) / 8
+    _, motion, gap = numbers(rig, times)
+    choose(scene, to="NEW", step=name, error=0.6)
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    frames = set()
+    for of_curve in new_keys(rig, entry.first - 30, entry.last + 30):
+        inner = [(frame, kind) for frame, kind in of_curve if entry.first <= frame <= entry.last]
+        assert {kind for _, kind in inner} <= {"CONSTANT"}
+        frames |= {frame for frame, _ in inner}
+    assert frames and all((frame - scene.frame_start) % step == 0 for frame in frames)
+    _, after, gap_after = numbers(rig, times)
+    count, still = kept(gap < CLOSED_MM, gap_after < CLOSED_MM, 8 * step)
+    assert count == still >= 3
+    count, still = kept(
+        lids(motion, head_module.channel_names()) >= BLINK,
+        lids(after, head_module.channel_names()) >= BLINK,
+        8 * step,
+    )
+    assert count == still >= 1
+    held = [
+        np.ptp(gap_after[8 * at : 8 * (at + step) - 1])
+        for at in range((1 - entry.first) % step, len(times) // 8 - step, step)
+    ]
+    assert max(held) < 1e-3
+
+
+def test_committed_again_on_ones_the_animators_edits_stay_and_nothing_of_the_steps(
+    blender, stage, scene, rig
+):
+    animate(rig)
+    entry = show(stage, start=31.0)
+    choose(scene, to="OWN", step="THREES")
+    blender.ops.thunder.commit_take()
+    smile = rig.keys.key_blocks["mouthSmileLeft"]
+    set_keys(smile, "value", {entry.last + 40: 0.9})
+    for step in ("THREES", "ONES"):
+        scene.thunder.active_take = 0
+        choose(scene, step=step)
+        blender.ops.thunder.commit_take()
+        scene.frame_set(entry.last + 40)
+        assert smile.value == pytest.approx(0.9, abs=1e-5)
+    keys = new_keys(rig, entry.first - 9, entry.last + 9)
+    assert "CONSTANT" not in {kind for of_curve in keys for _, kind in of_curve}

@@ -4,18 +4,19 @@ preview range."""
 
 from types import SimpleNamespace
 
+import bpy
 import pytest
 from characters import small_face
 from drawing import draw
 from few_points import KEYS
 from performances import noise, trim_start
 from thunder.cli import bake
-from thunder.operators import generate
+from thunder.operators import add, generate
 from thunder.panels import listen, sidebar
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, take_list
+from thunder.scene.takes import dialogue, take_list
 from thunder.scene.takes.commit import committing as commit_dialogue, following
 from thunder.scene.takes.generation import How, perform
 from thunder.scene.voice import changes, strip
@@ -39,7 +40,7 @@ def strips(needs_sound, scene, heads, tmp_path):
 def cast(scene, **speakers):
     """Choose who speaks strips, by their names."""
     for name, speaker in speakers.items():
-        takes_dialogue.cast(scene, name, speaker)
+        dialogue.cast(scene, name, speaker)
 
 
 def test_each_head_finds_its_own_voice_and_its_second_line_when_the_first_is_over(
@@ -50,9 +51,9 @@ def test_each_head_finds_its_own_voice_and_its_second_line_when_the_first_is_ove
     for mesh, name in zip(heads, ("one", "two")):
         scene.thunder.head = mesh
         assert strip.find(blender.context).name == name
-    assert [line.strip for line in takes_dialogue.lines(scene)] == ["one", "two"]
+    assert [line.strip for line in dialogue.lines(scene)] == ["one", "two"]
     scene.thunder.head = heads[0]
-    takes_dialogue.cast(scene, "two", heads[0])
+    dialogue.cast(scene, "two", heads[0])
     for frame, name in ((10, "one"), (55, "two")):
         scene.frame_set(frame)
         assert strip.find(blender.context).name == name
@@ -70,7 +71,7 @@ def test_a_clicked_strip_that_nobody_speaks_is_the_voice_of_a_head_with_lines(
     strips["two"].mute = False
     assert blender.ops.thunder.generate() == {"FINISHED"}
     assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("two", heads[0])]
-    assert takes_dialogue.speaker_of(scene, "two") == heads[0]
+    assert dialogue.speaker_of(scene, "two") == heads[0]
     scene.sequence_editor.active_strip = strips["music"]
     assert strip.find(blender.context).name == "one"
 
@@ -82,7 +83,7 @@ def test_a_clicked_strip_of_a_removed_head_is_nobodys(blender, strips, scene, he
     scene.collection.objects.unlink(heads[1])
     assert strip.find(blender.context).name == "two"
     blender.ops.thunder.generate()
-    assert takes_dialogue.speaker_of(scene, "two") == heads[0]
+    assert dialogue.speaker_of(scene, "two") == heads[0]
 
 
 def test_a_clicked_line_of_another_head_stays_its_own_and_that_is_said(
@@ -98,7 +99,7 @@ def test_a_clicked_line_of_another_head_stays_its_own_and_that_is_said(
             "Dialogue to change both"
         )
         assert voice.name == "one"
-        assert takes_dialogue.say_passed_over(blender.context, voice) == (said if is_said else "")
+        assert dialogue.say_passed_over(blender.context, voice) == (said if is_said else "")
     scene.sequence_editor.active_strip = strips["two"]
     shown = " ".join(draw(sidebar.THUNDER_PT_main, blender.context).texts())
     assert "so the voice is “one”" in shown
@@ -139,7 +140,7 @@ def test_a_head_without_lines_speaks_the_only_strip_that_nobody_does(blender, st
         assert voice.name == "two"
     scene.sequence_editor.active_strip = strips["one"]
     said = f"“one” is a line of “{heads[0].name}”, so the voice is “two”"
-    assert takes_dialogue.say_passed_over(blender.context, voice).startswith(said)
+    assert dialogue.say_passed_over(blender.context, voice).startswith(said)
     scene.thunder.cast.remove([part.strip for part in scene.thunder.cast].index("music"))
     with pytest.raises(errors.BadSound, match="“one” is a line of"):
         strip.find(blender.context)
@@ -173,7 +174,7 @@ def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(
     settings.head = heads[0]
     assert (settings.voice, settings.head_role) == ("two", "LISTENS")
     settings.head_role, settings.voice = "SPEAKS", "one"
-    takes_dialogue.cast(scene, "one", heads[1])  # from now on the line of another
+    dialogue.cast(scene, "one", heads[1])  # from now on the line of another
     assert settings.voice != "one"
 
 
@@ -203,12 +204,12 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(
     for mesh in heads:
         assert display.shown_action(head.resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
-    assert takes_dialogue.lines_to_generate(scene) == [] and takes_dialogue.why_none(
-        scene
-    ).endswith("press Generate Takes for more of the chosen one")
+    assert dialogue.lines_to_generate(scene) == [] and dialogue.why_none(scene).endswith(
+        "press Generate Takes for more of the chosen one"
+    )
     cast(scene, **dict.fromkeys(strips))
     assert (
-        takes_dialogue.why_none(scene)
+        dialogue.why_none(scene)
         == "There is no sound strip with a speaker: add the dialogue to the sequencer, or choose a "
         "speaker"
     )
@@ -219,9 +220,9 @@ def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(
 ):
     cast(scene, one=heads[0], two=heads[0])
     scene.thunder.count = 1
-    takes_dialogue.select(blender.context, "two")
+    dialogue.select(blender.context, "two")
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    takes_dialogue.select(blender.context, "one")
+    dialogue.select(blender.context, "one")
     assert blender.ops.thunder.generate() == {"FINISHED"}
     assert {(entry.voice, entry.seed) for entry in scene.thunder.takes} == {
         ("one", seed_of_voice("one")),
@@ -229,33 +230,31 @@ def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(
     }
     # now the first line of the character, which has its seed
     strips["new"] = strip.add(scene, sound(tmp_path, "new"), "new", -80)
-    takes_dialogue.cast(scene, "new", heads[0])
-    takes_dialogue.select(blender.context, "new")
+    dialogue.cast(scene, "new", heads[0])
+    dialogue.select(blender.context, "new")
     assert scene.thunder.first_seed == seed_of_voice("one")
 
 
 def test_a_bake_of_any_line_has_the_seed_of_the_panel(
-    blender, strips, scene, heads, client, tmp_path
+    blender, strips, scene, heads, baked, tmp_path
 ):
     cast(scene, one=heads[1], two=heads[1], music=heads[0])
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    arguments = ["--blend", str(tmp_path / "shot.blend"), "--strip", "two", "--takes", "1"]
-    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out")]))[
-        "seed"
-    ] == seed_of_voice("one", 1)
+    chosen = ("--blend", tmp_path / "shot.blend", "--strip", "two")
+    assert baked(*chosen)["seed"] == seed_of_voice("one", 1)
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
     blender.context.scene.thunder.first_seed = 5
     blender.ops.wm.save_mainfile()
-    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "chosen")]))["seed"] == 5
+    assert baked(*chosen)["seed"] == 5
 
 
 def test_a_line_that_fails_costs_only_itself(blender, strips, scene, heads, client):
     cast(scene, one=heads[0], two=heads[1], music=None)
-    todo = takes_dialogue.lines_to_generate(scene)
+    todo = dialogue.lines_to_generate(scene)
     strips["one"].mute = True
     kept = []
     left_out = progress.result(
-        takes_dialogue.generate(client, scene, todo, How(Request(2), on_take=kept.append))
+        dialogue.generate(client, scene, todo, How(Request(2), on_take=kept.append))
     )
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
@@ -281,7 +280,7 @@ def test_a_head_whose_line_is_given_to_another_no_longer_plays_it(
     blender.ops.ed.undo_push(message="cast again")
     blender.ops.ed.undo()
     scene = blender.context.scene
-    assert takes_dialogue.speaker_of(scene, "one").name == name
+    assert dialogue.speaker_of(scene, "one").name == name
     assert take_list.on_head(scene, scene.objects[name]).voice == "one"
 
 
@@ -310,7 +309,7 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(
     blender, strips, scene, heads, client, fps, base
 ):
     scene.render.fps, scene.render.fps_base = fps, base
-    takes_dialogue.cast(scene, "one", heads[0])
+    dialogue.cast(scene, "one", heads[0])
     scene.thunder.head = heads[0]
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 11, 30
     assert strip.find(blender.context).clock.start == 1
@@ -391,9 +390,9 @@ def test_a_line_stays_with_its_head_when_a_second_is_added(blender, first, scene
     progress.result(perform(client, scene, head.resolve(first), voice, How(Request(1, 1), None)))
     blender.ops.thunder.add_head()
     assert len(head.in_scene(scene)) == 2
-    assert takes_dialogue.speaker_of(scene, "one") == first
-    assert takes_dialogue.speaker_of(scene, "two") is None  # it has no takes: the animator chooses
-    assert takes_dialogue.has_takes(scene, "one", first)
+    assert dialogue.speaker_of(scene, "one") == first
+    assert dialogue.speaker_of(scene, "two") is None  # it has no takes: the animator chooses
+    assert dialogue.has_takes(scene, "one", first)
     assert commit_dialogue.has_takes(scene)
     scene.thunder.head = first
     assert strip.find(blender.context).name == "one"
@@ -466,3 +465,155 @@ def test_a_bake_takes_dialogue_of_another_scene_where_its_frames_are_the_same(bl
     edit.render.fps = 30
     with pytest.raises(errors.BadSound, match="copy it into this scene's sequencer"):
         choose()
+
+
+# ---- files that are dropped, and strips that the animator adds, become lines
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Files of one second: names of those that are made."""
+
+    def make(*names):
+        for number, name in enumerate(names):
+            noise(tmp_path / name, 1.0, seed=number)
+        return {"directory": str(tmp_path), "files": [{"name": name} for name in names]}
+
+    return make
+
+
+def spans(scene):
+    return {each.name: compat.strip_span(each) for each in strip.sound_strips(scene)}
+
+
+@pytest.mark.usefixtures("needs_sound")
+def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_channel(
+    blender, scene, rig, sounds, client
+):
+    scene.frame_set(33)
+    dialogue.newest_strip(blender.context)
+    assert blender.ops.thunder.add_lines(**sounds("hello.wav")) == {"FINISHED"}
+    assert spans(scene) == {"hello": (33, 57)} and dialogue.newest_strip(blender.context) == "", (
+        "it is not offered again"
+    )
+    assert (
+        strip.find(blender.context).name == "hello"
+        and dialogue.speaker_of(scene, "hello") == rig.mesh
+    )
+    assert scene.sync_mode == "AUDIO_SYNC" and not scene.thunder.takes  # it never starts by itself
+    scene.thunder.count = 1
+    assert (
+        blender.ops.thunder.generate() == {"FINISHED"} and scene.thunder.takes[0].voice == "hello"
+    )
+    blender.ops.thunder.add_lines(**sounds("hello.wav"))
+    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2] and set(
+        spans(scene).values()
+    ) == {(33, 57)}
+
+
+@pytest.mark.usefixtures("needs_sound")
+def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, scene, sounds):
+    blender.ops.thunder.add_head()
+    one, two = head.in_scene(scene)
+    scene.thunder.head = two
+    assert blender.ops.thunder.add_lines(**sounds("a.wav", "b.wav", "c.wav")) == {"FINISHED"}
+    assert spans(scene) == {"a": (1, 25), "b": (25, 49), "c": (49, 73)}
+    assert [dialogue.speaker_of(scene, name) for name in "abc"] == [two, one, two]
+    assert (
+        scene.thunder.head == two
+        and scene.thunder.voice in ("", "a")
+        and strip.find(blender.context).name == "a"
+    )
+    assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["a", "b", "c"]
+
+
+@pytest.mark.usefixtures("needs_sound")
+def test_what_is_no_sound_is_left_out_and_said(blender, scene, sounds, tmp_path, capfd):
+    files = sounds("a.wav")
+    (tmp_path / "bad.wav").write_text("no sound")
+    files["files"] += [{"name": "bad.wav"}, {"name": "gone.wav"}]
+    assert blender.ops.thunder.add_lines(**files) == {"FINISHED"}
+    assert list(spans(scene)) == ["a"]
+    said = capfd.readouterr().out
+    assert "Left out: " in said and "bad" in said and "gone.wav" in said
+
+
+@pytest.mark.usefixtures("needs_sound")
+@pytest.mark.parametrize(
+    "names, sentence",
+    [(("bad.wav",), "bad"), (("gone.wav",), "gone.wav"), ((), "No sound file was chosen")],
+)
+def test_nothing_changes_where_no_sound_can_be_used(blender, scene, tmp_path, names, sentence):
+    (tmp_path / "bad.wav").write_text("no sound")
+    sounds = len(blender.data.sounds)
+    with pytest.raises(RuntimeError, match=sentence):
+        blender.ops.thunder.add_lines(
+            directory=str(tmp_path), files=[{"name": name} for name in names]
+        )
+    assert not spans(scene) and len(blender.data.sounds) == sounds and not scene.thunder.cast
+
+
+@pytest.mark.usefixtures("needs_sound")
+def test_without_a_head_the_sound_waits_for_one(blender, sounds):
+    scene = blender.context.scene
+    assert blender.ops.thunder.add_lines(**sounds("a.wav")) == {"FINISHED"}
+    blender.ops.thunder.add_head()
+    assert (
+        strip.find(blender.context).name == "a"
+        and dialogue.speaker_of(scene, "a") == head.in_scene(scene)[0]
+    )
+
+
+# ---- a strip that the animator adds
+
+
+@pytest.mark.usefixtures("needs_sound")
+def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(
+    blender, scene, rig, sounds, client, tmp_path
+):
+    sounds("old.wav", "new.wav")
+    strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
+    assert dialogue.newest_strip(blender.context) == ""  # it was there before
+    strip.add(scene, str(tmp_path / "new.wav"), "new", 40)
+    assert dialogue.newest_strip(blender.context) == "new" == dialogue.newest_strip(blender.context)
+    scene.thunder.count = 1
+    assert blender.ops.thunder.generate(strip="new") == {"FINISHED"}
+    assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("new", rig.mesh)]
+    assert dialogue.newest_strip(blender.context) == ""
+    strip.add(scene, str(tmp_path / "old.wav"), "music", 1)
+    assert dialogue.newest_strip(blender.context) == "music"
+    blender.ops.thunder.cast_strip(strip="music", speaker="NO_SPEAKER")
+    assert dialogue.newest_strip(blender.context) == ""
+
+
+@pytest.mark.usefixtures("needs_sound")
+def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tmp_path):
+    blender.context.preferences.edit.use_global_undo = True
+    sounds("a.wav")
+    dialogue.newest_strip(blender.context)
+    blender.ops.ed.undo_push(message="before")
+    strip.add(blender.context.scene, str(tmp_path / "a.wav"), "a", 1)
+    blender.ops.ed.undo_push(message="Add Sound Strip")
+    assert dialogue.newest_strip(blender.context) == "a"
+    blender.ops.ed.undo()
+    assert dialogue.newest_strip(blender.context) == ""
+    blender.ops.ed.redo()
+    assert dialogue.newest_strip(blender.context) == "a"
+
+
+# ---- what Blender calls when files are held over an editor
+
+
+@pytest.mark.usefixtures("needs_sound")
+def test_files_are_taken_over_the_viewport_alone(blender):
+    handlers = [getattr(bpy.types, name) for name in ("THUNDER_FH_lines", "THUNDER_FH_captures")]
+    for handler in handlers:
+        assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))
+        assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="SEQUENCE_EDITOR")))
+        assert not handler.poll_drop(SimpleNamespace(area=None))
+        assert handler.bl_import_operator.partition(".")[2] in dir(bpy.ops.thunder)
+    assert not add.DropsInViewport.poll_drop(blender.context)
+    endings = ";".join(handler.bl_file_extensions for handler in handlers).split(";")
+    assert {".wav", ".mp3", ".flac", ".csv", ".npz"} <= set(endings) and len(endings) == len(
+        set(endings)
+    )

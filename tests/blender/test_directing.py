@@ -8,19 +8,19 @@ import bpy
 import numpy as np
 import pytest
 from idle import tick
-from performances import keys_of, record_in, same, show_take, speak
+from performances import keys_of, record_in, same, set_keys, show_take, speak
 from played_engine import PlayedClient
 from thunder.panels import sidebar
-from thunder.scene.heads import head
+from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
 from thunder.scene.takes import browsing, keep, take_list, take_record
 from thunder.scene.takes.direction import head_direction, sliders
 from thunder.scene.takes.direction.live import live, PENDING
 from thunder.thunder_core import direction as core
+from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.request import DRAFT, NORMAL
-
-pytestmark = pytest.mark.one_blender
 
 
 class DirectedClient(PlayedClient):
@@ -98,6 +98,7 @@ def jaw(entry):
     return take_record.load(entry.action).motion.jaw[:, 0].max()
 
 
+@pytest.mark.one_blender
 def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, client, direction):
     direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.6, 0.25
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -127,6 +128,7 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
     )
 
 
+@pytest.mark.one_blender
 def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene, client, direction):
     blender.ops.thunder.generate()
     entry = next(entry for entry in scene.thunder.takes if entry.seed == 3)
@@ -157,6 +159,7 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     )
 
 
+@pytest.mark.one_blender
 def test_around_keeps_what_changes_over_a_line(blender):
     asked = np.zeros((4, len(core.DIRECTION_NAMES)), np.float32)
     asked[:, 0] = [-1, 0, 1, 2]
@@ -172,6 +175,7 @@ def test_around_keeps_what_changes_over_a_line(blender):
     core.check(around)
 
 
+@pytest.mark.one_blender
 def test_the_rest_is_resampled_in_the_direction_of_its_take(
     blender, scene, client, direction, monkeypatch
 ):
@@ -187,6 +191,7 @@ def test_the_rest_is_resampled_in_the_direction_of_its_take(
     assert request["as_asked"] is False and "keep_mask" in request
 
 
+@pytest.mark.one_blender
 def test_presets_move_the_sliders_and_own_ones_come_and_go(
     blender, scene, direction, tmp_path, monkeypatch
 ):
@@ -210,6 +215,7 @@ def test_presets_move_the_sliders_and_own_ones_come_and_go(
         blender.ops.thunder.use_direction(name="My Own")
 
 
+@pytest.mark.one_blender
 def test_reset_removes_the_sliders_keys_and_no_others(blender, scene, direction):
     direction.keyframe_insert("energy", frame=1)
     scene.keyframe_insert("gravity", frame=1)
@@ -230,6 +236,7 @@ def shown(blender, scene, client, direction):
     return lambda: take_list.shown_take(blender.context.scene.thunder)
 
 
+@pytest.mark.one_blender
 def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(
     blender, scene, client, direction, shown, following
 ):
@@ -266,6 +273,7 @@ def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(
     )
 
 
+@pytest.mark.one_blender
 def test_the_face_follows_without_a_change_of_frame(blender, scene, client, direction, following):
     blender.ops.thunder.generate()
     scene.frame_set(20)
@@ -290,6 +298,7 @@ def test_the_face_follows_without_a_change_of_frame(blender, scene, client, dire
         )
 
 
+@pytest.mark.one_blender
 def test_further_drags_change_the_copy_until_it_is_marked(
     blender, scene, client, direction, shown, following
 ):
@@ -309,6 +318,7 @@ def test_further_drags_change_the_copy_until_it_is_marked(
         assert not shown().star
 
 
+@pytest.mark.one_blender
 def test_a_drag_while_a_job_holds_the_list_or_without_live_makes_no_copy(
     blender, scene, client, direction, shown, following, monkeypatch
 ):
@@ -322,6 +332,7 @@ def test_a_drag_while_a_job_holds_the_list_or_without_live_makes_no_copy(
     assert len(scene.thunder.takes) == 3 and "while other work runs" in live.sentence
 
 
+@pytest.mark.one_blender
 def test_drafts_come_one_at_a_time_and_the_last_wish_wins(
     blender, scene, client, direction, shown, following
 ):
@@ -336,6 +347,7 @@ def test_drafts_come_one_at_a_time_and_the_last_wish_wins(
     ) == pytest.approx(1.4, abs=1e-3)
 
 
+@pytest.mark.one_blender
 def test_a_slider_put_back_brings_the_very_keys_back(
     blender, scene, client, direction, shown, following
 ):
@@ -356,6 +368,7 @@ def test_a_slider_put_back_brings_the_very_keys_back(
     assert len(asked(client)) == 2  # generated, and one draft
 
 
+@pytest.mark.one_blender
 @pytest.mark.parametrize("how", ["edited", "shaped", "mixed", "retaken"])
 def test_what_is_the_animators_own_does_not_follow(
     blender, scene, client, direction, shown, following, how
@@ -381,6 +394,7 @@ def test_what_is_the_animators_own_does_not_follow(
     assert live.sentence not in sidebar.notes(blender.context), "another take is shown"
 
 
+@pytest.mark.one_blender
 def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(
     blender, scene, client, direction, shown, following
 ):
@@ -397,6 +411,7 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(
     assert same(before, keys_of(rig, shown)) and "was edited" in live.sentence
 
 
+@pytest.mark.one_blender
 def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(
     blender, scene, client, direction, shown, following
 ):
@@ -448,6 +463,7 @@ def speaking(smile, nod):
     return made
 
 
+@pytest.mark.one_blender
 def test_the_style_of_the_shown_take_becomes_the_direction(blender, stage, direction):
     show_take(stage, speaking(smile=0.45, nod=0.3))
     direction.mood = "sad"
@@ -457,3 +473,132 @@ def test_the_style_of_the_shown_take_becomes_the_direction(blender, stage, direc
     show_take(stage, speaking(smile=0.0, nod=0.01))
     blender.ops.thunder.style_from_animation(frames="TAKE")
     assert direction.smile < smile - 0.15 and direction.head < turn * 0.8
+
+
+# ---- what a direction is: sliders of a character, also keyed
+
+
+MOOD = {
+    name: len(core.AXES) + place
+    for place, name in enumerate(name for name in core.MOODS if name != core.NEUTRAL)
+}
+
+
+def energy(vectors):
+    """The energy that vectors ask for."""
+    return np.exp(vectors[:, 0] * core.AXES[0].speakers)
+
+
+def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
+    direction = sliders.ensure(stage[1].owner)
+    properties = direction.bl_rna.properties
+    for axis in core.AXES:
+        part = properties[axis.name]
+        assert (part.name, part.default) == (axis.label, pytest.approx(axis.usual))
+        assert (part.hard_min, part.hard_max) == (
+            pytest.approx(axis.least),
+            pytest.approx(axis.most),
+        )
+        assert part.is_animatable
+    choices = properties["mood"].enum_items
+    assert [item.identifier for item in choices] == list(core.CHOICES)
+    for mood in core.CHOICES.values():
+        assert choices[mood.name].value == mood.number, "that files and keys have"
+    assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
+
+
+def test_a_direction_without_keys_is_one_for_the_line(blender, scene, rig):
+    asked = head_direction.direction_over(
+        rig.owner, Clock.of(scene, 1.0), 97.0
+    )  # nobody directed it
+    assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
+    direction = sliders.ensure(rig.owner)
+    direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.7, 0.3
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+    assert (
+        asked.vectors.shape == (1, len(core.DIRECTION_NAMES))
+        and asked.spread == pytest.approx(0.3)
+        and asked.exact_first
+    )
+    assert energy(asked.vectors)[0] == pytest.approx(1.5, abs=1e-5)
+    assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[
+        0, len(core.AXES) :
+    ].sum() == pytest.approx(0.7)
+
+
+def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(blender, scene, rig):
+    scene.render.fps = 24
+    """24 frames a second in the scene, 25 in the engine; the line begins on frame 11."""
+    direction = sliders.ensure(rig.owner)
+    set_keys(direction, "energy", {11: 0.5, 59: 1.5})
+    for curve in compat.curves_for(scene):
+        for point in curve.keyframe_points:
+            point.interpolation = "LINEAR"
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 11.0), 107.0)
+    assert len(asked.vectors) == 100
+    assert energy(asked.vectors)[[0, 25, 50, 99]] == pytest.approx([0.5, 1.0, 1.5, 1.5], abs=1e-3)
+    core.check(asked.vectors)
+    set_keys(direction, "energy", {201: 2.0, 220: 2.0, 224: 0.35, 260: 0.35})
+    # the curve overshoots
+    core.check(head_direction.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)
+
+
+def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
+    scene.render.fps = 24
+    direction = sliders.ensure(rig.owner)
+    direction.strength = 1.0
+    set_keys(direction, "mood", {1: "warm", 49: "angry"})
+    vectors = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
+    assert vectors[[0, 99]][:, [MOOD["warm"], MOOD["angry"]]].tolist() == [[1, 0], [0, 1]]
+    moods = vectors[:, len(core.AXES) :]
+    assert (
+        np.allclose(moods.sum(axis=1), 1, atol=1e-5) and np.abs(np.diff(moods, axis=0)).max() < 0.15
+    )
+    core.check(vectors)
+
+
+def test_a_key_that_is_no_mood_is_said(blender, scene, rig):
+    set_keys(sliders.ensure(rig.owner), "mood", {1: "warm"})
+    (curve,) = (c for c in compat.curves_for(scene) if c.data_path.endswith(".mood"))
+    for wrong in (99.0, -3.0, np.nan):
+        curve.keyframe_points[0].co.y = wrong
+        with pytest.raises(BadRequest, match="no mood"):
+            head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+
+
+def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, scene, rig):
+    scene.render.fps = 24
+    direction = sliders.ensure(rig.owner)
+    direction.mood, direction.strength = core.AS_HEARD, 0.7
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+    assert asked.as_heard.tolist() == pytest.approx([0.7]) and not asked.vectors.any()
+    set_keys(direction, "mood", {1: "warm", 49: core.AS_HEARD})
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+    whole = asked.vectors[:, MOOD["warm"]] + asked.as_heard
+    assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx(
+        [0.0, 0.7]
+    )
+    assert np.abs(np.diff(asked.as_heard)).max() < 0.15
+    direction.mood = core.NEUTRAL
+    head_direction.remove_keys(direction)
+    assert not head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
+
+
+def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, scene, rig):
+    blender.ops.thunder.add_head()
+    other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh)
+    for each, value in ((rig, 0.5), (other, 1.7)):
+        set_keys(sliders.ensure(each.owner), "energy", {1: value})
+    for obj in (rig.mesh, rig.armature):
+        blender.data.objects.remove(obj)
+    blender.ops.thunder.add_head()
+    third = next(obj for obj in head.in_scene(scene) if obj != other.mesh)
+    sliders.ensure(head.owner_of(third))
+    clock = Clock.of(scene, 1.0)
+    assert energy(head_direction.direction_over(other.owner, clock, 50.0).vectors)[
+        0
+    ] == pytest.approx(1.7, abs=1e-4)
+    assert (
+        head_direction.direction_over(head.owner_of(third), clock, 50.0).vectors
+        == core.Direction().vector()
+    ).all()

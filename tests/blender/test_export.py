@@ -9,19 +9,180 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import round_trip
 from characters import skin, small_face
 from few_points import KEYS, PLACES
 from performances import set_keys
-from round_trip import FIRST, LAST
 from thunder.operators import share
-from thunder.scene.animation import display
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.media import export as export_module
-from thunder.thunder_core import errors
-from thunder.thunder_core.animation import motion_file
+from thunder.scene.takes import take_list
+from thunder.thunder_core import errors, progress, types
+from thunder.thunder_core.animation import motion_file, timing
 from thunder.thunder_core.direction import Direction, Style
 from thunder.thunder_core.face import mapping
+
+FIRST, LAST = 11, 26
+FRAMES = (FIRST, 15, 20, LAST)  # that are looked at
+# vertex attribute that tells who is who where an exporter splits or reorders vertices
+IDENTITY = "_ID"
+
+
+def motion(channels, frames=LAST - FIRST + 1, beyond=False):
+    """Every channel, jaw, neck and eyes at work, within 0 … 1 unless `beyond`; a Motion at 25
+    fps."""
+    t = np.arange(frames) / 25
+    expression = np.stack(
+        [0.25 + 0.25 * np.sin(2 * np.pi * (1.7 + 0.05 * i) * t + i) for i in range(len(channels))],
+        axis=1,
+    )
+    if beyond:
+        expression[:, channels.index("mouthSmileLeft")] = 1.4
+        expression[:, channels.index("browInnerUp")] = -0.5
+    jaw = np.stack(
+        [0.1 + 0.08 * np.sin(t * 19), 0.04 * np.sin(t * 11), 0.02 * np.cos(t * 7)], axis=1
+    )
+    neck = np.stack([0.1 * np.sin(t * 8), 0.2 * np.sin(t * 5), 0.05 * np.cos(t * 6)], axis=1)
+    eyes = np.stack([0.1 * np.cos(t * 9), 0.2 * np.sin(t * 12), 0 * t], axis=1)
+    return types.Motion(*(part.astype(np.float32) for part in (expression, jaw, neck, eyes)))
+
+
+def show(rig, scene, beyond=False, name="dialogue"):
+    """Key the motion as a take of the scene from FIRST on and show it; returns its entry in the
+    list."""
+    channels = head.channel_names()
+    # As many frames at 25 fps as cover the scene's frames at the scene's own rate.
+    clock = timing.Clock.of(scene, FIRST)
+    made = motion(channels, round((LAST - FIRST) / clock.fps * 25) + 1, beyond)
+    # an open mouth: closures are not what is looked at
+    still = np.full(made.frames, 5.0, np.float32)
+    performance = keying.TakeData(made, channels, still, still, 1, 50.0, {})
+    actions = progress.result(keying.write_take(rig, performance, clock, name))
+    entry = take_list.add_to_list(scene, rig, actions, performance, name, clock)
+    display.show(rig, entry)
+    return entry
+
+
+def number_vertices(meshes):
+    """Give every vertex of some mesh objects a number of its own, that survives where vertices are
+    split."""
+    start = 0
+    for mesh in meshes:
+        attribute = mesh.data.attributes.new(IDENTITY, "FLOAT", "POINT")
+        count = len(mesh.data.vertices)
+        attribute.data.foreach_set("value", np.arange(start, start + count, dtype=np.float32))
+        start += count
+
+
+def positions(bpy, scene, meshes, frames=FRAMES, stretch=1.0):
+    """World positions of the evaluated vertices of some mesh objects, {frame: [(numbers or None,
+    [V, 3] metres)]}.
+
+    stretch: the scene is looked at at frame × stretch.
+    """
+    seen = {}
+    for frame in frames:
+        whole, fraction = divmod(frame * stretch, 1)
+        scene.frame_set(int(whole), subframe=fraction)
+        depsgraph = bpy.context.evaluated_depsgraph_get()
+        seen[frame] = [_of(obj.evaluated_get(depsgraph)) for obj in meshes]
+    return seen
+
+
+def _of(evaluated):
+    mesh = evaluated.to_mesh()
+    points = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", points)
+    numbers = None
+    if IDENTITY in mesh.attributes:
+        buffer = np.empty(len(mesh.vertices), np.float32)
+        mesh.attributes[IDENTITY].data.foreach_get("value", buffer)
+        numbers = buffer.round().astype(int)
+    evaluated.to_mesh_clear()
+    world = np.array(evaluated.matrix_world)
+    return numbers, points.reshape(-1, 3).astype(np.float64) @ world[:3, :3].T + world[:3, 3]
+
+
+IMPORTS = {
+    "GLTF": {"": ("export_scene.gltf", "import_scene.gltf", {})},
+    # Blender's importer moves an FBX by a frame unless told not to.
+    "FBX": {
+        "": ("export_scene.fbx", "import_scene.fbx", {"anim_offset": 0.0}),
+        "new importer": ("export_scene.fbx", "wm.fbx_import", {"anim_offset": 0.0}),
+    },
+    "USD": {"": ("wm.usd_export", "wm.usd_import", {})},
+    "USD_CACHE": {"": ("wm.usd_export", "wm.usd_import", {})},
+    "ALEMBIC": {"": ("wm.alembic_export", "wm.alembic_import", {"as_background_job": False})},
+}
+
+
+def importers(bpy, key):
+    """Names of the importers that this Blender has for a format."""
+    result = []
+    for name, (_, operator, _) in IMPORTS[key].items():
+        module, function = operator.split(".")
+        try:
+            getattr(getattr(bpy.ops, module), function).get_rna_type()
+            result.append(name)
+        except KeyError:
+            pass
+    return result
+
+
+def stretch(key, importer, rate):
+    """What an importer makes of the length of a frame: Blender's older one of FBX takes 29.97
+    frames a second for 30."""
+    return rate[1] if (key, importer) == ("FBX", "") else 1.0
+
+
+def bring_back(bpy, key, path, rate, importer=""):
+    """An empty scene of a rate (fps, fps_base) with the file imported; returns the scene.
+
+    Blender's importers limit shape keys to 0 … 1, whatever the file says: the limits are widened.
+    """
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = rate
+    _, operator, settings = IMPORTS[key][importer]
+    module, function = operator.split(".")
+    assert getattr(getattr(bpy.ops, module), function)(filepath=str(path), **settings) == {
+        "FINISHED"
+    }
+    scene.render.fps, scene.render.fps_base = rate  # importers of films may set their own
+    for obj in scene.objects:
+        if obj.type == "MESH" and obj.data.shape_keys:
+            for block in obj.data.shape_keys.key_blocks:
+                block.slider_min, block.slider_max = -10, 10
+    return scene
+
+
+def farthest_mm(before, after):
+    """The largest distance, millimetres, of any vertex from where it was, over all frames.
+
+    Vertices are matched by their numbers, else by their order in the mesh with as many of them.
+    Every vertex of `before` must be found: infinite where one is missing.
+    """
+    worst = 0.0
+    for frame, meshes in before.items():
+        start = 0
+        for _, points in meshes:
+            error = np.inf
+            for numbers, positions in after[frame]:
+                if numbers is not None:
+                    own = (numbers >= start) & (numbers < start + len(points))
+                    if len(np.unique(numbers[own])) == len(points):
+                        error = min(
+                            error,
+                            np.linalg.norm(
+                                positions[own] - points[numbers[own] - start], axis=1
+                            ).max(),
+                        )
+                elif len(positions) == len(points):
+                    error = min(error, np.linalg.norm(positions - points, axis=1).max())
+            worst = max(worst, error)
+            start += len(points)
+    return worst * 1e3
+
 
 GEOMETRY = ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC")
 # Blender's glTF exporter takes many seconds
@@ -51,8 +212,8 @@ def shown(blender, head_file):
         scene.render.fps, scene.render.fps_base = rate
         rig = head.find(scene)
         rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
-        round_trip.show(rig, scene, name="another")
-        return scene, rig, round_trip.show(rig, scene, beyond)
+        show(rig, scene, name="another")
+        return scene, rig, show(rig, scene, beyond)
 
     return make
 
@@ -78,23 +239,21 @@ def export_and_import(blender, scene, rig, key, folder, importer=""):
     """The largest error, mm, of the head's meshes after export and import; how far anything moved
     meanwhile, mm; and the notes of the export."""
     meshes = [obj for obj in export_module.objects_of(scene, rig) if obj.type == "MESH"]
-    round_trip.number_vertices(meshes)
-    before = round_trip.positions(blender, scene, meshes)
+    number_vertices(meshes)
+    before = positions(blender, scene, meshes)
     moved = max(np.abs(before[frame][0][1] - before[FIRST][0][1]).max() for frame in before) * 1e3
     path, notes = export(blender, scene, rig, key, folder)
     rate = (scene.render.fps, scene.render.fps_base)
-    scene = round_trip.bring_back(blender, key, path, rate, importer)
+    scene = bring_back(blender, key, path, rate, importer)
     meshes = [obj for obj in scene.objects if obj.type == "MESH"]
-    after = round_trip.positions(
-        blender, scene, meshes, stretch=round_trip.stretch(key, importer, rate)
-    )
-    return round_trip.farthest_mm(before, after), moved, notes
+    after = positions(blender, scene, meshes, stretch=stretch(key, importer, rate))
+    return farthest_mm(before, after), moved, notes
 
 
 @pytest.mark.parametrize("key, rate", [*((key, RATES[1]) for key in GEOMETRY), ("FBX", RATES[0])])
 def test_vertices_read_back_are_where_they_were(blender, shown, tmp_path, key, rate):
     """Also where values lie beyond the usual, of which formats that hold values tell."""
-    for importer in round_trip.importers(blender, key):
+    for importer in importers(blender, key):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         scene, rig, _ = shown(rate, beyond=True)
         set_keys(rig.owner, "location", {1: 0.0, 40: 0.5}, 0)  # the animator's own: the head walks
@@ -147,7 +306,7 @@ def test_a_performance_may_begin_at_time_zero_and_a_gltf_holds_no_other_take(ble
     skin(blender, face)
     scene.render.fps, rig = 25, head.resolve(face)
     for name in ("another", "dialogue"):
-        round_trip.show(rig, scene, name=name)
+        show(rig, scene, name=name)
     path, _ = export(blender, scene, rig, "ARKIT", tmp_path, from_zero=True)
     assert rows_of(path)[1][0] == 0
     path, _ = export(blender, scene, rig, "GLTF", tmp_path, from_zero=True)
@@ -380,14 +539,14 @@ OF_ALL = ("vertex groups", "sliders that end early")
     [(key, what) for key in GEOMETRY for what in WHAT if key in ("FBX", "USD") or what in OF_ALL],
 )
 def test_what_keys_say_about_themselves_travels(blender, tmp_path, key, what):
-    for importer in round_trip.importers(blender, key):
+    for importer in importers(blender, key):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         scene = blender.context.scene
         face = small_face(blender, KEYS)
         skin(blender, face)
         say_more(blender, face, what)
         rig = head.resolve(face)
-        round_trip.show(rig, scene)
+        show(rig, scene)
         before = [(b.name, b.mute, b.vertex_group) for b in face.data.shape_keys.key_blocks]
         count = len(blender.data.meshes), len(blender.data.shape_keys)
         path, _ = export(blender, scene, rig, key, tmp_path)
@@ -406,7 +565,7 @@ def test_a_linked_characters_keys_travel_or_the_message_says_that_they_do_not(
     face = small_face(blender, KEYS)
     skin(blender, face)
     say_more(blender, face, "vertex groups")
-    round_trip.number_vertices([face])
+    number_vertices([face])
     path = str(tmp_path / "hero.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -418,12 +577,12 @@ def test_a_linked_characters_keys_travel_or_the_message_says_that_they_do_not(
     scene.thunder.head = blender.data.objects["Face"]
     assert blender.ops.thunder.make_editable() == {"FINISHED"}
     rig = head.find(scene)
-    round_trip.show(rig, scene)
+    show(rig, scene)
     mesh, rate = rig.mesh.data, (scene.render.fps, scene.render.fps_base)
-    before = round_trip.positions(blender, scene, [rig.mesh])
+    before = positions(blender, scene, [rig.mesh])
     path, notes = export(blender, scene, rig, key, tmp_path)
     assert rig.mesh.data == mesh
-    scene = round_trip.bring_back(blender, key, path, rate)
+    scene = bring_back(blender, key, path, rate)
     found = [obj for obj in scene.objects if obj.type == "MESH"]
-    error = round_trip.farthest_mm(before, round_trip.positions(blender, scene, found))
+    error = farthest_mm(before, positions(blender, scene, found))
     assert error < 0.1 or any("linked: “Face”" in note for note in notes)

@@ -6,6 +6,7 @@ Blender's own saving is made to fail by the largest size of file that the system
 THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail where a usual run tries a sample.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -19,17 +20,18 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / 
 from commit_stage import animate, everything
 from failing_calls import FailingCalls, is_whole, sample
 from performances import performance, show_take
-from thunder.cli import bake
 from thunder.scene.animation import display, fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes.commit import committing as committing_module
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import CommitChoice
 from thunder.thunder_core import errors, progress
 
 pytestmark = pytest.mark.one_blender
 
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
+WRITES = [(compat, name) for name in ("new_action", "new_curve", "assign_action")]
+WRITES += [(fcurves, "write")]
 
 
 def contents(folder):
@@ -39,36 +41,28 @@ def contents(folder):
 # ---- a bake
 
 
-@pytest.fixture
-def baked(blender, client, voice):
-    """Bakes takes of a voice into a folder, in this process."""
-
-    def run(out, takes=2):
-        words = ["--audio", voice, "--takes", str(takes), "--npz", "--out", str(out)]
-        return bake.bake(bake.options(words))
-
-    return run
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("earlier", [0, 3])
 def test_whichever_call_of_a_bake_fails(baked, tmp_path, earlier):
+    def bake_into(folder, takes=2):
+        baked("--takes", takes, "--npz", "--out", folder)
+
     bakes = tmp_path / "bakes"
     folder = bakes / "count"
     if earlier:
-        baked(folder, earlier)
+        bake_into(folder, earlier)
     with FailingCalls(0, bakes) as calls:
-        baked(folder)
+        bake_into(folder)
     assert is_whole(folder, 2) and len(calls.calls) > 20
     old = 0
     for k in sample(len(calls.calls), None if ALL else 7):
         folder = bakes / f"out{k}"
         if earlier:
-            baked(folder, earlier)
+            bake_into(folder, earlier)
         before = contents(folder)
         with FailingCalls(k, bakes) as failing:
             try:
-                baked(folder)
+                bake_into(folder)
             except errors.ThunderError as error:
                 assert "\n" not in str(error)
         assert failing.failed is not None
@@ -77,27 +71,16 @@ def test_whichever_call_of_a_bake_fails(baked, tmp_path, earlier):
         assert after == before or is_whole(folder, 2), (failing.failed, sorted(after))
         assert after or not folder.exists(), (failing.failed, "an empty folder was left")
     assert old
-    baked(folder)  # the next one works
+    bake_into(folder)  # the next one works
     assert is_whole(folder, 2)
 
 
 # ---- a commit
 
 
-@pytest.fixture
-def committing(stage, scene, rig):
-    """A shown take over an animation of the animator's own: (scene, rig, entry, commit(to))."""
-    animate(rig)
-    entry = show_take(stage, performance(seconds=1.0, closed_at=(0.4,)), 21.0)
-
-    def commit(to):
-        progress.result(
-            committing_module.commit(
-                rig, entry, "Committed", CommitChoice(entry.first, entry.last, to=to, error=0.0)
-            )
-        )
-
-    return scene, rig, entry, commit
+def commit(rig, entry, to):
+    choice = CommitChoice(entry.first, entry.last, to=to, error=0.0)
+    progress.result(committing.commit(rig, entry, "Committed", choice))
 
 
 def animation(blender):
@@ -107,38 +90,26 @@ def animation(blender):
     return [(action[0], action[4]) for action in found["actions"]], plays
 
 
-class FailingWrites:
-    """Lets the k-th call fail with which a commit writes Blender's data: new actions, curves, their
-    keys, who plays them."""
+@contextlib.contextmanager
+def failing_writes(k):
+    """Let the k-th call fail with which a commit writes Blender's data: new actions, curves, their
+    keys, who plays them; yields the calls so far."""
+    calls = []
 
-    def __init__(self, k):
-        self.k, self.count, self.patches = k, 0, []
-        for module, names in (
-            (compat, ("new_action", "new_curve", "assign_action")),
-            (fcurves, ("write",)),
-        ):
-            self.patches += [
-                mock.patch.object(module, name, self._failing(getattr(module, name)))
-                for name in names
-            ]
-
-    def _failing(self, original):
+    def failing(original):
         def call(*args, **options):
-            self.count += 1
-            if self.count == self.k:
+            calls.append(original)
+            if len(calls) == k:
                 raise MemoryError("made to fail")
             return original(*args, **options)
 
         return call
 
-    def __enter__(self):
-        for patch in self.patches:
-            patch.start()
-        return self
-
-    def __exit__(self, *_):
-        for patch in self.patches:
-            patch.stop()
+    with contextlib.ExitStack() as patches:
+        for module, name in WRITES:
+            patch = mock.patch.object(module, name, failing(getattr(module, name)))
+            patches.enter_context(patch)
+        yield calls
 
 
 def strip_of_ones_own(blender, rig):
@@ -154,8 +125,10 @@ def strip_of_ones_own(blender, rig):
 @pytest.mark.parametrize(
     "to, strips", [("COPY", False), ("NEW", False), ("STRIP", False), ("OWN", False), ("OWN", True)]
 )
-def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, strips):
-    scene, rig, entry, commit = committing
+def test_whichever_write_of_a_commit_fails(stage, blender, tmp_path, to, strips):
+    rig = stage[1]
+    animate(rig)
+    entry = show_take(stage, performance(seconds=1.0, closed_at=(0.4,)), 21.0)
     if strips:
         display.restore_animation(rig)
         strip_of_ones_own(blender, rig)
@@ -163,18 +136,12 @@ def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, st
     file, name = str(tmp_path / "scene.blend"), rig.mesh.name
     blender.ops.wm.save_as_mainfile(filepath=file)
     before = animation(blender)
-    with FailingWrites(0) as writes:
-        commit(to)
-    assert writes.count > 10
-    for k in sample(writes.count, None if ALL else 5):
+    with failing_writes(0) as writes:
+        commit(rig, entry, to)
+    assert len(writes) > 10
+    for k in sample(len(writes), None if ALL else 5):
         blender.ops.wm.open_mainfile(filepath=file)
         scene = blender.context.scene
-        rig = head.resolve(scene.objects[name])
-        entry = scene.thunder.takes[0]
-        with FailingWrites(k), pytest.raises(MemoryError):
-            progress.result(
-                committing_module.commit(
-                    rig, entry, "Committed", CommitChoice(entry.first, entry.last, to=to, error=0.0)
-                )
-            )
-        assert animation(blender) == before, f"call {k} of {writes.count}"
+        with failing_writes(k), pytest.raises(MemoryError):
+            commit(head.resolve(scene.objects[name]), scene.thunder.takes[0], to)
+        assert animation(blender) == before, f"call {k} of {len(writes)}"

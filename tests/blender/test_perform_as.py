@@ -11,7 +11,7 @@ import pytest
 from commit_stage import path_of
 from performances import read_wav, set_keys, write_wav
 from running_engine import find_or_skip, ROOT, SAMPLE, stop_engine  # noqa: F401
-from test_bake import bake
+from test_bake import run_bake
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -299,23 +299,20 @@ def test_jobs_dub_a_committed_line_and_report_what_changed(committed, recordings
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), copy=True)
     samples, rate = read_wav(recordings[0])
     jobs = ["[defaults]", 'blend = "shot.blend"', 'perform-line = "old"', "takes = 1"]
-    jobs += ['quality = "draft"', 'outputs = ["npz"]']
-    for language, slower in (("de", 1.1), ("fr", 0.95)):
-        at = np.arange(0, len(samples) - 1, 1 / slower)
-        write_wav(tmp_path / f"{language}.wav", np.interp(at, range(len(samples)), samples), rate)
-        jobs += [f'[jobs."old {language}"]', f'audio = "{language}.wav"']
+    jobs += ['quality = "draft"', 'outputs = ["npz"]', '[jobs."old de"]', 'audio = "de.wav"']
+    at = np.arange(0, len(samples) - 1, 1 / 1.1)
+    write_wav(tmp_path / "de.wav", np.interp(at, range(len(samples)), samples), rate)
     (tmp_path / "season.toml").write_text("\n".join(jobs))
-    done = bake("--jobs", tmp_path / "season.toml", "--out", tmp_path / "out")
+    done = run_bake("--jobs", tmp_path / "season.toml", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    for language, slower in (("de", 1.1), ("fr", 0.95)):
-        folder = tmp_path / "out" / f"old {language}"
-        told = json.loads((folder / "report.json").read_text())["performed"]
-        assert (told["line"], told["take"]) == ("old", "Committed")
-        assert len(told["accents"]) >= 4 and "keys" not in told
-        assert all(b == pytest.approx(slower * a, abs=0.25) for a, b in told["accents"])
-        assert told["said"][0].endswith(f"accents of “old” are on the same words of “{language}”")
-        assert told["keys_left"] == [] and (folder / "take_01.npz").exists()
-    wrong = bake("--blend", tmp_path / "shot.blend", "--audio", tmp_path / "de.wav", "--out",
+    folder = tmp_path / "out" / "old de"
+    told = json.loads((folder / "report.json").read_text())["performed"]
+    assert (told["line"], told["take"]) == ("old", "Committed")
+    assert len(told["accents"]) >= 4 and "keys" not in told
+    assert all(b == pytest.approx(1.1 * a, abs=0.25) for a, b in told["accents"])
+    assert told["said"][0].endswith("accents of “old” are on the same words of “de”")
+    assert told["keys_left"] == [] and (folder / "take_01.npz").exists()
+    wrong = run_bake("--blend", tmp_path / "shot.blend", "--audio", tmp_path / "de.wav", "--out",
                  tmp_path / "no", "--perform-line", "olde")  # fmt: skip
     assert wrong.returncode == 1 and "name one of old" in wrong.stderr
 

@@ -262,32 +262,27 @@ def reported(capfd):
 
 
 def test_speech_without_words_is_named_with_its_frame_in_panel_and_bakes(
-    lined, ready, client, voice, tmp_path, capfd
+    lined, ready, client, baked, capfd
 ):
     client.wordless = [(1.0, 3.0)]
     bpy.ops.thunder.recognise_words()
     frame = round(25 + lined.render.fps / lined.render.fps_base)
     said = f"Speech without words: 2 s from frame {frame}. Type what is said there"
     assert f"Warning: {said}" in capfd.readouterr().out
-    words = ["--audio", voice, "--takes", "1", "--recognise", "--start", "1"]
-    report = bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]))
+    report = baked("--recognise", "--start", "1")
     assert any("Speech without words: 2 s from frame" in each for each in report["warnings"])
 
 
 def test_a_bakes_report_has_the_words_that_were_mended_in_its_scene(
-    blender, ready, client, voice, tmp_path
+    blender, ready, client, baked, tmp_path
 ):
-    def run(*more):
-        words = ["--audio", voice, "--takes", "1", "--force", *more]
-        return bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]))
-
-    assert run("--recognise")["recognised"] == "en"
+    assert baked("--recognise")["recognised"] == "en"
     [record] = blender.context.scene.thunder_transcripts
     record.text = "a lump"
     mended = str(tmp_path / "mended.blend")
     blender.ops.wm.save_as_mainfile(filepath=mended)
     for more in ([], ["--recognise"]):
-        report = run("--blend", mended, *more)
+        report = baked("--blend", mended, *more)
         assert texts(client)[-1] == report["transcript"] == "a lump"
         assert "recognised" not in report
 
@@ -342,37 +337,32 @@ def test_the_language_that_is_chosen_is_heard_and_the_recognised_one_named(
     assert asked == ["", "de", "de"]
 
 
-def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, ready, tmp_path):
+def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, baked, ready, tmp_path):
     told = []
-
-    def run(*more):
-        words = ["--audio", voice, "--takes", "1", "--seed", "1", "--force", *more]
-        return bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]), told.append)
-
     client.left_out = [("Thank you.", 0.5, 0.7, 0.0)]
-    report = run("--recognise")
+    report = baked("--recognise", tell=told.append)
     done = [step.fraction for step in told]
     assert told[0].message == "Finding words and sounds" and done == sorted(done), told
     assert report["transcript"] == "a bump" and report["recognised"] == "en"
     assert any("Thank you." in warning for warning in report["warnings"])
     assert texts(client) == ["a bump"]
     assert (
-        "recognised" not in run("--recognise", "--transcript", "mama")
+        "recognised" not in baked("--recognise", "--transcript", "mama")
         and texts(client)[1] == "mama"
     )
-    assert "transcript" not in run() and verbs(client).count("recognise") == 1
-    run("--recognise", "--language", "German")
+    assert "transcript" not in baked() and verbs(client).count("recognise") == 1
+    baked("--recognise", "--language", "German")
     blender.context.scene.thunder.language = "zh"
-    run("--recognise", "--language", "auto")
+    baked("--recognise", "--language", "auto")
     asked = [args["language"] for verb, args in client.asked if verb == "recognise"]
     assert asked == ["", "de", ""]
     blender.context.scene.thunder.recognise_words = False
     switched_off = str(tmp_path / "off.blend")
     blender.ops.wm.save_as_mainfile(filepath=switched_off)
-    run("--recognise", "--blend", switched_off)
+    baked("--recognise", "--blend", switched_off)
     assert texts(client)[-1] == "a bump"
     with pytest.raises(errors.BadWeights, match="no model that recognizes words at “/no/model”"):
-        run("--recognise", "--whisper", "/no/model")
+        baked("--recognise", "--whisper", "/no/model")
     with pytest.raises(SystemExit):
         bake.options(["--seconds", "2", "--recognise", "--out", "x"])
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from performances import noise, performance, reopen, show_take
-from thunder.cli import bake
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.takes import seeds, take_record
@@ -62,19 +61,6 @@ def of_take(entry, scene):
     return take_record.request_of(take_record.load(entry.action).provenance, scene.thunder)
 
 
-@pytest.fixture
-def run_bake(blender, client, voice, tmp_path):
-    """Bakes a take of the voice with these options: its report."""
-
-    def run(*words, out="out", audio=("--audio",)):
-        voiced = [*audio, voice] if audio else []
-        return bake.bake(
-            bake.options([*voiced, "--out", str(tmp_path / out), "--takes", "1", *map(str, words)])
-        )
-
-    return run
-
-
 def asked(client):
     """What the engine was told of sampling, of each request."""
     return [
@@ -84,9 +70,7 @@ def asked(client):
     ]
 
 
-def test_every_button_and_a_bake_sample_as_the_settings_say(
-    blender, scene, client, voice, run_bake
-):
+def test_every_button_and_a_bake_sample_as_the_settings_say(blender, scene, client, voice, baked):
     assert blender.ops.thunder.generate() == {"FINISHED"}
     for entry in scene.thunder.takes:
         about = entry.action["thunder"].to_dict()
@@ -101,7 +85,7 @@ def test_every_button_and_a_bake_sample_as_the_settings_say(
             strip.add(scene, voice, f"line {number}", 1 + 60 * number)
         assert blender.ops.thunder.generate_all() == {"FINISHED"}
         assert asked(client) == [CHOSEN] * 4
-    report = run_bake("--quality", "final", "--guidance", 1.5)
+    report = baked("--quality", "final", "--guidance", 1.5)
     assert asked(client)[-1] == CHOSEN == {name: report[name] for name in CHOSEN}
 
 
@@ -178,17 +162,17 @@ def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(
 
 
 def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_understand(
-    run_bake, client, capsys
+    baked, client, capsys
 ):
     client.unspoken = True
     assert (
-        run_bake()["warnings"] == [SILENT.format("line")]
+        baked()["warnings"] == [SILENT.format("line")]
         and SILENT.format("line") in capsys.readouterr().err
     )
-    assert run_bake("--seconds", 2, out="idle", audio=())["warnings"] == []
+    assert baked("--seconds", 2)["warnings"] == []
     client.unspoken, client.unclear = None, True
     assert (
-        run_bake()["warnings"] == [NOTES[UNCLEAR].format("line")]
+        baked()["warnings"] == [NOTES[UNCLEAR].format("line")]
         and "and generate again" in capsys.readouterr().err
     )
 
@@ -239,7 +223,7 @@ def test_takes_of_a_system_that_earlier_versions_had_open_and_do_not_follow_the_
     assert not seeds.is_sampled(scene, rig.mesh, entry.voice, marked)
 
 
-def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_bake):
+def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, baked):
     sliders.ensure(head.find(scene).owner).mood = AS_HEARD
     assert blender.ops.thunder.generate() == {"FINISHED"}
     (_, request), *_ = client.asked
@@ -249,7 +233,7 @@ def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_b
     neutral = replace(again.direction, as_heard=np.zeros(1, np.float32))
     assert take_record.is_same_request(again, again)
     assert not take_record.is_same_request(replace(again, direction=neutral), again)
-    said = run_bake("--mood", "as heard=.5")["direction"]
+    said = baked("--mood", "as heard=.5")["direction"]
     assert client.arrays[client.asked[-1][1]["as_heard"]].tolist() == [0.5] and (
         said["mood"],
         said["strength"],
@@ -279,11 +263,11 @@ def test_a_record_that_does_not_hold_together_is_left_out(blender, scene, damage
     assert take_record.request_of(about | damaged, scene.thunder) == of_settings
 
 
-def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_path):
+def test_a_bake_is_directed_by_preset_mood_and_sliders(baked, client, tmp_path):
     (tmp_path / "hers.json").write_text(
         json.dumps({"thunder_direction": 1, "style": {"energy": 0.7, "jaw": 0.9}, "spread": 0.3})
     )
-    report = run_bake(
+    report = baked(
         *f"--takes 2 --seed 5 --npz --style {tmp_path / 'hers.json'} --mood warm=.6 --energy 1.2".split()
     )
     ((_, request),) = client.asked
@@ -305,10 +289,8 @@ def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["Newsreader", "newsreader"])
-def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(
-    run_bake, client, name
-):
-    run_bake("--style", name, "--no-as-asked")
+def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(baked, client, name):
+    baked("--style", name, "--no-as-asked")
     ((_, request),) = client.asked
     preset = Preset.read(SHIPPED / "Newsreader.json")
     assert client.arrays[request["direction"]] == pytest.approx(preset.direction.vector()[None])
