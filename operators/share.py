@@ -148,8 +148,8 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
         context.view_layer.update()
         rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
         studio.set_up(scene, [*filter(None, rigs)] or [chosen_head(context)])
-        if context.region_data is not None:  # of the 3D viewport
-            context.region_data.view_perspective = "CAMERA"
+        if context.area is not None and context.area.type == "VIEW_3D":
+            context.space_data.region_3d.view_perspective = "CAMERA"
 
 
 class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
@@ -166,7 +166,11 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
     )
 
     def act(self, context):
-        view = context.region_data  # of the 3D viewport
+        view = (
+            context.space_data.region_3d
+            if context.space_data is not None and context.space_data.type == "VIEW_3D"
+            else None
+        )
         if view is not None and view.view_perspective == "CAMERA":
             view.view_perspective = "PERSP"  # the scene's camera may show something else
         studio.remove(context.scene)
