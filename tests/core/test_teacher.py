@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The teacher's promises: closures close, silence rests, style varies, speech does not."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,7 @@ def say(*phones, each=8):
     return labels, loud
 
 
+@cache
 def play(*phones, seed=0, direction=Direction(), each=8):
     labels, loud = say(*phones, each=each)
     return labels, perform(labels, loud, CHANNELS, np.random.default_rng(seed), direction)
