@@ -16,7 +16,7 @@ import numpy as np
 from ...thunder_core.animation import cue_file, motion_file, vrma
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadRequest, NoSpace
-from ...thunder_core.face import livelink, mapping, retarget
+from ...thunder_core.face import livelink, mapping
 from ...thunder_core.face.drawn_mouths import MOUTHS
 from ...thunder_core.face.lips import opening_mm
 from ...thunder_core.face.mapping import rotation_vectors
@@ -581,40 +581,29 @@ def _write_parameters(shot: Shot, path: str) -> list[str]:
     rig, clock = shot.rig, Clock.of(shot.scene, shot.first)
     seconds = (shot.last - shot.first + 1) / clock.fps
     values = result(keying.read_values(rig, clock, seconds, clock.fps))
-    motion_file.write_parameters(
-        path, parameters_of(values, rig.driver, rig.mesh, rig.armature, clock.fps)
-    )
-    return []
-
-
-def parameters_of(
-    values: np.ndarray, driver: retarget.RetargetDriver, mesh, armature, fps: float
-) -> motion_file.Parameters:
-    """FLAME's parameters of a rig's numbers [T, tracks], frame by frame at fps."""
-    expression = np.zeros((len(values), int(armature[flame.COUNT])))
-    places = {track.path: index for index, track in enumerate(driver.tracks)}
-    for name in driver.names:
+    expression = np.zeros((len(values), int(rig.armature[flame.COUNT])))
+    places = {track.path: index for index, track in enumerate(rig.driver.tracks)}
+    for name in rig.driver.names:
         expression[:, int(name[len("expression") :]) - 1] = values[
             :, places[rna_paths.key_path(name)]
         ]
     poses = {}
-    for turn in driver.turns:
+    for turn in rig.driver.turns:
         local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
         poses[turn.parts[0][0].partition(".")[0]] = local @ turn.basis
     still = np.zeros((len(values), 3))
-    blocks = mesh.data.shape_keys.key_blocks
+    joints = {"jaw": "jaw", "neck": "neck", "leye": "eye_left", "reye": "eye_right"}
+    turns = {f"{name}_pose": poses.get(joint, still) for name, joint in joints.items()}
+    blocks = rig.mesh.data.shape_keys.key_blocks
     betas = [
         blocks[name].value
         if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute
         else 0.0
         for i in range(motion_file.SHAPE)
     ]
-    return motion_file.Parameters(
-        expression,
-        *(poses.get(joint, still) for joint in ("jaw", "neck", "eye_left", "eye_right")),
-        np.tile(betas, (len(values), 1)),
-        fps,
-    )
+    parts = {"expression": expression, **turns, "betas": np.tile(betas, (len(values), 1))}
+    motion_file.write_parameters(path, parts, clock.fps)
+    return []
 
 
 FORMATS = {

@@ -113,6 +113,11 @@ def blinks(curves):
     return np.where(np.array(CHANNELS) == "brow", 2.0 * lids[:, None], curves), shut
 
 
+def furthest_off(fitted):
+    """The largest error of any point, in allowed errors."""
+    return max(part[2].off.max() for part in fitted.parts if part)
+
+
 def test_lids_shut_where_they_shut_and_may_be_early_or_late_before_and_after():
     curves, gap = speech(2, 4)
     curves, shut = blinks(curves)
@@ -126,7 +131,7 @@ def test_lids_shut_where_they_shut_and_may_be_early_or_late_before_and_after():
     allowed = measure().allowed[3]
     assert off[shut * SAMPLES].max() <= allowed / 5 * 1.001
     assert off.max() <= allowed + 0.5 * 12.0 / 3 * 1.001  # half a frame of the fastest movement
-    assert posed(curves, gap).off <= 1.001  # lips and brow take no notice of blinks
+    assert furthest_off(posed(curves, gap)) <= 1.001  # lips and brow take no notice of blinks
 
 
 def test_poses_are_mended_where_they_are_too_far_off_and_stay_elsewhere():
@@ -182,7 +187,7 @@ def test_lips_that_meet_are_met_and_nothing_is_further_off_than_allowed(curves, 
     limits = measure().allowed + shift_distances(np.einsum("sc,cpi->spi", curves, measure().pull))
     limits[:, SPEAKING] = measure().allowed[SPEAKING]
     assert (off <= limits * 1.001).all()
-    assert fitted.off <= 1.001
+    assert furthest_off(fitted) <= 1.001
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -391,7 +391,7 @@ def fields(name, made):
 
 def of_poses(name, fitted):
     """Poses in numbers and texts."""
-    found = {f"{name}: off": fitted.off}
+    found = {f"{name}: off": max(part[2].off.max() for part in fitted.parts if part)}
     for place, curve in enumerate(fitted.curves[:5]):  # the last one never moves
         found |= fields(f"{name} {place}", curve)
     for place, columns in enumerate(fitted.columns):

@@ -123,17 +123,16 @@ TURNS = ("jaw_pose", "neck_pose", "leye_pose", "reye_pose")
 
 
 def some(rng, expression=100):
-    return motion_file.Parameters(
-        rng.normal(0, 1, (FRAMES, expression)),
-        *(rng.normal(0, 0.2, (FRAMES, 3)) for _ in range(4)),
-        np.tile(rng.normal(0, 1, 300), (FRAMES, 1)),
-        24.0,
-    )
+    return {
+        "expression": rng.normal(0, 1, (FRAMES, expression)),
+        **{name: rng.normal(0, 0.2, (FRAMES, 3)) for name in TURNS},
+        "betas": np.tile(rng.normal(0, 1, 300), (FRAMES, 1)),
+    }
 
 
 def test_smplx_takes_the_file_as_it_is(tmp_path):
     """Names and shapes; tests of the FLAME extra pose the same model by it and by our formula."""
-    motion_file.write_parameters(str(tmp_path / "take.npz"), some(np.random.default_rng(0)))
+    motion_file.write_parameters(str(tmp_path / "take.npz"), some(np.random.default_rng(0)), 24.0)
     with np.load(tmp_path / "take.npz") as file:
         arrays = dict(file)
     assert arrays.pop("fps") == 24.0
@@ -147,9 +146,9 @@ def test_smplx_takes_the_file_as_it_is(tmp_path):
 
 def test_what_is_not_finite_is_refused(tmp_path):
     broken = some(np.random.default_rng(2))
-    broken.jaw_pose[2, 1] = np.nan
+    broken["jaw_pose"][2, 1] = np.nan
     with pytest.raises(BadRequest, match="not finite"):
-        motion_file.write_parameters(str(tmp_path / "take.npz"), broken)
+        motion_file.write_parameters(str(tmp_path / "take.npz"), broken, 24.0)
     assert not list(tmp_path.iterdir())
 
 

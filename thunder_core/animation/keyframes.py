@@ -54,7 +54,7 @@ def bezier_keys(
 
 def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
     """Keys of poses on scene frames [T]: handles aligned except at kinks and at ends that are not
-    level. kinds: index of a frame → kind of its pose (`poses.KINDS`); closures and breakdowns are
+    level. kinds: index of a frame → kind of its pose (`poses.Column`); closures and breakdowns are
     drawn as such."""
     left, right = posed.handles(frames)
     keys = bezier_keys(np.stack([frames[posed.index], posed.value], 1), left, right, ALIGNED)

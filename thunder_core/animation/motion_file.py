@@ -6,15 +6,15 @@ faces. numpy only."""
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import read_npz, Unreadable
 from ..direction import AXES, Direction, NEUTRAL, stored_vectors
-from ..errors import BadRequest, NoSpace
+from ..errors import BadRequest
 from ..face import livelink
-from ..files import open_input, write_file
+from ..files import open_input
 from ..filters import smoothstep
 from ..types import (
     FPS,
@@ -194,47 +194,21 @@ def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:
 # ---- FLAME
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """Parameters that move a FLAME model, one row per frame.
+def write_parameters(path: str, parts: Mapping[str, np.ndarray], fps: float) -> None:
+    """Write what moves a FLAME model, one row per frame, as an .npz: all arguments of smplx's FLAME
+    model by their names, float32 [T, …], and fps. Raises BadRequest.
 
-    expression [T, n] and betas [T, 300]: coefficients, in the standard deviations of the model's
-    file. jaw_pose, neck_pose, leye_pose, reye_pose [T, 3]: rotation vectors in radians.  fps: rows
-    per second.
+    parts: expression [T, n] and betas [T, 300]: coefficients, in the standard deviations of the
+    model's file; jaw_pose, neck_pose, leye_pose, reye_pose [T, 3]: rotation vectors in radians.
+    fps: rows per second.
     """
-
-    expression: np.ndarray
-    jaw_pose: np.ndarray
-    neck_pose: np.ndarray
-    leye_pose: np.ndarray
-    reye_pose: np.ndarray
-    betas: np.ndarray
-    fps: float
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All arguments of smplx's FLAME model by their names, float32 [T, …], and fps."""
-        still = np.zeros((len(self.expression), 3))
-        named = vars(self) | {"global_orient": still, "transl": still}
-        return {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()} | {
-            "fps": np.array(self.fps, np.float64)
-        }
-
-
-def write_parameters(path: str, values: Parameters) -> None:
-    """Write parameters to an .npz; a failure leaves a file that was there as it was. Raises NoSpace
-    or BadRequest."""
-    arrays = values.arrays()
+    still = np.zeros((len(parts["expression"]), 3))
+    named = {**parts, "global_orient": still, "transl": still}
+    arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()}
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise BadRequest(
             "The animation holds numbers that are not finite: look for a broken driver or key and "
             "export again"
         )
-    folder, name = os.path.split(os.path.abspath(path))
-    try:
-        os.makedirs(folder, exist_ok=True)
-        write_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
-    except OSError as error:
-        raise NoSpace(
-            f"“{name}” could not be written ({error.strerror}): free some space or choose another "
-            f"folder"
-        ) from error
+    with open(path, "wb") as file:
+        np.savez(file, **arrays, fps=np.float64(fps))  # type: ignore[arg-type]

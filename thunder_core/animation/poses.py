@@ -30,7 +30,6 @@ REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
 # Regions that are keyed on the same frames, the most important first: later ones prefer frames of
 # earlier ones.
 TOGETHER = (("Mouth", "Jaw", "Cheeks & Nose", "Tongue"), ("Head",), ("Eyes",), ("Brows",))
-KINDS = ("CLOSURE", "HOLD", "EXTREME", "BREAKDOWN")
 SLACK = 0.02  # share of a curve's range by which it may leave the range of two neighbouring keys
 _LONGEST_SEGMENT = 24  # frames of the longest segment that is not a hold
 _ONE_POSE = 2  # frames within which turning points of several curves form one pose
@@ -54,8 +53,8 @@ _GAP_SHARE = 0.8  # share of the remaining distance to the gap at which lips cou
 class Column:
     """A frame on which the curves of some regions have keys.
 
-    kind: one of KINDS, the purpose of the pose.  pose: its number; both ends of a closure or a hold
-    are one pose, and a breakdown between poses is none (−1).
+    kind: CLOSURE, HOLD, EXTREME or BREAKDOWN, the purpose of the pose.  pose: its number; both ends
+    of a closure or a hold are one pose, and a breakdown between poses is none (−1).
     """
 
     index: int
@@ -74,13 +73,12 @@ class Poses:
 
     curves: keys of each channel, None if it never moves.  columns: for each entry of TOGETHER its
     frames, ascending.
-    off: largest error of any point, in allowed errors, summed over channels.  parts: for each entry
-    of TOGETHER the channels that move, how they are keyed and their thinning; None if none moves.
+    parts: for each entry of TOGETHER the channels that move, how they are keyed and their thinning;
+    None if none moves.
     """
 
     curves: tuple[PoseKeys | None, ...]
     columns: tuple[tuple[Column, ...], ...]
-    off: float
     parts: list[_Part | None] = field(compare=False, repr=False)
 
     def mend(
@@ -172,7 +170,6 @@ def _current_poses(count: int, parts: list[_Part | None]) -> Poses:
     """The poses of `count` channels as they are keyed now."""
     curves: list[PoseKeys | None] = [None] * count
     columns: list[tuple[Column, ...]] = []
-    off = 0.0
     for part in parts:
         if part is None:
             columns.append(())
@@ -180,11 +177,10 @@ def _current_poses(count: int, parts: list[_Part | None]) -> Poses:
         channels, plan, thinning = part
         used_frames = np.unique(np.concatenate([curve.frames for curve in thinning.curves]))
         columns.append(_kinds(used_frames, plan.closures, plan.holds, plan.extremes))
-        off = max(off, float(thinning.off.max()))
         for channel, curve in zip(channels, thinning.curves):
             keys = curve.keys()
             curves[channel] = keys if np.ptp(keys.value) > 0 else None
-    return Poses(tuple(curves), tuple(columns), off, parts)
+    return Poses(tuple(curves), tuple(columns), parts)
 
 
 def _mend(

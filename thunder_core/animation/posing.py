@@ -52,7 +52,7 @@ class PoseFit:
     reach: np.ndarray
 
     def kind_of(self, region: str) -> dict[int, str]:
-        """The kinds of the frames that a region's keys are on: index → one of poses.KINDS."""
+        """The kinds of the frames that a region's keys are on: index → as of poses.Column."""
         place = next(place for place, together in enumerate(poses.TOGETHER) if region in together)
         return {column.index: column.kind for column in self.columns[place]}
 

@@ -33,7 +33,6 @@ _STEPS = (
     (200, 25.0), (100, 20.0), (50, 15.0), (25, 12.0), (12, 8.0), (8, 6.0), *3 * ((8, 5.0),),
 )  # fmt: skip
 _COARSE = 9000  # vertices of a face among which the nearest are looked for
-_SLIDE = 0.03  # weight of staying at the nearest point, beside that of reaching the plane
 _SOFT = 2.0  # of the warp at marked places: those of the lips are near each other
 _DOTS = 3.0  # weight of a marked place
 NORMALS_MM = 8.0  # distance that a right angle between two surfaces counts as, over √2
