@@ -113,6 +113,7 @@ LONGEST_RECORDING, MOST_FRAMES = 4 * 3600.0, 4 * 3600 * 60
 LARGEST_TURN = 6.3  # radians, a full turn: no joint of a face turns by more
 LARGEST_COEFFICIENT = 100.0  # of an expression channel, in whatever unit, far beyond any face
 RATE = 16000  # samples per second of every Speech the models see
+ENCODER_RATE = 50.0  # rows per second of what the speech encoder hears
 Role = StrEnum("Role", ["SPEAKS", "LISTENS", "IDLE"])  # of a face for the sound of a take
 SPEAKS, LISTENS, IDLE = Role
 

@@ -209,11 +209,6 @@ def _files(folder: Path) -> list[Path]:
 
 # ---- sizes of the networks, as their cards store them
 
-ENCODER_RATE = 50.0  # feature frames per second
-
-# s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
-OFFSET = 0.005
-
 
 @dataclass(frozen=True)
 class EncoderConfig:

@@ -39,7 +39,7 @@ from research.train.encoder import TrainableEncoder
 from research.train.lip_reader import LipReader, text_loss
 from research.train.pictures import pictures_for, vary_tone, Views
 from research.train.spaces import SPACES
-from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.engine.speech.encoder import LOUDNESS, OFFSET
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
 from thunder_core.spoken import SILENCE
@@ -54,8 +54,7 @@ from thunder_core.train.denoiser import (
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet
-from thunder_core.types import FPS
-from thunder_core.weight_files import ENCODER_RATE, OFFSET
+from thunder_core.types import ENCODER_RATE, FPS
 
 REFERENCE = 50  # frames of the motion that a style is read from
 # noise on FlameFormer's input frames, in standard deviations; without it, it copies them and drifts

@@ -23,11 +23,12 @@ from ..direction import AXES, DIRECTION_NAMES
 from ..face.shaping import LIMIT
 from ..filters import gaussian
 from ..rotation import angular_speed
-from ..spoken import Word
+from ..spoken import softmax, Word
 from ..types import (
     BLINKS,
     BROW_CHANNELS,
     Columns,
+    ENCODER_RATE,
     FPS,
     GAZE,
     in_group,
@@ -37,10 +38,8 @@ from ..types import (
     pack,
     unpack,
 )
-from ..weight_files import ENCODER_RATE
 from .planning.choice import number_word
 from .speech.cues import Prosody
-from .speech.encoder import softmax
 from .voice import VoiceFeatures
 
 _SKIP = 0.35  # cost of a pause or an accent without a counterpart

@@ -38,13 +38,12 @@ from ..engine.speech.cues import (
     prosody_from,
     runs,
 )
-from ..engine.speech.encoder import softmax, SpeechEncoder
+from ..engine.speech.encoder import SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
 from ..events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LOOK
 from ..filters import smoothstep
-from ..spoken import BILABIALS, PHONES, SILENCE
-from ..types import FPS, Motion
-from ..weight_files import ENCODER_RATE
+from ..spoken import BILABIALS, PHONES, SILENCE, softmax
+from ..types import ENCODER_RATE, FPS, Motion
 from .teacher_mouth import mouth, Stresses
 
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees

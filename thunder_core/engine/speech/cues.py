@@ -20,10 +20,18 @@ from ...acoustics import frame_rms, semitones
 from ...direction import AXES
 from ...face.mechanics import Sounds
 from ...filters import gaussian, smoothstep
-from ...spoken import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE, VOWELS, Word
-from ...types import FPS, RATE
-from ...weight_files import ENCODER_RATE
-from .encoder import softmax
+from ...spoken import (
+    BILABIALS,
+    DENTALS,
+    LABIODENTALS,
+    PHONES,
+    SIBILANTS,
+    SILENCE,
+    softmax,
+    VOWELS,
+    Word,
+)
+from ...types import ENCODER_RATE, FPS, RATE
 
 # ---- accents and phrases
 

@@ -15,15 +15,13 @@ import numpy as np
 from ... import filters
 from ...acoustics import decibels, high_pass, HOP, level, loudness, whisper_mel
 from ...progress import no_progress
-from ...spoken import PHONES, SILENCE
-from ...types import FPS, RATE
+from ...spoken import PHONES, SILENCE, softmax
+from ...types import ENCODER_RATE, FPS, RATE
 from ...weight_files import (
     build_config,
     check_shapes,
-    ENCODER_RATE,
     EncoderConfig,
     misfit,
-    OFFSET,
     read_sizes,
     read_weights,
     UnitsConfig,
@@ -31,6 +29,8 @@ from ...weight_files import (
 from ..network import LazyNetwork
 
 LOUDNESS = 2  # loudness channels appended to the hidden features
+# s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
+OFFSET = 0.005
 _SHORTEST = int(0.1 * RATE)  # samples; shorter sounds are followed by silence
 # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
 _CHUNK = 20 * 50
@@ -176,14 +176,6 @@ def unheard(samples: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
         above = np.maximum(above, decibel - floor)
     steady = np.interp(above, _FLOOR, (1.0, 0.0)) * np.interp(silent, _SURE, (0.0, 1.0))
     return np.maximum(nothing, steady).astype(np.float32)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities [..., n] of logits [..., n]."""
-    powers = logits - logits.max(-1, keepdims=True)
-    np.exp(powers, out=powers)
-    powers /= powers.sum(-1, keepdims=True)
-    return powers
 
 
 def presence(logits: np.ndarray, frames: int, nothing: np.ndarray | None = None) -> np.ndarray:
