@@ -58,12 +58,21 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hub(models, pause=0.0):
-    """The address of a hub with these models {OWNER/NAME: folder}, while the block runs."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Answers, models, pause))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def serving(answers):
+    """The address of a web server on this machine with this handler, while the block runs."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), answers)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+        thread.join()
+
+
+@contextmanager
+def hub(models, pause=0.0):
+    """The address of a hub with these models {OWNER/NAME: folder}, while the block runs."""
+    with serving(partial(_Answers, models, pause)) as address:
+        yield address

@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Zips of arrays byte by byte, so that a test can let their headers lie."""
+"""Zips of arrays byte by byte, so that a test can let their headers lie; pickles that call
+something."""
 
 import io
 import struct
 import zlib
 
 import numpy as np
+
+
+class Runs:
+    """Pickles as a call of function(*args)."""
+
+    def __init__(self, function, *args):
+        self.function, self.args = function, args
+
+    def __reduce__(self):
+        return self.function, self.args
 
 
 def npy(shape, body=b""):

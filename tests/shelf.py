@@ -8,9 +8,10 @@ import http.server
 import json
 import os
 import shutil
-import threading
 import zipfile
 from pathlib import Path
+
+from hub import serving
 
 MANIFEST = "blender_manifest.toml"
 EARLIER = "0.0.9"
@@ -71,17 +72,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def served(folder):
     """A web server of this machine that serves a folder's files; yields its index's address."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
-    )
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/index.json"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(functools.partial(_Quiet, directory=str(folder))) as address:
+        yield f"{address}/index.json"
 
 
 def session_environment(folder):

@@ -195,15 +195,6 @@ def test_readme_is_short_and_every_page_of_the_docs_is_reached_from_it():
     } == set()
 
 
-def value_of(file, name):
-    """The node that is assigned to a name of a Python file."""
-    return next(
-        node.value
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name
-    )
-
-
 def test_pages_and_pictures_know_each_other():
     files = tracked()
     pictures = {
@@ -221,8 +212,8 @@ def test_pages_and_pictures_know_each_other():
     )
 
 
-def test_the_workflow_names_every_blender_with_its_python():
-    blenders = ast.literal_eval(value_of(ROOT / "setup" / "environment.py", "BLENDERS"))
+def test_the_workflow_names_every_blender_with_its_python(setup_script):
+    blenders = setup_script("environment").BLENDERS
     workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
     assert dict(re.findall(r'version: "([\d.]+)", python: "([\d.]+)"', workflow)) == blenders
 

@@ -4,7 +4,6 @@ outlives it."""
 
 import contextlib
 import ensurepip
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from made_wheel import make_lock, make_wheel, use_wheels
+from harness import installers_environment, run_installer
+from made_wheel import make_lock, make_wheel
 from timing import until
 
 from thunder_core import installer
@@ -26,43 +26,18 @@ LINUX = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    """The folder of a package, and of the list of its hash."""
+def lock(tmp_path_factory):
+    """The list of a package's hash, beside the package."""
     folder = tmp_path_factory.mktemp("made") / "wheels"
-    make_lock(folder / "engine.txt", make_wheel(folder))
-    return folder
+    return make_lock(folder / "engine.txt", make_wheel(folder))
 
 
-@pytest.fixture(scope="module")
-def lock(wheels):
-    return wheels / "engine.txt"
-
-
-def begin(folder, lock, **options):
-    return subprocess.Popen(
-        [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **options,
-    )
-
-
-def install(folder, lock, **options):
+def install(folder, lock, cwd=None):
     """Run it to its end with stdin open the whole time: its exit code and its last event."""
-    with begin(folder, lock, **options) as process:
-        *_, last = process.stdout
-        code, log = process.wait(60), process.stderr.read().decode()
-    assert "Traceback" not in log and "Fatal" not in log, log
-    return code, json.loads(last)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_packages(wheels):
-    """pip finds the small packages, and no configuration of this machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        use_wheels(patch, wheels)
-        yield
+    given = ["-I", SCRIPT, "--folder", folder, "--lock", lock]
+    done, events = run_installer(given, cwd, PIP_FIND_LINKS=str(lock.parent))
+    assert "Traceback" not in done.stderr and "Fatal" not in done.stderr, done.stderr
+    return done.returncode, events[-1]
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +172,11 @@ def below(folder):
 def test_what_it_started_ends_with_it(tmp_path, lock, end):
     """Ended while ensurepip runs, which starts pip in a further process."""
     folder = tmp_path / "engine"
-    with begin(folder, lock) as process:
+    with subprocess.Popen(
+        [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock)],
+        **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE),
+        env=installers_environment(PIP_FIND_LINKS=str(lock.parent)),
+    ) as process:
         until(lambda: sum(b"ensurepip" in command for command in below(folder)) >= 2)
         process.stdin.close() if end is None else process.send_signal(end)
         code = process.wait(20)

@@ -534,16 +534,6 @@ def test_a_mood_rises_with_its_curve_from_nothing_to_all_of_it(engine, speech, m
     assert abs(int(np.argmax(late)) - 3) <= 1
 
 
-def test_a_mood_sits_on_a_word_and_what_is_around_it_stays(engine, speech):
-    word = ((np.arange(FRAMES) >= 60) & (np.arange(FRAMES) < 72)).astype(float)
-    plain, angry = (
-        pack(take_of(engine, speech, keyed(angry=strength)).motion) for strength in (0.0, word)
-    )
-    down = engine.head.expression_names.index("browDownLeft")
-    assert angry[62:70, down].mean() > plain[62:70, down].mean() + 0.2
-    assert (angry[:55] == plain[:55]).all() and (angry[78:] == plain[78:]).all()
-
-
 @pytest.mark.parametrize("blinks", [(), (58,), (60, 66), (72, 75), (63, 70, 90)])
 def test_no_blink_is_halved_where_a_mood_comes_and_goes(engine, blinks):
     pipeline, t = engine.thunder.pipeline, np.arange(FRAMES)

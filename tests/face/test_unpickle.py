@@ -15,23 +15,13 @@ import zlib
 import numpy as np
 import pytest
 import scipy.sparse
-from made_zip import made_zip, npy, packed
+from made_zip import made_zip, npy, packed, Runs
 from memory import held_at_most
 
 from thunder_core.arrays import read_npz
 from thunder_core.errors import BadHead
 from thunder_core.face.head import load_head
 from thunder_core.face.unpickle import unpickle
-
-
-class Runs:
-    """Pickles as a call of function(*args)."""
-
-    def __init__(self, function, *args):
-        self.function, self.args = function, args
-
-    def __reduce__(self):
-        return self.function, self.args
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse
 from harness import Case, Fault, maker
-from made_zip import made_zip, npy
+from made_zip import made_zip, npy, Runs
 
 # ---- FLAME files
 
@@ -65,14 +65,6 @@ def _set(name, index, value):
         data[name] = array
 
     return change
-
-
-class _Call:
-    def __init__(self, name, *args):
-        self.name, self.args = name, args
-
-    def __reduce__(self):
-        return self.name, self.args
 
 
 def _hostile(module: str, name: str, argument: str) -> bytes:
@@ -142,7 +134,7 @@ _HEADS = [
     ),
     (
         "a call hidden in an array of objects",
-        raw(lambda: pickle.dumps({"v_template": np.array([_Call(print, "run"), 1], object)}, 2)),
+        raw(lambda: pickle.dumps({"v_template": np.array([Runs(print, "run"), 1], object)}, 2)),
         ".",
     ),
     ("an object kept elsewhere", raw(b"Pnose\n."), "nothing in it was run"),

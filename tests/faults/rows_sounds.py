@@ -117,12 +117,6 @@ def _fifo(folder):
     return path
 
 
-def _folder(folder):
-    path = folder / "voice.wav"
-    path.mkdir()
-    return path
-
-
 def _links(folder):
     (folder / "a.wav").symlink_to(folder / "b.wav")
     (folder / "b.wav").symlink_to(folder / "a.wav")
@@ -190,7 +184,7 @@ _NO_SOUND = r"is not a sound that can be read|cannot be read|not a sound"
 _FILES = [
     ("there is no file", lambda folder: folder / "none.wav", "BadSound", "There is no sound file"),
     ("its name is empty", lambda folder: "", "BadSound", "There is no sound file|No sound"),
-    ("a folder in its place", _folder, "BadSound", "is a folder, not a file: choose"),
+    ("a folder in its place", lambda folder: folder, "BadSound", "is a folder, not a file: choose"),
     ("a link to a file that was moved", _dangling, "BadSound", "There is no sound file"),
     ("two links to each other", _links, "BadSound", "There is no sound file"),
     ("a named pipe that nobody writes to", _fifo, "BadSound", "is a pipe or a device"),

@@ -6,12 +6,12 @@ import io
 import json
 import os
 import shutil
-import stat
 import sys
 import time
 
 import numpy as np
 from harness import Case, Fault, maker, SAMPLE
+from made_zip import Runs
 
 from thunder_core.protocol import PROTOCOL
 
@@ -61,16 +61,12 @@ def _header(shape) -> bytes:
     return memory.getvalue() + b"\0" * 64
 
 
-class _Touch:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch '{self.path}'",)
-
-
 def _hostile(folder):
-    np.save(folder / "array.npy", np.array([_Touch(folder / "canary")], object), allow_pickle=True)
+    np.save(
+        folder / "array.npy",
+        np.array([Runs(os.system, f"touch '{folder}/canary'")], object),
+        allow_pickle=True,
+    )
     return str(folder / "array.npy")
 
 
@@ -491,11 +487,11 @@ _LINES = [
 
 
 @maker
-def program(folder, text: str):
+def program(folder, text: str, mode=0o755):
     """Makes an executable that stands in for the engine's Python; its path."""
     path = folder / "python"
     path.write_text(text.replace("PYTHON", sys.executable))
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    path.chmod(mode)
     return path
 
 
@@ -528,7 +524,7 @@ _DONE = '{"id": 1, "event": "done", "result": {}}'
 _PROGRAMS = [
     ("there is no such Python", lambda folder: folder / "python", "NoEngine", "no Python at"),
     ("a folder without a Python", lambda folder: folder, "NoEngine", "no Python at"),
-    ("a program that may not be run", lambda folder: _plain(folder), "NoEngine", "cannot be run"),
+    ("a program that may not be run", program("#!/bin/sh\n", 0o644), "NoEngine", "cannot be run"),
     ("a program that ends at once", program("#!/bin/sh\nexit 3\n"), "NoEngine", "cannot"),
     (
         "a program that says why and ends",
@@ -536,7 +532,7 @@ _PROGRAMS = [
         "NoEngine",
         "no such interpreter",
     ),
-    ("random bytes for a program", lambda folder: _bytes(folder), "NoEngine", "cannot"),
+    ("random bytes for a program", program("\x7fELF" + "\1" * 200), "NoEngine", "cannot"),
     (
         "a program of which the interpreter is gone",
         program("#!/nowhere/python\n"),
@@ -625,20 +621,6 @@ _ANSWERS = [
         r"killed \(signal 9\).*memory runs out: close other programs",
     ),
 ]
-
-
-def _plain(folder):
-    path = folder / "python"
-    path.write_text("#!/bin/sh\n")
-    path.chmod(0o644)
-    return path
-
-
-def _bytes(folder):
-    path = folder / "python"
-    path.write_bytes(b"\x7fELF" + b"\1" * 200)
-    path.chmod(0o755)
-    return path
 
 
 ROWS = [
