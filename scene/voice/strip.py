@@ -404,14 +404,19 @@ def _why_silent(scene, strip) -> str:
     return ""
 
 
-def say_elsewhere(scene, name: str = "") -> str:
-    """The sentence that a scene lacks sound strips, or one of that name, which other scenes have;
-    "" if none has."""
-    scenes = [
+def elsewhere(scene, name: str = "") -> list:
+    """The other scenes with sound strips, or with one of that name."""
+    return [
         other
         for other in bpy.data.scenes
         if other != scene and any(name in ("", each.name) for each in sound_strips(other))
     ]
+
+
+def say_elsewhere(scene, name: str = "") -> str:
+    """The sentence that a scene lacks sound strips, or one of that name, which other scenes have;
+    "" if none has."""
+    scenes = elsewhere(scene, name)
     if not scenes:
         return ""
     what = f"The strip “{name}”" if name else "The dialogue"
