@@ -525,11 +525,6 @@ def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, voiced, t
 # ---- small pictures of what takes do
 
 
-def of_colour(image, colour):
-    """[columns] how many pixels of each column have a colour."""
-    return (np.abs(image[:, :, :3] - np.float32(colour)).max(axis=2) < 1e-3).sum(axis=0)
-
-
 def test_a_picture_shows_brows_mouth_and_head_where_they_move(blender):
     made = performance()
     motion, brow = made.motion, made.channels.index("browInnerUp")
@@ -547,8 +542,8 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(blender):
         and (image[:, :, 3] == 1.0).all()
     )
     width = image.shape[1]
-    brows, mouth, head = (
-        of_colour(image, colour)
+    brows, mouth, head = (  # [columns] pixels of each column that have a colour
+        (np.abs(image[:, :, :3] - np.float32(colour)).max(axis=2) < 1e-3).sum(axis=0)
         for colour in (browsing.BROW_COLOUR, browsing.MOUTH_COLOUR, browsing.HEAD_COLOUR)
     )
     assert (brows[width // 2 + 2 :] == 7).all() and not brows[: width // 2 - 2].any()

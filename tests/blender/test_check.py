@@ -17,7 +17,6 @@ from running_engine import committed, connection, speak, stop_engine  # noqa: F4
 from thunder.cli import check
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head, head_state
-from thunder.scene.host import compat
 from thunder.scene.review import checking, live_score
 from thunder.scene.takes import grades, take_list, transcript
 from thunder.scene.voice import strip
@@ -49,15 +48,8 @@ def curve_of(scene, name, index=0):
     )
 
 
-def edit(scene, change):
-    """Change the keys of every curve of the head's own action."""
-    for curve in own_curves(scene).values():
-        fcurves.write(curve, change(fcurves.read(curve)))
-
-
-def open_jaw(scene, first, last, by=0.15):
-    """Open the jaw on frames first … last."""
-    curve = curve_of(scene, "jaw")
+def spoil(curve, first, last, by=0.15):
+    """Open the jaw by its curve on frames first … last."""
     for point in curve.keyframe_points:
         if first <= point.co[0] <= last:
             point.co[1] += by
@@ -79,7 +71,8 @@ def test_animation_that_fits_its_voice_has_no_problem(blender, own):
 
 def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
     jaw, brow = (fcurves.read(curve_of(own, name))["co"] for name in ("jaw", "browInnerUp"))
-    edit(own, lambda keys: keyframes.move(keys, 5))
+    for curve in own_curves(own).values():
+        fcurves.write(curve, keyframes.move(fcurves.read(curve), 5))
     blender.ops.thunder.check()
     assert sentences(own)[0] == "The whole line is late by 5 frames"
     own.thunder_check.index = 0
@@ -94,8 +87,8 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
 
 def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own):
     blender.ops.thunder.check()
-    closure = closures_of(own)[0]
-    open_jaw(own, closure - 4, closure + 5)
+    closure = closures_in(own_curves(own).values())[0]
+    spoil(curve_of(own, "jaw"), closure - 4, closure + 5)
     blender.ops.thunder.check()
     (row,) = own.thunder_check.findings
     assert row.sentence.startswith("Lips do not meet on") and abs(row.first - closure) <= 3
@@ -114,13 +107,8 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
     assert sentences(own) == []
 
 
-def closures_of(scene):
-    """Scene frames on which the lips are pressed together, those far from others first."""
-    return closures_in(own_curves(scene).values())
-
-
 def closures_in(curves):
-    """The same of a head's curves."""
+    """Frames on which these curves press the lips together, those far from others first."""
     press = next(curve for curve in curves if "mouthPressLeft" in curve.data_path)
     values = fcurves.read(press)["co"]
     peaks = [
@@ -134,8 +122,8 @@ def closures_in(curves):
 
 
 def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp_path):
-    closure = closures_of(own)[0]
-    open_jaw(own, closure - 4, closure + 5)
+    closure = closures_in(own_curves(own).values())[0]
+    spoil(curve_of(own, "jaw"), closure - 4, closure + 5)
     blender.ops.thunder.check()
     assert len(sentences(own)) == 1
     blender.ops.thunder.ignore_finding()
@@ -178,14 +166,6 @@ def listed():
     return name, reason, tuple((row.first, row.last) for row in rows)
 
 
-def spoil(curve, first, last, change):
-    """Change the keys of a curve on some frames."""
-    for point in curve.keyframe_points:
-        if first <= point.co[0] <= last:
-            point.co[1] = change(point.co[1])
-    curve.update()
-
-
 @pytest.mark.parametrize("text", ["", "My brother moves both big blue boxes from the front room"])
 def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(
     blender,
@@ -213,7 +193,7 @@ def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(
     jaw = next(
         curve for curve in keying.curves_of_tracks(rig, second) if '"jaw"' in curve.data_path
     )
-    spoil(jaw, closures[0] - 4, closures[0] + 5, lambda angle: angle + 0.15)
+    spoil(jaw, closures[0] - 4, closures[0] + 5)
     progress.result(live_score.score_steps(client, scene, rig))
     assert verdict(second) == listed() and verdict(second)[0] != "good"
     assert verdict(second)[1].startswith("Lips do not meet on ")
@@ -262,15 +242,7 @@ def files(needs_sound, blender, committed, tmp_path):  # noqa: F811
     paths = str(tmp_path / "good.blend"), str(tmp_path / "bad.blend")
     shutil.copy(committed, paths[0])
     blender.ops.wm.open_mainfile(filepath=paths[0])
-    curves = [
-        curve
-        for target in head.find(blender.context.scene).targets
-        for curve in compat.curves_for(target)
-    ]
-    jaw = next(curve for curve in curves if "jaw" in curve.data_path and curve.array_index == 0)
-    for point in jaw.keyframe_points:
-        point.co[1] += 0.12 * (30 <= point.co[0] <= 60)
-    jaw.update()
+    spoil(curve_of(blender.context.scene, "jaw"), 30, 60, 0.12)
     blender.ops.wm.save_as_mainfile(filepath=paths[1])
     return paths
 

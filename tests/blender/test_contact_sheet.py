@@ -241,14 +241,11 @@ def copies(bpy):
     return [obj for obj in bpy.data.objects if mark in obj]
 
 
-def from_left(things):
-    return sorted(things, key=lambda obj: obj.matrix_world.translation.x)
-
-
 def jaws(bpy):
     """How far each head of the grid opens its jaw now, from left to right."""
     graph = bpy.context.evaluated_depsgraph_get()
-    rigs = from_left(obj for obj in copies(bpy) if obj.type == "ARMATURE")
+    rigs = [obj for obj in copies(bpy) if obj.type == "ARMATURE"]
+    rigs.sort(key=lambda obj: obj.matrix_world.translation.x)
     return [rig.evaluated_get(graph).pose.bones["jaw"].matrix_basis.to_euler().x for rig in rigs]
 
 

@@ -372,15 +372,11 @@ def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(blender, pers
 # ---- FLAME files
 
 
-def made_flame_from_bundled(**options):
-    with np.load(head.ASSET) as asset:
-        return made_flame({name: asset[name] for name in asset.files}, **options)
-
-
 @pytest.fixture(scope="module")
 def flame_rig():
     """What is in a file in FLAME's layout (see made_flame)."""
-    return made_flame_from_bundled(seed=11, own=0.0004)
+    with np.load(head.ASSET) as asset:
+        return made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004)
 
 
 @pytest.fixture(scope="module")

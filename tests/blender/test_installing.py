@@ -105,16 +105,11 @@ def test_install_and_remove_as_buttons_do(blender, installing, installed, lock, 
     assert installing.state().kind == "ABSENT" and not installed.exists()
 
 
-def made_environment(place):
-    """A folder that looks like an environment of the installer's."""
-    (place / "bin").mkdir(parents=True)
-    (place / "bin" / "tool").write_text("x")
-    (place / installer.LOCK).write_bytes(installer.MARK)
-    return place
-
-
 def test_a_linked_environment_is_removed_with_its_link(installing, monkeypatch, tmp_path):
-    target = made_environment(tmp_path / "disk" / "thunder")
+    target = tmp_path / "disk" / "thunder"
+    (target / "bin").mkdir(parents=True)
+    (target / "bin" / "tool").write_text("x")
+    (target / installer.LOCK).write_bytes(installer.MARK)
     (tmp_path / "engine").symlink_to(target)
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
     installing.remove()

@@ -38,11 +38,6 @@ def map_mouths(scene, face, **targets):
         row.target = target
 
 
-def shown(scene, rig, made, said):
-    """A take of these sounds on a rig, shown."""
-    return say_take((scene, rig), made, said)
-
-
 def gap(blender, face):
     """How far the evaluated lips are apart beyond rest, mm."""
     seen = seen_points(blender, face)
@@ -76,7 +71,7 @@ def test_a_mouth_is_keyed_instead_of_the_channels_and_closures_stay_shut(blender
     face = artist(blender)
     map_mouths(scene, face, OH="MyOh")
     rig = head.resolve(face)
-    shown(scene, rig, open_take(), SAID)
+    say_take((scene, rig), open_take(), SAID)
     assert value(scene, face, "MyOh", 1.25) == pytest.approx(1.0, abs=0.01)
     assert value(scene, face, "jawOpen", 1.25) == pytest.approx(0.0, abs=0.01)
     assert gap(blender, face) == pytest.approx(18.0, abs=0.3)  # as it is drawn
@@ -95,7 +90,7 @@ def test_a_drawn_closure_shuts_and_leads_come_before_their_sounds(blender, scene
     row = next(r for r in scene.thunder.table if r.source == "OH")
     row.lead = 0.12
     rig = head.resolve(face)
-    shown(scene, rig, open_take(), SAID)
+    say_take((scene, rig), open_take(), SAID)
     assert value(scene, face, "MyShut", 1.0) > 0.9
     assert gap(blender, face) == pytest.approx(-0.6, abs=0.1)
     # the second “o” comes .12 s early, and leaves early
@@ -110,7 +105,7 @@ def test_what_only_mouths_move_is_read_back_as_a_mouth(blender, scene):
     face = artist(blender)
     map_mouths(scene, face, OH="MyOh")
     rig, made = head.resolve(face), open_take()
-    shown(scene, rig, made, SAID)
+    say_take((scene, rig), made, SAID)
     clock = timing.Clock.of(scene, 1.0)
     motion = progress.result(keying.read(rig, head.channel_names(), clock, 3.0))
     funnel = motion.expression[:, head.channel_names().index("mouthFunnel")]
@@ -122,7 +117,7 @@ def test_a_commit_keeps_the_mouths(blender, scene):
     face = artist(blender)
     map_mouths(scene, face, OH="MyOh", M_B_P="MyShut")
     rig = head.resolve(face)
-    entry = shown(scene, rig, open_take(), SAID)
+    entry = say_take((scene, rig), open_take(), SAID)
     report = progress.result(
         committing.commit(rig, entry, "line", committing.choice_of(scene, entry))
     )
@@ -140,7 +135,7 @@ def test_a_mouth_that_vanished_is_said(blender, scene):
     face.shape_key_remove(face.data.shape_keys.key_blocks["MyOh"])
     rig = head.resolve(face)
     assert rig.warnings[0].startswith("“MyOh”, the mouth for OH, is no longer on “Face”: choose")
-    shown(scene, rig, open_take(), SAID)
+    say_take((scene, rig), open_take(), SAID)
     assert value(scene, face, "jawOpen", 1.25) == pytest.approx(0.2 / 0.3, abs=0.02)
 
 
@@ -156,7 +151,7 @@ def test_drawn_mouths_of_unknown_names_are_looked_at_as_lips(blender, scene, mut
         for block in face.data.shape_keys.key_blocks[1:]:
             block.mute = True
     rig, made = head.resolve(face), open_take()
-    shown(scene, rig, made, SAID)
+    say_take((scene, rig), made, SAID)
     clock = timing.Clock.of(scene, 1.0)
     steps = last_look.look(scene.name, rig, clock, made.opening, json.dumps(SAID))
     wrong, faults = progress.result(steps), " ".join(rig.warnings)

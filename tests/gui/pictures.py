@@ -62,14 +62,14 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
     "engine_checked": ("scene_scenarios.sets_up_the_engine", "checked", CHECKED),
     "takes": ("take_scenarios.draws_a_sheet", "dialogue_takes", None),
     "grid": ("take_scenarios.plays_all", "grid", VIEWPORT),
-    "shape": ("shape_scenarios.shapes", "animated", VIEWPORT),
-    "mix": ("shape_scenarios.mixes", "cuts", SIDEBAR),
-    "keep": ("shape_scenarios.keeps", "kept", SIDEBAR),
+    "shape": ("take_scenarios.shapes", "animated", VIEWPORT),
+    "mix": ("take_scenarios.mixes", "cuts", SIDEBAR),
+    "keep": ("take_scenarios.keeps", "kept", SIDEBAR),
     "directing": ("direction_scenarios.directs", "more", SIDEBAR),
     "commit": ("commit_scenarios.commits", "commit_copy", SIDEBAR),
     "graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
-    "words": ("word_tool_scenarios.mends_a_line", "mended", SIDEBAR),
-    "track": ("word_tool_scenarios.mends_a_line", "track", TRACK),
+    "words": ("word_scenarios.mends_a_line", "mended", SIDEBAR),
+    "track": ("word_scenarios.mends_a_line", "track", TRACK),
     "curves": ("commit_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
 }
 
@@ -169,7 +169,7 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
         partial(film, box=FILMED, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
         "film.webp",
     ),
-    WORDS_FILM: ("word_tool_scenarios.films_mending", film, "words.webp"),
+    WORDS_FILM: ("word_scenarios.films_mending", film, "words.webp"),
     SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film, box=SPOKEN), "spoken.webp"),
     LIVE_FILM: (
         "record_scenarios.films_live",

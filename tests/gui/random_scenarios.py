@@ -11,24 +11,136 @@ FOLDER/actions.log before it runs, so that the last line tells what a crash was 
 import os
 import random
 import time
+from dataclasses import dataclass, field
 from inspect import isgenerator
 from pathlib import Path
 
 import bpy
 import numpy as np
 from deleting import DELETIONS
-from interruptions import Ends, KEYS, lost, play_engine, treasure, watch_ends
 from performances import trim_end, write_wav
+from played_engine import Asked, PlayedClient
 from scenarios import PATIENCE, scene_with_voice_and_head, until
-from thunder.scene.animation import display
+from thunder.operators import base
+from thunder.scene.animation import display, keying
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.host import compat
+from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
 from thunder.scene.media import grid
 from thunder.scene.takes import mix, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 from thunder.scene.voice import strip
+from thunder.thunder_core.errors import BadRequest, ThunderError
+
+KEYS = {
+    "undo": {"key": "Z", "ctrl": True},
+    "redo": {"key": "Z", "ctrl": True, "shift": True},
+    "escape": {"key": "ESC"},
+}
+_EVENT_SECONDS = 0.03  # between two events of the engine
+
+
+class PacedClient(PlayedClient):
+    """An engine without a process whose events come one by one, so that a window is drawn and keys
+    are pressed between them."""
+
+    running, pid = True, 0
+
+    def request(self, verb, **args):
+        unscored = {"event": "error", "error": BadRequest("This engine scores nothing")}
+        asked = Asked([unscored]) if verb == "score" else super().request(verb, **args)
+        poll, last = asked.poll, [time.monotonic()]
+
+        def paced():
+            if time.monotonic() - last[0] < _EVENT_SECONDS:
+                return []
+            last[0] = time.monotonic()
+            return poll()
+
+        asked.poll = paced
+        return asked
+
+    def close(self, *_):
+        pass
+
+
+def play_engine(hand):
+    """Answer all requests without an engine's process, and advance work in small slices, so that
+    keys come between them."""
+    client = PacedClient(hand.folder)
+    connection.client = lambda *_: client
+    jobs.SLICE_SECONDS = jobs.BUSY_SECONDS = 0.008
+    base.TICK_SECONDS = 0.01
+    return client
+
+
+@dataclass
+class Ends:
+    """How each job ended: "done", or the sentence. bugs: errors that are none of an animator's."""
+
+    all: list[str] = field(default_factory=list)
+    bugs: list[str] = field(default_factory=list)
+
+
+def watch_ends():
+    """The `Ends` of all jobs from now on."""
+    ends, advance = Ends(), jobs.Job.advance
+
+    def watched(self, *arguments):
+        try:
+            over = advance(self, *arguments)
+        except Exception as error:
+            ends.all.append(str(error))
+            if not isinstance(error, ThunderError):
+                ends.bugs.append(repr(error))
+            raise
+        if over:
+            ends.all.append("done")
+        return over
+
+    jobs.Job.advance = watched
+    return ends
+
+
+def treasure(hand, by="session_uid"):
+    """What may not be lost: of each take and each other action the name and the keys, by id, or by
+    the action's name, which a file keeps."""
+    scene = hand.scene
+    takes = {
+        getattr(entry.action, by): (
+            entry.name,
+            entry.voice,
+            entry.star,
+            keying.checksum_of(entry.action),
+        )
+        for entry in scene.thunder.takes
+        if entry.action is not None
+    }
+    others = (
+        action
+        for action in bpy.data.actions
+        if getattr(action, by) not in takes and not action.name.startswith(display.STILL_TRACK)
+    )
+    return {
+        "takes": takes,
+        "named": {take[:3]: take[:3] for take in takes.values()},
+        "own": {getattr(action, by): keying.checksum_of(action) for action in others},
+    }
+
+
+def lost(before, after, of=("takes", "own")):
+    """What of a treasure is not as it was."""
+    return [
+        f"{kind}: {value}"
+        for kind in of
+        for uid, value in before[kind].items()
+        if after[kind].get(uid) != value
+    ]
+
+
+# ---- sessions
 
 turns: list[str] = []  # each undo and redo that Blender has done
 

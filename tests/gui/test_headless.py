@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real Blender without a window: bake.py bakes or ends with a sentence, and a strip is spoken
-as in the window."""
+"""The real Blender without a window: it installs and enables the extension as it does for an
+animator, bake.py bakes or ends with a sentence, and a strip is spoken as in the window."""
 
 import json
 from pathlib import Path
@@ -104,3 +104,27 @@ def test_strips_that_only_blender_can_mix_down_are_heard_whole(real_blender):
         assert len(samples) / rate / channels == pytest.approx(float(seconds), abs=0.05)
         assert np.abs(samples[-2 * rate * channels :]).max() > 0.01, "it has its end too"
         assert float(took) < 30 and scenes == "1"
+
+
+# ---- the package
+
+
+def test_the_package_installs_enables_and_draws(real_blender, package):
+    done = real_blender.run(
+        "--command", "extension", "install-file", "--repo", "user_default", "--enable", package
+    )
+    installed = real_blender.resources / "extensions" / "user_default" / "thunder"
+    # Blender ends with 0 even when it did not install, so the disk is asked.
+    assert (installed / "blender_manifest.toml").is_file() and not installed.is_symlink(), (
+        done.stdout
+    )
+    code = (
+        "import bpy, addon_utils\n"
+        "module = addon_utils.enable('bl_ext.user_default.thunder', default_set=True)\n"
+        f"assert module.__file__.startswith({str(installed)!r}), module.__file__\n"
+        "assert bpy.types.THUNDER_PT_main.bl_category == 'Thunder'\n"
+        "assert bpy.ops.thunder.add_head() == {'FINISHED'}\n"
+        "print('ADDED', len(bpy.context.scene.objects))\n"
+    )
+    done = real_blender.run("--python-exit-code", 9, "--python-expr", code)
+    assert done.returncode == 0 and "ADDED" in done.stdout, done.stdout

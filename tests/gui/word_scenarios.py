@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The track of words and sounds in a real window: at every zoom, over an hour of dialogue."""
+"""The track of words and sounds in a real window: at every zoom, over an hour of dialogue; and a
+line mended by its words."""
+
+import time
 
 import bpy
+import numpy as np
 from commit_scenarios import lay, timed_draws
+from picture_scenarios import bare_view, FILM_STEP, filmer
 from scenarios import SAMPLE, scene_with_voice_and_head, until
+from take_scenarios import list_takes
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
-from thunder.scene.review import overlay, word_track
-from thunder.scene.takes import transcript
+from thunder.scene.review import live_score, overlay, word_track
+from thunder.scene.takes import mouth_pictures, take_list, transcript, word_places
 
 SAID = (
     "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
@@ -72,3 +78,151 @@ def draws_an_hour(hand):
     overlay.register()
     area.type = "VIEW_3D"
     yield 0.5
+
+
+# ---- a line mended by its words
+
+
+def call(hand, operator, **arguments):
+    """Steps that call an operator as a button does, and wait for its work; seconds that it took."""
+    begun = time.monotonic()
+    assert hand.call(operator, "INVOKE_DEFAULT", **arguments) <= {"FINISHED", "RUNNING_MODAL"}
+    yield from until(lambda: session.job is None, str(operator))
+    return time.monotonic() - begun
+
+
+def mends_a_line(hand):
+    """A word is marked, retaken, said by another take's mouth and heard at once; a click on the
+    track loops its word."""
+    yield from scene_with_voice_and_head(hand, "words")
+    scene = hand.scene
+    yield from found(hand)
+    scene.thunder.count = 3
+    yield from call(hand, bpy.ops.thunder.generate)
+    context = bpy.context
+    there = word_places.line(context).words
+    scene.frame_set(there[5].frames[0])
+    yield 1.0
+    assert word_places.current(context).text
+    yield from call(hand, bpy.ops.thunder.mark_word, kind="stressed")
+    yield 2.0
+    yield from call(hand, bpy.ops.thunder.retake, what="WORD")
+    assert [entry.kind for entry in scene.thunder.takes].count("RESAMPLED") == 8
+    shown = take_list.shown_take(scene.thunder)
+    other = next(
+        entry for entry in scene.thunder.takes if entry.kind == "SAMPLED" and entry != shown
+    )
+    yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
+    assert take_list.shown_take(scene.thunder).name.startswith("Mix")
+    yield from call(hand, bpy.ops.thunder.hear_word)
+    hand.keeps(0.7, (yield from call(hand, bpy.ops.thunder.hear_word)), "hearing a word")
+    yield 1.0
+    pixels, region = hand.photograph("mended"), hand.sidebar
+    near = np.abs(pixels[:, region.x : region.x + region.width] - mouth_pictures.LIPS).max(axis=2)
+    hand.seen["lips"] = rows = int((near < 0.15).any(axis=1).sum())
+    assert rows >= 30, "mouths of takes are seen"
+    area = hand.viewport
+    yield from lay(hand, area, "DOPESHEET_EDITOR")
+    look_at(hand, area, 20, 120)
+    yield 0.7
+    hand.photograph("track")
+    yield from click_word(hand, area, there[3])
+    looped = range(scene.frame_preview_start, scene.frame_preview_end + 1)
+    first, last = there[3].frames
+    assert scene.use_preview_range and first in looped and last in looped
+    assert len(looped) < last - first + 20
+    area.type = "VIEW_3D"
+    yield 0.5
+    assert hand.window.screen.is_animation_playing
+    hand.press("ESC")
+    yield 1.0
+    assert not hand.window.screen.is_animation_playing and not scene.use_preview_range
+    assert word_places.current(bpy.context).frames == there[3].frames
+
+
+def split(hand):
+    """Steps that lay a dope sheet under the viewport; its area."""
+    before = set(hand.window.screen.areas)
+    hand.call(bpy.ops.screen.area_split, direction="HORIZONTAL", factor=0.25)
+    (new,) = set(hand.window.screen.areas) - before
+    area = min(new, hand.viewport, key=lambda each: each.y)
+    yield from lay(hand, area, "DOPESHEET_EDITOR")
+    area.spaces.active.show_region_ui = False
+    return area
+
+
+def click_word(hand, area, place):
+    """Steps that click a word on the track of an area."""
+    region = hand.region(area)
+    band = word_track.tracks.pictures[region.as_pointer()][1]
+    middle = sum(place.frames) / 2
+    yield from hand.click(
+        region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6
+    )
+    yield 1.0
+
+
+def opening_at(entry, frame):
+    """How far the mouth of a take is open at a frame, mm."""
+    begin, opening = live_score.opening(entry.action)
+    return opening[round(frame - begin)]
+
+
+def films_mending(hand):
+    """A line is mended by its words alone; pictures film_NNN.png, and `hand.seen["film"]`,
+    milliseconds and a caption of each."""
+    yield from scene_with_voice_and_head(hand, "words")
+    scene = hand.scene
+    view = bare_view(hand)
+    yield from found(hand)
+    yield from list_takes(hand, 3)
+    area = yield from split(hand)
+    view.region_3d.view_distance *= 0.5
+    look_at(hand, area, 152, 206)
+    line = word_places.line(bpy.context)
+    place = line.words[-1]
+    first, last = place.frames
+    held = sum(line.sounds(place)[0][0].frames) // 2
+
+    shot = filmer(hand)
+
+    def played(caption):
+        """Steps that show the word with a little before it, and stay on its first sound."""
+        for frame in [*range(first - 5, last + 1, FILM_STEP), held]:
+            scene.frame_set(frame)
+            yield 0.25
+            shot(round(1000 * FILM_STEP / scene.render.fps), caption)
+        hand.seen["film"][-1][0] = 1800
+
+    scene.frame_set(first - 20)
+    yield 1.0
+    shot(1500, "The track of words, over the curves")
+    yield from click_word(hand, area, place)
+    hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
+    for x, y in (
+        (area.x + area.width // 2, area.y + area.height - 40),
+        (hand.viewport.x + 300, hand.viewport.y + 300),
+    ):
+        hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+        yield 0.5
+    yield from played("A click on “thunder” loops it: its th was heard as f")
+    for caption, operator, arguments in (
+        ("TH is chosen instead", bpy.ops.thunder.correct_sound, {"number": 0, "sound": "TH"}),
+        ("Stressed: the mouth opens further", bpy.ops.thunder.mark_word, {"kind": "stressed"}),
+        ("Retake Word: eight readings of it alone", bpy.ops.thunder.retake, {"what": "WORD"}),
+    ):
+        yield from call(hand, operator, **arguments)
+        yield 2.5
+        yield from until(lambda: session.job is None, caption)
+        yield from played(caption)
+    readings = [
+        entry
+        for entry in scene.thunder.takes
+        if entry.kind == "RESAMPLED" and entry != take_list.shown_take(scene.thunder)
+    ]
+    other = max(readings, key=lambda entry: opening_at(entry, held))
+    yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
+    yield from played("A click on a mouth: the word is said by that take")
+    yield from call(hand, bpy.ops.thunder.hear_word)
+    yield 1.0
+    shot(2500, "The loudspeaker: hear what the lips say now")
