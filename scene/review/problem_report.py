@@ -9,14 +9,13 @@ import os
 import platform
 import re
 import time
-import tomllib
 import traceback
 from pathlib import Path
 
 import bpy
 
 from ...thunder_core import errors
-from ...thunder_core.engine_python import ROOT
+from ...thunder_core.batch import manifest
 from ..engine import connection, install
 from ..heads import head
 from ..host.compat import PACKAGE
@@ -90,10 +89,8 @@ def text(context) -> str:
 
 def versions() -> str:
     """Versions of the add-on, Blender and the system."""
-    with open(os.path.join(ROOT, "blender_manifest.toml"), "rb") as file:
-        version = tomllib.load(file)["version"]
     lines = {
-        "Add-on": version,
+        "Add-on": manifest.version(),
         "Blender": f"{bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')})",
         # Kernels that somebody made have names after the number.
         "System": f"{platform.system()} {re.match('[0-9.]*', platform.release())[0]} "
