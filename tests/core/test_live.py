@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from played_microphone import engine_with
+from timing import until
 
 from thunder_core import errors
 from thunder_core.animation.live_motion import LiveMotion
@@ -194,13 +195,17 @@ def test_what_arrived_while_a_hop_was_made_is_performed_at_the_end():
 # -- its worker
 
 
-def curves_of(pending, least, seconds=60):
+def curves_of(pending, least):
     """Events of a request until so many are curves."""
-    events, end = [], time.monotonic() + seconds
-    while sum(event["event"] == "curves" for event in events) < least:
-        assert time.monotonic() < end and not pending.done, pending.error
-        events += pending.poll()
-        time.sleep(0.01)
+    events = []
+    until(
+        lambda: (
+            events.extend(pending.poll())
+            or pending.done
+            or sum(each["event"] == "curves" for each in events) >= least
+        )
+    )
+    assert sum(each["event"] == "curves" for each in events) >= least, pending.error
     return events
 
 

@@ -4,6 +4,8 @@ environment a process finds itself in."""
 
 import os
 import sys
+import tempfile
+from unittest import mock
 
 from harness import Case, Fault, ROOT, run_installer
 
@@ -92,16 +94,11 @@ _INSTALLATIONS = [
 
 def start(case: Case):
     """Start the engine's process in the case's environment and ask it something; the answer."""
-    from unittest import mock
-
-    from thunder_core.client import Client
-
     changed = {name: value for name, value in case.given.items() if value is not None}
     with mock.patch.dict(os.environ, changed):
         for name in (name for name, value in case.given.items() if value is None):
             os.environ.pop(name, None)
-        with Client(sys.executable) as client:
-            return client.request("release").wait(timeout=30)
+        return hello(case, sys.executable, "release")
 
 
 def _poisoned(place):
@@ -143,14 +140,8 @@ def temporary(change):
     """Start the engine's process where temporary files cannot be made as usual."""
 
     def act(case: Case):
-        import tempfile
-        from unittest import mock
-
-        from thunder_core.client import Client
-
         with mock.patch.object(tempfile, "tempdir", str(change(case.folder))):
-            with Client(sys.executable) as client:
-                return client.request("release").wait(timeout=30)
+            return hello(case, sys.executable, "release")
 
     return act
 
@@ -182,11 +173,12 @@ def limited(kilobytes: int):
     return make
 
 
-def hello(case: Case):
+def hello(case: Case, python="", verb="hello"):
+    """What the engine's process of a Python, else the case's, answers first."""
     from thunder_core.client import Client
 
-    with Client(str(case.given)) as client:
-        return client.request("hello").wait(timeout=120)
+    with Client(python or str(case.given)) as client:
+        return client.request(verb).wait(timeout=120)
 
 
 ROWS = [
