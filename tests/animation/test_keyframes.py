@@ -230,14 +230,6 @@ def test_an_edit_comes_back_bit_for_bit_on_the_curve_it_was_made_on(shift):
     assert same(back, keyframes.move(edited, shift))
 
 
-def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
-    edited, under = noisy_keys(7), np.sin(SPAN)
-    back = keyframes.to_absolute(
-        keyframes.to_relative(edited, SPAN, under, 0), SPAN, under + 2.0, 0
-    )
-    assert np.abs(back["co"][:, 1] - edited["co"][:, 1] - 2.0).max() < 1e-5
-
-
 @pytest.mark.parametrize("mirrored", [1, -1])
 @pytest.mark.parametrize("off, kind", [(2e-5, keyframes.ALIGNED), (1e-4, keyframes.FREE)])
 def test_handles_are_aligned_where_the_end_of_the_longer_is_in_line_with_the_other(

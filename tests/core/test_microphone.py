@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from played_microphone import engine_with
 from processes import cancel
+from timing import until
 
 from thunder_core import errors
 from thunder_core.client import Client
@@ -60,11 +61,15 @@ def record(tmp_path, spoken, out):
 
 def levels(pending, seconds):
     """The events until so much is recorded."""
-    events, end = [], time.monotonic() + 30
-    while not (events and events[-1]["seconds"] >= seconds):
-        assert time.monotonic() < end and not pending.done, pending.error
-        events += [event for event in pending.poll() if event["event"] == "level"]
-        time.sleep(0.005)
+    events = []
+    until(
+        lambda: (
+            events.extend(event for event in pending.poll() if event["event"] == "level")
+            or pending.done
+            or (events and events[-1]["seconds"] >= seconds)
+        )
+    )
+    assert not pending.done, pending.error
     return events
 
 

@@ -339,16 +339,6 @@ def test_eyes_look_on_where_the_head_turns_until_they_can_no_further(monkeypatch
         assert np.abs(eyes[:, 1]) == pytest.approx(24)
 
 
-def test_rounded_sounds_pucker_and_wide_ones_do_not():
-    """On average over performances: the corners come in by pucker, which only narrowing needs."""
-    pucker = HEAD.channel("mouthPucker")
-    round_, wide = (
-        np.mean([play(p, p, p, seed=seed)[1].expression[16:22, pucker].mean() for seed in range(4)])
-        for p in ("UW", "IY")
-    )
-    assert round_ > 0.12 > 0.05 > wide
-
-
 def test_presence_begins_before_speech_and_speech_at_either_end_is_whole():
     labels = np.full(200, 1, np.uint8)
     assert presence(labels, 50) == pytest.approx(1, abs=1e-6)

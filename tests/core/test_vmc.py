@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import nullcontext, suppress
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import osc
@@ -201,7 +202,8 @@ def test_a_start_that_fails_sends_nothing_and_help_names_defaults(receiver, monk
     heard, port = receiver
     heard.setblocking(False)
     monkeypatch.setattr(command_line, "Client", Played)
-    monkeypatch.setattr(Played, "poll", lambda _: raise_no_microphone())
+    unplugged = NoMicrophone("No microphone is connected: connect one")
+    monkeypatch.setattr(Played, "poll", Mock(side_effect=unplugged))
     assert main(["live", "--osc", str(port)]) == 1
     with pytest.raises(BlockingIOError):
         heard.recv(65536)
@@ -209,10 +211,6 @@ def test_a_start_that_fails_sends_nothing_and_help_names_defaults(receiver, monk
         main(["--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "(default: 0.2)" in said and "default: neutral" in said
-
-
-def raise_no_microphone():
-    raise NoMicrophone("No microphone is connected: connect one")
 
 
 class Endless(Played):

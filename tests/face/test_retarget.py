@@ -82,17 +82,6 @@ def test_lips_and_face_are_found_as_before(case, request):
     compare("a head of another topology", found | seam | played)
 
 
-def test_lips_count_most_and_skin_the_more_the_nearer_it_is_to_mouth_or_eyes(case):
-    matched = regions.match(regions.bundled_face(), regions.study(case[1]))
-    weight, lips = matched.weight, regions.LIP_RINGS * regions.LIP_AROUND
-    assert (weight[:lips] == 1).all() and 0.08 <= weight[lips:].min() < weight.max() <= 1
-    ours = regions.bundled_face()
-    marks = np.concatenate([ours.seam.along(np.zeros(1)), ours.places[:2]])
-    off = ours.points[matched.vertices[lips:], None] - marks
-    near = np.linalg.norm(off, axis=2).min(1) < 0.3 * ours.unit
-    assert 0.43 >= weight[lips:][near].min() > weight[lips:][~near].mean()
-
-
 def openings(made, head, ours, motion, theirs, spoke):
     """Gap between the lips at a spoke over time, millimetres: as it should be, and as it is; by
     construction of the file."""

@@ -5,7 +5,6 @@ pretend to be an engine."""
 import io
 import json
 import os
-import shutil
 import sys
 import time
 
@@ -423,17 +422,6 @@ def _short(folder):
     return str(path)
 
 
-def after_cleaning(case: Case):
-    """A score of a motion whose arrays are written after somebody emptied the temporary folder."""
-    client = case.session.client
-    shutil.rmtree(client.folder)
-    arrays = {
-        "expression": client.put_array(np.zeros((25, 44))),
-        "jaw": client.put_array(np.zeros((25, 3))),
-    }
-    return client.request("score", sound=S, **arrays).wait(timeout=WAIT)
-
-
 def answered(case: Case, result) -> str | None:
     """Whether an answer holds plain numbers only, and the worker is still the one that was asked
     before."""
@@ -646,13 +634,6 @@ ROWS = [
             leaves=_WRITES,
         )
         for verb, broken, args in _ASKED
-    ),
-    Fault(
-        "requests",
-        "score: the private folder was cleaned away",
-        nothing,
-        after_cleaning,
-        check=answered,
     ),
     *(
         Fault("lines to the worker", broken, nothing, say(line), check=check)
