@@ -180,8 +180,6 @@ def _require_array(path, data, name):
             f"{path.name} lacks {name}, which every FLAME-format head has: choose another file"
         )
     value = data[name]
-    # a list of a pickle is never an array, and of texts it can become a very large one
-    value = np.asarray(None if isinstance(value, list) else value)
     if value.dtype.kind not in "biuf":
         raise BadHead(f"{name} in {path.name} is not an array of numbers: choose another file")
     return value

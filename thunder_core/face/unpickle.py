@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the pickle of a FLAME model as plain data, without running anything in the file."""
+"""Reads the arrays in the pickle of a FLAME model, without running anything in the file."""
 
 import io
 import operator
@@ -22,7 +22,7 @@ class _Refused(Exception):
 
 
 def unpickle(path: str | Path) -> dict:
-    """The top dictionary of a FLAME .pkl: names to numpy arrays, numbers and strings.
+    """The arrays of the top dictionary of a FLAME .pkl by their names; None for what is none.
 
     numpy arrays, scipy sparse matrices (returned dense) and chumpy arrays are understood without
     the unpickling code of numpy, scipy or chumpy, which a file could make run anything. Raises
@@ -36,7 +36,7 @@ def unpickle(path: str | Path) -> dict:
         # From memory: a file reserves the size that is asked for before it looks how much it has.
         data = _FlameUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         contents = _Contents()
-        return {_text(key): contents.plain(value) for key, value in data.items()}
+        return {_text(key): contents.array(value) for key, value in data.items()}
     except _Refused as reason:
         raise BadHead(
             f"{path.name} {reason}, and nothing in it was run: choose the .pkl file of a FLAME "
@@ -70,10 +70,6 @@ class _Array(_Placeholder):
 
 class _Dtype(_Placeholder):
     """The kind of an array's numbers."""
-
-
-class _Scalar(_Placeholder):
-    """A single number of numpy."""
 
 
 class _Chumpy(_Placeholder):
@@ -116,7 +112,7 @@ def _from_buffer(raw, dtype, shape, order="C"):
 _ALLOWED = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
-    ("numpy", "scalar"): _Scalar,
+    ("numpy", "scalar"): _Placeholder,
     ("numpy", "_reconstruct"): _rebuild,
     ("numpy", "_frombuffer"): _from_buffer,
     ("copy_reg", "_reconstructor"): _rebuild,
@@ -225,41 +221,28 @@ class _FlameUnpickler(pickle._Unpickler):
 
 
 class _Contents:
-    """Makes arrays, numbers and texts of held values: of each once, and MOST_BYTES in total, since
-    many names, arrays and matrices of a small file may share their parts."""
+    """Makes arrays of held values: of each once, and MOST_BYTES in total, since many names, arrays
+    and matrices of a small file may share their parts."""
 
     def __init__(self):
         self._left = MOST_BYTES
         self._made: dict[int, object] = {}  # by the id of the held value, which outlives this
 
-    def plain(self, value):
-        """A held value as numpy array, number or string; a list of numbers and strings; None for
-        anything else."""
+    def array(self, value):
+        """A held array or sparse matrix as a numpy array; None for anything else."""
         if id(value) not in self._made:
             self._made[id(value)] = self._make(value)
         return self._made[id(value)]
 
     def _make(self, value):
         if isinstance(value, _Chumpy):
-            return self.plain(value.state.get("x"))
+            return self.array(value.state.get("x"))
         if isinstance(value, _Array):
             _, shape, dtype, by_column, raw = value.state
             return np.frombuffer(self._bytes(raw), _dtype(dtype)).reshape(
                 shape, order="F" if by_column else "C"
             )
-        if isinstance(value, (_ByColumn, _ByRow)):
-            return self._dense(value)
-        if isinstance(value, (list, tuple)):
-            self._reserve(8 * len(value))
-            return [self._single(item) for item in value]
-        return self._single(value)
-
-    def _single(self, value):
-        """A held number or string; None for anything else."""
-        if isinstance(value, _Scalar):
-            kind = _dtype(value.args[0])
-            return np.frombuffer(self._bytes(value.args[1]), kind, 1)[0]
-        return _text(value) if isinstance(value, (str, bytes, int, float, bool)) else None
+        return self._dense(value) if isinstance(value, (_ByColumn, _ByRow)) else None
 
     def _bytes(self, raw):
         """The contents of an array, which Python 2 wrote as text."""
@@ -272,7 +255,7 @@ class _Contents:
         """A compressed sparse matrix as a dense array, without scipy."""
         shape = held.state.get("_shape", held.state.get("shape"))
         data, indices, start = (
-            self.plain(held.state[name]) for name in ("data", "indices", "indptr")
+            self.array(held.state[name]) for name in ("data", "indices", "indptr")
         )
         rows, columns = map(operator.index, shape if isinstance(held, _ByRow) else shape[::-1])
         start = start.astype(np.int64)
