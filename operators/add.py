@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Add heads, bundled or from files, voices, lines from sounds, a file of jobs or the microphone,
 and takes from recordings of a face, also where files are dropped in the viewport; make a linked
-character editable."""
+character editable; measure and fit a head from a FLAME file."""
 
 import contextlib
 import math
@@ -196,6 +196,25 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
         if problem := files.not_a_file(self.filepath):
             raise BadRequest(f"{problem}: choose a recording")
         self.add_voice(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
+
+
+class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):
+    """Move the jaw, neck and eye bones to fit the identity sliders"""
+
+    bl_label = "Fit Bones to Identity"
+    obstacles = (
+        why_not_in_object_mode,
+        lambda context: (
+            ""
+            if head.flame_mesh(context)
+            else "No head from a FLAME file is selected: add one with Head from FLAME File"
+        ),
+    )
+
+    def act(self, context):
+        rig = head.resolve(head.flame_mesh(context))
+        far = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
+        return f"Bones moved by up to {1000 * far:.1f} mm"
 
 
 class DropsInViewport:

@@ -15,7 +15,7 @@ PAGES, SOURCES = (Path(ROOT, "guide"), Path(ROOT, "docs", "guide"))
 SECTIONS = {
     "drawn": "add_drawn_mouth sample_drawing fill_in_order tilt_drawing copy_drawings "
     "ThunderScene.least ThunderScene.step ThunderRow.number",
-    "heads#a-flame-file": "add_flame_head",
+    "heads#a-flame-file": "add_flame_head fit_flame_bones",
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
     "heads#shapes-for-a-face-that-has-none": "mark_face make_shapes",

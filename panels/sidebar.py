@@ -246,9 +246,11 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.operator_context = "INVOKE_DEFAULT"
         for person, name in head.PEOPLE.items():
             layout.operator("thunder.add_head", text=name, icon="USER").person = person
+        layout.operator("thunder.add_flame_head", icon="FILE_FOLDER")
+        if head.flame_mesh(context) is not None:
+            layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         buttons(
             layout,
-            ("thunder.add_flame_head", "FILE_FOLDER"),
             ("thunder.add_drawn_mouth", "GREASEPENCIL"),
             ("thunder.sample_drawing", "GREASEPENCIL"),
         )

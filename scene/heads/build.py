@@ -2,6 +2,9 @@
 """Builds a Blender rig from a head in FLAME's layout, ours or a user's file: mesh, shape keys,
 bones, correctives; and what moves and colours a bundled head besides."""
 
+import contextlib
+from collections.abc import Iterator
+
 import bpy
 import numpy as np
 from mathutils import Vector
@@ -20,6 +23,8 @@ IDENTITY = "identity{:03d}"  # names of the identity keys
 # key name for a joint, and the row and column of its rotation matrix
 CORRECTIVE = "corrective_{}_{}{}"
 COMBINATION = "corrective_{}_{}"  # key name for a pair, each a channel or a joint
+# armature property: joint offsets of each identity key, [keys, 5, 3] metres in Blender's axes
+SHIFTS = "thunder_joint_shifts"
 
 _STILL = 1e-6  # movement below which a corrective is left out, metres
 
@@ -87,9 +92,7 @@ def build(
     for index, joint in enumerate(JOINTS):
         add_weights(mesh, joint, model.weights[:, index])
     add_keys(mesh, model.expression_names, model.shapedirs, SLIDER)
-    people = model.identity[:, :, :identity]
-    names = [IDENTITY.format(number + 1) for number in range(people.shape[2])]
-    add_keys(mesh, names, people, IDENTITY_SLIDER)
+    _identity(mesh, armature, model, identity)
     _correctives(mesh, armature, model)
     _combinations(mesh, armature, model)
     deform(mesh, armature)
@@ -99,11 +102,16 @@ def build(
         hair[HAIR_MARK] = 1
         hair.vertex_groups.new(name="neck").add(range(len(hair.data.vertices)), 1.0, "REPLACE")
         deform(hair, armature)
+    make_active(mesh, view_layer)
+    return mesh, armature
+
+
+def make_active(mesh: bpy.types.Object, view_layer) -> None:
+    """Make a mesh the active and the only selected object."""
     for other in view_layer.objects.selected:
         other.select_set(False)
     mesh.select_set(True)
     view_layer.objects.active = mesh
-    return mesh, armature
 
 
 def _part(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
@@ -175,6 +183,21 @@ def add_keys(mesh: bpy.types.Object, names, directions: np.ndarray, reach: float
     return keys
 
 
+def _identity(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, count: int) -> None:
+    count = min(count, model.identity.shape[2])
+    if not count:
+        return
+    directions = model.identity[:, :, :count]
+    add_keys(mesh, [IDENTITY.format(i + 1) for i in range(count)], directions, IDENTITY_SLIDER)
+    shifts = np.einsum(
+        "jv,vcn->njc",
+        model.J_regressor.astype(np.float64),
+        directions.astype(np.float64),
+        optimize=True,
+    )
+    armature[SHIFTS] = flame_to_blender(shifts).ravel().tolist()
+
+
 def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
     """FLAME's pose correctives, one key per element of a joint's rotation matrix that has one,
     driven by its bone."""
@@ -235,22 +258,39 @@ def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Hea
         driver.expression = "*".join(factors)
 
 
+@contextlib.contextmanager
+def editing(armature: bpy.types.Object, view_layer) -> Iterator[bpy.types.ArmatureEditBones]:
+    """The bones of an armature in edit mode; it is active afterwards, in object mode."""
+    view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        yield armature.data.edit_bones
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+
+
 def add_bones(
     armature: bpy.types.Object, view_layer, places: dict[str, np.ndarray], parents: dict[str, str]
 ) -> None:
-    """Add bones at places [3] to an armature, parents before their children, upright with their z
-    axes out of the face: their axes are FLAME's, so that a motion's rotation vector applies to them
-    without conversion. They turn in the order x, y, z."""
-    view_layer.objects.active = armature
-    bpy.ops.object.mode_set(mode="EDIT")
-    for name, place in places.items():
-        bone = armature.data.edit_bones.new(name)
-        bone.head, bone.tail = place, Vector(place) + Vector((0.0, 0.0, BONE_METRES))
-        bone.align_roll(Vector((0.0, -1.0, 0.0)))
-        bone.parent = armature.data.edit_bones.get(parents.get(name, ""))
-    bpy.ops.object.mode_set(mode="OBJECT")
+    """Add bones at places [3] to an armature, parents before their children; they turn in the order
+    x, y, z."""
+    with editing(armature, view_layer) as bones:
+        for name, place in places.items():
+            bone = bones.new(name)
+            place_bone(bone, place)
+            bone.parent = bones.get(parents.get(name, ""))
     for bone in armature.pose.bones:
         bone.rotation_mode = "XYZ"
+
+
+def place_bone(bone: bpy.types.EditBone, joint: np.ndarray) -> None:
+    """Place a bone upright at a joint [3] with its z axis out of the face.
+
+    Its axes are then FLAME's, so a motion's rotation vector applies to the bone without conversion.
+    """
+    bone.head = joint
+    bone.tail = Vector(joint) + Vector((0.0, 0.0, BONE_METRES))
+    bone.align_roll(Vector((0.0, -1.0, 0.0)))
 
 
 def add_weights(mesh: bpy.types.Object, name: str, weights: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from .reading import weights_of
 # armature property: number of expression directions of the file
 COUNT = "thunder_flame"
 _EXPRESSION = re.compile(r"expression\d{3,}")  # names of its expression keys
+_JOINTS = "thunder_joints"  # armature property: joints of the average person, [5, 3] metres
 retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a few rigs
 
 
@@ -164,3 +165,37 @@ def _weights(mesh: bpy.types.Object, count: int) -> np.ndarray:
     total = weights.sum(1, keepdims=True)
     weights[total[:, 0] == 0, 0] = 1.0
     return weights / np.where(total > 0, total, 1.0)
+
+
+# ---- bones follow the person
+
+
+def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) -> float:
+    """Move the bones to where the person on the identity sliders has their joints; the farthest
+    way, in metres.
+
+    Needs object mode. Without it a jaw would swing about the average person's joint.
+    """
+    stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
+    heads = [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]
+    joints = np.array(armature.get(_JOINTS, heads), np.float64).reshape(5, 3)
+    blocks = mesh.data.shape_keys.key_blocks
+    values = [
+        blocks[name].value
+        if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute
+        else 0.0
+        for i in range(len(stored))
+    ]
+    shift = np.einsum("n,njc->jc", values, stored)
+    if _JOINTS not in armature:
+        armature[_JOINTS] = joints.ravel().tolist()
+    wanted = joints + shift
+    moved = max(
+        float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place))
+        for name, place in zip(build.JOINTS, wanted)
+    )
+    with build.editing(armature, view_layer) as bones:
+        for name, place in zip(build.JOINTS, wanted):
+            build.place_bone(bones[name], place)
+    build.make_active(mesh, view_layer)
+    return moved

@@ -308,6 +308,13 @@ def _thunder_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
     return max(candidates, key=lambda mesh: len(_known_keys(mesh)), default=None)
 
 
+def flame_mesh(context) -> bpy.types.Object | None:
+    """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
+    obj = context.scene.thunder.head or context.object
+    mesh = _thunder_mesh(obj) if obj is not None else None
+    return mesh if mesh is not None and flame.is_flame(armature_of(mesh)) else None
+
+
 def is_thunder_head(obj: bpy.types.Object) -> bool:
     """Whether an object belongs to a head of ours."""
     return _thunder_mesh(obj) is not None
