@@ -54,27 +54,6 @@ class Keys:
         return a * self.value[k] + b * self.value[k + 1] + c * self.slope[k] + d * self.slope[k + 1]
 
 
-def handles(
-    times: np.ndarray, value: np.ndarray, left: np.ndarray, right: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Left and right handles [K, 2] (time, value) of keys at times [K] with slopes left and right
-    [K] of each.
-
-    Between keys they are a third of the way long, which makes the curve a Hermite polynomial; no
-    longer than LONGEST_HANDLE where the curve holds and beyond the outer keys, where they are
-    level.
-    """
-    gap = np.diff(times) / 3
-    holds = (np.diff(value) == 0) & (right[:-1] == 0) & (left[1:] == 0)
-    gap = np.where(holds, np.minimum(gap, LONGEST_HANDLE), gap)
-    outer = np.minimum(gap[[0, -1]], LONGEST_HANDLE) if len(gap) else np.full(2, 1 / 3)
-    before, after = np.append(outer[0], gap), np.append(gap, outer[1])
-    left, right = np.append(0.0, left[1:]), np.append(right[:-1], 0.0)
-    return np.stack([times - before, value - left * before], 1), np.stack(
-        [times + after, value + right * after], 1
-    )
-
-
 def steepest(rise: np.ndarray | float, run: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """The least and greatest slope at the ends of segments that stay between the values of their
     keys."""
@@ -333,9 +312,22 @@ class PoseKeys:
         )
 
     def handles(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right handles [K, 2] (frame, value) for keys on scene frames [T]; the outer ones
-        are level."""
-        return handles(np.asarray(frames, float)[self.index], self.value, self.left, self.right)
+        """Left and right handles [K, 2] (frame, value) for keys on scene frames [T].
+
+        Between keys they are a third of the way long, which makes the curve a Hermite polynomial;
+        no longer than LONGEST_HANDLE where the curve holds and beyond the outer keys, where they
+        are level.
+        """
+        times, value = np.asarray(frames, float)[self.index], self.value
+        gap = np.diff(times) / 3
+        holds = (np.diff(value) == 0) & (self.right[:-1] == 0) & (self.left[1:] == 0)
+        gap = np.where(holds, np.minimum(gap, LONGEST_HANDLE), gap)
+        outer = np.minimum(gap[[0, -1]], LONGEST_HANDLE) if len(gap) else np.full(2, 1 / 3)
+        before, after = np.append(outer[0], gap), np.append(gap, outer[1])
+        left, right = np.append(0.0, self.left[1:]), np.append(self.right[:-1], 0.0)
+        return np.stack([times - before, value - left * before], 1), np.stack(
+            [times + after, value + right * after], 1
+        )
 
     @property
     def aligned(self) -> np.ndarray:

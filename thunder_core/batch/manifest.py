@@ -161,33 +161,36 @@ _SHOWN = _table(
     },
 )
 
-# of a job: its report, and what its page shows
-_REPORT_FORM = _table(
-    {},
-    {
-        "takes": _list_of(_TAKE),
-        "seconds": _table({"all": _SECONDS}),
-        "warnings": _list_of(_is_text),
-        "notes": _list_of(_is_text),
-        "blend": _or_none(_is_file_name),
-        "made_from": _table({}, {"settings": _table({}), "inputs": _are_texts, "used": _are_texts}),
-    },
-)
-_DAILIES_FORM = _table({}, {"seconds": _SECONDS, "peaks": _is_curve, "takes": _list_of(_SHOWN)})
-# of a run, and of a scene with the takes of several jobs
-_RUN_FORM = _table(
-    {},
-    {
-        "source": _is_text,
-        "scenes": _list_of(
-            _table({"file": _is_file_name, "jobs": _list_of(_is_text)}, {"sentence": _is_text})
-        ),
-    },
-)
+# of a job its report, and what its page shows; of a run its report
+_FORMS = {
+    REPORT: _table(
+        {},
+        {
+            "takes": _list_of(_TAKE),
+            "seconds": _table({"all": _SECONDS}),
+            "warnings": _list_of(_is_text),
+            "notes": _list_of(_is_text),
+            "blend": _or_none(_is_file_name),
+            "made_from": _table(
+                {}, {"settings": _table({}), "inputs": _are_texts, "used": _are_texts}
+            ),
+        },
+    ),
+    CURVES: _table({}, {"seconds": _SECONDS, "peaks": _is_curve, "takes": _list_of(_SHOWN)}),
+    JSON_NAME: _table(
+        {},
+        {
+            "source": _is_text,
+            "scenes": _list_of(
+                _table({"file": _is_file_name, "jobs": _list_of(_is_text)}, {"sentence": _is_text})
+            ),
+        },
+    ),
+}
+# of a scene with the takes of several jobs
 _SCENE_FORM = _table(
     {}, {"takes": _list_of(_table({"job": _is_text, "seed": _SEED, "action": _is_text}))}
 )
-_FORMS = {REPORT: _REPORT_FORM, CURVES: _DAILIES_FORM, JSON_NAME: _RUN_FORM}
 
 
 def read_report(folder: str, name: str = REPORT) -> dict:
