@@ -162,14 +162,14 @@ def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(
 
 
 def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_understand(
-    baked, client, capsys
+    baked, client, tmp_path, capsys
 ):
     client.unspoken = True
     assert (
         baked()["warnings"] == [SILENT.format("line")]
         and SILENT.format("line") in capsys.readouterr().err
     )
-    assert baked("--seconds", 2)["warnings"] == []
+    assert baked("--seconds", 2, "--out", tmp_path / "idle")["warnings"] == []
     client.unspoken, client.unclear = None, True
     assert (
         baked()["warnings"] == [NOTES[UNCLEAR].format("line")]

@@ -308,7 +308,6 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, clien
     scene = blender.context.scene
     wanted = {
         "generate": [("two", 2)],
-        "generate a range": [("two", 2)],
         "generate all": [("one", 2), ("two", 2)],
         "keep": [("two", 2)],
         "perform as": [("one", 1)],
