@@ -273,7 +273,12 @@ def undo_and_redo(blender, redo):
     assert {action.as_pointer() for action in used if action is not None} <= there
 
 
-@pytest.mark.parametrize("name", ARE_CANCELLED)
+def widest(names):
+    """Names of work; that whose slices “… all” has too is for the slow tests."""
+    return [pytest.param(x, marks=[pytest.mark.slow] * (f"{x} all" in names)) for x in names]
+
+
+@pytest.mark.parametrize("name", widest(ARE_CANCELLED))
 def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
     shot, blender, client, name
 ):
@@ -295,7 +300,7 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
     assert len(seen) > 1
 
 
-@pytest.mark.parametrize("name", GO_ON)
+@pytest.mark.parametrize("name", widest(GO_ON))
 def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, client, name):
     before, seen, redo = state(blender)[0], set(), True
     job = jobs.begin(name, GO_ON[name](blender, client), survives_undo=True)
@@ -339,7 +344,7 @@ def left_behind(blender, before):
     ]
 
 
-@pytest.mark.parametrize("name", [*ARE_CANCELLED, *GO_ON])
+@pytest.mark.parametrize("name", widest([*ARE_CANCELLED, *GO_ON]))
 def test_what_is_deleted_between_any_two_slices_ends_in_a_sentence(shot, blender, client, name):
     """Purge Unused Data too, which nothing of the work falls victim to."""
     survives = name in GO_ON
