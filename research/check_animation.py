@@ -33,11 +33,12 @@ from research.viseme_tool import key_visemes, LABELS_PER_SECOND
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import Demands, find, MouthCurves, Tolerance
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import closures_and_words
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.findings import Finding, OPEN, OTHER, SHIFTED, STILL
 from thunder_core.request import Request
-from thunder_core.spoken import phone_index, softmax
+from thunder_core.spoken import phone_index
 from thunder_core.train.corpus import read_tracked, resample
 from thunder_core.types import FPS, Motion, RATE, Speech
 

@@ -33,8 +33,7 @@ from thunder_core.engine.speech.cues import (
     Measures,
     read_arousal,
 )
-from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.spoken import softmax
+from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.types import FPS, RATE
 
 REFERENCE = "librispeech_resemblyzer"

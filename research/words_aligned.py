@@ -27,8 +27,8 @@ from research.harness import add_shared, report, required, results_file
 from thunder_core import spoken
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import recognise, words
-from thunder_core.spoken import softmax
 from thunder_core.train.corpus import split_of
 
 FOLDERS = "librispeech*"

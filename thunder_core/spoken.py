@@ -44,14 +44,6 @@ def phone_index(symbol: str) -> int:
     return _INDEX.get(_ALIASES.get(s, s), SILENCE)
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities [..., n] of logits [..., n]."""
-    powers = logits - logits.max(-1, keepdims=True)
-    np.exp(powers, out=powers)
-    powers /= powers.sum(-1, keepdims=True)
-    return powers
-
-
 # ---- mouths
 
 # Mouths that animators tell apart, and their phones; all other sounds are made behind the teeth and

@@ -11,9 +11,9 @@ import pytest
 from thunder_core.engine import scorer
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
 from thunder_core.engine.scorer import MouthCurves, Tolerance
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.findings import CARTOONY, Finding, MOVES, OPEN, SHIFTED, SNAPPY, STILL
 from thunder_core.request import Request
-from thunder_core.spoken import softmax
 from thunder_core.types import FPS, Motion, pack, RATE, Speech, unpack
 
 

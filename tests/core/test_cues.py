@@ -8,7 +8,8 @@ import pytest
 from thunder_core.acoustics import semitones
 from thunder_core.engine.speech import cues
 from thunder_core.engine.speech.cues import accent_curve, accents, closure
-from thunder_core.spoken import PHONES, SILENCE, softmax
+from thunder_core.engine.speech.encoder import softmax
+from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.train.teacher import prosody
 
 

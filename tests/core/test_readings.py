@@ -40,12 +40,12 @@ from thunder_core.engine.performance import (
     target_size,
 )
 from thunder_core.engine.speech.cues import Arousal, axis_deviations, read_arousal
-from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.engine.voice import held_points, mark_voice, SPOKEN
 from thunder_core.errors import BadRequest
 from thunder_core.filters import gaussian
 from thunder_core.request import DRAFT, Request, seed_of_voice
-from thunder_core.spoken import BILABIALS, PHONES, SILENCE, softmax
+from thunder_core.spoken import BILABIALS, PHONES, SILENCE
 from thunder_core.types import BLINKS, FPS, in_group, pack, RATE, Speech
 from thunder_core.weight_files import SHIPPED
 

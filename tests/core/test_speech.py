@@ -17,6 +17,7 @@ from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.encoder import (
     at_frames,
     presence,
+    softmax,
     speech_features,
     SpeechEncoder,
     Units,
@@ -26,7 +27,7 @@ from thunder_core.face.head import load_head
 from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
 from thunder_core.request import DRAFT, Request
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
-from thunder_core.spoken import phone_index, PHONES, SILENCE, softmax
+from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE
 from thunder_core.weight_files import save_trained_mouth, SHIPPED, trained_mouth

@@ -10,6 +10,7 @@ import pytest
 from memory import held_at_most
 
 from thunder_core import spoken, subtitles
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import (
     _BAND,
     align,
@@ -21,7 +22,7 @@ from thunder_core.engine.speech.transcript import (
     words,
 )
 from thunder_core.errors import BadRequest
-from thunder_core.spoken import PHONES, SAID, softmax
+from thunder_core.spoken import PHONES, SAID
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
 LINES = {

@@ -23,7 +23,7 @@ from ..direction import AXES, DIRECTION_NAMES
 from ..face.shaping import LIMIT
 from ..filters import gaussian
 from ..rotation import angular_speed
-from ..spoken import softmax, Word
+from ..spoken import Word
 from ..types import (
     BLINKS,
     BROW_CHANNELS,
@@ -40,6 +40,7 @@ from ..types import (
 )
 from .planning.choice import number_word
 from .speech.cues import Prosody
+from .speech.encoder import softmax
 from .voice import VoiceFeatures
 
 _SKIP = 0.35  # cost of a pause or an accent without a counterpart

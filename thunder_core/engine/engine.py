@@ -29,7 +29,7 @@ from ..filters import widen
 from ..findings import LipSyncScore, REALISTIC, TOLERANCES
 from ..progress import no_progress, Progress, share
 from ..request import DRAFT, ENGINE, FINAL, NORMAL, Request
-from ..spoken import softmax, Word
+from ..spoken import Word
 from ..system_calls import release_free_memory
 from ..types import (
     BLINKS,
@@ -74,7 +74,7 @@ from .planning.take_plan import TakePlan
 from .scorer import Scorer
 from .speech import recognition, transcript
 from .speech.cues import cues_of
-from .speech.encoder import encode, LOUDNESS, speech_features, SpeechEncoder, Units
+from .speech.encoder import encode, LOUDNESS, softmax, speech_features, SpeechEncoder, Units
 from .speech.recognition import RecognisedWords, Recogniser
 from .speech.transcript import recognise, Sound
 from .voice import read_line, VoiceFeatures

@@ -34,11 +34,12 @@ from ..findings import (
     SNAPPY,
     STILL,
 )
-from ..spoken import BILABIALS, LABIODENTALS, PHONES, softmax
+from ..spoken import BILABIALS, LABIODENTALS, PHONES
 from ..types import ENCODER_RATE, FPS, Motion
 from .m2s import MeshToSpeech, MouthVertices
 from .speech import transcript
 from .speech.cues import runs, SURE
+from .speech.encoder import softmax
 from .voice import SPOKEN, VoiceFeatures
 
 # ---- what is found

@@ -15,7 +15,7 @@ from ..direction import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN
 from ..errors import BadRequest
 from ..face.mechanics import Sounds
 from ..filters import widen
-from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, softmax, VOWELS, Word
+from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..types import ENCODER_RATE, FPS
 from .planning.choice import Choice, deal, DECK
 from .planning.mouth_map import expect_lips
@@ -32,7 +32,7 @@ from .speech.cues import (
     sample_phones,
     silent_phrasing,
 )
-from .speech.encoder import at_frames, LOUDNESS
+from .speech.encoder import at_frames, LOUDNESS, softmax
 
 _SHUT = tuple(PHONES[phone] for phone in BILABIALS)  # sounds on which lips meet
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech

@@ -28,9 +28,16 @@ from ..engine.m2s import SpeakerEncoder
 from ..engine.network import processors
 from ..engine.planning.mouth_map import CONSTANTS, fitted_encoder, identity, phone_probabilities
 from ..engine.speech.cues import sample_phones
-from ..engine.speech.encoder import at_frames, LOUDNESS, speech_features, SpeechEncoder, Units
+from ..engine.speech.encoder import (
+    at_frames,
+    LOUDNESS,
+    softmax,
+    speech_features,
+    SpeechEncoder,
+    Units,
+)
 from ..events import EVENTS
-from ..spoken import PHONES, SILENCE, softmax
+from ..spoken import PHONES, SILENCE
 from ..types import Columns, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus, SAMPLES_PER_FRAME
 from .teacher import perform_planned, semitones

@@ -38,11 +38,11 @@ from ..engine.speech.cues import (
     prosody_from,
     runs,
 )
-from ..engine.speech.encoder import SpeechEncoder
+from ..engine.speech.encoder import softmax, SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
 from ..events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LOOK
 from ..filters import smoothstep
-from ..spoken import BILABIALS, PHONES, SILENCE, softmax
+from ..spoken import BILABIALS, PHONES, SILENCE
 from ..types import ENCODER_RATE, FPS, Motion
 from .teacher_mouth import mouth, Stresses
 

@@ -20,18 +20,9 @@ from ...acoustics import frame_rms, semitones
 from ...direction import AXES
 from ...face.mechanics import Sounds
 from ...filters import gaussian, smoothstep
-from ...spoken import (
-    BILABIALS,
-    DENTALS,
-    LABIODENTALS,
-    PHONES,
-    SIBILANTS,
-    SILENCE,
-    softmax,
-    VOWELS,
-    Word,
-)
+from ...spoken import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE, VOWELS, Word
 from ...types import ENCODER_RATE, FPS, RATE
+from .encoder import softmax
 
 # ---- accents and phrases
 

@@ -15,7 +15,7 @@ import numpy as np
 from ... import filters
 from ...acoustics import decibels, high_pass, HOP, level, loudness, whisper_mel
 from ...progress import no_progress
-from ...spoken import PHONES, SILENCE, softmax
+from ...spoken import PHONES, SILENCE
 from ...types import ENCODER_RATE, FPS, RATE
 from ...weight_files import (
     build_config,
@@ -48,6 +48,14 @@ _SURE = (0.5, 0.75)
 # encoder expects that a sound which is cut off goes on: frames of the longest closure of a plosive,
 # over which lips come to rest and leave it; the presence below which they do (`Pipeline`).
 _CLOSURE, _GATED_EASE, _RESTING = 5, 3, 1 / 3
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities [..., n] of logits [..., n]."""
+    powers = logits - logits.max(-1, keepdims=True)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(-1, keepdims=True)
+    return powers
 
 
 class SpeechEncoder:

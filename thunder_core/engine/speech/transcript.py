@@ -19,8 +19,9 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from ...spoken import is_other_script, PHONES, SILENCE, softmax, split, Word
+from ...spoken import is_other_script, PHONES, SILENCE, split, Word
 from .cues import raise_to_clear, SURE
+from .encoder import softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
 _LEAST_CLOSURE = 2  # of these, of an m, b or p: a shorter one is lost between frames
