@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every stage of training runs end to end on a corpus made here, resumes, and gives weights an engine
-loads; performances are the same on any number of processes."""
+loads; performances and steps are the same on any number of processes."""
 
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -282,8 +285,8 @@ def test_the_speed_that_a_log_tells_is_of_the_steps_since_a_run_went_on(
     now[0] = 1050.0
     for value in (1.0, 2.0):
         log.add({"total": torch.tensor(value)})
-    assert log.next_line(110) == {"step": 110, "seconds_per_step": 5.0, "total": 1.5}
-    assert log.next_line(100) == {"step": 100, "seconds_per_step": 50.0}
+    assert log.next_line(110, 1) == {"step": 110, "seconds_per_step": 5.0, "total": 1.5}
+    assert log.next_line(100, 1) == {"step": 100, "seconds_per_step": 50.0}
     for line in ({"step": 1}, {"step": 2}):
         log.write(line)
     assert (
@@ -732,3 +735,66 @@ def test_the_teacher_says_that_it_hears_nothing_but_phones(corpus, tmp_path, cap
     heard(corpus, workspace.motions_folder, "another encoder")
     STAGES["animate"].run(workspace, argparse.Namespace(workers=1))
     assert "the teacher reads nothing but phones" in capsys.readouterr().err
+
+
+TRAINED, BATCH, SEED = 150, 8, 3
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}, {here!r}]
+from test_train import fitted
+import torch
+from pathlib import Path
+torch.set_num_threads(1)
+fitted(Path(sys.argv[1]), together=False)
+"""
+
+
+def fitted(folder: Path, together: bool) -> None:
+    """A small network fitted to noisy data; together: one process draws what two would."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
+    steps = itertools.count()
+
+    def batch(rng):
+        step = next(steps)
+        parts = [
+            np.random.default_rng(seeds) for seeds in ([SEED, step], [SEED, step, 1])
+        ] if together else [rng]  # fmt: skip
+        x = np.concatenate([each.standard_normal((BATCH, 5)) for each in parts]).astype(np.float32)
+        wanted = np.sin(x[:, :4].sum(1, keepdims=True)) + 0.3 * x[:, 4:]
+        return torch.from_numpy(x[:, :4]), torch.from_numpy(wanted)
+
+    def loss(model, item, rng):
+        off = model(item[0]) - item[1]
+        return {"total": off.square().mean(), "worst": off.detach().abs().mean()}
+
+    schedule = Schedule(steps=TRAINED, rate=0.02, warmup=10, half=False, average=0.9, seed=SEED)
+    torch.save(fit(model, batch, loss, schedule, folder).state_dict(), folder / "model.pt")
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
+    script, folders = tmp_path / "train.py", (tmp_path / "one", tmp_path / "two")
+    script.write_text(
+        SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(Path(__file__).parent))
+    )
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*run, str(script), str(folders[1])], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    fitted(folders[0], together=True)
+    one, two = (
+        np.array(
+            [
+                [json.loads(line)[term] for term in ("total", "worst")]
+                for line in (folder / "log.jsonl").read_text().splitlines()
+            ]
+        )
+        for folder in folders
+    )
+    assert len(one) == 3 and one[0, 0] > 1.1 * one[-1, 0], "it learned something"
+    assert two == pytest.approx(one, abs=2e-4)
+    weights = [torch.load(folder / "model.pt", weights_only=True) for folder in folders]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-4) for name in weights[0])

@@ -26,7 +26,7 @@ _SHARED = (
            help="of every draw: the same seed trains the same network"),
     option("--device", default="cuda:0" if torch.cuda.is_available() else "cpu",
            help="cpu, or cuda:0 where torch finds it"),
-    option("--threads", type=int, default=os.cpu_count(), help="of torch"),
+    option("--threads", type=int, default=os.cpu_count(), help="of torch; 1 under torchrun"),
 )  # fmt: skip
 
 

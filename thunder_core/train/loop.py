@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the
 arithmetic allows.
+
+Under `torchrun --nproc-per-node N` every process draws a batch of its own, and gradients are
+averaged, as with a batch N times as large; the log has the means. On a CPU that is shared with
+other programs, two processes of one thread are almost twice as fast as one process of two threads.
 """
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +18,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import nn, Tensor
 
 from ..files import part_of
@@ -62,6 +68,15 @@ def half_precision(device: str, wanted: bool = True) -> torch.autocast:
     return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast)
 
 
+def _average(gradients: list[Tensor], processes: int) -> None:
+    """Mean of the gradients over all processes, in place, as one message."""
+    flat = torch.cat([g.flatten() for g in gradients])
+    dist.all_reduce(flat)
+    flat /= processes
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients])):
+        gradient.copy_(mean.view_as(gradient))
+
+
 class _Training(Generic[N]):
     """The content of a checkpoint: the model, its optimiser, the moving average of its weights, the
     number of steps done."""
@@ -92,11 +107,13 @@ class _Training(Generic[N]):
         with part_of(self.path) as part:
             torch.save(state, part)
 
-    def optimise(self, loss: Tensor, clip: float) -> None:
+    def optimise(self, loss: Tensor, clip: float, processes: int) -> None:
         """One step of the optimiser down the gradient of `loss`, whose norm is limited to
         `clip`."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if processes > 1:
+            _average([p.grad for p in self.trainable if p.grad is not None], processes)
         norm = nn.utils.clip_grad_norm_(self.trainable, clip)
         if torch.isfinite(norm):  # one broken batch must not end a night's run
             self.optimiser.step()
@@ -142,8 +159,13 @@ class _Log:
             self.sums[k] = self.sums.get(k, 0.0) + float(v.detach())
         self.count += 1
 
-    def next_line(self, step: int) -> dict[str, float]:
-        """Step, seconds per step and the means; the next line starts from nothing."""
+    def next_line(self, step: int, processes: int) -> dict[str, float]:
+        """Step, seconds per step and the means, over all processes; the next line starts from
+        nothing."""
+        if processes > 1:
+            sums = torch.tensor(list(self.sums.values()), dtype=torch.float64)
+            dist.all_reduce(sums)
+            self.sums = dict(zip(self.sums, (sums / processes).tolist()))
         speed = (time.time() - self.began) / max(1, step - self.first_step)
         line = {"step": step, "seconds_per_step": round(speed, 3)} | {
             k: round(v / self.count, 4) for k, v in self.sums.items()
@@ -173,32 +195,40 @@ def fit(
 
     `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches
     as an uninterrupted one. `loss` returns named terms, the same at every step; "total" is
-    minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
+    minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl. Under torchrun only the
+    first process returns; the others end with SystemExit.
     """
+    rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if processes > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     folder.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
     training = _Training(model, schedule, folder / "checkpoint.pt", device)
     log = _Log(folder / "log.jsonl", training.step)
     while training.step < schedule.steps:
         step = training.step
-        rng = np.random.default_rng([schedule.seed, step])
+        rng = np.random.default_rng([schedule.seed, step, rank] if rank else [schedule.seed, step])
         torch.manual_seed(schedule.seed * 1_000_003 + step)
         for group in training.optimiser.param_groups:
             group["lr"] = learning_rate(schedule, step)
         item = batch(rng)
         with half_precision(device, schedule.half):
             terms = loss(model, item, rng)
-        training.optimise(terms["total"], schedule.clip)
+        training.optimise(terms["total"], schedule.clip, processes)
         training.update_average(schedule.average)
         log.add(terms)
         step = training.step
         is_last = step == schedule.steps
-        if step % 50 == 0 or is_last:
-            line = log.next_line(step)
+        line = log.next_line(step, processes) if step % 50 == 0 or is_last else None
+        if rank:
+            continue
+        if line is not None:
             if validate and (step % validate_every == 0 or is_last):
                 line |= training.validate(validate)
             log.write(line)
         if step % schedule.checkpoint_every == 0 or is_last:
             training.save()
+    if rank:
+        raise SystemExit  # the first process measures and exports
     model.load_state_dict(training.averaged)
     return model.eval()
