@@ -215,6 +215,27 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
         applying.reset(entry)
 
 
+class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Animate the emotion's strength with a curve that grows over the take"""
+
+    bl_label = "Animate Strength"
+
+    def act(self, context):
+        entry, rig = shown_take_and_rig(context)
+        applying.animate_strength(rig, entry)
+
+
+class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Remove the curve. The slider then sets the strength for the whole take"""
+
+    bl_label = "Remove Strength Curve"
+
+    def act(self, context):
+        entry, rig = shown_take_and_rig(context)
+        applying.remove_strength_curve(rig, entry)
+        applying.follow(entry)
+
+
 def _update() -> float | None:
     """Write the shown take: a timer's changes would be no undo step, an operator's are one."""
     manager = bpy.context.window_manager

@@ -28,7 +28,7 @@ SECTIONS = {
     "directing#live": "ThunderScene.live_direction",
     "directing#reading-the-list": "more_like_this",
     "directing#what-to-ask-for": "*_direction ThunderDirection",
-    "shape#shape": "*_shape *_closure ThunderShape",
+    "shape#shape": "*_shape *_closure *_emotion ThunderShape *.thunder_emotion",
     "shape#mix": "choose_part *_cut mix_takes ThunderMix ThunderCut",
     "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
     "words#recognize-words": "recognise_* *_recogniser download_model "

@@ -7,6 +7,8 @@ import bpy
 from ..scene.host.language import translated
 from ..scene.takes import mix, take_list
 from ..scene.takes.commit import committing
+from ..scene.takes.shape import applying
+from ..thunder_core.errors import attempt
 from .tab import big_button, buttons, OfShownTake, OfTakes, Popover, props, tune
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
@@ -93,13 +95,28 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
             props(column.row(align=True), shape, *names, slider=True)
         column.prop(shape, "upper_face", slider=True)
         props(layout.row(align=True), shape, "smoothing", "offset")
-        column = layout.column(align=True)
-        column.prop(shape, "emotion", text="")
-        if shape.emotion != "NONE":
-            column.prop(shape, "strength", slider=True)
+        self._emotion(layout, context, entry, shape)
         row = layout.row(align=True)
         buttons(row, ("thunder.add_closure", "REMOVE"), ("thunder.remove_closure", "MESH_CIRCLE"))
         row.operator("thunder.reset_shape", text="", icon="LOOP_BACK")
+
+    def _emotion(self, layout, context, entry, shape):
+        column = layout.column(align=True)
+        column.prop(shape, "emotion", text="")
+        if shape.emotion == "NONE":
+            return
+        rig, _ = attempt(take_list.rig_of, context.scene, entry)
+        if rig is None:
+            return
+        row = column.row(align=True)
+        if applying.strength_curve(rig, entry) is None:
+            row.prop(shape, "strength", slider=True)
+            row.operator("thunder.animate_emotion", text="Animate", icon="DECORATE_ANIMATE")
+            return
+        row.prop(rig.targets[0], applying.STRENGTH, text="Strength", slider=True)
+        row.operator("thunder.still_emotion", text="", icon="X")
+        if applying.is_outdated(rig, entry):
+            column.operator("thunder.apply_shape", text="Update", icon="FILE_REFRESH")
 
 
 class THUNDER_PT_note(Popover, bpy.types.Panel):

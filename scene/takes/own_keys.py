@@ -19,6 +19,7 @@ from ..heads import head, rna_paths
 from ..host import compat, playback
 from ..voice.fingerprint import State
 from .commit import following, reading
+from .shape.applying import STRENGTH
 
 _REACH = 0.24  # seconds around a key in which its curve flows into the new take's
 _NAMED = 5  # keys without a place that a sentence names
@@ -204,7 +205,8 @@ def carry(
             places = compat.by_place(into)
             for number, curve in enumerate(curves):
                 new = places.get((curve.data_path, curve.array_index))
-                _carry_curve(curve, new, into, late, first, last)
+                if curve.data_path != STRENGTH:  # of a shape, which is in the keys by now
+                    _carry_curve(curve, new, into, late, first, last)
                 yield (block + number / len(curves)) / len(rig.targets)
     except BaseException:
         playback.remove(actions)

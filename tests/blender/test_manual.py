@@ -17,6 +17,8 @@ from thunder.scene.host.jobs import classes_of
 pytestmark = pytest.mark.one_blender
 
 LARGEST = 2_000_000  # bytes of all pages and pictures
+# what the panels show of them
+ON_BLENDERS_TYPES = ["bpy.types.object.thunder_emotion", "bpy.types.key.thunder_emotion"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def pages(packaging, tmp_path_factory):
 def described():
     """Blender's names, in the manual, of every operator of ours and of every property of our
     groups."""
-    names = []
+    names = list(ON_BLENDERS_TYPES)
     for cls in (each for module in thunder._modules() for each in classes_of(module)):
         if issubclass(cls, bpy.types.Operator):
             # its properties too: Blender asks for the operator

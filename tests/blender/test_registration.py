@@ -23,6 +23,8 @@ PROPERTIES = (
     ("Scene", "thunder_keep"),
     ("Scene", "thunder_transcripts"),
     ("Object", "thunder"),
+    ("Object", "thunder_emotion"),
+    ("Key", "thunder_emotion"),
     ("Action", "thunder_shape"),
 )
 

@@ -8,10 +8,21 @@ import numpy as np
 import pytest
 from characters import grid_mesh
 from made_flame import made_flame
-from performances import enter, keys_of, opening_of, reopen, same, speak, tracks, values_of
+from performances import (
+    enter,
+    keys_of,
+    opening_of,
+    reopen,
+    same,
+    set_keys,
+    speak,
+    tracks,
+    values_of,
+)
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.takes import keep as keep_module, take_record
+from thunder.scene.takes.shape import applying
 from thunder.scene.takes.shape.applying import is_shaped, move
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.face import head as face_head, mapping
@@ -191,17 +202,43 @@ def test_undo_takes_a_shape_back(blender, rig, entry):
 # ---- emotion
 
 
-def test_an_emotion_is_added_by_its_strength(blender, stage, scene, rig):
-    enter(stage, seed=1)
+def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig):
+    for seed in (1, 2):
+        enter(stage, seed=seed)
     display.show(rig, scene.thunder.takes[0])
     entry = scene.thunder.takes[0]
     plain = keys_of(rig, entry)
-    brow = next(i for i, t in enumerate(rig.driver.tracks) if "browDownLeft" in t.path)
     entry.action.thunder_shape.emotion = "ANGER"
-    entry.action.thunder_shape.strength = 1.0
-    assert (keys_of(rig, entry)[brow]["co"][:, 1] - plain[brow]["co"][:, 1]).min() > 0.4
+    blender.ops.thunder.animate_emotion()
+    curve = applying.strength_curve(rig, entry)
+    assert [point.co[1] for point in curve.keyframe_points] == [
+        0.0,
+        pytest.approx(entry.action.thunder_shape.strength),
+    ]
+    # As an animator keys it: on the property itself.
+    set_keys(rig.targets[0], applying.STRENGTH, {1: 0.0, 48: 0.0, 72: 1.0, 97: 1.0})
+    curve = applying.strength_curve(rig, entry)
+    assert len(curve.keyframe_points) == 4 and applying.is_outdated(rig, entry)
+    blender.ops.thunder.apply_shape()
+    assert not applying.is_outdated(rig, entry)
+    brow = next(i for i, t in enumerate(rig.driver.tracks) if "browDownLeft" in t.path)
+    now = keys_of(rig, entry)
+    added = now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]
+    assert np.abs(added[:47]).max() < 1e-6 and added[75:].min() > 0.5
+    # The other take has neither the emotion nor its curve; the curve comes back with its take.
+    display.show(rig, scene.thunder.takes[1])
+    assert applying.strength_curve(rig, scene.thunder.takes[1]) is None
+    display.show(rig, scene.thunder.takes[0])
+    assert len(applying.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "NONE"
     assert same(plain, keys_of(rig, entry))
+    # it survives, for another emotion
+    assert len(applying.strength_curve(rig, entry).keyframe_points) == 4
+    entry.action.thunder_shape.emotion = "ANGER"
+    blender.ops.thunder.still_emotion()
+    assert applying.strength_curve(rig, entry) is None
+    now = keys_of(rig, entry)
+    assert (now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]).min() > 0.2
 
 
 # ---- closures by hand

@@ -17,6 +17,7 @@ from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
 from thunder.scene.media import grid
 from thunder.scene.takes import take_list
+from thunder.scene.takes.shape import applying
 from thunder.thunder_core import progress
 
 
@@ -197,7 +198,7 @@ def brow(scene, frame):
 
 
 def shapes(hand):
-    """A slider is live, and an emotion."""
+    """A slider is live, and a take follows the curve of its emotion by itself."""
     yield from scene_with_voice_and_head(hand, "shape")
     yield from list_takes(hand, 2)
     entry = hand.scene.thunder.takes[0]
@@ -212,10 +213,18 @@ def shapes(hand):
         yield 0.2
     hand.keeps(0.1, min(took), "a slider in the window")
     shape.mouth, shape.emotion = 1.3, "ANGER"
+    assert hand.button(bpy.ops.thunder.animate_emotion) == ["FINISHED"]
+    yield 0.5
+    rig = take_list.rig_of(hand.scene, entry)
+    for frame, value in ((1, 0.0), (40, 0.0), (60, 1.0)):
+        rig.targets[0].thunder_emotion = value
+        rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
+    # Nobody presses anything: the take follows the curve by itself.
+    yield from until(
+        lambda: not applying.is_outdated(rig, hand.scene.thunder.takes[0]), "the emotion", 20
+    )
     yield 1.0
-    shape.strength = 1.0
-    yield 1.0
-    assert brow(hand.scene, 80) > 0.3
+    assert brow(hand.scene, 80) > brow(hand.scene, 20) + 0.3
     hand.scene.frame_set(80)
     yield 1.0
     hand.photograph("animated")

@@ -67,15 +67,21 @@ def slider_of(channel: str) -> str:
 
 
 def shape_motion(
-    motion: Motion, channels: Sequence[str], shape: TakeShape, gap: np.ndarray | None = None
+    motion: Motion,
+    channels: Sequence[str],
+    shape: TakeShape,
+    strength: np.ndarray | None = None,
+    gap: np.ndarray | None = None,
 ) -> Motion:
     """A performance with a shape: motion [T] at any rate, expression columns `channels`; double
     precision.
 
-    gap: [T, P] of the motion's lips, if known. Lips that touch keep touching; a neutral shape
-    returns the motion unchanged.
+    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's
+    lips, if known. Lips that touch keep touching; a neutral shape returns the motion unchanged.
     """
-    if shape.is_neutral:
+    if (
+        shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))
+    ).is_neutral:
         return motion
     expression, jaw, head, eyes = (
         None if part is None else np.array(part, np.float64)
@@ -101,7 +107,12 @@ def shape_motion(
     if head is not None:
         head *= shape.head
     if shape.emotion:
-        _add_emotion(expression, jaw, head, list(channels), shape)
+        share = (
+            np.full(motion.frames, shape.strength)
+            if strength is None
+            else np.asarray(strength, np.float64)
+        )
+        _add_emotion(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
     return preserve_contacts(
         motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap
     )
@@ -131,24 +142,23 @@ def _strengthen(values: np.ndarray, intensity: float, knee: float, limit: float)
     return np.where(values > 0, np.maximum(bend(result, knee, limit), values), result)
 
 
-def _add_emotion(expression, jaw, head, channels: list[str], shape: TakeShape) -> None:
-    """Add a shape's emotion in place; a rounded mouth smiles and stretches less."""
+def _add_emotion(
+    expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray
+) -> None:
+    """Add an emotion in place; a rounded mouth smiles and stretches less."""
 
     def value_of(name):
-        return (
-            expression[:, channels.index(name)] if name in channels else np.zeros(len(expression))
-        )
+        return expression[:, channels.index(name)] if name in channels else np.zeros(len(share))
 
     free = 1 - 0.6 * np.clip(np.maximum(value_of("mouthPucker"), value_of("mouthFunnel")), 0.0, 1.0)
-    for name, whole in EMOTIONS[shape.emotion].items():
-        amount = shape.strength * whole
+    for name, amount in offsets.items():
         if name == "jaw":
-            jaw[:, 0] += amount
+            jaw[:, 0] += share * amount
         elif name == "head.x":
-            head[:, 0] += amount
+            head[:, 0] += share * amount
         else:
             for column in columns_of(channels, name):
-                more = amount * (free if name.startswith(_SPREADING) else 1.0)
+                more = share * amount * (free if name.startswith(_SPREADING) else 1.0)
                 was = expression[:, column]
                 most = 1.0 if name.startswith(BLINKS) else LIMIT
                 expression[:, column] = np.maximum(was, np.minimum(was + more, most))

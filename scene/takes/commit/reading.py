@@ -29,6 +29,7 @@ from ...heads import head, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
 from ...voice import changes, fingerprint
+from ..shape.applying import STRENGTH
 
 # NLA track, strip and action of the still pose under a committed strip
 STILL_POSE = "Thunder: Still Pose"
@@ -93,6 +94,7 @@ def read(
         scene.frame_start,
         scene.frame_end,
         scene.render.fps / scene.render.fps_base,
+        frozenset({STRENGTH}),
     )
 
 

@@ -14,7 +14,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, timing
-from ....thunder_core.errors import BadRequest
+from ....thunder_core.errors import attempt, BadRequest
 from ....thunder_core.face import lips, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import rescale, result
@@ -168,13 +168,109 @@ def _read(take: TakeCurves, state) -> StoredShape:
     return StoredShape(base_keys, edits, times, mark)
 
 
+# property of a rig's first data-block: strength of the emotion, which a curve can animate
+STRENGTH = "thunder_emotion"
 # delay from a change of a slider until the take is written, if not at once
 UPDATE_SECONDS = 0.3
+
+
+def strength_curve(rig: head.Rig, entry):
+    """The curve of a take's emotion over time, None if it has none."""
+    return next(
+        (
+            each
+            for each in display.curves_of(rig, entry)[0]
+            if each.data_path == STRENGTH and not each.mute and len(each.keyframe_points)
+        ),
+        None,
+    )
+
+
+def animate_strength(rig: head.Rig, entry) -> None:
+    """Give a take's emotion a curve over time: it grows from nothing at the first frame to its
+    strength at the last."""
+    if strength_curve(rig, entry) is not None:
+        return
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    strength = entry.action.thunder_shape.strength
+    curve = compat.new_curve(
+        compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion"
+    )
+    ends = np.array([entry.first, entry.last], np.float64)
+    fcurves.write(curve, keyframes.on_every_frame(ends, np.array([0.0, strength])))
+    setattr(rig.targets[0], STRENGTH, strength)
+
+
+def remove_strength_curve(rig: head.Rig, entry) -> None:
+    """Remove the curve over time: the emotion has the slider's strength all along."""
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    curves = compat.curves_in(action, rig.targets[0], slot)
+    curve = curves.find(STRENGTH)
+    if curve is not None:
+        curves.remove(curve)
+
+
+def strength_fingerprint(rig: head.Rig, entry) -> int:
+    """Fingerprint of the curve of a take's emotion, 0 for none."""
+    curve = strength_curve(rig, entry)
+    return 0 if curve is None else int(keyframes.fingerprints_of([fcurves.read(curve)])[0])
+
+
+def is_outdated(rig: head.Rig, entry) -> bool:
+    """Whether a take is older than the curve of its emotion's strength."""
+    state = entry.action.get(STATE)
+    if entry.action.thunder_shape.emotion == "NONE":
+        return False
+    known = 0 if state is None else int(state["strength"])
+    return known != strength_fingerprint(rig, entry)
 
 
 # Writes the shown take shortly afterwards, when nothing else is being dragged. The step is set by
 # operators/shown_take.py: a timer's changes are no undo step, an operator's are.
 update = jobs.Task(lambda: None, any_time=True)
+
+
+def _newer_strength(scene) -> int | None:
+    """Fingerprint of the curve of the shown take's emotion that the take does not follow yet, None
+    if there is none."""
+    entry = take_list.shown_take(scene.thunder)
+    if (
+        entry is None or entry.action.thunder_shape.emotion == "NONE"
+    ):  # cheap: this runs at every edit
+        return None
+    rig, _ = attempt(take_list.rig_of, scene, entry)
+    is_newer = rig is not None and is_outdated(rig, entry)
+    return strength_fingerprint(rig, entry) if is_newer else None
+
+
+class _EmotionWatch(jobs.Part):
+    """Lets the shown take follow the edited curve of its emotion, but not one that an undo has made
+    newer than the take: the update is an undo step, and would follow each undo.
+
+    from_undo: the fingerprint of that curve."""
+
+    from_undo: int | None = None
+
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        if not bpy.app.background and _newer_strength(scene) not in (None, self.from_undo):
+            update.start(UPDATE_SECONDS)
+
+    def undone(self) -> None:
+        self.from_undo = _newer_strength(bpy.context.scene)
+
+
+jobs.session.add(_EmotionWatch())
+
+# What moves the strength: on the data-blocks animated by a take's first action, so that its curve
+# is one of the take.
+PROPERTY = FloatProperty(
+    name="Emotion",
+    default=0.5,
+    min=0.0,
+    max=1.0,
+    subtype="FACTOR",
+    description="Strength of the take's emotion at this frame. It can be keyed",
+)
 
 
 _CHANGED = 1e-7  # least change of a value that is one
@@ -190,14 +286,18 @@ def apply(
     """
     action = entry.action
     shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
-    neutral = shape.is_neutral and offset == 0.0
+    curve = strength_curve(rig, entry)
+    neutral = shape.is_neutral and offset == 0.0 and not (shape.emotion and curve is not None)
     if neutral and not is_shaped(action):
         return
     take = TakeCurves.of(rig, entry)
     under = under or read_shape(take)
     base = yield from rescale(_base(rig, entry, under), 0.0, 0.6)
     whole = int(np.round(offset))
-    shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, base.gap)
+    over_time = None  # the strength of the emotion is the same all along
+    if curve is not None:
+        over_time = np.clip(fcurves.evaluate(curve, under.frames + whole), 0.0, 1.0)
+    shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
     if offset != whole:
         shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
     values = base.values
@@ -257,7 +357,7 @@ def _write(
                 "plain": plain,
             }
         state = action[STATE]
-        state["shift"] = shift
+        state["shift"], state["strength"] = shift, strength_fingerprint(take.rig, entry)
         # A separate count of edits, because arrays in a file cannot be empty.
         state["edited"] = json.dumps(sorted(edits))
         state["edits"] = keyframes.pack([edits[place] for place in sorted(edits)]) if edits else {}
@@ -575,5 +675,9 @@ def _unset(shape) -> None:
 
 
 register, unregister = jobs.registration(
-    properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),)
+    properties=(
+        (bpy.types.Object, STRENGTH, PROPERTY),
+        (bpy.types.Key, STRENGTH, PROPERTY),
+        (bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),
+    )
 )

@@ -204,6 +204,7 @@ class StateBefore:
     scene_first: int
     scene_last: int
     fps: float
+    left_out: frozenset[str] = frozenset()
 
     @property
     def first_action(self) -> Block | None:

@@ -293,7 +293,7 @@ def _other_curves(before: StateBefore, plan: CommitPlan) -> list[tuple[int, NewC
         (block, NewCurve(path, index, curve.group, keys_of(curve), choice.span))
         for block, there in enumerate(before.blocks)
         for (path, index), curve in there.take.items()
-        if (block, path, index) not in of_rig
+        if path not in before.left_out and (block, path, index) not in of_rig
     ]
 
 
