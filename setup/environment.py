@@ -4,7 +4,7 @@ their requirements.
 
     environment.py engine [--card | --develop | --tests | --cluster]
         the engine as every user has it; --card: also torch, as for graphics cards; --develop: also
-        what training and the benches need; --tests: also that, the FLAME extra and test tools;
+        what training and the benches need; --tests: also that, smplx and test tools;
         --cluster: also that and Ray
     environment.py blender [VERSION]
         Blender as a Python module; without VERSION the newest that a Python here fits
