@@ -45,7 +45,7 @@ from ..thunder_core.direction_presets import is_preset_file, Preset
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.request import Request, SourcePerformance
-from ..thunder_core.types import RATE
+from ..thunder_core.types import LISTENS, RATE
 from . import products
 from .script import (
     add_options,
@@ -235,6 +235,8 @@ def bake(
     )
     entries = list(scene.thunder.takes)[: len(performances)]
     keep_voice(scene, voice, sound, chosen)
+    if request.listening:  # as it does from now on, or Generate would let it speak
+        head_state.ensure(rig.owner).role = LISTENS.upper()
     sampled = time.monotonic() - started
     scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
     take_list.number_in_order(entries)

@@ -39,7 +39,8 @@ _OF_ENGINE = {name: bake.OPTIONS[name] for name in ("engine", "weights")}
 class CheckedLine:
     """A line of a file. name: of its voice.  head: of the object that speaks it.  found: (frames,
     finding, sentence), most noticeable first.  error: the reason why it could not be checked.
-    warnings: on what its head cannot show."""
+    warnings: on what its head cannot show.  passed: the reason why there is nothing to check, as
+    the head listens; "" elsewhere."""
 
     file: str
     name: str = ""
@@ -47,6 +48,7 @@ class CheckedLine:
     found: list[tuple[tuple[int, int], Finding, str]] = field(default_factory=list)
     error: str = ""
     warnings: list[str] = field(default_factory=list)
+    passed: str = ""
 
 
 def options(arguments: list[str], command: str = "bake.py check") -> argparse.Namespace:
@@ -95,10 +97,12 @@ def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Check
             line.speaker.name if line.speaker is not None else "",
             error=line.why_not,
         )
-        if not result.error:
+        rig, _ = attempt(head.resolve, line.speaker) if line.speaker is not None else (None, "")
+        if rig is not None and (sentence := checking.why_nothing(scene, rig, line.strip)):
+            result.passed, result.error = sentence, ""
+        elif not result.error:
             findings, result.error = attempt(_check_line, client, scene, line)
             result.found = findings or []
-            rig, _ = attempt(head.resolve, line.speaker)
             result.warnings = checking.warnings(rig) if rig is not None else []
         yield result
 
@@ -124,7 +128,7 @@ def as_text(checked: list[CheckedLine]) -> str:
         lines += [f"{where}: {first}: {sentence}" for (first, _), _, sentence in each.found]
         lines += [f"{where}: {sentence}" for sentence in each.warnings]
         if not (each.error or each.found or each.warnings):
-            lines.append(f"{where}: no problems")
+            lines.append(f"{where}: {each.passed or 'no problems'}")
     return "\n".join(lines)
 
 
@@ -145,6 +149,7 @@ def as_json(checked: list[CheckedLine]) -> str:
             "error": each.error,
             "problems": found(each),
             "warnings": each.warnings,
+            "passed": each.passed,
         }
         for each in checked
     ]

@@ -88,10 +88,18 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
         )
 
 
+def _why_nothing_to_check(context) -> str:
+    """The reason why the chosen head has no lip-sync, "" if it may have."""
+    rig = chosen_head(context)
+    entry = take_list.on_head(context.scene, rig.mesh)
+    voice, _ = attempt(strip.voice_of_take, context, entry)  # without one, Check says why
+    return "" if voice is None else checking.why_nothing(context.scene, rig, voice.name)
+
+
 class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
     """Find where the lips of the current animation do not fit its voice, whatever made it"""
 
-    obstacles = (why_no_head,)
+    obstacles = (why_no_head, _why_nothing_to_check)
 
     def begin(self, context):
         return "Checking", checking.check(

@@ -27,7 +27,7 @@ from ...thunder_core.types import FPS, Motion
 from ..animation import drawn_frames, fcurves, keying
 from ..heads import build, character, family, flame, head, reading, rna_paths
 from ..host import compat
-from ..takes import take_list, take_record, word_places
+from ..takes import dialogue, take_list, take_record, word_places
 from ..voice import strip
 
 # most bytes per vertex and frame (cache) or shape key: position, normal and framing
@@ -468,15 +468,22 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
     entry = take_list.on_head(shot.scene, shot.rig.mesh)
     start, opening = _start_of(shot), opening_mm(motion_of(replace(shot, rate=FPS)))
     shapes = _drawn_mouths(shot, start) if shot.rig.driver.is_drawn else ()
-    if entry is None or take_list.speaks(entry):
-        voice = strip.voice_of_take(bpy.context, entry)
+    voice, _ = attempt(strip.voice_of_take, bpy.context, entry)
+    if entry is not None:
+        rests = not take_list.speaks(entry)
+    else:  # as was committed
+        rests = voice is not None and bool(
+            dialogue.say_listens(shot.scene, shot.rig.mesh, voice.name)
+        )
+    if not rests:
+        voice = strip.voice_of_take(bpy.context, entry)  # raises if there is none
         line = _line_of(shot, voice.name if entry is None else entry.voice)
         shift = start + float(Clock.of(shot.scene, shot.first).seconds(line.origin))
         sound = strip.file_of(voice)
         cues = cue_file.cues_of(line.spoken, shift, opening, start, shapes)
     else:  # nobody speaks: a rest
-        voice, _ = attempt(strip.voice_of_take, bpy.context, entry)
-        sound = strip.file_of(voice) if voice is not None and voice.name == entry.voice else ""
+        is_its = voice is not None and (entry is None or voice.name == entry.voice)
+        sound = strip.file_of(voice) if is_its else ""
         cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start, shapes)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(as_text(cues, os.path.basename(sound)))

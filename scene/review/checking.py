@@ -29,7 +29,7 @@ from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
 from ..host import compat, jobs
-from ..takes import grades, take_list, take_record
+from ..takes import dialogue, grades, take_list, take_record
 from ..takes.shape import applying
 from ..voice import changes, strip, voice_cache
 from . import live_score
@@ -111,6 +111,15 @@ def chosen_finding(scene) -> tuple[ThunderFinding, findings.Finding] | None:
         return None
     row = checked.findings[checked.index]
     return row, findings.Finding(**json.loads(row.values))
+
+
+def why_nothing(scene, rig: head.Rig, voice: str) -> str:
+    """The reason why a head has no lip-sync with the voice of that name, "" if it may have: the
+    take that it shows of it does not speak, or the head listens to it. Quick: for panels."""
+    entry = take_list.on_head(scene, rig.mesh)
+    if entry is not None and entry.voice == voice:
+        return live_score.why_none(rig)
+    return dialogue.say_listens(scene, rig.mesh, voice)
 
 
 def check(

@@ -109,7 +109,7 @@ def why_none(rig: head.Rig) -> str:
         return (
             ""
             if take_list.speaks(entry)
-            else f"“{entry.name}”: {take_list.score_text(entry).lower()}, so it has no Lip-Sync"
+            else f"“{entry.name}” does not speak, so it has no Lip-Sync"
         )
     key = _key_of(rig)
     if key in live.animation_scores or live.is_running:
@@ -128,10 +128,7 @@ def _why_unscored(scene, rig: head.Rig) -> str:
         return ""
     if committed is not None and voice.name not in {line.name for line in committed.lines}:
         return f"“{voice.name}” is not committed: go to a line of this animation to score it"
-    speaker = dialogue.speaker_of(scene, voice.name)
-    if speaker is None or speaker == rig.mesh:
-        return ""
-    return f"“{speaker.name}” speaks “{voice.name}”: a head that listens has no Lip-Sync"
+    return dialogue.say_listens(scene, rig.mesh, voice.name)
 
 
 def _is_in_strips(rig: head.Rig) -> bool:

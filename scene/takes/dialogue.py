@@ -68,6 +68,19 @@ def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object 
     return heads[0] if len(heads) == 1 else None
 
 
+def say_listens(scene, mesh, name: str, heads: list | None = None) -> str:
+    """That a head listens to the voice of that name: one that another speaks, or by its role one
+    that nobody was chosen to speak; "" if it does not. heads: as of `speaker_of`."""
+    if any(part.strip == name and part.head == mesh for part in scene.thunder.cast):
+        return ""  # whatever it does with other voices
+    speaker = speaker_of(scene, name, heads)
+    if speaker not in (None, mesh):
+        return f"“{speaker.name}” speaks “{name}”: a head that listens has no Lip-Sync"
+    if strip.role(scene, mesh) == "LISTENS":
+        return f"“{mesh.name}” listens to “{name}”: a head that listens has no Lip-Sync"
+    return ""
+
+
 def is_silent(scene, name: str) -> bool:
     """Whether the animator marked a strip as not spoken: music, footsteps."""
     return any(part.strip == name and part.silent for part in scene.thunder.cast)
@@ -87,7 +100,8 @@ def lines(scene) -> list[Line]:
                 else "There is no head in this scene: add one"
             )
         else:
-            _, why = attempt(strip.voice_of, scene, each)
+            why = say_listens(scene, speaker, each.name, heads)
+            why = why or attempt(strip.voice_of, scene, each)[1]
         listed.append(Line(each.name, speaker, why))
     return listed
 

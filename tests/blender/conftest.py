@@ -284,7 +284,7 @@ def baked(blender, client, voice, tmp_path):
     command = importlib.import_module("thunder.cli.bake")
 
     def run(*arguments, **how):
-        given = [] if {"--strip", "--seconds"} & {*arguments} else ["--audio", voice]
+        given = [] if {"--strip", "--seconds", "--listen-to"} & {*arguments} else ["--audio", voice]
         given += ["--takes", "1", "--out", tmp_path / "out", "--force", *arguments]
         return command.bake(command.options([*map(str, given)]), **how)
 

@@ -479,6 +479,13 @@ def test_a_terminal_of_another_encoding_is_no_reason_to_fail(tmp_path):
     )
 
 
+def test_a_head_that_was_baked_as_a_listener_stays_one(baked, blender, voice, tmp_path):
+    report = baked("--listen-to", voice)
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / report["blend"]))
+    settings = blender.context.scene.thunder
+    assert (settings.head_role, settings.takes[0].role) == ("LISTENS", "LISTENS")
+
+
 @pytest.mark.parametrize("on", ["ones", "twos"])
 def test_exports_of_a_committed_take_hold_what_was_committed(bake, blender, tmp_path, on):
     out, rows = tmp_path / "out", {}

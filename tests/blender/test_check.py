@@ -267,6 +267,16 @@ def test_files_are_checked_as_text_and_json_and_stay_as_they_are(files, capfd):
     assert [Path(path).read_bytes() for path in files] == before
 
 
+def test_a_head_that_listens_is_passed_by(files, blender, capfd):
+    bad, scene = files[1], blender.context.scene
+    scene.thunder.cast.clear()
+    scene.thunder.head_role = "LISTENS"
+    blender.ops.wm.save_as_mainfile(filepath=bad)
+    code, said = run(capfd, bad)
+    (line,) = [each for each in said.splitlines() if each.startswith(bad)]
+    assert code == 0 and line.endswith("listens to “line”: a head that listens has no Lip-Sync")
+
+
 def test_a_file_without_a_line_says_so(blender, connection, tmp_path, capfd):  # noqa: F811
     path = str(tmp_path / "empty.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)

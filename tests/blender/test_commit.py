@@ -470,3 +470,5 @@ def test_a_warning_and_what_blocking_costs_are_one_message(stage, monkeypatch):
     shown_take.THUNDER_OT_commit_take.finish(work, None, replace(report, edited=0))
     assert told == [({"INFO"}, replace(report, edited=0).sentence)]
     assert "Lip-Sync" not in replace(report, lost=None).sentence, "only where it was measured"
+    one = replace(report, lost=0.4, poses=report.poses[:1]).sentence
+    assert "Lip-Sync" not in one and one.count(", 1 mouth pose, ") == 1

@@ -11,10 +11,12 @@ import pytest
 from drawing import Layout
 from performances import noise
 from thunder.cli import bake
+from thunder.operators.listen import THUNDER_OT_check
 from thunder.panels import dialogue as dialogue_panel, preferences
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
+from thunder.scene.media import export
 from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, take_list, take_record
 from thunder.scene.takes.commit import committing
@@ -247,3 +249,25 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads,
     assert "a head that listens has no Lip-Sync" in live_score._why_unscored(scene, rig)
     # what is committed for a whole dialogue is what heads say
     assert all(committing.take_of(scene, line) is None for line in dialogue.lines(scene))
+
+
+def test_a_listener_has_nothing_to_check_and_rests_in_cues(blender, heads, scene, tmp_path):
+    """While its take is shown, and once that is committed."""
+    listen(scene, "one", heads[1])
+    blender.ops.thunder.generate()
+    entry = take_list.shown_take(scene.thunder)
+    frames = entry.first, entry.last
+    for said in ("does not speak, so it has no Lip-Sync", "a head that listens has no Lip-Sync"):
+        assert said in THUNDER_OT_check.why_not(blender.context)
+        assert not blender.ops.thunder.check.poll()
+        path = tmp_path / "cues.tsv"
+        shot = export.Shot(scene, blender.context.view_layer, head.resolve(heads[1]), *frames)
+        export.export(shot, export.FORMATS["CUES"], str(path))
+        rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+        assert {tuple(row[2:]) for row in rows} == {("shape", "X")}
+        if display.shown_action(head.resolve(heads[1])) is not None:
+            blender.ops.thunder.commit_take()
+    scene.thunder.voice, scene.thunder.head_role = "two", "SPEAKS"  # a line of its own
+    assert THUNDER_OT_check.why_not(blender.context) == ""
+    scene.thunder.head_role = "LISTENS"
+    assert not dialogue.say_listens(scene, heads[1], "two")

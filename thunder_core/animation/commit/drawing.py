@@ -386,9 +386,10 @@ class Report:
             else f"{self.keys} new keys ({self.total} in all)"
         )
         name = line_records.shorten(self.actions[0], _LONGEST_NAME)
+        poses = poses_in(self.poses or ())
         costs = [
             f"Committed to “{name}”: {keys} on {self.key_frames} of {self.frames} frames",
-            *([f"{poses_in(self.poses)} mouth poses"] if self.poses else []),
+            *([f"{poses} mouth pose{'' if poses == 1 else 's'}"] if self.poses else []),
             *self._costs,
         ]
         return ", ".join(costs)
@@ -396,7 +397,8 @@ class Report:
     @property
     def _costs(self) -> list[str]:
         error = [] if self.error is None else [f"lips within {self.error:.2f} mm"]
-        return error + ([] if self.lost is None else [f"Lip-Sync {self.lost:.0f} lower"])
+        lost = round(self.lost or 0.0)  # a loss of less than half a point is none
+        return error + ([f"Lip-Sync {lost} lower"] if lost else [])
 
     @property
     def cost(self) -> str:
