@@ -210,7 +210,7 @@ def inputs_of(tree: Path, commit: str, bench: str) -> dict[str, str]:
     for path, blob in blobs.items():
         place = PurePosixPath(path)
         network = f"weights/{place.stem}.safetensors" in blobs and place.stem in reach.texts
-        is_its_own = path == f"research/results/{bench}.json"  # which `speed` goes on with
+        is_its_own = COMMANDS.get(place.stem, "").split(" ")[0] == bench  # `speed` goes on with it
         is_named = network or place.name in reach.texts
         if place.suffix in _DATA and is_named and not is_its_own:
             result |= {f"{name} {content}": name for name, content in contents_of(tree, path, blob)}
