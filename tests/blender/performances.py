@@ -19,6 +19,18 @@ from thunder.thunder_core.face import lips
 from thunder.thunder_core.face.lips import bundled_lips
 
 
+def made_by_us():
+    """What a take of ours records of how it was made."""
+    return {
+        "engine": "thunder",
+        "weights": connection.shipped_fingerprint(),
+        "audio": "a",
+        "steps": 20,
+        "guidance": 1.0,
+        "head": "thunder",
+    }
+
+
 def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
     """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows
     waving; nothing is found in it."""
@@ -37,16 +49,7 @@ def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
     eyes[:, 0] = 0.05
     motion = types.Motion(expression, jaw, head, eyes)
     opening = jaw[:, 0] / 0.3 * 30
-    provenance = {
-        "engine": "thunder",
-        "weights": connection.shipped_fingerprint(),
-        "audio": "a",
-        "steps": 20,
-        "guidance": 1.0,
-        "head": "thunder",
-        "parts": {},
-        "findings": "[]",
-    }
+    provenance = {**made_by_us(), "parts": {}, "findings": "[]"}
     return keying.TakeData(
         motion, channels, opening, np.full(count, 50, np.float32), seed, score, provenance
     )
@@ -239,16 +242,8 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
         )
     )
     opening = bundled_lips().opening(motion, names)
-    about = {
-        "engine": "thunder",
-        "weights": connection.shipped_fingerprint(),
-        "audio": "a",
-        "steps": 20,
-        "guidance": 1.0,
-        "head": "thunder",
-    }
     return keying.TakeData(
-        motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about
+        motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, made_by_us()
     )
 
 
