@@ -17,7 +17,7 @@ from ..scene.voice import strip
 from ..thunder_core import subtitles
 from ..thunder_core.direction import CLOSED
 from ..thunder_core.errors import attempt, BadRequest
-from ..thunder_core.face.shaping import PARTS
+from ..thunder_core.face.moving.shaping import PARTS
 from ..thunder_core.spoken import CLOSES
 from .base import (
     FileWork,

@@ -7,7 +7,8 @@ from ..scene.heads import character, detection, family, head, mapping_table, new
 from ..scene.host.language import translated
 from ..scene.takes import mouth_pictures
 from ..thunder_core.errors import attempt, ThunderError
-from ..thunder_core.face import conventions, mapping
+from ..thunder_core.face import mapping
+from ..thunder_core.face.reading import conventions
 from .tab import buttons, offer_editable, props, shape_buttons, tune, wrapped_label
 
 _ICONS = {

@@ -33,10 +33,11 @@ from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
-from thunder_core.face import conventions, jaw_balance, mapping
+from thunder_core.face import mapping
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import CLOSED_MM, TOUCH_MM
-from thunder_core.face.points import Articulators, bundled_articulators
+from thunder_core.face.moving.lips import CLOSED_MM, TOUCH_MM
+from thunder_core.face.moving.points import Articulators, bundled_articulators
+from thunder_core.face.reading import conventions, jaw_balance
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.spoken import phone_index
 from thunder_core.train.teacher import perform

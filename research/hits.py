@@ -25,7 +25,7 @@ from thunder_core.direction import DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.head import Head
-from thunder_core.face.lips import opening_mm
+from thunder_core.face.moving.lips import opening_mm
 from thunder_core.filters import gaussian
 from thunder_core.request import Request
 from thunder_core.rotation import angular_speed

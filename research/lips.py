@@ -57,8 +57,8 @@ from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.mouth_map import encoder_matches, occupancy
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.face.lips import CLOSED_MM
-from thunder_core.face.mouth_shape import MouthShape, OPENING
+from thunder_core.face.moving.lips import CLOSED_MM
+from thunder_core.face.moving.mouth_shape import MouthShape, OPENING
 from thunder_core.progress import no_progress
 from thunder_core.request import NORMAL, Request
 from thunder_core.train.teacher import perform

@@ -24,7 +24,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine import live
 from thunder_core.engine.engine import Engine, Thunder
 from thunder_core.engine.microphone import BLOCK_MS, RATE as RECORDED
-from thunder_core.face.mouth_shape import MouthShape
+from thunder_core.face.moving.mouth_shape import MouthShape
 from thunder_core.system_calls import memory_used
 from thunder_core.types import FPS, Motion, RATE
 

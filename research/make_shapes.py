@@ -16,10 +16,10 @@ import thunder_core.api as thunder
 from research.harness import add_shared, report, results_file
 from thunder_core.client import Client, temporary_arrays
 from thunder_core.engine_python import find_tracker
-from thunder_core.face import dots, making
 from thunder_core.face.head import load_head
-from thunder_core.face.laying import model
-from thunder_core.face.points import SkinnedPoints
+from thunder_core.face.making import dots, shapes
+from thunder_core.face.making.laying import model
+from thunder_core.face.moving.points import SkinnedPoints
 from thunder_core.face.regions import front_view, pieces, Warp
 from thunder_core.types import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS, Motion
 
@@ -120,7 +120,7 @@ def _eyes(points, size, shift=(0.0, 0.0, 0.0)):
     for sign in (1, -1):
         centre = np.array([sign * 32.0, 0.0, 61.0])
         away = np.linalg.norm(points - centre, axis=1)
-        near = 1.0 - making.fade((away - 18.0) / 30.0)[:, None]
+        near = 1.0 - shapes.fade((away - 18.0) / 30.0)[:, None]
         result += near * ((size - 1.0) * (points - centre) + np.array(shift) * [sign, 1, 1])
     return result
 
@@ -136,7 +136,7 @@ def older(p: np.ndarray) -> np.ndarray:
 def child(p: np.ndarray) -> np.ndarray:
     """A small jaw, large eyes, a short nose."""
     p = _eyes(p, 1.15)
-    low = making.fade((-p[:, 1] - 5.0) / 60.0)[:, None]
+    low = shapes.fade((-p[:, 1] - 5.0) / 60.0)[:, None]
     return (
         p
         + low * np.c_[-0.1 * p[:, 0], 0.18 * (-p[:, 1] - 5), -0.06 * p[:, 2]]
@@ -146,7 +146,7 @@ def child(p: np.ndarray) -> np.ndarray:
 
 def long_jaw(p: np.ndarray) -> np.ndarray:
     """A long chin and narrow cheeks."""
-    low = making.fade((-p[:, 1] - 40.0) / 60.0)[:, None]
+    low = shapes.fade((-p[:, 1] - 40.0) / 60.0)[:, None]
     return p + low * np.c_[-0.08 * p[:, 0], 0.22 * (p[:, 1] + 40), 0.05 * p[:, 2]]
 
 
@@ -194,7 +194,7 @@ class Ours:
 
 def turned_over(skin, now) -> np.ndarray:
     """Triangles that face the other way than at rest, [F]."""
-    moved = making.Surface(now, skin.triangles).corner_normals
+    moved = shapes.Surface(now, skin.triangles).corner_normals
     return (moved * skin.corner_normals).sum(1) < 0
 
 
@@ -216,7 +216,7 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     points, triangles, marks = face
     warp = Warp.rigid(marks, model().skin.points[model().dots])
     started = time.process_time()
-    made = making.make(points, triangles, marks)
+    made = shapes.make(points, triangles, marks)
     seconds = time.process_time() - started
     moves, places = made.moves @ warp.turn.astype(np.float32), warp(points)
     lips = [
@@ -228,7 +228,7 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     gap, own = np.concatenate([each @ apart for each in values]), np.concatenate(ours.gaps)
     shut = gap[own < _TOUCHING_MM]
     skin, ids = _skin(places, triangles, warp(marks))
-    seen = np.flatnonzero(making.seen_of(skin, warp(marks)))
+    seen = np.flatnonzero(shapes.seen_of(skin, warp(marks)))
     middles = skin.points[skin.triangles].mean(1)
     if len(ours.flips):
         far = np.array([((ours.flips - each) ** 2).sum(1).min() for each in middles[seen]])
@@ -263,7 +263,7 @@ def dots_placed(face: Face, tracker: Client) -> str:
         seen = tracker.request("mark_face", **paths).wait()["marks"]
     near = [
         (np.linalg.norm(np.array(each) - marks, axis=1) < _FEW * np.ptp(marks[:, 0])).sum()
-        for each in (seen, making.guess(points, triangles)[0])
+        for each in (seen, shapes.guess(points, triangles)[0])
     ]
     return f"  {near[0]:4d} ({near[1]})"
 
@@ -282,7 +282,7 @@ def _likeness(made, truth, start: str) -> float:
 
 def _skin(places, triangles, marks):
     piece = pieces(len(places), triangles)
-    return making.skin_of(places, triangles, piece, marks)
+    return shapes.skin_of(places, triangles, piece, marks)
 
 
 def opening(places, triangles, is_skin, is_eye, marks, side) -> float:
@@ -292,6 +292,6 @@ def opening(places, triangles, is_skin, is_eye, marks, side) -> float:
     low, high = np.minimum(inner, outer)[:2] - [0, 14], np.maximum(inner, outer)[:2] + [0, 14]
     both = triangles[(is_skin | (is_eye > 0))[triangles].all(1)]
     view = front_view(places, both, low, high, _PIXEL_MM)
-    is_front = making.Surface(places, both).corner_normals[:, 2] > 0
+    is_front = shapes.Surface(places, both).corner_normals[:, 2] > 0
     bare = (view.triangle < 0) | (is_eye[both[view.triangle, 0]] > 0) | ~is_front[view.triangle]
     return float(bare.sum(0).max() * _PIXEL_MM)

@@ -21,7 +21,7 @@ from thunder_core.direction import Direction, Style
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
 from thunder_core.face.head import Head, load_head
-from thunder_core.face.mouth_shape import bundled_mouth
+from thunder_core.face.moving.mouth_shape import bundled_mouth
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.spoken import PHONES
 from thunder_core.train.teacher import likeliest, perform

@@ -59,7 +59,7 @@ from thunder_core.engine.planning.people import People
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.face.mouth_shape import MouthShape
+from thunder_core.face.moving.mouth_shape import MouthShape
 from thunder_core.request import Request
 from thunder_core.train.teacher import prosody, semitones
 from thunder_core.types import FPS, Motion, pack, RATE, unpack

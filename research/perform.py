@@ -29,7 +29,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.errors import BadRequest, ThunderError
-from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.moving.lips import opening_mm, width_mm
 from thunder_core.train.teacher import likeliest, perform, semitones
 from thunder_core.types import Motion, pack, Speech, unpack
 

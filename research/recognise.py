@@ -34,7 +34,7 @@ from thunder_core.direction import DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.recognition import Recogniser
-from thunder_core.face.mouth_shape import MouthShape, OPENING
+from thunder_core.face.moving.mouth_shape import MouthShape, OPENING
 from thunder_core.request import Request
 from thunder_core.spoken import Word
 from thunder_core.types import FPS, RATE, Speech

@@ -26,7 +26,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine_python import find_tracker
 from thunder_core.face.head import Head, load_head
-from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.moving.lips import opening_mm, width_mm
 from thunder_core.request import Request
 from thunder_core.types import FPS, Motion
 

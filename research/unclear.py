@@ -33,8 +33,8 @@ from thunder_core.engine.planning.mouth_map import encoder_matches
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import UNCLEAR
-from thunder_core.face.lips import Lips
-from thunder_core.face.mouth_shape import OPENING
+from thunder_core.face.moving.lips import Lips
+from thunder_core.face.moving.mouth_shape import OPENING
 from thunder_core.request import Request
 from thunder_core.spoken import PHONES
 from thunder_core.train.motions import noise

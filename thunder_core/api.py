@@ -20,7 +20,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from . import types
-from .animation import cue_file, motion_file, vrma
+from .animation import cue_file, livelink, motion_file, vrma
 from .animation.timing import at_scene_frames, Clock
 from .direction import AXES, CHOICES, Direction, DirectionRequest, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
@@ -29,7 +29,6 @@ from .engine.speech.audio import read_sound, sound_of, write_sound
 from .engine.speech.recognition import RecognisedWords, Recogniser
 from .engine_python import find_recogniser
 from .errors import BadRequest, BadSound, is_full_disk, NoSpace, suggest
-from .face import livelink
 from .files import part_of, write_file
 from .findings import LipSyncScore
 from .progress import no_progress, Progress

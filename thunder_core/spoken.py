@@ -64,7 +64,8 @@ _CLASS_OF = {
     phone: number for number, phones in enumerate(CLASSES.values()) for phone in phones.split()
 }
 REST = "Rest"
-# Sounds that an animator may have a mouth of their own for (face/mouths.py), and their phones
+# Sounds that an animator may have a mouth of their own for (face/moving/mouths.py), and their
+# phones
 MOUTH_SOUNDS = {
     "M B P": "M B P",
     "F V": "F V",

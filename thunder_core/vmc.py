@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .animation import livelink
 from .errors import BadRequest
-from .face import livelink
 from .rotation import rotvec_to_quaternion
 from .types import unpack
 

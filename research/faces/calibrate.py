@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fits the map of mouths to measured faces: what the speech encoder hears within ±80 ms → six
-signals of the mouth (`face.mouth_shape.SIGNALS`), and how people differ from it.
+signals of the mouth (`face.moving.mouth_shape.SIGNALS`), and how people differ from it.
 
 Ridge regressions on the split `fit`, each clip standardised to its own mean and deviation; of
 clips, and of copies played faster, slower, in noise and in rooms. Residuals are those of clips that
@@ -20,7 +20,7 @@ from research.faces.lip_clips import LipClip, mean_of, stack_neighbours
 from research.train.augment import augment, change_speed
 from thunder_core.engine.planning.mouth_map import CONSTANTS, identity, presence_in
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
-from thunder_core.face.mouth_shape import SIGNALS, WIDTH
+from thunder_core.face.moving.mouth_shape import SIGNALS, WIDTH
 from thunder_core.spoken import PHONES
 from thunder_core.types import FPS
 

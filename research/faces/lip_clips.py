@@ -23,7 +23,7 @@ from thunder_core.engine.planning.mouth_map import mouth_map, presence_in
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.engine.tracking import solve, spots
 from thunder_core.face.head import load_head
-from thunder_core.face.mouth_shape import CHIN, OPENING, SIGNALS, UPPER_LIP, WIDTH
+from thunder_core.face.moving.mouth_shape import CHIN, OPENING, SIGNALS, UPPER_LIP, WIDTH
 from thunder_core.spoken import phone_index
 from thunder_core.train.corpus import read_recording, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import likeliest
@@ -117,7 +117,7 @@ class LipClip:
 
     @cached_property
     def mouth(self) -> np.ndarray:
-        """The mouth's signals (`face.mouth_shape.SIGNALS`) [T, 6], mm on a face of the head's size,
+        """The mouth's signals (`face.moving.mouth_shape.SIGNALS`) [T, 6], mm on a face of the head's size,
         NaN where no face was seen; opening, width and heights not above rest."""
         held, _, frames = self.held
         mouth = np.full((self.frames, len(SIGNALS)), np.nan)
@@ -135,7 +135,7 @@ class LipClip:
 
 
 def mouth_signals(points: np.ndarray) -> np.ndarray:
-    """`face.mouth_shape.SIGNALS` [T, 6] of landmarks [T, 478, 3] that are held still."""
+    """`face.moving.mouth_shape.SIGNALS` [T, 6] of landmarks [T, 478, 3] that are held still."""
     upper, lower = (points[:, landmark, 1] for landmark in spots.INNER_LIPS)
     right, left = (points[:, landmark] for landmark in spots.CORNERS)
     across = np.linalg.norm((left - right)[:, :2], axis=1)
@@ -385,7 +385,7 @@ def interval(values: Sequence[float], weights: Sequence[float]) -> tuple[float, 
 
 
 def figures(clip: LipClip, mouths: np.ndarray) -> dict[str, float]:
-    """How well mouths [K, T, 6] (`face.mouth_shape.SIGNALS`; 2: opening and width alone) follow a
+    """How well mouths [K, T, 6] (`face.moving.mouth_shape.SIGNALS`; 2: opening and width alone) follow a
     clip's, on average over the K of them.
 
     opening, width, upper lip, chin, corner: r.  PBM: m, b and p with a dip.  closed: see `closes`.

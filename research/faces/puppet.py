@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 from research.faces.lip_clips import LipClip, mouth_signals
 from thunder_core.engine.tracking import solve, spots
 from thunder_core.face.head import load_head
-from thunder_core.face.mouth_shape import SIGNALS as MOUTH
-from thunder_core.face.points import SkinnedPoints
+from thunder_core.face.moving.mouth_shape import SIGNALS as MOUTH
+from thunder_core.face.moving.points import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 

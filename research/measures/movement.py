@@ -10,7 +10,7 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from research.faces.puppet import Curves
 from research.measures.told_apart import closure, fill, near_closed, SHUT, soften
-from thunder_core.face.mouth_shape import SIGNALS as MOUTH
+from thunder_core.face.moving.mouth_shape import SIGNALS as MOUTH
 from thunder_core.types import FPS
 
 HEAD = ("pitch", "yaw", "roll")

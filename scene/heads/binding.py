@@ -6,7 +6,8 @@ from functools import cache
 
 import bpy
 
-from ...thunder_core.face import jaw_balance, mapping
+from ...thunder_core.face import mapping
+from ...thunder_core.face.reading import jaw_balance
 from . import reading, rna_paths
 
 

@@ -8,9 +8,9 @@ import bpy
 import numpy as np
 
 from ...thunder_core.errors import BadHead
-from ...thunder_core.face.character import PointMeter
-from ...thunder_core.face.detecting import SCRIPTS
 from ...thunder_core.face.mapping import Mapping
+from ...thunder_core.face.reading.character import PointMeter
+from ...thunder_core.face.reading.detecting import SCRIPTS
 from . import binding, drawn, head_state, reading
 from .detection import detect, reach_of, unused_of
 from .family import face_of, points_of, relatives

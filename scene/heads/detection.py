@@ -10,10 +10,11 @@ import numpy as np
 from mathutils import Vector
 
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import conventions, detecting, jaw_balance, mapping
-from ...thunder_core.face.character import PointMeter
-from ...thunder_core.face.measured_face import Face
-from ...thunder_core.face.reach import Reach
+from ...thunder_core.face import mapping
+from ...thunder_core.face.reading import conventions, detecting, jaw_balance
+from ...thunder_core.face.reading.character import PointMeter
+from ...thunder_core.face.reading.measured_face import Face
+from ...thunder_core.face.reading.reach import Reach
 from ...thunder_core.rotation import quaternion_to_rotvec
 from ..host import compat, jobs
 from . import reading, rna_paths, trial

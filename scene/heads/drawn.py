@@ -18,8 +18,10 @@ import bpy
 import numpy as np
 
 from ...thunder_core.errors import BadHead
-from ...thunder_core.face import drawn_mouths, mapping
-from ...thunder_core.face.drawn_mouths import (
+from ...thunder_core.face import mapping
+from ...thunder_core.face.mapping import Mapping, Rule, Target
+from ...thunder_core.face.moving import drawn_mouths
+from ...thunder_core.face.moving.drawn_mouths import (
     CHARTS,
     CLOSED,
     Dial,
@@ -32,7 +34,6 @@ from ...thunder_core.face.drawn_mouths import (
     SHUT,
     stand_in,
 )
-from ...thunder_core.face.mapping import Mapping, Rule, Target
 from ...thunder_core.shipped import DRAWING
 from ...thunder_core.spoken import REST
 from ..host import compat

@@ -7,7 +7,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ...thunder_core.errors import BadHead
-from ...thunder_core.face import conventions
+from ...thunder_core.face.reading import conventions
 from . import head_state
 from .rna_paths import OWN_PREFIX
 

@@ -10,9 +10,9 @@ import bpy
 import numpy as np
 
 from ...thunder_core.errors import BadHead
-from ...thunder_core.face import retarget
 from ...thunder_core.face.head import Head, load_head
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from ...thunder_core.face.moving import retarget
 from ..host.jobs import Recent
 from . import binding, build
 from .family import points_of

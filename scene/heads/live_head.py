@@ -15,7 +15,7 @@ import numpy as np
 from ...thunder_core import vmc
 from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.errors import BadHead, ThunderError
-from ...thunder_core.face import mouths
+from ...thunder_core.face.moving import mouths
 from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, pack, unpack
 from ..host import jobs, playback

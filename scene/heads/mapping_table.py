@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mapping of a character as an editable table (`face/mapping_rows.py`), saved mappings, and
-previews of one channel on the character."""
+"""The mapping of a character as an editable table (`face/reading/mapping_rows.py`), saved mappings,
+and previews of one channel on the character."""
 
 import contextlib
 import json
@@ -11,7 +11,8 @@ import numpy as np
 
 from ...thunder_core import records
 from ...thunder_core.errors import attempt, BadHead, ThunderError
-from ...thunder_core.face import mapping, mapping_rows
+from ...thunder_core.face import mapping
+from ...thunder_core.face.reading import mapping_rows
 from ...thunder_core.named_files import NamedFiles
 from ...thunder_core.types import JAW_OPEN_RADIANS
 from ..host.compat import user_folder

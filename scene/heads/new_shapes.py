@@ -12,7 +12,8 @@ from mathutils import Matrix, Vector
 
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import BadHead
-from ...thunder_core.face import conventions, dots
+from ...thunder_core.face.making import dots
+from ...thunder_core.face.reading import conventions
 from ..host.jobs import Step
 from . import character, family
 

@@ -11,9 +11,9 @@ import bpy
 import numpy as np
 from mathutils import kdtree
 
-from ...thunder_core.face import bones, character
-from ...thunder_core.face.drivers import DEEP, Input, RigDriver
 from ...thunder_core.face.mapping import EULER, Target
+from ...thunder_core.face.reading import bones, character
+from ...thunder_core.face.reading.drivers import DEEP, Input, RigDriver
 from . import rna_paths
 from .family import key_names, properties_of
 

@@ -12,7 +12,7 @@ import numpy as np
 from mathutils import Euler
 
 from ...thunder_core.face import mapping
-from ...thunder_core.face.drivers import RigDriver, Way
+from ...thunder_core.face.reading.drivers import RigDriver, Way
 from ..host.jobs import AddonChanges
 from . import binding, rna_paths
 from .family import points_of

@@ -21,8 +21,8 @@ from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import lips
-from ...thunder_core.face.drawn_mouths import MOUTHS
+from ...thunder_core.face.moving import lips
+from ...thunder_core.face.moving.drawn_mouths import MOUTHS
 from ...thunder_core.findings import OPEN, OTHER, SHIFTED, SIZE
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH

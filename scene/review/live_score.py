@@ -16,7 +16,8 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
 from ...thunder_core.direction import PutArray
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
-from ...thunder_core.face import displacement, mapping
+from ...thunder_core.face import mapping
+from ...thunder_core.face.moving import displacement
 from ...thunder_core.findings import Finding
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying

@@ -15,7 +15,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.direction import AXES, DirectionRequest
 from ...thunder_core.direction_words import RETAKE
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face.shaping import PART_OF, PARTS
+from ...thunder_core.face.moving.shaping import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import Columns, FPS, Keep, LISTENS, region_of

@@ -10,9 +10,9 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.face import mouths
-from ...thunder_core.face.measured_face import LEAST_OPEN_MM
-from ...thunder_core.face.reach import lip_gap, Reach
+from ...thunder_core.face.moving import mouths
+from ...thunder_core.face.reading.measured_face import LEAST_OPEN_MM
+from ...thunder_core.face.reading.reach import lip_gap, Reach
 from ...thunder_core.types import FPS
 from ..animation import keying
 from ..heads import character, detection, head, head_state, mapping_table, trial

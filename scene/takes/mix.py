@@ -12,8 +12,8 @@ from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProp
 
 from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import shaping
-from ...thunder_core.face.lips import bundled_lips, opening_mm, width_mm
+from ...thunder_core.face.moving import shaping
+from ...thunder_core.face.moving.lips import bundled_lips, opening_mm, width_mm
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...thunder_core.face import dots
 from ...thunder_core.face.head import load_head
-from ...thunder_core.face.reach import Reach
+from ...thunder_core.face.making import dots
+from ...thunder_core.face.reading.reach import Reach
 from ...thunder_core.types import FPS
 from ..host import jobs
 from . import take_record

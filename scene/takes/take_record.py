@@ -16,7 +16,7 @@ from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction import DirectionRequest
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face.lips import opening_mm, width_mm
+from ...thunder_core.face.moving.lips import opening_mm, width_mm
 from ...thunder_core.request import QUALITIES, Request
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying

@@ -17,7 +17,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.direction_words import of_part
 from ...thunder_core.engine_python import find_tracker
 from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
-from ...thunder_core.face.lips import opening_mm, width_mm
+from ...thunder_core.face.moving.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import map_progress, rescale
 from ...thunder_core.types import FPS, Keep, LISTENS, Motion, pack, unpack

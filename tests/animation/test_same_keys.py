@@ -31,9 +31,9 @@ from thunder_core.animation.commit.before import (
 from thunder_core.animation.keyframes import Cycles
 from thunder_core.animation.keys import SAMPLES
 from thunder_core.face import mapping
-from thunder_core.face.displacement import RigMeter
 from thunder_core.face.head import load_head
 from thunder_core.face.mapping import BoneTurn, Driver, Track
+from thunder_core.face.moving.displacement import RigMeter
 from thunder_core.progress import map_progress, result
 from thunder_core.types import Motion
 

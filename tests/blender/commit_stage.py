@@ -12,8 +12,8 @@ from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import CommitChoice
 from thunder.thunder_core import progress, types
-from thunder.thunder_core.face import displacement
-from thunder.thunder_core.face.lips import opening_mm
+from thunder.thunder_core.face.moving import displacement
+from thunder.thunder_core.face.moving.lips import opening_mm
 
 CHANNELS = (
     "mouthPucker",

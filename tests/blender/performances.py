@@ -15,8 +15,8 @@ from thunder.scene.host import jobs
 from thunder.scene.takes import browsing, take_list
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import lips
-from thunder.thunder_core.face.lips import bundled_lips
+from thunder.thunder_core.face.moving import lips
+from thunder.thunder_core.face.moving.lips import bundled_lips
 
 
 def made_by_us():

@@ -14,8 +14,7 @@ from thunder.scene.heads import head
 from thunder.scene.takes import grades, mix, take_list, take_record, voice_fit
 from thunder.scene.voice import strip
 from thunder.thunder_core import engine_python, progress
-from thunder.thunder_core.animation import motion_file
-from thunder.thunder_core.face import livelink
+from thunder.thunder_core.animation import livelink, motion_file
 
 SECONDS = 3.0
 

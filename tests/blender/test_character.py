@@ -14,7 +14,8 @@ from thunder.scene.heads import character, head as head_module, mapping_table, r
 from thunder.scene.host import compat
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import conventions, mapping
+from thunder.thunder_core.face import mapping
+from thunder.thunder_core.face.reading import conventions
 
 # ---- driven whole, and read back
 

@@ -23,7 +23,7 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import findings, progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
-from thunder.thunder_core.face import displacement
+from thunder.thunder_core.face.moving import displacement
 from thunder.thunder_core.findings import Finding, OPEN, SHIFTED, STILL
 
 

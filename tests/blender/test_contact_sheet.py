@@ -15,7 +15,7 @@ from thunder.scene.heads import head
 from thunder.scene.media import contact_sheet, grid, puppets
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity
-from thunder.thunder_core.face.lips import opening_mm
+from thunder.thunder_core.face.moving.lips import opening_mm
 
 CELL = 150
 

@@ -20,7 +20,7 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.direction_words import words_of_take
 from thunder.thunder_core.errors import BadRequest, ThunderError
-from thunder.thunder_core.face.lips import opening_mm
+from thunder.thunder_core.face.moving.lips import opening_mm
 
 HUGE = "9" * 5000
 VALUES = [

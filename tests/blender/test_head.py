@@ -14,10 +14,11 @@ from thunder.scene.heads import build, flame as flame_module, head
 from thunder.scene.host import compat
 from thunder.scene.media import puppets
 from thunder.thunder_core import errors, rotation as rotation_module
-from thunder.thunder_core.face import head as face_head, retarget
-from thunder.thunder_core.face.displacement import face_meter
+from thunder.thunder_core.face import head as face_head
 from thunder.thunder_core.face.head import load_head
-from thunder.thunder_core.face.points import SkinnedPoints
+from thunder.thunder_core.face.moving import retarget
+from thunder.thunder_core.face.moving.displacement import face_meter
+from thunder.thunder_core.face.moving.points import SkinnedPoints
 from thunder.thunder_core.types import Motion
 from timing import keeps
 

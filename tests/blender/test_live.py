@@ -23,10 +23,10 @@ from thunder.scene.host.jobs import session
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import mixdown, recording, strip
 from thunder.thunder_core import engine_python, errors, progress
+from thunder.thunder_core.animation import livelink
 from thunder.thunder_core.animation.live_motion import LiveMotion
 from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.client import Client
-from thunder.thunder_core.face import livelink
 from thunder.thunder_core.progress import result
 from thunder.thunder_core.shipped import SAMPLE
 from timing import until

@@ -14,8 +14,8 @@ from thunder.scene.heads import character as character_module, detection, family
 from thunder.scene.host import jobs
 from thunder.scene.takes import mouth_pictures
 from thunder.thunder_core import errors
-from thunder.thunder_core.face import dots
 from thunder.thunder_core.face.head import load_head
+from thunder.thunder_core.face.making import dots
 
 BROAD, SIZE = np.array([1.07, 0.94, 1.04]), 11.0  # of a stranger made of the bundled head
 

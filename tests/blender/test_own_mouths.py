@@ -17,7 +17,7 @@ from thunder.scene.takes import last_look, take_list
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import mouths
+from thunder.thunder_core.face.moving import mouths
 
 pytestmark = pytest.mark.one_blender
 

@@ -16,9 +16,10 @@ from thunder.scene.heads import character, detection, head as head_module, readi
 from thunder.scene.media import export
 from thunder.scene.takes import mouth_pictures
 from thunder.thunder_core import errors, progress, types
-from thunder.thunder_core.face import conventions, mapping
-from thunder.thunder_core.face.character import PointMeter
-from thunder.thunder_core.face.measured_face import Face
+from thunder.thunder_core.face import mapping
+from thunder.thunder_core.face.reading import conventions
+from thunder.thunder_core.face.reading.character import PointMeter
+from thunder.thunder_core.face.reading.measured_face import Face
 from timing import keeps
 
 ROTATION = 'pose.bones["jaw"].rotation_euler'

@@ -29,7 +29,7 @@ from thunder.scene.takes.generation import How, perform
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face.lips import bundled_lips, opening_mm
+from thunder.thunder_core.face.moving.lips import bundled_lips, opening_mm
 from thunder.thunder_core.request import Request
 from timing import keeps_in_steps
 

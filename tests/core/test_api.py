@@ -15,10 +15,9 @@ import soundfile
 import thunder_core as thunder
 from research.harness import ROOT
 from thunder_core import api, errors
-from thunder_core.animation import motion_file
+from thunder_core.animation import livelink, motion_file
 from thunder_core.direction import MOODS
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.face import livelink
 from thunder_core.request import seed_of_voice
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import JAW_OPEN_RADIANS

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from timing import keeps
 
+from thunder_core.animation import livelink
 from thunder_core.animation.traits import seen
 from thunder_core.direction import Direction, DirectionRequest, MOOD_NAMES, Style
 from thunder_core.direction_words import SEEN
@@ -20,7 +21,6 @@ from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.mouth_map import OPENING_OF, phone_probabilities
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import SPOKEN
-from thunder_core.face import livelink
 from thunder_core.filters import highest
 from thunder_core.request import Request
 from thunder_core.spoken import PHONES

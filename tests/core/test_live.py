@@ -20,7 +20,7 @@ from thunder_core.animation.live_motion import LiveMotion
 from thunder_core.client import Client
 from thunder_core.direction import Direction
 from thunder_core.engine import live, microphone
-from thunder_core.face.mouth_shape import MouthShape, OPENING
+from thunder_core.face.moving.mouth_shape import MouthShape, OPENING
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import BLINKS, FPS, in_group, Motion, pack, RATE
 

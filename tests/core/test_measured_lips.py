@@ -12,7 +12,7 @@ from research.train.grid import convert_grid, gather_people
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import opening_mm
+from thunder_core.face.moving.lips import opening_mm
 from thunder_core.spoken import SILENCE
 from thunder_core.train.corpus import BadCorpus, build, Corpus, list_recordings, motions_in_words
 from thunder_core.train.motions import animate, MotionSet

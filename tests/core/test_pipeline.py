@@ -19,9 +19,9 @@ from thunder_core.engine.planning.choice import plain
 from thunder_core.engine.planning.take_plan import plan_take, Resting
 from thunder_core.engine.planning.upper_face import Behaviours
 from thunder_core.engine.speech.cues import confident_sounds, Phrasing, prosody_of, silent_phrasing
-from thunder_core.face.lips import bundled_lips
-from thunder_core.face.mechanics import Sounds
-from thunder_core.face.points import bundled_articulators
+from thunder_core.face.moving.lips import bundled_lips
+from thunder_core.face.moving.mechanics import Sounds
+from thunder_core.face.moving.points import bundled_articulators
 from thunder_core.spoken import PHONES
 from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
 

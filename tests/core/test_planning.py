@@ -48,7 +48,7 @@ from thunder_core.events import (
     Raise,
     SIDE,
 )  # fmt: skip
-from thunder_core.face.mechanics import Sounds
+from thunder_core.face.moving.mechanics import Sounds
 from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, FPS
 

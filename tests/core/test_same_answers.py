@@ -10,12 +10,13 @@ import pytest
 from stored import compare
 
 from research.ranking import spoil_motion
-from thunder_core.animation import activity, traits
+from thunder_core.animation import activity, livelink, traits
 from thunder_core.animation.vrma import expressions
 from thunder_core.direction import Direction, DirectionRequest, Style
 from thunder_core.engine import m2s, scorer
 from thunder_core.engine.speech.encoder import softmax
-from thunder_core.face import lips, livelink, mapping, shaping
+from thunder_core.face import mapping
+from thunder_core.face.moving import lips, shaping
 from thunder_core.findings import CARTOONY
 from thunder_core.request import DRAFT, Request
 from thunder_core.types import pack

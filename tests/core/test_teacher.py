@@ -15,9 +15,9 @@ from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import opening_mm, width_mm
-from thunder_core.face.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP
-from thunder_core.face.points import bundled_articulators
+from thunder_core.face.moving.lips import opening_mm, width_mm
+from thunder_core.face.moving.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP
+from thunder_core.face.moving.points import bundled_articulators
 from thunder_core.spoken import phone_index, PHONES
 from thunder_core.train import teacher, teacher_mouth
 from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody

@@ -97,7 +97,7 @@ def followed(tracker, filmed, engine, tmp_path_factory):
 
 
 def test_a_known_motion_is_found_again(filmed, followed):
-    from thunder_core.face.lips import opening_mm
+    from thunder_core.face.moving.lips import opening_mm
 
     _, motion = filmed
     with np.load(followed[0] / "plain.npz") as file:

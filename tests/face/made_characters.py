@@ -7,12 +7,12 @@ import numpy as np
 from few_points import BONES, JAW, KEYS, PLACES, POINTS
 from scipy.spatial import KDTree
 
-from thunder_core.face import detecting
-from thunder_core.face.bones import Armature, Bone
-from thunder_core.face.character import Character, Key, Mesh, PointMeter
-from thunder_core.face.drivers import Input, RigDriver
 from thunder_core.face.mapping import EULER, Target
-from thunder_core.face.measured_face import Face
+from thunder_core.face.reading import detecting
+from thunder_core.face.reading.bones import Armature, Bone
+from thunder_core.face.reading.character import Character, Key, Mesh, PointMeter
+from thunder_core.face.reading.drivers import Input, RigDriver
+from thunder_core.face.reading.measured_face import Face
 from thunder_core.rotation import rotvec_to_matrix
 
 NO_TURN = np.eye(3)

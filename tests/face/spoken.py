@@ -4,8 +4,8 @@ jaw."""
 
 import numpy as np
 
-from thunder_core.face import lips
 from thunder_core.face.head import load_head
+from thunder_core.face.moving import lips
 from thunder_core.types import Motion
 
 

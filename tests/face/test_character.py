@@ -23,9 +23,10 @@ from made_characters import (
     weighed,
 )
 
-from thunder_core.face import conventions, detecting, mapping
-from thunder_core.face.bones import Copy, Limit
+from thunder_core.face import mapping
 from thunder_core.face.mapping import Target
+from thunder_core.face.reading import conventions, detecting
+from thunder_core.face.reading.bones import Copy, Limit
 
 FOLDS = {"corner_l": (0, 0, -0.002), "corner_r": (0, 0, -0.002)}
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from thunder_core.animation import cue_file, keyframes
-from thunder_core.face import drawn_mouths, mapping
-from thunder_core.face.drawn_mouths import by_names, EYES, hold, MOUTHS, stand_in
+from thunder_core.face import mapping
+from thunder_core.face.moving import drawn_mouths
+from thunder_core.face.moving.drawn_mouths import by_names, EYES, hold, MOUTHS, stand_in
 from thunder_core.types import Motion
 
 CHANNELS = (

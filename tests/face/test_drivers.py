@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from thunder_core.face.drivers import calculate, distance
+from thunder_core.face.reading.drivers import calculate, distance
 
 
 @pytest.mark.parametrize(

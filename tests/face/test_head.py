@@ -13,7 +13,7 @@ from research.sculpt.form import EYE, EYE_RADIUS
 from thunder_core.errors import BadHead
 from thunder_core.face import head as head_module
 from thunder_core.face.head import HEAD_FILE, load_head
-from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.moving.lips import opening_mm, width_mm
 from thunder_core.face.regions import front_view
 
 CONTACT, INNER = 5, 6  # rings on which the lips touch at rest

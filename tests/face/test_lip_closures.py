@@ -6,7 +6,7 @@ import pytest
 
 from thunder_core.errors import BadRequest
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import bundled_lips, close, part_lips
+from thunder_core.face.moving.lips import bundled_lips, close, part_lips
 from thunder_core.filters import smoothstep
 from thunder_core.types import Motion
 

@@ -9,7 +9,7 @@ import pytest
 from made_characters import face_of, found, head_mesh, rig_with, upright
 
 from thunder_core.face import mapping
-from thunder_core.face.reach import Reach
+from thunder_core.face.reading.reach import Reach
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import JAW_OPEN_RADIANS
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from memory import held_at_most
 
+from thunder_core.animation import livelink, row_times
 from thunder_core.errors import BadRequest
-from thunder_core.face import livelink, row_times
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 

@@ -7,11 +7,11 @@ import pytest
 from thunder_core.client import Client, temporary_arrays
 from thunder_core.engine_python import find_tracker
 from thunder_core.errors import BadHead
-from thunder_core.face import dots, laying, making
 from thunder_core.face.head import load_head
-from thunder_core.face.laying import model
+from thunder_core.face.making import dots, laying, shapes
+from thunder_core.face.making.laying import model
+from thunder_core.face.making.surface import Surface
 from thunder_core.face.regions import front_view, LOWER, UPPER, Warp
-from thunder_core.face.surface import Surface
 from thunder_core.rotation import rotvec_to_matrix
 
 HEAD = load_head()
@@ -30,7 +30,7 @@ def broad(points):
 
 @pytest.fixture(scope="module")
 def made():
-    return making.make(broad(POINTS), HEAD.f, broad(POINTS[MARKED]))
+    return shapes.make(broad(POINTS), HEAD.f, broad(POINTS[MARKED]))
 
 
 def moves(made, name):
@@ -96,7 +96,7 @@ def test_nothing_tears_and_the_body_stays(made):
 def test_the_first_dots_are_near_where_they_belong_wherever_it_looks(quarter):
     """Eyes that are balls are found, so the rest is near by proportions."""
     turn = rotvec_to_matrix(np.array([[0, quarter * np.pi / 2, 0]]))[0]
-    places, ahead, _ = making.guess(broad(POINTS) @ turn.T, HEAD.f)
+    places, ahead, _ = shapes.guess(broad(POINTS) @ turn.T, HEAD.f)
     assert np.allclose(ahead, turn[:, 2])
     off = np.linalg.norm(places @ turn - broad(POINTS[MARKED]), axis=1) / 0.013
     assert np.median(off) < 6 and off.max() < 15
@@ -105,8 +105,8 @@ def test_the_first_dots_are_near_where_they_belong_wherever_it_looks(quarter):
 def test_places_in_a_picture_lead_all_dots_but_those_of_lids():
     """By eyeballs these are nearer to where they belong."""
     names, places = np.array(dots.NAMES), POINTS[MARKED][:, :2] + [3.0, -8.0]
-    usual = making.guess(POINTS, HEAD.f)[0]
-    found, _, is_seen = making.guess(POINTS, HEAD.f, lambda *_: places)
+    usual = shapes.guess(POINTS, HEAD.f)[0]
+    found, _, is_seen = shapes.guess(POINTS, HEAD.f, lambda *_: places)
     assert is_seen
     off = np.linalg.norm(
         found[:, :2] - np.where(dots.IS_LID[:, None], usual[:, :2], places), axis=1
@@ -117,10 +117,10 @@ def test_places_in_a_picture_lead_all_dots_but_those_of_lids():
 @pytest.mark.parametrize("turn", [[-1, -1, 1], [1, 1, 1]])
 def test_a_face_seen_in_a_head_that_is_upside_down_places_no_dots(turn):
     """What a picture shows there has all in order, but no nose."""
-    usual = making.guess(POINTS * turn, HEAD.f)[0]
-    assert making.guess(POINTS * turn, HEAD.f, lambda *_: usual[:, :2])[2] == (turn[0] == 1)
+    usual = shapes.guess(POINTS * turn, HEAD.f)[0]
+    assert shapes.guess(POINTS * turn, HEAD.f, lambda *_: usual[:, :2])[2] == (turn[0] == 1)
     low = np.array(turn) * usual
-    assert not making.guess(POINTS * turn, HEAD.f, lambda *_: low[:, :2] * [1, -1])[2]
+    assert not shapes.guess(POINTS * turn, HEAD.f, lambda *_: low[:, :2] * [1, -1])[2]
 
 
 def test_a_tracker_finds_dots_in_a_picture_of_a_stranger():
@@ -176,10 +176,10 @@ def test_dots_of_other_faces_are_not(change):
 
 
 def test_dots_beside_the_mouth_are_named_before_the_face_is_laid(monkeypatch):
-    monkeypatch.setattr(making, "lay", None)
+    monkeypatch.setattr(shapes, "lay", None)
     is_lip = np.array(["lip" in name or "mouth" in name for name in dots.NAMES])
     with pytest.raises(BadHead, match="“upper lip, edge” and “lower lip, edge”"):
-        making.make(POINTS, HEAD.f, POINTS[MARKED] - np.outer(is_lip, [0, 13, 0]))
+        shapes.make(POINTS, HEAD.f, POINTS[MARKED] - np.outer(is_lip, [0, 13, 0]))
 
 
 def test_a_heavy_face_is_laid_over_by_some_of_its_vertices(monkeypatch):
@@ -218,9 +218,9 @@ def ball(columns, rows):
 @pytest.mark.parametrize("columns, rows", [(32, 16), (48, 32)])
 def test_a_ball_is_no_face(columns, rows):
     points, triangles = ball(columns, rows)
-    marks, *_ = making.guess(points, triangles)
+    marks, *_ = shapes.guess(points, triangles)
     with pytest.raises(BadHead, match="No mouth opens between"):
-        making.make(points, triangles, marks)
+        shapes.make(points, triangles, marks)
 
 
 @pytest.mark.parametrize(
@@ -234,13 +234,13 @@ def test_a_ball_is_no_face(columns, rows):
 )
 def test_what_cannot_be_done_is_said(points, triangles, marks, sentence):
     with pytest.raises(BadHead, match=sentence):
-        making.make(points, triangles, marks)
+        shapes.make(points, triangles, marks)
 
 
 def test_lips_of_a_long_jaw_part_about_as_far_as_ours():
     low = np.clip((-POINTS[:, 1:2] - 40) / 60, 0, 1)
     points = POINTS + low * np.c_[0 * POINTS[:, :1], 0.8 * (POINTS[:, 1:2] + 40), 0 * POINTS[:, :1]]
-    jaw = making.make(points, HEAD.f, points[MARKED]).moves
+    jaw = shapes.make(points, HEAD.f, points[MARKED]).moves
     scale = Warp.rigid(points[MARKED], POINTS[MARKED]).turn
     number, lips = (
         model().names.index("jawOpen"),
@@ -266,7 +266,7 @@ def test_folds_are_evened_and_lids_stay():
         return (now.corner_normals[:, 2] < 0).sum()
 
     assert folds() == 58
-    making.unfold(sheet, moved, np.ones(len(sheet.triangles), bool), names, model().lids)
+    shapes.unfold(sheet, moved, np.ones(len(sheet.triangles), bool), names, model().lids)
     assert folds() == 0
     assert np.allclose(moved[0], -moved[1], atol=1e-5)
 

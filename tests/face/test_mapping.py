@@ -5,13 +5,6 @@ stays, closed lips stay closed."""
 import numpy as np
 import pytest
 
-from thunder_core.face.jaw_balance import (
-    apply_balance,
-    fit_to_keys,
-    jaw_share,
-    measure_response,
-    Response,
-)
 from thunder_core.face.mapping import (
     BoneTurn,
     Driver,
@@ -23,6 +16,13 @@ from thunder_core.face.mapping import (
     Target,
     Track,
     visible_motion,
+)
+from thunder_core.face.reading.jaw_balance import (
+    apply_balance,
+    fit_to_keys,
+    jaw_share,
+    measure_response,
+    Response,
 )
 from thunder_core.types import Motion, pack
 

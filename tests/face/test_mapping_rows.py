@@ -4,7 +4,7 @@
 from types import SimpleNamespace
 
 from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
-from thunder_core.face.mapping_rows import follow_edit, plan_of_rows, rows_of
+from thunder_core.face.reading.mapping_rows import follow_edit, plan_of_rows, rows_of
 
 CELLS = {
     "kind": "NONE", "object": "", "target": "", "bone": "", "path": "location", "index": "X",

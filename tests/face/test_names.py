@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from thunder_core.face import conventions, mapping
+from thunder_core.face import mapping
 from thunder_core.face.head import load_head
+from thunder_core.face.reading import conventions
 
 
 def short(name):

@@ -11,10 +11,10 @@ from made_flame import smplx_vertices
 from spoken import channels, spoken
 from timing import keeps
 
-from thunder_core.face import shaping
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import bundled_lips
-from thunder_core.face.shaping import EMOTIONS, shape_motion, TakeShape
+from thunder_core.face.moving import shaping
+from thunder_core.face.moving.lips import bundled_lips
+from thunder_core.face.moving.shaping import EMOTIONS, shape_motion, TakeShape
 
 NAMES = channels()
 SHAPES = [

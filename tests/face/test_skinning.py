@@ -13,16 +13,16 @@ from scipy.spatial.transform import Rotation
 
 from thunder_core import rotation
 from thunder_core.errors import BadHead
-from thunder_core.face.displacement import (
+from thunder_core.face.head import load_head
+from thunder_core.face.moving.displacement import (
     EYE_LEVER_MM,
     face_meter,
     group_distances,
     NECK_LEVER_MM,
     positions,
 )
-from thunder_core.face.head import load_head
-from thunder_core.face.lips import bundled_lips, opening_mm, width_mm
-from thunder_core.face.points import SkinnedPoints
+from thunder_core.face.moving.lips import bundled_lips, opening_mm, width_mm
+from thunder_core.face.moving.points import SkinnedPoints
 from thunder_core.networks.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion

@@ -7,8 +7,8 @@ from hypothesis import given, HealthCheck, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 
 from thunder_core import rotation
+from thunder_core.animation import livelink
 from thunder_core.arrays import read_npz
-from thunder_core.face import livelink, shaping
 from thunder_core.face.head import load_head
 from thunder_core.face.mapping import (
     BoneTurn,
@@ -21,6 +21,7 @@ from thunder_core.face.mapping import (
     rotation_vectors,
     Track,
 )
+from thunder_core.face.moving import shaping
 from thunder_core.types import Motion
 
 many = settings(

@@ -13,7 +13,7 @@ from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import classes_of, session
 from thunder.scene.takes import transcript
 from thunder.scene.voice import mixdown, strip as strip_module
-from thunder.thunder_core.face import conventions
+from thunder.thunder_core.face.reading import conventions
 from thunder.thunder_core.shipped import SAMPLE_TEXT
 
 ROOT = Path(__file__).resolve().parents[2]

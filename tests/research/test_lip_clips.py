@@ -33,8 +33,8 @@ from thunder_core.engine.planning.mouth_map import (
 )
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import opening_mm
-from thunder_core.face.mouth_shape import SIGNALS
+from thunder_core.face.moving.lips import opening_mm
+from thunder_core.face.moving.mouth_shape import SIGNALS
 from thunder_core.spoken import PHONES
 from thunder_core.types import Motion
 from thunder_core.weight_files import SHIPPED

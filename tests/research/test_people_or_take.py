@@ -15,7 +15,7 @@ from research.measures import movement
 from research.measures.told_apart import auc, features, tell_apart
 from research.people_or_take import BRIDGED, cut_windows, REGIONS, together
 from thunder_core.engine.tracking.solve import stabilise
-from thunder_core.face.mouth_shape import MouthShape, OPENING, WIDTH
+from thunder_core.face.moving.mouth_shape import MouthShape, OPENING, WIDTH
 from thunder_core.types import Motion
 
 FRAMES, CLIPS = 250, 16

@@ -13,7 +13,7 @@ from thunder_core.engine.tracking import spots as table
 from thunder_core.engine.tracking.solve import solve, steady
 from thunder_core.errors import BadRequest
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.moving.lips import opening_mm, width_mm
 from thunder_core.types import Motion, pack
 
 HEAD = load_head()

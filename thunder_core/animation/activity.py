@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..face.lips import CLOSED_MM
+from ..face.moving.lips import CLOSED_MM
 from ..types import BROW_CHANNELS, in_group, Motion
 
 TRACKS = ("brows", "mouth", "head")

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..face import displacement
-from ..face.displacement import group_distances, in_pieces, RigMeter, UNSEEN_MM
-from ..face.lips import CLOSED_MM
+from ..face.moving import displacement
+from ..face.moving.displacement import group_distances, in_pieces, RigMeter, UNSEEN_MM
+from ..face.moving.lips import CLOSED_MM
 from ..filters import split_at_gaps
 from ..progress import rescale
 from ..types import BLINKS

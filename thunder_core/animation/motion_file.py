@@ -13,7 +13,6 @@ import numpy as np
 from ..arrays import read_npz, Unreadable
 from ..direction import AXES, Direction, NEUTRAL, stored_vectors
 from ..errors import BadRequest
-from ..face import livelink
 from ..files import open_input
 from ..filters import smoothstep
 from ..types import (
@@ -29,6 +28,7 @@ from ..types import (
     reorder,
     unpack,
 )
+from . import livelink
 from .timing import monotone_cubic
 
 RECORDINGS = (".csv", ".tsv", ".npz")  # endings of recorded performances

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..face.displacement import UNSEEN_MM
+from ..face.moving.displacement import UNSEEN_MM
 from ..filters import split_at_gaps
 from ..progress import in_turn, rescale
 from .keys import BULGE, HOLD_SHARE, Measure, PoseKeys, SAMPLES, shift_distances

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..face import displacement
-from ..face.displacement import in_pieces, RigMeter
-from ..face.lips import CLOSED_MM
+from ..face.moving import displacement
+from ..face.moving.displacement import in_pieces, RigMeter
+from ..face.moving.lips import CLOSED_MM
 from ..progress import rescale
 from ..types import BLINKS, in_group, TONGUE
 from . import poses

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..face.lips import CLOSED_MM
+from ..face.moving.lips import CLOSED_MM
 from ..filters import hermite, smoothstep
 from ..types import FPS
 

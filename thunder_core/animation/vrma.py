@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..face import conventions, mapping
+from ..face import mapping
+from ..face.reading import conventions
 from ..rotation import rotvec_to_quaternion
 from ..types import Motion
 

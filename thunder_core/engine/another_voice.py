@@ -20,7 +20,7 @@ import numpy as np
 from ..animation.timing import monotone_cubic
 from ..animation.traits import gaze_shifts, run_starts
 from ..direction import AXES, DIRECTION_NAMES
-from ..face.shaping import LIMIT
+from ..face.moving.shaping import LIMIT
 from ..filters import gaussian
 from ..rotation import angular_speed
 from ..spoken import Word

@@ -22,8 +22,8 @@ from ..direction import AXES, Direction, DIRECTION_NAMES, DirectionRequest, Styl
 from ..errors import BadRequest, BadWeights
 from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK
 from ..face.head import Head
-from ..face.lips import Lips
-from ..face.points import Articulators
+from ..face.moving.lips import Lips
+from ..face.moving.points import Articulators
 from ..files import hash_of
 from ..filters import widen
 from ..findings import LipSyncScore, REALISTIC, TOLERANCES

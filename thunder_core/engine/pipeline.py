@@ -3,7 +3,7 @@
 one that a face performs; numpy only.
 
 `Pipeline.finish` is the list. What it does to a speaking mouth is listed in
-`face.mechanics.Mechanics.articulate`. A step marked *constraint* is there because no face does
+`mechanics.Mechanics.articulate`. A step marked *constraint* is there because no face does
 otherwise, *added* because it adds behaviour to the model's."""
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..events import BLINK, HEAD
-from ..face.mechanics import ADDED, CONSTRAINT, Mechanics, step
-from ..face.moods import MoodPoses
-from ..face.points import Articulators
+from ..face.moving.mechanics import ADDED, CONSTRAINT, Mechanics, step
+from ..face.moving.moods import MoodPoses
+from ..face.moving.points import Articulators
 from ..filters import bend, gaussian, highest
 from ..types import BLINKS, Columns, FPS, in_group, JAW_OPEN_RADIANS, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting

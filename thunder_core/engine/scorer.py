@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..face.lips import Lips
-from ..face.points import Articulators
+from ..face.moving.lips import Lips
+from ..face.moving.points import Articulators
 from ..findings import (
     CARTOONY,
     Finding,

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from ..animation.motion_file import arrays
-from ..face import dots, making
 from ..face.head import EYE_LEFT, EYE_RIGHT, Head, load_head, NECK
-from ..face.points import SkinnedPoints
+from ..face.making import dots, shapes
+from ..face.moving.points import SkinnedPoints
 from ..face.regions import Warp
 from ..files import write_file
 from ..progress import share
@@ -65,7 +65,7 @@ def _track(worker, args, progress):
 def _mark_face(worker, args, progress):
     progress(0.1, "Looking for the face")
     points, triangles = (np.load(args[name]) for name in ("points", "triangles"))
-    marks, ahead, is_seen = making.guess(points.astype(float), triangles.astype(int), _find)
+    marks, ahead, is_seen = shapes.guess(points.astype(float), triangles.astype(int), _find)
     return {"marks": marks.tolist(), "ahead": ahead.tolist(), "is_seen": is_seen}
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..direction import check_transcript, DirectionRequest
 from ..errors import BadSound
-from ..face import making
+from ..face.making import shapes
 from ..findings import REALISTIC
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, read_channel, SCORE, UNSPOKEN
 from ..request import Request
@@ -204,13 +204,13 @@ def _live(worker, args, progress):
 def _mark_face(worker, args, progress):
     progress(0.1, "Looking for the face")
     points = read_array(args["points"]).astype(float)
-    marks, ahead, is_seen = making.guess(points, _triangles(args))
+    marks, ahead, is_seen = shapes.guess(points, _triangles(args))
     return {"marks": marks.tolist(), "ahead": ahead.tolist(), "is_seen": is_seen}
 
 
 def _make_shapes(worker, args, progress):
     points, marks = (read_array(args[name]).astype(float) for name in ("points", "marks"))
-    made = making.make(points, _triangles(args), marks, progress)
+    made = shapes.make(points, _triangles(args), marks, progress)
     file = os.path.join(args["folder"], "moves.npy")
     save_array(file, made.moves)
     return {"names": made.names, "moves": file, "torn": made.torn}

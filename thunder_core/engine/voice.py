@@ -13,7 +13,7 @@ import numpy as np
 
 from ..direction import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from ..errors import BadRequest
-from ..face.mechanics import Sounds
+from ..face.moving.mechanics import Sounds
 from ..filters import widen
 from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..types import ENCODER_RATE, FPS

@@ -32,7 +32,7 @@ from ..types import (
     Motion,
     pack,
 )
-from .mouths import motion_of as motion_of_poses, MOUTHS
+from .moving.mouths import motion_of as motion_of_poses, MOUTHS
 
 VERSION = 1  # version of the mapping format
 _LONGEST = 2**22  # largest mapping file, letters: some ten thousand rules
@@ -173,7 +173,7 @@ class Track:
     block: index of its data-block in the rig's targets.  path, index: the f-curve's data path and
     array index.
     group: name of its channel group.  rest: the number when the face is at rest.  steps: whether it
-    is the whole number of a drawing (face/drawn_mouths.py), so that its keys are constant.
+    is the whole number of a drawing (face/moving/drawn_mouths.py), so that its keys are constant.
     """
 
     block: int
@@ -216,7 +216,7 @@ class BoneTurn:
 
 
 def is_mouth(source: str) -> bool:
-    """Whether a source is an animator's own mouth for a sound (face/mouths.py)."""
+    """Whether a source is an animator's own mouth for a sound (face/moving/mouths.py)."""
     return source in MOUTH_SOUNDS
 
 
@@ -239,7 +239,7 @@ class Driver:
     """
 
     is_slow = False
-    is_drawn = False  # whether it shows drawings (face/drawn_mouths.py)
+    is_drawn = False  # whether it shows drawings (face/moving/drawn_mouths.py)
 
     def __init__(
         self,

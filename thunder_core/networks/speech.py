@@ -16,7 +16,7 @@ from torch import nn, Tensor
 
 from ..acoustics import BINS, CLASSES
 from ..face.head import Head
-from ..face.points import LIPS
+from ..face.moving.points import LIPS
 from ..spoken import PHONES
 from ..types import Columns
 from ..weight_files import (

@@ -3,7 +3,7 @@
 
 The mouth's shape is what a map that was fitted to real faces hears in the voice, read again with
 people's own variation (`engine.planning.mouth_map`), as large and as even as the person who is
-drawn; then sounds place their contacts, and the shape is solved into channels (`face.mouth_shape`).
+drawn; then sounds place their contacts, and the shape is solved into channels (`mouth_shape`).
 Tongue postures are those of phones (Cohen & Massaro 1993). Gestures that no shape of the mouth
 tells, of jaw, cheeks and nose, and those of moods go with cues: each part is a channel, the cue
 that it follows and its size. Sizes follow the spread of channels solved from 4D scans of twelve
@@ -23,9 +23,9 @@ from ..direction import Direction, MOODS, Style
 from ..engine.planning.mouth_map import mouth_map, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, middles, runs, sounds_of
 from ..errors import BadRequest
-from ..face.mechanics import BITE_GAP_MM, Mechanics, Sounds, widen_peaks
-from ..face.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP, WIDTH
-from ..face.points import bundled_articulators
+from ..face.moving.mechanics import BITE_GAP_MM, Mechanics, Sounds, widen_peaks
+from ..face.moving.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP, WIDTH
+from ..face.moving.points import bundled_articulators
 from ..filters import smoothstep
 from ..rotation import rotvec_to_matrix
 from ..spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS

@@ -15,8 +15,8 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, timing
 from ....thunder_core.errors import attempt, BadRequest
-from ....thunder_core.face import lips, shaping
-from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
+from ....thunder_core.face.moving import lips, shaping
+from ....thunder_core.face.moving.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import rescale, result
 from ....thunder_core.types import in_group, Motion, SPEECH
 from ...animation import display, fcurves, keying

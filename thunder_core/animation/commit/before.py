@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...face.displacement import RigMeter
+from ...face.moving.displacement import RigMeter
 from .. import keyframes
 from ..placing import CurveShape, Span
 from ..poses import REGIONS

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...face import displacement
-from ...face.lips import CLOSED_MM
+from ...face.moving import displacement
+from ...face.moving.lips import CLOSED_MM
 from ...filters import split_at_gaps
 from ...progress import rescale
 from ...types import BLINKS, in_group

@@ -2,7 +2,7 @@
 """Hears how a voice shapes the mouth, by linear maps of the speech encoder's features that were
 fitted to real faces (`research train calibrate`); and how people differ from what such a map says.
 
-The map reads ± 80 ms and says six signals (`face.mouth_shape.SIGNALS`) in deviations. It predicts
+The map reads ± 80 ms and says six signals (`mouth_shape.SIGNALS`) in deviations. It predicts
 the mean, which is too calm: people's residuals are a first-order autoregression (`Residual`), so
 that map and residual together move as people do. Where the encoder is another one than the map was
 fitted to, a second map reads its phones' probabilities and loudness alone.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...face.mouth_shape import OPENING, SIGNALS, WIDTH
+from ...face.moving.mouth_shape import OPENING, SIGNALS, WIDTH
 from ...filters import widen
 from ...spoken import BILABIALS, phone_index, PHONES, SILENCE
 from ...weight_files import read_weights

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...acoustics import frame_rms, semitones
 from ...direction import AXES
-from ...face.mechanics import Sounds
+from ...face.moving.mechanics import Sounds
 from ...filters import gaussian, smoothstep
 from ...spoken import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE, VOWELS, Word
 from ...types import ENCODER_RATE, FPS, RATE

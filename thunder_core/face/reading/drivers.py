@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping as Values
 from dataclasses import dataclass
 from functools import cached_property
 
-from .mapping import Target
+from ..mapping import Target
 
 DEEP = 8  # drivers in a row that are followed
 _UNREADABLE = (

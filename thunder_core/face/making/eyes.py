@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..filters import smoothstep, split_at_gaps
+from ...filters import smoothstep, split_at_gaps
+from ..regions import front_view
 from . import dots
-from .regions import front_view
 from .surface import Surface
 
 # the picture in which rims are looked for: its pixels, which columns are used, how high it is

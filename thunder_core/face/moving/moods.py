@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..behaviour import Pose
-from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
-from ..filters import bend, smooth, smoothstep, widen
-from ..types import BLINKS, BROW_CHANNELS, columns_of, JAW_OPEN_RADIANS, LIP_CLOSE
+from ...behaviour import Pose
+from ...direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
+from ...filters import bend, smooth, smoothstep, widen
+from ...types import BLINKS, BROW_CHANNELS, columns_of, JAW_OPEN_RADIANS, LIP_CLOSE
 from .lips import press_together
 from .mechanics import ADDED, step
 from .points import Articulators

@@ -15,11 +15,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..errors import BadHead
-from ..rotation import rotvec_to_matrix
-from ..types import JAW_OPEN_RADIANS, Motion
-from . import regions
-from .head import Head, JAW, JOINT_NAMES, load_head
+from ...errors import BadHead
+from ...rotation import rotvec_to_matrix
+from ...types import JAW_OPEN_RADIANS, Motion
+from .. import regions
+from ..head import Head, JAW, JOINT_NAMES, load_head
 
 Values = Callable[[np.ndarray], np.ndarray]
 

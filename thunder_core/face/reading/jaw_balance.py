@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .mapping import LOWER_PER_JAW, Mapping, Rule, Target
+from ..mapping import LOWER_PER_JAW, Mapping, Rule, Target
 
 MOST = 0.5  # share of the jaw's movement that the balance gives or takes at 1 or −1
 # share of a key's largest movement above which a vertex belongs to the lip that the key is named

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..rotation import (
+from ...rotation import (
     euler_to_rotvec,
     matrix_to_euler,
     matrix_to_rotvec,
     quaternion_to_rotvec,
     rotvec_to_matrix,
 )
-from ..types import JAW_OPEN_RADIANS
-from .mapping import EULER, Mapping, ROTATION, Rule, Target
+from ...types import JAW_OPEN_RADIANS
+from ..mapping import EULER, Mapping, ROTATION, Rule, Target
 
 CHAIN = 3  # copying bones in a row that are followed
 _STILL = np.eye(4)

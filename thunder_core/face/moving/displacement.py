@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..errors import BadHead
-from ..progress import rescale, result
-from ..types import JAW_OPEN_RADIANS, Motion
-from .head import HEAD_FILE
+from ...errors import BadHead
+from ...progress import rescale, result
+from ...types import JAW_OPEN_RADIANS, Motion
+from ..head import HEAD_FILE
+from ..mapping import Driver
 from .lips import height_gap
-from .mapping import Driver
 from .points import SkinnedPoints
 
 NECK_LEVER_MM = 120.0  # distance from the neck's joint to the lips

@@ -7,8 +7,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..rotation import rotvec_to_matrix
-from ..types import (
+from ...rotation import rotvec_to_matrix
+from ...types import (
     EYE_DOWN_RADIANS,
     EYE_SIDE_RADIANS,
     EYE_UP_RADIANS,
@@ -16,11 +16,11 @@ from ..types import (
     JAW_SIDE_RADIANS,
     LIP_CLOSE,
 )
+from ..head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
+from ..moving.points import LIPS, SkinnedPoints
+from ..regions import LIP_AROUND, LIP_RINGS, pieces, Warp
 from . import dots
 from .eyes import Eye, eyes_of
-from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
-from .points import LIPS, SkinnedPoints
-from .regions import LIP_AROUND, LIP_RINGS, pieces, Warp
 from .surface import Surface
 
 BALL_MM = 12.5  # radius of the bundled head's eyes

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .conventions import words
+from ..face.reading.conventions import words
 
 # frames that a second of a timecode may have
 _RATES = (15, 24, 25, 30, 48, 50, 60, 90, 100, 120)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..spoken import MOUTH_SOUNDS
-from ..types import GAZE
-from . import conventions, mapping
+from ...spoken import MOUTH_SOUNDS
+from ...types import GAZE
+from .. import mapping
+from ..moving.drawn_mouths import NAMES
+from . import conventions
 from .bones import jaw_rules
-from .drawn_mouths import NAMES
 
 DRAWN_ROWS = (*NAMES, "neck")  # of a head of drawings
 

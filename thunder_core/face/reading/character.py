@@ -15,9 +15,9 @@ from operator import not_
 
 import numpy as np
 
+from ..mapping import EULER, Mapping, ROTATION, Rule, Target
 from .bones import Armature, CHAIN, Moves
 from .drivers import RigDriver
-from .mapping import EULER, Mapping, ROTATION, Rule, Target
 
 # modifiers that carry on what bones do in a way that is not followed
 _BINDS = {

@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..filters import smoothstep
-from ..spoken import MOUTH_SOUNDS, REST, SOUND_OF
-from ..types import FPS, in_group, MOOD_CHANNELS, Motion, MOUTH
+from ...filters import smoothstep
+from ...spoken import MOUTH_SOUNDS, REST, SOUND_OF
+from ...types import FPS, in_group, MOOD_CHANNELS, Motion, MOUTH
 from .lips import CLOSED_MM
 
 # channel → value, a name without Left or Right means both sides; "jaw": radians

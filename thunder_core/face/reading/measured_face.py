@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from . import jaw_balance, mapping
+from .. import mapping
+from . import jaw_balance
 from .bones import jaw_rules, Moves
 from .character import Nearest, PointMeter
 

@@ -17,11 +17,11 @@ from typing import TextIO
 import numpy as np
 
 from ..errors import BadRequest
+from ..face.mapping import derived_keys, motion_of
+from ..face.reading.conventions import match, words
 from ..files import open_input
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
 from ..types import FPS, LONGEST_RECORDING, MOST_FRAMES, Motion
-from .conventions import match, words
-from .mapping import derived_keys, motion_of
 from .row_times import kind_of, number_in, times_of, UnknownRate
 
 # frames per second of recordings by Live Link Face

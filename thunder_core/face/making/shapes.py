@@ -11,14 +11,14 @@ from functools import partial
 
 import numpy as np
 
-from ..errors import BadHead
-from ..rotation import rotvec_to_matrix
-from ..types import LIP_CLOSE
+from ...errors import BadHead
+from ...rotation import rotvec_to_matrix
+from ...types import LIP_CLOSE
+from ..head import load_head
+from ..regions import distances, front_view, LIP_AROUND, LOWER, pieces, UPPER, Warp
 from . import dots
 from .eyes import Eye, eyes_of, fade
-from .head import load_head
 from .laying import BALL_MM, GAZE, lay, Model, model, NORMALS_MM
-from .regions import distances, front_view, LIP_AROUND, LOWER, pieces, UPPER, Warp
 from .surface import Surface
 
 # millimetres of our head, whose size the other face is brought to

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..behaviour import read_emotions
-from ..filters import bend, smoothstep, split_at_gaps
-from ..types import BLINKS, columns_of, GAZE, LIDS, LIP_CLOSE, Motion, region_of
+from ...behaviour import read_emotions
+from ...filters import bend, smoothstep, split_at_gaps
+from ...types import BLINKS, columns_of, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from .lips import bundled_lips, preserve_contacts
 
 MOST = 2.0  # largest intensity

@@ -13,11 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ..rotation import rotvec_to_matrix
-from ..types import Motion, reorder
-from . import regions
-from .head import Head, JAW
-from .mapping import Driver
+from ...rotation import rotvec_to_matrix
+from ...types import Motion, reorder
+from .. import regions
+from ..head import Head, JAW
+from ..mapping import Driver
 from .points import SkinnedPoints
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider

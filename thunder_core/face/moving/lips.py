@@ -10,12 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..errors import BadHead, BadRequest
-from ..filters import smoothstep
-from ..rotation import rotvec_to_matrix
-from ..types import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, Motion, MOUTH, reorder
-from . import regions
-from .head import Head, load_head
+from ...errors import BadHead, BadRequest
+from ...filters import smoothstep
+from ...rotation import rotvec_to_matrix
+from ...types import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, Motion, MOUTH, reorder
+from .. import regions
+from ..head import Head, load_head
 from .points import SkinnedPoints
 
 # Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions

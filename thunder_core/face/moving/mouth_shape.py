@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..rotation import rotvec_to_matrix
-from .head import Head, JAW, load_head
+from ...rotation import rotvec_to_matrix
+from ..head import Head, JAW, load_head
 from .points import SkinnedPoints
 
 # What is measured of a mouth, millimetres beyond rest; the corners' heights last.

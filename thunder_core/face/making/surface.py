@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .regions import _nearest_shares, Spots
+from ..regions import _nearest_shares, Spots
 
 _BLOCK = 2_000_000  # distances that are computed at once
 _ROUNDS = 80  # by which what is known spreads to what is filled in

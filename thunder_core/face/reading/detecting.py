@@ -8,12 +8,13 @@ from itertools import starmap
 
 import numpy as np
 
-from ..types import GAZE
-from . import conventions, jaw_balance, mapping
+from ...types import GAZE
+from .. import mapping
+from ..mapping import DIRECTIONS, JointRule, Mapping, ROTATION, Rule, Target
+from . import conventions, jaw_balance
 from .bones import Armature, jaw_rules
 from .character import Character, Key, Mesh, PointMeter
 from .facing import front, inverted, letter, main_axis
-from .mapping import DIRECTIONS, JointRule, Mapping, ROTATION, Rule, Target
 from .measured_face import Face, LEAST_OPEN_MM
 from .reach import Reach
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..moving.lips import CLOSED_MM
 from .facing import aside, front, inverted, is_mirrored
-from .lips import CLOSED_MM
 from .measured_face import Face, LEAST_MM, LEAST_OPEN_MM, ROW
 
 _FLAT = 1e-3  # points that are so nearly on a line tell no rotation
