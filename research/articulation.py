@@ -35,13 +35,13 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.face import mapping
 from thunder_core.face.head import load_head
-from thunder_core.face.moving.lips import CLOSED_MM, TOUCH_MM
+from thunder_core.face.moving import driving
 from thunder_core.face.moving.points import Articulators, bundled_articulators
 from thunder_core.face.reading import conventions, jaw_balance
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.spoken import phone_index
 from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, Motion
+from thunder_core.types import CLOSED_MM, FPS, Motion, TOUCH_MM
 from thunder_core.weight_files import SHIPPED
 
 SIBILANTS = "S Z SH ZH CH JH".split()
@@ -202,7 +202,7 @@ class KeyedHead:
 
     def measure(self, motion: Motion) -> Measured:
         """Measure a motion on this head."""
-        given = mapping.sources(motion, self.channels)
+        given = driving.sources(motion, self.channels)
         placed = np.tile(self.rest, (motion.frames, 1, 1))
         for key, offset in self.offsets.items():
             value = sum(

@@ -29,12 +29,12 @@ from thunder_core.animation import cue_file
 from thunder_core.direction import DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.face.mapping import Driver, Track
-from thunder_core.face.moving.drawn_mouths import CLOSED, DrawnDriver, FROWN, MOUTHS, SMILE
-from thunder_core.face.moving.lips import CLOSED_MM
+from thunder_core.face.drawn_mouths import CLOSED, FROWN, MOUTHS, SMILE
+from thunder_core.face.moving.drawings import DrawnDriver
+from thunder_core.face.moving.driving import Driver, Track
 from thunder_core.request import Request
 from thunder_core.spoken import REST
-from thunder_core.types import FPS, SampledTake
+from thunder_core.types import CLOSED_MM, FPS, SampledTake
 
 SCENE_FPS = 24
 LEAST = 2  # frames for which a mouth is held

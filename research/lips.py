@@ -57,12 +57,11 @@ from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.mouth_map import encoder_matches, occupancy
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.face.moving.lips import CLOSED_MM
 from thunder_core.face.moving.mouth_shape import MouthShape, OPENING
 from thunder_core.progress import no_progress
 from thunder_core.request import NORMAL, Request
 from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, Motion, RATE
+from thunder_core.types import CLOSED_MM, FPS, Motion, RATE
 
 SPREAD = 0.5  # of takes
 OPEN_MM = 2.0  # gap above which a real mouth is open

@@ -44,11 +44,12 @@ from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import WEIGHTS
 from thunder_core.engine.speech.audio import read_sound, sound_of
-from thunder_core.face.moving.lips import CLOSED_MM, opening_mm
+from thunder_core.face.moving.lips import opening_mm
 from thunder_core.filters import highest
 from thunder_core.findings import CHECK, GOOD, LipSyncScore, POOR
 from thunder_core.request import Request
 from thunder_core.types import (
+    CLOSED_MM,
     FPS,
     in_group,
     Motion,

@@ -37,7 +37,7 @@ from thunder.scene.takes.commit.committing import choice_of
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face.moving import displacement
-from thunder.thunder_core.face.moving.lips import CLOSED_MM
+from thunder.thunder_core.types import CLOSED_MM
 
 SCENE_FPS = 24  # differs from the motion's 25, so every value is resampled, as in most scenes
 PARTS = 8  # samples per frame at which errors are measured

@@ -68,7 +68,7 @@ def test_dependencies_point_one_way(tmp_path):
         capture_output=True, text=True, timeout=120,
         env={"PYTHONPATH": str(tmp_path), "PATH": ""},
     )  # fmt: skip
-    assert done.returncode == 0 and "6 kept, 0 broken" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "7 kept, 0 broken" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy():
@@ -92,6 +92,31 @@ def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy()
                 assert module.partition(".")[0] in allowed, (
                     f"{file.relative_to(ROOT)} imports {module}"
                 )
+
+
+def words_in(room):
+    """The names in the files of a room of the face, except in their texts."""
+    return {
+        word
+        for file in sorted((ROOT / "thunder_core" / "face" / room).glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for word in (getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "name", ""))
+    }
+
+
+def test_what_reads_a_character_moves_nothing():
+    words = words_in("reading")
+    assert "Mapping" in words and not words & {"Motion", "Driver", "drive"}
+
+
+def test_what_moves_a_face_knows_no_names_of_a_character():
+    words = words_in("moving")
+    assert "Motion" in words and not words & {"re", "Rule", "Target", "JointRule", "conventions"}
+
+
+def test_what_makes_a_face_needs_neither_a_mapping_nor_a_take():
+    words = words_in("making")
+    assert "Head" in words and not words & {"Mapping", "Rule", "Motion", "Driver"}
 
 
 def test_blenders_process_needs_only_what_blender_has():

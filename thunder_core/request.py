@@ -65,8 +65,8 @@ class Request:
     guidance: s_a of classifier-free guidance.
     direction: None: the neutral one, as the panel sends it.
     keep: the fixed part, into which the sampled rest blends.  listening: the sound is another
-    person's voice, to which the face listens.  sums: `mapping.Driver.sums` of the face that will
-    play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the
+    person's voice, to which the face listens.  sums: `driving.Driver.sums` of the face that will
+    play the takes: scores and words are of what it shows (`visible_motion`), while the
     takes have all channels; None: it shows everything.  perform_as: of another recording, from
     which head, brows, lids and eyes move to this one.
 

@@ -100,6 +100,8 @@ def region_of(source: str) -> str:
 # ---- angles: what a rotation is worth in ARKit's keys, the radians at which a key is 1
 
 JAW_OPEN_RADIANS = 0.30
+TOUCH_MM = 0.3  # gap below which inner lips touch visibly
+CLOSED_MM = 0.6  # gap below which lips form a closure, which must survive at any scene rate
 JAW_SIDE_RADIANS = 0.12
 EYE_SIDE_RADIANS = 0.60
 EYE_UP_RADIANS = 0.45

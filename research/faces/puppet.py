@@ -13,7 +13,7 @@ from research.faces.lip_clips import LipClip, mouth_signals
 from thunder_core.engine.tracking import solve, spots
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.mouth_shape import SIGNALS as MOUTH
-from thunder_core.face.moving.points import SkinnedPoints
+from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 

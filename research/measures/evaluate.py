@@ -21,8 +21,7 @@ from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
-from thunder_core.face.head import Head
-from thunder_core.face.moving.points import LIPS
+from thunder_core.face.head import Head, LIPS
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.teacher import perform, semitones

@@ -15,8 +15,8 @@ from ...thunder_core.animation import cue_file, keyframes
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock, motion_times
-from ...thunder_core.face.mapping import Track
 from ...thunder_core.face.moving import displacement, mouths
+from ...thunder_core.face.moving.driving import Track
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..heads import head, rna_paths

@@ -7,6 +7,7 @@ from functools import cache
 import bpy
 
 from ...thunder_core.face import mapping
+from ...thunder_core.face.moving import driving
 from ...thunder_core.face.reading import jaw_balance
 from . import reading, rna_paths
 
@@ -19,7 +20,7 @@ class Binding:
     plan: mapping.Mapping
     objects: tuple
     targets: tuple
-    driver: mapping.Driver
+    driver: driving.Driver
     unbound_rules: tuple
 
     @property
@@ -46,7 +47,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     rules = jaw_balance.apply_balance(plan).rules
     blocks = {data: number for number, data in enumerate(first)}
     shapes = _shapes_of(objects)
-    tracks: dict[mapping.Track, int] = {}
+    tracks: dict[driving.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
     parts, unbound_rules, rig_of = [], [], cache(reading.rig_of)
     rests = {rule.target: rule.weight for rule in rules if rule.source == mapping.DEFAULT}
@@ -68,7 +69,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
                 )
             else:
                 rest += rests.get(rule.target, 0.0)
-                track = mapping.Track(block, path, index, group, rest)
+                track = driving.Track(block, path, index, group, rest)
                 parts.append((rule.source, tracks.setdefault(track, len(tracks)), rule.weight))
         if not found:
             unbound_rules.append(rule)
@@ -84,14 +85,14 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     for (block, bone), added in turns.items():
         mode = targets[block].pose.bones[bone].rotation_mode
         basis = rig_of(targets[block]).basis(bone, plan)
-        turn = mapping.BoneTurn(len(driven), mode, basis, tuple(added))
+        turn = driving.BoneTurn(len(driven), mode, basis, tuple(added))
         path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
         driven += [
-            mapping.Track(block, path, index, bone, rest)
+            driving.Track(block, path, index, bone, rest)
             for index, rest in enumerate(mapping.rotation_rest(mode))
         ]
         turning.append(turn)
-    driver = mapping.Driver(driven, parts, turning, dict(plan.leads))
+    driver = driving.Driver(driven, parts, turning, dict(plan.leads))
     return Binding(plan, tuple(objects), targets, driver, tuple(unbound_rules))
 
 

@@ -19,21 +19,12 @@ import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
+from ...thunder_core.face.drawn_mouths import CLOSED, HALF, MOUTHS, NAMES, OPEN, SHUT, stand_in
 from ...thunder_core.face.mapping import Mapping, Rule, Target
-from ...thunder_core.face.moving import drawn_mouths
-from ...thunder_core.face.moving.drawn_mouths import (
-    CHARTS,
-    CLOSED,
-    Dial,
-    DIALS,
-    DrawnDriver,
-    HALF,
-    MOUTHS,
-    NAMES,
-    OPEN,
-    SHUT,
-    stand_in,
-)
+from ...thunder_core.face.moving import driving
+from ...thunder_core.face.moving.drawings import Dial, DIALS, DrawnDriver
+from ...thunder_core.face.reading import drawing_names
+from ...thunder_core.face.reading.drawing_names import CHARTS
 from ...thunder_core.shipped import DRAWING
 from ...thunder_core.spoken import REST
 from ..host import compat
@@ -161,7 +152,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
             f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
         )
     tracks = [
-        mapping.Track(
+        driving.Track(
             0, rna_paths.slider_path(dial.label), 0, dial.label, float(numbers[dial.rest]), True
         )
         for dial, _, numbers in used
@@ -291,7 +282,7 @@ def things_of(face: bpy.types.Object) -> list[list[tuple[Target, int]]]:
 def by_names(face: bpy.types.Object) -> list[Rule]:
     """Rules for the sounds and looks that a head's drawings are named after."""
     named = {to.name: to for to, _ in chain(*things_of(face)) if to.kind not in mapping.NUMBERED}
-    found = drawn_mouths.by_names(list(named))
+    found = drawing_names.by_names(list(named))
     return [Rule(source, named[found[source]]) for source in NAMES if source in found]
 
 

@@ -14,8 +14,9 @@ from mathutils import Vector
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
 from ...thunder_core.face.head import load_head
-from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
+from ...thunder_core.face.mapping import Sums
 from ...thunder_core.face.moving.displacement import RigMeter
+from ...thunder_core.face.moving.driving import Driver, shows_all, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
 from . import binding, character, detection, drawn, family, flame, rna_paths

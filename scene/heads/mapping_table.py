@@ -12,6 +12,7 @@ import numpy as np
 from ...thunder_core import records
 from ...thunder_core.errors import attempt, BadHead, ThunderError
 from ...thunder_core.face import mapping
+from ...thunder_core.face.moving import driving
 from ...thunder_core.face.reading import mapping_rows
 from ...thunder_core.named_files import NamedFiles
 from ...thunder_core.types import JAW_OPEN_RADIANS
@@ -140,7 +141,7 @@ def pose(rig: head.Rig, source: str, amount: float) -> list[float]:
     else at rest."""
     axis = {"jaw": ".x", "neck": ".y", "eye_left": ".y", "eye_right": ".y"}.get(source, "")
     value = np.array([amount * JAW_OPEN_RADIANS if axis else amount])
-    motion = mapping.motion_of({source + axis: value}, (source,), 1)
+    motion = driving.motion_of({source + axis: value}, (source,), 1)
     return rig.driver.drive(motion, (source,))[0].tolist()
 
 

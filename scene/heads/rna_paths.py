@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.face import mapping
+from ...thunder_core.face.moving import driving
 from ...thunder_core.rotation import matrix_to_rotvec
 
 # of sliders that the add-on puts on a character; and of the shape keys that mouth sliders moved, as
@@ -117,7 +118,7 @@ def bone_of(path: str) -> tuple[str, str] | None:
     return bpy.utils.unescape_identifier(owner[len('pose.bones["') : -len('"]')]), name
 
 
-def rotations(tracks: Iterable[mapping.Track]) -> list[list[int]]:
+def rotations(tracks: Iterable[driving.Track]) -> list[list[int]]:
     """The indices of tracks that are the components of one rotation of a bone, for each
     rotation."""
     groups: dict[tuple[int, str], list[int]] = {}

@@ -17,8 +17,8 @@ from ...thunder_core.animation import cue_file, livelink, motion_file, vrma
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadRequest, NoSpace
 from ...thunder_core.face import mapping
+from ...thunder_core.face.drawn_mouths import MOUTHS
 from ...thunder_core.face.mapping import rotation_vectors
-from ...thunder_core.face.moving.drawn_mouths import MOUTHS
 from ...thunder_core.face.moving.lips import opening_mm
 from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result

@@ -17,12 +17,12 @@ from bpy.props import (
     StringProperty,
 )
 
-from ...thunder_core import findings
+from ...thunder_core import findings, types
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.face.drawn_mouths import MOUTHS
 from ...thunder_core.face.moving import lips
-from ...thunder_core.face.moving.drawn_mouths import MOUTHS
 from ...thunder_core.findings import OPEN, OTHER, SHIFTED, SIZE
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
@@ -269,7 +269,7 @@ def _is_right(action, start: float, finding: findings.Finding) -> bool:
         return False
     late = (start - clock.start) / clock.fps
     first, last = (round((seconds + late) * FPS) for seconds in (finding.start, finding.end))
-    return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < lips.CLOSED_MM)
+    return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < types.CLOSED_MM)
 
 
 register, unregister = jobs.registration(

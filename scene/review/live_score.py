@@ -16,8 +16,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
 from ...thunder_core.direction import PutArray
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
-from ...thunder_core.face import mapping
-from ...thunder_core.face.moving import displacement
+from ...thunder_core.face.moving import displacement, driving
 from ...thunder_core.findings import Finding
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
@@ -427,7 +426,7 @@ def score_again(
         read = yield from jobs.stage(take_record.read(rig, entry), "Scoring", start, start)
         motion, clock = read.motion, take_record.clock_of_take(entry)
         if rig.sums is not None:  # new takes are scored by what the face shows of them
-            motion = mapping.visible_motion(motion, read.channels, rig.sums)
+            motion = driving.visible_motion(motion, read.channels, rig.sums)
         voice = strip.of_state(scene, state) if state else strip.voice_of_take(bpy.context, entry)
         made[uid] = yield from ask_score(
             client, scene, rig, voice, (motion, clock), entry, (start, end), quietly

@@ -7,8 +7,8 @@ import pytest
 from thunder_core.animation import blocking
 from thunder_core.animation.keys import SAMPLES
 from thunder_core.face.head import load_head
-from thunder_core.face.mapping import Driver, Track
 from thunder_core.face.moving.displacement import RigMeter
+from thunder_core.face.moving.driving import Driver, Track
 from thunder_core.progress import result
 
 PARTS = ("eyeBlinkLeft", "eyeBlinkRight")

@@ -22,8 +22,8 @@ from thunder_core.animation.commit.line_records import CommittedLine
 from thunder_core.animation.keyframes import Cycles
 from thunder_core.face import mapping
 from thunder_core.face.head import HEAD_FILE
-from thunder_core.face.mapping import BoneTurn, Driver, Track
 from thunder_core.face.moving.displacement import RigMeter
+from thunder_core.face.moving.driving import BoneTurn, Driver, Track
 from thunder_core.progress import result
 
 FIRST, LAST, LEAD = 21, 69, 8  # the take's frames

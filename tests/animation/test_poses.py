@@ -9,8 +9,8 @@ from scipy.interpolate import BPoly
 from thunder_core.animation import poses
 from thunder_core.animation.keys import Measure, SAMPLES, shift_distances
 from thunder_core.animation.poses import TOGETHER
-from thunder_core.face.moving.lips import CLOSED_MM
 from thunder_core.progress import result
+from thunder_core.types import CLOSED_MM
 
 ERROR, CLOSED_OFF = 0.6, 0.1
 CHANNELS = ("jaw", "lower", "upper", "pucker", "still", "brow", "turn", "tongue")

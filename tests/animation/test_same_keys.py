@@ -32,8 +32,8 @@ from thunder_core.animation.keyframes import Cycles
 from thunder_core.animation.keys import SAMPLES
 from thunder_core.face import mapping
 from thunder_core.face.head import load_head
-from thunder_core.face.mapping import BoneTurn, Driver, Track
 from thunder_core.face.moving.displacement import RigMeter
+from thunder_core.face.moving.driving import BoneTurn, Driver, Track
 from thunder_core.progress import map_progress, result
 from thunder_core.types import Motion
 

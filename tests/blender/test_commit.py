@@ -39,7 +39,7 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.animation.poses import poses_in
-from thunder.thunder_core.face.moving.lips import CLOSED_MM
+from thunder.thunder_core.types import CLOSED_MM
 from timing import keeps_in_steps
 
 

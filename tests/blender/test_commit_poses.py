@@ -40,7 +40,7 @@ from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.animation.keys import shift_distances
 from thunder.thunder_core.animation.poses import REGIONS
 from thunder.thunder_core.face.moving import displacement
-from thunder.thunder_core.face.moving.lips import CLOSED_MM
+from thunder.thunder_core.types import CLOSED_MM
 
 pytestmark = pytest.mark.one_blender
 

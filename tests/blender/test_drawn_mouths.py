@@ -24,7 +24,7 @@ from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, findings, progress
 from thunder.thunder_core.animation import keyframes, timing
-from thunder.thunder_core.face.moving.drawn_mouths import EYES, MOUTHS
+from thunder.thunder_core.face.drawn_mouths import EYES, MOUTHS
 from thunder.thunder_core.shipped import SAMPLE_TEXT
 
 SAID = [["M", 0.92, 1.08], ["OW", 1.08, 1.4], ["AA", 1.4, 1.7], ["AO", 2.0, 2.2]]

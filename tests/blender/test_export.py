@@ -20,7 +20,7 @@ from thunder.scene.takes import take_list
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import motion_file, timing
 from thunder.thunder_core.direction import Direction, Style
-from thunder.thunder_core.face import mapping
+from thunder.thunder_core.face.moving import driving
 
 FIRST, LAST = 11, 26
 FRAMES = (FIRST, 15, 20, LAST)  # that are looked at
@@ -406,7 +406,7 @@ def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
     names, _, rows = rows_of(path)
     values = dict(zip([name[0].lower() + name[1:] for name in names], rows.T))
     channels = head.channel_names()
-    back = mapping.motion_of(values, channels, len(rows))
+    back = driving.motion_of(values, channels, len(rows))
     assert len(rows) == LAST - FIRST + 1
     for row, frame in enumerate(range(FIRST, LAST + 1)):
         scene.frame_set(frame)

@@ -26,10 +26,11 @@ from thunder.scene.takes.generation import How, perform
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import engine_python, errors
 from thunder.thunder_core.animation.timing import Clock
-from thunder.thunder_core.face.moving.lips import CLOSED_MM, opening_mm
+from thunder.thunder_core.face.moving.lips import opening_mm
 from thunder.thunder_core.progress import result
 from thunder.thunder_core.request import Request
 from thunder.thunder_core.shipped import SAMPLE_TEXT
+from thunder.thunder_core.types import CLOSED_MM
 from timing import keeps
 
 

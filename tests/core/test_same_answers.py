@@ -15,8 +15,7 @@ from thunder_core.animation.vrma import expressions
 from thunder_core.direction import Direction, DirectionRequest, Style
 from thunder_core.engine import m2s, scorer
 from thunder_core.engine.speech.encoder import softmax
-from thunder_core.face import mapping
-from thunder_core.face.moving import lips, shaping
+from thunder_core.face.moving import driving, lips, shaping
 from thunder_core.findings import CARTOONY
 from thunder_core.request import DRAFT, Request
 from thunder_core.types import pack
@@ -121,7 +120,7 @@ def test_a_face_is_read_and_changed_as_before(engine, sample, take):
     found = {name: pack(each) for name, each in changed.items()}
     for what, values in {
         "track": activity.tracks(motion, names, opening),
-        "source": mapping.sources(motion, names),
+        "source": driving.sources(motion, names),
         "expression": expressions(motion, names),
         "measure": engine.meter.measure(motion, speaking),
     }.items():

@@ -13,7 +13,7 @@ from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest,
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import draw_style
 from thunder_core.engine.scorer import correlate, most_spoken, WEIGHTS
-from thunder_core.face.mapping import visible_motion
+from thunder_core.face.moving.driving import visible_motion
 from thunder_core.findings import (
     CHECK,
     Finding,

@@ -7,8 +7,10 @@ import pytest
 
 from thunder_core.animation import cue_file, keyframes
 from thunder_core.face import mapping
-from thunder_core.face.moving import drawn_mouths
-from thunder_core.face.moving.drawn_mouths import by_names, EYES, hold, MOUTHS, stand_in
+from thunder_core.face.drawn_mouths import EYES, MOUTHS, stand_in
+from thunder_core.face.moving import drawings, driving
+from thunder_core.face.moving.drawings import hold
+from thunder_core.face.reading.drawing_names import by_names
 from thunder_core.types import Motion
 
 CHANNELS = (
@@ -16,7 +18,7 @@ CHANNELS = (
     "mouthPressLeft", "mouthPressRight", "jawForward",
 )  # fmt: skip
 TRACKS = tuple(
-    mapping.Track(0, f'["{name}"]', 0, name, rest, True)
+    driving.Track(0, f'["{name}"]', 0, name, rest, True)
     for name, rest in (("Mouth", 11), ("Eyes", 0))
 )
 
@@ -24,7 +26,7 @@ TRACKS = tuple(
 def driver(mouths=MOUTHS, **more):
     numbers = {name: MOUTHS.index(stand_in(name, mouths)) for name in MOUTHS}
     numbers |= {name: place for place, name in enumerate(EYES)}
-    return drawn_mouths.DrawnDriver(mapping.Driver((), ()), TRACKS, numbers, {}, **more)
+    return drawings.DrawnDriver(driving.Driver((), ()), TRACKS, numbers, {}, **more)
 
 
 def still(frames=50, **values):
@@ -138,13 +140,13 @@ def test_lips_that_the_take_shuts_are_drawn_shut_and_a_smile_is_seen_in_a_pause(
 def test_what_is_read_of_a_drawing_shows_that_drawing_again():
     drawn = driver()
     values = np.array([[MOUTHS.index(name), eyes] for name in MOUTHS for eyes in range(7)], float)
-    channels = tuple(name for dial in drawn_mouths.DIALS for name in dial.tells)
+    channels = tuple(name for dial in drawings.DIALS for name in dial.tells)
     assert (drawn.drive(drawn.read(values, channels), channels) == values).all()
 
 
 def test_a_mouth_that_lost_its_drawing_is_read_as_what_is_shown_instead():
     """So Check finds a closure that is missing on a take too."""
-    channels = drawn_mouths.DIALS[0].tells
+    channels = drawings.DIALS[0].tells
     for mouths, is_open in ((("AH", "EE"), True), (("AH", "Rest"), False)):
         read = driver(mouths).read(np.array([[MOUTHS.index("M B P"), 0.0]]), tuple(channels))
         assert (read.jaw[0, 0] > 0 or read.expression.max() > 0) == is_open
@@ -156,7 +158,7 @@ def test_nothing_but_what_is_drawn_is_seen_of_a_take():
     assert {"mouthFunnel", "jaw.x", "eyeBlinkLeft", "eye_left.y"} <= seen
     assert not seen & {"browInnerUp", "eyeWideLeft", "neck.x"}
     numbers = dict.fromkeys(MOUTHS, 0)
-    eyeless = drawn_mouths.DrawnDriver(mapping.Driver((), ()), TRACKS[:1], numbers, {})
+    eyeless = drawings.DrawnDriver(driving.Driver((), ()), TRACKS[:1], numbers, {})
     assert not [each for [(each, _)] in eyeless.seen(channels) if each.startswith("eye")]
 
 

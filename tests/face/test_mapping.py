@@ -5,18 +5,8 @@ stays, closed lips stay closed."""
 import numpy as np
 import pytest
 
-from thunder_core.face.mapping import (
-    BoneTurn,
-    Driver,
-    JointRule,
-    LOWER_PER_JAW,
-    Mapping,
-    Rule,
-    shows_all,
-    Target,
-    Track,
-    visible_motion,
-)
+from thunder_core.face.mapping import JointRule, LOWER_PER_JAW, Mapping, Rule, Target
+from thunder_core.face.moving.driving import BoneTurn, Driver, shows_all, Track, visible_motion
 from thunder_core.face.reading.jaw_balance import (
     apply_balance,
     fit_to_keys,

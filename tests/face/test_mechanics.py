@@ -10,12 +10,12 @@ import pytest
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.face.head import load_head
 from thunder_core.face.moving import mechanics as mechanics_module
-from thunder_core.face.moving.lips import bundled_lips, TOUCH_MM
+from thunder_core.face.moving.lips import bundled_lips
 from thunder_core.face.moving.mechanics import Mechanics, Sounds
 from thunder_core.face.moving.points import Articulators
 from thunder_core.filters import smoothstep
 from thunder_core.rotation import rotvec_to_matrix
-from thunder_core.types import Motion
+from thunder_core.types import Motion, TOUCH_MM
 
 FRAMES = 100
 LOWER_LIP = ("mouthLowerDownLeft", "mouthLowerDownRight")

@@ -14,8 +14,8 @@ from stored import compare
 from thunder_core.errors import BadHead
 from thunder_core.face import regions
 from thunder_core.face.head import load_head
-from thunder_core.face.mapping import Driver, Track
 from thunder_core.face.moving import retarget
+from thunder_core.face.moving.driving import Driver, Track
 from thunder_core.face.moving.lips import opening_mm
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Motion

@@ -11,17 +11,15 @@ from thunder_core.animation import livelink
 from thunder_core.arrays import read_npz
 from thunder_core.face.head import load_head
 from thunder_core.face.mapping import (
-    BoneTurn,
-    Driver,
     JOINTS,
     rotation_length,
     rotation_path,
     rotation_rest,
     rotation_values,
     rotation_vectors,
-    Track,
 )
 from thunder_core.face.moving import shaping
+from thunder_core.face.moving.driving import BoneTurn, Driver, Track
 from thunder_core.types import Motion
 
 many = settings(

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..face.moving.lips import CLOSED_MM
-from ..types import BROW_CHANNELS, in_group, Motion
+from ..types import BROW_CHANNELS, CLOSED_MM, in_group, Motion
 
 TRACKS = ("brows", "mouth", "head")
 # Display colour of each track.

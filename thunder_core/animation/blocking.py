@@ -24,10 +24,9 @@ import numpy as np
 
 from ..face.moving import displacement
 from ..face.moving.displacement import group_distances, in_pieces, RigMeter, UNSEEN_MM
-from ..face.moving.lips import CLOSED_MM
 from ..filters import split_at_gaps
 from ..progress import rescale
-from ..types import BLINKS
+from ..types import BLINKS, CLOSED_MM
 from .keys import fit_slopes, Keys, PoseKeys, SAMPLES
 from .poses import Column, TOGETHER
 from .posing import BLINK, blink_frames, mean_of, PoseFit

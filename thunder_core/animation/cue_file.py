@@ -95,7 +95,7 @@ def _name(
 
 
 rhubarb_mouth = partial(_name, "BCD", _LETTER_OF, "B")
-# the sound whose drawing (face/moving/drawn_mouths.py) is shown
+# the sound whose drawing (face/moving/drawings.py) is shown
 drawn_mouth = partial(_name, ("EE", "EH", "AH"), SOUND_OF, "T D K")
 
 

@@ -17,7 +17,7 @@ from typing import TextIO
 import numpy as np
 
 from ..errors import BadRequest
-from ..face.mapping import derived_keys, motion_of
+from ..face.moving.driving import derived_keys, motion_of
 from ..face.reading.conventions import match, words
 from ..files import open_input
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix

@@ -9,9 +9,8 @@ import numpy as np
 
 from ..face.moving import displacement
 from ..face.moving.displacement import in_pieces, RigMeter
-from ..face.moving.lips import CLOSED_MM
 from ..progress import rescale
-from ..types import BLINKS, in_group, TONGUE
+from ..types import BLINKS, CLOSED_MM, in_group, TONGUE
 from . import poses
 from .keys import Measure, PoseKeys, SAMPLES, shift_distances
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..face.moving.lips import CLOSED_MM
 from ..filters import hermite, smoothstep
-from ..types import FPS
+from ..types import CLOSED_MM, FPS
 
 _BESIDE = 3  # frames on either side of a closure in which the nearest output frame lies
 LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds from rest before the sound and back to rest after it

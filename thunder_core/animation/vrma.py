@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..face import mapping
+from ..face.moving import driving
 from ..face.reading import conventions
 from ..rotation import rotvec_to_quaternion
 from ..types import Motion
@@ -44,7 +44,7 @@ def expressions(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray
     `blink` is what both eyes do, `blinkLeft` and `blinkRight` the rest. The vowels together are
     never more than 1, since avatars add their shapes.
     """
-    given = mapping.sources(motion, channels)
+    given = driving.sources(motion, channels)
     still = np.zeros(motion.frames)
     (vrm,) = (each for each in conventions.conventions() if each.name == "vrm")
     values = {name: still.copy() for name in VOWELS}

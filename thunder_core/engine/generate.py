@@ -18,7 +18,7 @@ import numpy as np
 from ..animation.traits import seen
 from ..direction import DirectionRequest, Mark, over_frames, STRESSED
 from ..errors import BadRequest, Cancelled
-from ..face.mapping import visible_motion
+from ..face.moving.driving import visible_motion
 from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN

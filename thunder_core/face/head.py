@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The head that the whole add-on uses: a FLAME-format asset, ours or a FLAME file of the user;
-numpy only. FLAME's skinning: in numpy in `points.py`, in torch in `networks/flame.py`."""
+numpy only. FLAME's skinning: in numpy in `skinning.py`, in torch in `networks/flame.py`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .unpickle import unpickle
 HEAD_FILE = WEIGHTS / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
 NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
+LIPS, TONGUE = 0, 3  # values of Head.mouth_parts
 _PARENTS = [-1, 0, 1, 1, 1]  # of the joints
 FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression
 # plausible distance between the eyes, metres, from a newborn to a troll

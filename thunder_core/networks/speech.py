@@ -15,8 +15,7 @@ import torchaudio
 from torch import nn, Tensor
 
 from ..acoustics import BINS, CLASSES
-from ..face.head import Head
-from ..face.moving.points import LIPS
+from ..face.head import Head, LIPS
 from ..spoken import PHONES
 from ..types import Columns
 from ..weight_files import (

@@ -16,9 +16,9 @@ from ....thunder_core import records
 from ....thunder_core.animation import keyframes, timing
 from ....thunder_core.errors import attempt, BadRequest
 from ....thunder_core.face.moving import lips, shaping
-from ....thunder_core.face.moving.lips import bundled_lips, TOUCH_MM
+from ....thunder_core.face.moving.lips import bundled_lips
 from ....thunder_core.progress import rescale, result
-from ....thunder_core.types import in_group, Motion, SPEECH
+from ....thunder_core.types import in_group, Motion, SPEECH, TOUCH_MM
 from ...animation import display, fcurves, keying
 from ...heads import head, rna_paths
 from ...host import compat, jobs

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...face import mapping
+from ...face.moving import driving
 from ...rotation import matrix_to_rotvec, rotvec_to_matrix
 from .. import blocking, posing
 from ..keys import SAMPLES, smooth_between, times_of
@@ -118,7 +119,7 @@ def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled,
     for place in np.flatnonzero(~driver.steps).tolist():
         added = tuple((source, weight) for source, at, weight in driver.parts if at == place)
         same = added, before.regions[place], bool(sampled.moved[place]), driver.tracks[place].rest
-        is_whole = type(driver) is not mapping.Driver and not driver.is_drawn
+        is_whole = type(driver) is not driving.Driver and not driver.is_drawn
         is_own = place in turning or not added or is_whole
         key = place if is_own else (*same, sampled.values[:, place].tobytes())
         if key not in known:
@@ -127,7 +128,7 @@ def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled,
         lead[place] = known[key]
     merged = driver
     if len(kept) < len(lead):
-        merged = mapping.Driver(
+        merged = driving.Driver(
             [driver.tracks[place] for place in kept],
             [(source, lead[at], by) for source, at, by in driver.parts if kept[lead[at]] == at],
             [replace(turn, first=lead[turn.first]) for turn in driver.turns],

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ...face.moving import displacement
-from ...face.moving.lips import CLOSED_MM
 from ...filters import split_at_gaps
 from ...progress import rescale
-from ...types import BLINKS, in_group
+from ...types import BLINKS, CLOSED_MM, in_group
 from .. import poses, posing
 from ..keys import PoseKeys, SAMPLES
 from .before import CommittedTake, StateBefore, UNMOVED

@@ -16,9 +16,9 @@ from ...types import (
     JAW_SIDE_RADIANS,
     LIP_CLOSE,
 )
-from ..head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
-from ..moving.points import LIPS, SkinnedPoints
+from ..head import EYE_LEFT, EYE_RIGHT, Head, JAW, LIPS, load_head
 from ..regions import LIP_AROUND, LIP_RINGS, pieces, Warp
+from ..skinning import SkinnedPoints
 from . import dots
 from .eyes import Eye, eyes_of
 from .surface import Surface

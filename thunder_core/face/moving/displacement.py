@@ -14,9 +14,9 @@ from ...errors import BadHead
 from ...progress import rescale, result
 from ...types import JAW_OPEN_RADIANS, Motion
 from ..head import HEAD_FILE
-from ..mapping import Driver
+from ..skinning import SkinnedPoints
+from .driving import Driver
 from .lips import height_gap
-from .points import SkinnedPoints
 
 NECK_LEVER_MM = 120.0  # distance from the neck's joint to the lips
 # invisible movement: a fifth of a pixel if a face of 20 cm fills a picture of 2160 lines

@@ -13,15 +13,13 @@ import numpy as np
 from ...errors import BadHead, BadRequest
 from ...filters import smoothstep
 from ...rotation import rotvec_to_matrix
-from ...types import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, Motion, MOUTH, reorder
+from ...types import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, Motion, MOUTH, reorder, TOUCH_MM
 from .. import regions
 from ..head import Head, load_head
-from .points import SkinnedPoints
+from ..skinning import SkinnedPoints
 
 # Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions
 # sampled at 25 fps or converted to scene frames, where the smallest gap may be between two frames.
-TOUCH_MM = 0.3  # gap below which inner lips touch visibly
-CLOSED_MM = 0.6  # gap below which lips form a closure, which must survive at any scene rate
 _PRESSED = 0.3  # value of mouthPress on shut lips
 
 

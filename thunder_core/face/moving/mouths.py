@@ -11,8 +11,7 @@ import numpy as np
 
 from ...filters import smoothstep
 from ...spoken import MOUTH_SOUNDS, REST, SOUND_OF
-from ...types import FPS, in_group, MOOD_CHANNELS, Motion, MOUTH
-from .lips import CLOSED_MM
+from ...types import CLOSED_MM, FPS, in_group, MOOD_CHANNELS, Motion, MOUTH
 
 # channel → value, a name without Left or Right means both sides; "jaw": radians
 Pose = Mapping[str, float]

@@ -17,8 +17,8 @@ from ...rotation import rotvec_to_matrix
 from ...types import Motion, reorder
 from .. import regions
 from ..head import Head, JAW
-from ..mapping import Driver
-from .points import SkinnedPoints
+from ..skinning import SkinnedPoints
+from .driving import Driver
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
 

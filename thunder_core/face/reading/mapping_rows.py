@@ -9,7 +9,7 @@ from typing import Any
 from ...spoken import MOUTH_SOUNDS
 from ...types import GAZE
 from .. import mapping
-from ..moving.drawn_mouths import NAMES
+from ..drawn_mouths import NAMES
 from . import conventions
 from .bones import jaw_rules
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..moving.lips import CLOSED_MM
+from ...types import CLOSED_MM
 from .facing import aside, front, inverted, is_mirrored
 from .measured_face import Face, LEAST_MM, LEAST_OPEN_MM, ROW
 

@@ -1,109 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drawn mouths: a head that shows one of several drawings at a time, by the number of a sound.
-Which drawing a sound has, what drawings are usually called, and for how long each is held; numpy
-only."""
+"""A head that shows one of several drawings at a time, by the number of a sound: which one, and for
+how long each is held; numpy only."""
 
-import re
-from collections.abc import Collection, Mapping as Values, Sequence
+from collections.abc import Mapping as Values, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from types import MappingProxyType
 
 import numpy as np
 
 from ...filters import split_at_gaps
-from ...spoken import MOUTH_SOUNDS, REST
-from ...types import BLINKS, in_group, LIP_CLOSE, Motion, MOUTH
-from ..mapping import COMPONENTS, Driver, sources, Sums, Track
-from .lips import CLOSED_MM
+from ...spoken import REST
+from ...types import BLINKS, CLOSED_MM, in_group, LIP_CLOSE, Motion, MOUTH
+from ..drawn_mouths import CLOSED, EYES, FROWN, HALF, MOUTHS, OPEN, OTHERS, SHUT, SMILE
+from ..mapping import COMPONENTS, Sums
+from .driving import Driver, sources, Track
 from .mouths import motion_of, MOUTHS as CHART
-
-CLOSED, OTHERS = "M B P", "T D K"
-SMILE, FROWN = "Smile", "Frown"  # seen at rest instead of it, by the mood of the take
-OPEN, HALF, SHUT = "Eyes Open", "Eyes Half Shut", "Eyes Shut"
-# A drawing's number is the place of its name, and keys hold numbers: names are only added.
-MOUTHS = (*MOUTH_SOUNDS, SMILE, FROWN)
-EYES = (OPEN, HALF, SHUT, "Eyes Left", "Eyes Right", "Eyes Up", "Eyes Down")
-NAMES = (*MOUTHS, *EYES)
-
-# what is shown of a sound that has no drawing, the likest first
-_LIKE = MappingProxyType({
-    CLOSED: (REST,), REST: (CLOSED, OTHERS), "F V": (OTHERS, "EE"), "OO": ("OH",),
-    "OH": ("OO", "AH"), "AH": ("EH", "OH"), "EH": ("AH", "EE"), "EE": ("EH", OTHERS),
-    "L": ("TH", OTHERS), "TH": (OTHERS, "L"), "S CH": (OTHERS, "EE"), OTHERS: ("S CH", "EE"),
-    SMILE: (REST,), FROWN: (REST,), HALF: (OPEN,), SHUT: (HALF,),
-    **dict.fromkeys(EYES[3:], (OPEN,)),
-})  # fmt: skip
-# The usual sets of drawings in their usual order: name, and the sounds that it stands for.
-CHARTS: Values[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType({
-    "Rhubarb": (
-        ("A", (CLOSED,)), ("B", (OTHERS, "S CH", "TH", "EE")), ("C", ("EH",)), ("D", ("AH",)),
-        ("E", ("OH",)), ("F", ("OO",)), ("G", ("F V",)), ("H", ("L",)), ("X", (REST,)),
-    ),
-    "Preston Blair": (
-        ("AI", ("AH",)), ("E", ("EE", "EH")), ("O", ("OH",)), ("U", ("OO",)),
-        ("etc", (OTHERS, "S CH", "TH")), ("L", ("L",)), ("WQ", ()), ("MBP", (CLOSED,)),
-        ("FV", ("F V",)), ("rest", (REST,)),
-    ),
-    "Twelve Sounds": tuple((name, (name,)) for name in MOUTH_SOUNDS),
-})  # fmt: skip
-# other names of drawings, without spaces and in small letters
-_CALLED = {
-    CLOSED: "mbp bmp pbm mpb m closed shut", "F V": "fv f v", "OO": "oo u w wq uw woo",
-    "OH": "oh o ao", "AH": "ah a ai aa open wide", "EH": "eh e ae", "EE": "ee i iy ih e",
-    "L": "l", "TH": "th", "S CH": "sch s ch sh chjsh chshj z cdgknrsthyz",
-    OTHERS: "tdk etc cons consonants t d k n r cdgknrs dnt",
-    REST: "rest neutral idle sil x silence normal", SMILE: "smile happy restsmile",
-    FROWN: "frown sad restfrown",
-    OPEN: "open normal neutral front", HALF: "half halfshut halfclosed halfblink blinkhalf squint",
-    SHUT: "shut closed blink close", "Eyes Left": "left l", "Eyes Right": "right r",
-    "Eyes Up": "up", "Eyes Down": "down",
-}  # fmt: skip
-_OF_EYES = {"eye", "eyes", "look", "looks", "blink", "lids", "gaze"}
-_SIDES = {
-    "left",
-    "right",
-    "l",
-    "r",
-}  # an eye at a side is one of both, and eyes at a side look there
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-
-
-def stand_in(name: str, drawn: Collection[str]) -> str:
-    """Which of the sounds or looks that are drawn is shown for one: itself, or the likest."""
-    near = [name]
-    for each in near:
-        near += [like for like in _LIKE.get(each, ()) if like not in near]
-    return next(each for each in (*near, *NAMES) if each in drawn)
-
-
-def by_names(names: Sequence[str]) -> dict[str, str]:
-    """{sound or look: the name of its drawing} of names as drawings usually have them: Rhubarb's
-    letters if there are several of them, else Preston Blair's and those of the sounds."""
-    split = {name: [word.lower() for word in _WORD.findall(name)] for name in names}
-    shared = set.intersection(*map(set, split.values())) if len(split) > 1 else set()
-    looks = {
-        "".join(w for w in words if w not in _OF_EYES - {"blink"}): name
-        for name, words in split.items()
-        if _OF_EYES & set(words) and not ("eye" in words and _SIDES & set(words))
-    }
-    mouths = {
-        "".join(w for w in words if w not in shared | {"mouth"}): name
-        for name, words in split.items()
-        if not _OF_EYES & set(words)
-    }
-    called = {name: words.split() for name, words in _CALLED.items()}
-    if len(set("bcdgh") & set(mouths)) > 2:  # no other chart has these
-        letters = ((sound, label) for label, sounds in CHARTS["Rhubarb"] for sound in sounds)
-        called |= {sound: [label.lower()] for sound, label in letters}
-    given = {name: looks if name in EYES else mouths for name in called}
-    return {  # the first of its words that there is
-        name: given[name][word]
-        for name, words in called.items()
-        for word in reversed(words)
-        if word in given[name]
-    }
-
 
 # ---- how long a drawing is held
 
