@@ -319,7 +319,8 @@ _TEACHER = (
     "direction.py",
     "events.py",
     "engine/speech/cues.py",
-    *(f"face/{name}.py" for name in ("mechanics", "mouth_shape", "points")),
+    "face/skinning.py",
+    *(f"face/moving/{name}.py" for name in ("mechanics", "mouth_shape", "points")),
     "engine/planning/people.json",
     *(
         f"engine/planning/{name}.py"
