@@ -199,7 +199,8 @@ develop:
 	@setup/python.sh environment.py engine --develop
 
 lint:
-	@engine=$$(setup/python.sh environment.py engine --tests) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
+	@engine=$$(setup/python.sh environment.py engine --tests) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && \
+	mkdir -p out/types && ln -sfn ../.. out/types/thunder && "$$engine" -m mypy
 
 licences:
 	@$(WITH_CARD) && "$$engine" setup/licences.py

@@ -16,6 +16,15 @@ from ..scene.engine import connection, install
 from ..scene.heads import drawn, family, flame, head, live_head, mapping_table
 from ..scene.host import compat, jobs
 from ..scene.host.language import translated
+from ..scene.host.prop import (
+    BoolProperty,
+    Collection,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    StringProperty,
+)
 from ..scene.media import grid
 from ..scene.takes import dialogue, take_list, transcript, voice_fit
 from ..scene.takes.direction import head_direction
@@ -60,7 +69,7 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     """Add the bundled head at the 3D cursor, ready to animate, beside other heads there. The view
     frames all heads"""
 
-    person: bpy.props.EnumProperty(
+    person: str = EnumProperty(
         name="Person",
         description="Whose head: all have the same keys, so any take plays on any of them",
         items=[
@@ -103,8 +112,8 @@ class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
 
     bl_label = "Head from FLAME File…"
 
-    filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
-    sliders: bpy.props.IntProperty(
+    filter_glob: str = StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
+    sliders: int = IntProperty(
         name="Identity Sliders",
         default=10,
         min=0,
@@ -188,9 +197,9 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
 
     bl_label = "Choose a Recording"
 
-    filter_sound: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
-    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
-    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_sound: bool = BoolProperty(default=True, options={"HIDDEN"})
+    filter_movie: bool = BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bool = BoolProperty(default=True, options={"HIDDEN"})
 
     def act(self, context):
         if problem := files.not_a_file(self.filepath):
@@ -247,12 +256,12 @@ class THUNDER_OT_add_lines(InstantWork, bpy.types.Operator):
     """Add sound files to the sequencer from the playhead on, one after the other, as lines that the
     heads speak in turn"""
 
-    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
-    files: bpy.props.CollectionProperty(
+    directory: str = StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
+    files: Collection[bpy.types.OperatorFileListElement] = CollectionProperty(
         type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"}
     )
-    filter_sound: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
-    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_sound: bool = BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bool = BoolProperty(default=True, options={"HIDDEN"})
 
     def invoke(self, context, event):
         if not self.files:
@@ -290,22 +299,22 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
 
     bl_label = "Import Captured Face"
 
-    filter_glob: bpy.props.StringProperty(
+    filter_glob: str = StringProperty(
         default=";".join(f"*{ending}" for ending in (*RECORDINGS, *VIDEOS)), options={"HIDDEN"}
     )
-    rate: bpy.props.FloatProperty(
+    rate: float = FloatProperty(
         name="Frames per Second",
         min=0.0,
         max=240.0,
         options={"SKIP_SAVE"},
         description="Frame rate of a table of curves; 0: as its times tell",
     )
-    mirrored: bpy.props.BoolProperty(
+    mirrored: bool = BoolProperty(
         name="Mirrored Video",
         options={"SKIP_SAVE"},
         description="The video shows the actor as in a mirror",
     )
-    pixel_aspect: bpy.props.FloatProperty(
+    pixel_aspect: float = FloatProperty(
         name="Pixel Aspect",
         min=0.0,
         max=3.0,

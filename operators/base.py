@@ -11,6 +11,7 @@ import bpy
 from ..scene.heads import head, mapping_table
 from ..scene.host import jobs
 from ..scene.host.language import CONTEXT, translated
+from ..scene.host.prop import StringProperty
 from ..scene.review import problem_report
 from ..scene.takes import dialogue, seeds, take_list
 from ..scene.takes.generation import How
@@ -98,7 +99,7 @@ class ShowsDialog:
 class ChoosesFile:
     """An operator whose file or folder is chosen in the file browser first."""
 
-    filepath: bpy.props.StringProperty(
+    filepath: str = StringProperty(
         name="File", subtype="FILE_PATH", options={"SKIP_SAVE", "SKIP_PRESET"}
     )
 

@@ -9,6 +9,7 @@ from ..scene.engine import connection
 from ..scene.heads import character, head, head_state
 from ..scene.host import jobs
 from ..scene.host.language import translated
+from ..scene.host.prop import EnumProperty, StringProperty
 from ..scene.review import listening
 from ..scene.takes import dialogue, keep, perform_as, seeds, take_list, take_record, voice_fit
 from ..scene.takes.commit import following
@@ -37,7 +38,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
 
     bl_label = "Generate Takes"
 
-    strip: bpy.props.StringProperty(
+    strip: str = StringProperty(
         name="Strip",
         options={"SKIP_SAVE"},
         description="Sound strip to make the voice first; empty for the chosen one",
@@ -157,10 +158,10 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
 
     bl_label = "Choose Speaker"
 
-    strip: bpy.props.StringProperty(
+    strip: str = StringProperty(
         name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
     )
-    speaker: bpy.props.EnumProperty(
+    speaker: str = EnumProperty(
         name="Speaker", items=_speakers, description="Head that speaks the strip"
     )
 
@@ -250,7 +251,7 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
 
     bl_label = "Use Preset"
 
-    name: bpy.props.StringProperty(name="Preset", description="Name of the preset")
+    name: str = StringProperty(name="Preset", description="Name of the preset")
 
     @classmethod
     def description(cls, context, properties):
@@ -267,7 +268,7 @@ class THUNDER_OT_save_direction(ShowsDialog, _OfDirection, bpy.types.Operator):
     bl_label = "Save as Preset"
     bl_options = {"REGISTER"}
 
-    name: bpy.props.StringProperty(
+    name: str = StringProperty(
         name="Name", description="Name of the preset. A preset of yours with this name is replaced"
     )
 
@@ -297,7 +298,7 @@ class THUNDER_OT_delete_direction(ShowsDialog, InstantWork, bpy.types.Operator):
         ),
     )
 
-    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Preset to delete")
+    name: str = EnumProperty(name="Preset", items=_items, description="Preset to delete")
 
     def act(self, context):
         head_direction.all_presets().delete(self.name)
@@ -322,7 +323,7 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
 
     obstacles = (why_no_head, perform_as.why_none)
 
-    source: bpy.props.EnumProperty(
+    source: str = EnumProperty(
         name="Performance", items=_performances, description="Take or committed line to perform"
     )
 
@@ -382,7 +383,7 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
 
     obstacles = (why_no_head,)
 
-    target: bpy.props.EnumProperty(name="Target", items=_look_targets)
+    target: str = EnumProperty(name="Target", items=_look_targets)
 
     def act(self, context):
         direction = sliders.ensure(chosen_head(context).owner)
@@ -425,7 +426,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
     bl_label = "Style from Animation"
     obstacles = (why_no_head,)
 
-    frames: bpy.props.EnumProperty(
+    frames: str = EnumProperty(
         name="Frames", items=listening.FRAMES, description="Frames to read the style from"
     )
 

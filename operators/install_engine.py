@@ -7,6 +7,7 @@ import bpy
 from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import Step
 from ..scene.host.language import translated
+from ..scene.host.prop import BoolProperty
 from ..thunder_core import installer
 from ..thunder_core.client import Client
 from ..thunder_core.errors import attempt, BadRequest, NoEngine
@@ -89,7 +90,7 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     """Install the engine into its own environment, or reinstall what is missing or damaged. Blender
     and other add-ons are not changed"""
 
-    card: bpy.props.BoolProperty(
+    card: bool = BoolProperty(
         name="For Graphics Cards",
         options={"HIDDEN", "SKIP_SAVE"},
         description="With torch, which computes on graphics cards",
@@ -213,7 +214,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
 
     bl_label = "Download Model…"
     bl_options = {"INTERNAL"}
-    agreed: bpy.props.BoolProperty(
+    agreed: bool = BoolProperty(
         options={"HIDDEN", "SKIP_SAVE"}, description="Size and licence were shown"
     )
     obstacles = (

@@ -7,6 +7,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs, playback
+from ..scene.host.prop import EnumProperty
 from ..scene.review import checking, listening, live_score
 from ..scene.takes import take_list
 from ..scene.voice import strip
@@ -70,7 +71,7 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
         ),
     )
 
-    to: bpy.props.EnumProperty(
+    to: str = EnumProperty(
         name="Hear",
         options={"SKIP_SAVE"},
         description="Sound to hear",

@@ -8,6 +8,7 @@ import bpy
 
 from ..scene.animation import drawn_frames
 from ..scene.heads import character, detection, drawn, family, head, mapping_table
+from ..scene.host.prop import EnumProperty, IntProperty, StringProperty
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
 from .base import (
@@ -137,7 +138,7 @@ class THUNDER_OT_save_mapping(ShowsDialog, OnCharacter, bpy.types.Operator):
 
     bl_options = {"REGISTER"}
 
-    name: bpy.props.StringProperty(
+    name: str = StringProperty(
         name="Name", description="Name of the preset. A preset with this name is replaced"
     )
 
@@ -154,7 +155,7 @@ class THUNDER_OT_save_mapping(ShowsDialog, OnCharacter, bpy.types.Operator):
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     """Use a saved mapping on this character"""
 
-    name: bpy.props.StringProperty(name="Preset", description="Saved mapping")
+    name: str = StringProperty(name="Preset", description="Saved mapping")
 
     def change(self, context, obj):
         mapping_table.keep_plan(context.scene, obj, mapping_table.preset(self.name))
@@ -200,7 +201,7 @@ def _fill(context, obj, found: list[mapping.Rule]) -> str:
 class THUNDER_OT_fill_in_order(ShowsDialog, OnCharacter, bpy.types.Operator):
     """Fill the rows with the drawings in the order of a usual chart"""
 
-    chart: bpy.props.EnumProperty(
+    chart: str = EnumProperty(
         name="Order",
         items=[
             (name, name, ", ".join(label for label, _ in rows))
@@ -208,7 +209,7 @@ class THUNDER_OT_fill_in_order(ShowsDialog, OnCharacter, bpy.types.Operator):
         ],
         description="Order in which the drawings are",
     )
-    first: bpy.props.IntProperty(
+    first: int = IntProperty(
         name="From", default=1, min=1, description="Which of the drawings is the first mouth"
     )
 

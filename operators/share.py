@@ -12,6 +12,7 @@ from ..scene.heads import head
 from ..scene.host import playback
 from ..scene.host.jobs import registration
 from ..scene.host.language import translated
+from ..scene.host.prop import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from ..scene.media import contact_sheet, export, grid, studio
 from ..scene.review import listening
 from ..scene.takes import browsing, take_list
@@ -182,19 +183,19 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
     obstacles = (why_busy, why_no_head)
 
-    filter_glob: bpy.props.StringProperty(
+    filter_glob: str = StringProperty(
         default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"}
     )
-    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
-    form: bpy.props.EnumProperty(
+    check_existing: bool = BoolProperty(default=True, options={"HIDDEN"})
+    form: str = EnumProperty(
         name="Format",
         items=[(key, form.name, form.carries) for key, form in export.FORMATS.items()],
         description="File format",
     )
-    frames: bpy.props.EnumProperty(
+    frames: str = EnumProperty(
         name="Frames", items=listening.FRAMES, description="Frames to export"
     )
-    rate: bpy.props.FloatProperty(
+    rate: float = FloatProperty(
         name="Rows per Second",
         default=60.0,
         min=1.0,
@@ -204,7 +205,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
         "most importers expect",
     )
 
-    from_zero: bpy.props.BoolProperty(
+    from_zero: bool = BoolProperty(
         name="Start at Zero",
         default=True,
         description="Start the file at time 0 instead of the frame's time in the scene",

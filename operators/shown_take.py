@@ -8,6 +8,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.host import jobs
+from ..scene.host.prop import BoolProperty, EnumProperty, IntProperty
 from ..scene.review import live_score
 from ..scene.takes import keep, mix, take_list, take_record
 from ..scene.takes.commit import committing
@@ -39,8 +40,8 @@ class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
 
     bl_label = "Choose Take"
 
-    part: bpy.props.EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
-    take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take used for this part")
+    part: str = EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
+    take: str = EnumProperty(name="Take", items=_takes, description="Take used for this part")
 
     def act(self, context):
         setattr(context.scene.thunder_mix, self.part, bpy.data.actions.get(self.take))
@@ -52,7 +53,7 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
     bl_label = "Cut to Shown Take"
     obstacles = (why_none_shown,)
 
-    part: bpy.props.EnumProperty(
+    part: str = EnumProperty(
         name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch"
     )
 
@@ -68,7 +69,7 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
 class THUNDER_OT_remove_cut(InstantWork, bpy.types.Operator):
     """Remove this cut. The previous take continues"""
 
-    index: bpy.props.IntProperty(name="Cut", min=0, description="Place in the list of cuts")
+    index: int = IntProperty(name="Cut", min=0, description="Place in the list of cuts")
 
     def act(self, context):
         context.scene.thunder_mix.cuts.remove(self.index)
@@ -96,7 +97,7 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
 class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Keep frames of the take unchanged"""
 
-    which: bpy.props.EnumProperty(
+    which: str = EnumProperty(
         name="Frames",
         description="Which frames",
         items=[
@@ -128,9 +129,7 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
 
     bl_label = "Remove Range"
 
-    index: bpy.props.IntProperty(
-        name="Frames", min=0, description="Place in the list of kept frames"
-    )
+    index: int = IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
 
     def act(self, context):
         context.scene.thunder_keep.ranges.remove(self.index)
@@ -304,7 +303,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         ),
     )
 
-    again: bpy.props.BoolProperty(
+    again: bool = BoolProperty(
         name="Commit Again",
         description="Commit lines that are committed already once more, and replace their keys",
         default=False,

@@ -7,6 +7,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.host.jobs import Step
 from ..scene.host.language import translated
+from ..scene.host.prop import EnumProperty, IntProperty
 from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest
 from .base import InstantWork, NeedsTakes, SlicedWork, why_none_shown
@@ -17,10 +18,10 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
 
     bl_label = "Show Take"
 
-    index: bpy.props.IntProperty(
+    index: int = IntProperty(
         name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation"
     )
-    step: bpy.props.IntProperty(
+    step: int = IntProperty(
         name="Step",
         default=0,
         options={"SKIP_SAVE"},
@@ -62,7 +63,7 @@ class _OnTake(NeedsTakes, InstantWork):
 
     obstacles = (why_none_shown,)
 
-    index: bpy.props.IntProperty(
+    index: int = IntProperty(
         name="Take",
         default=-1,
         min=-1,
@@ -115,7 +116,7 @@ class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
     """Fold or unfold the takes that were generated together. A folded take stays as it is, and is
     listed while it is shown"""
 
-    batch: bpy.props.IntProperty(
+    batch: int = IntProperty(
         name="Batch", description="Number of the batch that the takes have in common"
     )
 
@@ -130,7 +131,7 @@ class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
 class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Delete several takes of this head and voice at once"""
 
-    which: bpy.props.EnumProperty(
+    which: str = EnumProperty(
         name="Takes",
         items=[
             (

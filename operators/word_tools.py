@@ -6,11 +6,11 @@ import textwrap
 
 import bpy
 from bpy.app.handlers import persistent
-from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..scene.engine import connection, recogniser
 from ..scene.heads import head
 from ..scene.host import jobs, playback
+from ..scene.host.prop import EnumProperty, FloatProperty, IntProperty, StringProperty
 from ..scene.review import listening, word_track
 from ..scene.takes import keep, mix, take_list, take_record, transcript, word_places
 from ..scene.voice import strip
@@ -67,7 +67,7 @@ class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO_GROUPED"}
     bl_undo_group = "Frame Change"
 
-    step: IntProperty(
+    step: int = IntProperty(
         name="Words", default=1, description="How many words later, or earlier below 0"
     )
 
@@ -150,7 +150,7 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     """Mark the word for new takes, or remove the mark. The shown take follows if it follows the
     sliders"""
 
-    kind: EnumProperty(
+    kind: str = EnumProperty(
         name="Mark",
         items=[(kind, *transcript.LABELS[kind][:2]) for kind in transcript.WORD_KINDS],
         description="Mark to set on the word",
@@ -178,8 +178,8 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
 class THUNDER_OT_correct_sound(OnWord, InstantWork, bpy.types.Operator):
     """Have lips make another sound here than the one that was recognized"""
 
-    number: IntProperty(name="Number", min=0, description="Which sound of the word")
-    sound: EnumProperty(name="Sound", items=SOUNDS, description="What the lips do")
+    number: int = IntProperty(name="Number", min=0, description="Which sound of the word")
+    sound: str = EnumProperty(name="Sound", items=SOUNDS, description="What the lips do")
 
     def act(self, context):
         line = word_places.line(context)
@@ -202,12 +202,12 @@ class THUNDER_OT_clear_word(OnWord, InstantWork, bpy.types.Operator):
 class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
     """Move the edges of the word: lips say it earlier or later than the voice"""
 
-    start: FloatProperty(
+    start: float = FloatProperty(
         name="Start",
         step=100,
         description="Frames by which lips begin the word later, or earlier below 0",
     )
-    end: FloatProperty(
+    end: float = FloatProperty(
         name="End",
         step=100,
         description="Frames by which lips end the word later, or earlier below 0",
@@ -227,7 +227,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
 
     bl_label = "Retake Word"
 
-    what: EnumProperty(
+    what: str = EnumProperty(
         name="Part",
         description="What is sampled again",
         items=[
@@ -256,7 +256,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
 class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Use this take's mouth on the word, in a new take. The shown take is not changed"""
 
-    take: StringProperty(name="Take", description="Action of the take whose mouth is used")
+    take: str = StringProperty(name="Take", description="Action of the take whose mouth is used")
 
     @classmethod
     def description(cls, context, properties):
@@ -416,7 +416,7 @@ class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
     """Read what the voice says from a text or from subtitles (.txt, .srt, .vtt), and find its
     words"""
 
-    filter_glob: StringProperty(
+    filter_glob: str = StringProperty(
         default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}
     )
 

@@ -10,6 +10,7 @@ from ..operators import install_engine
 from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import registration, session
 from ..scene.host.language import translated
+from ..scene.host.prop import EnumProperty, StringProperty
 from ..thunder_core import installer
 from . import manual
 from .tab import in_lines, progress_row, props, tune
@@ -28,28 +29,28 @@ KEYS = (
 class ThunderPreferences(bpy.types.AddonPreferences):
     bl_idname = connection.PACKAGE
 
-    engine_python: bpy.props.StringProperty(
+    engine_python: str = StringProperty(
         name="Other Python",
         subtype="FILE_PATH",
         description="Python or virtual environment that already has the engine's packages. Leave "
         "empty to use the engine installed here",
     )
-    weights: bpy.props.StringProperty(
+    weights: str = StringProperty(
         name="Weights",
         subtype="DIR_PATH",
         description="Folder of model files that you trained yourself. Leave empty to use the "
         "bundled ones",
     )
-    whisper: bpy.props.StringProperty(
+    whisper: str = StringProperty(
         name="Whisper Model",
         subtype="DIR_PATH",
         description="Model that recognizes words: its folder, as CTranslate2 stores it, or its "
         "name on the Hugging Face hub, such as base, to download it",
     )
-    microphone: bpy.props.StringProperty(
+    microphone: str = StringProperty(
         name="Microphone", description="Microphone that records. Leave empty for the system's"
     )
-    device: bpy.props.EnumProperty(
+    device: str = EnumProperty(
         name="Device",
         items=[
             ("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),

@@ -123,7 +123,7 @@ def run(options: Namespace) -> None:
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bake.load_extension()
     scene = bpy.context.scene
-    bpy.ops.thunder.add_head()
+    bpy.ops.thunder.add_head()  # type: ignore[attr-defined]  # registered by the extension
     mesh = scene.thunder.head
     mesh.modifiers.new("Smooth", "SUBSURF").render_levels = 1
     camera = stage(scene, options.size, options.samples)

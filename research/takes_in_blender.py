@@ -58,7 +58,7 @@ def new_scene():
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = SCENE_FPS, 1.0
-    bpy.ops.thunder.add_head()
+    bpy.ops.thunder.add_head()  # type: ignore[attr-defined]  # registered by the extension
     return scene, head.find(scene), timing.Clock.of(scene, 1.0)
 
 

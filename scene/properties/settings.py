@@ -4,15 +4,6 @@ animation before a take."""
 
 import bpy
 from bpy.app.handlers import persistent
-from bpy.props import (
-    BoolProperty,
-    CollectionProperty,
-    EnumProperty,
-    FloatProperty,
-    IntProperty,
-    PointerProperty,
-    StringProperty,
-)
 
 from ...thunder_core import vmc
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
@@ -21,10 +12,20 @@ from ...thunder_core.face import mapping
 from ...thunder_core.request import TAKES
 from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.whisper import LANGUAGES
-from ..heads import character, drawn, family, head, head_state, mapping_table as table
+from ..heads import character, drawn, family, head, head_state, mapping_table
 from ..host import compat
 from ..host.jobs import registration
-from ..takes import browsing, dialogue, seeds, take_list as takes
+from ..host.prop import (
+    BoolProperty,
+    Collection,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+from ..takes import browsing, dialogue, seeds, take_list
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import fingerprint, strip
 
@@ -146,17 +147,17 @@ def _take_up_kind(self, context):
     """A name given to a row that had none makes it a rule."""
     if self.target and self.kind == "NONE":
         self.kind = "SHOW" if family.is_drawn(self.id_data.thunder.table_head) else "KEY"
-    table.keep_edit(self, context)
+    mapping_table.keep_edit(self, context)
 
 
 def _show_row(self, context):
-    table.refresh(self.id_data)
+    mapping_table.refresh(self.id_data)
 
 
 class ThunderRow(bpy.types.PropertyGroup):
     """A row of the mapping table: what moves, what is moved, how far."""
 
-    source: StringProperty(
+    source: str = StringProperty(
         name="Channel",
         search=lambda self, context, text: [
             *mapping.JOINTS,
@@ -164,11 +165,11 @@ class ThunderRow(bpy.types.PropertyGroup):
             *head.channel_names(),
             *MOUTH_SOUNDS,
         ],
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Channel of the motion, key derived from its rotations, joint, or sound that "
         "has a mouth of its own",
     )
-    kind: EnumProperty(
+    kind: str = EnumProperty(
         name="Target",
         items=[
             ("NONE", "Nothing", "The channel moves nothing", "DOT", 0),
@@ -200,29 +201,29 @@ class ThunderRow(bpy.types.PropertyGroup):
             ("CELL", "Cell", "A cell of the sheet in a material", "MESH_GRID", 8),
             ("LAYER", "Layer", "A Grease Pencil layer that is shown", "RENDERLAYERS", 9),
         ],
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="What the channel moves",
     )
-    object: StringProperty(
+    object: str = StringProperty(
         name="Object",
         search=_objects,
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Object with the target. Leave empty to move every object of the character "
         "that has it",
     )
-    target: StringProperty(
+    target: str = StringProperty(
         name="Name",
         search=_targets,
         update=_take_up_kind,
         description="Shape key or custom property to move",
     )
-    bone: StringProperty(
+    bone: str = StringProperty(
         name="Bone",
         search=_bones,
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Bone to move, or bone with the property",
     )
-    path: EnumProperty(
+    path: str = EnumProperty(
         name="Channel",
         items=[
             ("location", "Location", "Along the bone's own axis"),
@@ -236,36 +237,36 @@ class ThunderRow(bpy.types.PropertyGroup):
             ("delta_rotation_euler", "Tilt", "Beside the object's own rotation, radians"),
             ("scale", "Scale", "Along the bone's own axis"),
         ],
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Transform channel of the bone",
     )
-    index: EnumProperty(
-        name="Axis", items=_AXES, update=table.keep_edit, description="Axis of the movement"
+    index: str = EnumProperty(
+        name="Axis", items=_AXES, update=mapping_table.keep_edit, description="Axis of the movement"
     )
-    weight: FloatProperty(
+    weight: float = FloatProperty(
         name="Amount",
         default=1.0,
         soft_min=-2.0,
         soft_max=2.0,
         step=5,
         precision=3,
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Value of the target when the channel is at 1",
     )
-    number: IntProperty(
+    number: int = IntProperty(
         name="Number",
         get=lambda self: round(self.weight),
         set=lambda self, value: setattr(self, "weight", float(value)),
         description="Frame of the drawing, number of the image in the sequence, or of the cell in "
         "the sheet, counted from its upper left from 1",
     )
-    lead: FloatProperty(
+    lead: float = FloatProperty(
         name="Lead",
         min=-0.5,
         max=0.5,
         step=1,
         precision=2,
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Seconds by which this mouth comes before its sound; below 0 after it",
     )
 
@@ -273,58 +274,60 @@ class ThunderRow(bpy.types.PropertyGroup):
 class ThunderAction(bpy.types.PropertyGroup):
     """One action of several that belong together."""
 
-    action: PointerProperty(type=bpy.types.Action)
+    action: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
 
 
 class ThunderTake(bpy.types.PropertyGroup):
     """A take in the list: its action (before Blender 4.4 one per target of its rig) and what the
     list shows of it."""
 
-    name: StringProperty(
+    name: str = StringProperty(
         name="Name",
-        update=takes.name_action,
+        update=take_list.name_action,
         description="Name of the take. Its action is renamed too",
     )
-    action: PointerProperty(type=bpy.types.Action)
-    more: CollectionProperty(type=ThunderAction)
-    head: PointerProperty(type=bpy.types.Object)
-    voice: StringProperty(
+    action: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
+    more: Collection[ThunderAction] = CollectionProperty(type=ThunderAction)
+    head: bpy.types.Object | None = PointerProperty(type=bpy.types.Object)
+    voice: str = StringProperty(
         name="Voice", description="Strip or file that this take was generated for"
     )
-    tooltip: StringProperty(get=browsing.describe, description="Details of the take")
-    seed: IntProperty(name="Seed", description="Number that makes this take again")
-    score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
-    of_whole: BoolProperty(
+    tooltip: str = StringProperty(get=browsing.describe, description="Details of the take")
+    seed: int = IntProperty(name="Seed", description="Number that makes this take again")
+    score: float = FloatProperty(
+        name="Lip-Sync", description="How well the lips match the voice, 0 to 100"
+    )
+    of_whole: bool = BoolProperty(
         description="Whether the score is that of the whole line of which the take is a part"
     )
-    words: StringProperty(
+    words: str = StringProperty(
         name="Style",
         description="Style of the take, in a few words; empty where it was not directed",
     )
-    first: IntProperty(name="First Frame", description="Scene frame on which the take begins")
-    last: IntProperty(name="Last Frame", description="Scene frame on which the take ends")
-    lead_in: IntProperty(
+    first: int = IntProperty(name="First Frame", description="Scene frame on which the take begins")
+    last: int = IntProperty(name="Last Frame", description="Scene frame on which the take ends")
+    lead_in: int = IntProperty(
         name="Lead In", description="Frames before the first on which the face comes from rest"
     )
-    lead_out: IntProperty(
+    lead_out: int = IntProperty(
         name="Lead Out", description="Frames after the last on which the face returns to rest"
     )
-    star: BoolProperty(name="Star", description="Mark the take as a favorite")
-    note: StringProperty(name="Note", description="Your note on this take")
-    hidden: BoolProperty(description="Whether version 0.2.0 hid the take")
-    made: IntProperty(name="Made", description="When it was made, seconds since 1970")
-    batch: IntProperty(
+    star: bool = BoolProperty(name="Star", description="Mark the take as a favorite")
+    note: str = StringProperty(name="Note", description="Your note on this take")
+    hidden: bool = BoolProperty(description="Whether version 0.2.0 hid the take")
+    made: int = IntProperty(name="Made", description="When it was made, seconds since 1970")
+    batch: int = IntProperty(
         description="The same for takes that were generated together, and those made of them; 0 in "
         "files of earlier versions"
     )
-    asked: StringProperty(
+    asked: str = StringProperty(
         description="Direction of the take, in a few words; empty for the usual one"
     )
-    folded: BoolProperty(
+    folded: bool = BoolProperty(
         description="Whether the takes of its batch are folded: the list shows it only while it is "
         "on its head"
     )
-    role: EnumProperty(
+    role: str = EnumProperty(
         name="Role",
         description="What the face does with the sound",
         items=[
@@ -333,7 +336,7 @@ class ThunderTake(bpy.types.PropertyGroup):
             ("IDLE", "Idle", "Nobody speaks in the sound: there is no Lip-Sync"),
         ],
     )
-    kind: EnumProperty(
+    kind: str = EnumProperty(
         name="Kind",
         description="How the take was made",
         items=[
@@ -350,28 +353,28 @@ class ThunderHead(bpy.types.PropertyGroup):
     """State of a head: the animator's animation before a take was shown, the shown take, the
     mapping and the direction."""
 
-    object: PointerProperty(type=bpy.types.Object)
-    shown: PointerProperty(type=bpy.types.Action)
-    before: PointerProperty(
+    object: bpy.types.Object | None = PointerProperty(type=bpy.types.Object)
+    shown: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
+    before: bpy.types.Action | None = PointerProperty(
         type=bpy.types.Action,
         description="The take that was shown before; empty for the animator's own",
     )
-    own: CollectionProperty(type=ThunderAction)
-    own_state: StringProperty(
+    own: Collection[ThunderAction] = CollectionProperty(type=ThunderAction)
+    own_state: str = StringProperty(
         description="Slots, blending and still values of the animator's own animation"
     )
-    mapping: StringProperty(
+    mapping: str = StringProperty(
         description="How this file drives the character, as JSON. Leave empty to use the mapping "
         "it came with"
     )
-    direction: PointerProperty(type=ThunderDirection)
-    voice: StringProperty(
+    direction: ThunderDirection = PointerProperty(type=ThunderDirection)
+    voice: str = StringProperty(
         description="Sound strip that was chosen for this head; empty for the active one or one of "
         "its own"
     )
-    role: EnumProperty(items=_ROLES, description="What this head does with its voice")
-    fault: StringProperty(description="Fault of the visible lips when keys were last written")
-    first_seed: IntProperty(
+    role: str = EnumProperty(items=_ROLES, description="What this head does with its voice")
+    fault: str = StringProperty(description="Fault of the visible lips when keys were last written")
+    first_seed: int = IntProperty(
         default=seeds.UNKNOWN,
         min=seeds.UNKNOWN,
         description="Seed of the first take of every line; −1 before the first line",
@@ -405,7 +408,7 @@ def _region(name: str, what: str):
 class ThunderCommit(bpy.types.PropertyGroup):
     """Settings of Commit."""
 
-    to: EnumProperty(
+    to: str = EnumProperty(
         name="Commit To",
         items=[
             (
@@ -428,7 +431,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="Where the take goes",
     )
-    how: EnumProperty(
+    how: str = EnumProperty(
         name="Method",
         items=[
             (
@@ -445,7 +448,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="What happens to your keys in these frames",
     )
-    range: EnumProperty(
+    range: str = EnumProperty(
         name="Frames",
         items=[
             ("TAKE", "Whole Take", "All of the take's frames"),
@@ -453,7 +456,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="Frames to commit",
     )
-    keys: EnumProperty(
+    keys: str = EnumProperty(
         name="Keys",
         items=[
             (
@@ -475,7 +478,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="Where keys are set",
     )
-    step: EnumProperty(
+    step: str = EnumProperty(
         name="Animate On",
         items=[
             ("ONES", "Ones", "Curves that move on every frame"),
@@ -493,19 +496,19 @@ class ThunderCommit(bpy.types.PropertyGroup):
         description="For how many frames a pose is held; held poses are on every second or third "
         "frame from the scene's first on",
     )
-    breakdowns: BoolProperty(
+    breakdowns: bool = BoolProperty(
         name="Breakdowns",
         description="Blocking moves from pose to pose, with as many breakdowns as that needs. "
         "Without, each pose is held: Constant interpolation",
     )
-    brows: _region("Brows", "the brows")
-    eyes: _region("Eyes", "eyelids and gaze")
-    cheeks: _region("Cheeks & Nose", "cheeks and nose")
-    mouth: _region("Mouth", "the lips")
-    jaw: _region("Jaw", "the jaw")
-    tongue: _region("Tongue", "the tongue")
-    head: _region("Head", "the movement of the head")
-    accuracy: EnumProperty(
+    brows: str = _region("Brows", "the brows")
+    eyes: str = _region("Eyes", "eyelids and gaze")
+    cheeks: str = _region("Cheeks & Nose", "cheeks and nose")
+    mouth: str = _region("Mouth", "the lips")
+    jaw: str = _region("Jaw", "the jaw")
+    tongue: str = _region("Tongue", "the tongue")
+    head: str = _region("Head", "the movement of the head")
+    accuracy: str = EnumProperty(
         name="Accuracy",
         items=[
             *(
@@ -519,8 +522,8 @@ class ThunderCommit(bpy.types.PropertyGroup):
         set=_choose_accuracy,
         description="How closely the committed lips follow the take: the closer, the more keys",
     )
-    is_custom: BoolProperty(options={"HIDDEN"})
-    error: FloatProperty(
+    is_custom: bool = BoolProperty(options={"HIDDEN"})
+    error: float = FloatProperty(
         name="Max Lip Error",
         default=0.6,
         min=0.0,
@@ -532,7 +535,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         "closed; 0 keeps the take's own keys",
     )
 
-    blend: IntProperty(
+    blend: int = IntProperty(
         name="Blend",
         default=3,
         min=1,
@@ -547,7 +550,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
 class ThunderRecording(bpy.types.PropertyGroup):
     """Settings of Record."""
 
-    countdown: IntProperty(
+    countdown: int = IntProperty(
         name="Countdown",
         default=3,
         min=0,
@@ -556,13 +559,13 @@ class ThunderRecording(bpy.types.PropertyGroup):
         description="Seconds before the recording counts. The scene plays during them, so that you "
         "hear what comes before",
     )
-    punch_in: BoolProperty(
+    punch_in: bool = BoolProperty(
         name="Punch In",
         description="Record in the preview range: it starts and ends there. Without it you record "
         "from the playhead until you stop",
     )
 
-    look_ahead: EnumProperty(
+    look_ahead: str = EnumProperty(
         name="Lips",
         default="SMOOTH",
         items=(
@@ -573,7 +576,7 @@ class ThunderRecording(bpy.types.PropertyGroup):
         description="How far lips of a live performance are behind the voice, beside about 0.25 s "
         "of computing",
     )
-    hears: EnumProperty(
+    hears: str = EnumProperty(
         name="From",
         items=(
             ("MICROPHONE", "Microphone", "What you say becomes a strip, and takes of it follow"),
@@ -581,8 +584,8 @@ class ThunderRecording(bpy.types.PropertyGroup):
         ),
         description="What the head hears when it performs live",
     )
-    port: IntProperty(name="Port", default=vmc.PORT, min=1, max=65535)
-    host: StringProperty(
+    port: int = IntProperty(name="Port", default=vmc.PORT, min=1, max=65535)
+    host: str = StringProperty(
         name="To",
         default=vmc.HERE,
         description="Name or address of the computer that gets the face; by default this one",
@@ -592,9 +595,9 @@ class ThunderRecording(bpy.types.PropertyGroup):
 class ThunderPart(bpy.types.PropertyGroup):
     """The speaker of a dialogue strip."""
 
-    strip: StringProperty(name="Strip", description="Name of the sound strip")
-    head: PointerProperty(type=bpy.types.Object)
-    silent: BoolProperty(
+    strip: str = StringProperty(name="Strip", description="Name of the sound strip")
+    head: bpy.types.Object | None = PointerProperty(type=bpy.types.Object)
+    silent: bool = BoolProperty(
         name="No Speaker", description="For music, sound effects and off-screen voices"
     )
 
@@ -602,7 +605,7 @@ class ThunderPart(bpy.types.PropertyGroup):
 class ThunderScene(bpy.types.PropertyGroup):
     """Per-scene settings of the Thunder tab, and its takes."""
 
-    source: EnumProperty(
+    source: str = EnumProperty(
         name="Voice From",
         description="Where the voice is",
         items=[
@@ -610,10 +613,10 @@ class ThunderScene(bpy.types.PropertyGroup):
             ("FILE", "From a Sound File", "A sound file, from the scene's first frame"),
         ],
     )
-    strip: StringProperty(
+    strip: str = StringProperty(
         description="Sound strip for heads without a choice of their own, as of earlier versions"
     )
-    voice: StringProperty(
+    voice: str = StringProperty(
         name="Voice",
         search=_strip_names,
         get=_voice,
@@ -621,25 +624,25 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="Sound strip to generate takes of this head for. Leave empty to use the active "
         "strip, or the head's own line if the active strip is another head's",
     )
-    sound_file: StringProperty(
+    sound_file: str = StringProperty(
         name="Sound File",
         subtype="FILE_PATH",
         update=lambda self, context: self.property_unset("file_channel"),
         description="Sound file to generate takes for, starting at the scene's first frame",
     )
-    channel: EnumProperty(
+    channel: str = EnumProperty(
         name="Channel",
         items=_CHANNELS,
         get=_channel,
         set=_choose_channel,
         description="Channel of the strip, or of the sound file, that is the voice",
     )
-    file_channel: IntProperty(
+    file_channel: int = IntProperty(
         default=fingerprint.AUTOMATIC,
         min=fingerprint.AUTOMATIC,
         description="Channel of the sound file; −1 for an automatic choice, 0 for all",
     )
-    head: PointerProperty(
+    head: bpy.types.Object | None = PointerProperty(
         name="Head",
         type=bpy.types.Object,
         poll=lambda self, obj: (
@@ -648,31 +651,31 @@ class ThunderScene(bpy.types.PropertyGroup):
         ),
         description="Head to animate. Leave empty to use the selected head, or the only one",
     )
-    recording: PointerProperty(type=ThunderRecording)
-    role: EnumProperty(
+    recording: ThunderRecording = PointerProperty(type=ThunderRecording)
+    role: str = EnumProperty(
         items=_ROLES, description="Role of heads without one of their own, as of earlier versions"
     )
-    head_role: EnumProperty(
+    head_role: str = EnumProperty(
         name="Role",
         items=_ROLES,
         get=_role,
         set=_choose_role,
         description="What this head does with its voice",
     )
-    count: IntProperty(
+    count: int = IntProperty(
         name="Takes",
         default=TAKES,
         min=1,
         max=MOST_TAKES,
         description="Number of takes to generate",
     )
-    seed: IntProperty(
+    seed: int = IntProperty(
         default=1,
         min=0,
         max=LARGEST_SEED,
         description="The seed that was chosen for all characters, if it is set",
     )
-    first_seed: IntProperty(
+    first_seed: int = IntProperty(
         name="Seed",
         get=_first_seed,
         set=lambda self, value: setattr(self, "seed", value),
@@ -682,7 +685,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         "takes are listed, Generate goes on "
         "with the next seeds. A seed that you set stays, and is used for every character",
     )
-    keep_seed: BoolProperty(
+    keep_seed: bool = BoolProperty(
         name="Same Seed for Every Character",
         get=lambda self: self.is_property_set("seed"),
         set=_keep_seed,
@@ -690,7 +693,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         "all its lines keep: "
         "the same people play all lines of a character, and others the next",
     )
-    quality: EnumProperty(
+    quality: str = EnumProperty(
         name="Quality",
         description="How finely takes are sampled. The same seed gives about the same take at each "
         "quality",
@@ -701,7 +704,7 @@ class ThunderScene(bpy.types.PropertyGroup):
             ("FINAL", "Final", "Twenty steps of the whole model; several times as long as Normal"),
         ],
     )
-    guidance: FloatProperty(
+    guidance: float = FloatProperty(
         name="Voice Guidance",
         default=1.0,
         min=0.0,
@@ -712,19 +715,19 @@ class ThunderScene(bpy.types.PropertyGroup):
         "follow it more and differ less from "
         "each other, below 1 the opposite; both take twice as long. 1 is off",
     )
-    recognise_words: BoolProperty(
+    recognise_words: bool = BoolProperty(
         name="Use Recognized Words",
         default=True,
         description="Before takes are generated, recognize the words of a voice without a "
         "transcript, and follow them. Off: recognized transcripts of all lines are not used",
     )
-    language: EnumProperty(
+    language: str = EnumProperty(
         name="Language",
         items=_LANGUAGES,
         description="Language that Recognize Words hears. Automatic mistakes some short or noisy "
         "lines for another one",
     )
-    listen_range: EnumProperty(
+    listen_range: str = EnumProperty(
         name="Frames",
         default="EDITED",
         items=[
@@ -744,97 +747,99 @@ class ThunderScene(bpy.types.PropertyGroup):
         ],
         description="Frames to generate speech for",
     )
-    listen_play: BoolProperty(
+    listen_play: bool = BoolProperty(
         name="Play", default=True, description="Play the result right away in place of the original"
     )
-    live_score: BoolProperty(
+    live_score: bool = BoolProperty(
         name="Auto-Update Scores",
         default=True,
         description="Update the Lip-Sync score a moment after you stop editing keys",
     )
-    live_direction: BoolProperty(
+    live_direction: bool = BoolProperty(
         name="Live",
         default=False,
         description="While a slider of the direction is moved, sample a copy of the shown take "
         "again, with its own seed. The take itself "
         "stays. Takes that you edited, shaped or mixed are not copied",
     )
-    commit: PointerProperty(type=ThunderCommit)
-    curves: BoolProperty(
+    commit: ThunderCommit = PointerProperty(type=ThunderCommit)
+    curves: bool = BoolProperty(
         name="Curves in the Timeline",
         default=True,
         description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope "
         "sheet and sequencer",
     )
-    takes: CollectionProperty(type=ThunderTake)
-    sort: EnumProperty(
+    takes: Collection[ThunderTake] = CollectionProperty(type=ThunderTake)
+    sort: str = EnumProperty(
         name="Sort", items=browsing.SORTS, description="Order of the takes in the list"
     )
-    only_starred: BoolProperty(name="Starred Only", description="List only takes with a star")
-    play_shown: BoolProperty(
+    only_starred: bool = BoolProperty(
+        name="Starred Only", description="List only takes with a star"
+    )
+    play_shown: bool = BoolProperty(
         name="Play When Shown",
         description="Play a take from its first frame as soon as it is shown",
     )
-    heads: CollectionProperty(type=ThunderHead)
-    cast: CollectionProperty(type=ThunderPart)
-    dialogue_index: IntProperty(
+    heads: Collection[ThunderHead] = CollectionProperty(type=ThunderHead)
+    cast: Collection[ThunderPart] = CollectionProperty(type=ThunderPart)
+    dialogue_index: int = IntProperty(
         name="Strip",
         get=dialogue.chosen_index,
         set=dialogue.choose_index,
         description="Strip of the dialogue. Click a row to use its strip as the voice and select "
         "its speaker",
     )
-    only_preview: BoolProperty(
+    only_preview: bool = BoolProperty(
         name="Preview Range Only",
         default=False,
         description="Use only the part of the voice in the scene's preview range",
     )
-    table: CollectionProperty(type=ThunderRow)
-    table_head: PointerProperty(type=bpy.types.Object)
-    table_text: StringProperty(description="The mapping that the table was filled from")
-    table_index: IntProperty(
+    table: Collection[ThunderRow] = CollectionProperty(type=ThunderRow)
+    table_head: bpy.types.Object | None = PointerProperty(type=bpy.types.Object)
+    table_text: str = StringProperty(description="The mapping that the table was filled from")
+    table_index: int = IntProperty(
         name="Row",
         update=_show_row,
         description="Row of the mapping. With Preview on, its effect is shown",
     )
-    balance: FloatProperty(
+    balance: float = FloatProperty(
         name="Jaw or Lips",
         default=0.0,
         min=-1.0,
         max=1.0,
         step=5,
         subtype="FACTOR",
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="How much the jaw contributes to opening the mouth: above 0 more jaw and less "
         "lips, below 0 the reverse. "
         "The mouth opens as far and closes as before. Applies to takes you show or generate from "
         "now on",
     )
-    least: IntProperty(
+    least: int = IntProperty(
         name="Shortest Mouth",
         default=2,
         min=1,
         max=mapping.MOST_HELD,
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Frames for which a mouth of a new take is shown at least. The closed mouth of "
         "m, b and p is never left out",
     )
-    step: IntProperty(
+    step: int = IntProperty(
         name="Hold Each",
         default=1,
         min=1,
         max=mapping.MOST_HELD,
-        update=table.keep_edit,
+        update=mapping_table.keep_edit,
         description="Frames for which each drawing of a new take is held: 2 draws on twos",
     )
-    preview: BoolProperty(
+    preview: bool = BoolProperty(
         name="Preview",
         update=_show_row,
         options={"SKIP_SAVE"},
         description="Show the selected row's channel on the character. The pose is restored "
         "afterwards",
     )
-    preview_amount: FloatProperty(
+    preview_amount: float = FloatProperty(
         name="At",
         default=1.0,
         min=-1.0,
@@ -846,11 +851,11 @@ class ThunderScene(bpy.types.PropertyGroup):
         soft_max=1.0,
         description="Value of the channel in the preview",
     )
-    preview_kept: StringProperty(description="What stood on the character before the preview")
-    active_take: IntProperty(
+    preview_kept: str = StringProperty(description="What stood on the character before the preview")
+    active_take: int = IntProperty(
         name="Shown Take",
-        get=takes.shown_index,
-        set=takes.show_index,
+        get=take_list.shown_index,
+        set=take_list.show_index,
         description="Take that is on the head now; −1 is your own animation",
     )
 
@@ -858,7 +863,7 @@ class ThunderScene(bpy.types.PropertyGroup):
 class ThunderObject(bpy.types.PropertyGroup):
     """Of a character's object, what goes with it into other files."""
 
-    mapping: StringProperty(description="How the character is driven, as JSON")
+    mapping: str = StringProperty(description="How the character is driven, as JSON")
 
 
 @persistent
@@ -877,8 +882,8 @@ def adopt_settings(*_) -> None:
 _register, unregister = registration(
     (("load_post", adopt_settings),),
     (
-        (bpy.types.Scene, "thunder", PointerProperty(type=ThunderScene)),
-        (bpy.types.Object, "thunder", PointerProperty(type=ThunderObject)),
+        (bpy.types.Scene, "thunder", bpy.props.PointerProperty(type=ThunderScene)),
+        (bpy.types.Object, "thunder", bpy.props.PointerProperty(type=ThunderObject)),
     ),
 )
 

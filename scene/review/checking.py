@@ -8,14 +8,6 @@ from dataclasses import asdict
 
 import bpy
 import numpy as np
-from bpy.props import (
-    CollectionProperty,
-    EnumProperty,
-    FloatProperty,
-    IntProperty,
-    PointerProperty,
-    StringProperty,
-)
 
 from ...thunder_core import findings, types
 from ...thunder_core.animation.timing import Clock
@@ -29,6 +21,14 @@ from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
 from ..host import compat, jobs
+from ..host.prop import (
+    Collection,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    StringProperty,
+)
 from ..takes import dialogue, grades, take_list, take_record
 from ..takes.shape import applying
 from ..voice import changes, strip, voice_cache
@@ -48,11 +48,11 @@ def _jump_to_finding(checked, context):
 class ThunderFinding(bpy.types.PropertyGroup):
     """A place that a check found. values: of the Finding, as JSON."""
 
-    values: StringProperty()
-    sentence: StringProperty()
-    label: StringProperty()
-    first: IntProperty()
-    last: IntProperty()
+    values: str = StringProperty()
+    sentence: str = StringProperty()
+    label: str = StringProperty()
+    first: int = IntProperty()
+    last: int = IntProperty()
 
 
 class ThunderIgnored(bpy.types.PropertyGroup):
@@ -67,7 +67,7 @@ class ThunderCheck(bpy.types.PropertyGroup):
     begins.
     """
 
-    tolerance: EnumProperty(
+    tolerance: str = EnumProperty(
         name="Tolerance",
         description="How much the lips may differ from how people speak",
         items=[
@@ -75,15 +75,15 @@ class ThunderCheck(bpy.types.PropertyGroup):
         ],
         default=findings.REALISTIC.upper(),
     )
-    findings: CollectionProperty(type=ThunderFinding)
-    index: IntProperty(
+    findings: Collection[ThunderFinding] = CollectionProperty(type=ThunderFinding)
+    index: int = IntProperty(
         name="Finding", description="Place that the check found", update=_jump_to_finding
     )
-    ignored: CollectionProperty(type=ThunderIgnored)
-    animation: StringProperty()
-    keys: StringProperty()
-    voice: StringProperty()
-    start: FloatProperty()
+    ignored: Collection[ThunderIgnored] = CollectionProperty(type=ThunderIgnored)
+    animation: str = StringProperty()
+    keys: str = StringProperty()
+    voice: str = StringProperty()
+    start: float = FloatProperty()
 
 
 def animation_name(rig: head.Rig) -> str:
@@ -273,7 +273,7 @@ def _is_right(action, start: float, finding: findings.Finding) -> bool:
 
 
 register, unregister = jobs.registration(
-    properties=((bpy.types.Scene, "thunder_check", PointerProperty(type=ThunderCheck)),)
+    properties=((bpy.types.Scene, "thunder_check", bpy.props.PointerProperty(type=ThunderCheck)),)
 )
 
 

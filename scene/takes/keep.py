@@ -8,7 +8,6 @@ from functools import partial
 
 import bpy
 import numpy as np
-from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProperty
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
@@ -22,6 +21,7 @@ from ...thunder_core.types import Columns, FPS, Keep, LISTENS, region_of
 from ..animation import keying
 from ..heads import head
 from ..host.jobs import registration, stage, Step
+from ..host.prop import BoolProperty, Collection, CollectionProperty, IntProperty
 from ..voice import strip
 from . import mix, seeds, take_list, take_record
 from .generation import How, perform, TakeCollector
@@ -35,26 +35,28 @@ EASE_SECONDS = 0.24  # length of the blend between kept and new values
 class ThunderKeepRange(bpy.types.PropertyGroup):
     """Frames of a take that stay as they are."""
 
-    first: IntProperty(name="From", description="First kept frame")
-    last: IntProperty(name="To", description="Last kept frame")
+    first: int = IntProperty(name="From", description="First kept frame")
+    last: int = IntProperty(name="To", description="Last kept frame")
 
 
 class ThunderKeep(bpy.types.PropertyGroup):
     """The part of the shown take that is kept when the rest is resampled."""
 
-    mouth: BoolProperty(name="Mouth", description="Keep lips, tongue and jaw in the whole take")
-    upper_face: BoolProperty(
+    mouth: bool = BoolProperty(
+        name="Mouth", description="Keep lips, tongue and jaw in the whole take"
+    )
+    upper_face: bool = BoolProperty(
         name="Upper Face", description="Keep brows, nose and cheeks in the whole take"
     )
-    eyes: BoolProperty(name="Eyes", description="Keep lids and gaze in the whole take")
-    head: BoolProperty(name="Head", description="Keep the head's movement in the whole take")
-    selected: BoolProperty(
+    eyes: bool = BoolProperty(name="Eyes", description="Keep lids and gaze in the whole take")
+    head: bool = BoolProperty(name="Head", description="Keep the head's movement in the whole take")
+    selected: bool = BoolProperty(
         name="Selected Keys",
         description="Keep the keys that are selected in the dope sheet or the graph editor",
     )
-    ranges: CollectionProperty(type=ThunderKeepRange)
-    range_index: IntProperty(name="Frames", description="A range of frames that is kept")
-    count: IntProperty(
+    ranges: Collection[ThunderKeepRange] = CollectionProperty(type=ThunderKeepRange)
+    range_index: int = IntProperty(name="Frames", description="A range of frames that is kept")
+    count: int = IntProperty(
         name="Takes",
         default=4,
         min=1,
@@ -416,5 +418,5 @@ def sample_alike(client: Client, context, how: How) -> Generator[Step, None, lis
 
 
 register, unregister = registration(
-    properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),)
+    properties=((bpy.types.Scene, "thunder_keep", bpy.props.PointerProperty(type=ThunderKeep)),)
 )

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import bpy
 import numpy as np
-from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty
 
 from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.errors import BadRequest
@@ -20,6 +19,7 @@ from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat, playback
 from ..host.jobs import registration
+from ..host.prop import Collection, CollectionProperty, EnumProperty, IntProperty, PointerProperty
 from ..voice import fingerprint
 from . import take_list, take_record
 
@@ -39,25 +39,25 @@ _SAME = 1e-7  # difference below which values are equal
 class ThunderCut(bpy.types.PropertyGroup):
     """From a frame on, another take."""
 
-    frame: IntProperty(
+    frame: int = IntProperty(
         name="Frame", description="First frame of the take, in the middle of the cross-fade"
     )
-    part: EnumProperty(
+    part: str = EnumProperty(
         name="Part", items=CUT_ITEMS, description="Part of the face that switches takes"
     )
-    take: PointerProperty(type=bpy.types.Action)
+    take: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
 
 
 class ThunderMix(bpy.types.PropertyGroup):
     """The take used for each part of the face, and frames at which other takes cut in."""
 
-    mouth: PointerProperty(type=bpy.types.Action)
-    upper_face: PointerProperty(type=bpy.types.Action)
-    eyes: PointerProperty(type=bpy.types.Action)
-    head: PointerProperty(type=bpy.types.Action)
-    cuts: CollectionProperty(type=ThunderCut)
-    cut_index: IntProperty(name="Cut", description="A cut of the mix")
-    fade: IntProperty(
+    mouth: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
+    upper_face: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
+    eyes: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
+    head: bpy.types.Action | None = PointerProperty(type=bpy.types.Action)
+    cuts: Collection[ThunderCut] = CollectionProperty(type=ThunderCut)
+    cut_index: int = IntProperty(name="Cut", description="A cut of the mix")
+    fade: int = IntProperty(
         name="Cross-Fade",
         default=4,
         min=0,
@@ -348,5 +348,5 @@ def _performance(motion: Motion, frames: np.ndarray, lead, about: dict) -> keyin
 
 
 register, unregister = registration(
-    properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),)
+    properties=((bpy.types.Scene, "thunder_mix", bpy.props.PointerProperty(type=ThunderMix)),)
 )

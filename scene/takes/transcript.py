@@ -5,7 +5,6 @@
 from dataclasses import replace
 
 import bpy
-from bpy.props import CollectionProperty, EnumProperty, FloatProperty, StringProperty
 
 from ...thunder_core import spoken, subtitles
 from ...thunder_core.direction import (
@@ -21,6 +20,7 @@ from ...thunder_core.direction import (
 )
 from ..animation import keying
 from ..host import compat, jobs
+from ..host.prop import Collection, CollectionProperty, EnumProperty, FloatProperty, StringProperty
 from ..voice import changes, fingerprint, strip
 
 LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
@@ -38,18 +38,22 @@ WORD_KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN)
 class ThunderWordMark(bpy.types.PropertyGroup):
     """A mark on a word of a recording, in seconds of it."""
 
-    kind: EnumProperty(
+    kind: str = EnumProperty(
         name="Mark",
         items=[(kind, *texts[:2]) for kind, texts in LABELS.items()],
         description="Mark on the word",
     )
-    start: FloatProperty(
+    start: float = FloatProperty(
         name="Start", description="Where the word begins in the recording, seconds"
     )
-    end: FloatProperty(name="End", description="Where the word ends in the recording, seconds")
-    sound: StringProperty(name="Sound", description="The sound that lips make instead")
-    to_start: FloatProperty(name="New Start", description="When lips begin the word, seconds")
-    to_end: FloatProperty(name="New End", description="When lips end the word, seconds")
+    end: float = FloatProperty(
+        name="End", description="Where the word ends in the recording, seconds"
+    )
+    sound: str = StringProperty(name="Sound", description="The sound that lips make instead")
+    to_start: float = FloatProperty(
+        name="New Start", description="When lips begin the word, seconds"
+    )
+    to_end: float = FloatProperty(name="New End", description="When lips end the word, seconds")
 
     @property
     def mark(self) -> Mark:
@@ -194,21 +198,23 @@ def words_in(record, piece: fingerprint.State) -> tuple[int, int]:
 class ThunderTranscript(bpy.types.PropertyGroup):
     """The words of a voice."""
 
-    voice: StringProperty(description="Strip or file that says it")
-    text: StringProperty(
+    voice: str = StringProperty(description="Strip or file that says it")
+    text: str = StringProperty(
         name="Transcript",
         description="What the voice says, with numbers written out as words",
         update=lambda self, context: jobs.redraw(jobs.TIMELINES),  # which show its words
     )
-    spoken: StringProperty(description="Its words and sounds with their times in the recording")
-    recognised: StringProperty(
+    spoken: str = StringProperty(
+        description="Its words and sounds with their times in the recording"
+    )
+    recognised: str = StringProperty(
         description="The text that was recognized, a space for no words; “text” is typed where it "
         "differs"
     )
-    language: StringProperty(description="Codes of the languages that were recognized")
-    recording: StringProperty(description="The recording that these are of")
-    version: StringProperty(description="Changes with these")
-    marks: CollectionProperty(type=ThunderWordMark)
+    language: str = StringProperty(description="Codes of the languages that were recognized")
+    recording: str = StringProperty(description="The recording that these are of")
+    version: str = StringProperty(description="Changes with these")
+    marks: Collection[ThunderWordMark] = CollectionProperty(type=ThunderWordMark)
 
     @property
     def is_recognised(self) -> bool:
@@ -243,6 +249,10 @@ def is_wanted(scene, voice: str) -> bool:
 
 register, unregister = jobs.registration(
     properties=(
-        (bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),
+        (
+            bpy.types.Scene,
+            "thunder_transcripts",
+            bpy.props.CollectionProperty(type=ThunderTranscript),
+        ),
     )
 )

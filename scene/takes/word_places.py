@@ -18,6 +18,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
 from ...thunder_core.progress import map_progress
+from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS
 from ..engine import connection, recogniser
 from ..host import jobs
@@ -74,7 +75,7 @@ class PlacedText:
     """
 
     voice: str
-    spoken: spoken.Spoken
+    spoken: Spoken
     origin: float
     fps: float
     begin: float
@@ -82,7 +83,7 @@ class PlacedText:
     marks: tuple[tuple[float, float, str], ...] = ()
 
     @classmethod
-    def of(cls, record, spoken: spoken.Spoken, state: fingerprint.State) -> "PlacedText":
+    def of(cls, record, spoken: Spoken, state: fingerprint.State) -> "PlacedText":
         """The line of a transcript, what it holds, and the strip or file that plays it."""
         return cls(
             record.voice,
@@ -343,7 +344,7 @@ class FoundWords:
     wordless: (seconds, scene frame) of speech without words.  languages: the names of those that
     were recognised."""
 
-    spoken: spoken.Spoken
+    spoken: Spoken
     unheard: tuple[tuple[str, int], ...]
     left_out: tuple[tuple[str, int], ...] = ()
     wordless: tuple[tuple[float, int], ...] = ()

@@ -12,7 +12,7 @@ import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TextIO
+from typing import IO, TextIO
 
 import numpy as np
 
@@ -182,7 +182,7 @@ class _Table:
     is_live_link: bool
 
 
-def _read_table(file: TextIO) -> _Table:
+def _read_table(file: IO[str]) -> _Table:
     """The table in a file of values between commas, semicolons or tabs. Raises ValueError,
     IndexError, csv.Error."""
     while (line := file.readline(_LONGEST_LINE)) and (

@@ -4,11 +4,11 @@
 from functools import partial
 
 import bpy
-from bpy.props import EnumProperty, FloatProperty, PointerProperty
 
 from ....thunder_core.direction import AXES, CHOICES, Direction, NEUTRAL, SPREAD, STRENGTH, Style
 from ...heads import head_state
 from ...host import jobs
+from ...host.prop import EnumProperty, FloatProperty, PointerProperty
 
 _AXES = {axis.name: axis for axis in AXES}
 FINE = {  # axes below More Sliders, with their tooltips
@@ -65,19 +65,19 @@ class ThunderDirection(bpy.types.PropertyGroup):
     """The direction of a character: a value for each of AXES, a mood, and the variation of takes
     around them."""
 
-    energy: _slider("energy")
-    jaw: _slider("jaw")
-    articulation: _slider("articulation")
-    smile: _slider("smile")
-    brows: _slider("brows")
-    head: _slider("head")
-    eyes: _slider("eyes")
-    width: _slider("width")
-    rounding: _slider("rounding")
-    asymmetry: _slider("asymmetry")
-    tension: _slider("tension")
-    frown: _slider("frown")
-    mood: EnumProperty(
+    energy: float = _slider("energy")
+    jaw: float = _slider("jaw")
+    articulation: float = _slider("articulation")
+    smile: float = _slider("smile")
+    brows: float = _slider("brows")
+    head: float = _slider("head")
+    eyes: float = _slider("eyes")
+    width: float = _slider("width")
+    rounding: float = _slider("rounding")
+    asymmetry: float = _slider("asymmetry")
+    tension: float = _slider("tension")
+    frown: float = _slider("frown")
+    mood: str = EnumProperty(
         name="Mood",
         update=_on_slider_moved,
         description="Mood of the performance",
@@ -86,7 +86,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
             for mood in CHOICES.values()
         ],
     )
-    strength: FloatProperty(
+    strength: float = FloatProperty(
         name="Strength",
         default=STRENGTH,
         min=0.0,
@@ -97,12 +97,12 @@ class ThunderDirection(bpy.types.PropertyGroup):
         update=_on_slider_moved,
         description="Strength of the mood",
     )
-    spread: _share(
+    spread: float = _share(
         "Variety",
         SPREAD,
         "How far takes go from this direction, each its own way. At 0 all are played as directed",
     )
-    look_at: EnumProperty(
+    look_at: str = EnumProperty(
         name="Look At",
         description="What the eyes look at",
         options=set(),
@@ -116,17 +116,17 @@ class ThunderDirection(bpy.types.PropertyGroup):
             ),
         ],
     )
-    look_object: PointerProperty(
+    look_object: bpy.types.Object | None = PointerProperty(
         name="Target",
         type=bpy.types.Object,
         description="What the eyes look at: an object, or another head",
     )
-    looks_away: _share(
+    looks_away: float = _share(
         "Looks Away",
         0.3,
         "Share of the time that the eyes may leave the target, when the take's own gaze shifts",
     )
-    head_follows: _share(
+    head_follows: float = _share(
         "Head Follows",
         0.33,
         "Share of the way to a target more than 15° to a side that the head turns, with the take's "

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields, replace
 
 import bpy
 import numpy as np
-from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, timing
@@ -22,6 +21,7 @@ from ....thunder_core.types import in_group, Motion, SPEECH, TOUCH_MM
 from ...animation import display, fcurves, keying
 from ...heads import head, rna_paths
 from ...host import compat, jobs
+from ...host.prop import EnumProperty, FloatProperty, IntProperty
 from .. import take_list, take_record
 
 # property of the first action of a shaped take: its base, its edits and the values written last
@@ -591,12 +591,14 @@ def _intensity(name: str, about: str):
 class ThunderShape(bpy.types.PropertyGroup):
     """The shape of a take; on its first action, so that it is copied with the take."""
 
-    mouth: _intensity("Mouth", "How strongly lips, cheeks and tongue move; closed lips stay closed")
-    jaw: _intensity("Jaw", "How far the jaw opens; closed lips stay closed")
-    upper_face: _intensity("Upper Face", "How strongly brows, lids and nose move")
-    head: _intensity("Head", "How far the head moves")
-    blinks: _intensity("Blinks", "How far blinks close the eyes")
-    smoothing: IntProperty(
+    mouth: float = _intensity(
+        "Mouth", "How strongly lips, cheeks and tongue move; closed lips stay closed"
+    )
+    jaw: float = _intensity("Jaw", "How far the jaw opens; closed lips stay closed")
+    upper_face: float = _intensity("Upper Face", "How strongly brows, lids and nose move")
+    head: float = _intensity("Head", "How far the head moves")
+    blinks: float = _intensity("Blinks", "How far blinks close the eyes")
+    smoothing: int = IntProperty(
         name="Smooth",
         default=0,
         min=0,
@@ -605,7 +607,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         description="Smooth movement over this many frames on either side. Closed lips stay "
         "closed, blinks stay quick",
     )
-    offset: FloatProperty(
+    offset: float = FloatProperty(
         name="Offset",
         default=0.0,
         soft_min=-12.0,
@@ -617,7 +619,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         update=_on_slider_moved,
         description="Play the take this many frames later, or earlier if negative",
     )
-    emotion: EnumProperty(
+    emotion: str = EnumProperty(
         name="Emotion",
         update=_on_slider_moved,
         description="Emotion on top of the take",
@@ -629,7 +631,7 @@ class ThunderShape(bpy.types.PropertyGroup):
             ),
         ],
     )
-    strength: FloatProperty(
+    strength: float = FloatProperty(
         name="Strength",
         default=0.5,
         min=0.0,
@@ -678,6 +680,6 @@ register, unregister = jobs.registration(
     properties=(
         (bpy.types.Object, STRENGTH, PROPERTY),
         (bpy.types.Key, STRENGTH, PROPERTY),
-        (bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),
+        (bpy.types.Action, "thunder_shape", bpy.props.PointerProperty(type=ThunderShape)),
     )
 )

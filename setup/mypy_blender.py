@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plugin of mypy (pyproject.toml): what the published types of Blender do not say.
+
+What the extension adds to Blender's own classes has its type, and what Blender's types call None
+but never is where an extension runs is not None.
+"""
+
+from mypy.checker import TypeChecker
+from mypy.nodes import MypyFile, TypeInfo
+from mypy.plugin import AttributeContext, ClassDefContext, Plugin
+from mypy.plugins.common import add_attribute_to_class
+from mypy.types import AnyType, get_proper_type, Instance, NoneType, Type, TypeOfAny, UnionType
+
+EXTENSION = "thunder."
+ADDED = {
+    "bpy.types.Scene.thunder": "scene.properties.settings.ThunderScene",
+    "bpy.types.Object.thunder": "scene.properties.settings.ThunderObject",
+    "bpy.types.Scene.thunder_check": "scene.review.checking.ThunderCheck",
+    "bpy.types.Scene.thunder_keep": "scene.takes.keep.ThunderKeep",
+    "bpy.types.Scene.thunder_mix": "scene.takes.mix.ThunderMix",
+    "bpy.types.Action.thunder_shape": "scene.takes.shape.applying.ThunderShape",
+}
+# of the same: one that Blender's collections hold, and a plain one
+ADDED_COLLECTIONS = {
+    "bpy.types.Scene.thunder_transcripts": "scene.takes.transcript.ThunderTranscript"
+}
+ADDED_STRINGS = {"bpy.types.WindowManager.thunder_part"}
+COLLECTION = "thunder.scene.host.prop.Collection"
+
+# None only before Blender has read its first file, in its internals, or while nothing is drawn
+_CONTEXT = (
+    "blend_data", "collection", "preferences", "scene", "tool_settings", "view_layer",
+    "window_manager",
+)  # fmt: skip
+_DRAWN = ("AddonPreferences", "Header", "Menu", "Operator", "Panel", "UIList")
+NEVER_NONE = {
+    *(f"bpy.types.Context.{name}" for name in _CONTEXT),
+    *(f"bpy.types.{name}.layout" for name in _DRAWN),
+    "bpy.types.bpy_struct.id_data",
+}
+MODULES = {
+    EXTENSION + name.rpartition(".")[0] for name in (*ADDED.values(), *ADDED_COLLECTIONS.values())
+}
+
+
+class BlenderPlugin(Plugin):
+    """Gives mypy the types above."""
+
+    def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
+        """The extension's modules are checked once those are known that add to Blender's
+        classes."""
+        if not file.fullname.startswith(EXTENSION) or file.fullname.startswith(
+            EXTENSION + "thunder_core"
+        ):
+            return []
+        return [(20, module, -1) for module in sorted(MODULES - {file.fullname})]
+
+    def get_customize_class_mro_hook(self, fullname: str):
+        """Makes the names known; their types follow when they are read."""
+        names = [
+            name.rpartition(".")[2]
+            for name in (*ADDED, *ADDED_COLLECTIONS, *ADDED_STRINGS)
+            if name.rpartition(".")[0] == fullname
+        ]
+
+        def add(context: ClassDefContext) -> None:
+            for name in names:
+                add_attribute_to_class(context.api, context.cls, name, AnyType(TypeOfAny.explicit))
+
+        return add if names else None
+
+    def get_attribute_hook(self, fullname: str):
+        """Gives an attribute its type."""
+        if fullname in ADDED:
+            return lambda context: _instance(context, EXTENSION + ADDED[fullname])
+        if fullname in ADDED_COLLECTIONS:
+            return lambda context: _instance(
+                context, COLLECTION, _instance(context, EXTENSION + ADDED_COLLECTIONS[fullname])
+            )
+        if fullname in ADDED_STRINGS:
+            return lambda context: context.api.named_generic_type("builtins.str", [])
+        return _without_none if fullname in NEVER_NONE else None
+
+
+def _instance(context: AttributeContext, name: str, *of: Type) -> Type:
+    """A class's type by its full name; Any where the extension is read later, as in the
+    laboratory."""
+    module, _, name = name.rpartition(".")
+    assert isinstance(context.api, TypeChecker)
+    file = context.api.modules.get(module)
+    symbol = file.names.get(name) if file is not None else None
+    info = symbol.node if symbol is not None else None
+    return Instance(info, list(of)) if isinstance(info, TypeInfo) else context.default_attr_type
+
+
+def _without_none(context: AttributeContext) -> Type:
+    """The same type without None."""
+    kind = get_proper_type(context.default_attr_type)
+    if not isinstance(kind, UnionType):
+        return kind
+    return UnionType.make_union(
+        [each for each in kind.items if not isinstance(each, NoneType)], kind.line
+    )
+
+
+def plugin(version: str) -> type[Plugin]:
+    """What mypy calls."""
+    return BlenderPlugin
