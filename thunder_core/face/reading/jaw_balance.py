@@ -13,6 +13,7 @@ MOST = 0.5  # share of the jaw's movement that the balance gives or takes at 1 o
 # share of a key's largest movement above which a vertex belongs to the lip that the key is named
 # after
 _LIP = 0.93
+_CLOSES = 0.5  # share of mouthClose's largest closing above which it closes the lips at a place
 _FOLLOWS = 0.6  # share of the jaw's largest movement above which a vertex lies below the mouth
 # Opening by channels that shape lips relative to jawOpen's, on the bundled head. mouthClose makes
 # up for what a character's keys do otherwise: m, b and p are made by several of them together.
@@ -98,8 +99,9 @@ def fit_to_keys(
     lips: vertices in the middle of the upper and of the lower lip, and what is up [3]; None where
     they are not known.
 
-    mouthClose gets the weight that brings the lips together over the jaw, and no further. Where
-    keys for lips part or shut them as ours do not, mouthClose takes that back. Keys that
+    mouthClose gets the weight that brings the lips together over the jaw, where they are widest
+    apart, and no further. Where keys for lips part or shut them as ours do not, mouthClose takes
+    that back; a key that presses the sides alone shuts no lips. Keys that
     shape lips or tongue and open the jaw too, as those for vowels do, give the jaw's part back; if
     there is no key to close the lips, mouthClose takes such keys back as well as the jaw, which
     alone leaves them parted. Where the jaw raises the upper lip for want of a key, f and v shut it.
@@ -208,14 +210,23 @@ def measure_response(
         if lips is not None:
             upper, lip, _ = lips
 
-        def opens(moved):
-            return moved[lip].mean() - (moved[upper].mean() if len(moved[upper]) else 0.0)
+        def parts(moved: np.ndarray) -> np.ndarray:
+            """How far the lips part at each place of the lower one, [n]."""
+            if lips is None:  # which vertices face each other is not known
+                return moved[lip] - (moved[upper].mean() if upper.any() else 0.0)
+            return moved[lip] - moved[upper]
 
         least = down[upper].mean() if len(down[upper]) else 0.0
-        if (closes := opens(rises)) > 0:  # else it moves a lip's corners, or both lips alike
-            result = replace(result, close=float(np.clip(opens(down) / closes, *_CLOSE_RANGE)))
+        opened, closes = parts(down), parts(rises)
+        able = closes > _CLOSES * max(closes.max(), 0.0)
+        if able.any():  # else it moves a lip's corners, or both lips alike
+            most = float((opened[able] / closes[able]).max())
+            result = replace(result, close=float(np.clip(most, *_CLOSE_RANGE)))
+        # shut is what is shut where it is widest: a key that presses the sides alone shuts nothing
         further = {
-            name: float(np.clip(opens(moves @ way) / opens(down) - _OPENS[name], *_FURTHER))
+            name: float(
+                np.clip(parts(moves @ way).max() / opened.max() - _OPENS[name], *_FURTHER)
+            )
             for name, moves in (shaped or {}).items()
         }
         result = replace(result, further=further)

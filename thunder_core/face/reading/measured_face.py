@@ -225,7 +225,7 @@ class Face:
     @cached_property
     def parted(self) -> float:
         """How far apart the lips are in the Basis, mm; 0 where they are nearly shut."""
-        apart = float(self._pairs(self.points).min(initial=np.inf)) if self.lips else 0.0
+        apart = self.apart(self.points)
         return apart if apart > _SHUT_MM and not self._is_skin() else 0.0
 
     def _is_skin(self) -> bool:
@@ -235,22 +235,24 @@ class Face:
         return len(self.parts) == 1 and any(each & upper and each & lower for each in joins)
 
     def shut(self, source: str, way: float = 1.0) -> float:
-        """The value of a channel at which lips that are modelled apart meet, 0 for none; way: its
-        sign, −1 for a jaw that closes."""
+        """The value of a channel at which lips that are modelled apart meet all along, 0 for none;
+        way: its sign, −1 for a jaw that closes."""
         moved = self.joined(self.moved({source: way * _LITTLE}))
         closes = -self._pairs(moved) / _LITTLE
-        able = closes > LEAST_MM
+        able = closes > max(LEAST_MM, STRONG * closes.max(initial=0.0))
         values = self._pairs(self.points)[able] / closes[able]
-        return float(values.min(initial=1.0)) if self.parted and len(values) else 0.0
+        return min(1.0, float(values.max())) if self.parted and len(values) else 0.0
 
     def gap(self, values: Values[str, float]) -> float:
-        """How far apart the lips are, mm; negative: crossed."""
+        """How far apart the lips are where they are widest apart, mm; negative: crossed there,
+        too."""
         moved = self.opened if values == self.row["open"] else self.joined(self.moved(values))
-        return self.apart(moved + self.joined(self.resting)) + self.parted
+        away = moved + self.joined(self.resting)
+        return self.apart(away + self.points if self.parted else away)
 
     def apart(self, moved: np.ndarray) -> float:
-        """How far moves of its points [V, 3] bring the lips apart, mm."""
-        return float(self._pairs(moved).mean()) if self.lips else 0.0
+        """How far apart moves or places of its points [V, 3] bring the lips at most, mm."""
+        return float(self._pairs(moved).max()) if self.lips else 0.0
 
     def narrowing(self, values: Values[str, float]) -> float:
         """By how much the two sides of the face come together, mm; negative: apart."""

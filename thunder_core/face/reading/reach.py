@@ -122,7 +122,8 @@ def _faults_of(face: Face, shown: Values[str, tuple[float, float]]) -> dict[str,
 
 
 def lip_gap(reach: Reach, points: np.ndarray) -> float:
-    """How much further apart the lips are than at rest, mm, however the head is turned.
+    """How much further apart the lips are than at rest, mm, where that is most, however the head
+    is turned.
 
     points: [n, 3], where the vertices of `reach` (upper, lower, still) are, in the character's
     space.
@@ -130,10 +131,10 @@ def lip_gap(reach: Reach, points: np.ndarray) -> float:
     rest, (upper, lower) = np.array(reach.rest), (len(reach.upper), len(reach.lower))
     turn = _turn_between(rest[upper + lower :], points[upper + lower :])
 
-    def apart(each):
-        return each[:upper].mean(0) - each[upper : upper + lower].mean(0)
+    def pairs(each):
+        return each[:upper] - each[upper : upper + lower]
 
-    return float((apart(points) @ turn - apart(rest)) @ np.array(reach.up)) * reach.mm
+    return float(((pairs(points) @ turn - pairs(rest)) @ np.array(reach.up)).max()) * reach.mm
 
 
 def _turn_between(rest: np.ndarray, now: np.ndarray) -> np.ndarray:
