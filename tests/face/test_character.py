@@ -25,7 +25,7 @@ from made_characters import (
 
 from thunder_core.face import mapping
 from thunder_core.face.mapping import Target
-from thunder_core.face.reading import conventions, detecting
+from thunder_core.face.reading import conventions, detecting, reach
 from thunder_core.face.reading.bones import Copy, Limit
 
 FOLDS = {"corner_l": (0, 0, -0.002), "corner_r": (0, 0, -0.002)}
@@ -439,6 +439,93 @@ def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(by, far):
     if by != "skin":
         at = face_of(seen.plan, bound(face) if has_bone else face, rig=rig_with())
         assert abs(at.gap({})) < 0.7 and abs(at.gap({"jawOpen": 0.2, "mouthClose": 0.2})) < 0.7
+
+
+LIPS = {
+    f"{lip}{side}": (x, -0.1 + abs(x) / 8, POINTS[lip][2])
+    for lip in ("upper", "lower")
+    for side, x in (("", 0.0), ("_l", 0.015), ("_r", -0.015))
+}
+LOWER_LIP = [place for place in LIPS if place.startswith("lower")]
+
+
+def wide_lips(keys, moved=None, half=False):
+    """The face of few points with three pairs of lips, which jaw and mouthClose move alike; half:
+    its left side under a Mirror modifier."""
+    points = {place: at for place, at in (POINTS | LIPS).items() if not half or at[0] >= 0}
+    every = {
+        "jawOpen": dict.fromkeys(LOWER_LIP, KEYS["jawOpen"]["lower"]) | KEYS["jawOpen"],
+        "mouthClose": {place: KEYS["mouthClose"][place[:5]] for place in LIPS},
+    }
+    every = {
+        name: {place: by for place, by in moves.items() if place in points}
+        for name, moves in (KEYS | every | keys).items()
+        if not (half and name.endswith("Right"))
+    }
+    how = {"modifiers": frozenset({"MIRROR"})} if half else {}
+    return small_face(every, moved=moved, points=points, **how)
+
+
+def pressing(middle):
+    """Keys that press the sides of the lips by 4 mm, and their middle by so many together."""
+    return {
+        f"mouthPress{side}": {
+            f"lower_{side[0].lower()}": (0, 0, 0.002),
+            f"upper_{side[0].lower()}": (0, 0, -0.002),
+            "lower": (0, 0, middle / 4000),
+            "upper": (0, 0, -middle / 4000),
+        }
+        for side in ("Left", "Right")
+    }
+
+
+@pytest.mark.parametrize("middle", [0.0, 3.0])
+def test_lips_meet_in_their_middle_where_keys_press_their_sides(middle):
+    """So m, b and p are shut where lips are widest apart, however far the sides are pressed."""
+    face = wide_lips(pressing(middle))
+    at = face_of(found(face).plan, face)
+    press = {"mouthPressLeft": 0.3, "mouthPressRight": 0.3}
+    moved = at.joined(at.moved({"jawOpen": 0.2, "mouthClose": 0.2} | press))
+    upper, lower = at.lips
+    apart = 1000 * (moved[upper] - moved[lower])[:, 2]
+    assert len(apart) == 3 and abs(apart.max()) < 0.1
+
+
+def test_lips_are_as_far_apart_as_they_are_at_their_widest():
+    """Measured on a face, in what Blender shows, and in a Basis, which the jaw then shuts."""
+    only_left = wide_lips({"jawOpen": {**KEYS["jawOpen"], "lower_l": (0, 0, -0.021)}})
+    seen = found(only_left)
+    assert gap(seen) == pytest.approx(22.0, abs=0.1)
+    places = np.array(seen.reach.rest)
+    places[len(seen.reach.upper), 2] -= 0.004  # one of the lower lip's points
+    assert reach.lip_gap(seen.reach, places) == pytest.approx(4.0, abs=0.1)
+    sides = dict.fromkeys(("lower_l", "lower_r"), (0, 0, -0.0008))
+    apart = wide_lips({}, moved={"lower": (0, 0, -0.0018)} | sides)
+    at = face_of(found(apart).plan, apart)
+    assert at.parted == pytest.approx(2.4, abs=0.1) and abs(at.gap({})) < 0.3
+
+
+def test_half_a_face_opens_its_lips_as_a_whole_one():
+    """In the middle of a whole face the keys of both sides add up, half a face has one there; what
+    the modifier makes needs no key of its own, nor the jaw in its place."""
+    down = {
+        f"mouthLowerDown{side}": {
+            f"lower_{side[0].lower()}": (0, 0, -0.007),
+            "lower": (0, 0, -0.004),
+        }
+        for side in ("Left", "Right")
+    }
+    both = {"mouthLowerDownLeft": 0.5, "mouthLowerDownRight": 0.5}
+    opens = {}
+    for half in (False, True):
+        face = wide_lips(down, half=half)
+        at = face_of(found(face).plan, face)
+        moved = at.joined(at.moved(both))
+        opens[half] = -1000 * moved[at.lips[1], 2]
+        assert {"mouthLowerDownRight", "mouthStretchRight"} <= at.plan.used
+        by_jaw = {rule.source for rule in at.rules if rule.target.name == "jawOpen"}
+        assert not by_jaw & set(both)
+    assert opens[True].mean() == pytest.approx(opens[False].mean(), rel=0.1)
 
 
 @pytest.mark.parametrize("jaw", ["key", "bone", "key of both sides"])

@@ -164,7 +164,8 @@ def _fit_to_keys(plan: Mapping, meter: PointMeter) -> Mapping:
     moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
     lips = (*face.lips, face.up) if face.lips else None
-    plan = jaw_balance.fit_to_keys(plan, moved, jaws, lips)
+    is_half = any("MIRROR" in meter.meshes[part].modifiers for part in face.parts)
+    plan = jaw_balance.fit_to_keys(plan, moved, jaws, lips, is_half)
     if face.sounds:
         return plan
     # brings together lips that are modelled apart, so that they meet where a take's do: by a jaw
@@ -181,7 +182,7 @@ def _fit_to_keys(plan: Mapping, meter: PointMeter) -> Mapping:
 def _rules_of_keys(recognised: conventions.Recognised, character: Character) -> list[Rule]:
     """Rules from channels to shape keys, or to the controls that drive those."""
     rules = []
-    for channel, shapes in recognised.shapes.items():
+    for channel, shapes in _with_mirrored(recognised, character).items():
         for name, weight in shapes.items():
             drivers = [key.driver for key in _keys_named(character.faces, {name})]
             if None in drivers:  # it moves freely on some object; copies follow it by drivers
@@ -196,6 +197,23 @@ def _rules_of_keys(recognised: conventions.Recognised, character: Character) -> 
                 if abs(rest) > _STILL:
                     rules.append(Rule(mapping.DEFAULT, target, rest))
     return list(dict.fromkeys(rules))
+
+
+def _with_mirrored(
+    recognised: conventions.Recognised, character: Character
+) -> dict[str, dict[str, float]]:
+    """The shapes of each channel; a key of one side that a Mirror modifier shows on both, and that
+    has no counterpart, is half of either's."""
+    halves = [mesh for mesh in character.faces if "MIRROR" in mesh.modifiers]
+    result, made_up = dict(recognised.shapes), recognised.fallbacks
+    for channel, shapes in recognised.shapes.items():
+        stem = channel.removesuffix("Left").removesuffix("Right")
+        other = stem + ("Right" if channel.endswith("Left") else "Left")
+        is_side = stem not in (channel, "jaw", "mouth") and not channel.startswith(GAZE)
+        is_alone = channel not in made_up and (other not in result or other in made_up)
+        if is_side and is_alone and any(shapes.keys() & mesh.keys for mesh in halves):
+            result[channel] = result[other] = {name: 0.5 * by for name, by in shapes.items()}
+    return result
 
 
 def _key_elsewhere(

@@ -15,11 +15,12 @@ MOST = 0.5  # share of the jaw's movement that the balance gives or takes at 1 o
 _LIP = 0.93
 _CLOSES = 0.5  # share of mouthClose's largest closing above which it closes the lips at a place
 _FOLLOWS = 0.6  # share of the jaw's largest movement above which a vertex lies below the mouth
-# Opening by channels that shape lips relative to jawOpen's, on the bundled head. mouthClose makes
-# up for what a character's keys do otherwise: m, b and p are made by several of them together.
+# Opening by channels that shape lips, their sides together, relative to jawOpen's, on the bundled
+# head. mouthClose makes up for what a character's keys do otherwise: m, b and p are made by several
+# of them together.
 _OPENS = {
     "mouthFunnel": 0.23, "mouthShrugLower": 0.0, "mouthShrugUpper": 0.0, "mouthRollLower": -0.03,
-    "mouthRollUpper": 0.0, "mouthPressLeft": 0.0, "mouthPressRight": 0.0,
+    "mouthRollUpper": 0.0, "mouthPress": 0.0,
 }  # fmt: skip
 # plausible ranges; a key outside them probably means something else
 _CLOSE_RANGE, _LOWER_RANGE, _FURTHER = (0.4, 2.5), (1.0, 12.0), (-0.4, 1.0)
@@ -39,6 +40,7 @@ LEAVES_JAW = (
     "tongueBack",
     "tongueOut",
 )
+_MOST_MIDDLE = 1.5  # times by which a key of half a face goes further to part its middle
 _JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
 # deviation of mouthClose from 1, or of an opening by lips from the usual, below which no correction
 # is made
@@ -93,11 +95,12 @@ def fit_to_keys(
     moved: Values[Target, np.ndarray],
     jaw_bones: Sequence[Rule] = (),
     lips: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    is_half: bool = False,
 ) -> Mapping:
     """A mapping fitted to what a character's keys do to its vertices; moved: offsets [V, 3] at 1 of
     every key.  jaw_bones: rules by which bones open the jaw, which are among `moved`.
     lips: vertices in the middle of the upper and of the lower lip, and what is up [3]; None where
-    they are not known.
+    they are not known.  is_half: whether a Mirror modifier makes the other half of the face.
 
     mouthClose gets the weight that brings the lips together over the jaw, where they are widest
     apart, and no further. Where keys for lips part or shut them as ours do not, mouthClose takes
@@ -124,7 +127,7 @@ def fit_to_keys(
     opened, closes = does(_JAW), does(_CLOSE)
     result = measure_response(
         opened, closes, does(_LOWER + "Left", _LOWER + "Right"),
-        {name: shaped for name in _OPENS if (shaped := does(name)) is not None}, lips,
+        {name: shaped for name in _OPENS if (shaped := does(*_both(name))) is not None}, lips,
     )  # fmt: skip
     close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
     rules = [
@@ -133,12 +136,17 @@ def fit_to_keys(
         else rule
         for rule in plan.rules
     ]
+    sources = {rule.source for rule in keyed}
     rules += [
-        Rule(name, rule.target, _times(further * close, rule))
-        for name, further in result.further.items()
+        Rule(name, rule.target, _times(further * close / len(names), rule))
+        for stem, further in result.further.items()
+        for names in [sources.intersection(_both(stem))]
+        for name in sorted(names)
         for rule in keyed
         if rule.source == _CLOSE and abs(further) >= _AS_NAMED
     ]
+    if is_half and lips is not None:
+        rules = _reach_the_middle(rules, moved, lips)
     vowels: dict[Target, None] = {}
     for source in {rule.source: None for rule in keyed if rule.source.startswith(LEAVES_JAW)}:
         shaped = does(source)
@@ -161,6 +169,32 @@ def fit_to_keys(
         ]
         rules += [Rule(_ROLL, rule.target, _times(-_BITE_JAW, rule)) for rule in jaws]
     return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
+
+
+def _reach_the_middle(
+    rules: list[Rule], moved: Values[Target, np.ndarray], lips: tuple[np.ndarray, ...]
+) -> list[Rule]:
+    """Rules of half a face whose lips part on average as far as where they part most. In the middle
+    of a whole face the keys of both sides add up; half a face has one key there, which may part its
+    middle less than its side."""
+    upper, lower, up = lips
+
+    def share(rule: Rule) -> float:
+        if not rule.source.startswith((_LOWER, _RAISE)) or rule.target not in moved:
+            return 1.0
+        parts = (moved[rule.target][upper] - moved[rule.target][lower]) @ up
+        mean = parts.mean()
+        return float(np.clip(parts.max() / mean, 1.0, _MOST_MIDDLE)) if mean > 0 else 1.0
+
+    return [
+        replace(rule, weight=_times(more, rule)) if (more := share(rule)) > 1.0 else rule
+        for rule in rules
+    ]
+
+
+def _both(stem: str) -> tuple[str, ...]:
+    """The channels of a name: those of both sides, or itself."""
+    return stem, stem + "Left", stem + "Right"
 
 
 def _times(share: float, rule: Rule) -> float:
