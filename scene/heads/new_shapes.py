@@ -12,8 +12,8 @@ from mathutils import Matrix, Vector
 
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import BadHead
+from ...thunder_core.face import mapping
 from ...thunder_core.face.making import dots
-from ...thunder_core.face.reading import conventions
 from ..host.jobs import Step
 from . import character, family
 
@@ -207,7 +207,7 @@ def _unsculpted(face: bpy.types.Object, names) -> set[str]:
 
 def _is_stand_in(rule) -> bool:
     """Whether another channel's key does a rule's work."""
-    stand_in = conventions.FALLBACKS.get(rule.source)
+    stand_in = mapping.FALLBACKS.get(rule.source)
     return stand_in is not None and abs(rule.weight - stand_in[1]) < _SAME
 
 

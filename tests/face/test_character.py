@@ -708,6 +708,55 @@ def test_keys_behind_sliders_close_the_lips_as_far_as_they_open():
     assert rules[mapping.DEFAULT] == (shut, pytest.approx(1.0))
 
 
+def test_a_face_board_with_a_shape_each_way_shows_what_free_keys_show():
+    """One control for two opposite shapes: jaw and closing lips, upper and lower lip, funnel and
+    pucker, which are one as good as the other."""
+    more = {
+        f"mouth{part}{side}": {lip: (0, 0, by)}
+        for part, lip, by in (("UpperUp", "upper", 0.003), ("LowerDown", "lower", -0.004))
+        for side in ("Left", "Right")
+    } | {"mouthFunnel": KEYS["mouthPucker"] | {"upper": (0, -0.008, 0)}}
+    pairs = (
+        ("jaw", "mouthClose", "jawOpen"),
+        ("left", "mouthUpperUpLeft", "mouthLowerDownLeft"),
+        ("right", "mouthUpperUpRight", "mouthLowerDownRight"),
+        ("lips", "mouthFunnel", "mouthPucker"),
+    )
+    places = {name: ((1, 0, 1), (1, 0, 1.05), None) for name, *_ in pairs}
+    drivers = {
+        shape: driven(
+            Target("KEY", shape),
+            Target("BONE", "", "Rig", control, "location", 1),
+            f"max(0, {sign} * v)",
+        )
+        for control, *shapes in pairs
+        for shape, sign in zip(shapes, (20, -20))
+    }
+    free = small_face(KEYS | more)
+    board = replace(
+        free, keys={name: replace(at, driver=drivers.get(name)) for name, at in free.keys.items()}
+    )
+    at = [
+        face_of(found(mesh, **how).plan, mesh, **how)
+        for mesh, how in (
+            (free, {}),
+            (board, {"rig": rig_with(BONES | places), "drivers": tuple(drivers.values())}),
+        )
+    ]
+    both = {
+        f"mouth{part}{side}": 0.4 for part in ("UpperUp", "LowerDown") for side in ("Left", "Right")
+    }
+    for values in (
+        {"jawOpen": 0.6},
+        {"jawOpen": 0.3, "mouthClose": 0.3},
+        {"mouthUpperUpLeft": 0.4},
+    ):
+        assert at[1].gap(values) == pytest.approx(at[0].gap(values), abs=0.5)
+    rules = {(rule.source, rule.target.bone): rule.weight for rule in at[1].rules}
+    assert rules["mouthFunnel", "lips"] == pytest.approx(0.6 * rules["mouthPucker", "lips"])
+    assert not {source for source, bone in rules if bone in ("left", "right")} - set(both)
+
+
 def test_a_key_that_corrects_a_turned_jaw_is_measured_with_it():
     more = {"fix": {"lower": (0, 0, -0.006), "chin": (0, 0, -0.004)}}
     fixes = driven(Target("KEY", "fix"), jaw_channel(), "abs(v) / 0.3")

@@ -50,10 +50,8 @@ def joint(name, scale=1.0):
     return tuple((f"{name}.{axis}", i, scale) for i, axis in enumerate("xyz"))
 
 
-FULL = rig(
-    *((name, name, 1.0) for name in NAMES),
-    turns=[joint("jaw"), joint("neck", 0.5), EYE[:3], EYE[3:]],
-)
+TURNS = [joint("jaw"), joint("neck", 0.5), EYE[:3], EYE[3:]]
+FULL = rig(*((name, name, 1.0) for name in NAMES), turns=TURNS)
 # Keys A, U and O alone: closed lips are less of A.
 VOWELS = rig(
     ("jawOpen", "A", 1.0),
@@ -61,6 +59,32 @@ VOWELS = rig(
     ("mouthPucker", "U", 1.0),
     ("mouthFunnel", "O", 0.7),
 )
+
+# A face board: a control that raises the upper lip one way and lowers the lower lip the other.
+BOARD_NAMES = ("mouthUpperUpLeft", "mouthLowerDownLeft", "mouthClose")
+BOARD = rig(
+    ("mouthUpperUpLeft", "lip", 1.0),
+    ("mouthLowerDownLeft", "lip", -1.0),
+    ("jawOpen", "jaw", -1.0),
+    ("mouthClose", "jaw", 1.0),
+)
+
+
+def test_what_a_control_cannot_do_at_once_opens_the_jaw():
+    """Both lips apart is the mouth open: the difference alone would shut it. What closes takes back
+    what opens on purpose."""
+    at = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.3, 0.5, 0.2]])
+    jaw = np.array([[0.06, 0, 0]] * 3)
+    lips = (("mouthUpperUpLeft", "lip", 1.0), ("mouthLowerDownLeft", "lip", -1.0))
+    for parts in (lips[:1], lips):
+        names = [name for name, *_ in parts]
+        assert shows_all(names, rig(*parts, turns=TURNS).sums) == (len(parts) == 1)
+    lip, opened = BOARD.drive(Motion(at, jaw), BOARD_NAMES).T
+    assert lip == pytest.approx([0.5, -0.5, -0.2])
+    assert opened == pytest.approx([-0.2, -0.2, -0.2 - 0.3 * (0.13 + 0.15) + 0.2])
+    read = BOARD.read(np.stack([lip, opened], 1), BOARD_NAMES)
+    seen = visible_motion(Motion(at, jaw), BOARD_NAMES, BOARD.sums)
+    assert pack(seen) == pytest.approx(pack(read), abs=1e-5)
 
 
 def test_a_face_with_everything_shows_a_motion_as_it_is_and_what_has_no_keys_rests():

@@ -50,6 +50,21 @@ DERIVED_TURNS = {
     "eyeLookOutRight": ("eyes", 1, -1, EYE_SIDE_RADIANS),
 }
 DERIVED = ("jawOpen", *DERIVED_TURNS)
+
+# For a channel without a shape: the nearest other one that has part of its effect, with a weight. A
+# closing jaw closes the lips as well as mouthClose does, but moves the chin too; it also replaces
+# lip shapes that open the mouth.
+FALLBACKS = {
+    "mouthClose": ("jawOpen", -1.0),
+    "mouthFunnel": ("mouthPucker", 0.6),
+    "mouthPucker": ("mouthFunnel", 0.6),
+    **{
+        f"{name}{side}": ("jawOpen", weight)
+        for name, weight in (("mouthLowerDown", 0.15), ("mouthUpperUp", 0.13))
+        for side in ("Left", "Right")
+    },
+}
+
 REST = "lips together"  # a source that is always 1: for lips that are modelled apart
 DEFAULT = "default"  # no source: how far from its default a control is where the face is at rest
 # of each number that a rig holds: the sources that it adds up, and their weights

@@ -17,6 +17,7 @@ from ..mapping import (
     COMPONENTS,
     DERIVED,
     DERIVED_TURNS,
+    FALLBACKS,
     is_mouth,
     REST,
     rotation_length,
@@ -31,7 +32,8 @@ _MAX_READ_BACK = (
 )
 _SWEEPS = 60  # sweeps of coordinate descent; such groups have a handful of channels
 _STILL = 1e-9
-# radians by which joints are turned to try a rig, and the tolerance of what it shows
+# by how much channels, and joints by how many radians, are moved to try a rig, and the tolerance of
+# what it shows
 _PROBED, _SAME = 0.1, 1e-5
 
 
@@ -120,6 +122,37 @@ def _joint(values, joints, default):
             result = np.zeros((len(parts[0]), 3)) if result is None else result
             result[:, axis] = parts[0] if len(parts) == 1 else np.sum(parts, axis=0) / len(parts)
     return result
+
+
+_OF_JAW = ("jawOpen", "jaw.x", "mouthClose")
+
+
+def open_jaw_instead(given: dict[str, np.ndarray], sums: Sums) -> dict[str, np.ndarray]:
+    """The sources {name: [T]} as a rig with these sums can show them.
+
+    A control that raises the upper lip one way and lowers the lower lip the other, as on face
+    boards, shows their difference alone. What it lacks of either opens the jaw.
+    """
+    opened = np.zeros(len(given[REST]))
+    for added in sums:
+        strongest = max(added, key=lambda part: abs(part[1]), default=("", 0.0))[0]
+        if strongest in _OF_JAW:
+            continue  # what closes is meant to take back what opens
+        parts = [(name, by) for name, by in added if name in given and name not in _OF_JAW]
+        pulls = {
+            sign: sum((abs(by) * given[name] for name, by in parts if sign * by > 0), 0 * opened)
+            for sign in (1, -1)
+        }
+        lost = np.minimum(pulls[1], pulls[-1])
+        for name, by in parts if (lost > _STILL).any() else ():
+            instead, share = FALLBACKS.get(name, ("", 0.0))
+            if instead == "jawOpen" and share > 0:
+                pull = np.maximum(pulls[1 if by > 0 else -1], _STILL)
+                opened += share * given[name] * lost / pull
+    if not opened.any():
+        return given
+    more = {"jawOpen": opened, "jaw.x": JAW_OPEN_RADIANS * opened}
+    return given | {name: given[name] + by for name, by in more.items()}
 
 
 # ---- driving
@@ -224,7 +257,7 @@ class Driver:
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """Values [T, tracks], float64, of a motion (any rate) whose expression columns are
         `channels`."""
-        given = sources(motion, channels)
+        given = open_jaw_instead(sources(motion, channels), self._sums)
         values = np.tile(
             np.array([track.rest for track in self.tracks], np.float64), (motion.frames, 1)
         )
@@ -305,7 +338,7 @@ def visible_motion(motion: Motion, channels: Sequence[str], sums: Sums) -> Motio
     """What a rig with these sums (`Driver.sums`) shows of a motion whose expression columns are
     `channels`: the motion as it is read back from the rig's tracks. Parts that no track moves are
     at rest."""
-    given, still = sources(motion, channels), np.zeros(motion.frames)
+    given, still = open_jaw_instead(sources(motion, channels), sums), np.zeros(motion.frames)
     columns = [
         sum((weight * given[source] for source, weight in added if source in given), still)
         for added in sums
@@ -324,9 +357,10 @@ def shows_all(channels: Sequence[str], sums: Sums) -> bool:
     it is."""
     turns = _PROBED * np.concatenate([np.eye(3), -np.eye(3)])  # each joint to either side
     count, still = len(channels), np.zeros((len(turns), 3))
-    expression = np.concatenate([np.eye(count), np.zeros((3 * len(turns), count))])
+    at_once = np.full((1, count), _PROBED)  # two on one control do not go together
+    expression = np.concatenate([np.eye(count), at_once, np.zeros((3 * len(turns), count))])
     joints = [
-        np.concatenate([np.zeros((count, 3)), *(turns if i == k else still for i in range(3))])
+        np.concatenate([np.zeros((count + 1, 3)), *(turns if i == k else still for i in range(3))])
         for k in range(3)
     ]
     probe = Motion(*(part.astype(np.float32) for part in (expression, *joints)))

@@ -10,23 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...types import GAZE, region_of
-from ..mapping import DERIVED
+from ..mapping import DERIVED, FALLBACKS
 
 FOLDER = Path(__file__).with_name("conventions")
-
-# For a channel without a shape: the nearest other one that has part of its effect, with a weight. A
-# closing jaw closes the lips as well as mouthClose does, but moves the chin too; it also replaces
-# lip shapes that open the mouth.
-FALLBACKS = {
-    "mouthClose": ("jawOpen", -1.0),
-    "mouthFunnel": ("mouthPucker", 0.6),
-    "mouthPucker": ("mouthFunnel", 0.6),
-    **{
-        f"{name}{side}": ("jawOpen", weight)
-        for name, weight in (("mouthLowerDown", 0.15), ("mouthUpperUp", 0.13))
-        for side in ("Left", "Right")
-    },
-}
 
 # The vowels of some conventions have single-letter names, which are ambiguous alone: this many of
 # them must exist.

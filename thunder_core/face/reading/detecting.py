@@ -22,6 +22,7 @@ SCRIPTS = (
     "Drivers of this character need scripts: allow them in Preferences › Save & Load › Auto Run "
     "Python Scripts, and open the file again"
 )
+_LIKE = {"mouthFunnel": mapping.FALLBACKS["mouthFunnel"]}  # channel → one like it, and how far
 _STILL = 1e-4  # least difference from rest that counts
 
 
@@ -156,16 +157,23 @@ def _fit_to_keys(plan: Mapping, meter: PointMeter) -> Mapping:
     if not meter.meshes or not opening:
         return plan
     face = Face(meter, plan)
+    # what also closes the mouth is measured opening it; a control that shows something else the
+    # other way is measured both ways
     amounts = {
-        rule.target: 1.0 if rule.target.kind == "KEY" else rule.weight
-        for rule in (*plan.rules, *opening)  # what also closes the mouth is measured opening it
+        (rule.target, rule.weight < 0): 1.0 if rule.target.kind == "KEY" else rule.weight
+        for rule in (*plan.rules, *opening)
         if rule.weight
     }
-    moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
-    moved = {target: by for target, by in moved.items() if by.any()}
+    offsets = {way: face.offsets({way[0]: by}) / by for way, by in amounts.items()}
+    ahead, back = (
+        {target: by for (target, goes_back), by in offsets.items() if goes_back == way and by.any()}
+        for way in (False, True)
+    )
+    moved = back | ahead
+    back = {t: by for t, by in back.items() if t in ahead and t.kind != "KEY"}
     lips = (*face.lips, face.up) if face.lips else None
     is_half = any("MIRROR" in meter.meshes[part].modifiers for part in face.parts)
-    plan = jaw_balance.fit_to_keys(plan, moved, jaws, lips, is_half)
+    plan = jaw_balance.fit_to_keys(plan, moved, jaws, lips, is_half, back)
     if face.sounds:
         return plan
     # brings together lips that are modelled apart, so that they meet where a take's do: by a jaw
@@ -196,7 +204,21 @@ def _rules_of_keys(recognised: conventions.Recognised, character: Character) -> 
                 rules.append(Rule(channel, target, weight * distance))
                 if abs(rest) > _STILL:
                     rules.append(Rule(mapping.DEFAULT, target, rest))
-    return list(dict.fromkeys(rules))
+    return _without_rivals(list(dict.fromkeys(rules)))
+
+
+def _without_rivals(rules: list[Rule]) -> list[Rule]:
+    """Rules of which a control that shows two like shapes, one each way, shows the first alone: the
+    other channel goes there, too, as far as it is like the first. Else where both are wanted they
+    would leave neither."""
+    ways = {(rule.source, rule.target): rule.weight for rule in rules}
+    result = []
+    for rule in rules:
+        first, share = _LIKE.get(rule.source, ("", 0.0))
+        weight = ways.get((first, rule.target), 0.0)
+        is_rival = rule.target.kind != "KEY" and weight * rule.weight < 0
+        result.append(replace(rule, weight=share * weight) if is_rival else rule)
+    return result
 
 
 def _with_mirrored(
@@ -304,7 +326,7 @@ def _find_joints(
             rules += [
                 Rule(source, jaw.target, weight * jaw.weight)
                 for jaw in (*jaw_rules(by_bone), *lowered)
-                for source, (other, weight) in conventions.FALLBACKS.items()
+                for source, (other, weight) in mapping.FALLBACKS.items()
                 if other == "jawOpen" and source not in moved
             ]
     looks = {

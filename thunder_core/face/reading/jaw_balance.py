@@ -4,6 +4,7 @@ them; numpy only."""
 
 from collections.abc import Mapping as Values, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -96,11 +97,14 @@ def fit_to_keys(
     jaw_bones: Sequence[Rule] = (),
     lips: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     is_half: bool = False,
+    back: Values[Target, np.ndarray] = MappingProxyType({}),
 ) -> Mapping:
     """A mapping fitted to what a character's keys do to its vertices; moved: offsets [V, 3] at 1 of
     every key.  jaw_bones: rules by which bones open the jaw, which are among `moved`.
     lips: vertices in the middle of the upper and of the lower lip, and what is up [3]; None where
     they are not known.  is_half: whether a Mirror modifier makes the other half of the face.
+    back: the offsets, as of a movement forwards, by which controls go backwards, where that is
+    another shape.
 
     mouthClose gets the weight that brings the lips together over the jaw, where they are widest
     apart, and no further. Where keys for lips part or shut them as ours do not, mouthClose takes
@@ -118,7 +122,7 @@ def fit_to_keys(
     def does(*sources) -> np.ndarray | None:
         """Effect of channels at 1, offsets [V, 3]; None if only the jaw's key replaces them."""
         offsets = [
-            rule.weight * moved[rule.target]
+            rule.weight * (back if rule.weight < 0 and rule.target in back else moved)[rule.target]
             for rule in keyed
             if rule.source in sources and (rule.source == _JAW or rule.target not in targets)
         ]
@@ -147,21 +151,22 @@ def fit_to_keys(
     ]
     if is_half and lips is not None:
         rules = _reach_the_middle(rules, moved, lips)
-    vowels: dict[Target, None] = {}
+    vowels: list[Rule] = []
     for source in {rule.source: None for rule in keyed if rule.source.startswith(LEAVES_JAW)}:
         shaped = does(source)
         share = 0.0 if shaped is None else jaw_share(shaped, opened)
         if share >= _JAW_TOO:
             rules += [Rule(source, rule.target, _times(-share, rule)) for rule in jaws]
-            vowels |= {
-                rule.target: None
-                for rule in keyed
-                if rule.source == source and rule.target not in targets
-            }
+            vowels += [rule for rule in keyed if rule.source == source]
     if closes is None and any(rule.source == _CLOSE for rule in keyed):
-        lips_part = [rule for rule in keyed if rule.source.startswith((_LOWER, _RAISE))]
-        vowels |= {rule.target: None for rule in lips_part if rule.target not in targets}
-        rules += [Rule(_CLOSE, target, -1.0) for target in vowels]
+        vowels += [rule for rule in keyed if rule.source.startswith((_LOWER, _RAISE))]
+        shut = {
+            rule.target: -1.0 if rule.target.kind == "KEY" else -rule.weight
+            for rule in vowels
+            # what goes another way besides cannot be taken back by going there
+            if rule.target not in targets and rule.target not in back
+        }
+        rules += [Rule(_CLOSE, target, weight) for target, weight in shut.items()]
     if does(_RAISE + "Left", _RAISE + "Right") is None and does(_ROLL) is not None:
         rules = [
             replace(rule, weight=_times(_BITE_ROLL, rule)) if rule.source == _ROLL else rule
@@ -258,9 +263,7 @@ def measure_response(
             result = replace(result, close=float(np.clip(most, *_CLOSE_RANGE)))
         # shut is what is shut where it is widest: a key that presses the sides alone shuts nothing
         further = {
-            name: float(
-                np.clip(parts(moves @ way).max() / opened.max() - _OPENS[name], *_FURTHER)
-            )
+            name: float(np.clip(parts(moves @ way).max() / opened.max() - _OPENS[name], *_FURTHER))
             for name, moves in (shaped or {}).items()
         }
         result = replace(result, further=further)

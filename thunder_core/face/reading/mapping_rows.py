@@ -113,7 +113,7 @@ def follow_edit(
     """
     source = getattr(row, "source", "")
     stood_in = {rule.target.name for rule in before.rules if rule.source == source}
-    share = conventions.FALLBACKS.get(source, ("", 0.0))[1]
+    share = mapping.FALLBACKS.get(source, ("", 0.0))[1]
     if share and stood_in and row.target not in stood_in and abs(row.weight - share) < 1e-6:
         yield row, {"weight": 1.0}
     if source not in ("jaw", "jawOpen"):
@@ -131,5 +131,5 @@ def follow_edit(
 def _closing_jaw(plan: mapping.Mapping) -> list[mapping.Rule]:
     """The rules by which the jaws of a mapping close the lips."""
     opening = [rule for rule in plan.rules if rule.source == "jawOpen"] + jaw_rules(plan)
-    share = conventions.FALLBACKS["mouthClose"][1]
+    share = mapping.FALLBACKS["mouthClose"][1]
     return [replace(rule, source="mouthClose", weight=share * rule.weight) for rule in opening]
