@@ -406,12 +406,20 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     or shaped stay as they are"""
 
     obstacles = (_why_no_eyes,)
+    aimed = 0
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
-        return "Aiming the eyes", jobs.stage(
-            head_direction.update_eyes(context.scene, rig, entry.voice), "Aiming the eyes"
-        )
+        steps = head_direction.update_eyes(context.scene, rig, entry.voice, self.count_take)
+        return "Aiming the eyes", jobs.stage(steps, "Aiming the eyes")
+
+    def count_take(self):
+        """Count a take that is aimed."""
+        self.aimed += 1
+
+    @property
+    def changed_so_far(self):
+        return f"eyes of {self.aimed} take{'s' * (self.aimed > 1)} aimed" if self.aimed else ""
 
     def outcome(self, counts):
         count, left = counts

@@ -40,6 +40,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 
     bl_label = "Hear the Lips"
     obstacles = (why_no_audio,)
+    is_added = False
 
     def begin(self, context):
         rig = head.find(context.scene, context.object)
@@ -48,8 +49,16 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         client = connection.start_client()
         edited = context.scene.thunder.listen_range == "EDITED"
         return "Listening", live_score.listen(
-            client, context.scene, rig, voice, first, last, edited
+            client, context.scene, rig, voice, first, last, edited, self.note_speech
         )
+
+    def note_speech(self):
+        """Note that the speech is in the sequencer, where it stays if only its score is missing."""
+        self.is_added = True
+
+    @property
+    def changed_so_far(self):
+        return "the generated speech is in the sequencer" if self.is_added else ""
 
     def finish(self, context, frames):
         first, last = frames

@@ -5,15 +5,19 @@ some: the dots, what the engine is asked, and the keys."""
 import json
 import zlib
 from collections.abc import Callable, Generator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from ...thunder_core import records
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
 from ...thunder_core.face.making import dots
+from ..host import playback
 from ..host.jobs import Step
 from . import character, family
 
@@ -131,12 +135,13 @@ def make(
     client: Client, ask: Ask, face: bpy.types.Object, parts: list[bpy.types.Object], depsgraph
 ) -> Generator[Step, None, tuple[list[str], list[str]]]:
     """Make the keys that a face and its parts lack, by its dots. Returns the names of what was made
-    and of what was kept as it is. Raises ThunderError, and then nothing was changed."""
+    and of what was kept as it is. Raises ThunderError, and then nothing was changed, nor if it is
+    closed early."""
     root = dots_of(face)
     marks = _marks(root, depsgraph)
     kept = _kept(face)
     points, triangles, sizes = _geometry(face, parts, root.matrix_world.inverted_safe())
-    back = root.matrix_world.to_3x3()
+    back_turn = root.matrix_world.to_3x3()
     folder = client.new_folder()
     try:
         with temporary_arrays(client) as put:
@@ -151,33 +156,88 @@ def make(
         raise BadHead("The mesh was edited meanwhile: press Make Shapes again")
     wanted = [name for name in answer["names"] if name not in kept]
     steps, first = len(wanted) * (1 + len(parts)), 0
-    for number, (obj, size) in enumerate(zip((face, *parts), sizes)):
-        along = np.array(obj.matrix_world.to_3x3().inverted_safe() @ back, np.float32)
-        part = moves[:, first : first + size] @ along.T
-        first += size
-        sums = json.loads(obj.data.get(MADE, "{}"))
-        if obj.data.shape_keys is None:
-            obj.shape_key_add(name="Basis", from_mix=False)
-        rest = family.points_of(obj.data.shape_keys.reference_key.data)
-        least = _SAME * np.ptp(rest, axis=0).max()
-        for place, name in enumerate(wanted):
-            by = part[answer["names"].index(name)]
-            if obj == face or np.abs(by).max(initial=0.0) > least:
-                sums[name] = _write(obj, name, rest + by)
-            done = (number * len(wanted) + place + 1) / steps
-            yield Step(0.85 + 0.15 * done, "Writing shape keys", busy=True)
-        obj.data[MADE] = json.dumps(sums)
-    face.data[TORN] = json.dumps([name for name in answer["torn"] if name in wanted])
+    with ExitStack() as back:
+        for number, (obj, size) in enumerate(zip((face, *parts), sizes)):
+            along = np.array(obj.matrix_world.to_3x3().inverted_safe() @ back_turn, np.float32)
+            part = moves[:, first : first + size] @ along.T
+            first += size
+            before = _KeysBefore.of(obj)
+            back.callback(before.restore, obj)
+            if obj.data.shape_keys is None:
+                obj.shape_key_add(name="Basis", from_mix=False)
+            rest = family.points_of(obj.data.shape_keys.reference_key.data)
+            least = _SAME * np.ptp(rest, axis=0).max()
+            for place, name in enumerate(wanted):
+                by = part[answer["names"].index(name)]
+                if obj == face or np.abs(by).max(initial=0.0) > least:
+                    before.note(obj, name)
+                    _write(obj, name, rest + by)
+                done = (number * len(wanted) + place + 1) / steps
+                yield Step(0.85 + 0.15 * done, "Writing shape keys", busy=True)
+        face.data[TORN] = json.dumps([name for name in answer["torn"] if name in wanted])
+        back.pop_all()
     return wanted, sorted(kept & set(answer["names"]))
 
 
-def _write(obj: bpy.types.Object, name: str, points: np.ndarray) -> int:
-    """Write a key of points [V, 3]; returns their sum."""
+@dataclass(frozen=True)
+class _KeysBefore:
+    """What an object had before keys were written.
+
+    points: of each key that is written, [V, 3], and its value; None for one that is new.
+    properties: of its mesh.
+    """
+
+    has_keys: bool
+    active: int
+    properties: dict[str, str | None]
+    points: dict[str, tuple[np.ndarray, float] | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, obj: bpy.types.Object) -> "_KeysBefore":
+        """What it has now."""
+        values = {name: obj.data.get(name) for name in (MADE, TORN)}
+        properties = {
+            name: each if isinstance(each, str) else None for name, each in values.items()
+        }
+        return cls(obj.data.shape_keys is not None, obj.active_shape_key_index, properties)
+
+    def note(self, obj: bpy.types.Object, name: str) -> None:
+        """Remember a key that is about to be written."""
+        block = obj.data.shape_keys.key_blocks.get(name)
+        self.points[name] = block and (family.points_of(block.data), block.value)
+
+    def restore(self, obj: bpy.types.Object) -> None:
+        """Give it back; what was deleted meanwhile stays deleted."""
+        if not playback.is_there(obj):
+            return
+        mesh = obj.data
+        for name, old in self.points.items():
+            block = mesh.shape_keys and mesh.shape_keys.key_blocks.get(name)
+            if block is None:
+                continue
+            if old is None:
+                obj.shape_key_remove(block)
+            elif len(block.data) == len(old[0]):
+                block.data.foreach_set("co", old[0].ravel())
+                block.value = old[1]
+        if not self.has_keys and mesh.shape_keys and len(mesh.shape_keys.key_blocks) == 1:
+            obj.shape_key_clear()
+        obj.active_shape_key_index = self.active
+        for name, value in self.properties.items():
+            if value is not None:
+                mesh[name] = value
+            elif name in mesh:
+                del mesh[name]
+
+
+def _write(obj: bpy.types.Object, name: str, points: np.ndarray) -> None:
+    """Write a key of points [V, 3], and note that it was made: the file may be saved before all
+    are."""
     block = obj.data.shape_keys.key_blocks.get(name)
     block = block or obj.shape_key_add(name=name, from_mix=False)
     block.value = 0.0
     block.data.foreach_set("co", np.ascontiguousarray(points, np.float32).ravel())
-    return _sum(block)
+    obj.data[MADE] = json.dumps(_made(obj.data) | {name: _sum(block)})
 
 
 def _sum(block) -> int:
@@ -198,9 +258,23 @@ def _kept(face: bpy.types.Object) -> set[str]:
     return has - ours
 
 
+def _made(mesh: bpy.types.Mesh) -> dict[str, int]:
+    """The sums of a mesh's made keys, by name; empty where somebody has damaged the record."""
+    return {name: each for name, each in _record(mesh, MADE, dict).items() if isinstance(each, int)}
+
+
+def _record(mesh: bpy.types.Mesh, name: str, kind: type):
+    """A property of a mesh that holds JSON of a kind; an empty one where it does not."""
+    with suppress(*records.UNREADABLE):
+        value = json.loads(mesh.get(name, ""))
+        if isinstance(value, kind):
+            return value
+    return kind()
+
+
 def _unsculpted(face: bpy.types.Object, names) -> set[str]:
     """Of the names of keys those of keys that were made and are as they were made."""
-    made = json.loads(face.data.get(MADE, "{}"))
+    made = _made(face.data)
     blocks = face.data.shape_keys.key_blocks if face.data.shape_keys is not None else {}
     return {name for name in names if name in blocks and made.get(name) == _sum(blocks[name])}
 
@@ -215,7 +289,8 @@ def torn(face: bpy.types.Object) -> list[str]:
     """Names of keys that were made, tear the skin and have not been sculpted since."""
     if face.type != "MESH":
         return []
-    return sorted(_unsculpted(face, json.loads(face.data.get(TORN, "[]"))))
+    names = {name for name in _record(face.data, TORN, list) if isinstance(name, str)}
+    return sorted(_unsculpted(face, names))
 
 
 def say_torn(face: bpy.types.Object) -> str:

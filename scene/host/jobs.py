@@ -17,7 +17,7 @@ script, ends a job with a sentence, since it may hold Blender's data. A job that
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
 from inspect import get_annotations
@@ -403,17 +403,27 @@ class Watch:
         return places
 
 
-def _sizes() -> dict[int, int]:
-    """The number of parts of each data-block that work may use, by session ids."""
-    parts = {
-        "scenes": (), "objects": "modifiers", "meshes": "vertices", "armatures": "bones",
-        "shape_keys": "key_blocks", "actions": (), "sounds": (), "cameras": (),
-    }  # fmt: skip
-    return {
-        block.session_uid: len(getattr(block, of_kind)) if of_kind else 0
-        for kind, of_kind in parts.items()
+_PARTS = {
+    "scenes": (), "objects": "modifiers", "meshes": "vertices", "armatures": "bones",
+    "shape_keys": "key_blocks", "actions": (), "sounds": (), "cameras": (),
+}  # fmt: skip
+
+
+def _sizes(kinds: Iterable[str] = _PARTS) -> dict[int, int]:
+    """The number of parts of each data-block that work may use, by session ids; a mesh has its
+    shape keys too."""
+    sizes = {
+        block.session_uid: len(getattr(block, _PARTS[kind])) if _PARTS[kind] else 0
+        for kind in kinds
         for block in getattr(bpy.data, kind)
     }
+    for mesh in bpy.data.meshes if "meshes" in kinds else ():
+        if mesh.shape_keys is not None:
+            sizes[mesh.session_uid] += len(mesh.shape_keys.key_blocks)
+    return sizes
+
+
+_GROWS = ("objects", "meshes", "armatures")  # to which work may add parts
 
 
 class Recent(dict):
@@ -546,10 +556,14 @@ class Job:
             if now >= end or (not step.busy and (step.falls or self.step == before or before.busy)):
                 break
         self.watch.look(self.step.busy and not self.over and not is_alone)
+        self.sizes |= {
+            uid: size for uid, size in _sizes(_GROWS).items() if size > self.sizes.get(uid, size)
+        }
         return self.over
 
     def _has_lost(self) -> bool:
-        """Whether a data-block, or a part of one, was deleted since the job began."""
+        """Whether a data-block, or a part of one, was deleted since the job began, or since it
+        added the part."""
         now = _sizes()
         return any(now.get(uid, -1) < size for uid, size in self.sizes.items())
 

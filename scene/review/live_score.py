@@ -3,7 +3,7 @@
 in small steps."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -226,10 +226,13 @@ def listen(
     first: int,
     last: int,
     edited: bool = False,
+    on_speech: Callable[[], object] = lambda: None,
 ) -> Generator[jobs.Step, None, tuple[int, int]]:
-    """Steps as listening.listen, which then score the animation too; returns the same."""
+    """Steps as listening.listen, which then score the animation too; returns the same. on_speech:
+    called when the speech is in the sequencer."""
     names = scene.name, rig.mesh.name
     frames = yield from listening.listen(client, scene, rig, voice, first, last, edited)
+    on_speech()
     if voice is not None:
         with suppress(BadRequest):  # the generated speech stays even without a score
             yield from score_steps(client, *head.look_up(*names))

@@ -5,7 +5,8 @@ replaced or retimed."""
 
 import math
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import bpy
@@ -228,10 +229,10 @@ def resync(
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
     left = [] if left is None else left
-    moved = yield from map_progress(
-        following.follow(scene, left), lambda fraction: Step(0.0, "Moving committed lines", True)
+    yield from map_progress(
+        following.follow(scene, left, lambda count: kinds.extend(["LINE"] * count)),
+        lambda fraction: Step(0.0, "Moving committed lines", True),
     )
-    kinds.extend(["LINE"] * moved)
     stale = [entry for entry, _ in changes.stale_takes(scene)]
     todo = [
         (entry.action.session_uid, piece)
@@ -285,14 +286,29 @@ def _move(
     frames = now.origin - then.origin
     rig = take_list.rig_of(scene, entry)
     first, last = round(entry.first + frames), round(entry.last + frames)
-    source = take_record.source_of(entry.action)
-    if source is not None:
-        source["start"] = float(source["start"]) + frames
-    with take_record.checksums_follow(entry):
+    with _later_source(entry.action, frames), take_record.checksums_follow(entry):
         yield from move(rig, entry, frames)
     entry.first, entry.last = first, last
     fingerprint.remember(entry.action, now)
     rna_paths.tag(rig.targets)
+
+
+@contextmanager
+def _later_source(action, frames: float) -> Iterator[None]:
+    """Let a take's motion begin later while its keys are moved, and from then on; closed early it
+    begins where it did."""
+
+    def shift(by: float) -> None:
+        source = take_record.source_of(action) if playback.is_there(action) else None
+        if source is not None:
+            source["start"] = float(source["start"]) + by
+
+    shift(frames)
+    try:
+        yield
+    except BaseException:
+        shift(-frames)
+        raise
 
 
 def _remake(

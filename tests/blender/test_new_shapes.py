@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 import pytest
 from drawing import draw
+from file_state import differences, state_of_file
 from mathutils import Matrix, Vector
 from running_engine import connection, find_or_skip, stop_engine  # noqa: F401
 from thunder.scene.heads import character as character_module, detection, family, head, new_shapes
@@ -205,6 +206,17 @@ def test_keys_that_tear_the_skin_are_named_until_they_are_sculpted(made):
     assert not new_shapes.say_torn(made)
 
 
+def separate():
+    """Make each loose part of the face an object of its own, selected; the skin, then the others."""
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.separate(type="LOOSE")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    parts = sorted(bpy.context.selected_objects, key=lambda obj: -len(obj.data.vertices))
+    bpy.context.view_layer.objects.active = parts[0]
+    return parts
+
+
 def test_each_object_of_a_face_gets_the_keys_that_it_lacks_and_that_move_it(face, monkeypatch):
     """And a face whose voice is there speaks."""
     speaking = []
@@ -213,13 +225,7 @@ def test_each_object_of_a_face_gets_the_keys_that_it_lacks_and_that_move_it(face
         lambda self, context: speaking.append(head.current(context)) or {"FINISHED"},
     )  # fmt: skip
     assert bpy.ops.thunder.sample_voice() == {"FINISHED"}
-    bpy.ops.object.mode_set(mode="EDIT")
-    bpy.ops.mesh.select_all(action="SELECT")
-    bpy.ops.mesh.separate(type="LOOSE")
-    bpy.ops.object.mode_set(mode="OBJECT")
-    parts = sorted(bpy.context.selected_objects, key=lambda obj: -len(obj.data.vertices))
-    skin, others = parts[0], parts[1:]
-    bpy.context.view_layer.objects.active = skin
+    skin, *others = parts = separate()
     mark(skin)
     assert not any(obj.select_get() for obj in parts)  # dragged dots would take them along
     skin.shape_key_add(name="Basis", from_mix=False)
@@ -289,6 +295,96 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(marked, spoil, s
         with pytest.raises(RuntimeError, match=sentence):
             bpy.ops.thunder.mark_face()
     assert marked.data.shape_keys is None
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """`stop_after(count, what)` does something when the next work has written so many keys."""
+
+    def arrange(count, what):
+        def run(title, steps, on_step=None):
+            job = jobs.begin(title, steps)
+            try:
+                written = 0
+                while not job.advance(0.0):
+                    written += job.step.message == "Writing shape keys"
+                    if written == count:
+                        what(job)
+                return job.value
+            finally:
+                jobs.end_job()
+
+        monkeypatch.setattr(jobs, "run_through", run)
+
+    return arrange
+
+
+def stop(job):
+    job.stop_requested = True
+
+
+def test_esc_while_a_face_is_marked_leaves_no_dots(face, stop_after):
+    before = state_of_file()
+    stop_after(0, stop)
+    assert bpy.ops.thunder.mark_face() == {"CANCELLED"}
+    assert not differences(before, state_of_file())
+
+
+def test_esc_while_keys_are_written_leaves_the_face_as_it_was(face, stop_after):
+    """And its eyes, teeth and tongue; and all are made afterwards."""
+    marked = mark(separate()[0])
+    before = state_of_file()
+    for count in (1, 19, 70):
+        stop_after(count, stop)
+        assert bpy.ops.thunder.make_shapes() == {"CANCELLED"}
+        assert not differences(before, state_of_file())
+    stop_after(-1, stop)
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert new_shapes._kept(marked) == {"Basis"}
+
+
+def test_esc_gives_back_keys_that_would_be_made_again(made, stop_after):
+    blocks = made.data.shape_keys.key_blocks
+    blocks["mouthPucker"].data[5306].co.x += 0.1
+    blocks["jawOpen"].value = 0.5
+    next(iter(new_shapes.dots_of(made).children)).location.x += 0.02 * SIZE
+    del made.data[new_shapes.TORN]
+    made.shape_key_remove(blocks["eyeBlinkLeft"])
+    before = state_of_file()
+    stop_after(30, stop)
+    assert bpy.ops.thunder.make_shapes() == {"CANCELLED"}
+    assert not differences(before, state_of_file())
+
+
+def test_keys_that_are_saved_half_way_count_as_made(marked, stop_after, tmp_path):
+    path = str(tmp_path / "half.blend")
+    stop_after(19, lambda job: bpy.ops.wm.save_as_mainfile(filepath=path, copy=True))
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    bpy.ops.wm.open_mainfile(filepath=path)
+    half = bpy.data.objects["Stranger"]
+    assert len(half.data.shape_keys.key_blocks) == 20 and new_shapes._kept(half) == {"Basis"}
+
+
+@pytest.mark.parametrize(
+    "clear",
+    [
+        lambda face: face.shape_key_clear(),
+        lambda face: bpy.data.objects.remove(face),
+        lambda face: bpy.data.meshes.remove(face.data),
+    ],
+)
+def test_what_is_deleted_while_keys_are_written_ends_in_a_sentence(
+    marked, stop_after, monkeypatch, clear
+):
+    told = []
+    monkeypatch.setattr(
+        bpy.types.THUNDER_OT_make_shapes, "tell", lambda self, kind, text: told.append(text)
+    )
+    stop_after(19, lambda job: clear(marked))
+    assert bpy.ops.thunder.make_shapes() == {"CANCELLED"}
+    why = "something that it works on was deleted"
+    assert told == [f"Making shapes was cancelled, because {why}: start it again"]
+    assert not any(mesh.shape_keys for mesh in bpy.data.meshes if mesh.users)
 
 
 def test_an_undo_meanwhile_ends_the_work_and_nothing_is_made(marked, connection):  # noqa: F811

@@ -6,7 +6,8 @@ Also what the panel's settings choose for it, and which lines are committed to a
 for every redraw.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import bpy
@@ -33,8 +34,36 @@ def commit(
     earlier, nothing has changed. The animator's previous actions stay in the file: unchanged, or,
     if the take was written into one of them, as a backup copy. Raises BadHead or BadRequest.
     """
-    if not display.is_shown(rig, entry):
-        display.show(rig, entry)
+    with _shown(rig, entry):
+        return (yield from _commit(rig, entry, line, choice))
+
+
+@contextmanager
+def _shown(rig: head.Rig, entry) -> Iterator[None]:
+    """Show a take for a commit; one that fails or is closed early shows what was shown before."""
+    before = display.shown_action(rig)
+    if before == entry.action:
+        yield
+        return
+    scene, mesh = entry.id_data.name, rig.mesh.name
+    uid = None if before is None else before.session_uid
+    display.show(rig, entry)
+    try:
+        yield
+    except BaseException:
+        with suppress(ThunderError, ReferenceError):  # something was deleted meanwhile
+            there, rig = head.look_up(scene, mesh)
+            earlier = take_list.by_uid(there, uid)
+            if earlier is None:
+                display.restore_animation(rig)
+            else:
+                display.show(rig, earlier)
+        raise
+
+
+def _commit(
+    rig: head.Rig, entry, line: str, choice: CommitChoice
+) -> Generator[Step, None, drawing.Report]:
     before = yield from reading.read(rig, entry, line, choice)
     plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
     sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.2)

@@ -169,23 +169,25 @@ def _moves(
     return moves
 
 
-def follow(scene, left: list[str]) -> Generator[float, None, int]:
+def follow(
+    scene, left: list[str], on_moved: Callable[[int], object]
+) -> Generator[float, None, None]:
     """Move what is committed of stale lines, and the animator's keys on their frames, to where
-    their voices play now. Yields progress; returns the number of lines that were moved.
+    their voices play now. Yields progress.
 
-    left: receives a sentence for each line that is not moved, or only in part. Nothing else moves,
-    and nothing is lost: a line stays where other keys would be on its frames.
+    on_moved: gets the number of lines that were just moved.  left: receives a sentence for each
+    line that is not moved, or only in part. Nothing else moves, and nothing is lost: a line stays
+    where other keys would be on its frames.
     """
-    stale, count = stale_lines(scene), 0
+    stale = stale_lines(scene)
     for name in dict.fromkeys(name for name, *_ in stale):
         rig = head.resolve(scene.objects[name])
         taken = {line.name for line in lines_of(rig.mesh)}
         of_head = (about for mesh, *about in stale if mesh == name)
         moves = [move for about in of_head for move in _moves(scene, *about, taken, left)]
-        count += _move_strips(rig, moves, left)
-        count += yield from _move_keys(rig, moves, FADE_SECONDS * Clock.of(scene, 0).fps, left)
+        on_moved(_move_strips(rig, moves, left))
+        on_moved((yield from _move_keys(rig, moves, FADE_SECONDS * Clock.of(scene, 0).fps, left)))
         rna_paths.tag(rig.targets)
-    return count
 
 
 def _move_strips(rig: head.Rig, moves: list[Move], left: list[str]) -> int:

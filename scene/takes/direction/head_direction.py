@@ -271,12 +271,15 @@ def is_aimed(entry) -> bool:
     return entry.action is not None and take_record.LOOK in entry.action
 
 
-def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tuple[int, int]]:
+def update_eyes(
+    scene, rig: head.Rig, voice: str, on_aimed: Callable[[], object] = lambda: None
+) -> Generator[float, None, tuple[int, int]]:
     """Aim the eyes of a head's takes of a voice by its current direction. Returns (number aimed,
     number skipped); those whose keys were edited or shaped, or that have no stored motion, are
     skipped.
 
-    Nothing is written before the targets are known. Raises BadRequest.
+    on_aimed: called after each take that was written; nothing is before the targets are known.
+    Raises BadRequest.
     """
     of_line = rig.mesh, voice
     entries = [
@@ -314,6 +317,7 @@ def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tupl
         )
         take_record.store(entry.action, aimed, clock, entry.voice)
         browsing.drop_thumbnail(uid)
+        on_aimed()
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)
 

@@ -277,12 +277,15 @@ _CHANGED = 1e-7  # least change of a value that is one
 
 
 def apply(
-    rig: head.Rig, entry, under: StoredShape | None = None, settle: bool = False
-) -> Generator[float, None, None]:
-    """Write a take's keys with its shape. Nothing is written before the last step.
+    rig: head.Rig, entry, under: StoredShape | None = None, settle: bool = False,
+    moved: float = 0.0,
+) -> Generator[float, None, None]:  # fmt: skip
+    """Write a take's keys with its shape, all at once after the last step: closed early, it has
+    written nothing.
 
     A minute on a bundled head takes less than a tenth of a second. under: base and edits to use
     instead of the take's.  settle: edits on a take without a shape become part of its base.
+    moved: frames by which all its keys move along first, as `under` was moved.
     """
     action = entry.action
     shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
@@ -296,7 +299,8 @@ def apply(
     whole = int(np.round(offset))
     over_time = None  # the strength of the emotion is the same all along
     if curve is not None:
-        over_time = np.clip(fcurves.evaluate(curve, under.frames + whole), 0.0, 1.0)
+        there = under.frames + whole - moved
+        over_time = np.clip(fcurves.evaluate(curve, there), 0.0, 1.0)
     shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
     if offset != whole:
         shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
@@ -304,8 +308,10 @@ def apply(
     if shaped is not base.motion:
         driven = yield from rescale(keying.drive(rig, shaped), 0.6, 0.9)
         values = rig.driver.settle(base.frames, _changed(rig, base.values, base.driven, driven))
+    if moved:
+        _shift(entry, moved)
+        take = TakeCurves.of(rig, entry)
     _write(take, base, under, values, whole, neutral and (settle or not under.edits))
-    yield 1.0
 
 
 def _changed(rig: head.Rig, values, driven, now) -> np.ndarray:
@@ -404,11 +410,10 @@ def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
 
 def move(rig: head.Rig, entry, frames: float) -> Generator[float, None, None]:
     """Move all keys of a take, with the base and the edits of its shape, so that the sliders keep
-    working; yields progress."""
+    working; yields progress, and writes all at once after it."""
     under = read_shape(TakeCurves.of(rig, entry)) if is_shaped(entry.action) else None
-    for action in display.actions_of(entry):
-        compat.shift(action, frames)
     if under is None:
+        _shift(entry, frames)
         return
     keys = [None if each is None else keyframes.move(each, frames) for each in under.keys]
     edits = {place: keyframes.move(each, frames) for place, each in under.edits.items()}
@@ -419,7 +424,13 @@ def move(rig: head.Rig, entry, frames: float) -> Generator[float, None, None]:
         float(times[0]),
         float(times[0]) + len(times),
     )
-    yield from apply(rig, entry, StoredShape(keys, edits, times, mark))
+    yield from apply(rig, entry, StoredShape(keys, edits, times, mark), moved=frames)
+
+
+def _shift(entry, frames: float) -> None:
+    """Move all keys of a take."""
+    for action in display.actions_of(entry):
+        compat.shift(action, frames)
 
 
 def change(
@@ -468,7 +479,6 @@ def change(
         if curve is not None and keys_then is not keys_now:
             fcurves.write_changes(curve, keys_then, keys_now)
     rna_paths.tag(rig.targets)
-    yield 1.0
 
 
 def _base(rig: head.Rig, entry, under: StoredShape) -> Generator[float, None, Base]:
