@@ -171,7 +171,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         """Indices of the takes to choose from."""
         if self.which == "EARLIER":
             return take_list.earlier_takes(context)
-        entries = context.scene.thunder.takes
+        entries = take_list.entries_of(context.scene)
         return [place for place in take_list.of_voice(context) if not entries[place].folded]
 
     def _steps(self, context):
@@ -217,7 +217,7 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
 def _index_after(context, index: int) -> int:
     """Index of the take that follows in the list as drawn, at its end the one before; −1 if there
     is no other."""
-    entries = context.scene.thunder.takes
+    entries = take_list.entries_of(context.scene)
     order = [
         place
         for place in browsing.order(context)

@@ -243,6 +243,14 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         there = bool(scene.thunder.takes) or bool(take_list.unlisted_actions(scene))
         return there and super().poll(context)
 
+    def draw_header_preset(self, context):
+        # in the header it takes no room, and is where takes went out of the list from
+        if not THUNDER_PT_batches.poll(context):
+            return
+        folded = sum(len(batch) for batch in take_list.batches(context) if batch[0].folded)
+        text = f"{folded} Earlier Take{'s' * (folded != 1)}" if folded else "Earlier Takes"
+        self.layout.popover("THUNDER_PT_batches", text=translated(text))
+
     def draw(self, context):
         layout = self.layout
         settings = context.scene.thunder
@@ -281,7 +289,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             row.operator(name, text="", icon=icon)
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
-        row.popover("THUNDER_PT_batches", text="", icon="PRESET")
 
     def _draw_row(self, layout, context, commits=False):
         """What is shown: another take or the animator's own, and with it the button that commits

@@ -19,6 +19,7 @@ from ...thunder_core.face.moving.displacement import RigMeter
 from ...thunder_core.face.moving.driving import Driver, shows_all, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
+from ..host.drawing import once
 from . import binding, character, detection, drawn, family, flame, rna_paths
 from .build import armature_of, build as _build, enliven, HAIR_MARK
 
@@ -258,6 +259,7 @@ def _overlap(low, high, least, most) -> bool:
 # ---- finding
 
 
+@once
 def in_scene(scene) -> list[bpy.types.Object]:
     """The objects that represent the heads of a scene, one for each, ours first."""
     ours, others, listed = [], [], set()
@@ -321,6 +323,7 @@ def is_thunder_head(obj: bpy.types.Object) -> bool:
     return _thunder_mesh(obj) is not None
 
 
+@once
 def resolve(obj: bpy.types.Object) -> Rig:
     """The rig that an object belongs to. Raises BadHead with the reason if Thunder cannot move
     it."""
@@ -412,6 +415,7 @@ def current(context) -> bpy.types.Object | None:
     return context.scene.thunder.head or guess(context.scene, active_object(context))
 
 
+@once
 def find(scene, active: bpy.types.Object | None = None) -> Rig:
     """The rig of the head chosen in a scene's settings, or of the one that `guess` gives.
 

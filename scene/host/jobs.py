@@ -28,7 +28,7 @@ from bpy.app.handlers import persistent
 
 from ...thunder_core.errors import Cancelled, CancelledByUndo, ThunderError
 from ...thunder_core.progress import map_progress, time_in_words
-from . import compat, playback
+from . import compat, drawing, playback
 from .language import CONTEXT, translated
 
 P = TypeVar("P")
@@ -103,6 +103,7 @@ def add_module(module) -> None:
         for prop in (prop for base in cls.__mro__ for prop in get_annotations(base).values()):
             if hasattr(prop, "keywords"):  # a property: its words have our sense, not Blender's
                 prop.keywords.setdefault("translation_context", CONTEXT)
+        drawing.watch(cls)
         bpy.utils.register_class(cls)
     if hasattr(module, "register"):
         module.register()
@@ -176,6 +177,7 @@ class Session:
     def release(self, why: str, may_go_on: bool) -> None:
         """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a
         sentence.  may_go_on: whether work that looks its data up again goes on afterwards."""
+        drawing.forget()
         with ExitStack() as last_to_first:  # all of it, whatever one of them raises
             for part in self.parts:
                 last_to_first.callback(part.release)
@@ -282,6 +284,7 @@ def _after(*_):
 
 @persistent
 def _changed(scene, depsgraph):
+    drawing.forget()
     actions = [update.id for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)]
     if actions:
         session.notify("actions_edited", scene, {each.original.session_uid for each in actions})
@@ -704,6 +707,7 @@ class Task(Part):
         if time.monotonic() - Task.last_step < PAUSE_SECONDS:
             return PAUSE_SECONDS
         self.due = None
+        drawing.forget()
         try:
             pause = self.step()
         finally:

@@ -13,7 +13,7 @@ from ...thunder_core.request import TAKES
 from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.whisper import LANGUAGES
 from ..heads import character, drawn, family, head, head_state, mapping_table
-from ..host import compat
+from ..host import compat, drawing
 from ..host.jobs import registration
 from ..host.prop import (
     BoolProperty,
@@ -292,7 +292,9 @@ class ThunderTake(bpy.types.PropertyGroup):
     voice: str = StringProperty(
         name="Voice", description="Strip or file that this take was generated for"
     )
-    tooltip: str = StringProperty(get=browsing.describe, description="Details of the take")
+    tooltip: str = StringProperty(
+        get=drawing.getter(browsing.describe), description="Details of the take"
+    )
     seed: int = IntProperty(name="Seed", description="Number that makes this take again")
     score: float = FloatProperty(
         name="Lip-Sync", description="How well the lips match the voice, 0 to 100"
@@ -784,8 +786,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     cast: Collection[ThunderPart] = CollectionProperty(type=ThunderPart)
     dialogue_index: int = IntProperty(
         name="Strip",
-        get=dialogue.chosen_index,
-        set=dialogue.choose_index,
+        get=drawing.getter(dialogue.chosen_index),
+        set=drawing.setter(dialogue.choose_index),
         description="Strip of the dialogue. Click a row to use its strip as the voice and select "
         "its speaker",
     )
@@ -854,8 +856,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     preview_kept: str = StringProperty(description="What stood on the character before the preview")
     active_take: int = IntProperty(
         name="Shown Take",
-        get=take_list.shown_index,
-        set=take_list.show_index,
+        get=drawing.getter(take_list.shown_index),
+        set=drawing.setter(take_list.show_index),
         description="Take that is on the head now; −1 is your own animation",
     )
 

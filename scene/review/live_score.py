@@ -385,7 +385,7 @@ def takes_to_score(context) -> list:
     """The takes of the current head and voice that have no score, as generating stopped before, or
     one of other weights than those in use, and can be scored: their voice is as it was. Quick: for
     panels."""
-    entries = (context.scene.thunder.takes[place] for place in take_list.of_voice(context))
+    entries = take_list.takes_of_voice(context)
     return [
         entry
         for entry in entries

@@ -5,6 +5,7 @@ each."""
 import math
 import time
 from collections.abc import Hashable, Iterable
+from itertools import islice
 
 import bpy
 import bpy.utils.previews
@@ -13,6 +14,7 @@ import numpy as np
 from ...thunder_core.animation import activity as activities
 from ...thunder_core.errors import BadRequest
 from ..host import jobs
+from ..host.drawing import once
 from ..host.language import translated
 from ..voice import strip
 from . import grades, take_list, take_record
@@ -31,15 +33,23 @@ def order(context) -> list[int]:
     another sort is chosen, and those of `sort_again`.
     """
     settings = context.scene.thunder
-    entries, places = settings.takes, take_list.visible_places(context)
+    entries = take_list.entries_of(context.scene)
+    places = take_list.visible_places(context)
     place_of = {_row_name(entries[place]): place for place in places}
     ranked = [_row_name(entries[place]) for place in arrange(entries, places, settings.sort)]
-    rank = {name: number for number, name in enumerate(ranked)}
-    rows = [name for name in _rows.known.get(settings.sort, ()) if name in rank]
-    known = set(rows)
-    for name in (name for name in ranked if name not in known):
-        better = (row for row, other in enumerate(rows) if rank[other] < rank[name])
-        rows.insert(1 + max(better, default=-1), name)
+    known = [name for name in _rows.known.get(settings.sort, ()) if name in place_of]
+    row_of = {name: row for row, name in enumerate(known)}
+    # a new take comes after the lowest row with a better one; −1: above all
+    after: dict[int, list[int]] = {}
+    lowest = -1
+    for name in ranked:
+        if name in row_of:
+            lowest = max(lowest, row_of[name])
+        else:
+            after.setdefault(lowest, []).append(name)
+    rows = after.get(-1, [])
+    for row, name in enumerate(known):
+        rows += [name, *after.get(row, ())]
     _rows.known = {settings.sort: rows}
     return [place_of[name] for name in rows]
 
@@ -64,7 +74,7 @@ def _row_name(entry) -> int:
 def of_one_head(context) -> list:
     """The listed takes, from the top, that belong to one head and can be shown. Raises
     BadRequest."""
-    entries = context.scene.thunder.takes
+    entries = take_list.entries_of(context.scene)
     listed = [entries[place] for place in order(context)]
     listed = [entry for entry in listed if entry.action is not None and entry.head is not None]
     if not listed:
@@ -81,7 +91,7 @@ def why_empty(context) -> str:
         of = "" if voice is None else f" of “{voice.name}”"
         return f"This head has no takes{of} yet: press Generate Takes"
     return (
-        "All takes are earlier ones or filtered out: choose them in Earlier Takes below, or change "
+        "All takes are earlier ones or filtered out: choose them in Earlier Takes above, or change "
         "the list's filter"
     )
 
@@ -122,10 +132,8 @@ def describe(entry) -> str:
             f"{old * grades.has_old_score(entry)}"
         )
     lines.append(grades.words_of(entry))
-    if take_record.is_edited(entry):
-        late = ", after it was scored" * (
-            take_list.speaks(entry) and take_record.is_outdated(entry)
-        )
+    if watch.is_edited(entry):
+        late = ", after it was scored" * (take_list.speaks(entry) and watch.is_outdated(entry))
         lines.append(f"Its keys were edited{late}")
     if entry.note:
         lines.append(f"Note: {entry.note}")
@@ -151,6 +159,8 @@ class EditWatch(jobs.Memory):
         return self._edits(entry)[1]
 
     def _edits(self, entry) -> tuple[bool, bool]:
+        if entry.action is None:
+            return False, False
         uid = entry.action.session_uid
         if uid not in self.known:
             self.known[uid] = False, False
@@ -195,7 +205,8 @@ _LEAST_FULL = np.array([0.15, 5.0, 2.0])
 # quantile, per track, of the bars of all takes of a line that fills a row
 _FULL = (0.93, 0.97, 0.93)
 # seconds for reading other takes of a line during one redraw; the rest follows at the next
-_BUDGET = 0.015
+_BUDGET = 0.01
+MOST_COMPARED = 64  # takes of a line that a picture is drawn beside
 
 
 class Previews(jobs.Part):
@@ -259,32 +270,27 @@ def icons(entry) -> tuple[int, ...]:
     activity_of_take = _activity_of(entry) if entry.action is not None else None
     if activity_of_take is None:
         return ()
-    uid, (line, others) = entry.action.session_uid, _takes_of_line(entry)
-    cached = thumbnails.icons.get(uid)
+    uid = entry.action.session_uid
+    known = _activities_of(entry.id_data, entry.head, entry.voice, entry.batch)
+    line, cached = frozenset(known), thumbnails.icons.get(uid)
     if cached is None or cached[0] != line:
-        image = picture(activity_of_take, others)
+        image = picture(activity_of_take, list((known | {uid: activity_of_take}).values()))
         tiles = (image[:, tile * SIZE : (tile + 1) * SIZE] for tile in range(TILES))
         thumbnails.add(uid, line, tiles)
     return thumbnails.icons[uid][1]
 
 
-def _takes_of_line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
-    """The takes of a take's line (its head and voice) and batch that are known by now, itself among
-    them: ids and the activity of each."""
+@once
+def _activities_of(scene, mesh, voice: str, batch: int) -> dict[int, np.ndarray]:
+    """The activity of the takes of a line, which is a head and a voice, and of a batch that are
+    known by now: the first ones, by the session ids of their actions."""
     end, known = time.monotonic() + _BUDGET, {}
-    for other in entry.id_data.thunder.takes:
-        if other.action is None or (other.head, other.voice, other.batch) != (
-            entry.head,
-            entry.voice,
-            entry.batch,
-        ):
-            continue
-        if other.action.session_uid not in _activities.known and time.monotonic() > end:
-            continue
-        its_activity = _activity_of(other)
-        if its_activity is not None:
-            known[other.action.session_uid] = its_activity
-    return frozenset(known), list(known.values())
+    takes = (each for each in take_list.of_line(scene, mesh, voice) if each.batch == batch)
+    for entry in islice((each for each in takes if each.action is not None), MOST_COMPARED):
+        uid = entry.action.session_uid
+        if uid in _activities.known or time.monotonic() < end:
+            known[uid] = _activity_of(entry)
+    return {uid: each for uid, each in known.items() if each is not None}
 
 
 def activity(performance) -> np.ndarray:

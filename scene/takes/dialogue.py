@@ -27,6 +27,7 @@ from ...thunder_core.progress import map_progress
 from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
+from ..host.drawing import once
 from ..voice import changes, fingerprint, strip
 from . import grades, seeds, take_list, transcript, word_places
 from .generation import How, perform, TakeCollector
@@ -86,6 +87,7 @@ def is_silent(scene, name: str) -> bool:
     return any(part.strip == name and part.silent for part in scene.thunder.cast)
 
 
+@once
 def lines(scene) -> list[Line]:
     """The dialogue of a scene in order of time, without strips that are not spoken."""
     heads, listed = head.in_scene(scene), []
@@ -125,10 +127,8 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
     """The takes with which a head speaks a strip, and which fit the strip as it is."""
     return (
         entry
-        for entry in scene.thunder.takes
-        if entry.voice == name
-        and entry.head == speaker
-        and not take_list.listens(entry)
+        for entry in take_list.of_line(scene, speaker, name)
+        if not take_list.listens(entry)
         and entry.action is not None
         and ((changed := changes.change(scene, entry)) is None or changed.kind != "CHANGED")
     )
@@ -254,6 +254,7 @@ def why_none(scene) -> str:
     )
 
 
+@once
 def _without_takes(scene) -> list[Line]:
     return [
         line
@@ -326,9 +327,9 @@ def renamed_strips(scene) -> dict[str, str]:
     """
     editor = scene.sequence_editor
     present = set() if editor is None else {each.name for each in compat.strips_all(editor)}
-    known, result = {entry.voice for entry in scene.thunder.takes}, {}
+    known, result = take_list.voices(scene), {}
     missing = known - present
-    for entry in scene.thunder.takes:
+    for entry in scene.thunder.takes if missing else ():
         if entry.voice not in missing or entry.voice in result:
             continue
         now = changes.find_renamed(scene, fingerprint.of_take(entry), known | set(result.values()))

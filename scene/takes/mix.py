@@ -18,6 +18,7 @@ from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat, playback
+from ..host.drawing import once
 from ..host.jobs import registration
 from ..host.prop import Collection, CollectionProperty, EnumProperty, IntProperty, PointerProperty
 from ..voice import fingerprint
@@ -66,17 +67,18 @@ class ThunderMix(bpy.types.PropertyGroup):
     )
 
 
+@once
 def candidates(context) -> list:
     """The takes that may be mixed now: those of the chosen head and voice; from folded batches only
     takes already chosen."""
-    entries, settings = context.scene.thunder.takes, context.scene.thunder_mix
+    settings = context.scene.thunder_mix
     shown = take_list.shown_take(context.scene.thunder)
     unfolded = [getattr(settings, part) for part in shaping.PARTS] + [
         shown.action if shown is not None else None
     ]
     return [
         entry
-        for entry in (entries[place] for place in take_list.of_voice(context))
+        for entry in take_list.takes_of_voice(context)
         if entry.action is not None
         and entry.head is not None
         and (not entry.folded or entry.action in unfolded)

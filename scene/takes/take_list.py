@@ -14,6 +14,7 @@ from ...thunder_core.types import LISTENS, SPEAKS
 from ..animation import display, keying
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
+from ..host.drawing import once
 from ..voice import changes, fingerprint, strip
 from . import grades, take_record
 
@@ -234,11 +235,12 @@ def open_batch(opened) -> None:
             entry.folded = entry.batch != opened.batch
 
 
+@once
 def batches(context) -> list[list]:
     """The takes of the chosen head and voice by their batches, the newest batch first."""
-    entries, result = context.scene.thunder.takes, {}
-    for place in of_voice(context):
-        result.setdefault(entries[place].batch, []).append(entries[place])
+    result: dict[int, list] = {}
+    for entry in takes_of_voice(context):
+        result.setdefault(entry.batch, []).append(entry)
     return [result[number] for number in sorted(result, reverse=True)]
 
 
@@ -255,12 +257,9 @@ def earlier_takes(context) -> list[int]:
     """Indices of the folded takes that are neither of the newest batch nor on their heads."""
     settings = context.scene.thunder
     newest, on = max((batch[0].batch for batch in batches(context)), default=0), _on_heads(settings)
+    entries = entries_of(context.scene)
     places = (place for place in of_voice(context) if place not in on)
-    return [
-        place
-        for place in places
-        if settings.takes[place].folded and settings.takes[place].batch != newest
-    ]
+    return [place for place in places if entries[place].folded and entries[place].batch != newest]
 
 
 def remove(scene, index: int) -> None:
@@ -394,7 +393,7 @@ def flip(scene, rig: head.Rig) -> str:
 def entry_of(scene, action):
     """The take of an action, None if a scene's list has it no more."""
     return next(
-        (entry for entry in scene.thunder.takes if action is not None and entry.action == action),
+        (entry for entry in entries_of(scene) if action is not None and entry.action == action),
         None,
     )
 
@@ -446,27 +445,64 @@ def check_voice(entry, voice: strip.Voice) -> strip.Voice:
 
 
 # ---- which one is shown
+#
+# Blender walks to an entry of a list of properties that is asked for by its index: with thousands
+# of takes a loop goes through `entries_of`.
 
 
+@once
+def entries_of(scene) -> list:
+    """The takes of a scene's list. Adding or removing one invalidates them."""
+    return list(scene.thunder.takes)
+
+
+@once
+def _by_line(scene) -> dict[tuple, dict[int, object]]:
+    """A scene's takes by (head, voice), in list order, each with its index."""
+    lines: dict[tuple, dict] = {}
+    for place, entry in enumerate(entries_of(scene)):
+        lines.setdefault((entry.head, entry.voice), {})[place] = entry
+    return lines
+
+
+def voices(scene) -> set[str]:
+    """Names of the voices that a scene has takes of."""
+    return {name for _, name in _by_line(scene)}
+
+
+@once
 def of_voice(context) -> list[int]:
     """Indices of the takes of the current head and voice, in list order.
 
     Where it has none: those of the voice that it was cut off (`piece_of`), else those whose voice
     cannot be chosen, as it is gone or unknown. All takes of the head without a voice.
     """
-    entries = context.scene.thunder.takes
     mesh = chosen_mesh(context)
-    places = [place for place, entry in enumerate(entries) if mesh is None or entry.head == mesh]
+    lines: dict[str, dict] = {}
+    for (face, name), takes in _by_line(context.scene).items():
+        if mesh is None or face == mesh:
+            lines[name] = lines.get(name, {}) | takes
+    every = {place: entry for takes in lines.values() for place, entry in takes.items()}
     voice, _ = attempt(strip.find, context)
-    if not places or voice is None:
-        return places
-    own = [place for place in places if entries[place].voice == voice.name]
-    if own:
-        return own
+    if not every or voice is None:
+        return sorted(every)
+    if voice.name in lines:
+        return sorted(lines[voice.name])
     if whole := piece_of(context.scene, voice.strip, mesh):
-        return [place for place in places if entries[place].voice == whole]
+        return sorted(lines.get(whole, ()))
     strips = strip.scene_of_strips(context)
-    return [place for place in places if not _is_of_another_line(strips, entries[place])]
+    return [place for place in sorted(every) if not _is_of_another_line(strips, every[place])]
+
+
+def takes_of_voice(context) -> list:
+    """The takes that `of_voice` gives the indices of."""
+    entries = entries_of(context.scene)
+    return [entries[place] for place in of_voice(context)]
+
+
+def of_line(scene, mesh, name: str) -> list:
+    """The takes of a head and a voice, in list order."""
+    return list(_by_line(scene).get((mesh, name), {}).values())
 
 
 def _is_of_another_line(strips, entry) -> bool:
@@ -475,21 +511,37 @@ def _is_of_another_line(strips, entry) -> bool:
     return bool(state is not None and state.path) or strip.by_name(strips, entry.voice) is not None
 
 
+@once
 def piece_of(scene, name: str, mesh: bpy.types.Object | None) -> str:
     """Name of the strip that this one was cut off, if the newest takes with which a head speaks it
     include this one; "" if it is a separate line."""
-    one, by_batch = strip.by_name(scene, name), {}
-    for entry in scene.thunder.takes if one is not None else ():
-        record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
-        if record and entry.head == mesh and not listens(entry):
-            by_batch.setdefault(entry.voice, {}).setdefault(entry.batch, {})[record] = entry
-    for voice, found in by_batch.items():
-        for entry in found[max(found)].values():  # one of each state
-            if changes.part_of(scene, fingerprint.of_take(entry), one):
+    one = strip.by_name(scene, name)
+    if one is None:
+        return ""
+    for voice, states in _newest_states(scene, mesh).items():
+        for then in states:
+            if changes.part_of(scene, then, one):
                 return voice
     return ""
 
 
+@once
+def _newest_states(scene, mesh) -> dict[str, list[fingerprint.State | None]]:
+    """The states, when its newest takes were made, of each voice that a head speaks; one of each
+    that they share."""
+    by_batch: dict[str, dict] = {}
+    for entry in entries_of(scene):
+        if entry.head == mesh and not listens(entry):
+            record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
+            if record:
+                by_batch.setdefault(entry.voice, {}).setdefault(entry.batch, {})[record] = entry
+    return {
+        voice: [fingerprint.of_take(entry) for entry in found[max(found)].values()]
+        for voice, found in by_batch.items()
+    }
+
+
+@once
 def visible_places(context) -> list[int]:
     """Places of the takes that the list shows now, in no particular order.
 
@@ -497,20 +549,23 @@ def visible_places(context) -> list[int]:
     only these are listed.
     """
     settings, places = context.scene.thunder, _unfolded_places(context)
-    if settings.only_starred or not any(settings.takes[place].folded for place in places):
+    entries = entries_of(context.scene)
+    if settings.only_starred or not any(entries[place].folded for place in places):
         return places
     on_heads = _on_heads(settings)
-    return [place for place in places if place in on_heads or not settings.takes[place].folded]
+    return [place for place in places if place in on_heads or not entries[place].folded]
 
 
 def _unfolded_places(context) -> list[int]:
     """Places of the takes that the list shows where no batch is folded."""
-    settings, places = context.scene.thunder, of_voice(context)
-    if not settings.only_starred:
+    places = of_voice(context)
+    if not context.scene.thunder.only_starred:
         return places
-    return [place for place in places if settings.takes[place].star]
+    entries = entries_of(context.scene)
+    return [place for place in places if entries[place].star]
 
 
+@once
 def shown_index(settings) -> int:
     """Index of the shown take, −1 for none: the list highlights it, and all buttons for the shown
     take act on it.
@@ -542,9 +597,8 @@ def on_head(scene, mesh):
     """The take of a scene's list that is on a head now, listed or not; None for the animator's
     animation."""
     entries = scene.thunder.takes
-    return next(
-        (entries[index] for index in _on_heads(scene.thunder) if entries[index].head == mesh), None
-    )
+    on_heads = (entries[index] for index in _on_heads(scene.thunder))
+    return next((entry for entry in on_heads if entry.head == mesh), None)
 
 
 def why_none(context) -> str:
@@ -567,16 +621,15 @@ def why_none(context) -> str:
     )
 
 
+@once
 def _on_heads(settings) -> list[int]:
     """Indices of the takes that are on their heads now, whichever heads those are."""
-    indices = []
-    for index, entry in enumerate(settings.takes):
-        if entry.action is None or entry.head is None:
-            continue
-        kept = head_state.of(head.owner_of(entry.head))
-        if kept is not None and kept.shown == entry.action and _is_on(entry):
-            indices.append(index)
-    return indices
+    shown = {state.shown for scene in bpy.data.scenes for state in scene.thunder.heads} - {None}
+    return [
+        index
+        for index, entry in enumerate(entries_of(settings.id_data))
+        if shown and entry.action in shown and entry.head is not None and _is_on(entry)
+    ]
 
 
 def _is_on(entry) -> bool:

@@ -243,8 +243,8 @@ def ensure(scene, voice: str):
 
 def is_wanted(scene, voice: str) -> bool:
     """Whether a voice is hard to understand, so that its takes need its transcript."""
-    entries = (entry for entry in scene.thunder.takes if entry.voice == voice)
-    return any(keying.record_of(entry.action).get("unclear") for entry in entries)
+    of_batches = {entry.batch: entry for entry in scene.thunder.takes if entry.voice == voice}
+    return any(keying.record_of(entry.action).get("unclear") for entry in of_batches.values())
 
 
 register, unregister = jobs.registration(

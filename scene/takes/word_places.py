@@ -322,7 +322,7 @@ def _follow(context) -> None:
 def choices(context) -> tuple[list, object]:
     """The takes to choose a mouth from, and the original among them: the take that the shown one
     was first made from, None for none. The shown one comes first, then the original."""
-    entries = (context.scene.thunder.takes[place] for place in take_list.of_voice(context))
+    entries = take_list.takes_of_voice(context)
     by_name = {entry.name: entry for entry in entries if entry.action is not None}
     first = [take_list.shown_take(context.scene.thunder)]
     before = by_name.get(take_record.made_from(first[-1].action))

@@ -5,7 +5,10 @@ import os
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
+import bpy
+
 from ...thunder_core.animation import keyframes
+from ..host.drawing import once
 from . import fingerprint, strip
 from .fingerprint import OF, State
 
@@ -27,6 +30,7 @@ class Change:
     now: State | None
 
 
+@once
 def stale_takes(scene) -> list[tuple]:
     """(entry, change) of a scene's takes whose voice exists but has changed since they were
     made."""
@@ -50,6 +54,7 @@ def change(scene, entry) -> Change | None:
     return None if then is None else change_since(scene, then)
 
 
+@once
 def change_since(scene, then: State, since: str = "its takes were made") -> Change | None:
     """The change of a voice since a state of it; None if unchanged. since: words for when that
     was."""
@@ -88,11 +93,8 @@ def _state_now(scene, then: State) -> State | None:
         # a strip with takes is another voice
         return find_renamed(scene, then, {entry.voice for entry in scene.thunder.takes})
     now = fingerprint.of_strip(scene, strip_now)
-    pieces = [
-        fingerprint.of_strip(scene, each)
-        for each in strip.sound_strips(scene)
-        if each != strip_now and each.sound == strip_now.sound
-    ]
+    of_sound = _strips_of(scene, strip_now.sound)
+    pieces = [each for each in of_sound if each.strip != strip_now.name]
     # A strip that was cut in two in place still sounds the same; sound that it never had does not
     # count.
     pieces = [
@@ -110,6 +112,13 @@ def _state_now(scene, then: State) -> State | None:
     if then.limited:  # parts left out then do not count now
         now = replace(now, first=max(now.first, first), last=min(now.last, last), limited=True)
     return now
+
+
+@once
+def _strips_of(scene, sound: bpy.types.Sound | None) -> list[State]:
+    """The states of the strips of a sound."""
+    strips = (each for each in strip.sound_strips(scene) if each.sound == sound)
+    return [fingerprint.of_strip(scene, each) for each in strips]
 
 
 def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State | None:

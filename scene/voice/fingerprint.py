@@ -14,6 +14,7 @@ import bpy
 from ...thunder_core import records
 from ...thunder_core.animation.timing import Clock
 from ..host import compat
+from ..host.drawing import once
 
 CHANNEL = "thunder_channel"  # property of a strip: its channel, as a number
 AUTOMATIC = -1  # such a number where none was chosen; others are as in `channels`
@@ -75,6 +76,11 @@ def state_of(action) -> State | None:
 
 def read(text: str) -> State | None:
     """The state in a record (`record_of`), None if it cannot be read."""
+    return _read(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> State | None:
     try:
         record = json.loads(text)
         if not records.is_readable(record):
@@ -109,6 +115,7 @@ def with_channel(state: State, channel: int | None) -> State:
     return replace(state, sound=_mark(state.sound.partition(OF)[0], channel))
 
 
+@once
 def of_strip(scene, speaking) -> State:
     """The state of a sound strip now."""
     fps = Clock.of(scene, 0).fps

@@ -14,6 +14,7 @@ from ...thunder_core.types import LEAST_FPS, MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
+from ..host.drawing import once
 from . import fingerprint
 from .fingerprint import State
 
@@ -79,6 +80,7 @@ def has_channels(voice: Voice) -> bool:
     return speaking is None or speaking.sound.channels != "MONO"
 
 
+@once
 def sound_strips(scene) -> list:
     """The sound strips of a scene that may be a voice, those in metas included, in order of
     time."""
@@ -104,6 +106,7 @@ def scene_of_strips(context):
     return context.scene if shown == context.scene or sound_strips(context.scene) else shown
 
 
+@once
 def find(context) -> Voice:
     """The voice chosen for the current head, else the active sound strip unless it is another
     head's, else one of the head's, or the only one that is not another's.

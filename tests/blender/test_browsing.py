@@ -428,6 +428,22 @@ def test_a_new_batch_folds_the_earlier_takes_and_deletes_none(blender, voiced):
 
 
 @pytest.mark.one_blender
+def test_the_panels_header_says_how_many_earlier_takes_there_are(blender, voiced):
+    def said():
+        panel = Shown(blender.types.THUNDER_PT_takes)
+        panel.draw_header_preset(Context(blender.context))
+        return [how["text"] for _, _, how in panel.layout.notes]
+
+    generate(blender, 1)
+    assert said() == []
+    generate(blender, 11, 21)
+    assert said() == ["6 Earlier Takes"]
+    for batch in take_list.batches(blender.context)[1:]:
+        blender.ops.thunder.fold_takes(batch=batch[0].batch)
+    assert said() == ["Earlier Takes"] and len(listed(blender)) == 9
+
+
+@pytest.mark.one_blender
 def test_a_heading_unfolds_its_takes_and_undo_of_a_batch_that_of_the_one_before(blender, voiced):
     blender.context.preferences.edit.use_global_undo = True
     for seed in (1, 11):

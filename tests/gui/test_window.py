@@ -61,6 +61,12 @@ def claim(sentence, scenario, seconds, slow=False, **how):
             size=(1366, 768),
         ),
         claim(
+            "very many takes are soon drawn",
+            "list_scenarios.draws_many_takes",
+            400,
+            size=(1920, 1200),
+        ),
+        claim(
             "buttons stay where they are while work runs or another take is chosen",
             "place_scenarios.while_working",
             500,
