@@ -15,10 +15,13 @@ from contextlib import contextmanager
 from functools import update_wrapper, wraps
 from inspect import getattr_static
 from types import FunctionType
+from typing import cast, TypeVar
 
 import bpy
 
 from ...thunder_core.errors import ThunderError
+
+F = TypeVar("F", bound=Callable)
 
 
 class _Answers:
@@ -75,7 +78,7 @@ def changing():
         forget()
 
 
-def once(function: Callable) -> Callable:
+def once(function: F) -> F:
     """Mark a function whose answer holds while Blender draws. It is asked of data-blocks, settings,
     contexts and plain values, and its callers change nothing of what it returns."""
 
@@ -95,7 +98,7 @@ def once(function: Callable) -> Callable:
             raise error.with_traceback(None)
         return value
 
-    return answer
+    return cast(F, answer)
 
 
 def _name(asked) -> Hashable:
