@@ -17,7 +17,7 @@ from research.harness import add_shared, report, results_file
 from thunder_core.client import Client, temporary_arrays
 from thunder_core.engine_python import find_tracker
 from thunder_core.face.head import load_head
-from thunder_core.face.making import dots, shapes
+from thunder_core.face.making import dots, judging, shapes
 from thunder_core.face.making.laying import model
 from thunder_core.face.regions import front_view, pieces, Warp
 from thunder_core.face.skinning import SkinnedPoints
@@ -228,7 +228,7 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     gap, own = np.concatenate([each @ apart for each in values]), np.concatenate(ours.gaps)
     shut = gap[own < _TOUCHING_MM]
     skin, ids = _skin(places, triangles, warp(marks))
-    seen = np.flatnonzero(shapes.seen_of(skin, warp(marks)))
+    seen = np.flatnonzero(judging.seen_of(skin, warp(marks)))
     middles = skin.points[skin.triangles].mean(1)
     if len(ours.flips):
         far = np.array([((ours.flips - each) ** 2).sum(1).min() for each in middles[seen]])

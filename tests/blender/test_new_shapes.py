@@ -172,10 +172,10 @@ def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(made):
     rises = jaw[teeth, 1]
     is_lower = head.weights[teeth, 2] > 0.5
     assert rises[is_lower].max() < -10 and np.abs(rises[~is_lower]).max() < 0.5
-    # lids meet
+    # lids meet: these are the outer edges of their margins
     blink = head.v_template[:, 1] * 1e3 * BROAD[1] + moved(made, "eyeBlinkLeft")[:, 1]
     upper, lower = dots.SIDES["upper lid"], dots.SIDES["lower lid"]
-    assert blink[upper] - blink[lower] < 0.6
+    assert blink[upper] - blink[lower] < 1.0
 
 
 def test_the_face_is_a_character_that_passes_the_last_look(made):

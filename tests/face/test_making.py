@@ -8,10 +8,10 @@ from thunder_core.client import Client, temporary_arrays
 from thunder_core.engine_python import find_tracker
 from thunder_core.errors import BadHead
 from thunder_core.face.head import load_head
-from thunder_core.face.making import dots, laying, shapes
+from thunder_core.face.making import dots, joining, judging, laying, shapes
 from thunder_core.face.making.laying import model
 from thunder_core.face.making.surface import Surface
-from thunder_core.face.regions import front_view, LOWER, UPPER, Warp
+from thunder_core.face.regions import LOWER, UPPER, Warp
 from thunder_core.rotation import rotvec_to_matrix
 
 HEAD = load_head()
@@ -31,6 +31,13 @@ def broad(points):
 @pytest.fixture(scope="module")
 def made():
     return shapes.make(broad(POINTS), HEAD.f, broad(POINTS[MARKED]))
+
+
+def bare():
+    """The bundled head's triangles without lashes: skin that moves, and eyes."""
+    is_bare = (HEAD.weights[:, 3:5] > 0.9).any(1)
+    is_bare[model().ids] = True
+    return HEAD.f[is_bare[HEAD.f].all(1)]
 
 
 def moves(made, name):
@@ -67,9 +74,13 @@ def test_lids_slide_over_the_ball_and_shut(made, side):
     ball = face[made.is_eye == 1 + number]
     middle = (ball.min(0) + ball.max(0)) / 2
     shut = face + moves(made, f"eyeBlink{side}") @ (warp.turn * 0.013)
+    radius = np.ptp(ball[:, 1]) / 2
+    was, now = (
+        judging.left_open(places, bare(), made.is_eye > 0, middle, radius)
+        for places in (face, shut)
+    )
+    assert was > 7 and now < 0.4
     lids = [MARKED[dots.NAMES.index(f"{lid} lid, {side.lower()}")] for lid in ("upper", "lower")]
-    was, now = (places[lids[0], 1] - places[lids[1], 1] for places in (face, shut))
-    assert was > 7 and now < 0.8  # of their outer edges
     away = np.linalg.norm(shut[lids] - middle, axis=1)
     assert np.allclose(away, np.linalg.norm(face[lids] - middle, axis=1), atol=0.3)
 
@@ -283,15 +294,71 @@ def test_values_are_filled_in_between_known_ones():
 
 
 def test_the_opening_of_the_bundled_eye_is_found():
-    upper, lower, meet = (float(each[0]) for each in model().lids[0].rims(np.zeros(1)))
-    assert lower < meet < upper and 30 < upper - lower < 45
+    lower, upper = (float(each[0]) for each in model().lids[0].rims(np.zeros(1)))
+    assert lower < 0 < upper and 30 < upper - lower < 45
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_shut_lids_hide_all_of_the_eye_from_corner_to_corner(side):
+def test_shut_lids_hide_all_of_the_ball_from_the_front_and_from_both_sides(side):
     own, ball = model(), HEAD.weights[:, 3 + side] > 0.9
     places = POINTS.copy()
     places[own.ids] += own.lids[side].shut(own.skin.points, own.skin)
-    corners = POINTS[MARKED][[8 + side, 10 + side], :2]
-    view = front_view(places, HEAD.f, corners.min(0) - [0, 14], corners.max(0) + [0, 14], 0.1)
-    assert not ball[HEAD.f[view.triangle]].any()
+    seen = judging.left_open(places, bare(), ball, own.eyes[side], 12.5)
+    assert seen < 0.4 and judging.left_open(POINTS, bare(), ball, own.eyes[side], 12.5) > 7
+
+
+def doubled(island):
+    """(vertices, triangles) of the bundled head whose islands [F] have vertices of their own, as
+    glTF has along seams; vertices [V] are those of the head that they double."""
+    codes = HEAD.f + len(POINTS) * np.asarray(island)[:, None]
+    ids, places = np.unique(codes, return_inverse=True)
+    return ids % len(POINTS), places.reshape(-1, 3)
+
+
+MIDDLES = POINTS[HEAD.f].mean(1)
+
+
+@pytest.mark.parametrize(
+    "island",
+    [
+        MIDDLES[:, 2] < 40,  # cut before the ears and under the chin
+        MIDDLES[:, 0] > 0,  # through both lips
+        MIDDLES[:, 1] > 0,  # through both eyes
+    ],
+)
+def test_vertices_that_a_file_doubles_along_seams_are_joined(island):
+    ids, triangles = doubled(island)
+    assert len(ids) > len(POINTS)
+    seams, _ = joining.open_seams(POINTS[ids], triangles)
+    place = joining.join(len(ids), seams)
+    assert len(np.unique(place[triangles])) == len(np.unique(HEAD.f))
+    whole = shapes.make(POINTS, HEAD.f, POINTS[MARKED])
+    cut = shapes.make(POINTS[ids], triangles, POINTS[MARKED])
+    assert np.abs(cut.moves - whole.moves[:, ids]).max() < 0.05
+
+
+def test_a_strip_of_tears_on_a_lid_is_not_joined_to_it():
+    """Its vertices lie where those of the rim do, but the rim is no open edge."""
+    rim = np.array([[0, 1, 4], [1, 5, 4], [4, 5, 8], [5, 9, 8]])  # skin goes on under the strip
+    x, y = np.meshgrid(np.arange(4.0), np.arange(3.0))
+    points = np.c_[x.ravel(), y.ravel(), 0 * x.ravel()]
+    strip = np.array([[12, 13, 14], [13, 15, 14]])
+    points = np.concatenate([points, [[0, 1, 0], [1, 1, 0], [0, 1, 1], [1, 1, 1]]])
+    assert not len(joining.open_seams(points, np.concatenate([rim, strip]))[0])
+
+
+def test_lips_whose_open_edges_meet_stay_apart():
+    """A mouth that is only a slit, shut, with vertices doubled along it."""
+    triangles = filled_mouth()
+    rings = HEAD.mouth_vertices[HEAD.mouth_parts == 0].reshape(7, 40)
+    slit = np.r_[rings[4][0], rings[4][UPPER], rings[4][20]]
+    x, y, _ = POINTS[triangles].mean(1).T
+    line = POINTS[slit[POINTS[slit, 0].argsort()]]
+    below = y < np.interp(x, line[:, 0], line[:, 1])
+    is_copied = np.isin(triangles, slit[1:-1]) & below[:, None]
+    copies = np.arange(len(POINTS))
+    copies[slit[1:-1]] = len(POINTS) + np.arange(len(slit) - 2)
+    points = np.concatenate([POINTS, POINTS[slit[1:-1]]])
+    jaw = shapes.make(points, np.where(is_copied, copies[triangles], triangles), POINTS[MARKED])
+    by = jaw.moves[jaw.names.index("jawOpen")]
+    assert (by[slit[10], 1] - by[copies[slit[10]], 1]) > 15

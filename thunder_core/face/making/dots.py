@@ -19,6 +19,12 @@ SIDES = {
     "brow": 805, "nose wing": 1602, "mouth corner": 5386 - 10, "temple": 962,
 }  # fmt: skip
 NAMES = (*MIDDLE, *(f"{name}, {side}" for name in SIDES for side in ("left", "right")))
+# [2, 4]: of both eyes the inner and outer corner, the upper and the lower lid
+LIDS = np.array(
+    [[NAMES.index(f"{name}, {side}") for name in list(SIDES)[:4]] for side in ("left", "right")]
+)
+INNER_LIPS = [NAMES.index(f"{lip} lip, inside") for lip in ("upper", "lower")]
+IS_MOUTH = np.array([name.startswith(("mouth", "upper lip", "lower lip")) for name in NAMES])
 IS_LID = np.array(["eye" in name or "lid" in name for name in NAMES])
 # [24]: of each the one on the other side of the face
 ACROSS = np.array([*range(len(MIDDLE)), *(len(MIDDLE) + (i ^ 1) for i in range(2 * len(SIDES)))])

@@ -20,7 +20,7 @@ from ..head import EYE_LEFT, EYE_RIGHT, Head, JAW, LIPS, load_head
 from ..regions import LIP_AROUND, LIP_RINGS, pieces, Warp
 from ..skinning import SkinnedPoints
 from . import dots
-from .eyes import Eye, eyes_of
+from .eyes import Eye, eye_of
 from .surface import Surface
 
 BALL_MM = 12.5  # radius of the bundled head's eyes
@@ -125,8 +125,8 @@ class Model:
     @cached_property
     def lids(self) -> list[Eye]:
         """The left and the right eye."""
-        marked = self.skin.points[self.dots]
-        return [eyes_of(self.skin, marked, side, self.eyes[side], BALL_MM) for side in (0, 1)]
+        marks = self.skin.points[self.dots][dots.LIDS]
+        return [eye_of(self.skin, marks[side], self.eyes[side], BALL_MM) for side in (0, 1)]
 
     @cached_property
     def moved(self) -> np.ndarray:

@@ -15,9 +15,11 @@ from ...errors import BadHead
 from ...rotation import rotvec_to_matrix
 from ...types import LIP_CLOSE
 from ..head import load_head
-from ..regions import distances, front_view, LIP_AROUND, LOWER, pieces, UPPER, Warp
+from ..regions import distances, LIP_AROUND, LOWER, pieces, UPPER, Warp
 from . import dots
-from .eyes import Eye, eyes_of, fade
+from .eyes import Eye, eye_of, fade
+from .joining import join, open_seams
+from .judging import seen_of, torn
 from .laying import BALL_MM, GAZE, lay, Model, model, NORMALS_MM
 from .surface import Surface
 
@@ -33,7 +35,6 @@ _CLEAR, _LIP = 1.5, 9.0  # so far above or below that line skin surely belongs t
 _MOUTH, _FADES = 45.0, (10.0, 25.0)  # reach of the labels of lips, and where they fade
 _CORNER = 4.0  # before a corner labels begin to fade
 _MEETS = (4.0, 14.0)  # about the lips' line, where they are made to meet, and where that fades
-_STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
 # about the lips' middle: what lies behind and in it is teeth or tongue
 _MOUTH_BOX = (38.0, 40.0, 80.0)
 _TORN = (1.5, 20.0)  # of the area that is torn on ours, and mm² more, that may be torn
@@ -47,7 +48,6 @@ _NO_MOUTH = (
 # strength of shapes that people combine, share of a triangle's area below which it counts as folded
 # in a pose, and most times that folds are evened
 _BOTH, _FOLDED, _ROUNDS = 0.5, 0.06, 16
-_VIEWS, _VIEW_MM = (-0.9, 0.0, 0.9), 0.6  # radians and pixels by which what is seen is looked for
 _BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
 _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may be from ours
 
@@ -82,19 +82,20 @@ def make(
     dots.check(marks, ours.skin.points[ours.dots])
     warp = Warp.rigid(marks, ours.skin.points[ours.dots])
     face, marked = warp(points), warp(marks)
+    place, triangles, marked = _joined(face, triangles, marked)
     piece = pieces(len(face), triangles)
     skin, ids = skin_of(face, triangles, piece, marked)
-    _check_mouth(skin, marked)
-    laid = lay(ours, skin, marked, lambda done: say(0.05 + 0.45 * done, "Laying the face"))
     found = [each for each in balls(face, triangles, piece) if _EYES_MM[0] < each[1] < _EYES_MM[1]]
-    eyeballs = [_ball(found, ours, laid, side) for side in (0, 1)]
-    eyes = [
-        eyes_of(skin, marked, side, centre, radius)
-        for side, (centre, radius, _) in enumerate(eyeballs)
-    ]
+    eyeballs = [_ball(found, ours, marked, side) for side in (0, 1)]
+    eyes = []
+    for side, (middle, radius, _) in enumerate(eyeballs):
+        eyes.append(eye := eye_of(skin, marked[dots.LIDS[side]], middle, radius))
+        if eye is not None:
+            marked[dots.LIDS[side]] = eye.corners[[side, 1 - side, 2, 3]]
+    laid = lay(ours, skin, marked, lambda done: say(0.05 + 0.45 * done, "Laying the face"))
     say(0.55, "Carrying shapes over")
     moved, let_meet = _carried(ours, laid, skin, eyes)
-    for side, eye in zip(("Left", "Right"), eyes):
+    for side, eye in _open(eyes):
         moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points, skin)
         moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points, skin)
     seen = seen_of(skin, marked)
@@ -107,17 +108,50 @@ def make(
     for side, (_, _, ball) in enumerate(eyeballs):
         is_eye[ball] = 1 + side
     _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves)
-    gaze_names, gaze = _gaze(face, is_eye, eyes)
+    gaze_names, gaze = _gaze(face, is_eye, [middle for middle, _, _ in eyeballs])
     ours_seen = seen_of(ours.skin, ours.skin.points[ours.dots])
     tear = tuple(
         name for name, move, own in zip(names, moved, ours.moved)
         if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
     )  # fmt: skip
-    names, moves = names + gaze_names, np.concatenate([moves, gaze])
-    return Made(tuple(names), moves @ np.linalg.inv(warp.turn).astype(np.float32), is_eye, tear)
+    names, moves = names + gaze_names, np.concatenate([moves, gaze])[:, place]
+    return Made(
+        tuple(names), moves @ np.linalg.inv(warp.turn).astype(np.float32), is_eye[place], tear
+    )
 
 
 # ---- what belongs to the face
+
+
+def _joined(face, triangles, marked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which vertex each becomes where seams of a face are joined, [V], its triangles then, [F, 3],
+    and the marked places with those inside the lips on these. Seams that would shut the mouth stay
+    open. Raises BadHead where there is none."""
+    seams, beside = open_seams(face, triangles)
+    for is_last in (False, True):
+        place = join(len(face), seams)
+        joined = place[triangles]
+        skin, _ = skin_of(face, joined, pieces(len(face), joined), marked)
+        try:
+            marked = marked.copy()
+            marked[dots.INNER_LIPS] = skin.points[inner_lips(skin, marked)]
+            return place, joined, marked
+        except BadHead:
+            if is_last or not len(seams):
+                raise
+            seams = seams[~_between_lips(face, triangles, seams, beside, marked)]
+    raise AssertionError
+
+
+def _between_lips(face, triangles, seams, beside, marked) -> np.ndarray:
+    """Which seams [S, 2, 2] join what faces ahead above the line between the lips to what does
+    below it; beside [S, 2]: their triangles."""
+    mouth = marked[dots.IS_MOUTH]
+    low, high = mouth.min(0) - _LIP, mouth.max(0) + _LIP
+    ends = face[seams[:, 0]]
+    is_level = np.abs(np.diff(ends, axis=1)[:, 0, 0]) > np.abs(np.diff(ends, axis=1)[:, 0, 1])
+    ahead = Surface(face, triangles).corner_normals[beside][..., 2] > 0
+    return is_level & ahead.all(1) & ((ends > low) & (ends < high)).all((1, 2))
 
 
 def skin_of(face, triangles, piece, marked) -> tuple[Surface, np.ndarray]:
@@ -152,16 +186,23 @@ def _check(points: np.ndarray, triangles: np.ndarray) -> None:
         raise BadHead("The mesh is flat, no face: choose the mesh of the face")
 
 
-def _check_mouth(skin: Surface, marked: np.ndarray) -> None:
-    """Raise BadHead where skin that faces ahead joins the dots on the edges of the lips."""
+def inner_lips(skin: Surface, marked: np.ndarray) -> np.ndarray:
+    """The lowest vertex of the upper lip's front and the highest of the lower one's, [2]. Raises
+    BadHead where skin that faces ahead joins the marked places [24, 3] on the edges of the lips."""
     edges = marked[[dots.NAMES.index(f"{lip} lip, edge") for lip in ("upper", "lower")]]
     corners = marked[[dots.NAMES.index(f"mouth corner, {side}") for side in ("left", "right")]]
-    is_near = np.abs(skin.points - edges.mean(0))[:, 0] < 0.25 * np.ptp(corners[:, 0])
-    is_near &= (skin.normals[:, 2] > 0) & (skin.points[:, 2] > edges[:, 2].min() - _LIP)
+    beside, width = np.abs(skin.points[:, 0] - edges[:, 0].mean()), np.ptp(corners[:, 0])
+    is_near = (beside < 0.25 * width) & (skin.normals[:, 2] > 0)
+    is_near &= skin.points[:, 2] > edges[:, 2].min() - _LIP
     joined = pieces(len(skin.points), skin.triangles[is_near[skin.triangles].all(1)])
-    upper, lower = np.where(is_near, distances(edges, skin.points), np.inf).argmin(1)
-    if joined[upper] == joined[lower]:
+    near = np.where(is_near, distances(edges, skin.points), np.inf).argmin(1)
+    if joined[near[0]] == joined[near[1]]:
         raise BadHead(_NO_MOUTH)
+    result = []
+    for vertex, sign in zip(near, (1, -1)):
+        among = is_near & (joined == joined[vertex]) & (beside < max(0.06 * width, beside[vertex]))
+        result.append(np.where(among, sign * skin.points[:, 1], np.inf).argmin())
+    return np.array(result)
 
 
 def balls(points: np.ndarray, triangles: np.ndarray, piece: np.ndarray) -> list[tuple]:
@@ -226,17 +267,22 @@ def guess(
     return places @ turn.T, ahead, is_seen
 
 
-def _ball(found: list[tuple], ours: Model, laid, side):
+def _ball(found: list[tuple], ours: Model, marked, side) -> tuple[np.ndarray, float, np.ndarray]:
     """(middle [3], radius, vertices) of an eye: of the balls where ours would be, the largest; its
     shells are vertices too. Where there is none, as ours."""
-    around = ((ours.skin.points - ours.eyes[side]) ** 2).sum(1).argsort()[:60]
-    # about where our eye would be, by the lids round it
-    middle = ours.eyes[side] + (laid[around] - ours.skin.points[around]).mean(0)
+    own, lids = ours.skin.points[ours.dots][dots.LIDS[side]], marked[dots.LIDS[side]]
+    size = np.linalg.norm(lids[0] - lids[1]) / np.linalg.norm(own[0] - own[1])
+    middle = lids.mean(0) + size * (ours.eyes[side] - own.mean(0))
     near = [each for each in found if np.linalg.norm(each[0] - middle) < _EYE_OFF_MM]
     if not near:
-        return middle, BALL_MM, np.arange(0)
+        return middle, size * BALL_MM, np.arange(0)
     first = max(near, key=lambda each: each[1])
     return first[0], first[1], np.concatenate([each[2] for each in near])
+
+
+def _open(eyes: list[Eye | None]) -> list[tuple[str, Eye]]:
+    """The eyes that are open, with the names of their sides."""
+    return [(side, eye) for side, eye in zip(("Left", "Right"), eyes) if eye is not None]
 
 
 # ---- carrying over
@@ -276,7 +322,7 @@ def _sides(surface: Surface, seam, eyes: list[Eye], is_checked: bool = False) ->
     label *= 1.0 - fade((far - _FADES[0]) / (_FADES[1] - _FADES[0]))
     aside = np.abs(x - middle[:, 0].mean()) - width / 2
     label *= 1.0 - fade((aside + _CORNER) / (1.5 * _CORNER))
-    for eye in eyes:
+    for _, eye in _open(eyes):
         label += eye.side(points)
     return np.clip(label, -1.0, 1.0)
 
@@ -360,7 +406,7 @@ def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves) -
         elif np.ptp(points[:, 0]) < _RIGID_MM or centre[1] < 0:
             hung = _near(skin.points, points, np.moveaxis(moves[:, ids], 0, 1), _LOOSE_MM)
             moves[:, part] = np.moveaxis(hung, 1, 0)
-            for side, eye in zip(("Left", "Right"), eyes):
+            for side, eye in _open(eyes):
                 moves[ours.names.index("eyeBlink" + side), part] = eye.shut(points)
                 moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
 
@@ -379,16 +425,16 @@ def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
+def _gaze(face, is_eye, middles) -> tuple[list[str], np.ndarray]:
     """Names and moves of the keys by which the eyes look round."""
     names, moves = [], []
-    for side, (word, eye) in enumerate(zip(("Left", "Right"), eyes)):
+    for side, word in enumerate(("Left", "Right")):
         ball = np.flatnonzero(is_eye == 1 + side)
         for name, (up, across) in GAZE.items() if len(ball) else ():
             angles = np.array([[up, across * (1, -1)[side], 0.0]])
             turn = rotvec_to_matrix(angles)[0]
             each = np.zeros((len(face), 3), np.float32)
-            away = face[ball] - eye.middle
+            away = face[ball] - middles[side]
             each[ball] = away @ turn.T - away
             names.append(name + word)
             moves.append(each)
@@ -396,18 +442,6 @@ def _gaze(face, is_eye, eyes) -> tuple[list[str], np.ndarray]:
 
 
 # ---- judging
-
-
-def seen_of(skin: Surface, marked: np.ndarray) -> np.ndarray:
-    """Which triangles round the marked places [24, 3] are seen from the front or from a side in
-    front, or lie between such, [F]."""
-    seen = np.zeros(len(skin.points), bool)
-    for turn in rotvec_to_matrix(np.outer(_VIEWS, [0.0, 1.0, 0.0])):
-        low, high = (each((marked @ turn.T)[:, :2], axis=0) for each in (np.min, np.max))
-        window = low - _BELOW, high + _BELOW
-        view = front_view(skin.points @ turn.T, skin.triangles, *window, _VIEW_MM)
-        seen[skin.triangles[view.triangle[view.triangle >= 0]]] = True
-    return seen[skin.triangles].all(1)
 
 
 def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list[Eye]) -> None:
@@ -422,7 +456,9 @@ def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list
             poses += [{i: 1.0}, both]
         if name.startswith("mouth"):
             poses.append(both | {number["jawOpen"]: _BOTH})
-    free = np.all([~eye.is_between(skin.points) for eye in eyes], axis=0)
+    free = np.ones(len(skin.points), bool)
+    for _, eye in _open(eyes):
+        free &= ~eye.is_rim(skin.points)
     ids, heat = np.flatnonzero(seen), np.zeros(len(skin.points))
     still = _FOLDED * (skin.corner_normals[ids] ** 2).sum(1)
     for _ in range(_ROUNDS):
@@ -445,17 +481,3 @@ def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list
         each = np.moveaxis(moved[:, at], 0, 1)
         each += share * (near.around(each, nearer=True) - each)
         moved[:, at] = np.moveaxis(each, 1, 0)
-
-
-def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> float:
-    """The area of triangles seen [F] that a movement [K, 3] turns over or stretches more than
-    threefold, in square units."""
-    moved = Surface(skin.points + move, skin.triangles)
-    flips = (skin.corner_normals * moved.corner_normals).sum(1) < 0
-
-    def lengths(points):
-        corners = points[skin.triangles]
-        return np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-
-    tears = (lengths(moved.points) > _STRETCH * lengths(skin.points) + _STRETCH_MM).any(1)
-    return float(np.linalg.norm(skin.corner_normals, axis=1)[seen & (flips | tears)].sum() / 2)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joins vertices that a file doubles along seams and hard edges, as glTF does, so that a skin is
+one again; numpy only."""
+
+import numpy as np
+
+from ..regions import pieces
+from .surface import Surface
+
+_SAME = 1e-6  # of a mesh's size: vertices so near each other are at one place
+_FOLD = -0.7  # cosine of the normals beside an edge at which a surface folds back on itself
+
+
+def open_seams(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where open edges of a mesh run against each other at one place and its surface goes on:
+    vertices [S, 2, 2] of the edges, of one and of the other, and their triangles [S, 2]."""
+    size = np.ptp(points, axis=0).max() * _SAME
+    spot = np.unique(np.round(points / size), axis=0, return_inverse=True)[1].ravel()
+    start, end = triangles.ravel(), triangles[:, [1, 2, 0]].ravel()
+    count = len(points)
+    is_open = ~np.isin(start * count + end, end * count + start) & (spot[start] != spot[end])
+    edges = np.stack([start, end], 1)[is_open]
+    triangle = np.flatnonzero(is_open) // 3
+    normals = Surface(points, triangles).corner_normals[triangle]
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    code, back = (spot[one] * count + spot[other] for one, other in (edges.T, edges.T[::-1]))
+    order = code.argsort(kind="stable")
+    first, last = (np.searchsorted(code[order], back, side) for side in ("left", "right"))
+    best, partner = np.full(len(edges), _FOLD), np.full(len(edges), -1)
+    for step in range((last - first).max(initial=0)):
+        has = np.flatnonzero(first + step < last)
+        other = order[first[has] + step]
+        alike = (normals[has] * normals[other]).sum(1)
+        better = alike > best[has]
+        best[has[better]], partner[has[better]] = alike[better], other[better]
+    one = np.flatnonzero(partner >= 0)
+    one = one[(partner[partner[one]] == one) & (one < partner[one])]
+    both = np.stack([one, partner[one]], 1)
+    return edges[both], triangle[both]
+
+
+def join(count: int, seams: np.ndarray) -> np.ndarray:
+    """Of count vertices those that they become where seams [S, 2, 2] are joined, [V]."""
+    (start, end), (other, another) = seams[:, 0].T, seams[:, 1].T
+    pairs = np.stack([np.r_[start, end], np.r_[another, other]], 1)
+    return pieces(count, pairs[:, [0, 1, 1]])

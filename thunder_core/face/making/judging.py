@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges shapes that were made for a face by what is seen of them: what a blink leaves open, holes
+in which the skin's back shows, skin that tears; numpy only."""
+
+import numpy as np
+
+from ...rotation import rotvec_to_matrix
+from ..regions import front_view
+from .surface import Surface
+
+_AROUND_MM = 60.0  # about the marked places, as far as skin is judged
+_VIEWS, _VIEW_MM = (-0.9, 0.0, 0.9), 0.6  # radians and pixels by which what is seen is looked for
+_SIDES, _EYE_MM = (-25.0, 0.0, 25.0), 0.1  # degrees from which an eye is seen, and pixels
+_HOLE_MM, _DEEP_MM = 0.4, 12.0  # pixels of holes, and how deep behind the skin these may be
+_STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
+
+
+def seen_of(skin: Surface, marked: np.ndarray) -> np.ndarray:
+    """Which triangles round the marked places [24, 3] are seen from the front or from a side in
+    front, or lie between such, [F]."""
+    seen = np.zeros(len(skin.points), bool)
+    for turn in rotvec_to_matrix(np.outer(_VIEWS, [0.0, 1.0, 0.0])):
+        low, high = (each((marked @ turn.T)[:, :2], axis=0) for each in (np.min, np.max))
+        window = low - _AROUND_MM, high + _AROUND_MM
+        view = front_view(skin.points @ turn.T, skin.triangles, *window, _VIEW_MM)
+        seen[skin.triangles[view.triangle[view.triangle >= 0]]] = True
+    return seen[skin.triangles].all(1)
+
+
+def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> float:
+    """The area of triangles seen [F] that a movement [K, 3] turns over or stretches more than
+    threefold, in square units."""
+    moved = Surface(skin.points + move, skin.triangles)
+    flips = (skin.corner_normals * moved.corner_normals).sum(1) < 0
+
+    def lengths(points):
+        corners = points[skin.triangles]
+        return np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+
+    tears = (lengths(moved.points) > _STRETCH * lengths(skin.points) + _STRETCH_MM).any(1)
+    return float(np.linalg.norm(skin.corner_normals, axis=1)[seen & (flips | tears)].sum() / 2)
+
+
+def left_open(
+    points: np.ndarray, triangles: np.ndarray, is_eye: np.ndarray, middle: np.ndarray, radius: float
+) -> float:
+    """How high an eye is open, mm: the most of a column, over the whole ball, from the front and
+    from both sides, in which the ball or nothing is seen, not skin.
+
+    points [V, 3], triangles [F, 3] of skin and balls · is_eye [V]: balls · middle [3] and radius
+    of this one.
+    """
+    away, highest = points - middle, 0.0
+    # with the nose, behind which it may be
+    near = ((np.abs(away[:, 1]) < 1.5 * radius) & (away[:, 2] > -radius))[triangles].any(1)
+    for angle in _SIDES:
+        turned = away @ rotvec_to_matrix(np.radians([[0.0, angle, 0.0]]))[0].T
+        view = front_view(
+            turned, triangles[near], -radius * np.ones(2), radius * np.ones(2), _EYE_MM
+        )
+        shown = triangles[near][view.triangle]
+        bare = (view.triangle < 0) | is_eye[shown[..., 0]]
+        bare |= Surface(turned, triangles[near]).corner_normals[view.triangle, 2] < 0
+        bare &= np.hypot(view.x, view.y[:, None]) < radius
+        highest = max(highest, bare.sum(0).max() * _EYE_MM)
+    return float(highest)
+
+
+def hole(skin: Surface, move: np.ndarray, marked: np.ndarray) -> float:
+    """The area round the marked places of a mouth [M, 3] in which a movement [K, 3] shows the
+    skin's back, which was not seen at rest, mm²."""
+    window = marked[:, :2].min(0) - 15.0, marked[:, :2].max(0) + 15.0
+    views = []
+    for points in (skin.points, skin.points + move):
+        view = front_view(points, skin.triangles, *window, _HOLE_MM)
+        now = Surface(points, skin.triangles)
+        depth = points[skin.triangles].mean(1)[view.triangle, 2]
+        back = (now.corner_normals[view.triangle, 2] < 0) & (view.triangle >= 0)
+        views.append((back, depth))
+    (was, front), (back, depth) = views
+    return float((back & ~was & (depth > front - _DEEP_MM)).sum() * _HOLE_MM**2)
