@@ -12,6 +12,8 @@ is written, but the head's lips do not follow (“unseen” in the report). `--j
 batch.py.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import json
@@ -23,7 +25,7 @@ import wave
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import bpy
 
@@ -58,6 +60,11 @@ from .script import (
     utf8,
     Warnings,
 )
+
+if TYPE_CHECKING:
+    from ..scene.animation import keying
+    from ..scene.properties.settings import ThunderTake
+
 
 IDLE = "idle"  # name of a scene without a sound
 
@@ -300,7 +307,11 @@ def _wanted_outputs(chosen: argparse.Namespace, sound: str | None, many: bool) -
 
 
 def _choose_line(
-    scene, chosen: argparse.Namespace, sound: str | None, name: str, warnings: Warnings
+    scene: bpy.types.Scene,
+    chosen: argparse.Namespace,
+    sound: str | None,
+    name: str,
+    warnings: Warnings,
 ) -> tuple[strip.Voice, head.Rig]:
     """The voice, with its transcript, and the rig to animate. name: of the scene's file. Raises
     ThunderError."""
@@ -331,7 +342,9 @@ def _start_engine(
     return client
 
 
-def _recogniser_of(scene, voice: strip.Voice, chosen: argparse.Namespace) -> dict[str, str]:
+def _recogniser_of(
+    scene: bpy.types.Scene, voice: strip.Voice, chosen: argparse.Namespace
+) -> dict[str, str]:
     """What is to recognise the words of a voice that nobody typed, {} for nothing. Raises
     ThunderError."""
     if not chosen.recognise:
@@ -358,7 +371,7 @@ def _sample(
 
 
 def _report_voice(
-    scene, voice: strip.Voice, chosen: argparse.Namespace, sound: str | None,
+    scene: bpy.types.Scene, voice: strip.Voice, chosen: argparse.Namespace, sound: str | None,
     hashes: Mapping[str, str],
 ) -> dict:  # fmt: skip
     """The report's entries on the voice and its words."""
@@ -377,7 +390,7 @@ def _report_voice(
     }
 
 
-def _choose_rig(scene, chosen: argparse.Namespace, warnings: Warnings) -> head.Rig:
+def _choose_rig(scene: bpy.types.Scene, chosen: argparse.Namespace, warnings: Warnings) -> head.Rig:
     """The rig to animate: of the head that is chosen, else as `choose_head` finds it. What is wrong
     with it is added to the warnings. Raises BadHead."""
     present = [
@@ -465,7 +478,11 @@ def _report_takes(performances: list, entries: list) -> dict:
 
 
 def _commit(
-    scene, entry, on: str | None, tell: Callable[[jobs.Step], None], warnings: Warnings
+    scene: bpy.types.Scene,
+    entry: ThunderTake,
+    on: str | None,
+    tell: Callable[[jobs.Step], None],
+    warnings: Warnings,
 ) -> dict:
     """Commit a take on ones, twos or threes; the report's entry on it, empty for None. A warning of
     its lips is added to the others."""
@@ -514,7 +531,7 @@ def silence(seconds: float) -> str:
     return path
 
 
-def report_verdict(entry) -> dict:
+def report_verdict(entry: ThunderTake) -> dict:
     """The grade of a take and its reason as reports have them; {} of a face that does not speak."""
     grade = grades.of_take(entry)
     return {} if grade is None else {"grade": grade.name, "why": grade.reason}
@@ -525,7 +542,7 @@ def round_score(score: float) -> float | None:
     return round(score, 3) if math.isfinite(score) else None
 
 
-def _report_direction(take, words: str) -> dict:
+def _report_direction(take: keying.TakeData, words: str) -> dict:
     """The report's entry on a take's direction, and its words; empty for an undirected take."""
     take_style = motion_file.style_of_take(take.provenance)
     return (
@@ -677,14 +694,18 @@ def check_linked() -> None:
                 )
 
 
-def say_kept(out) -> None:
+def say_kept(out: files.Transaction) -> None:
     """Print what --force replaced and the new names of the old files."""
     for name, kept in out.kept.items():
         say(f"      “{name}” was there and is kept as “{kept}”")
 
 
 def choose_voice(
-    scene, sound: str | None, name: str | None, start: float | None, channel: str | None
+    scene: bpy.types.Scene,
+    sound: str | None,
+    name: str | None,
+    start: float | None,
+    channel: str | None,
 ) -> strip.Voice:
     """The voice that is baked: a sound file from a frame on, or the strip of that name; channel:
     the one chosen, None for that of the scene. Raises BadSound."""
@@ -706,7 +727,7 @@ def choose_voice(
     return voice
 
 
-def voice_elsewhere(scene, name: str) -> strip.Voice | None:
+def voice_elsewhere(scene: bpy.types.Scene, name: str) -> strip.Voice | None:
     """The voice of a strip that only one other scene has, where its frames are this scene's: at the
     same rate, and not moved by a scene strip. None if there is no such strip."""
     others = strip.elsewhere(scene, name)
@@ -722,7 +743,9 @@ def voice_elsewhere(scene, name: str) -> strip.Voice | None:
     return strip.voice_of(others[0], strip.by_name(others[0], name))
 
 
-def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = False):
+def choose_head(
+    scene: bpy.types.Scene, name: str | None, speaks: str | None = None, new: bool = False
+):
     """The rig to animate: the named object's, the speaker of a strip, the scene's head, or a
     new one if there is none; a linked one is made editable. new: also beside a character whose
     names are not known.
@@ -768,7 +791,9 @@ def say_passed_by(rig: head.Rig, present: list[str]) -> str:
     )
 
 
-def keep_voice(scene, voice, sound: str | None, chosen: argparse.Namespace) -> None:
+def keep_voice(
+    scene: bpy.types.Scene, voice: strip.Voice, sound: str | None, chosen: argparse.Namespace
+) -> None:
     """Keep the voice in the scene: a sound file, if that was given, as a strip; with --pack in the
     .blend itself."""
     spoken = None if chosen.strip is None else strip.by_name(scene, chosen.strip)
@@ -778,7 +803,7 @@ def keep_voice(scene, voice, sound: str | None, chosen: argparse.Namespace) -> N
         pack_sound(spoken)
 
 
-def place_voice(scene, sound: str, voice):
+def place_voice(scene: bpy.types.Scene, sound: str, voice: strip.Voice):
     """Add the sound to the sequencer where the takes were keyed, unless it exists already; returns
     its strip."""
     for present in strip.sound_strips(scene):
@@ -793,7 +818,7 @@ def place_voice(scene, sound: str, voice):
     return added
 
 
-def pack_sound(sound_strip) -> None:
+def pack_sound(sound_strip: bpy.types.SoundStrip) -> None:
     """Store the sound of a strip in the .blend, unless it is there."""
     if sound_strip.sound.packed_file is None:
         sound_strip.sound.pack()

@@ -12,6 +12,8 @@ stdout, as described in thunder_core/batch/baker.py. It ends when its stdin is c
 job, which then leaves no files.
 """
 
+from __future__ import annotations
+
 import _thread
 import argparse
 import contextlib
@@ -28,6 +30,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TextIO, TYPE_CHECKING
 
 import bpy
 
@@ -51,6 +54,10 @@ from ..thunder_core.errors import attempt, BadRequest, suggest, ThunderError
 from ..thunder_core.shipped import fingerprint_of, WEIGHTS
 from . import bake, check, collect, products
 from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAILED
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
 
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
@@ -288,7 +295,9 @@ class Run:
     """The state of all jobs of a run; prints progress and writes the report into the folder
     `out`."""
 
-    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[job_file.BakeJob, ...]):
+    def __init__(
+        self, chosen: argparse.Namespace, out: str, jobs: tuple[job_file.BakeJob, ...]
+    ) -> None:
         self.chosen, self.out, self.jobs = chosen, out, jobs
         self.source = os.path.realpath(chosen.jobs)
         self._check([] if chosen.only else [manifest.JSON_NAME, manifest.HTML_NAME])
@@ -531,7 +540,7 @@ class Run:
         counts = Counter(self.states.values())
         return ", ".join(f"{counts[state]} {state}" for state in manifest.STATES if counts[state])
 
-    def _say(self, name: str, words: str, stream=None) -> None:
+    def _say(self, name: str, words: str, stream: TextIO | None = None) -> None:
         """Print how a job ended."""
         say(f"[{self.progress.ended}/{self.progress.count}] {name}: {words}", stream)
 
@@ -547,7 +556,7 @@ def _on(event: Mapping) -> str:
 EVENT_PACE = 0.5  # interval of progress reports with the same message, s
 
 
-def serve(_chosen=None) -> None:
+def serve(_chosen: Namespace | None = None) -> None:
     """Bake requested jobs until stdin ends."""
     events = baker_process.EventWriter()
     requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()

@@ -7,11 +7,13 @@ written. Ends with code 0 where nothing is found, 3 where something is, 1 where 
 be checked (2 for a wrong option).
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import bpy
 
@@ -24,6 +26,10 @@ from ..thunder_core.errors import attempt
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
 from .script import add_options, file_path, Parser, quiet, say, utf8
+
+if TYPE_CHECKING:
+    from ..thunder_core.client import Client
+
 
 FOUND, FAILED = 3, 1  # exit codes
 FORMATS = ("text", "json")
@@ -74,7 +80,7 @@ def check(chosen: argparse.Namespace) -> int:
     return FOUND if any(line.found or line.warnings for line in checked) else 0
 
 
-def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[CheckedLine]:
+def _check_file(client: Client, path: str, chosen: argparse.Namespace) -> Iterator[CheckedLine]:
     """Check the lines of a file, which stays open."""
     _, problem = attempt(bake.open_file, path, "name another file")
     if problem:
@@ -107,7 +113,9 @@ def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Check
         yield result
 
 
-def _check_line(client, scene, line: dialogue.Line) -> list[tuple[tuple[int, int], Finding, str]]:
+def _check_line(
+    client: Client, scene: bpy.types.Scene, line: dialogue.Line
+) -> list[tuple[tuple[int, int], Finding, str]]:
     """What is found of a line. Raises ThunderError."""
     rig, voice = head.resolve(line.speaker), strip.of_strip(scene, strip.by_name(scene, line.strip))
     findings = jobs.run_through("Checking", checking.check(client, scene, rig, voice))

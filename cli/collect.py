@@ -8,6 +8,8 @@ PICKED there; what was baked stays as it is. A pick that cannot be committed lea
 the others go on. Ends with code 0, with 3 if some failed, or with 1 if none could be read.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import json
@@ -82,7 +84,7 @@ def collect(
     return len(rows)
 
 
-def _add(scene, job: BakeJob, out: str):
+def _add(scene: bpy.types.Scene, job: BakeJob, out: str):
     """Add the takes of a job to the open scene; returns its rig and (entry, row of the job's
     report) of each, best first."""
     speaking, path = str(job.settings["strip"]), manifest.blend_of_job(out, job)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`blender -c thunder …`: what bake.py does, in a Blender that has the extension."""
 
+from __future__ import annotations
+
 import sys
 
 import bpy
@@ -37,10 +39,10 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
-def register():
+def register() -> None:
     _registered.append(bpy.utils.register_cli_command("thunder", main))
 
 
-def unregister():
+def unregister() -> None:
     while _registered:
         bpy.utils.unregister_cli_command(_registered.pop())

@@ -2,6 +2,8 @@
 """Writes the outputs of a bake: the scene, a library of actions, arrays, curves, files for other
 programs, film, contact sheet, what the page of many bakes shows."""
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import hashlib
@@ -11,6 +13,7 @@ import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -29,6 +32,11 @@ from ..thunder_core.errors import BadSound
 from ..thunder_core.progress import result
 from ..thunder_core.types import FPS
 from .script import quiet
+
+if TYPE_CHECKING:
+    from ..scene.animation import keying
+    from ..scene.properties.settings import ThunderTake
+
 
 FILM_PIXELS, OWN_FILM_PIXELS = 720, 480  # of a film close to the face, of one by their camera
 SOUND_RATE = 22050  # of the page's sound at least, where the voice has as much
@@ -135,7 +143,9 @@ def write(
     for number, (message, weight, work) in enumerate(steps, start=1):
         said = f"{message} ({number} of {len(steps)})"
 
-        def part_done(part: float, said=said, weight=weight, before=before) -> None:
+        def part_done(
+            part: float, said: str = said, weight: float = weight, before: float = before
+        ) -> None:
             tell(jobs.Step(begin + (1.0 - begin) * (before + part * weight) / total, said))
 
         part_done(0.0)
@@ -180,7 +190,7 @@ def _steps(
         )
 
 
-def write_npz(path: str, take) -> None:
+def write_npz(path: str, take: keying.TakeData) -> None:
     """Write the values of a take at 25 fps from the sound's first sample."""
     motion_file.write_take(
         path,
@@ -239,7 +249,7 @@ def write_sound(out: files.Transaction, baked: BakedTakes) -> np.ndarray:
     return np.concatenate(peaks)
 
 
-def grade_of(take) -> dict:
+def grade_of(take: keying.TakeData) -> dict:
     """What the page says of a take's lip-sync: grade, reason, and where something is found, in
     seconds; empty where it was not measured."""
     found = findings.findings_of(take.provenance)
@@ -286,7 +296,7 @@ def save_blend(path: str) -> None:
         raise OSError("the scene could not be saved completely")
 
 
-def hash_of_curves(entry) -> str:
+def hash_of_curves(entry: ThunderTake) -> str:
     """SHA-256 over the keys of a take: path, index and float32 [frame, value] of every curve, in
     the order of their names."""
     digest = hashlib.sha256()
@@ -357,7 +367,7 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
     count = scene.frame_end - scene.frame_start + 1
 
-    def after_frame(rendered, *_) -> None:
+    def after_frame(rendered: bpy.types.Scene, *_: object) -> None:
         done((rendered.frame_current - scene.frame_start + 1) / count)
 
     with jobs.handled("render_post", after_frame):

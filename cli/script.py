@@ -2,6 +2,8 @@
 """Shared parts of the commands: types of arguments, output that survives a closed terminal, exit
 codes."""
 
+from __future__ import annotations
+
 import _thread
 import argparse
 import contextlib
@@ -12,7 +14,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import FrameType, TracebackType
+from typing import Any, TextIO, TYPE_CHECKING
 
 import bpy
 
@@ -27,6 +30,10 @@ from ..thunder_core.batch.settings import (
 from ..thunder_core.errors import suggest, ThunderError
 from ..thunder_core.files import is_utf8, printable, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
 
 PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # package name when a command, not Blender, loads the add-on
@@ -44,7 +51,7 @@ CLEANING = 5.0
 class Parser(argparse.ArgumentParser):
     """A parser of options whose errors are short, whatever the options hold, without its usage."""
 
-    def error(self, message: str):
+    def error(self, message: str) -> None:
         message = message.translate(VISIBLE)
         _, unknown, options = message.partition("unrecognized arguments: ")
         if unknown and (near := suggest(options.split()[0], self._option_string_actions)):
@@ -119,7 +126,7 @@ def script_arguments() -> list[str]:
 # ---- output
 
 
-def say(text: str, stream=None) -> None:
+def say(text: str, stream: TextIO | None = None) -> None:
     """Print a line on stdout or another stream. If it can no longer be written (a closed pipe, a
     full disk), the work continues."""
     stream = stream or sys.stdout
@@ -134,7 +141,7 @@ def say(text: str, stream=None) -> None:
 class Warnings(list):
     """What a report warns of, each said once on stderr by a command of this name."""
 
-    def __init__(self, command: str):
+    def __init__(self, command: str) -> None:
         super().__init__()
         self.command = command
 
@@ -173,7 +180,9 @@ def quiet():
 # ---- running a command
 
 
-def run(name: str, options, action) -> None:
+def run(
+    name: str, options: Callable[[list[str]], Namespace], action: Callable[[Namespace], int | None]
+) -> None:
     """Run `action(options)` as a command, and exit with its code."""
     code = exit_code(name, options, action)
     if not bpy.app.binary_path:
@@ -196,13 +205,15 @@ def interruptible():
     """
     stopped = -CLEANING
 
-    def stop(number, _frame):
+    def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal stopped
         if time.monotonic() - stopped >= CLEANING:
             stopped = time.monotonic()
             raise KeyboardInterrupt(number)
 
-    def retry_stop(kind, error, trace):
+    def retry_stop(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
         nonlocal stopped
         if not issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
@@ -223,14 +234,19 @@ def interruptible():
         sys.excepthook = sys.__excepthook__
 
 
-def _on_signals(handler) -> None:
+def _on_signals(handler: Callable | int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # as in a job that a shell runs in the background
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
-def exit_code(name: str, options, action, arguments: list[str] | None = None) -> int:
+def exit_code(
+    name: str,
+    options: Callable[[list[str]], Namespace],
+    action: Callable[[Namespace], int | None],
+    arguments: list[str] | None = None,
+) -> int:
     """Run `action(options)` as a command with these arguments, else the script's. Returns 0, or
     another code after one sentence on stderr.
 

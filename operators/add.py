@@ -3,9 +3,12 @@
 and takes from recordings of a face, also where files are dropped in the viewport; make a linked
 character editable; measure and fit a head from a FLAME file."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import os
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -44,6 +47,10 @@ from .base import (
     why_not_in_object_mode,
 )
 
+if TYPE_CHECKING:
+    from ..thunder_core.client import Client
+
+
 SAMPLE = str(shipped.SAMPLE)
 
 
@@ -53,7 +60,7 @@ class AddsHead(InstantWork):
 
     obstacles = (why_not_in_object_mode,)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         collection = context.collection
         if collection is None or collection.library is not None:
             collection = context.scene.collection
@@ -77,7 +84,7 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
         ],
     )
 
-    def add(self, context, collection):
+    def add(self, context: bpy.types.Context, collection: bpy.types.Collection):
         return head.build(
             collection, context.view_layer, context.scene.cursor.location, self.person
         ).mesh
@@ -88,13 +95,13 @@ class THUNDER_OT_sample_drawing(AddsHead, bpy.types.Operator):
 
     bl_label = "Use a Sample Drawing"
 
-    def add(self, context, collection):
+    def add(self, context: bpy.types.Context, collection: bpy.types.Collection):
         face, plan = drawn.add_sample(collection)
         mapping_table.keep_plan(context.scene, face, plan)
         return face
 
 
-def _frame_heads(context, area) -> None:
+def _frame_heads(context: bpy.types.Context, area: bpy.types.Area) -> None:
     """Look at all heads from the front; a view through a camera changes for the first head only."""
     region = next(region for region in area.regions if region.type == "WINDOW")
     boxes = np.array([family.extent(mesh) for mesh in head.in_scene(context.scene)])
@@ -121,7 +128,7 @@ class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
         description="Number of identity shape keys to create",
     )
 
-    def add(self, context, collection):
+    def add(self, context: bpy.types.Context, collection: bpy.types.Collection):
         return flame.add(
             self.filepath,
             collection,
@@ -131,7 +138,7 @@ class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
         )
 
 
-def _chosen(context):
+def _chosen(context: bpy.types.Context):
     return context.scene.thunder.head or context.object
 
 
@@ -147,7 +154,7 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
         why_not_in_object_mode,
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         scene = context.scene
         face = family.make_editable(
             scene, context.view_layer, family.find_linked(scene, _chosen(context))
@@ -161,7 +168,7 @@ class _AddsVoice(InstantWork):
     scene's first frame on, another from the playhead on, or after the last sound if there is one at
     the playhead."""
 
-    def add_voice(self, context, path: str, name: str):
+    def add_voice(self, context: bpy.types.Context, path: str, name: str):
         """The strip; None in a Blender without sound."""
         scene = context.scene
         settings = scene.thunder
@@ -185,7 +192,7 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         added = self.add_voice(context, SAMPLE, "Sample Voice")
         if added is not None:
             added.sound.pack()  # its file goes when the add-on is updated or removed
@@ -201,7 +208,7 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
     filter_movie: bool = BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: bool = BoolProperty(default=True, options={"HIDDEN"})
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         if problem := files.not_a_file(self.filepath):
             raise BadRequest(f"{problem}: choose a recording")
         self.add_voice(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
@@ -220,7 +227,7 @@ class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         rig = head.resolve(head.flame_mesh(context))
         far = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
         return f"Bones moved by up to {1000 * far:.1f} mm"
@@ -230,11 +237,11 @@ class DropsInViewport:
     """A handler of files that are dropped in a 3D viewport."""
 
     @classmethod
-    def poll_drop(cls, context):
+    def poll_drop(cls, context: bpy.types.Context):
         return context.area is not None and context.area.type == "VIEW_3D"
 
 
-def choose_head_under(context, event) -> None:
+def choose_head_under(context: bpy.types.Context, event: bpy.types.Event) -> None:
     """Make the head under the pointer the one of the Thunder tab, if there is one. Over another
     object it is the scene's only head."""
     region = context.region
@@ -263,13 +270,13 @@ class THUNDER_OT_add_lines(InstantWork, bpy.types.Operator):
     filter_sound: bool = BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: bool = BoolProperty(default=True, options={"HIDDEN"})
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if not self.files:
             return ChoosesFile.invoke(self, context, event)
         choose_head_under(context, event)
         return self.execute(context)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         folder = bpy.path.abspath(self.directory)
         paths = [os.path.join(folder, file.name) for file in self.files if file.name]
         added, left_out = dialogue.add_sounds(context, paths)
@@ -324,7 +331,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         "the video says",
     )
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.prop(self, "rate")
         layout.prop(self, "mirrored")
@@ -333,12 +340,12 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
             layout.label(text="Videos need MediaPipe", icon="INFO")
             layout.operator("thunder.install_tracker", icon="IMPORT")
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if self.filepath:
             choose_head_under(context, event)
         return super().invoke(context, event)
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         if not os.path.basename(self.filepath):
             raise BadRequest("No file was chosen: choose a recording")
         path = bpy.path.abspath(self.filepath)
@@ -347,7 +354,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
             client, context, path, self.rate, self.mirrored, self.pixel_aspect
         )
 
-    def finish(self, context, entered):
+    def finish(self, context: bpy.types.Context, entered: voice_fit.ImportedCapture) -> None:
         place = (
             "has no voice: add the line to the sequencer, and import it again"
             if entered.place is None
@@ -368,7 +375,7 @@ class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
     bl_file_extensions = ";".join(RECORDINGS)
 
 
-def _in_menu(self, context):
+def _in_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.operator("thunder.add_lines", text="Thunder Lines (Sounds)")
     self.layout.operator("thunder.import_capture", text="Thunder Captured Face (.csv, .npz, Video)")
 
@@ -376,7 +383,7 @@ def _in_menu(self, context):
 register, unregister = jobs.registration(menus=(("TOPBAR_MT_file_import", _in_menu),))
 
 
-def scene_of(context):
+def scene_of(context: bpy.types.Context):
     """The scene that gets the strip: the sequencer's, where that is under the mouse."""
     space = context.space_data
     return (
@@ -402,7 +409,7 @@ class Records(SlicedWork):
     survives_undo = True
     show_every, editors = 0.05, ("SEQUENCE_EDITOR",)  # the level is a meter
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         # While somebody speaks, the engine loads what the first take needs.
         connection.start_client().request("hello")
         self.scene = scene_of(context).name
@@ -410,7 +417,7 @@ class Records(SlicedWork):
         self.recording.microphone = connection.microphone()
         return self.recording.title, self.recording.steps()
 
-    def modal(self, context, event):
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event):
         is_key = event.type in {"ESC", "SPACE", "RET"}
         if jobs.session.job is not None and (
             jobs.session.job.stop_requested or is_key and event.value == "PRESS"
@@ -419,11 +426,11 @@ class Records(SlicedWork):
             recording.stop()
         return {"RUNNING_MODAL"} if is_key else super().modal(context, event)
 
-    def status(self, job):
+    def status(self, job: jobs.Job):
         keeps = " and keeps what was spoken" if self.recording.voice is None else ""
         return translated(f"{job.step.message} · Space or Esc ends it{keeps}")
 
-    def finish(self, context, result):
+    def finish(self, context: bpy.types.Context, result: dict):
         if self.recording.voice is not None:  # nothing was changed
             self.warn([result["ended"]])
             return {"CANCELLED"}
@@ -471,7 +478,7 @@ class THUNDER_OT_perform_live(Records, bpy.types.Operator):
     obstacles = (why_no_head,)
     tick = 0.02
 
-    def make(self, client, scene):
+    def make(self, client: Client, scene: bpy.types.Scene):
         rig, settings = chosen_head(bpy.context), scene.thunder.recording
         voice = strip.find(bpy.context) if settings.hears == "VOICE" else None
         chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
@@ -491,12 +498,12 @@ class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
     bl_label = "Microphone"
     bl_options = {"INTERNAL"}
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         message, client = "Looking for microphones", connection.start_client()
         return message, connection.ask(client, "microphones", (0.0, 1.0), message)
 
-    def finish(self, context, found):
-        def draw(menu, context):
+    def finish(self, context: bpy.types.Context, found: dict) -> None:
+        def draw(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
             for name in ("", *found["names"]):
                 choice = menu.layout.operator(
                     "wm.context_set_string",
@@ -517,7 +524,7 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
     bl_options = {"INTERNAL"}
     obstacles = (lambda context: "" if live_head.sender.stream else why_no_head(context),)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         if live_head.sender.stream is not None:
             live_head.sender.close()
             return "The head is no longer sent"
@@ -537,5 +544,5 @@ class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):
     bl_options = {"INTERNAL"}
     obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         recording.stop()

@@ -2,9 +2,12 @@
 """Base classes of the operators: why a button is greyed, work that is done at once or in slices
 that a timer advances, and what the work is done on; Cancel, and Report a Problem."""
 
+from __future__ import annotations
+
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TYPE_CHECKING
 
 import bpy
 
@@ -19,8 +22,16 @@ from ..scene.voice import strip
 from ..thunder_core.errors import attempt, Cancelled, CancelledByUndo, ThunderError
 from ..thunder_core.request import Request
 
+if TYPE_CHECKING:
+    from ..scene.animation import keying
 
-class HasObstacles:
+    # What is mixed into operators knows what those have.
+    _Operator = bpy.types.Operator
+else:
+    _Operator = object
+
+
+class HasObstacles(_Operator):
     """An operator that can be called in a scene unless one of its `obstacles`, or of its base
     classes', gives a reason, which its greyed button shows.
 
@@ -32,7 +43,7 @@ class HasObstacles:
     bl_translation_context = CONTEXT
     obstacles: tuple[Callable[..., str], ...] = ()
 
-    def __init_subclass__(cls, **options):
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         name = cls.__name__.removeprefix("THUNDER_OT_")
         cls.bl_idname = f"thunder.{name}"
@@ -41,7 +52,7 @@ class HasObstacles:
         cls.bl_description = " ".join((cls.__doc__ or "").split())
 
     @classmethod
-    def why_not(cls, context) -> str:
+    def why_not(cls, context: bpy.types.Context) -> str:
         """The reason why it cannot be called now, "" if it can."""
         sentences = (
             obstacle(context)
@@ -51,7 +62,7 @@ class HasObstacles:
         return next(filter(None, sentences), "")
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         if context.scene is None:
             return False
         if sentence := cls.why_not(context):
@@ -63,7 +74,7 @@ class HasObstacles:
         class can override."""
         self.report(kinds, translated(sentence))
 
-    def warn(self, sentences) -> None:
+    def warn(self, sentences: Iterable[str]) -> None:
         """Report a warning for each sentence that is not empty."""
         for sentence in filter(None, sentences):
             self.tell({"WARNING"}, sentence)
@@ -77,7 +88,7 @@ class InstantWork(HasObstacles):
 
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context):
         try:
             sentence = self.act(context)
         except ThunderError as error:
@@ -89,21 +100,21 @@ class InstantWork(HasObstacles):
         return {"FINISHED"}
 
 
-class ShowsDialog:
+class ShowsDialog(_Operator):
     """An operator whose settings are chosen in a dialog first."""
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         return context.window_manager.invoke_props_dialog(self)
 
 
-class ChoosesFile:
+class ChoosesFile(_Operator):
     """An operator whose file or folder is chosen in the file browser first."""
 
     filepath: str = StringProperty(
         name="File", subtype="FILE_PATH", options={"SKIP_SAVE", "SKIP_PRESET"}
     )
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -111,7 +122,7 @@ class ChoosesFile:
 # ---- obstacles
 
 
-def why_busy(context=None) -> str:
+def why_busy(context: bpy.types.Context | None = None) -> str:
     """The reason why no other job can start now, "" if it can."""
     return (
         ""
@@ -120,17 +131,17 @@ def why_busy(context=None) -> str:
     )
 
 
-def why_not_in_object_mode(context) -> str:
+def why_not_in_object_mode(context: bpy.types.Context) -> str:
     """The sentence that asks for Object Mode, "" in it."""
     return "" if context.mode == "OBJECT" else "Switch to Object Mode first"
 
 
-def why_no_head(context) -> str:
+def why_no_head(context: bpy.types.Context) -> str:
     """The reason why no head is chosen, "" if one is."""
     return attempt(chosen_head, context)[1]
 
 
-def why_no_audio(context) -> str:
+def why_no_audio(context: bpy.types.Context) -> str:
     """The reason why nothing can be heard, "" if it can."""
     return (
         ""
@@ -139,7 +150,7 @@ def why_no_audio(context) -> str:
     )
 
 
-def why_none_shown(context) -> str:
+def why_none_shown(context: bpy.types.Context) -> str:
     """The reason why no take is shown, "" if one is."""
     return take_list.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
 
@@ -172,7 +183,7 @@ class OnCharacter(InstantWork):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         """Change the character's face, or the object that represents it."""
         return self.change(context, mapping_table.face(context.scene, context.object))
 
@@ -180,13 +191,13 @@ class OnCharacter(InstantWork):
 # ---- what the work is done on
 
 
-def shown_take_and_rig(context):
+def shown_take_and_rig(context: bpy.types.Context):
     """The shown take's entry and rig. Raises BadHead."""
     entry = take_list.shown_take(context.scene.thunder)
     return entry, take_list.rig_of(context.scene, entry)
 
 
-def chosen_head(context) -> head.Rig:
+def chosen_head(context: bpy.types.Context) -> head.Rig:
     """The head chosen in the Thunder tab. Raises ThunderError."""
     return head.find(context.scene, head.active_object(context))
 
@@ -196,7 +207,7 @@ def keep_alive(items: Callable) -> Callable:
     copy of them."""
     kept: list = []
 
-    def callback(self, context):
+    def callback(self: bpy.types.OperatorProperties, context: bpy.types.Context):
         kept[:] = items(self, context)
         return kept
 
@@ -208,7 +219,7 @@ TICK_SECONDS = 0.05
 INPUT_SECONDS = 0.5
 
 
-def _is_undo_key(context, event) -> bool:
+def _is_undo_key(context: bpy.types.Context, event: bpy.types.Event) -> bool:
     """Whether an event is the animator's key for undo or redo."""
     keymap = context.window_manager.keyconfigs.user.keymaps.get("Screen")
     item = keymap.keymap_items.match_event(event) if keymap is not None else None
@@ -235,14 +246,14 @@ class SlicedWork(HasObstacles):
     survives_undo = False
     tick, show_every, editors = TICK_SECONDS, 0.25, ()
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context):
         try:
             dialogue.follow(context.scene)  # the panel may not have been drawn since
             return self.finish(context, jobs.run_through(*self.begin(context))) or {"FINISHED"}
         except Exception as error:
             return self.fail(error)
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
         try:
@@ -255,7 +266,7 @@ class SlicedWork(HasObstacles):
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event):
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event):
         if jobs.session.job is None:  # the add-on was disabled meanwhile
             return self.leave(context, {"CANCELLED"})
         if (
@@ -290,11 +301,11 @@ class SlicedWork(HasObstacles):
         self.show_progress(context)
         return {"RUNNING_MODAL" if jobs.session.job.step.busy else "PASS_THROUGH"}
 
-    def cancel(self, context):
+    def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator itself: another file is opened or the window closes."""
         self.leave(context, None)
 
-    def leave(self, context, result):
+    def leave(self, context: bpy.types.Context, result: set[str] | None):
         """Remove the timer and the text in the status bar; returns `result`."""
         if getattr(self, "timer", None) is not None:
             context.window_manager.event_timer_remove(self.timer)
@@ -304,7 +315,7 @@ class SlicedWork(HasObstacles):
         jobs.end_job()
         return result
 
-    def show_progress(self, context):
+    def show_progress(self, context: bpy.types.Context) -> None:
         """Show how far the job is in the status bar and the panels, every `show_every`."""
         if time.monotonic() < getattr(self, "next_shown", 0.0):
             return
@@ -346,12 +357,12 @@ class SlicedWork(HasObstacles):
         "" for nothing."""
         return ""
 
-    def finish(self, context, value):
+    def finish(self, context: bpy.types.Context, value: Any) -> None:
         """Report what the job returned; returns the operator's result if it is not FINISHED."""
         if sentence := self.outcome(value):
             self.tell({"INFO"}, sentence)
 
-    def outcome(self, value) -> str:
+    def outcome(self, value: Any) -> str:
         """The sentence to report about the job's value, "" for none."""
         return ""
 
@@ -359,11 +370,11 @@ class SlicedWork(HasObstacles):
 class FileWork(ChoosesFile, SlicedWork):
     """A SlicedWork on a file that is chosen in the file browser, unless it was dropped or named."""
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         first = SlicedWork if self.filepath else ChoosesFile
         return first.invoke(self, context, event)
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context):
         if bpy.app.background or context.window is None:
             return super().execute(context)
         return SlicedWork.invoke(self, context, None)  # after the file browser
@@ -378,13 +389,19 @@ class PartialResults:
 
     survives_undo = True
 
-    def how(self, context, takes: int, seed=seeds.with_unused, **more) -> How:
+    def how(
+        self,
+        context: bpy.types.Context,
+        takes: int,
+        seed: Callable = seeds.with_unused,
+        **more: object,
+    ) -> How:
         """How so many takes are made. seed: as of `How`.  more: of the request."""
         self.takes, self.said, self.requested = [], [], takes
         request = Request.of(context.scene.thunder, takes=takes, **more)
         return How(request, seed, on_take=self.takes.append, said=self.said)
 
-    def finish(self, context, takes):
+    def finish(self, context: bpy.types.Context, takes: Sequence[keying.TakeData]) -> None:
         """Report what the job returned, and what is to be said at its end."""
         super().finish(context, takes)
         self.warn(self.said)
@@ -409,7 +426,7 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
     bl_options = {"INTERNAL"}
     obstacles = (lambda _: "Nothing is running" if jobs.session.job is None else "",)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         jobs.session.job.stop_requested = True
 
 
@@ -419,7 +436,7 @@ class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
 
     bl_label = "Report a Problem"
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         text = bpy.data.texts.get(problem_report.TEXT) or bpy.data.texts.new(problem_report.TEXT)
         words = problem_report.text(context)
         text.clear()

@@ -3,6 +3,10 @@
 performances of the voice, listed as they arrive and ranked, or of all strips of the dialogue; who
 speaks which strip; more takes like the shown one; and make takes fit a voice that changed."""
 
+from __future__ import annotations
+
+from typing import Any, TYPE_CHECKING
+
 import bpy
 
 from ..scene.engine import connection
@@ -30,6 +34,13 @@ from .base import (
     why_no_head,
 )
 
+if TYPE_CHECKING:
+    from ..scene.animation import keying
+    from ..scene.takes.direction.sliders import ThunderDirection
+    from ..scene.voice.strip import Voice
+    from ..thunder_core.request import Request
+
+
 _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
 
 
@@ -44,7 +55,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         description="Sound strip to make the voice first; empty for the chosen one",
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         settings, client = context.scene.thunder, connection.start_client()
         if self.strip:
             dialogue.choose_strip(context, self.strip)
@@ -56,13 +67,15 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         how = self.how(context, settings.count, self.choose_seed, listening=listens)
         return "Generating takes", perform(client, context.scene, rig, voice, how)
 
-    def choose_seed(self, scene, mesh, voice, request):
+    def choose_seed(
+        self, scene: bpy.types.Scene, mesh: bpy.types.Object, voice: Voice, request: Request
+    ):
         """The request with its first seed, also noting whether its takes are there already."""
         request = seeds.with_unused(scene, mesh, voice, request)
         self.again = seeds.is_sampled(scene, mesh, voice.name, request)
         return request
 
-    def finish(self, context, takes):
+    def finish(self, context: bpy.types.Context, takes: list[keying.TakeData]) -> None:
         best = takes[0]
         if (role := take_record.role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"
@@ -117,12 +130,12 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
     kinds = ()
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         client = connection.start_client() if voice_fit.needs_engine(context.scene) else None
         self.kinds, self.left = [], []
         return "Re-syncing takes", voice_fit.resync(client, context.scene, self.kinds, self.left)
 
-    def finish(self, context, value):
+    def finish(self, context: bpy.types.Context, value: object) -> None:
         listening.follow(strip.scene_of_strips(context))
         context.scene.thunder_check.findings.clear()  # they are of other keys, or another place
         self.tell({"INFO"}, f"Re-synced takes: {self.changed_so_far or 'nothing was moved'}")
@@ -141,7 +154,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
 
 @keep_alive
-def _heads_of_scene(self, context):
+def _heads_of_scene(self: bpy.types.OperatorProperties, context: bpy.types.Context):
     """The heads of the scene; none if Blender calls without a scene."""
     scene = getattr(context, "scene", None)
     heads = head.in_scene(scene) if scene is not None else []
@@ -149,7 +162,7 @@ def _heads_of_scene(self, context):
 
 
 @keep_alive
-def _speakers(self, context):
+def _speakers(self: bpy.types.OperatorProperties, context: bpy.types.Context):
     return [*_heads_of_scene(self, context), _NO_SPEAKER]
 
 
@@ -165,7 +178,7 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
         name="Speaker", items=_speakers, description="Head that speaks the strip"
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         if strip.by_name(strip.scene_of_strips(context), self.strip) is None:
             raise BadRequest(
                 f"The strip “{self.strip}” is no longer in the sequencer: choose another"
@@ -199,7 +212,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         ),
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         scene, settings = context.scene, context.scene.thunder
         todo = dialogue.lines_to_generate(scene)
         client = connection.start_client()
@@ -209,7 +222,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         self.requested, self.strips = settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(client, scene, todo, how)
 
-    def finish(self, context, left_out):
+    def finish(self, context: bpy.types.Context, left_out: list[str]) -> None:
         strips = self.strips - len(left_out)
         takes = len(self.takes)
         self.tell(
@@ -232,7 +245,7 @@ class _OfDirection(InstantWork):
 
     obstacles = (why_no_head,)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         return self.direct(sliders.ensure(chosen_head(context).owner))
 
 
@@ -241,7 +254,7 @@ class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
 
     bl_label = "Reset"
 
-    def direct(self, direction):
+    def direct(self, direction: ThunderDirection) -> None:
         head_direction.remove_keys(direction)
         head_direction.reset_direction(direction)
 
@@ -254,11 +267,11 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
     name: str = StringProperty(name="Preset", description="Name of the preset")
 
     @classmethod
-    def description(cls, context, properties):
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties):
         preset, _ = attempt(head_direction.all_presets().load, properties.name)
         return (preset.about.rstrip(".") if preset is not None else "") or cls.__doc__
 
-    def direct(self, direction):
+    def direct(self, direction: ThunderDirection) -> None:
         head_direction.use_preset(direction, self.name)
 
 
@@ -272,12 +285,12 @@ class THUNDER_OT_save_direction(ShowsDialog, _OfDirection, bpy.types.Operator):
         name="Name", description="Name of the preset. A preset of yours with this name is replaced"
     )
 
-    def direct(self, direction):
+    def direct(self, direction: ThunderDirection):
         return f"Saved as {head_direction.save_preset(direction, self.name)}"
 
 
 @keep_alive
-def _items(self, context):
+def _items(self: bpy.types.OperatorProperties, context: bpy.types.Context):
     names = head_direction.all_presets().user_names()
     return [(name, name, f"Delete the preset “{name}”") for name in names] or [
         ("", "None Saved Yet", "Save a direction first")
@@ -300,13 +313,13 @@ class THUNDER_OT_delete_direction(ShowsDialog, InstantWork, bpy.types.Operator):
 
     name: str = EnumProperty(name="Preset", items=_items, description="Preset to delete")
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         head_direction.all_presets().delete(self.name)
         return f"Deleted “{self.name}”"
 
 
 @keep_alive
-def _performances(self, context):
+def _performances(self: bpy.types.OperatorProperties, context: bpy.types.Context):
     """What the chosen voice may perform, for a menu; none if Blender calls without a scene."""
     if getattr(context, "scene", None) is None or (voice := strip.current(context)) is None:
         return []
@@ -327,7 +340,7 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
         name="Performance", items=_performances, description="Take or committed line to perform"
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         voice, rig = strip.find(context), chosen_head(context)
         head.check_animatable(rig)
         source = perform_as.find(context.scene, voice.name, self.source, rig.mesh)
@@ -338,7 +351,7 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
             client, context.scene, rig, voice, self.transfer, how
         )
 
-    def finish(self, context, takes):
+    def finish(self, context: bpy.types.Context, takes: list[keying.TakeData]) -> None:
         first, *more = self.transfer.messages(takes[0].provenance)
         self.tell({"INFO"}, first)
         self.warn([*self.said, *more])
@@ -350,14 +363,14 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
 
     obstacles = (lambda context: keep.why_none_alike(take_list.shown_take(context.scene.thunder)),)
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         entry, _ = shown_take_and_rig(context)
         client = connection.start_client()
         self.like, self.weights = entry.name, take_record.weights_of(entry)
         how = self.how(context, keep.COUNT)
         return "Generating takes", keep.sample_alike(client, context, how)
 
-    def outcome(self, takes):
+    def outcome(self, takes: list[keying.TakeData]):
         return (
             f"{len(takes)} new takes like “{self.like}”{take_list.best_in_words(takes)}"
             f"{take_list.other_weights_in_words(self.weights, takes)}"
@@ -365,7 +378,7 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
 
 
 @keep_alive
-def _look_targets(self, context):
+def _look_targets(self: bpy.types.OperatorProperties, context: bpy.types.Context):
     """No target, the camera, each other head, an object; numbered by what they are."""
     rig = None if context is None else attempt(chosen_head, context)[0]
     items = sliders.ThunderDirection.bl_rna.properties["look_at"].enum_items
@@ -385,7 +398,7 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
 
     target: str = EnumProperty(name="Target", items=_look_targets)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         direction = sliders.ensure(chosen_head(context).owner)
         kind, _, name = self.target.partition(" ")
         if kind == "HEAD":
@@ -395,7 +408,7 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
         direction.look_at = "OBJECT" if kind == "HEAD" else kind
 
 
-def _why_no_eyes(context) -> str:
+def _why_no_eyes(context: bpy.types.Context) -> str:
     """The reason why the eyes of the shown take's head cannot be aimed, "" if they can."""
     found, wrong = attempt(shown_take_and_rig, context)
     return wrong or head_direction.why_no_target(found[1])
@@ -408,7 +421,7 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     obstacles = (_why_no_eyes,)
     aimed = 0
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         entry, rig = shown_take_and_rig(context)
         steps = head_direction.update_eyes(context.scene, rig, entry.voice, self.count_take)
         return "Aiming the eyes", jobs.stage(steps, "Aiming the eyes")
@@ -421,7 +434,7 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def changed_so_far(self):
         return f"eyes of {self.aimed} take{'s' * (self.aimed > 1)} aimed" if self.aimed else ""
 
-    def outcome(self, counts):
+    def outcome(self, counts: tuple[int, int]):
         count, left = counts
         kept = f"; {left} edited or shaped stay{'s' if left == 1 else ''} as before" if left else ""
         return f"Aimed the eyes of {count} take{'' if count == 1 else 's'}{kept}"
@@ -438,7 +451,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
         name="Frames", items=listening.FRAMES, description="Frames to read the style from"
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         rig = chosen_head(context)
         first, last = listening.chosen_frames(context, rig, self.frames)
         return "Reading the style", jobs.stage(
@@ -446,6 +459,6 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
             "Reading the animation",
         )
 
-    def finish(self, context, read):
+    def finish(self, context: bpy.types.Context, read: Any) -> None:
         direction = sliders.ensure(chosen_head(context).owner)
         self.tell({"INFO"}, head_direction.use_style(direction, read))

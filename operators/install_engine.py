@@ -2,6 +2,8 @@
 """Install, repair and remove the engine's environment, cancel an installation, check the
 engine."""
 
+from __future__ import annotations
+
 import bpy
 
 from ..scene.engine import connection, install, recogniser
@@ -31,7 +33,14 @@ DOWNLOADING = "Downloading a model"  # the job's title
 LETTERS = 72  # of a line of a dialog, which Blender does not wrap: the preferences show 90
 
 
-def confirm(operator, context, event, title: str, button: str, message: str):
+def confirm(
+    operator: bpy.types.Operator,
+    context: bpy.types.Context,
+    event: bpy.types.Event,
+    title: str,
+    button: str,
+    message: str,
+):
     """Ask before an operator runs, in a dialog that fits into the window of the preferences."""
     message = "\n".join(wrap(translated(message), LETTERS))
     title, button = translated(title), translated(button)
@@ -52,12 +61,12 @@ def _source(needs: installer.Size) -> str:
     return f"A{install.download(needs)[1:]}"
 
 
-def _why_installing(context) -> str:
+def _why_installing(context: bpy.types.Context) -> str:
     busy = "Something is being installed or removed: wait for it, or cancel it in the preferences"
     return busy if install.is_busy() else ""
 
 
-def _why_offline(context) -> str:
+def _why_offline(context: bpy.types.Context) -> str:
     return "" if install.may_download() else f"{install.how_to_go_online()} first"
 
 
@@ -76,7 +85,7 @@ class _Installs(InstantWork):
         _why_offline,
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         connection.stop()  # a running engine would hold its files
         begun = self.begin()
         if bpy.app.background:  # nobody could see how it goes on
@@ -97,7 +106,7 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     )
 
     @classmethod
-    def description(cls, context, properties):
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties):
         if properties.card:
             return (
                 "Install torch too: takes on an NVIDIA graphics card, and the other engines. Its "
@@ -105,7 +114,7 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
             )
         return cls.__doc__
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         kind = install.state().kind
         if kind == "READY" and not self.card:
             return self.execute(context)
@@ -134,7 +143,7 @@ class _InstallsComponent(_Installs):
     component: install.Component
     licence: str
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         needs = self.component.needs
         return confirm(
             self, context, event, self.bl_label.removesuffix("…"), "Install",
@@ -155,12 +164,12 @@ class _Removes(InstantWork):
     obstacles = (_why_installing, why_busy)
     kept: str
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         return confirm(
             self, context, event, self.bl_label, "Remove", f"Frees its disk space. {self.kept}"
         )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         state, folder = (self.component or install).state(), (self.component or install).folder()
         if state.kind == "ABSENT":
             raise BadRequest("Nothing to remove: it is not installed")
@@ -224,7 +233,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
         lambda _: attempt(recogniser.python)[1],
     )
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if self.agreed:
             return super().invoke(context, event)
         return confirm(
@@ -234,17 +243,17 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
             f"there. You can keep working, and cancel at any time",
         )  # fmt: skip
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context):
         if bpy.app.background or context.window is None:
             return super().execute(context)
         # after the dialog, which cannot become modal itself
         bpy.ops.thunder.download_model("INVOKE_DEFAULT", agreed=True)
         return {"FINISHED"}
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         return DOWNLOADING, self.ask(recogniser.model())
 
-    def ask(self, name):
+    def ask(self, name: str):
         """Steps that download it, by a process of its own that may use the network."""
         place = folder_of_name(recogniser.folder(), name)
         with Client(recogniser.python(), verbs="recogniser") as client:
@@ -252,7 +261,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
                 client, "download", (0.0, 1.0), "Downloading", name=name, folder=place
             )
 
-    def outcome(self, value):
+    def outcome(self, value: object):
         return "The model is here: words can be recognized"
 
 
@@ -265,7 +274,7 @@ class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
         lambda _: "Nothing is being installed" if install.installing.running is None else "",
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         install.installing.running.stop()
 
 
@@ -285,7 +294,7 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     bl_options = {"INTERNAL"}
     obstacles = (_why_installing, lambda _: connection.current_python()[1])
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         return "Checking the engine", self.ask()
 
     def ask(self):

@@ -2,6 +2,10 @@
 """Listen to the animation and compare it with the original voice; check it against the voice, and
 do something about what is found."""
 
+from __future__ import annotations
+
+from typing import Any, TYPE_CHECKING
+
 import bpy
 
 from ..scene.engine import connection
@@ -13,6 +17,9 @@ from ..scene.takes import take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from .base import chosen_head, HasObstacles, InstantWork, SlicedWork, why_no_audio, why_no_head
+
+if TYPE_CHECKING:
+    from ..thunder_core.findings import Finding
 
 
 class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
@@ -27,10 +34,10 @@ class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
         ),
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         return "Scoring takes", live_score.score_again(connection.start_client(), context)
 
-    def outcome(self, count):
+    def outcome(self, count: int):
         return f"Scored {count} take{'' if count == 1 else 's'}"
 
 
@@ -42,7 +49,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     obstacles = (why_no_audio,)
     is_added = False
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         rig = head.find(context.scene, context.object)
         first, last = listening.frame_range(context, rig)
         voice = strip.current(context)  # without a voice the sound has an average timbre
@@ -91,14 +98,14 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
         ],
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         listening.flip(
             context,
             not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD",
         )
 
 
-def _why_nothing_to_check(context) -> str:
+def _why_nothing_to_check(context: bpy.types.Context) -> str:
     """The reason why the chosen head has no lip-sync, "" if it may have."""
     rig = chosen_head(context)
     entry = take_list.on_head(context.scene, rig.mesh)
@@ -111,20 +118,20 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
 
     obstacles = (why_no_head, _why_nothing_to_check)
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         return "Checking", checking.check(
             connection.start_client(), context.scene, chosen_head(context)
         )
 
-    def finish(self, context, findings):
+    def finish(self, context: bpy.types.Context, findings: list[Finding]) -> None:
         super().finish(context, findings)
         self.warn(checking.warnings(chosen_head(context)))
 
-    def outcome(self, findings):
+    def outcome(self, findings: list[Finding]):
         return checking.summary(findings)
 
 
-def _why_none_listed(context) -> str:
+def _why_none_listed(context: bpy.types.Context) -> str:
     """The reason why no finding of the chosen head is chosen in the list, "" if one is."""
     rig, sentence = attempt(chosen_head, context)
     is_listed = (
@@ -135,7 +142,7 @@ def _why_none_listed(context) -> str:
     return "" if is_listed else sentence or "Press Check first: there is nothing in its list"
 
 
-def _better_take(context):
+def _better_take(context: bpy.types.Context):
     """The take that does the chosen finding right, None for none."""
     return checking.better_take(
         context.scene, chosen_head(context), checking.chosen_finding(context.scene)[1]
@@ -155,7 +162,7 @@ class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO_GROUPED"}
     bl_undo_group = "Frame Change"
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         checking.go(context, checking.chosen_finding(context.scene)[0])
 
 
@@ -166,13 +173,13 @@ class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
     bl_label = "Fix"
     obstacles = (lambda context: checking.why_not(checking.chosen_finding(context.scene)[1]),)
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         rig, (_, finding) = chosen_head(context), checking.chosen_finding(context.scene)
         head.check_animatable(rig)
         steps = checking.mend(context.scene, rig, finding, context.scene.thunder_check.start)
         return "Fixing", jobs.stage(steps, "Changing keys")
 
-    def finish(self, context, mended):
+    def finish(self, context: bpy.types.Context, mended: Any) -> None:
         if (chosen := checking.chosen_finding(context.scene)) is not None:
             checking.drop(context.scene, chosen[0])
         live_score.live.score_soon()
@@ -191,7 +198,7 @@ class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         better, settings = _better_take(context), context.scene.thunder
         take_list.show(settings, list(settings.takes).index(better))
         checking.go(context, checking.chosen_finding(context.scene)[0])
@@ -203,7 +210,7 @@ class THUNDER_OT_ignore_finding(_OnFinding, InstantWork, bpy.types.Operator):
 
     bl_label = "Ignore"
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         checking.ignore(
             context.scene, chosen_head(context), *checking.chosen_finding(context.scene)
         )
@@ -217,7 +224,7 @@ class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):
         lambda context: "" if context.scene.thunder_check.ignored else "No problem is ignored",
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         count = len(context.scene.thunder_check.ignored)
         context.scene.thunder_check.ignored.clear()
         return f"{count} ignored problem{'s' * (count > 1)} will be listed again: press Check"

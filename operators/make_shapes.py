@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make shapes for a face that has none: dots on it, then its keys."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from contextlib import suppress
 
 import bpy
@@ -16,12 +19,12 @@ from .base import HasObstacles, SlicedWork, why_not_in_object_mode
 _VIEW = 8.0  # how far the view is from dots, of their size
 
 
-def _face(context):
+def _face(context: bpy.types.Context):
     """The chosen face, None without one."""
     return new_shapes.face_of(context.object)
 
 
-def _parts(context, face) -> list[bpy.types.Object]:
+def _parts(context: bpy.types.Context, face: bpy.types.Object) -> list[bpy.types.Object]:
     """Other meshes on a face that are selected: eyes, teeth, tongue, lashes."""
     others = (obj for obj in context.selected_objects if obj.type == "MESH" and obj != face)
     return [obj for obj in others if family.is_around(face, obj)]
@@ -36,7 +39,7 @@ class _OnFace(HasObstacles):
     )
 
 
-def _mark(face, parts):
+def _mark(face: bpy.types.Object, parts: Sequence[bpy.types.Object]):
     """Put dots on a face by a picture of it where what follows faces is installed, else by
     proportions; where they lie already, they stay."""
     if new_shapes.is_marked(face):
@@ -53,11 +56,11 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
 
     bl_label = "Mark the Face"
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         face = _face(context)
         return "Marking the face", _mark(face, _parts(context, face))
 
-    def finish(self, context, marked):
+    def finish(self, context: bpy.types.Context, marked: tuple) -> None:
         root, _ = marked
         for each in (root, *root.children):
             each.hide_set(False)
@@ -74,7 +77,7 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
             view.view_distance = _VIEW * root.empty_display_size
         super().finish(context, marked)
 
-    def outcome(self, marked):
+    def outcome(self, marked: tuple):
         if marked[1] is None:
             return "Dots lie as they did: delete one of them to mark the face anew"
         if marked[1]:
@@ -93,7 +96,7 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
         ),
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         face = _face(context)
         self.face = face.name
         kept = new_shapes.parts_of(new_shapes.dots_of(face))
@@ -105,7 +108,7 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
             context.evaluated_depsgraph_get(),
         )
 
-    def finish(self, context, names):
+    def finish(self, context: bpy.types.Context, names: list[str]) -> None:
         face = bpy.data.objects[self.face]
         for each in (*new_shapes.dots_of(face).children, new_shapes.dots_of(face)):
             each.hide_set(True)

@@ -2,6 +2,8 @@
 """Map a character: recognise its shapes by name, edit the table, choose its objects, save and load
 presets; and sliders on its mouth."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import bpy
@@ -27,7 +29,7 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
 
     bl_label = "Find by Names"
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         if family.is_drawn(obj):
             return _fill(context, obj, drawn.by_names(obj))
         plan = detection.detect(obj, anew=True)
@@ -45,7 +47,7 @@ class THUNDER_OT_map_by_poses(OnCharacter, bpy.types.Operator):
 
     bl_label = "Find by Pose Assets"
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         plan, names = detection.map_by_poses(obj)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
@@ -55,7 +57,7 @@ class THUNDER_OT_map_by_poses(OnCharacter, bpy.types.Operator):
 class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
     """Show the character's mapping as an editable table"""
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object) -> None:
         mapping_table.fill(context.scene, obj)
         context.scene.thunder.head = obj
 
@@ -75,7 +77,7 @@ class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
 
     bl_label = "Add Target"
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object) -> None:
         settings = context.scene.thunder
         source = (
             settings.table[settings.table_index].source if settings.table_index >= 0 else "jawOpen"
@@ -91,7 +93,7 @@ class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
 
     bl_label = "Remove Target"
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object) -> None:
         settings = context.scene.thunder
         mapping_table.end(context.scene)
         if 0 <= settings.table_index < len(settings.table):
@@ -105,7 +107,7 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
 
     bl_label = "Learn from Pose"
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         settings = context.scene.thunder
         source = settings.table[settings.table_index].source
         obj = settings.table_head
@@ -126,7 +128,7 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
 
     bl_label = "Swap Left and Right"
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object) -> None:
         plan = character.plan_of(obj)
         mapping_table.keep_plan(
             context.scene, obj, replace(character.swap_sides(plan), name=plan.name)
@@ -142,11 +144,11 @@ class THUNDER_OT_save_mapping(ShowsDialog, OnCharacter, bpy.types.Operator):
         name="Name", description="Name of the preset. A preset with this name is replaced"
     )
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         self.name = (context.scene.thunder.head or context.object).name
         return super().invoke(context, event)
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         return (
             f"Saved as {mapping_table.presets().write(self.name, character.plan_of(obj).to_json())}"
         )
@@ -157,7 +159,7 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
 
     name: str = StringProperty(name="Preset", description="Saved mapping")
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         mapping_table.keep_plan(context.scene, obj, mapping_table.preset(self.name))
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
@@ -176,7 +178,7 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         scene = context.scene
         face = drawn.adopt(context.object, list(context.selected_objects))
         scene.thunder.head = face
@@ -188,7 +190,7 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
         return f"“{face.name}” has {len(rules)} sounds and looks: see them in Thunder Character"
 
 
-def _fill(context, obj, found: list[mapping.Rule]) -> str:
+def _fill(context: bpy.types.Context, obj: bpy.types.Object, found: list[mapping.Rule]) -> str:
     """Fill rows of a head of drawings with rules; the sentence to report."""
     if not found:
         raise BadRequest("No drawing was found: choose one in each row of the table")
@@ -213,7 +215,7 @@ class THUNDER_OT_fill_in_order(ShowsDialog, OnCharacter, bpy.types.Operator):
         name="From", default=1, min=1, description="Which of the drawings is the first mouth"
     )
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         return _fill(context, obj, drawn.in_order(obj, self.chart, self.first))
 
 
@@ -221,7 +223,7 @@ class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
     """Let the active object, such as the whole drawing, or in Pose Mode the active bone tilt to the
     side as the head of a take does"""
 
-    def change(self, context, obj):
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object) -> None:
         turned, bone = context.object or obj, context.active_pose_bone
         if bone is None and turned.rotation_mode in ("QUATERNION", "AXIS_ANGLE"):
             raise BadRequest(
@@ -237,7 +239,7 @@ class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):
 
     obstacles = (why_not_in_object_mode, why_no_head)
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         count = drawn_frames.copy_drawings(context.scene, chosen_head(context))
         frames = f"{count} frame{'s' * (count != 1)}"
         return f"Copied drawings to {frames}: switch the modifiers on to follow keys again"

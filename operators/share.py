@@ -2,8 +2,11 @@
 """See and hand on takes: side by side in a grid or on a contact sheet, in a lit scene; the head
 with its animation as a file for other programs."""
 
+from __future__ import annotations
+
 import os
 from functools import partial
+from typing import Any, TYPE_CHECKING
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
@@ -30,6 +33,10 @@ from .base import (
     why_not_in_object_mode,
 )
 
+if TYPE_CHECKING:
+    from ..scene.properties.settings import ThunderTake
+
+
 _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 LETTERS = 34  # of a line beside the file browser
 
@@ -43,10 +50,10 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     plays = False
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         return self.execute(context) if grid.is_running() else super().invoke(context, event)
 
-    def modal(self, context, event):
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event):
         """Esc ends it wherever the pointer is."""
         if not self.plays:
             return super().modal(context, event)
@@ -55,7 +62,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
         is_escape = event.type == "ESC" and event.value == "PRESS"
         return self.execute(context) if is_escape else {"PASS_THROUGH"}
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context):
         if not grid.is_running():
             return super().execute(context)
         playback.stop()
@@ -64,7 +71,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
             self.tell({"ERROR"} if problem else {"INFO"}, problem or f"Showing {name}")
         return {"FINISHED"}
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         if not bpy.app.background and grid.viewport(context) is None:
             raise BadRequest(
                 "This window has no 3D viewport to play the takes in: open one and press Play All "
@@ -75,7 +82,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
             context.scene, take_list.rig_of(context.scene, listed[0]), listed
         )
 
-    def finish(self, context, value):
+    def finish(self, context: bpy.types.Context, value: Any):
         grid.enter(context)
         self.plays = not bpy.app.background and context.window is not None
         return {"RUNNING_MODAL"} if self.plays else {"FINISHED"}
@@ -84,10 +91,10 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Render the listed takes side by side into an image, at the moments where they differ most"""
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         return "Contact Sheet", self._steps(context)
 
-    def _steps(self, context):
+    def _steps(self, context: bpy.types.Context):
         levels = yield from _loudness(context, browsing.of_one_head(context)[0])
         # only now: something may have been undone meanwhile
         scene, listed = (context.scene, browsing.of_one_head(context))
@@ -98,7 +105,7 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
             )
         )
 
-    def finish(self, context, image):
+    def finish(self, context: bpy.types.Context, image: bpy.types.Image) -> None:
         where = bpy.path.abspath(image.filepath)
         if not bpy.app.background:
             # a new window within a running operator keeps it from ending, and swallows what it says
@@ -106,7 +113,7 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
         self.tell({"INFO"}, f"Contact sheet saved to {where}")
 
 
-def _loudness(context, entry):
+def _loudness(context: bpy.types.Context, entry: ThunderTake):
     """Steps that read the voice of a take. Returns how loud it is per frame of the take, None if it
     cannot be read."""
     voice, _ = attempt(strip.voice_of_take, context, entry)
@@ -144,7 +151,7 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
         why_not_in_object_mode,
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         scene = context.scene
         context.view_layer.update()
         rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
@@ -166,7 +173,7 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         view = (
             context.space_data.region_3d
             if context.space_data is not None and context.space_data.type == "VIEW_3D"
@@ -215,7 +222,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
     def filename_ext(self):
         return export.FORMATS[self.form].suffix
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if not self.filepath:
             folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
             self.filepath = os.path.join(folder, _file_name(context) + self.filename_ext)
@@ -223,7 +230,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
             self.frames = "VOICE" if self.frames == "TAKE" else self.frames
         return super().invoke(context, event)
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, form = self.layout, export.FORMATS[self.form]
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(self, "form")
@@ -243,7 +250,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
         for line in wrap(translated(lacking or form.loses), LETTERS):
             column.label(text=line, icon="BLANK1")
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         if not os.path.basename(self.filepath):
             raise BadRequest("The file has no name: enter one")
         self.check(context)
@@ -258,7 +265,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
         return f"Exported frames {first}–{last} to “{os.path.basename(self.filepath)}”"
 
 
-def _file_name(context) -> str:
+def _file_name(context: bpy.types.Context) -> str:
     """A name for the file: the shown take's, or the head's."""
     rig = head.find(context.scene, context.object)
     entry = take_list.on_head(context.scene, rig.mesh)
@@ -266,7 +273,7 @@ def _file_name(context) -> str:
     return bpy.path.clean_name(name)
 
 
-def _in_menu(self, context):
+def _in_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.operator("thunder.export_performance", text="Thunder Performance…")
 
 

@@ -2,7 +2,10 @@
 """What is done with the shown take: mix it with others, keep parts and regenerate the rest, shape
 it, commit it; or commit one take of every line of the dialogue."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any, TYPE_CHECKING
 
 import bpy
 
@@ -26,9 +29,15 @@ from .base import (
     why_none_shown,
 )
 
+if TYPE_CHECKING:
+    from ..scene.animation import keying
+    from ..scene.heads import head
+    from ..scene.properties.settings import ThunderTake
+    from ..thunder_core.animation.commit.drawing import Report
+
 
 @keep_alive
-def _takes(self, context):
+def _takes(self: bpy.types.Operator, context: bpy.types.Context):
     listed = [] if context is None else mix.candidates(context)
     return [
         (entry.action.name, entry.name, entry.words, index) for index, entry in enumerate(listed)
@@ -43,7 +52,7 @@ class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
     part: str = EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
     take: str = EnumProperty(name="Take", items=_takes, description="Take used for this part")
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         setattr(context.scene.thunder_mix, self.part, bpy.data.actions.get(self.take))
 
 
@@ -57,7 +66,7 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
         name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch"
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         mix.add_cut(
             context.scene,
             context.scene.frame_current,
@@ -71,7 +80,7 @@ class THUNDER_OT_remove_cut(InstantWork, bpy.types.Operator):
 
     index: int = IntProperty(name="Cut", min=0, description="Place in the list of cuts")
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         context.scene.thunder_mix.cuts.remove(self.index)
 
 
@@ -87,10 +96,10 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
         ),
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         return "Mixing takes", jobs.stage(mix.mix(context), "Mixing takes")
 
-    def outcome(self, entry):
+    def outcome(self, entry: ThunderTake):
         return f"Created take “{entry.name}”"
 
 
@@ -106,7 +115,7 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
         ],
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         scene = context.scene
         entry, _ = shown_take_and_rig(context)
         if self.which == "PREVIEW":
@@ -131,7 +140,7 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
 
     index: int = IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         context.scene.thunder_keep.ranges.remove(self.index)
 
 
@@ -140,7 +149,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     bl_label = "Regenerate the Rest"
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         entry, rig = shown_take_and_rig(context)
         # before the engine is started
         keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
@@ -149,7 +158,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         how = self.how(context, context.scene.thunder_keep.count)
         return "Regenerating the rest", keep.resample(client, context, how)
 
-    def outcome(self, takes):
+    def outcome(self, takes: list[keying.TakeData]):
         count = len(takes)
         sentence = (
             f"{count} new takes around what you kept"
@@ -167,7 +176,7 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     bl_label = "Update Shape"
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         entry, rig = shown_take_and_rig(context)
         return "Shaping", jobs.stage(applying.apply(rig, entry), "Shaping the take")
 
@@ -176,7 +185,7 @@ class _AtFrame(NeedsShownTake, SlicedWork):
     """An operator whose generator `change(rig, entry, frame)` changes the shown take at the current
     frame."""
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         entry, rig = shown_take_and_rig(context)
         return self.bl_label, jobs.stage(
             self.change(rig, entry, context.scene.frame_current_final), self.bl_label
@@ -209,7 +218,7 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         entry, _ = shown_take_and_rig(context)
         applying.reset(entry)
 
@@ -219,7 +228,7 @@ class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator
 
     bl_label = "Animate Strength"
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         entry, rig = shown_take_and_rig(context)
         applying.animate_strength(rig, entry)
 
@@ -229,7 +238,7 @@ class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
 
     bl_label = "Remove Strength Curve"
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         entry, rig = shown_take_and_rig(context)
         applying.remove_strength_curve(rig, entry)
         applying.follow(entry)
@@ -249,7 +258,7 @@ def _update() -> float | None:
     return None
 
 
-def register():
+def register() -> None:
     applying.update.step = _update
 
 
@@ -260,11 +269,11 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     obstacles = (why_none_shown,)
     done = None
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         self.done = committing.CommitLog()
         return "Committing", self.commit(context.scene, *shown_take_and_rig(context))
 
-    def commit(self, scene, entry, rig):
+    def commit(self, scene: bpy.types.Scene, entry: ThunderTake, rig: head.Rig):
         """Steps that commit a take, and where keys leave much out find how many points that costs;
         return the report."""
         is_scored = scene.thunder.commit.keys == "BLOCKING" and not rig.driver.is_drawn
@@ -280,7 +289,7 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     def changed_so_far(self):
         return "".join(report.sentence for report in self.done.reports) if self.done else ""
 
-    def finish(self, context, report):
+    def finish(self, context: bpy.types.Context, report: Report) -> None:
         warnings = [*report.warnings, *self.done.wrong]
         if warnings:  # in one message: the status bar shows only the last one
             self.tell({"WARNING"}, ". ".join((report.cost, *warnings)))
@@ -311,7 +320,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     )
     done = None
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         self.done = committing.CommitLog()
         return "Committing the dialogue", committing.commit_all(
             context.scene, self.done, self.again
@@ -321,7 +330,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     def changed_so_far(self):
         return self.done.sentence if self.done is not None and self.done.reports else ""
 
-    def finish(self, context, value):
+    def finish(self, context: bpy.types.Context, value: Any):
         self.tell({"INFO"}, self.done.sentence)
         if not self.done.reports:
             return {"CANCELLED"}  # nothing to undo

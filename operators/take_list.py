@@ -2,6 +2,10 @@
 """The list of takes: show one, step through them, flip between two; star, duplicate and
 delete them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import bpy
 
 from ..scene.heads import head
@@ -11,6 +15,9 @@ from ..scene.host.prop import EnumProperty, IntProperty
 from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest
 from .base import InstantWork, NeedsTakes, SlicedWork, why_none_shown
+
+if TYPE_CHECKING:
+    from ..scene.properties.settings import ThunderScene
 
 
 class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
@@ -28,7 +35,7 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
         description="Number of takes to move on from the shown one, ignoring Take",
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         settings = context.scene.thunder
         take_list.show(
             settings,
@@ -36,7 +43,7 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
             settings.play_shown,
         )
 
-    def _index_after_step(self, context) -> int:
+    def _index_after_step(self, context: bpy.types.Context) -> int:
         """Index of the take `step` rows further in the list as drawn; from none to its first or
         last."""
         settings = context.scene.thunder
@@ -52,7 +59,7 @@ class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
 
     bl_label = "A/B"
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         rig = take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
         return f"Showing {take_list.flip(context.scene, rig)}"
 
@@ -71,7 +78,7 @@ class _OnTake(NeedsTakes, InstantWork):
         description="Index in the list; −1 for the shown take",
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         settings = context.scene.thunder
         index = take_list.shown_index(settings) if self.index < 0 else self.index
         take_list.take_at(settings, index)
@@ -83,7 +90,7 @@ class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
 
     bl_label = "Star"
 
-    def change(self, context, settings, index):
+    def change(self, context: bpy.types.Context, settings: ThunderScene, index: int) -> None:
         settings.takes[index].star = not settings.takes[index].star
 
 
@@ -92,7 +99,7 @@ class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
 
     bl_label = "Duplicate"
 
-    def change(self, context, settings, index):
+    def change(self, context: bpy.types.Context, settings: ThunderScene, index: int) -> None:
         copy = take_list.duplicate(context.scene, index)
         if settings.takes[copy].head is not None:
             take_list.show(settings, copy)
@@ -103,7 +110,7 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
 
     bl_label = "Delete"
 
-    def change(self, context, settings, index):
+    def change(self, context: bpy.types.Context, settings: ThunderScene, index: int) -> None:
         if (
             index == take_list.shown_index(settings)
             and (following := _index_after(context, index)) >= 0
@@ -120,7 +127,7 @@ class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
         name="Batch", description="Number of the batch that the takes have in common"
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         for takes in take_list.batches(context):
             if takes[0].batch == self.batch:
                 folded = not takes[0].folded
@@ -145,7 +152,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     )
 
     @classmethod
-    def description(cls, context, properties):
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties):
         return {
             "UNSTARRED": "Delete the unfolded takes of this head and voice without a star. Edited, "
             "named and noted ones are kept",
@@ -153,7 +160,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             "edited keys or a name of their own are kept",
         }[properties.which]
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if self.which != "EARLIER" or not take_list.earlier_takes(context):
             return super().invoke(context, event)
         return context.window_manager.invoke_confirm(
@@ -164,17 +171,17 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             confirm_text=translated("Delete"),
         )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         return "Deleting Takes", self._steps(context)
 
-    def _places(self, context) -> list[int]:
+    def _places(self, context: bpy.types.Context) -> list[int]:
         """Indices of the takes to choose from."""
         if self.which == "EARLIER":
             return take_list.earlier_takes(context)
         entries = take_list.entries_of(context.scene)
         return [place for place in take_list.of_voice(context) if not entries[place].folded]
 
-    def _steps(self, context):
+    def _steps(self, context: bpy.types.Context):
         entries, places = context.scene.thunder.takes, self._places(context)
         result = []
         for number, place in enumerate(places):
@@ -194,7 +201,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         take_list.delete(context.scene, result)
         return len(result)
 
-    def outcome(self, count):
+    def outcome(self, count: int):
         return f"{count} take{'s' * (count > 1)} deleted"
 
 
@@ -208,13 +215,13 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
         ),
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         count = take_list.adopt(context.scene, head.find(context.scene, context.object))
         hidden = "" if take_list.of_voice(context) else ": choose their voice to list them"
         return f"Added {count} take{'s' * (count > 1)}{hidden}"
 
 
-def _index_after(context, index: int) -> int:
+def _index_after(context: bpy.types.Context, index: int) -> int:
     """Index of the take that follows in the list as drawn, at its end the one before; −1 if there
     is no other."""
     entries = take_list.entries_of(context.scene)

@@ -2,7 +2,10 @@
 """The words of a voice: find them in a text; the word at the current frame: go to it, loop, hear,
 mark, move or retake it, use another take's mouth; the mouse over words."""
 
+from __future__ import annotations
+
 import textwrap
+from typing import Any, TYPE_CHECKING
 
 import bpy
 from bpy.app.handlers import persistent
@@ -29,6 +32,11 @@ from .base import (
     SlicedWork,
     why_no_audio,
 )
+
+if TYPE_CHECKING:
+    from ..scene.animation import keying
+    from ..scene.properties.settings import ThunderTake
+
 
 PRE_ROLL, AFTER = 0.3, 0.2  # seconds played before and behind a looped word
 AROUND = 0.12  # seconds of speech generated before and behind a word that is heard
@@ -71,7 +79,7 @@ class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
         name="Words", default=1, description="How many words later, or earlier below 0"
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         line = word_places.line(context)
         go_to(context, line.beside(line.current(context.scene), self.step))
 
@@ -79,7 +87,7 @@ class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
 class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
     """Play the word again and again, with a little before it. Press again, or Esc, to stop"""
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         stops = word_places.is_looped(context.scene)
         if stops:
             word_places.end_loop(context.scene)
@@ -89,7 +97,7 @@ class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
             bpy.ops.screen.animation_play()
 
 
-def go_to(context, place: word_places.WordPlace) -> None:
+def go_to(context: bpy.types.Context, place: word_places.WordPlace) -> None:
     """Make a word the current one, and loop it if another was looped."""
     if word_places.is_looped(context.scene):
         _loop(context, place)
@@ -97,7 +105,7 @@ def go_to(context, place: word_places.WordPlace) -> None:
         context.scene.frame_set(place.frames[0])
 
 
-def _loop(context, place: word_places.WordPlace) -> None:
+def _loop(context: bpy.types.Context, place: word_places.WordPlace) -> None:
     """Play only the frames around a word."""
     first, last = place.frames
     word_places.loop(
@@ -117,7 +125,7 @@ _ending = jobs.Task(_end_loops, any_time=True, any_file=True)
 
 
 @persistent
-def _end_soon(*_) -> None:
+def _end_soon(*_: object) -> None:
     _ending.start(0.0)
 
 
@@ -126,7 +134,7 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
 
     obstacles = (why_no_audio,)
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         self.place, voice = word_places.current(context), strip.find(context)
         rig = head.find(context.scene, context.object)
         first, last = self.place.around(AROUND)
@@ -139,7 +147,7 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
             last,
         )
 
-    def finish(self, context, frames):
+    def finish(self, context: bpy.types.Context, frames: tuple[int, int]) -> None:
         self.tell({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
         if not bpy.app.background and context.window is not None:
             if silent := listening.play_both(context, self.place.start, self.place.end):
@@ -157,13 +165,13 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     )
 
     @classmethod
-    def description(cls, context, properties):
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties):
         return (
             f"{transcript.LABELS[properties.kind][1]}, in the shown take if it follows the "
             f"sliders and in new takes. Press again to remove the mark"
         )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         place = word_places.current(context)
         is_marked = word_places.toggle(context, place, self.kind)
         jobs.redraw(jobs.TIMELINES)
@@ -181,7 +189,7 @@ class THUNDER_OT_correct_sound(OnWord, InstantWork, bpy.types.Operator):
     number: int = IntProperty(name="Number", min=0, description="Which sound of the word")
     sound: str = EnumProperty(name="Sound", items=SOUNDS, description="What the lips do")
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         line = word_places.line(context)
         sounds = line.sounds(line.current(context.scene))
         word_places.set_sound(context, sounds[self.number][0], self.sound)
@@ -193,7 +201,7 @@ class THUNDER_OT_clear_word(OnWord, InstantWork, bpy.types.Operator):
 
     bl_label = "Remove Marks"
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context):
         count = word_places.clear(context, word_places.current(context))
         jobs.redraw(jobs.TIMELINES)
         return f"Removed {count} mark{'s' * (count != 1)}"
@@ -213,7 +221,7 @@ class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
         description="Frames by which lips end the word later, or earlier below 0",
     )
 
-    def act(self, context):
+    def act(self, context: bpy.types.Context) -> None:
         place = word_places.current(context)
         word_places.move(
             context, place, place.start + self.start / place.fps, place.end + self.end / place.fps
@@ -236,7 +244,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         ],
     )
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         line, is_word = word_places.line(context), self.what == "WORD"
         word = line.current(context.scene)
         place = word if is_word else line.phrase(word)
@@ -249,7 +257,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         how = self.how(context, READINGS)
         return "Retaking", keep.resample(client, context, how, free, place.name)
 
-    def outcome(self, takes):
+    def outcome(self, takes: list[keying.TakeData]):
         return f"{len(takes)} new readings{take_list.other_weights_in_words(self.weights, takes)}"
 
 
@@ -259,12 +267,12 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
     take: str = StringProperty(name="Take", description="Action of the take whose mouth is used")
 
     @classmethod
-    def description(cls, context, properties):
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties):
         entry = take_list.entry_of(context.scene, bpy.data.actions.get(properties.take))
         name = f"the mouth of “{entry.name}”" if entry is not None else "this take's mouth"
         return f"Use {name} on the word, in a new take. The shown take is not changed"
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         lead, _ = shown_take_and_rig(context)
         action = bpy.data.actions.get(self.take)
         if take_list.entry_of(context.scene, action) is None:
@@ -277,7 +285,7 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
             mix.mix_parts(context.scene, dict.fromkeys(PARTS, lead), cuts, fade), "Mixing takes"
         )
 
-    def outcome(self, entry):
+    def outcome(self, entry: ThunderTake):
         return f"Created take “{entry.name}”"
 
 
@@ -294,7 +302,7 @@ class THUNDER_OT_click_word(HasObstacles, bpy.types.Operator):
         ),
     )
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         frame, per_frame = word_track.frame_at(
             context.region, event.mouse_region_x, event.mouse_region_y
         )
@@ -318,7 +326,7 @@ class THUNDER_OT_click_word(HasObstacles, bpy.types.Operator):
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event):
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event):
         moved = event.mouse_region_x - self.begun
         if event.type in ("ESC", "RIGHTMOUSE"):
             return {"CANCELLED"}
@@ -362,16 +370,16 @@ class FindsWords(SlicedWork):
 
     note = ""  # on the text
 
-    def text(self, context, voice: strip.Voice) -> str | None:
+    def text(self, context: bpy.types.Context, voice: strip.Voice) -> str | None:
         """The text to find; None: the transcript's. Raises BadRequest."""
         return None
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         voice = strip.find(context)
         text = self.text(context, voice)
         return "Finding words", word_places.find(connection.start_client(), voice, text)
 
-    def finish(self, context, found):
+    def finish(self, context: bpy.types.Context, found: Any) -> None:
         self.tell({"INFO"}, ". ".join(filter(None, (found.sentence, self.note))))
         self.warn([found.warning])
 
@@ -388,11 +396,11 @@ class THUNDER_OT_recognise_words(SlicedWork, bpy.types.Operator):
     bl_label = "Recognize Words"
     obstacles = (recogniser.why_not, lambda context: attempt(strip.find, context)[1])
 
-    def begin(self, context):
+    def begin(self, context: bpy.types.Context):
         voice, by = strip.find(context), recogniser.arguments()
         return "Recognizing words", word_places.recognise(connection.start_client(), voice, by)
 
-    def finish(self, context, found):
+    def finish(self, context: bpy.types.Context, found: Any) -> None:
         count = len(found.spoken.words)
         if count:
             words = f"{count} word{'s' * (count != 1)} ({found.languages})"
@@ -405,7 +413,7 @@ class THUNDER_OT_recognise_words(SlicedWork, bpy.types.Operator):
 class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):
     """Take what the voice says from the clipboard, and find its words"""
 
-    def text(self, context, voice):
+    def text(self, context: bpy.types.Context, voice: strip.Voice):
         pasted = " ".join(context.window_manager.clipboard.replace("\0", " ").split())
         if not pasted:
             raise BadRequest("The clipboard holds no text: copy what the voice says first")
@@ -420,7 +428,7 @@ class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
         default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}
     )
 
-    def text(self, context, voice):
+    def text(self, context: bpy.types.Context, voice: strip.Voice):
         part = transcript.part_of(context.scene, voice)
         text, self.note = subtitles.read_text(
             bpy.path.abspath(self.filepath), "choose another", part
@@ -436,18 +444,18 @@ class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
     obstacles = (lambda context: attempt(strip.find, context)[1],)
 
     @classmethod
-    def description(cls, context, properties):
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties):
         voice, _ = attempt(strip.find, context)
         whole = "" if voice is None else transcript.whole_of(context.scene, voice)
         return f"Words of “{whole}”, which this strip was cut off. {cls.__doc__}" if whole else ""
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         voice = strip.find(context)
         word_places.share_with_piece(context.scene, voice)
         transcript.ensure(context.scene, voice.name)
         return context.window_manager.invoke_props_dialog(self, width=WIDTH)
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         record = transcript.of(context.scene, strip.find(context).name)
         layout.activate_init = not record.text  # typed into without a click first
@@ -457,5 +465,5 @@ class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
         for line in textwrap.wrap(record.text, LETTERS):
             lines.label(text=line)
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context):
         return {"FINISHED"}

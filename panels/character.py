@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """In the data of an object: the mapping of the animator's character."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import bpy
 
 from ..scene.heads import character, detection, family, head, mapping_table, new_shapes
@@ -10,6 +14,11 @@ from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import mapping
 from ..thunder_core.face.reading import conventions
 from .tab import buttons, offer_editable, props, shape_buttons, tune, wrapped_label
+
+if TYPE_CHECKING:
+    from ..scene.heads.binding import Binding
+    from ..scene.properties.settings import ThunderRow, ThunderScene
+
 
 _ICONS = {
     "KEY": "NONE",
@@ -24,7 +33,17 @@ _drawn: dict = {}  # what the list of the table that is drawn marks
 class THUNDER_UL_mapping(bpy.types.UIList):
     """Channels and what they move; with Preview on, a click on a row shows it on the character"""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.bpy_struct,
+        item: ThunderRow,
+        icon: int,
+        active_data: bpy.types.bpy_struct,
+        active_property: str,
+        index: int,
+    ) -> None:
         name = item.target
         if item.kind in ("BONE", "JOINT"):
             name = item.bone or item.object or "Tilt" * (item.path == mapping.TILT)
@@ -44,7 +63,9 @@ class THUNDER_UL_mapping(bpy.types.UIList):
             else f"{item.weight:.3g} × {name}"
         )
 
-    def filter_items(self, context, data, property_name):
+    def filter_items(
+        self, context: bpy.types.Context, data: bpy.types.bpy_struct, property_name: str
+    ):
         return bpy.types.UI_UL_list.filter_items_by_name(
             self.filter_name, self.bitflag_filter_item, getattr(data, property_name), "source"
         ), []
@@ -53,7 +74,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
 class THUNDER_MT_mapping(bpy.types.Menu):
     bl_label = "Mapping"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         buttons(
             layout, ("thunder.find_mapping", "VIEWZOOM"), ("thunder.map_by_poses", "ASSET_MANAGER")
@@ -66,7 +87,7 @@ class THUNDER_MT_mapping(bpy.types.Menu):
         layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
 
 
-def _chosen(context):
+def _chosen(context: bpy.types.Context):
     """The object that the Thunder tab means; in the Properties editor None where that shows an
     object of another character."""
     chosen, shown = mapping_table.meant(context.scene, context.object), context.object
@@ -87,7 +108,7 @@ class THUNDER_PT_character(bpy.types.Panel):
     bl_ui_units_x = 15
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         chosen = _chosen(context)
         return (
             chosen is not None
@@ -95,7 +116,7 @@ class THUNDER_PT_character(bpy.types.Panel):
             and not head.is_thunder_head(chosen)
         )
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, context.scene
         instance = family.instance(scene.objects)
         if instance is not None and (scene.thunder.head or context.object) == instance:
@@ -143,7 +164,7 @@ class THUNDER_PT_character(bpy.types.Panel):
         else:
             layout.operator("thunder.show_mapping", icon="PRESET")
 
-    def _drawings(self, layout, resolved):
+    def _drawings(self, layout: bpy.types.UILayout, resolved: Binding) -> None:
         row = layout.row(align=True)
         for track in resolved.driver.tracks[len(resolved.driver.rig.tracks) :]:
             row.prop(resolved.face, track.path, text="")
@@ -155,7 +176,7 @@ class THUNDER_PT_character(bpy.types.Panel):
             ("thunder.copy_drawings", "KEYFRAME"),
         )
 
-    def _objects(self, layout, resolved):
+    def _objects(self, layout: bpy.types.UILayout, resolved: Binding) -> None:
         names = [
             target.name
             for target in resolved.objects
@@ -168,7 +189,9 @@ class THUNDER_PT_character(bpy.types.Panel):
         ]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
 
-    def _reach(self, layout, context, resolved):
+    def _reach(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, resolved: Binding
+    ) -> None:
         """The mouths that the character can make, as they were measured."""
         seen = detection.reach_of(resolved.face, resolved.plan)
         row = layout.row(align=True)
@@ -182,7 +205,9 @@ class THUNDER_PT_character(bpy.types.Panel):
         if any(faults) and resolved.face.type == "MESH":
             shape_buttons(layout.column(align=True), context)
 
-    def _losses(self, layout, context, resolved):
+    def _losses(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, resolved: Binding
+    ) -> None:
         lost = conventions.missing(resolved.used, head.channel_names())
         every = len(conventions.missing((), head.channel_names()))
         if not lost:
@@ -193,7 +218,9 @@ class THUNDER_PT_character(bpy.types.Panel):
         for name, words in lost if body is not None else ():
             wrapped_label(body, f"{name}: {words}", context, icon="REMOVE")
 
-    def _table(self, layout, settings, is_drawn=False):
+    def _table(
+        self, layout: bpy.types.UILayout, settings: ThunderScene, is_drawn: bool = False
+    ) -> None:
         row = layout.row(align=True)
         row.prop(
             settings, "preview", toggle=True, icon="HIDE_OFF" if settings.preview else "HIDE_ON"
@@ -214,7 +241,7 @@ class THUNDER_PT_character(bpy.types.Panel):
         else:
             layout.prop(settings, "balance", slider=True)
 
-    def _row(self, box, item):
+    def _row(self, box: bpy.types.UILayout, item: ThunderRow):
         box.use_property_split, box.use_property_decorate = True, False
         column = box.column()
         props(column, item, "source", "kind")

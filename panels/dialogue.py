@@ -2,6 +2,8 @@
 """The dialogue in the first panel: who speaks which strip, or which of its frames, which strips
 have takes, and one button for all; and in the sequencer's header an offer for a new strip."""
 
+from __future__ import annotations
+
 import bpy
 
 from ..scene.heads import head
@@ -21,7 +23,7 @@ _heads: list[str] = []
 _committed: dict[str, set[str]] = {}
 
 
-def _committed_lines(speaker) -> set[str]:
+def _committed_lines(speaker: bpy.types.Object) -> set[str]:
     if speaker.name not in _committed:
         _committed[speaker.name] = committed_lines(speaker)
     return _committed[speaker.name]
@@ -31,7 +33,17 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     """Sound strips in order of time, who speaks each, and whether it is committed (checkmark) or
     only has takes (stack)"""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.bpy_struct,
+        item: bpy.types.SoundStrip,
+        icon: int,
+        active_data: bpy.types.bpy_struct,
+        active_property: str,
+        index: int,
+    ) -> None:
         scene = context.scene
         silent = dialogue.is_silent(scene, item.name)
         heads = [scene.objects[name] for name in _heads]
@@ -55,7 +67,9 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             "thunder.cast_strip", "speaker", text=speaker_name
         ).strip = item.name
 
-    def filter_items(self, context, data, property_name):
+    def filter_items(
+        self, context: bpy.types.Context, data: bpy.types.bpy_struct, property_name: str
+    ):
         strips = getattr(data, property_name)
         _heads[:] = [obj.name for obj in head.in_scene(context.scene)]
         _committed.clear()
@@ -69,13 +83,13 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
 class THUNDER_MT_dialogue(bpy.types.Menu):
     bl_label = "Dialogue"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         self.layout.operator(
             "thunder.commit_all", text="Commit Again", icon="CHECKMARK"
         ).again = True
 
 
-def is_shown(context) -> bool:
+def is_shown(context: bpy.types.Context) -> bool:
     """Whether there are several strips that heads may speak, or several heads that may share
     one."""
     settings = context.scene.thunder
@@ -87,7 +101,7 @@ def is_shown(context) -> bool:
     return strips > 1 or (strips == 1 and len(head.in_scene(context.scene)) > 1)
 
 
-def draw(layout, context) -> None:
+def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The dialogue, folded by a click on its heading."""
     scene = context.scene
     heading, body = layout.panel("THUNDER_dialogue")
@@ -125,7 +139,7 @@ _active = session.add(Memory())  # scene's name → name of the strip that was a
 _redraw = Task(redraw, any_time=True)
 
 
-def _redraw_if_chosen(context) -> None:
+def _redraw_if_chosen(context: bpy.types.Context) -> None:
     """Draw the sidebars again after a click on a strip: Blender draws the sequencer alone."""
     scene = compat.sequencer_scene(context)
     active = None if scene.sequence_editor is None else scene.sequence_editor.active_strip
@@ -135,7 +149,7 @@ def _redraw_if_chosen(context) -> None:
         _redraw.start(0.0)
 
 
-def draw_offer(self, context):
+def draw_offer(self: bpy.types.Header, context: bpy.types.Context) -> None:
     _redraw_if_chosen(context)
     name = dialogue.newest_strip(context)
     if not name or session.job is not None:

@@ -2,6 +2,10 @@
 """Direction: how the chosen head is to perform, in sliders, a mood and presets; in popovers less
 usual sliders, and how to sample."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import bpy
 
 from ..scene.engine import recogniser
@@ -15,6 +19,10 @@ from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
 from .tab import buttons, grey, is_divided, Popover, props, Tab, tune, wrapped_label
 
+if TYPE_CHECKING:
+    from ..scene.takes.direction.sliders import ThunderDirection
+
+
 LEFT = 0.55  # share of the left of two columns of sliders, in which *Articulation* fits
 MOST_WORDS = 2  # words in the panel's header that describe the direction
 
@@ -23,7 +31,7 @@ class THUNDER_MT_directions(bpy.types.Menu):
     bl_label = "Presets"
     bl_translation_context = CONTEXT  # which has shorter words than Blender
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         known = head_direction.all_presets()
         for name in known.names():
@@ -40,7 +48,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
     bl_parent_id = "THUNDER_PT_main"
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw_header_preset(self, context):
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
         direction = _current_direction(context)
         if direction is None:
             return
@@ -48,7 +56,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if description != USUAL:
             grey(self.layout).label(text=translated(description))
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         rig, wrong = attempt(head.find, context.scene, context.object)
         if rig is None:
@@ -66,7 +74,9 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if (sentence := head_direction.why_no_target(rig)) and direction.look_at != "NONE":
             wrapped_label(layout, sentence, context)
 
-    def _style(self, layout, context, direction):
+    def _style(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, direction: ThunderDirection
+    ) -> None:
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=7).menu("THUNDER_MT_directions")
         row.prop(direction, "mood", text="")
@@ -81,7 +91,13 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", text="Mood Strength", slider=True)
 
-    def _eyes(self, layout, context, rig, direction):
+    def _eyes(
+        self,
+        layout: bpy.types.UILayout,
+        context: bpy.types.Context,
+        rig: head.Rig,
+        direction: ThunderDirection,
+    ) -> None:
         column = layout.column(align=True)
         row = column.row(align=True)
         target = direction.look_object
@@ -107,15 +123,15 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
     bl_label = "More Sliders"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         return _current_direction(context) is not None
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         direction = _current_direction(context)
         props(self.layout.column(align=True), direction, *sliders.FINE, slider=True)
 
 
-def _current_direction(context):
+def _current_direction(context: bpy.types.Context):
     """The direction of the chosen head, None if there is none yet."""
     rig, _ = attempt(head.find, context.scene, context.object)
     return None if rig is None else sliders.of(rig.owner)
@@ -124,7 +140,7 @@ def _current_direction(context):
 class THUNDER_PT_sampling(Popover, bpy.types.Panel):
     bl_label = "Sampling"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.thunder
         layout.prop(settings, "head_role")
         row = layout.row(align=True)

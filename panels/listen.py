@@ -3,6 +3,11 @@
 one at the current frame; generated speech beside the original, the lip-sync score, what Check
 finds, curves in the timeline."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import bpy
 
 from ..scene.engine import recogniser
@@ -20,6 +25,10 @@ from ..thunder_core.spoken import CLEAR
 from .tab import Tab, text_width, tune, wrapped_label
 from .takes import BESIDE, shorten, width
 
+if TYPE_CHECKING:
+    from ..scene.review.checking import ThunderFinding
+
+
 _ROWS = 4  # of the list, at least
 FRAME, AROUND = 2.0, 0.95  # widths of a frame's number, and around a button's label, in buttons
 # that are shown of a word: the shown take, its original and eight readings
@@ -35,7 +44,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
     parts = ("WORDS",)
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         voice = strip.current(context)
         there = voice is not None and (
             bool(context.scene.thunder.takes)
@@ -43,7 +52,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         )
         return there and super().poll(context)
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, below = self.layout.column(), self.layout.column()
         if passed_over := say_passed_over(context, strip.find(context)):
             wrapped_label(below, passed_over, context)
@@ -60,7 +69,9 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         self._sounds(layout, context, line.sounds(place))
         self._mouths(layout, context, place)
 
-    def _word(self, layout, context, place):
+    def _word(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, place: word_places.WordPlace
+    ) -> None:
         row = layout.row(align=True)
         row.operator("thunder.step_word", text="", icon="TRIA_LEFT").step = -1
         first, last = place.frames
@@ -74,7 +85,9 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         )
         row.operator("thunder.hear_word", text="", icon="SPEAKER")
 
-    def _marks(self, layout, context, place):
+    def _marks(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, place: word_places.WordPlace
+    ) -> None:
         kinds = {mark.kind for _, mark in word_places.marks(context, place)}
         grid = layout.grid_flow(row_major=True, columns=3, even_columns=True, align=True)
         for kind in WORD_KINDS:
@@ -85,7 +98,9 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
             "thunder.clear_word", text="Remove", icon="X"
         )
 
-    def _sounds(self, layout, context, sounds):
+    def _sounds(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, sounds: Sequence[tuple]
+    ) -> None:
         columns = min(MOST_SOUNDS, int((width(context) - MARGINS) / SOUND))
         grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, align=True)
         for number, (sound, name, chance) in enumerate(sounds[:MOST_SOUNDS]):
@@ -95,7 +110,9 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         for _ in range(USUAL_SOUNDS - len(sounds)):
             grid.label(text="")
 
-    def _mouths(self, layout, context, place):
+    def _mouths(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, place: word_places.WordPlace
+    ) -> None:
         entry = take_list.shown_take(context.scene.thunder)
         if entry is None:
             return
@@ -121,12 +138,12 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
     parts = ("FINISH",)
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         scene = context.scene
         there = bool(scene.thunder.takes) or live_score.is_animated(scene, context.object)
         return there and head.is_any_in(scene) and super().poll(context)
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.thunder
         row = tune(layout.row(align=True), scale_y=1.2)
         row.operator("thunder.listen", icon="SPEAKER")
@@ -142,7 +159,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         if said:  # below all buttons, which stay where they are
             wrapped_label(layout, said, context)
 
-    def _score(self, layout, context) -> str:
+    def _score(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> str:
         """One row: the score, and whether it is kept up to date. Returns the reason for its grade,
         or why there is none."""
         rig, _ = attempt(head.find, context.scene, context.object)
@@ -169,7 +186,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         return live_score.why_none(rig)
 
 
-def _switch(self, context):
+def _switch(self: bpy.types.Header, context: bpy.types.Context) -> None:
     """In a header: the curves on or off, where there are takes."""
     scene = context.scene
     if scene is not None and scene.thunder.takes:
@@ -184,18 +201,27 @@ register, unregister = registration(
 class THUNDER_UL_findings(bpy.types.UIList):
     """Frame and kind of each problem, most noticeable first."""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.bpy_struct,
+        item: ThunderFinding,
+        icon: int,
+        active_data: bpy.types.bpy_struct,
+        active_property: str,
+    ) -> None:
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=FRAME).label(text=str(item.first))
         row.label(text=shorten(translated(item.label), width(context) - FRAME - BESIDE, context))
 
-    def filter_items(self, context, data, name):
+    def filter_items(self, context: bpy.types.Context, data: bpy.types.bpy_struct, name: str):
         return bpy.types.UI_UL_list.filter_items_by_name(
             self.filter_name, self.bitflag_filter_item, getattr(data, name), "sentence"
         ), []
 
 
-def draw_check(layout, context) -> str:
+def draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> str:
     """The part of the Listen panel for the current head. Returns the sentence of the chosen
     finding, "" for none."""
     rig, _ = attempt(head.find, context.scene, context.object)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Right-click › Online Manual: which section of the guides tells of an operator or a property."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import bpy
@@ -107,9 +109,9 @@ def manual_map() -> tuple[str, list[tuple[str, str]]]:
     ]
 
 
-def register():
+def register() -> None:
     bpy.utils.register_manual_map(manual_map)
 
 
-def unregister():
+def unregister() -> None:
     bpy.utils.unregister_manual_map(manual_map)

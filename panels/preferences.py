@@ -2,7 +2,10 @@
 """The add-on's preferences: the engine's state, its device and weights, buttons to install or
 repair it; the add-on's keys."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -14,6 +17,10 @@ from ..scene.host.prop import EnumProperty, StringProperty
 from ..thunder_core import installer
 from . import manual
 from .tab import in_lines, progress_row, props, tune
+
+if TYPE_CHECKING:
+    pass
+
 
 KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
 # Operator, key, properties; none is used by Blender in the editors where takes are viewed
@@ -70,7 +77,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         description="Device that the engine runs on",
     )
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -93,7 +100,9 @@ _ICONS = {
 }
 
 
-def _draw_engine(layout, context, preferences) -> None:
+def _draw_engine(
+    layout: bpy.types.UILayout, context: bpy.types.Context, preferences: ThunderPreferences
+) -> None:
     box = layout.box()
     if _is_installing(None):
         _draw_installation(box, install.installing.running)
@@ -120,13 +129,15 @@ def _is_downloading() -> bool:
     return session.job is not None and session.job.title == install_engine.DOWNLOADING
 
 
-def _draw_failure(box, component: install.Component | None, context) -> None:
+def _draw_failure(
+    box: bpy.types.UILayout, component: install.Component | None, context: bpy.types.Context
+) -> None:
     """Why the last installation failed, if it was of this; None: of the engine."""
     if install.installing.error and install.installing.component == component:
         _draw_sentence(box, install.installing.error, context)
 
 
-def _draw_installation(box, running) -> None:
+def _draw_installation(box: bpy.types.UILayout, running: install.Installation) -> None:
     box.label(text="Installing", icon="IMPORT")
     row = tune(box.row(align=True), scale_y=1.5)
     row.progress(
@@ -139,7 +150,7 @@ def _draw_installation(box, running) -> None:
     )
 
 
-def _draw_environment(box, context) -> None:
+def _draw_environment(box: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The environment that this add-on makes."""
     state = install.state()
     if connection.is_packaged():
@@ -168,7 +179,9 @@ def _draw_environment(box, context) -> None:
         box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
 
 
-def _draw_packaged_engine(box, context, state) -> None:
+def _draw_packaged_engine(
+    box: bpy.types.UILayout, context: bpy.types.Context, state: install.EnvironmentState
+) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
     failed = install.installing.error and install.installing.component is None
@@ -185,8 +198,8 @@ def _draw_packaged_engine(box, context, state) -> None:
 
 
 def _draw_component(
-    layout,
-    context,
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
     component: install.Component,
     is_named: bool,
     titles: tuple[str, str],
@@ -214,7 +227,9 @@ def _draw_component(
     return box, kind == "READY"
 
 
-def _draw_words(layout, context, preferences) -> None:
+def _draw_words(
+    layout: bpy.types.UILayout, context: bpy.types.Context, preferences: ThunderPreferences
+) -> None:
     """What recognises words: installed by choice, with a model that the animator has."""
     wrong = recogniser.why_not()
     box, is_ready = _draw_component(
@@ -233,7 +248,7 @@ def _draw_words(layout, context, preferences) -> None:
             _draw_sentence(box, wrong, context)
 
 
-def _draw_other_python(box, preferences) -> None:
+def _draw_other_python(box: bpy.types.UILayout, preferences: ThunderPreferences) -> None:
     python, problem = connection.current_python()
     box.label(
         text=problem or "Using a custom Python environment",
@@ -243,7 +258,7 @@ def _draw_other_python(box, preferences) -> None:
         _draw_fine_print(box, python)
 
 
-def _draw_running_engine(box) -> None:
+def _draw_running_engine(box: bpy.types.UILayout) -> None:
     """The running engine's description, if it was requested."""
     info = connection.running_engine()
     if info is not None:
@@ -278,13 +293,13 @@ def _draw_running_engine(box) -> None:
         )
 
 
-def _draw_fine_print(layout, *lines: str) -> None:
+def _draw_fine_print(layout: bpy.types.UILayout, *lines: str) -> None:
     column = tune(layout.column(align=True), active=False, scale_y=0.8)
     for line in lines:
         column.label(text=translated(line), icon="BLANK1")
 
 
-def _draw_sentence(layout, text: str, context) -> None:
+def _draw_sentence(layout: bpy.types.UILayout, text: str, context: bpy.types.Context) -> None:
     """A sentence in as many lines as the window's width needs."""
     letters = max(30, int(context.region.width / context.preferences.system.ui_scale * 0.125))
     in_lines(tune(layout.column(align=True), scale_y=0.8), text, letters, "ERROR")

@@ -2,6 +2,10 @@
 """What can be done with the shown take: mix it, keep parts and regenerate the rest, shape it, note
 something, commit it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import bpy
 
 from ..scene.host.language import translated
@@ -11,13 +15,28 @@ from ..scene.takes.shape import applying
 from ..thunder_core.errors import attempt
 from .tab import big_button, buttons, OfShownTake, OfTakes, Popover, props, tune
 
+if TYPE_CHECKING:
+    from ..scene.properties.settings import ThunderTake
+    from ..scene.takes.shape.applying import ThunderShape
+
+
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
 
 class THUNDER_UL_cuts(bpy.types.UIList):
     """Cuts in time; each lets a take in from its frame on"""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.bpy_struct,
+        item: bpy.types.bpy_struct,
+        icon: int,
+        active_data: bpy.types.bpy_struct,
+        active_property: str,
+        index: int,
+    ) -> None:
         row = layout.row(align=True)
         split = row.split(factor=0.3, align=True)
         split.prop(item, "frame", text="", emboss=False)
@@ -33,7 +52,17 @@ class THUNDER_UL_cuts(bpy.types.UIList):
 class THUNDER_UL_kept(bpy.types.UIList):
     """Frames that are kept"""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.bpy_struct,
+        item: bpy.types.bpy_struct,
+        icon: int,
+        active_data: bpy.types.bpy_struct,
+        active_property: str,
+        index: int,
+    ) -> None:
         row = layout.row(align=True)
         row.prop(item, "first", text="", emboss=False)
         row.label(text="–")
@@ -44,13 +73,13 @@ class THUNDER_UL_kept(bpy.types.UIList):
 class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
     bl_label = "Mix and Keep"
 
-    def draw_shown(self, layout, context):
+    def draw_shown(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         if len(mix.candidates(context)) > 1:
             self._mix(layout, context)
             layout.separator(type="LINE")
         self._keep(layout, context)
 
-    def _mix(self, layout, context):
+    def _mix(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         settings = context.scene.thunder_mix
         column = layout.column(align=True)
         for part, label in mix.LABELS.items():
@@ -69,7 +98,7 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
             layout.prop(settings, "fade")
         big_button(layout, "thunder.mix_takes", icon="NODE_COMPOSITING")
 
-    def _keep(self, layout, context):
+    def _keep(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         keep = context.scene.thunder_keep
         layout.label(text="Keep Part")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
@@ -87,7 +116,7 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
 class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
     bl_label = "Shape"
 
-    def draw_shown(self, layout, context):
+    def draw_shown(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         entry = take_list.shown_take(context.scene.thunder)
         shape = entry.action.thunder_shape
         column = layout.column(align=True)
@@ -100,7 +129,13 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
         buttons(row, ("thunder.add_closure", "REMOVE"), ("thunder.remove_closure", "MESH_CIRCLE"))
         row.operator("thunder.reset_shape", text="", icon="LOOP_BACK")
 
-    def _emotion(self, layout, context, entry, shape):
+    def _emotion(
+        self,
+        layout: bpy.types.UILayout,
+        context: bpy.types.Context,
+        entry: ThunderTake,
+        shape: ThunderShape,
+    ) -> None:
         column = layout.column(align=True)
         column.prop(shape, "emotion", text="")
         if shape.emotion == "NONE":
@@ -123,10 +158,10 @@ class THUNDER_PT_note(Popover, bpy.types.Panel):
     bl_label = "Note"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         return take_list.shown_index(context.scene.thunder) >= 0
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         entry = take_list.shown_take(context.scene.thunder)
         self.layout.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
 
@@ -136,7 +171,7 @@ class THUNDER_PT_commit(OfTakes, bpy.types.Panel):
     bl_label = "Commit"
     parts = ("TAKES", "FINISH")
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, chosen = self.layout, context.scene.thunder.commit
         row = tune(layout.row(align=True), scale_y=1.2, operator_context="INVOKE_DEFAULT")
         row.operator("thunder.commit_take", icon="CHECKMARK")
@@ -163,7 +198,7 @@ class THUNDER_PT_commit(OfTakes, bpy.types.Panel):
 class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
     bl_label = "Commit Options"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, chosen = self.layout, context.scene.thunder.commit
         layout.prop(chosen, "range", text="")
         if chosen.step == "ONES" and (chosen.to != "NEW" or chosen.range == "PREVIEW"):

@@ -2,6 +2,10 @@
 """The first panel of the Thunder tab: voice, head, Record and Generate Takes; below them Getting
 Started, or the dialogue of several strips; and what Blender's menu Add has of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import bpy
 
 from ..operators.add import scene_of
@@ -40,6 +44,11 @@ from .tab import (
 )
 from .takes import shorten as first_words, width
 
+if TYPE_CHECKING:
+    from ..scene.properties.settings import ThunderScene
+    from ..scene.takes.transcript import ThunderTranscript
+
+
 # widths of the voice's length in seconds and of the head's role, in button heights
 LENGTH_WIDTH, ROLE_WIDTH, CHANNEL_WIDTH = 2.6, 3.8, 4.4
 COUNT_WIDTH = 2.6  # of the number of takes beside Generate Takes
@@ -52,13 +61,13 @@ LONGEST_NAME = 16  # letters of a name beside the progress of work
 WANTED = "This voice is hard to understand: enter its words and generate again"
 
 
-def has_voice(context) -> bool:
+def has_voice(context: bpy.types.Context) -> bool:
     """Whether there is a sound that could be the voice."""
     voice, _ = attempt(strip.find, context)
     return voice is not None or bool(strip.sound_strips(context.scene))
 
 
-def _is_other_part(context) -> bool:
+def _is_other_part(context: bpy.types.Context) -> bool:
     """Whether a part of the tab is shown that has no Generate Takes."""
     return is_divided(context) and context.window_manager.thunder_part != "DIRECT"
 
@@ -67,7 +76,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
     parts = tuple(name for name, *_ in PARTS)
 
-    def draw_header_preset(self, context):
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
         # in the header nothing below moves when work begins or ends
         if session.job is not None and _is_other_part(context):
             row = tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH)
@@ -77,7 +86,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row.popover("THUNDER_PT_notes", text="", icon="ERROR")
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         # Buttons stay where they are in every state: sentences, and what they ask for, are below
         # all of them.
         layout = self.layout.column()
@@ -114,7 +123,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if not (draw_dots(below, context) or settings.takes):
             draw_first_steps(below, context)
 
-    def _of_others(self, context) -> str | None:
+    def _of_others(self, context: bpy.types.Context) -> str | None:
         """The head, or else the voice, whose takes arrive, where another is chosen; else None."""
         rig, _ = attempt(head.find, context.scene, context.object)
         voice, made = attempt(strip.find, context)[0], sorted(take_list.pending_for())
@@ -122,7 +131,13 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             return None
         return f"Takes of “{shorten(made[0][made[0][0] == rig.mesh.name], LONGEST_NAME)}”"
 
-    def _draw_voice(self, layout, below, context, settings):
+    def _draw_voice(
+        self,
+        layout: bpy.types.UILayout,
+        below: bpy.types.UILayout,
+        context: bpy.types.Context,
+        settings: ThunderScene,
+    ):
         row = layout.row(align=True)
         voice, wrong = attempt(strip.find, context)
         if settings.source == "FILE":
@@ -160,13 +175,15 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         self._draw_stale(below, context)
         return True
 
-    def _words_of_whole(self, context, voice) -> str:
+    def _words_of_whole(self, context: bpy.types.Context, voice: strip.Voice) -> str:
         """What there is room for of the words that a voice without a transcript has of the strip
         it was cut off, "" for none."""
         words = transcript.text_of(context.scene, voice.name, voice.state)[:MOST_LETTERS]
         return first_words(words, width(context) - BESIDE_WORDS, context)
 
-    def _draw_stale(self, layout, context, is_short=False):
+    def _draw_stale(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, is_short: bool = False
+    ) -> None:
         """Changes of voices since takes were made or lines committed, and the Re-sync button."""
         takes = [change for _, change in changes.stale_takes(context.scene)]
         lines = [change for *_, change in stale_lines(context.scene)]
@@ -184,7 +201,13 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         )
         layout.operator("thunder.resync", text=translated(text), icon="FILE_REFRESH")
 
-    def _draw_head(self, layout, below, context, settings):
+    def _draw_head(
+        self,
+        layout: bpy.types.UILayout,
+        below: bpy.types.UILayout,
+        context: bpy.types.Context,
+        settings: ThunderScene,
+    ):
         row = layout.row(align=True)
         rig, wrong = attempt(head.find, context.scene, context.object)
         is_mapped = character.THUNDER_PT_character.poll(context)
@@ -221,7 +244,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         return True
 
 
-def notes(context) -> list[str]:
+def notes(context: bpy.types.Context) -> list[str]:
     """What the animator should know of the voice, the head and the work on them. It comes while
     takes arrive, when nothing in the panel may move."""
     rig, _ = attempt(head.find, context.scene, context.object)
@@ -241,7 +264,7 @@ def notes(context) -> list[str]:
 class THUNDER_MT_add_head(bpy.types.Menu):
     bl_label = "Add Head"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
         for person, name in head.PEOPLE.items():
@@ -262,7 +285,7 @@ class THUNDER_MT_add_head(bpy.types.Menu):
 class THUNDER_MT_add_voice(bpy.types.Menu):
     bl_label = "Add Voice"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
         buttons(layout, ("thunder.own_voice", "FILE_SOUND"), ("thunder.sample_voice", "SOUND"))
@@ -270,7 +293,12 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
         layout.props_enum(context.scene.thunder, "source")
 
 
-def draw_transcript(layout, record, settings, words: str = "") -> None:
+def draw_transcript(
+    layout: bpy.types.UILayout,
+    record: ThunderTranscript | None,
+    settings: ThunderScene,
+    words: str = "",
+) -> None:
     """The field for what the voice says, or a button that adds one; until somebody has typed it,
     other ways to fill it. record: of the scene's, None if it has none.  words: what takes are made
     with, shown greyed where the record has none: they are those of the strip it was cut off."""
@@ -303,7 +331,7 @@ def draw_transcript(layout, record, settings, words: str = "") -> None:
         row.prop(settings, "language", text="")
 
 
-def draw_missing_engine(layout, context) -> None:
+def draw_missing_engine(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What is wrong with the engine, and the button that installs it; nothing if it is there."""
     _, problem = connection.current_python()
     running = install.installing.running
@@ -321,7 +349,7 @@ def draw_missing_engine(layout, context) -> None:
         ).module = connection.PACKAGE
 
 
-def draw_dots(layout, context) -> bool:
+def draw_dots(layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
     """A sketch of where the dots of a face belong, the chosen one marked, and what can be done with
     them; nothing where there are none. Returns whether they are seen."""
     dot = context.object
@@ -341,7 +369,7 @@ def draw_dots(layout, context) -> bool:
     return True
 
 
-def draw_first_steps(layout, context) -> None:
+def draw_first_steps(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Getting Started: the steps left before the first takes."""
     done = (head.is_any_in(context.scene), has_voice(context))
     if all(done):
@@ -360,7 +388,9 @@ def draw_first_steps(layout, context) -> None:
     _draw_step(layout, 3, "Press Generate Takes above", False)
 
 
-def _draw_step(layout, number, text, done, *buttons) -> None:
+def _draw_step(
+    layout: bpy.types.UILayout, number: int, text: str, done: bool, *buttons: tuple[str, str]
+) -> None:
     layout.label(text=f"{number}. {translated(text)}", icon="CHECKMARK" if done else "DOT")
     column = layout.column(align=True)
     # where they were, so that the next ones do not come under the pointer
@@ -373,7 +403,7 @@ WIDTH = 15  # of the popover, in button heights
 LETTERS = 44  # that fit into a line of it
 
 
-def record_button(layout) -> None:
+def record_button(layout: bpy.types.UILayout) -> None:
     """The button that opens the settings of a recording; while it runs, the one that ends it."""
     if recording.is_on():
         tune(layout.row(align=True), alert=True).operator(
@@ -389,7 +419,7 @@ class THUNDER_PT_notes(Popover, bpy.types.Panel):
     bl_label = "Notes"
     bl_ui_units_x = WIDTH
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         for sentence in notes(context):
             in_lines(self.layout.column(align=True), sentence, LETTERS, "ERROR")
 
@@ -402,7 +432,7 @@ class THUNDER_PT_record(bpy.types.Panel):
     bl_region_type = "HEADER"
     bl_ui_units_x = WIDTH
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, scene_of(context).thunder.recording
         big_button(layout, "thunder.record", icon="REC")
         layout.use_property_split = True
@@ -425,17 +455,17 @@ class THUNDER_PT_record(bpy.types.Panel):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 
 
-def _in_sequencer(self, context) -> None:
+def _in_sequencer(self: bpy.types.Header, context: bpy.types.Context) -> None:
     if context.space_data.view_type == "PREVIEW":
         return
     record_button(self.layout)
 
 
-def _in_add_menu(self, context):
+def _in_add_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.menu("THUNDER_MT_add_head", text="Thunder Head", icon="USER")
 
 
-def draw_stage(self, context):
+def draw_stage(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     """The entries of a menu for the lit scene."""
     layout = self.layout
     layout.operator_context = "INVOKE_DEFAULT"

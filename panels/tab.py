@@ -2,6 +2,10 @@
 """Shared parts of the panels in the Thunder tab: base classes, and sentences wrapped to the
 sidebar's width."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import blf
 import bpy
 
@@ -25,7 +29,7 @@ PARTS = [
 ]
 
 
-def is_divided(context) -> bool:
+def is_divided(context: bpy.types.Context) -> bool:
     """Whether one part of the tab is shown at a time: where the sidebar has no room for all."""
     region = context.region
     return region is not None and region.height / context.preferences.system.ui_scale < TALL
@@ -36,18 +40,25 @@ def is_divided(context) -> bool:
 _in_order = session.add(Memory())
 
 
-def keep_order(context) -> None:
+def keep_order(context: bpy.types.Context) -> None:
     """All panels of the sidebar are being drawn, in their order: show the parts from now on."""
     if not _all_in_order(context):
         _in_order.known[context.region.as_pointer()] = True
         bpy.app.timers.register(redraw)
 
 
-def _all_in_order(context) -> bool:
+def _all_in_order(context: bpy.types.Context) -> bool:
     return context.region.as_pointer() in _in_order.known
 
 
-class Tab:
+# What is mixed into panels knows what those have.
+if TYPE_CHECKING:
+    _Panel = bpy.types.Panel
+else:
+    _Panel = object
+
+
+class Tab(_Panel):
     """A panel of the tab. They are registered in the order of a day's work, in which Blender shows
     them. parts: those that it belongs to."""
 
@@ -58,7 +69,7 @@ class Tab:
     parts: tuple[str, ...] = ("DIRECT",)
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         return (
             not is_divided(context)
             or context.window_manager.thunder_part in cls.parts
@@ -66,7 +77,7 @@ class Tab:
         )
 
 
-class Popover:
+class Popover(_Panel):
     """A panel that a button opens; it is in no tab."""
 
     bl_space_type = "VIEW_3D"
@@ -79,7 +90,7 @@ class OfTakes(Tab):
     """A tab's panel that is there once there are takes."""
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         return bool(context.scene.thunder.takes) and super().poll(context)
 
 
@@ -91,26 +102,28 @@ class OfShownTake(OfTakes):
     bl_options = {"DEFAULT_CLOSED"}
     parts = ("TAKES",)
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         if take_list.shown_index(context.scene.thunder) >= 0:
             self.draw_shown(self.layout, context)
         else:
             wrapped_label(self.layout, take_list.why_none(context), context)
 
 
-def wrapped_label(layout, text: str, context, icon: str = "INFO") -> int:
+def wrapped_label(
+    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "INFO"
+) -> int:
     """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon; how many
     that are."""
     letters = max(16, letters_wide(context))
     return in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
 
 
-def letters_wide(context) -> int:
+def letters_wide(context: bpy.types.Context) -> int:
     """About how many letters the sidebar is wide."""
     return int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
 
 
-def text_width(text: str, context) -> float:
+def text_width(text: str, context: bpy.types.Context) -> float:
     """Width of a text of the interface, in icon buttons."""
     blf.size(0, context.preferences.ui_styles[0].widget.points)
     return blf.dimensions(0, text)[0] / BUTTON
@@ -124,14 +137,14 @@ def shorten(name: str, letters: int) -> str:
     return f"{name[: letters - 1 - end]}…{name[-end:]}"
 
 
-def tune(layout, **how):
+def tune(layout: bpy.types.UILayout, **how: object):
     """Set attributes of a part of a layout, such as scale_y and active; returns it."""
     for name, value in how.items():
         setattr(layout, name, value)
     return layout
 
 
-def shape_buttons(layout, context) -> None:
+def shape_buttons(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The buttons that make shapes for a face that has none."""
     is_marked = new_shapes.is_marked(new_shapes.face_of(context.object))
     text = "Show Dots" if is_marked else "Mark the Face"
@@ -139,18 +152,18 @@ def shape_buttons(layout, context) -> None:
     layout.operator("thunder.make_shapes", icon="SHAPEKEY_DATA")
 
 
-def buttons(layout, *operators: tuple[str, str]) -> None:
+def buttons(layout: bpy.types.UILayout, *operators: tuple[str, str]) -> None:
     """A button of each operator, with its icon."""
     for name, icon in operators:
         layout.operator(name, icon=icon)
 
 
-def big_button(layout, name: str, **how):
+def big_button(layout: bpy.types.UILayout, name: str, **how: object):
     """The button of an operator, taller than others."""
     return tune(layout.column(), scale_y=1.2).operator(name, **how)
 
 
-def progress_row(layout, scale_y: float, said: str | None = None) -> None:
+def progress_row(layout: bpy.types.UILayout, scale_y: float, said: str | None = None) -> None:
     """How far the job is that runs, and the button that cancels it. said: in place of what it
     does."""
     row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
@@ -161,24 +174,28 @@ def progress_row(layout, scale_y: float, said: str | None = None) -> None:
     row.operator("thunder.cancel", text="", icon="X")
 
 
-def props(layout, data, *names: str, **how) -> None:
+def props(
+    layout: bpy.types.UILayout, data: bpy.types.bpy_struct, *names: str, **how: object
+) -> None:
     """Several settings, one after the other, all shown in the same way."""
     for name in names:
         layout.prop(data, name, **how)
 
 
-def grey(layout):
+def grey(layout: bpy.types.UILayout):
     """A row whose text is greyed."""
     return tune(layout.row(), active=False)
 
 
-def offer_editable(layout, context, what: str = "It") -> None:
+def offer_editable(
+    layout: bpy.types.UILayout, context: bpy.types.Context, what: str = "It"
+) -> None:
     """A button that makes a linked character editable, and why."""
     wrapped_label(layout, f"{what} is linked from another file and cannot be animated yet", context)
     layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
 
 
-def in_lines(column, text: str, letters: int, icon: str) -> int:
+def in_lines(column: bpy.types.UILayout, text: str, letters: int, icon: str) -> int:
     """A sentence, in the animator's language, in lines of at most `letters` letters, behind an
     icon; words stay whole. Returns how many lines."""
     lines = wrap(translated(text), letters)

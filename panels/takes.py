@@ -2,6 +2,10 @@
 """Takes in the Thunder tab: the list with star, picture, lip-sync and changes of each, and the
 actions on the shown take; and a pie of what is done most."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import bpy
 
 from ..scene.heads import head
@@ -15,6 +19,10 @@ from ..thunder_core import findings
 from ..thunder_core.errors import attempt
 from ..thunder_core.translation import pieces
 from .tab import BUTTON, buttons, is_divided, Popover, Tab, text_width, tune, wrapped_label
+
+if TYPE_CHECKING:
+    from ..scene.properties.settings import ThunderTake
+
 
 # Widths are in buttons: one is as wide as an icon button.
 
@@ -37,7 +45,17 @@ _drawn: dict = {}
 class THUNDER_UL_takes(bpy.types.UIList):
     """Takes. Click one to show it, double-click its name to rename it"""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.bpy_struct,
+        item: ThunderTake,
+        icon: int,
+        active_data: bpy.types.bpy_struct,
+        active_property: str,
+        index: int,
+    ) -> None:
         column = layout.column(align=True)
         row, below = column.row(align=True), tune(column.row(align=True), scale_y=SECOND)
         row.prop(item, "star", text="", icon="SOLO_ON" if item.star else "SOLO_OFF", emboss=False)
@@ -62,12 +80,14 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if mark != "BLANK1":
             row.label(text="", icon=mark)
 
-    def draw_filter(self, context, layout):
+    def draw_filter(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         settings = context.scene.thunder
         layout.row(align=True).prop(settings, "sort", expand=True)
         layout.prop(settings, "only_starred", toggle=True, icon="SOLO_ON")
 
-    def filter_items(self, context, data, property_name):
+    def filter_items(
+        self, context: bpy.types.Context, data: bpy.types.bpy_struct, property_name: str
+    ):
         entries = getattr(data, property_name)
         order = browsing.order(context)
         stale = changes.stale_takes(context.scene)
@@ -79,7 +99,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         return flags, [row_of[place] for place in range(len(entries))]
 
 
-def width(context) -> float:
+def width(context: bpy.types.Context) -> float:
     """Width of the drawn region, in buttons; without a window that of a usual sidebar."""
     return (
         14.0
@@ -88,7 +108,7 @@ def width(context) -> float:
     )
 
 
-def shorten(said: str, room: float, context) -> str:
+def shorten(said: str, room: float, context: bpy.types.Context) -> str:
     """The first words of a take that fit into `room`, in buttons: Blender would cut the middle."""
     words = pieces(said)
     while words and text_width(said, context) > room:
@@ -97,7 +117,7 @@ def shorten(said: str, room: float, context) -> str:
     return said if words else ""
 
 
-def mark_of(item) -> str:
+def mark_of(item: ThunderTake) -> str:
     """Icon for a take's most important state: voice changed, edited, noted, or how it was made."""
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
@@ -106,7 +126,7 @@ def mark_of(item) -> str:
     return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
 
-def draw_header(layout):
+def draw_header(layout: bpy.types.UILayout) -> None:
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
@@ -118,7 +138,7 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
 
     bl_label = "Why This Score?"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         if session.job is None and live_score.takes_to_score(context):
             wrapped_label(
@@ -150,10 +170,10 @@ class THUNDER_PT_batches(Popover, bpy.types.Panel):
     bl_label = "Earlier Takes"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         return len(take_list.batches(context)) > 1
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
         for batch in take_list.batches(context):
             row = column.row(align=True)
@@ -176,7 +196,7 @@ class THUNDER_PT_batches(Popover, bpy.types.Panel):
 class THUNDER_MT_takes(bpy.types.Menu):
     bl_label = "Takes"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         settings = context.scene.thunder
         index = take_list.shown_index(settings)
@@ -207,7 +227,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
 class THUNDER_MT_pie(bpy.types.Menu):
     bl_label = "Takes"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         # left, right, bottom, top, then the corners from the top left, row by row
         pie = self.layout.menu_pie()
         pie.operator("thunder.select_take", text="Previous Take", icon="TRIA_LEFT").step = -1
@@ -238,7 +258,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
     parts = ("DIRECT", "TAKES")  # where they arrive, and where one is chosen
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context):
         scene = context.scene
         there = bool(scene.thunder.takes) or bool(take_list.unlisted_actions(scene))
         return there and super().poll(context)
@@ -290,7 +310,9 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
 
-    def _draw_row(self, layout, context, commits=False):
+    def _draw_row(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, commits: bool = False
+    ) -> None:
         """What is shown: another take or the animator's own, and with it the button that commits
         it."""
         settings, row = context.scene.thunder, layout.row(align=True)
@@ -306,7 +328,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             row.operator_context = "INVOKE_DEFAULT"
             row.operator("thunder.commit_take", text="", icon="CHECKMARK")
 
-    def _fill(self, column, context):
+    def _fill(self, column: bpy.types.UILayout, context: bpy.types.Context) -> None:
         """As much room below the list as it is lower with few takes, so that nothing moves when
         some arrive; with none, the reason."""
         listed = len(take_list.visible_places(context))
