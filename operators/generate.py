@@ -426,7 +426,7 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
         steps = head_direction.update_eyes(context.scene, rig, entry.voice, self.count_take)
         return "Aiming the eyes", jobs.stage(steps, "Aiming the eyes")
 
-    def count_take(self):
+    def count_take(self) -> None:
         """Count a take that is aimed."""
         self.aimed += 1
 

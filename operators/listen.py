@@ -59,7 +59,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
             client, context.scene, rig, voice, first, last, edited, self.note_speech
         )
 
-    def note_speech(self):
+    def note_speech(self) -> None:
         """Note that the speech is in the sequencer, where it stays if only its score is missing."""
         self.is_added = True
 
@@ -67,7 +67,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     def changed_so_far(self):
         return "the generated speech is in the sequencer" if self.is_added else ""
 
-    def finish(self, context, frames):
+    def finish(self, context: bpy.types.Context, frames: tuple[int, int]) -> None:
         first, last = frames
         self.tell({"INFO"}, f"Generated speech for frames {first}–{last}")
         if bpy.app.background or context.window is None or not context.scene.thunder.listen_play:

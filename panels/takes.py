@@ -263,7 +263,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         there = bool(scene.thunder.takes) or bool(take_list.unlisted_actions(scene))
         return there and super().poll(context)
 
-    def draw_header_preset(self, context):
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
         # in the header it takes no room, and is where takes went out of the list from
         if not THUNDER_PT_batches.poll(context):
             return
@@ -271,7 +271,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         text = f"{folded} Earlier Take{'s' * (folded != 1)}" if folded else "Earlier Takes"
         self.layout.popover("THUNDER_PT_batches", text=translated(text))
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         settings = context.scene.thunder
         if not settings.takes:
