@@ -327,6 +327,10 @@ def _choose_line(
     rig = _choose_rig(scene, chosen, warnings)
     if words:
         transcript.ensure(scene, voice.name).text = words
+    if chosen.language:
+        scene.thunder.language = (
+            transcript.AUTOMATIC if chosen.language == "auto" else chosen.language
+        )
     return voice, rig
 
 

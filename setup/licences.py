@@ -41,6 +41,10 @@ _NVIDIA = (
 # is accepted.
 EXCEPTIONS = {
     "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package; Linux only"),
+    "espeakng-loader": (
+        "GPL-3.0-or-later",
+        "espeak-ng 1.52 with its data; says nothing itself, and is used as Thunder is",
+    ),
     "jinja2": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
     "mpmath": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
     "nvidia-cusparselt-cu13": (
@@ -90,7 +94,7 @@ What you make with it is yours.
 
 ## What it uses
 
-A package brings ONNX Runtime, safetensors, soundfile, soxr, miniaudio and cffi along; *Graphics Card…*, and *Install Engine* in a clone, \
+A package brings ONNX Runtime, safetensors, soundfile, soxr, espeak-ng, miniaudio and cffi along; *Graphics Card…*, and *Install Engine* in a clone, \
 download what is listed here. The packages say these licences of themselves; libraries inside their wheels have theirs beside them.
 
 Ray (`bake.py --cluster`, Apache-2.0) is installed by choice.

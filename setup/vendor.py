@@ -20,6 +20,8 @@ from pathlib import Path
 from environment import engine, Missing, ROOT, say
 from licences import FILE_LICENCES, licence_of
 
+from thunder_core.languages import VOICES
+
 LOCK = ROOT / "requirements" / "package.txt"
 WHEELS = ROOT / "out" / "wheels"
 ABOUT = "made_for.json"  # file in vendor/ that says for which platform and Pythons it is
@@ -62,7 +64,24 @@ UNUSED = (
         for name in ("libonnxruntime", "onnxruntime.dll", "onnxruntime_providers_shared")
     ),
     "cffi/",  # soundfile and miniaudio need only its compiled half
+    "espeakng_loader/espeak-ng-data/voices/",  # it reads, and does not speak
 )
+_ESPEAK = "espeakng_loader/"
+# names of espeak-ng's dictionaries of the languages that are read
+_DICTIONARIES = {
+    {"nb": "no"}.get(voice, voice.partition("-")[0]) + "_dict" for voice in VOICES.values()
+}
+
+
+def is_unused(name: str) -> bool:
+    """Whether a file of a wheel is not needed: of espeak-ng other languages' dictionaries, 14 MB of
+    19, and copies of its library under other names."""
+    if name.startswith(_ESPEAK):
+        file = name.rpartition("/")[2]
+        is_copy = re.search(r"\.so\.|\.\d[\d.]*\.dylib$", file) is not None
+        if is_copy or (file.endswith("_dict") and file not in _DICTIONARIES):
+            return True
+    return name.startswith(UNUSED)
 
 
 def wheels(platform: str, python: str) -> list[Path]:
@@ -138,7 +157,7 @@ def unpack(files: Iterable[Path], folder: Path, platform: str) -> None:
     for wheel in files:
         with zipfile.ZipFile(wheel) as archive:
             for entry in archive.infolist():
-                if entry.is_dir() or entry.filename.startswith(UNUSED):
+                if entry.is_dir() or is_unused(entry.filename):
                     continue
                 if ".data" in Path(entry.filename).parts[0]:
                     raise Missing(
@@ -162,6 +181,8 @@ def unpack(files: Iterable[Path], folder: Path, platform: str) -> None:
             f"{about['Name']} {about['Version']}: {licence_of(about['Name'], about)[0]}, "
             f"{info.rpartition('/')[0]}/\n"
         )
+    if (folder / _ESPEAK).is_dir():  # its wheel has no licence text
+        shutil.copy(ROOT / "LICENSE", folder / _ESPEAK / "COPYING")
     made_for = {"platform": platform, "pythons": PYTHONS[platform], "packages": versions}
     (folder / ABOUT).write_text(json.dumps(made_for, indent=1) + "\n")
     file_rows = [
@@ -187,7 +208,8 @@ def tagged(name: str, wheel: str, platform: str) -> str:
 
 LICENCES = """What the engine of THUNDER for Blender uses, unchanged and by its own authors, each with its licence texts.
 libsndfile (in _soundfile_data/, whose COPYING is its licence) and libsoxr (in soxr/) are LGPL-2.1-or-later: you may replace both.
-Their sources: github.com/libsndfile/libsndfile, github.com/bastibe/libsndfile-binaries, github.com/dofuuz/python-soxr
+espeak-ng 1.52 with its data (in espeakng_loader/, with its licence) is GPL-3.0-or-later, as Thunder is.
+Their sources: github.com/libsndfile/libsndfile, github.com/bastibe/libsndfile-binaries, github.com/dofuuz/python-soxr, github.com/espeak-ng/espeak-ng
 
 """
 FILES_HEAD = """

@@ -495,7 +495,8 @@ class DirectionRequest:
     first. Beside a kept part all of that is drawn anew.
 
     marks: on words of the line, for all takes (`engine.voice`).  text: what the voice says, ""
-    if it is not known.
+    if it is not known.  language: of the text (`languages.NAMES`), "": the one that it seems to be
+    in.
     """
 
     vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])
@@ -506,6 +507,7 @@ class DirectionRequest:
     as_heard: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
     marks: tuple[Mark, ...] = ()
     text: str = ""
+    language: str = ""
 
     @staticmethod
     def of(
@@ -563,6 +565,7 @@ class DirectionRequest:
             # a .blend holds no lists in lists
             "marks": json.dumps([mark.row() for mark in self.marks]) if self.marks else "",
             "text": self.text,
+            "language": self.language,
         }
         return {name: value for name, value in record.items() if value not in (None, "", [])}
 
@@ -595,7 +598,7 @@ class DirectionRequest:
             tuple((int(seed), by) for seed, by in like.tolist()),
             np.array(heard, np.float32).reshape(-1),
             read_marks(json.loads(record.get("marks", "[]"))),
-            check_transcript(record.get("text", "")),
+            check_transcript(record.get("text", "")), str(record.get("language", "")),
         )  # fmt: skip
         check(request.vectors)
         check(request.requested)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from . import records
+from . import languages, records
 
 # ---- phones: 39 of ARPABET and silence, which the encoder tells apart and the teacher performs
 
@@ -25,6 +25,7 @@ BILABIALS = tuple(PHONES.index(p) for p in "B M P".split())
 LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())
 DENTALS = tuple(PHONES.index(p) for p in "DH TH".split())
 VOWELS = tuple(PHONES.index(p) for p in "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+ROUNDED = tuple(PHONES.index(p) for p in "UW UH W OW".split())
 SIBILANTS = tuple(PHONES.index(p) for p in "S Z SH ZH CH JH".split())
 # Symbols that synthesisers and aligners use for sounds that have another name in ARPABET.
 _ALIASES = {
@@ -149,12 +150,18 @@ class Spoken:
         )
 
 
+_WITH_THE_LAST = frozenset("ゃゅょぁぃぅぇぉっャュョァィゥェォッー")
+
+
 def split(text: str) -> list[str]:
     """The words of a text, as they are written but for punctuation. What is written without spaces
-    is split into its characters."""
-    parts = []
+    is split into its characters; small kana, and marks that make one longer, stay with theirs."""
+    parts: list[str] = []
     for c in text:
         is_letter = c in "'’" or unicodedata.category(c)[0] in "LMN"
+        if c in _WITH_THE_LAST and parts and parts[-1].endswith(" ") and parts[-1].strip():
+            parts[-1] = f"{parts[-1][:-1]}{c} "
+            continue
         parts.append((f" {c} " if "\u3040" <= c <= "\u9fff" else c) if is_letter else " ")
     return [word for each in "".join(parts).split() if (word := each.strip("'’"))]
 
@@ -165,11 +172,24 @@ _ALPHABETS = ("LATIN", "FULLWIDTH LATIN", "CYRILLIC", "GREEK", "MODIFIER")
 
 @lru_cache(maxsize=16)  # drawn again and again
 def is_other_script(text: str) -> bool:
-    """Whether most letters of a text are of an alphabet whose sounds are not known, such as Arabic,
-    Japanese or Thai: lips cannot follow it."""
+    """Whether nothing tells the sounds of a text: it is in no language that is read, and most of
+    its letters are of an alphabet whose sounds are not known, as Arabic's and Thai's. Lips cannot
+    follow it."""
+    return not languages.guess(text)[0] and is_unknown_alphabet(text)
+
+
+def is_unknown_alphabet(text: str) -> bool:
+    """Whether most letters of a text are of none whose sounds are known."""
     letters = [c for c in text if unicodedata.category(c)[0] == "L"]
     known = sum(c.isascii() or unicodedata.name(c, "").startswith(_ALPHABETS) for c in letters)
     return 2 * known < len(letters)
+
+
+def has_kanji(text: str) -> bool:
+    """Whether a Japanese text has characters that kana alone would say how to read."""
+    return languages.guess(text)[0] == languages.KANA and any(
+        "\u3400" <= c <= "\u9fff" for c in text
+    )
 
 
 def slice_text(text: str, first: int, behind: int) -> str:

@@ -726,8 +726,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     language: str = EnumProperty(
         name="Language",
         items=_LANGUAGES,
-        description="Language that Recognize Words hears. Automatic mistakes some short or noisy "
-        "lines for another one",
+        description="Language of transcripts, and the one that Recognize Words hears. Automatic "
+        "goes by the words, and mistakes some short or noisy lines for another one",
     )
     listen_range: str = EnumProperty(
         name="Frames",

@@ -373,7 +373,8 @@ def ask_score(
     ):
         if entry is not None:
             how |= _direction_of(put, scene, entry, clock)
-        how |= {"text": text} if text else {}
+        language = transcript.language_of(scene, voice.name, state)
+        how |= {"text": text, "language": language} if text else {}
         how |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
         yield from mixing
         answer = yield from connection.ask(client, "score", span, "Scoring", sound=path, **how)

@@ -33,7 +33,7 @@ def request_of(about: Mapping, settings, takes: int = 1) -> Request:
 
 
 # what the engine says of a take that is stored elsewhere: in the request's record, and with keys
-_ELSEWHERE = {"seed", "score", "weights_origin", "marks", "text"}
+_ELSEWHERE = {"seed", "score", "weights_origin", "marks", "text", "language"}
 
 
 def of_made(request: Request, made: Mapping) -> dict:
@@ -53,7 +53,7 @@ def role_of(provenance: Mapping) -> str:
 def is_same_direction(
     one: DirectionRequest | None,
     other: DirectionRequest | None,
-    names: Sequence[str] = ("spread", "exact_first", "like", "marks", "text"),
+    names: Sequence[str] = ("spread", "exact_first", "like", "marks", "text", "language"),
 ) -> bool:
     """Whether two directions are the same, with their fields of these names."""
     if one is None or other is None:
@@ -67,7 +67,7 @@ def is_same_request(one: Request, other: Request) -> bool:
     """Whether takes of one seed are the same for both."""
     return (
         (one.settings, one.listening) == (other.settings, other.listening)
-    ) and is_same_direction(one.direction, other.direction, ("spread", "marks", "text"))
+    ) and is_same_direction(one.direction, other.direction, ("spread", "marks", "text", "language"))
 
 
 # property of a take's first action: the motion and the start of its sound

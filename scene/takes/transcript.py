@@ -32,6 +32,7 @@ LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
     MOVED: ("Moved", "Lips say this word earlier, later, or at another speed", "↔"),
     SOUND: ("Sound", "Lips make another sound than the one that was recognized", "="),
 }
+AUTOMATIC = "AUTO"  # language of transcripts
 WORD_KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN)
 
 
@@ -98,7 +99,18 @@ def whole_of(scene, voice: strip.Voice) -> str:
 def add_words(direction: DirectionRequest, scene, voice: strip.Voice) -> DirectionRequest:
     """A request with the transcript of a voice and the marks on its words."""
     text = text_of(scene, voice.name, voice.state)
-    return replace(direction, marks=of_line(scene, voice), text=text)
+    language = language_of(scene, voice.name, voice.state) if text else ""
+    return replace(direction, marks=of_line(scene, voice), text=text, language=language)
+
+
+def language_of(scene, voice: str, state: fingerprint.State | None = None) -> str:
+    """The language of a voice's transcript: the chosen one, or that in which it was recognised;
+    "" where its words tell."""
+    if scene.thunder.language != AUTOMATIC:
+        return scene.thunder.language.lower()
+    record = of_piece(scene, voice, state)
+    is_heard = record is not None and record.is_recognised and "," not in record.language
+    return record.language if is_heard else ""
 
 
 def text_of(scene, voice: str, state: fingerprint.State | None = None) -> str:

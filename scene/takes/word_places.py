@@ -371,6 +371,11 @@ class FoundWords:
                 "The letters of this alphabet are not known as sounds: words are placed by their "
                 "length, and lips follow the voice alone. Write what is said in Latin letters"
             )
+        if spoken.has_kanji(self.spoken.text):
+            return (
+                "Kanji are not read yet: lips follow the kana and the voice. Write in kana what "
+                "they say"
+            )
         if self.spoken.words and not self.spoken.matches:
             return (
                 "The voice does not seem to say this transcript: check that it is this "
@@ -411,10 +416,11 @@ def find(
     if is_new and text is None:  # of the strip that it was cut off
         text = transcript.text_of(scene, voice.name, voice.state)
     said = text if is_new else record.text
+    language = transcript.language_of(scene, voice.name, voice.state)
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
         answer = yield from connection.ask(
-            client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said
+            client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said, language=language
         )
     return _keep(name, voice, answer, said, is_new)
 

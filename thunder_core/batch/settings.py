@@ -284,8 +284,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
             "recognize what the voice says, where it has no transcript: lips then follow its words",
             is_flag=True),
     Setting("language", language,
-            "language that --recognise hears, such as de; auto: the one that is spoken (as the "
-            "scene says)", "CODE"),
+            "language of the words, such as de; auto: the one that they are in, or that is spoken "
+            "(as the scene says)", "CODE"),
     Setting("whisper", text,  # a folder, or a name on the hub
             "model that recognizes words (default: as the preferences or THUNDER_WHISPER say)",
             "FOLDER"),
@@ -320,7 +320,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
 
 # settings for the sound, of which a job has exactly one, and for how takes are played
 VOICES = ("audio", "listen-to", "seconds", "strip")
-RECOGNISER = ("language", "whisper")  # of no use without “recognise”
+RECOGNISER = ("whisper",)  # of no use without “recognise”
 DIRECTION = ("style", "mood", *(option_of(axis.name) for axis in AXES), "spread", "as-asked")
 
 # Defaults of a job if neither it, nor the job file, nor the command sets a value.

@@ -242,7 +242,7 @@ class Thunder:
             styles = np.stack([take.style for take in takes]).astype(np.float32) + _FURTHER
             if numbers < len(DIRECTION_NAMES):
                 styles = as_trained(styles, numbers)
-        return Conditions([each.features for each in voices], styles, events)
+        return Conditions([each.features_ahead for each in voices], styles, events)
 
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray:
         """The curves of plans [B, T, EVENTS]. Nothing is planned where something is kept."""
@@ -447,14 +447,14 @@ class Engine:
 
     def score(
         self, speech: Speech, motion: Motion, direction: DirectionRequest | None = None,
-        seed: int = 0, tolerance: str = REALISTIC, text: str = "",
+        seed: int = 0, tolerance: str = REALISTIC, text: str = "", language: str = "",
     ) -> LipSyncScore:  # fmt: skip
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
         direction, seed: the motion is the take of this seed, sampled in this direction: exactly
         so if `exact_first`. Without a direction sizes that some people have are no fault.
         tolerance: of what is found, one of TOLERANCES.  text: what the voice says; "": what the
-        direction says of it. Raises BadRequest.
+        direction says of it.  language: of the text, likewise. Raises BadRequest.
         """
         motion = self.check_motion(motion)
         if tolerance not in list(TOLERANCES):
@@ -463,14 +463,20 @@ class Engine:
             )
         frames = min(motion.frames, speech.frames)
         voice, size = self.analyse(speech), None
-        text = text or (direction.text if direction is not None else "")
-        voice, _ = read_line(voice, text, () if direction is None else direction.marks)
+        if direction is not None:
+            text, language = text or direction.text, language or direction.language
+        voice, _ = read_line(voice, text, () if direction is None else direction.marks, language)
         if direction is not None:
             direction = follow_voice(direction, voice.voice_style, voice.frames)
             # Stresses depend on the length of the sound, which a motion may not have.
             size = target_size(perform(direction, voice, seed, seed))
         (score,) = self.scorer.score(
-            [motion.part(slice(0, frames))], voice.part(0, frames), [size], text, tolerance
+            [motion.part(slice(0, frames))],
+            voice.part(0, frames),
+            [size],
+            text,
+            tolerance,
+            language=language,
         )
         return score
 
@@ -490,11 +496,13 @@ class Engine:
         seen = np.stack(self.lips.gap_and_width(motion), 1)
         return match_mouth(seen, voice.lips), "mouth"
 
-    def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
+    def spoken(
+        self, speech: Speech, text: str, language: str = ""
+    ) -> tuple[list[Sound], list[Word], bool]:
         """The sounds that are recognised in a voice, the words of a text in it, and whether the
         voice seems to say the text."""
         belief = softmax(self.analyse(speech).logits)
-        return recognise(belief), *transcript.words(belief, text)
+        return recognise(belief), *transcript.words(belief, text, language)
 
     def recognise(
         self, speech: Speech, by: Recogniser, progress: Progress = no_progress

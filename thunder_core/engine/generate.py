@@ -23,13 +23,13 @@ from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
-from ..spoken import is_other_script
 from ..system_calls import release_free_memory
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, LazyNetwork, processors
 from .performance import follow_voice, perform_planned, Performance
+from .speech.transcript import is_followed
 from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def hear(
         voice, role = voice.unspoken(engine.thunder.silence), LISTENS
     elif float(voice.presence.max()) < SPOKEN:
         voice, role = voice.unspoken(), IDLE
-    voice, says_text = read_line(voice, direction.text, direction.marks)
+    voice, says_text = read_line(voice, direction.text, direction.marks, direction.language)
     keep, about_move, marks = request.keep, dict[str, Any](), direction.marks
     if request.perform_as is not None:
         keep, direction, about_move = _moved(engine, request.perform_as, direction, voice)
@@ -110,7 +110,7 @@ def hear(
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity = engine.identity
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
-    other_script = speaks and direction.text != "" and is_other_script(direction.text)
+    other_script = speaks and not is_followed(direction.text, direction.language)
     notes = {
         OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, OTHER_SCRIPT: other_script,
         UNCLEAR: is_unclear and not other_script,  # it asks for the text
@@ -122,6 +122,7 @@ def hear(
         some |= {
             "voice_sounds": [round(each, 3) for each in voice.arousal],
             "marks": [mark.row() for mark in marks], "text": direction.text,
+            "language": direction.language,
         }  # fmt: skip
         if direction.as_heard.any():
             some["requested"] = [round(float(x), 4) for x in direction.requested.mean(0)]
@@ -222,8 +223,10 @@ class _Work:
         if self.line.role == SPEAKS:
             self._report(seeds, 0.95, "Ranking by lip-sync")
             measured = mouths if self.line.request.sums is None else None
-            sizes, text = [each.size for each in performances], self.line.direction.text
-            scores = self.engine.scorer.score(visible, voice, sizes, text, mouths=measured)
+            sizes, direction = [each.size for each in performances], self.line.direction
+            scores = self.engine.scorer.score(
+                visible, voice, sizes, direction.text, mouths=measured, language=direction.language
+            )
         scored = [self._add_score(*each) for each in zip(takes, scores, visible)]
         release_memory(voice.frames)
         yield True, scored

@@ -276,7 +276,9 @@ def _noticeability(noticed: float, seconds: float) -> float:
 # ---- lips that do not meet
 
 
-def find_demands(voice: VoiceFeatures, belief: np.ndarray, text: str) -> tuple[list[Demand], Words]:
+def find_demands(
+    voice: VoiceFeatures, belief: np.ndarray, text: str, language: str = ""
+) -> tuple[list[Demand], Words]:
     """Sounds that demand closed lips, and words, of a voice, its phones' probabilities [2T, 40] and
     a text.
 
@@ -298,7 +300,7 @@ def find_demands(voice: VoiceFeatures, belief: np.ndarray, text: str) -> tuple[l
     ]
     if not text.strip():
         return demanded, []
-    closures, words = transcript.closures_and_words(belief, text)
+    closures, words = transcript.closures_and_words(belief, text, language)
     said = [each for each in closures if each.sure >= _SAID]
     if len(said) < 0.5 * len(closures):  # another line's text
         return demanded, []
@@ -519,12 +521,12 @@ class Demands(NamedTuple):
     bites: np.ndarray
 
     @staticmethod
-    def of(voice: VoiceFeatures, text: str) -> "Demands":
+    def of(voice: VoiceFeatures, text: str, language: str = "") -> "Demands":
         """What a voice that says a text, "" if it is not known, asks for."""
         belief = softmax(voice.logits)
         is_bite = belief[:, list(LABIODENTALS)].sum(1) > SURE
         bites = np.array(runs(is_bite), float).reshape(-1, 2) / ENCODER_RATE
-        return Demands(*find_demands(voice, belief, text), bites)
+        return Demands(*find_demands(voice, belief, text, language), bites)
 
 
 def correlate(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
@@ -558,16 +560,16 @@ class Scorer:
     def score(
         self, motions: Sequence[Motion], voice: VoiceFeatures,
         target_sizes: Sequence[float | None], text: str = "", tolerance: str = REALISTIC,
-        mouths: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+        mouths: Sequence[tuple[np.ndarray, np.ndarray]] | None = None, language: str = "",
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions that are as long as a sound that was analysed before.
 
         target_sizes: factor of each (`performance.target_size`), None where no direction is known:
         then only sizes that few people have cost points.  text: what the voice says, "" if it is
-        not known.  tolerance: of what is found, one of TOLERANCES.  mouths: gap and width of each
-        motion, if they are known.
+        not known.  language: of it, "": the one that it seems to be in.  tolerance: of what is
+        found, one of TOLERANCES.  mouths: gap and width of each motion, if they are known.
         """
-        demands, scores = self.demands_of(voice, text), []
+        demands, scores = self.demands_of(voice, text, language), []
         curves = map(self.lips.gap_and_width, motions) if mouths is None else mouths
         ratios, allowed = self.heard_ratios(motions, voice), TOLERANCE_OF[tolerance]
         for motion, curve, size, heard in zip(motions, curves, target_sizes, ratios):

@@ -92,7 +92,7 @@ def _score(worker, args, progress):
     engine = worker.load_engine(progress)
     score = engine.score(
         speech, motion, direction, args.get("seed", 0), args.get("tolerance", REALISTIC),
-        check_transcript(args.get("text", "")),
+        check_transcript(args.get("text", "")), args.get("language", ""),
     )  # fmt: skip
     file = os.path.join(args.get("folder") or worker.folder, "score_per_frame.npy")
     save_array(file, score.per_frame)
@@ -127,7 +127,7 @@ def _spoken(worker, args, progress):
     speech = _sound(args, progress)
     engine = worker.load_engine(progress)
     progress(0.2, "Finding words and sounds")
-    sounds, words, matches = engine.spoken(speech, text)
+    sounds, words, matches = engine.spoken(speech, text, args.get("language", ""))
     return {
         "sounds": [astuple(each) for each in sounds],
         "words": [astuple(each) for each in words],

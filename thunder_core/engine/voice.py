@@ -23,6 +23,7 @@ from .speech import transcript
 from .speech.cues import (
     accent_curve,
     Arousal,
+    carry_rounding,
     closure,
     confident_sounds,
     Phrasing,
@@ -137,6 +138,13 @@ class VoiceFeatures:
         return expect_lips(self.features, self.presence, self.encoder_matches)
 
     @cached_property
+    def features_ahead(self) -> np.ndarray:
+        """The features [T, d] as a network performs them: rounding that is heard is heard in the
+        consonants before it, too (`speech.cues.carry_rounding`)."""
+        belief = softmax(self.logits)
+        return self._with_belief(carry_rounding(belief) - belief)
+
+    @cached_property
     def prosody(self) -> Prosody:
         """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
         phones = self.logits.argmax(-1)
@@ -152,10 +160,13 @@ class VoiceFeatures:
 
     def features_with(self, logits: np.ndarray) -> np.ndarray:
         """The features [T, d], if the encoder heard these phone logits [2T, 40] in the voice."""
+        return self._with_belief(softmax(logits) - softmax(self.logits))
+
+    def _with_belief(self, change: np.ndarray) -> np.ndarray:
+        """The features [T, d] with a change of the phones' probabilities [2T, 40]."""
         features = self.features.copy()
-        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(
-            softmax(logits) - softmax(self.logits), self.frames
-        )
+        if change.any():
+            features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(change, self.frames)
         return features
 
     def resample_phones(self, seed: int, again: np.ndarray | None = None) -> VoiceFeatures:
@@ -165,7 +176,7 @@ class VoiceFeatures:
         """
         if not self.presence.any():
             return self
-        logits = sample_phones(self.logits, seed, freely=again is not None)
+        logits = sample_phones(self.logits, seed, again is not None, bool(self.words))
         if again is not None:
             rows = again[np.minimum(np.arange(len(logits)) // 2, len(again) - 1)]
             logits = np.where(rows[:, None], logits, self.logits)
@@ -209,21 +220,21 @@ _CODA = 0.1  # seconds in which a held word's last sounds are said
 
 
 def read_line(
-    voice: VoiceFeatures, text: str, marks: Sequence[Mark] = ()
+    voice: VoiceFeatures, text: str, marks: Sequence[Mark] = (), language: str = ""
 ) -> tuple[VoiceFeatures, bool]:
     """A voice as its text and the marks on its words have it, and whether it seems to say the text.
     Raises BadRequest for a mark with an unknown sound."""
-    voice, says_text = follow_text(voice, text)
+    voice, says_text = follow_text(voice, text, language)
     return mark_voice(voice, marks), says_text
 
 
 @lru_cache(maxsize=1)  # a line is sampled and scored many times, and an hour of text takes 21 s
-def follow_text(voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
+def follow_text(voice: VoiceFeatures, text: str, language: str = "") -> tuple[VoiceFeatures, bool]:
     """A voice of which a text says what it says, and whether it seems to say it; unchanged if not,
     or if there is no text."""
     if not text.strip() or not voice.presence.any():
         return voice, True
-    logits, words = transcript.follow(voice.logits, text)
+    logits, words = transcript.follow(voice.logits, text, language)
     if logits is None:
         return voice, False
     found = tuple(word for word in words if word.is_found)

@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds when a voice says the words of a text, and their m, b and p, by aligning letters with the
-encoder's phones; no dictionary. Also the sounds that the encoder recognises, one after the other.
+"""Finds when a voice says the words of a text, and their m, b and p, by aligning its sounds with
+the encoder's phones. Also the sounds that the encoder recognises, one after the other.
 
-Spelling says little about vowels and much about lips: in most languages an m, b or p that is
-written is spoken. Each letter may sound as any of the phones it is commonly read as; the likeliest
-path through the letters, by the encoder's phones, shows when each is spoken (Viterbi's algorithm).
-Letters may be silent at a price, bilabials only where spelling has silent ones. Words in letters of
-other alphabets are placed by their length. What a letter is
-never read as can then be ruled out, and an m, b or p that is hardly heard raised (`follow`), so
-that takes miss fewer m, b, p, f and v (research/transcripts.py).
+The sounds are those of the text's language (`phonemes`), or else its letters: spelling says little
+about vowels and much about lips, since in most languages an m, b or p that is written is spoken.
+Each may be heard as any of the phones it is commonly read as; the likeliest path through them, by
+the encoder's phones, shows when each is spoken (Viterbi's algorithm). Letters may be silent at a
+price, bilabials only where spelling has silent ones. Words of which nothing tells the sounds are
+placed by their length. What a sound is never heard as can then be ruled out, and m, b, p, and
+rounding that is hardly heard, raised (`follow`), so that takes miss fewer of them
+(research/transcripts.py).
 """
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 
 import numpy as np
 
-from ...spoken import is_other_script, PHONES, SILENCE, split, Word
-from .cues import raise_to_clear, SURE
+from ... import languages
+from ...spoken import is_unknown_alphabet, PHONES, ROUNDED, SILENCE, split, Word
+from .cues import raise_to, raise_to_clear, SURE
 from .encoder import softmax
+from .phonemes import Phoneme, pronounce
 
 RATE = 50.0  # rows of the encoder's phones per second
 _LEAST_CLOSURE = 2  # of these, of an m, b or p: a shorter one is lost between frames
@@ -82,7 +85,12 @@ _LATIN = str.maketrans(
 _ANY_SOUND = 0.4
 # letters that are one sound together: “phone”, “them”, “who” (and rarely not: “haphazard”,
 # “hothouse”)
-_PAIRS = {"ph": ["F", "V", "P"], "th": ["TH", "DH", "T"], "wh": ["W", "HH"]}
+_PAIRS = {
+    "ph": ["F", "V", "P"],
+    "th": ["TH", "DH", "T"],
+    "wh": ["W", "HH"],
+    "oo": ["UW", "UH", "OW", "AO", "AH", "W"],
+}
 # sounds that only lips tell apart: what those letters may be heard as → what it is
 _SOUND_ALIKE = {"th": {"F": "TH", "V": "DH"}}
 BILABIALS = "mbp"
@@ -109,6 +117,8 @@ _EARLY = 0.025
 # seconds by which words are found later than by pocketsphinx, median of validation voices
 # (research/words_aligned.py)
 LATE = 0.01
+# log probability of a word of the text that the voice leaves out
+_LEFT_OUT = -20.0
 # log probability of a voice that begins or ends within the text
 _CUT = -8.0
 # probability of speech that the text leaves out, between its words
@@ -119,6 +129,8 @@ _UNTOLD = 0.25
 # two thirds of these voices the whole text, and 87 % of the voices a text that lacks a third to a
 # half; 1.7 % of texts of other lines match.
 _WAYS = ((False, 0.0, -0.75), (True, 0.0, -0.65), (False, _UNTOLD, -0.43))
+# The same of sounds.
+_WAYS_OF_SOUNDS = ((False, 0.0, -1.0), (True, 0.0, -1.0), (False, _UNTOLD, -0.5))
 _MOST_SAID = 0.8  # share of words said with which the first way is enough
 # Change of the log probability of phones that a letter is never read as, and where it closes the
 # lips. Firmer ones find no more of the m, b, p, f, v and th of validation voices.
@@ -126,11 +138,28 @@ _RULED_OUT, _RULED_OUT_BY_LIPS = np.log(0.03), np.log(0.01)
 _STAY_CLOSED = 0.1  # seconds between bilabials during which the lips stay closed (“mp”, “bm”)
 
 
-@dataclass(frozen=True)
+# A text lowers no w, oo or o that is heard more than this within so many rows of a sound that may
+# be one.
+_HEARD_ROUND, _NEAR_ROUND = 0.15, 5
+# Probability to which rounding is raised where it is hardly heard: at .9 lips are narrower by 8.5
+# mm than at rest, people's by 6.9.
+_AS_ROUND = 0.65
+# Least rows of a vowel, of one that is long and stressed, and of w.
+_VOWEL, _LONG_VOWEL, _GLIDE = 3, 4, 2
+_ROUNDEST = tuple(PHONES.index(name) for name in "UW W OW".split())
+# phone that lips make of a rounded sound
+_ROUND_PHONE = {
+    "w": "W", "ɥ": "W", "u": "UW", "y": "UW", "ʊ": "UH", "ʏ": "UW", "o": "OW", "oʊ": "OW",
+    "əʊ": "OW", "ø": "OW", "œ": "OW",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
 class Letter:
-    """A letter, or the pause between words: phones it may be (none: any), whether it may be silent,
-    whether the lips close for it, the word it is of, in plain letters, and the number of that word
-    in the text."""
+    """A sound, a letter that stands for one, or the pause between words: phones it may be (none:
+    any), whether it may be silent, whether the lips close for it, the word it is of, in plain
+    letters, and the number of that word in the text; the phone that lips round for, −1 for none,
+    whatever is heard. It stands in a list once for each row of 20 ms that it lasts at least."""
 
     text: str
     phones: tuple[int, ...]
@@ -138,6 +167,7 @@ class Letter:
     closes: bool
     word: str = ""
     number: int = -1
+    rounds: int = -1
 
 
 @dataclass(frozen=True)
@@ -153,14 +183,70 @@ class Closure:
 
 def letters(text: str) -> list[Letter]:
     """A text as letters without accents, with a pause around each word; double letters are one."""
-    pause = Letter(" ", (SILENCE,), True, False)
-    result = [pause]
-    for number, word in enumerate(split(text)):
-        plain = "".join(
-            c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c)
-        ).translate(_LATIN)
-        result += [*_letters_of(plain, number), pause]
+    return _with_pauses(
+        _letters_of(_plain(word), number) for number, word in enumerate(split(text))
+    )
+
+
+def is_followed(text: str, language: str = "") -> bool:
+    """Whether lips can follow a text here: its sounds are known, or its letters stand for some."""
+    return not is_unknown_alphabet(text) or sounds(text, language) is not None
+
+
+def _with_pauses(words: Iterable[Iterable[Letter]]) -> list[Letter]:
+    result = [pause := Letter(" ", (SILENCE,), True, False)]
+    for word in words:
+        result += [*word, pause]
     return result
+
+
+def _plain(word: str) -> str:
+    return "".join(
+        c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c)
+    ).translate(_LATIN)
+
+
+def sounds(text: str, language: str = "") -> list[Letter] | None:
+    """The sounds of a text, with a pause around each word, in a language ("": the one that it seems
+    to be written in); None where nothing tells them."""
+    words = split(text)
+    spoken = pronounce(tuple(words), language or languages.guess(text)[0]) if words else None
+    if spoken is None or not any(spoken):
+        return None
+    return _with_pauses(
+        chain.from_iterable(_sounds_of(sounds, _plain(word), number))
+        if sounds
+        else _letters_of(_plain(word), number)
+        for number, (word, sounds) in enumerate(zip(words, spoken))
+    )
+
+
+def _sounds_of(word: tuple[Phoneme, ...], plain: str, number: int) -> Iterator[list[Letter]]:
+    """The sounds of a word in plain letters, the text's `number`, each as often as it has rows."""
+    is_stressed = any(each.is_stressed for each in word)
+    for before, each in zip((None, *word), word):
+        if before is not None and before.name == each.name:
+            continue
+        closes = each.name in BILABIALS
+        rounds = _ROUND_PHONE.get(each.name) if is_stressed else None
+        is_full = each.is_vowel and not each.is_reduced
+        rows = (
+            1 if not is_full and each.name not in "wɥ"
+            else _GLIDE if not each.is_vowel
+            else _LONG_VOWEL if each.is_long and each.is_stressed
+            else _VOWEL if each.is_stressed
+            else 2
+        )  # fmt: skip
+        letter = Letter(
+            "th" if each.name in "θð" else each.name,
+            _indices(*each.phones),
+            not (closes or is_full or each.name in "fvwɥ"),
+            closes,
+            plain,
+            number,
+            -1 if rounds is None else PHONES.index(rounds),
+        )
+        yield [letter] * rows
 
 
 def _letters_of(plain: str, number: int) -> Iterator[Letter]:
@@ -175,7 +261,13 @@ def _letters_of(plain: str, number: int) -> Iterator[Letter]:
         if place and (plain[place - 1] == letter or plain[place - 1 : place + 1] in _PAIRS):
             continue
         if (pair := plain[place : place + 2]) in _PAIRS:
-            yield Letter(pair, _indices(*_PAIRS[pair]), False, False, plain, number)
+            is_round = pair == "oo"
+            yield from [
+                Letter(
+                    pair, _indices(*_PAIRS[pair]), False, False, plain, number,
+                    PHONES.index("UW") if is_round else -1,
+                )
+            ] * (_LONG_VOWEL if is_round else 1)  # fmt: skip
             continue
         closes = letter in BILABIALS
         yield Letter(
@@ -193,13 +285,18 @@ def _indices(*names: str) -> tuple[int, ...]:
 
 
 def align(
-    belief: np.ndarray, sequence: list[Letter], cut: bool = False, untold: float = 0.0
+    belief: np.ndarray,
+    sequence: list[Letter],
+    cut: bool = False,
+    untold: float = 0.0,
+    omits: bool = False,
 ) -> list[tuple[int, int]]:
     """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz;
     (−1, −1) for silent ones.
 
     cut: the voice may begin and end at any word; for texts of up to _BAND letters.  untold:
-    probability of speech between words that the text leaves out.
+    probability of speech between words that the text leaves out.  omits: the voice may leave out
+    any word.
 
     Takes a byte for every row and letter, or for _BAND letters around the likeliest where there are
     more.
@@ -240,6 +337,8 @@ def align(
         low = lows[row] = min(max(lows[row - 1], int(score.argmax()) - width // 3), count - width)
         band = slice(low, low + width)
         best, back[row] = _reach(score[band], may_skip[band], price[band])
+        if omits:
+            _leave_words_out(score[band], best, back[row], np.flatnonzero(pause[band]))
         score = np.full(count, -np.inf) if low else score
         score[band] = best + likely[row, kind[band]]
     path = np.empty(rows, np.int64)
@@ -283,6 +382,18 @@ def _reach(
     return best, source
 
 
+def _leave_words_out(
+    score: np.ndarray, best: np.ndarray, source: np.ndarray, pauses: np.ndarray
+) -> None:
+    """Let pauses be reached from those before them, without the word in between, in place."""
+    steps = np.diff(pauses)
+    pauses, before = pauses[1:], pauses[:-1]
+    candidate = score[before] + _LEFT_OUT
+    better = (candidate > best[pauses]) & (steps < np.iinfo(source.dtype).max)
+    best[pauses[better]] = candidate[better]
+    source[pauses[better]] = steps[better]
+
+
 def _end(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> int:
     """The letter with which the sound ends: the text's last, except for letters that may be silent
     at its end."""
@@ -298,7 +409,7 @@ def _end(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> int:
 
 
 def closures_and_words(
-    belief: np.ndarray, text: str
+    belief: np.ndarray, text: str, language: str = ""
 ) -> tuple[list[Closure], list[tuple[str, float, float]]]:
     """Times of the tightest lip closure for the m, b and p of a text, and of its words (word,
     start, end), from phone probabilities [N, 40] at 50 Hz.
@@ -306,7 +417,7 @@ def closures_and_words(
     Bilabials between which the lips stay closed count as one. If the voice does not say the text,
     few closures have high confidence.
     """
-    sequence, places, _, _ = _place(belief, text)
+    sequence, places, _, _ = _place(belief, text, language)
     words = [
         (spoken[0][0].word, spoken[0][1][0] / RATE, spoken[-1][1][1] / RATE)
         for pause, group in groupby(zip(sequence, places), lambda each: each[0].text == " ")
@@ -315,69 +426,124 @@ def closures_and_words(
     return _closures(belief, sequence, places), words
 
 
-def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
+def words(belief: np.ndarray, text: str, language: str = "") -> tuple[list[Word], bool]:
     """The words of a text, in order, and whether the voice seems to say it, or a part of it, or it
     a part of what the voice says, from phone probabilities [N, 40] at 50 Hz.
 
     A word that was not found at all begins and ends where the one before it ends.
     """
-    return _place(belief, text)[2:]
+    return _place(belief, text, language)[2:]
 
 
-def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]]:
-    """Phone logits [N, 40] at 50 Hz, in which phones that the letters of a text are never read as
-    are unlikely where these are spoken, and its m, b and p are clear, and the words of the text
-    (`words`); None in place of the logits if the voice does not seem to say it.
+def follow(
+    logits: np.ndarray, text: str, language: str = ""
+) -> tuple[np.ndarray | None, list[Word]]:
+    """Phone logits [N, 40] at 50 Hz, in which phones that the sounds of a text are never heard as
+    are unlikely where these are spoken, its m, b and p are clear and its lips round, and the words
+    of the text (`words`); None in place of the logits if the voice does not seem to say it.
 
     Words that are not found leave them as they are.
     """
     belief = softmax(logits)
-    sequence, places, found, matches = _place(belief, text)
+    sequence, places, found, matches = _place(belief, text, language)
     if not matches:
         return None, found
-    result = logits.copy()
-    for letter, (start, end) in zip(sequence, places):
-        if start < 0 or not letter.phones or letter.number < 0:
-            continue
-        if found[letter.number].is_found:
-            likely = _likely(belief, letter.phones)
-            while (
-                letter.closes and end - start < _LEAST_CLOSURE and 0 < start and end < len(likely)
-            ):
-                is_earlier = likely[start - 1] > likely[end]
-                start, end = start - is_earlier, end + (not is_earlier)
-            for both in _SOUND_ALIKE.get(letter.text, {}).items():
-                heard, meant = result[start:end, _indices(*both)].T
-                result[start:end, PHONES.index(both[1])] = np.logaddexp(heard, meant)
-            ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
-            result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
-            share = softmax(result[start:end])[:, letter.phones].sum(1)
-            if letter.closes and not letter.may_be_silent and share.max() <= SURE:
-                # swallowed: lips are seen to close for it all the same
-                result[start:end, letter.phones] += raise_to_clear(share)[:, None]
+    result, spoken = logits.copy(), _spans(sequence, places)
+    may_round = np.zeros(len(logits), bool)
+    for letter, start, end in spoken:
+        if set(letter.phones) & set(ROUNDED):
+            may_round[max(0, start - _NEAR_ROUND) : end + _NEAR_ROUND] = True
+    may_round &= belief[:, ROUNDED].sum(1) > _HEARD_ROUND
+    for letter, start, end in spoken:
+        if letter.phones and found[letter.number].is_found:
+            _say(result, belief, letter, start, end, may_round)
     return result, found
 
 
+def _spans(sequence: list[Letter], places: list[tuple[int, int]]) -> list[tuple[Letter, int, int]]:
+    """The letters of words that are spoken, each once, and their rows."""
+    result: list[tuple[Letter, int, int]] = []
+    for letter, (start, end) in zip(sequence, places):
+        if start < 0 or letter.number < 0:
+            continue
+        if result and result[-1][0] is letter:
+            start = result.pop()[1]
+        result.append((letter, start, end))
+    return result
+
+
+def _say(
+    result: np.ndarray, belief: np.ndarray, letter: Letter, start: int, end: int,
+    may_round: np.ndarray,
+) -> None:  # fmt: skip
+    """Have phone logits [N, 40] say a letter in its rows, in place. belief: what is heard.
+    may_round: rows whose rounding stays as it is heard."""
+    likely = _likely(belief, letter.phones)
+    while letter.closes and end - start < _LEAST_CLOSURE and 0 < start and end < len(likely):
+        is_earlier = likely[start - 1] > likely[end]
+        start, end = start - is_earlier, end + (not is_earlier)
+    for both in _SOUND_ALIKE.get(letter.text, {}).items():
+        heard, meant = result[start:end, _indices(*both)].T
+        result[start:end, PHONES.index(both[1])] = np.logaddexp(heard, meant)
+    ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
+    kept = result[start:end, ROUNDED]
+    result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
+    if not letter.closes:
+        result[start:end, ROUNDED] = np.where(
+            may_round[start:end, None], kept, result[start:end, ROUNDED]
+        )
+    share = softmax(result[start:end])[:, letter.phones].sum(1)
+    if letter.closes and not letter.may_be_silent and share.max() <= SURE:
+        # swallowed: lips are seen to close for it all the same
+        result[start:end, letter.phones] += raise_to_clear(share)[:, None]
+    if letter.rounds >= 0:  # and to round
+        share = softmax(result[start:end])
+        lacks = share[:, [letter.rounds, *_ROUNDEST]].sum(1) < _AS_ROUND
+        result[start:end, letter.rounds] += np.where(
+            lacks, raise_to(_AS_ROUND, share[:, letter.rounds]), 0.0
+        )
+
+
 def _place(
-    belief: np.ndarray, text: str
+    belief: np.ndarray, text: str, language: str = ""
 ) -> tuple[list[Letter], list[tuple[int, int]], list[Word], bool]:
-    """The letters of a text, their rows as `align` gives them in the way that matches best, the
-    words with these, and whether the text matches the voice."""
-    sequence, tried = letters(text), []
-    if is_other_script(text):
+    """The sounds of a text, their rows as `align` gives them in the way that matches best, the
+    words with these, and whether the text matches the voice. Letters stand for sounds where these
+    are not known, or the voice does not say them so."""
+    spoken = sounds(text, language)
+    if spoken is None and is_unknown_alphabet(text):
+        sequence = letters(text)
         places = _share_out(belief, sequence)
         found = _find_words(belief, text, sequence, places)
         found = [replace(word, sure=float(word.end > word.start)) for word in found]
         return sequence, places, found, True
-    for cut, untold, least in _WAYS[: 1 if len(sequence) > _BAND else len(_WAYS)]:
-        places = align(belief, sequence, cut, untold)
+    tried = []
+    is_certain = spoken is not None and (language != "" or languages.guess(text)[1])
+    for sequence, ways in ((spoken, _WAYS_OF_SOUNDS), (letters(text), _WAYS)):
+        if sequence is None or (sequence is not spoken and is_certain):
+            continue
+        better, places, found = _best_way(belief, text, sequence, ways)
+        tried.append((better, sequence, places, found))
+        if better > 0:
+            break
+    better, sequence, places, found = max(tried, key=lambda each: each[0])
+    return sequence, places, found, better > 0
+
+
+def _best_way(
+    belief: np.ndarray, text: str, sequence: list[Letter], ways: tuple[tuple, ...]
+) -> tuple[float, list[tuple[int, int]], list[Word]]:
+    """By how much a sequence matches better than it has to in the best of several ways, its rows
+    and the text's words."""
+    tried = []
+    for cut, untold, least in ways[: 1 if len(sequence) > _BAND else len(ways)]:
+        places = align(belief, sequence, cut, untold, omits=ways is _WAYS_OF_SOUNDS)
         found = _find_words(belief, text, sequence, places)
         better = _fit(belief, sequence, places) - least
         tried.append((better, places, found))
         if better > 0 and np.mean([word.is_found for word in found]) >= _MOST_SAID:
             break
-    better, places, found = max(tried, key=lambda each: each[0])
-    return sequence, places, found, better > 0
+    return max(tried, key=lambda each: each[0])
 
 
 def _share_out(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:

@@ -47,12 +47,14 @@ _JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or 
 _MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 
 # Channels of a lower lip as far up and back as f and v take it, where nothing keeps it off the
-# teeth: a lip rolled further loses its red.
+# teeth: a lip rolled further loses its red. Lips that are round or wide stay so, as in “foolish”,
+# unless it then does not reach them.
 BITE = {
     "mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4,
-    "mouthPucker": 0.0, "mouthFunnel": 0.0, "mouthStretch": 0.0, "cheekPuff": 0.0,
-    "jawForward": 0.0,
+    "cheekPuff": 0.0, "jawForward": 0.0,
 }  # fmt: skip
+POUT = ("mouthPucker", "mouthFunnel", "mouthStretch")
+_BITTEN = 0.95  # weight of f and v above which the lower lip touches the teeth
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which the tongue gives way to it
 _BITE_STEP = 0.34  # most of its way that the lip goes in a frame
 # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in
@@ -110,6 +112,7 @@ class Mechanics:
         self.tongue = names.index("tongueOut")
         bite = [(column, most) for stem, most in BITE.items() for column in columns_of(names, stem)]
         self.bite, self.most = [column for column, _ in bite], np.array([most for _, most in bite])
+        self.pout = [column for stem in POUT for column in columns_of(names, stem)]
         self.raised = [names.index(name) for name in ("tongueTipUp", "tongueBladeUp", "tongueBack")]
 
     def articulate(
@@ -226,12 +229,17 @@ class Mechanics:
             rise = self._rise(aim, sounds)[rows]
             active = x[rows]
             self.articulators.tuck_lip(
-                active, rotation[rows], rise, aim.gap[rows], self.lips, self.bite, self.most
-            )
+                active, rotation[rows], rise, aim.gap[rows], self.lips, self.bite, self.most,
+                self.pout,
+            )  # fmt: skip
             upper, lower, close = self.lips
-            columns = [*self.bite, *upper, *lower, close]
-            moved = np.ix_(rows, columns)
-            x[moved] += share[rows, None] * (active[:, columns] - x[moved])
+            # the pout stays around the contact, where the lip need not reach the teeth
+            contact = share * (sounds.labiodental > _BITTEN)
+            for columns, part in (
+                ([*self.bite, *upper, *lower, close], share), (self.pout, contact)
+            ):  # fmt: skip
+                moved = np.ix_(rows, columns)
+                x[moved] += part[rows, None] * (active[:, columns] - x[moved])
         return x
 
     @step(CONSTRAINT, "expression")

@@ -26,6 +26,7 @@ _NEAR_MM = 8.0  # distance from the midline within which the lower lip meets the
 # subdivisions per edge of the lip's quads, so that distances to its surface are measured
 _SPLIT = 4
 CONTACT_MM = 0.3  # lower lip to upper teeth on f and v
+NEARLY_MM = 0.45  # the same of round lips, which are rather kept round
 _STEP, _ROUNDS = 1e-3, 3  # radians by which a slope is measured, and rounds of Newton's method
 _TUCKS = 2  # rounds of bringing the lower lip to the teeth: that also moves the lips' gap
 _HALVINGS = 7  # of the interval in which a lip touches the teeth
@@ -244,24 +245,31 @@ class Articulators:
     def tuck_lip(
         self, x: np.ndarray, rotation: np.ndarray, rise: np.ndarray, gap: np.ndarray,
         channels: tuple[Sequence[int], Sequence[int], int], bite: Sequence[int], most: np.ndarray,
+        pout: Sequence[int],
     ) -> None:  # fmt: skip
         """Set channels of an expression [T, n] in place as `set_lips`, and those that take the
         lower lip to the upper teeth (`bite`), from what they are towards `most`, until it touches
-        them."""
+        them; where that is not enough also those that keep it off them (`pout`), towards rest."""
         x[:, [*channels[1], channels[2]]] = 0.0  # they pull a lip two ways
         for rows in _parts_of(len(x)):
-            free = x[rows][:, bite]
+            stages = [
+                (bite, x[rows][:, bite], most, CONTACT_MM),
+                (pout, x[rows][:, pout], np.zeros(len(pout)), NEARLY_MM),
+            ]
             for _ in range(_TUCKS):
                 self.set_lips(x[rows], rotation[rows], rise[rows], gap[rows], channels)
-                x[rows, bite] = self._until_touch(x[rows], rotation[rows], bite, free, most)
+                for columns, free, towards, touching in stages:
+                    x[rows, columns] = self._until_touch(
+                        x[rows], rotation[rows], columns, free, towards, touching
+                    )
 
     def _until_touch(
         self, x: np.ndarray, rotation: np.ndarray, bite: Sequence[int], free: np.ndarray,
-        most: np.ndarray,
+        most: np.ndarray, touching: float,
     ) -> np.ndarray:  # fmt: skip
         """Values [T, c] of the channels `bite`, between `free` [T, c] and `most` [c], at which the
-        lower lip touches the upper teeth, or `most`; overwrites them in x [T, n]. rotation: the
-        jaw's matrices [T, 3, 3]."""
+        lower lip is `touching` mm from the upper teeth, or `most`; overwrites them in x [T, n].
+        rotation: the jaw's matrices [T, 3, 3]."""
         surfaces = []
         for values in (free, most):
             x[:, bite] = values
@@ -270,7 +278,7 @@ class Articulators:
         low, high = np.zeros((len(x), 1)), np.ones((len(x), 1))
         for _ in range(_HALVINGS):
             share = (low + high) / 2
-            apart = self.lip_distance(start + share[..., None] * (end - start)) > CONTACT_MM
+            apart = self.lip_distance(start + share[..., None] * (end - start)) > touching
             low, high = np.where(apart[:, None], share, low), np.where(apart[:, None], high, share)
         return free + high * (most - free)
 
