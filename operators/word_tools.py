@@ -464,6 +464,7 @@ class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
         lines.scale_y = 0.7
         for line in textwrap.wrap(record.text, LETTERS):
             lines.label(text=line)
+        transcript.draw_language(layout, record, context.scene.thunder, True)
 
     def execute(self, context: bpy.types.Context):
         return {"FINISHED"}

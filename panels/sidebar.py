@@ -19,7 +19,6 @@ from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon, say_passed_over
 from ..scene.takes.direction.live import live
 from ..scene.voice import changes, recording, strip
-from ..thunder_core import languages
 from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
@@ -314,13 +313,12 @@ def draw_transcript(
     )
     if record is not None and is_other_script(record.text):
         layout.label(text="Lips cannot follow this alphabet", icon="INFO")
-    is_ready = not recogniser.why_not()
-    if is_ready or record is not None and record.text.strip():
-        draw_language(layout, record, settings)
     if record is not None and record.is_typed:
+        transcript.draw_language(layout, record, settings, False)
         return
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
+    is_ready = not recogniser.why_not()
     if record is not None:
         row.operator("thunder.recognise_words", text="", icon="SYNTAX_ON")
     elif is_ready:
@@ -328,15 +326,7 @@ def draw_transcript(
     if record is not None and record.is_recognised:
         text = f"Use Recognized Words ({names_of(record.language)})"
         layout.prop(settings, "recognise_words", text=translated(text))
-
-
-def draw_language(layout, record, settings) -> None:
-    """The language of transcripts, and the one that a transcript seems to be in."""
-    row = layout.row()
-    code = languages.guess(record.text)[0] if record is not None else ""
-    is_guess = code != "" and settings.language == transcript.AUTOMATIC
-    row.label(text=translated(languages.NAMES[code]) if is_guess else "Language")
-    row.prop(settings, "language", text="")
+    transcript.draw_language(layout, record, settings, is_ready)
 
 
 def draw_missing_engine(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

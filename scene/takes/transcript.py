@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import bpy
 
-from ...thunder_core import spoken, subtitles
+from ...thunder_core import languages, spoken, subtitles
 from ...thunder_core.direction import (
     CLOSED,
     DirectionRequest,
@@ -20,6 +20,7 @@ from ...thunder_core.direction import (
 )
 from ..animation import keying
 from ..host import compat, jobs
+from ..host.language import translated
 from ..host.prop import Collection, CollectionProperty, EnumProperty, FloatProperty, StringProperty
 from ..voice import changes, fingerprint, strip
 
@@ -251,6 +252,20 @@ def ensure(scene, voice: str):
         transcript = scene.thunder_transcripts.add()
         transcript.voice = voice
     return transcript
+
+
+def draw_language(layout, record, settings, is_changeable: bool) -> None:
+    """The language that a transcript is read in, and a menu of them where it can be changed, was
+    chosen, or its words tell none."""
+    code, is_told = languages.guess(record.text if record is not None else "")
+    is_chosen = settings.language != AUTOMATIC
+    is_changeable |= is_chosen or (code != "" and not is_told)
+    if not (is_changeable or code):
+        return
+    row = layout.row()
+    row.label(text=translated(languages.NAMES[code]) if code and not is_chosen else "Language")
+    if is_changeable:
+        row.prop(settings, "language", text="")
 
 
 def is_wanted(scene, voice: str) -> bool:

@@ -122,7 +122,7 @@ class PlayedClient:
             {"event": "done", "result": {**self.place, **by, "sound_seconds": seconds_of(sound)}}
         ]
 
-    def _spoken(self, sound, text):
+    def _spoken(self, sound, text, language=""):
         """An m and an a that may be an o; of any text each word within a tenth of a second, the
         last one doubtful."""
         sounds = [["M", 0.2, 0.3, 0.9, []], ["AA", 0.3, 0.5, 0.5, [["AO", 0.1], ["OW", 0.3]]]]
@@ -185,7 +185,7 @@ class PlayedClient:
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
             keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
-        text="", role="", said="", sums=None, performed_motion=None, performed_sound=None,
+        text="", language="", role="", said="", sums=None, performed_motion=None, performed_sound=None,
         performed_choice=None, performed_keys=(), performed_direction=None,
     ):  # fmt: skip
         seconds, listening = seconds_of(sound), role == "listens"

@@ -367,13 +367,14 @@ def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, baked, rea
         bake.options(["--seconds", "2", "--recognise", "--out", "x"])
 
 
-def test_a_bake_refuses_a_model_or_language_of_words_that_it_does_not_recognise(capfd):
-    for option in ("--whisper=/no/model", "--language=de"):
-        for more in ([], ["--no-recognise"]):
-            with pytest.raises(SystemExit):
-                bake.options(["--audio", "a.wav", "--out", "x", option, *more])
-            assert "only with argument --recognise" in capfd.readouterr().err
-        bake.options(["--jobs", "jobs.toml", option])  # for the jobs that recognise
+def test_a_bake_refuses_a_model_of_words_that_it_does_not_recognise(capfd):
+    option = "--whisper=/no/model"
+    for more in ([], ["--no-recognise"]):
+        with pytest.raises(SystemExit):
+            bake.options(["--audio", "a.wav", "--out", "x", option, *more])
+        assert "only with argument --recognise" in capfd.readouterr().err
+    bake.options(["--jobs", "jobs.toml", option])  # for the jobs that recognise
+    bake.options(["--audio", "a.wav", "--out", "x", "--language=de"])  # of a transcript
 
 
 def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, ready):
@@ -567,6 +568,11 @@ def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client
     assert "Use Recognized Words (English)" in layout.texts("prop")
     record.text = "a bumb"
     assert drawn(sidebar.draw_transcript, record, lined.thunder).of("prop") == ["text"]
-    record.text = "ままは"
+    record.text = "Ich weiß es nicht"
+    assert "German" in drawn(sidebar.draw_transcript, record, lined.thunder).texts()
+    record.text = "Bilmiyorum o zaman"  # a chosen language stays changeable
+    lined.thunder.language = "tr"
+    assert "language" in drawn(sidebar.draw_transcript, record, lined.thunder).of("prop")
+    record.text = "مرحبا بكم"
     texts = drawn(sidebar.draw_transcript, record, lined.thunder).texts()
     assert "Lips cannot follow this alphabet" in texts
