@@ -2,8 +2,11 @@
 """Shows a take on a head and restores the animator's animation, which continues unchanged
 around the take, in NLA tracks below it."""
 
+from __future__ import annotations
+
 import contextlib
 import json
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -12,12 +15,17 @@ from ...thunder_core.errors import BadRequest
 from ..heads import head, head_state, mapping_table, rna_paths
 from ..host import compat
 
+if TYPE_CHECKING:
+    from ..host.compat import Animated
+    from ..properties.settings import ThunderTake
+
+
 TRACK = "Thunder: My Animation"  # NLA track that plays the animator's action under the shown take
 _BLENDING = ("action_blend_type", "action_influence", "action_extrapolation")
 STILL_TRACK = f"{TRACK} (Still)"  # NLA track below it, and its action
 
 
-def actions_of(entry) -> list[bpy.types.Action]:
+def actions_of(entry: ThunderTake) -> list[bpy.types.Action]:
     """The actions of a take that are still there, in the order of its rig's targets; one for all
     from 4.4 on."""
     return [
@@ -27,7 +35,7 @@ def actions_of(entry) -> list[bpy.types.Action]:
     ]
 
 
-def is_shown(rig: head.Rig, entry) -> bool:
+def is_shown(rig: head.Rig, entry: ThunderTake) -> bool:
     """Whether a take plays on the head now."""
     return entry.action is not None and shown_action(rig) == entry.action
 
@@ -48,7 +56,7 @@ def animation_of(rig: head.Rig) -> tuple[int, int]:
     return rig.mesh.session_uid, action.session_uid if action is not None else 0
 
 
-def actions_on_heads(scene) -> set[int]:
+def actions_on_heads(scene: bpy.types.Scene) -> set[int]:
     """Session ids of the actions that heads play now."""
     heads = scene.thunder.heads
     actions = {state.shown for state in heads} | {
@@ -63,7 +71,7 @@ def actions_on_heads(scene) -> set[int]:
     return {action.session_uid for action in actions if action is not None}
 
 
-def show(rig: head.Rig, entry) -> None:
+def show(rig: head.Rig, entry: ThunderTake) -> None:
     """Put a take on a head and remember its animation. Under 30 ms; raises BadHead or
     BadRequest."""
     if not actions_of(entry):
@@ -110,13 +118,13 @@ def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action 
     return (named[0], compat.slot_for(named[0], target)) if named else (None, "")
 
 
-def curves_of(rig: head.Rig, entry) -> list[list]:
+def curves_of(rig: head.Rig, entry: ThunderTake) -> list[list]:
     """The f-curves of a take for each of the rig's targets."""
     actions = actions_of(entry)
     return [compat.curves_of(*part_of(actions, rig, index)) for index in range(len(rig.targets))]
 
 
-def base_tracks(target) -> list:
+def base_tracks(target: Animated) -> list:
     """The NLA tracks of ours under the take that a data-block shows: a still pose, and the
     animator's action."""
     animation = target.animation_data
@@ -173,7 +181,7 @@ def hold_values(rig: head.Rig, name: str, values: list[list]) -> list[bpy.types.
     return used
 
 
-def _play_under(target) -> None:
+def _play_under(target: Animated) -> None:
     """Let a data-block's active action play as the uppermost NLA track, exactly as it plays now."""
     animation = target.animation_data
     if animation is not None and animation.action is not None:
@@ -186,7 +194,7 @@ def _play_under(target) -> None:
         )
 
 
-def _playing_state(target) -> dict:
+def _playing_state(target: Animated) -> dict:
     """Slot and blending of the action that a data-block plays."""
     animation = target.animation_data
     return {
@@ -225,7 +233,7 @@ def restore_animation(rig: head.Rig) -> None:
     rna_paths.tag(rig.targets)
 
 
-def _put_state(target, state: dict) -> None:
+def _put_state(target: Animated, state: dict) -> None:
     """Give a target the blending and still values in the record of its state."""
     animation = target.animation_data
     for name in _BLENDING:
@@ -276,7 +284,7 @@ def remember_animation(rig: head.Rig) -> None:
     remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": states})
 
 
-def _still_values(rig: head.Rig, target) -> list[tuple[str, int, float]]:
+def _still_values(rig: head.Rig, target: Animated) -> list[tuple[str, int, float]]:
     """The values of a target without keys: those of its tracks, and of all its shape keys."""
     if target.id_type == "KEY":
         return [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]
@@ -303,7 +311,7 @@ def _move_to_rest(rig: head.Rig) -> None:
 _FAR = 100_000.0
 
 
-def paths_in_strips(target) -> set[tuple[str, int]]:
+def paths_in_strips(target: Animated) -> set[tuple[str, int]]:
     """What the NLA strips of a data-block move: paths with indices."""
     tracks = target.animation_data.nla_tracks if target.animation_data else ()
     strips = [strip for track in tracks for strip in track.strips]
@@ -314,7 +322,9 @@ def paths_in_strips(target) -> set[tuple[str, int]]:
     }
 
 
-def push_down(target, name: str, action, state: dict, everywhere: bool) -> None:
+def push_down(
+    target: Animated, name: str, action: bpy.types.Action, state: dict, everywhere: bool
+) -> None:
     """Let an action play as the uppermost NLA track, as it plays as the active action.
 
     state: slot and blending of the data-block that plays it, as `display.remember_animation` stores
@@ -334,7 +344,9 @@ def push_down(target, name: str, action, state: dict, everywhere: bool) -> None:
         strip.influence = influence
 
 
-def add_strip(target, name: str, start: int, action, slot: str) -> bpy.types.NlaStrip:
+def add_strip(
+    target: Animated, name: str, start: int, action: bpy.types.Action, slot: str
+) -> bpy.types.NlaStrip:
     """A new strip of an action in an NLA track above all others of a data-block."""
     animation = target.animation_data or target.animation_data_create()
     track = animation.nla_tracks.new()

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies the drawings that a head shows to the frames of their layers, as if placed by hand."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +14,13 @@ from ...thunder_core.progress import result
 from ..heads import character, drawn, head, mapping_table, rna_paths
 from . import keying
 
+if TYPE_CHECKING:
+    import bpy
 
-def numbers_shown(scene, rig: head.Rig, first: int, last: int) -> dict[str, np.ndarray]:
+
+def numbers_shown(
+    scene: bpy.types.Scene, rig: head.Rig, first: int, last: int
+) -> dict[str, np.ndarray]:
     """Of each track of a head of drawings, by its path, the number on each frame [T]."""
     clock = Clock.of(scene, first)
     seconds = (last + 1 - first) / clock.fps
@@ -20,7 +28,7 @@ def numbers_shown(scene, rig: head.Rig, first: int, last: int) -> dict[str, np.n
     return {track.path: values[:, place] for place, track in enumerate(rig.driver.tracks)}
 
 
-def copy_drawings(scene, rig: head.Rig) -> int:
+def copy_drawings(scene: bpy.types.Scene, rig: head.Rig) -> int:
     """Give layers a frame wherever the head shows another of their drawings in the scene's frames.
 
     Copies share their drawing, which moves before the first of these frames; the modifiers that

@@ -2,7 +2,10 @@
 """The keys of a Blender f-curve as arrays (thunder_core/animation/keyframes.py): read, and written
 back exactly."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -10,6 +13,10 @@ import numpy as np
 from ...thunder_core.animation import keyframes
 from ..heads import head
 from ..host import compat
+
+if TYPE_CHECKING:
+    from ..host.compat import Animated
+
 
 # how far handles are from where Blender places them: by its rounding, and by that of takes
 _EXACT, _ROUNDED = 2e-6, 1.3e-4
@@ -24,12 +31,12 @@ def of_tracks(rig: head.Rig, of_targets: Iterable[Iterable]) -> list:
     return [by_place[track.block].get((track.path, track.index)) for track in rig.driver.tracks]
 
 
-def read(curve) -> dict[str, np.ndarray]:
+def read(curve: bpy.types.FCurve) -> dict[str, np.ndarray]:
     """The keys of a curve, [count, length] for each part of a key."""
     return {part: read_part(curve, part) for part in keyframes.PARTS}
 
 
-def read_part(curve, part: str) -> np.ndarray:
+def read_part(curve: bpy.types.FCurve, part: str) -> np.ndarray:
     """One part of all keys of a curve, [count, length]."""
     kind, length = keyframes.PARTS[part]
     buffer = np.empty(len(curve.keyframe_points) * length, kind)
@@ -37,7 +44,9 @@ def read_part(curve, part: str) -> np.ndarray:
     return buffer.reshape(-1, length)
 
 
-def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None) -> None:
+def write(
+    curve: bpy.types.FCurve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None
+) -> None:
     """Give a curve exactly these keys.
 
     as_they_are: a mask of keys whose handles must not move; Blender places automatic ones by their
@@ -75,7 +84,7 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
         _set(curve, keys)
 
 
-def round_handles(curve, rest: float, step: float) -> None:
+def round_handles(curve: bpy.types.FCurve, rest: float, step: float) -> None:
     """Round the heights of a curve's handles to multiples of a step from rest. Blender keeps them
     until keys are edited."""
     buffer = np.empty(2 * len(curve.keyframe_points), np.float32)
@@ -86,7 +95,7 @@ def round_handles(curve, rest: float, step: float) -> None:
         curve.keyframe_points.foreach_set(side, buffer)
 
 
-def restore_handles(curve, keys: dict[str, np.ndarray]) -> None:
+def restore_handles(curve: bpy.types.FCurve, keys: dict[str, np.ndarray]) -> None:
     """Put the handles of a curve back where `keys` have them, if Blender has placed them all close
     to that: rounded handles of a take come back as they were."""
     if len(keys["co"]) < 3 or not keyframes.are_automatic(keys):
@@ -100,14 +109,14 @@ def restore_handles(curve, keys: dict[str, np.ndarray]) -> None:
             curve.keyframe_points.foreach_set(side, np.ascontiguousarray(keys[side]).ravel())
 
 
-def _set(curve, keys: dict[str, np.ndarray]) -> None:
+def _set(curve: bpy.types.FCurve, keys: dict[str, np.ndarray]) -> None:
     """Set parts of all keys of a curve that has as many."""
     for part, values in keys.items():
         curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
     curve.update()
 
 
-def evaluate(curve, frames: np.ndarray) -> np.ndarray:
+def evaluate(curve: bpy.types.FCurve, frames: np.ndarray) -> np.ndarray:
     """A curve at scene frames [S]; a key on every frame is read at once."""
     count = len(curve.keyframe_points)
     if count and not len(curve.modifiers):
@@ -127,7 +136,7 @@ def evaluate(curve, frames: np.ndarray) -> np.ndarray:
     return np.array([curve.evaluate(float(frame)) for frame in frames])
 
 
-def evaluate_keys(keys: dict[str, np.ndarray], target, frames: np.ndarray) -> np.ndarray:
+def evaluate_keys(keys: dict[str, np.ndarray], target: Animated, frames: np.ndarray) -> np.ndarray:
     """Values [S] at frames of a curve that has these keys; one at least. target: a data-block."""
     values = keyframes.evaluate(keys, frames)
     if values is None:  # eased, which Blender alone can do
@@ -180,7 +189,7 @@ def shift_values(
 _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
 
 
-def identify_keys(curve) -> dict[str, np.ndarray]:
+def identify_keys(curve: bpy.types.FCurve) -> dict[str, np.ndarray]:
     """Identifying data of a curve's keys: positions, types, and handles placed by hand."""
     keys = {part: read_part(curve, part) for part in ("co", *_KINDS)}
     if (
@@ -191,7 +200,9 @@ def identify_keys(curve) -> dict[str, np.ndarray]:
     return keys
 
 
-def write_changes(curve, keys: dict[str, np.ndarray], existing: dict[str, np.ndarray]) -> None:
+def write_changes(
+    curve: bpy.types.FCurve, keys: dict[str, np.ndarray], existing: dict[str, np.ndarray]
+) -> None:
     """Give a curve keys; where only values differ from the `existing` keys (from `identify_keys`),
     only those are written."""
     if len(existing["co"]) != len(keys["co"]) or any(

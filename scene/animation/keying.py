@@ -2,10 +2,13 @@
 """Writes performances as keys: separate actions, on whole scene frames, with their provenance; and
 reads the current animation of a head, edited keys included, as a Motion."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -22,6 +25,10 @@ from ...thunder_core.types import FPS, Motion
 from ..heads import head, rna_paths
 from ..host import compat, playback
 from . import display, fcurves
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 # custom property of an action: the take's provenance, enough to generate it again
 PROPERTY = "thunder"
@@ -228,7 +235,7 @@ def key_again(
     rna_paths.tag(rig.targets)
 
 
-def write(curve, keys: dict[str, np.ndarray], track: Track, unit: float) -> None:
+def write(curve: bpy.types.FCurve, keys: dict[str, np.ndarray], track: Track, unit: float) -> None:
     """Give a curve the keys of a take's track, constant ones if it steps. Handles that Blender
     places are rounded, as values are (`rounding_units`); Blender places them exactly when the curve
     is edited."""
@@ -238,7 +245,7 @@ def write(curve, keys: dict[str, np.ndarray], track: Track, unit: float) -> None
         fcurves.round_handles(curve, track.rest, unit)
 
 
-def remember(action, performance: TakeData, checksum: str) -> None:
+def remember(action: bpy.types.Action, performance: TakeData, checksum: str) -> None:
     """Store a take's provenance on its action. checksum: of its keys."""
     action[PROPERTY] = performance.provenance | {
         records.KEY: records.VERSION,
@@ -248,7 +255,7 @@ def remember(action, performance: TakeData, checksum: str) -> None:
     }
 
 
-def record_of(action) -> Mapping:
+def record_of(action: bpy.types.Action) -> Mapping:
     """The record of a take's provenance on its action; {} for none, or where something else is
     there."""
     record = None if action is None else action.get(PROPERTY)
@@ -297,7 +304,7 @@ def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
     return keyframes.concatenate(*joined)
 
 
-def checksum_of(action, like: object = None) -> str:
+def checksum_of(action: bpy.types.Action, like: object = None) -> str:
     """The checksum of an action's keys; it changes when the animator edits the take. 1 ms per
     minute of keys and curve.
 
@@ -317,7 +324,7 @@ def _checksum_of(covered: Iterable[bytes]) -> str:
     return _WITHOUT_PLACED + digest.hexdigest()[:_PRINT_LENGTH]
 
 
-def _bytes_of(curve, all_handles: bool = False) -> bytes:
+def _bytes_of(curve: bpy.types.FCurve, all_handles: bool = False) -> bytes:
     """The bytes of a curve that its checksum covers: path, keys, handles, interpolation, modifiers,
     mute."""
     points = curve.keyframe_points
@@ -398,7 +405,7 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
     return not any(constraints) and not any(map(rna_paths.has_twins, rig.targets))
 
 
-def _covers(animation, frames: np.ndarray) -> bool:
+def _covers(animation: bpy.types.AnimData, frames: np.ndarray) -> bool:
     """Whether the take that is shown plays on all frames, so that nothing under it is seen."""
     first, last = animation.action.frame_range
     return frames[0] >= first - 0.01 and frames[-1] <= last + 0.01
@@ -445,7 +452,9 @@ def _curve_values(
     return values
 
 
-def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
+def track_values(
+    rig: head.Rig, place: int, curve: bpy.types.FCurve, frames: np.ndarray
+) -> np.ndarray:
     """Values of a track at scene frames [T]: of its curve, else as it is set now."""
     if curve is not None and (curve.keyframe_points or curve.modifiers or curve.sampled_points):
         return fcurves.evaluate(curve, frames)
@@ -471,12 +480,12 @@ def _scene_values(rig: head.Rig, frames: np.ndarray) -> Generator[float, None, n
     return values
 
 
-def frames_of(entry) -> np.ndarray:
+def frames_of(entry: ThunderTake) -> np.ndarray:
     """The scene frames that a take has keys on, lead in and lead out included, int [S]."""
     return np.arange(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
 
 
-def curves_of_tracks(rig: head.Rig, entry) -> list:
+def curves_of_tracks(rig: head.Rig, entry: ThunderTake) -> list:
     """The f-curve of each of the rig's tracks in a take, None if it has none."""
     return fcurves.of_tracks(rig, display.curves_of(rig, entry))
 

@@ -2,9 +2,12 @@
 """The one engine process of a Blender session: started by the first request, stopped with the
 add-on or Blender; and how it is asked."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Generator
 from functools import lru_cache
+from typing import Any
 
 import bpy
 
@@ -34,7 +37,7 @@ class _Engine(Part):
     client: Client | None = None
     answer: tuple[int, dict] | None = None
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.fingerprints: dict[str | None, str] = {}
 
     def close(self) -> None:
@@ -212,7 +215,7 @@ def ask(
     span: tuple[float, float],
     message: str,
     on_event: Callable[[dict], None] | None = None,
-    **args,
+    **args: Any,
 ) -> Generator[Step, None, dict]:
     """Send a request and wait for it in steps. Returns the engine's result; closing the generator
     cancels the request.
@@ -247,7 +250,7 @@ def ask(
 
 
 def ask_about(
-    client: Client, verb: str, motion: Motion, span: tuple[float, float], message: str, **args
+    client: Client, verb: str, motion: Motion, span: tuple[float, float], message: str, **args: Any
 ) -> Generator[Step, None, dict]:  # fmt: skip
     """As `ask`, about the mouth of a motion."""
     with temporary_arrays(client) as put:

@@ -2,6 +2,8 @@
 """The engine's environment in the extension's user folder: its state, and installing it beside
 Blender."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -164,7 +166,7 @@ def how_to_go_online() -> str:
 class Installation:
     """An installation in a separate process; a thread reads its progress."""
 
-    def __init__(self, place: str, lock: str, newest: tuple[int, int] = installer.NEWEST):
+    def __init__(self, place: str, lock: str, newest: tuple[int, int] = installer.NEWEST) -> None:
         self.place, self.lock, self.newest = place, lock, newest
         self.fraction, self.message, self.error = 0.0, "Looking for a Python", ""
         self.over = self.stopped = False

@@ -2,6 +2,8 @@
 """What recognises words, as Blender sees it: an environment of its own beside the engine's, and a
 Whisper model that the animator names."""
 
+from __future__ import annotations
+
 import os
 
 import bpy
@@ -44,7 +46,7 @@ def arguments(named: str = "", language: str = "") -> dict[str, str]:
     }
 
 
-def why_not(context=None) -> str:
+def why_not(context: bpy.types.Context | None = None) -> str:
     """The reason why no words can be recognised, "" if they can. Quick: for panels."""
     return attempt(arguments)[1]
 

@@ -2,8 +2,11 @@
 """Builds a Blender rig from a head in FLAME's layout, ours or a user's file: mesh, shape keys,
 bones, correctives; and what moves and colours a bundled head besides."""
 
+from __future__ import annotations
+
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -13,6 +16,10 @@ from ...thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Hair, Head, JOINT_NAM
 from ...thunder_core.filters import smoothstep
 from . import materials, rna_paths
 from .family import MARK, points_of
+
+if TYPE_CHECKING:
+    from ..host.compat import Animated
+
 
 HAIR_MARK = "thunder_hair"  # custom property of its hair
 JOINTS = JOINT_NAMES  # bones, in FLAME's joint order
@@ -66,7 +73,7 @@ def build(
     name: str,
     collection: bpy.types.Collection,
     view_layer: bpy.types.ViewLayer,
-    location=(0.0, 0.0, 0.0),
+    location: Vector = (0.0, 0.0, 0.0),
     identity: int = 0,
 ) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Add a head to a collection: a mesh with a key per expression direction, its armature,
@@ -106,7 +113,7 @@ def build(
     return mesh, armature
 
 
-def make_active(mesh: bpy.types.Object, view_layer) -> None:
+def make_active(mesh: bpy.types.Object, view_layer: bpy.types.ViewLayer) -> None:
     """Make a mesh the active and the only selected object."""
     for other in view_layer.objects.selected:
         other.select_set(False)
@@ -147,7 +154,11 @@ def _part(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
 
 
 def add_mesh(
-    name: str, points: np.ndarray, faces, looks: list[bpy.types.Material], look: np.ndarray
+    name: str,
+    points: np.ndarray,
+    faces: Sequence[Sequence[int]],
+    looks: list[bpy.types.Material],
+    look: np.ndarray,
 ) -> bpy.types.Object:
     """A smooth mesh of points [V, 3] in Blender's axes, and for each of its faces the index of its
     material among `looks`."""
@@ -167,7 +178,9 @@ def deform(mesh: bpy.types.Object, armature: bpy.types.Object) -> None:
     mesh.modifiers.new(armature.name, "ARMATURE").object = armature
 
 
-def add_keys(mesh: bpy.types.Object, names, directions: np.ndarray, reach: float) -> list:
+def add_keys(
+    mesh: bpy.types.Object, names: Iterable[str], directions: np.ndarray, reach: float
+) -> list:
     """One shape key per direction of directions [V, 3, n], in FLAME's axes."""
     if mesh.data.shape_keys is None:
         mesh.shape_key_add(name="Basis", from_mix=False)
@@ -216,7 +229,9 @@ def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head
         driver.expression = _ELEMENTS[row][column]
 
 
-def add_turn(driver, name: str, armature: bpy.types.Object, joint: str, axis: str) -> None:
+def add_turn(
+    driver: bpy.types.Driver, name: str, armature: bpy.types.Object, joint: str, axis: str
+) -> None:
     """A variable of a driver: a bone's turn against its rest, constraints included, whatever
     its rotation mode."""
     variable = driver.variables.new()
@@ -230,7 +245,7 @@ def add_turn(driver, name: str, armature: bpy.types.Object, joint: str, axis: st
     )
 
 
-def add_input(driver, name: str, block, path: str) -> None:
+def add_input(driver: bpy.types.Driver, name: str, block: Animated, path: str) -> None:
     """A variable of a driver: the value of a property of a data-block."""
     variable = driver.variables.new()
     variable.name, target = name, variable.targets[0]
@@ -259,7 +274,9 @@ def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Hea
 
 
 @contextlib.contextmanager
-def editing(armature: bpy.types.Object, view_layer) -> Iterator[bpy.types.ArmatureEditBones]:
+def editing(
+    armature: bpy.types.Object, view_layer: bpy.types.ViewLayer
+) -> Iterator[bpy.types.ArmatureEditBones]:
     """The bones of an armature in edit mode; it is active afterwards, in object mode."""
     view_layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")
@@ -270,7 +287,10 @@ def editing(armature: bpy.types.Object, view_layer) -> Iterator[bpy.types.Armatu
 
 
 def add_bones(
-    armature: bpy.types.Object, view_layer, places: dict[str, np.ndarray], parents: dict[str, str]
+    armature: bpy.types.Object,
+    view_layer: bpy.types.ViewLayer,
+    places: dict[str, np.ndarray],
+    parents: dict[str, str],
 ) -> None:
     """Add bones at places [3] to an armature, parents before their children; they turn in the order
     x, y, z."""
@@ -422,7 +442,7 @@ def _for_side(fold: tuple[str, ...], side: str) -> tuple[str, ...]:
     return tuple(part.format(side) for part in fold)
 
 
-def _hill(points: np.ndarray, centre, radii) -> np.ndarray:
+def _hill(points: np.ndarray, centre: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """1 in the middle of an ellipsoid, eased to 0 at its surface; [V]."""
     return smoothstep(np.clip(1 - (((points - centre) / radii) ** 2).sum(1), 0, 1))
 

@@ -2,7 +2,9 @@
 """Detects how a character is driven, from its shape keys, the controls behind them, properties and
 bones; or learns it from a pose, or from pose assets."""
 
-from collections.abc import Callable, Iterator, Mapping as Values
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Mapping as Values
 from dataclasses import replace
 
 import bpy
@@ -71,7 +73,10 @@ def unused_of(face: bpy.types.Object, plan: mapping.Mapping | None = None) -> tu
 
 
 def _look(
-    face, plan: mapping.Mapping | None, anew: bool, looks: trial.Trial | None = None
+    face: bpy.types.Object,
+    plan: mapping.Mapping | None,
+    anew: bool,
+    looks: trial.Trial | None = None,
 ) -> detecting.Found:
     """What is found on a face, for this mapping or (None) the one that suits it. looks: those that
     were begun."""
@@ -242,7 +247,7 @@ def poses_of(objects: list, plan: mapping.Mapping) -> dict[str, Moves]:
     return poses
 
 
-def _pose_moves(action, obj, plan: mapping.Mapping) -> Moves:
+def _pose_moves(action: bpy.types.Action, obj: bpy.types.Object, plan: mapping.Mapping) -> Moves:
     """How far from rest a pose brings the shape keys and bones of an object."""
     keys = obj.data.shape_keys if obj.type == "MESH" else None
     moved: Moves = {}
@@ -286,7 +291,7 @@ def _pose_moves(action, obj, plan: mapping.Mapping) -> Moves:
     return moved
 
 
-def _sum(parts) -> Moves:
+def _sum(parts: Iterable[tuple[Mapping, float]]) -> Moves:
     parts = list(parts)
     targets = dict.fromkeys(target for moved, _ in parts for target in moved)
     return {

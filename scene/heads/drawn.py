@@ -5,14 +5,17 @@ Such a head has a number for its mouth, and one for its eyes, which keys change.
 its mapping has for that number: their curves are the table, so that no script has to run.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -30,6 +33,10 @@ from ...thunder_core.spoken import REST
 from ..host import compat
 from . import binding, family, rna_paths
 from .build import add_input
+
+if TYPE_CHECKING:
+    from ..host.compat import Animated
+
 
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
 COPY = "GENERATED"  # kind of frames that share the drawing of another (drawn_frames.py)
@@ -75,7 +82,9 @@ def _frames(face: bpy.types.Object, target: Target) -> Drawings:
     }
 
 
-def _in_material(kind: str, places_of, face: bpy.types.Object, target: Target) -> Drawings:
+def _in_material(
+    kind: str, places_of: Callable, face: bpy.types.Object, target: Target
+) -> Drawings:
     """Those of the nodes of a kind, places_of(node, its path) for one drawing after the other."""
     result, material = defaultdict(list), bpy.data.materials.get(target.name)
     nodes = material.node_tree.nodes if material is not None and material.node_tree else ()
@@ -86,7 +95,7 @@ def _in_material(kind: str, places_of, face: bpy.types.Object, target: Target) -
     return result
 
 
-def _images(node, path: str) -> list[list[tuple]]:
+def _images(node: bpy.types.ShaderNodeTexImage, path: str) -> list[list[tuple]]:
     """An image of a sequence each."""
     is_sequence = node.image is not None and node.image.source == "SEQUENCE"
     count = node.image_user.frame_duration if is_sequence else 0
@@ -97,7 +106,7 @@ def _images(node, path: str) -> list[list[tuple]]:
     return [[(at, -1, least + number)] for number in range(min(count, _MOST))]
 
 
-def _cells(node, path: str) -> list[list[tuple]]:
+def _cells(node: bpy.types.ShaderNodeMapping, path: str) -> list[list[tuple]]:
     """A cell of a sheet each."""
     at, sizes = f"{path}.inputs[1].default_value", node.inputs["Scale"].default_value[:2]
     columns, rows = (round(1 / max(abs(size), 1 / _MOST)) or 1 for size in sizes)
@@ -226,7 +235,14 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
             _drive(face, rna_paths.property_path(label), *place, values)
 
 
-def _drive(face, by: str, block, path: str, index: int, values: dict[int, float]) -> None:
+def _drive(
+    face: bpy.types.Object,
+    by: str,
+    block: Animated,
+    path: str,
+    index: int,
+    values: dict[int, float],
+) -> None:
     """Drive a property by a number, with a value for each that there is."""
     if path.endswith("frame_offset"):  # the material shows a single image then
         user = block.path_resolve(path.removesuffix(".frame_offset"))
@@ -315,7 +331,7 @@ def tilt(plan: Mapping, of: str = "", bone: str = "") -> Mapping:
     return replace(plan, rules=(*others, tilts))
 
 
-def adopt(active, selected: list[bpy.types.Object]) -> bpy.types.Object:
+def adopt(active: bpy.types.Object | None, selected: list[bpy.types.Object]) -> bpy.types.Object:
     """The object that is to be the head of drawings: one that has several, else what is above all
     selected ones, made where nothing is. Raises BadHead where nothing is drawn."""
     if active is not None and found_rules(active):
@@ -341,7 +357,7 @@ def adopt(active, selected: list[bpy.types.Object]) -> bpy.types.Object:
     return face
 
 
-def add_sample(collection) -> tuple[bpy.types.Object, Mapping]:
+def add_sample(collection: bpy.types.Collection) -> tuple[bpy.types.Object, Mapping]:
     """Add a face drawn in Grease Pencil to a collection, to try takes on drawings; its object and
     its mapping. Raises BadHead before Blender 4.3."""
     drawing, data = json.loads(DRAWING.read_text("utf-8")), compat.new_drawing("Drawn Face")

@@ -2,6 +2,10 @@
 """Finds the objects of a character: its face, armature and the meshes that move with it; and makes
 a linked one editable by library overrides."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
@@ -67,7 +71,7 @@ def may_be_character(obj: bpy.types.Object) -> bool:
     )
 
 
-def find_unknown(scene) -> bpy.types.Object | None:
+def find_unknown(scene: bpy.types.Scene) -> bpy.types.Object | None:
     """A character in a scene whose names say nothing: a mesh with several shape keys, else an
     armature that deforms a mesh, one with a jaw or a neck first; None if there is none."""
     for obj in scene.objects:
@@ -170,12 +174,12 @@ def armature_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     return above
 
 
-def deforms(armature, mesh) -> bool:
+def deforms(armature: bpy.types.Object, mesh: bpy.types.Object) -> bool:
     """Whether a modifier of the mesh binds it to the armature."""
     return any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
 
 
-def carries(armature, mesh) -> bool:
+def carries(armature: bpy.types.Object, mesh: bpy.types.Object) -> bool:
     """Whether a mesh goes with bones of an armature: bound to it, or hung on one of its bones."""
     return deforms(armature, mesh) or (mesh.parent == armature and mesh.parent_type == "BONE")
 
@@ -222,13 +226,13 @@ def properties_of(obj: bpy.types.Object) -> tuple[tuple[str, str], ...]:
     )
 
 
-def property_names(objects, bone: str = "") -> tuple[str, ...]:
+def property_names(objects: Iterable[bpy.types.Object], bone: str = "") -> tuple[str, ...]:
     """Names of such properties of objects, or of one bone and the objects alone."""
     every = (each for obj in objects for each in properties_of(obj))
     return tuple(dict.fromkeys(name for of, name in every if not bone or of in ("", bone)))
 
 
-def points_of(points) -> np.ndarray:
+def points_of(points: bpy.types.bpy_prop_collection) -> np.ndarray:
     """[n, 3] of a shape key's points or a mesh's vertices, in the mesh's space."""
     buffer = np.empty(3 * len(points), np.float32)
     points.foreach_get("co", buffer)
@@ -250,7 +254,7 @@ def is_linked(obj: bpy.types.Object) -> bool:
     return obj.library is not None or (keys is not None and keys.library is not None)
 
 
-def instance(objects) -> bpy.types.Object | None:
+def instance(objects: Iterable[bpy.types.Object]) -> bpy.types.Object | None:
     """One of some objects that shows a collection with a face, None if there is none."""
     shown = {obj.instance_collection: obj for obj in objects if obj.instance_type == "COLLECTION"}
     for collection, obj in shown.items():
@@ -260,7 +264,7 @@ def instance(objects) -> bpy.types.Object | None:
     return None
 
 
-def find_linked(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
+def find_linked(scene: bpy.types.Scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object that must be made editable before it can have keys: the chosen one, else an
     instance of a collection, or None."""
     if chosen is not None and (
@@ -270,7 +274,9 @@ def find_linked(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | No
     return instance(scene.objects)
 
 
-def make_editable(scene, view_layer, obj: bpy.types.Object) -> bpy.types.Object:
+def make_editable(
+    scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, obj: bpy.types.Object
+) -> bpy.types.Object:
     """Override a linked character, or the linked meshes of an overridden one, so that it can have
     keys; returns its face.
 
@@ -309,7 +315,13 @@ def make_editable(scene, view_layer, obj: bpy.types.Object) -> bpy.types.Object:
     return face_of(obj) or obj
 
 
-def _override(scene, view_layer, linked, reference, name: str = ""):
+def _override(
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    linked: bpy.types.Object | bpy.types.Collection,
+    reference: bpy.types.Object | None,
+    name: str = "",
+):
     """The face among the local overrides of a linked collection or object, None if Blender
     refused."""
     before = set(bpy.data.objects)

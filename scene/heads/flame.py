@@ -2,9 +2,12 @@
 """A rig made from a FLAME file, read back as a head from its data; the file is not needed
 again."""
 
+from __future__ import annotations
+
 import re
 import zlib
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -18,6 +21,10 @@ from . import binding, build
 from .family import points_of
 from .reading import weights_of
 
+if TYPE_CHECKING:
+    from mathutils import Vector
+
+
 # armature property: number of expression directions of the file
 COUNT = "thunder_flame"
 _EXPRESSION = re.compile(r"expression\d{3,}")  # names of its expression keys
@@ -26,7 +33,11 @@ retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a f
 
 
 def add(
-    path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10
+    path: str,
+    collection: bpy.types.Collection,
+    view_layer: bpy.types.ViewLayer,
+    location: Vector = (0.0, 0.0, 0.0),
+    sliders: int = 10,
 ) -> bpy.types.Object:
     """Add the head of a FLAME file to a collection, read by our restricted reader; its mesh object.
     Raises BadHead if the file is no FLAME model."""
@@ -81,7 +92,7 @@ def bind(
     )
 
 
-def _retarget(mesh, armature) -> retarget.Retarget:
+def _retarget(mesh: bpy.types.Object, armature: bpy.types.Object) -> retarget.Retarget:
     model = model_of(mesh, armature)
     checksum = zlib.crc32(model.v_template.tobytes() + model.joints.tobytes())
     for part in (model.shapedirs, model.posedirs, model.weights):
@@ -100,7 +111,7 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
     data, blocks, count = mesh.data, mesh.data.shape_keys.key_blocks, len(mesh.data.vertices)
     names = names_of(mesh)
 
-    def offsets(block):
+    def offsets(block: bpy.types.ShapeKey):
         return points_of(block.data) - points_of(block.relative_key.data)
 
     rest = points_of(data.shape_keys.reference_key.data)
@@ -170,7 +181,9 @@ def _weights(mesh: bpy.types.Object, count: int) -> np.ndarray:
 # ---- bones follow the person
 
 
-def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) -> float:
+def fit_bones(
+    mesh: bpy.types.Object, armature: bpy.types.Object, view_layer: bpy.types.ViewLayer
+) -> float:
     """Move the bones to where the person on the identity sliders has their joints; the farthest
     way, in metres.
 

@@ -2,10 +2,13 @@
 """Heads in a Blender file: adds the bundled ones, finds existing ones, explains why one cannot be
 used."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -22,6 +25,10 @@ from ...thunder_core.types import TONGUE
 from ..host.drawing import once
 from . import binding, character, detection, drawn, family, flame, rna_paths
 from .build import armature_of, build as _build, enliven, HAIR_MARK
+
+if TYPE_CHECKING:
+    from ..host.compat import Animated
+
 
 ASSET = WEIGHTS / "head.npz"
 # bundled heads by file, with menu names
@@ -134,7 +141,7 @@ class Rig:
         turns = tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))
         return RigMeter(self.driver, channel_names(), turns, opens)
 
-    def tracks_of(self, target) -> list[tuple[int, Track]]:
+    def tracks_of(self, target: Animated) -> list[tuple[int, Track]]:
         """The tracks of one of the targets, each with its index in the driver."""
         block = self.targets.index(target)
         return [
@@ -154,7 +161,7 @@ class Rig:
             rna_paths.set_value(self.targets[track.block], track.path, track.index, value)
         rna_paths.tag(self.targets)
 
-    def evaluate(self, depsgraph) -> np.ndarray:
+    def evaluate(self, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
         """The values of all tracks as the scene evaluates them, [tracks]."""
         values = np.empty(len(self.driver.tracks))
         for target in self.targets:
@@ -184,7 +191,7 @@ _load_bundled = lru_cache(maxsize=len(PEOPLE))(load_head)
 def build(
     collection: bpy.types.Collection,
     view_layer: bpy.types.ViewLayer,
-    location=(0.0, 0.0, 0.0),
+    location: Vector = (0.0, 0.0, 0.0),
     person: str = "HEAD",
 ) -> Rig:
     """Add a bundled head, one of PEOPLE, to a collection, mesh active and selected. Needs object
@@ -201,7 +208,7 @@ def build(
     return resolve(mesh)
 
 
-def fit_to_units(scene, mesh: bpy.types.Object) -> None:
+def fit_to_units(scene: bpy.types.Scene, mesh: bpy.types.Object) -> None:
     """Give a head that was just added, in metres, its size in the scene's units."""
     metres = scene.unit_settings.scale_length  # of a unit: 0.01 in a scene in centimetres
     if scene.unit_settings.system != "NONE" and metres > 0.0 and abs(metres - 1.0) > 1e-6:
@@ -221,7 +228,9 @@ def _root_object(mesh: bpy.types.Object) -> bpy.types.Object:
     return owner.parent if owner.parent is not None and owner.parent in rigs else owner
 
 
-def move_clear(scene, view_layer, mesh: bpy.types.Object) -> None:
+def move_clear(
+    scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, mesh: bpy.types.Object
+) -> None:
     """Move a newly added head to where it is seen: at the world's origin above what is there, such
     as the cube of a new file, and to the right of other heads that it intersects."""
     view_layer.update()
@@ -252,7 +261,7 @@ def move_clear(scene, view_layer, mesh: bpy.types.Object) -> None:
     view_layer.update()
 
 
-def _overlap(low, high, least, most) -> bool:
+def _overlap(low: np.ndarray, high: np.ndarray, least: np.ndarray, most: np.ndarray) -> bool:
     return bool((np.minimum(high, most) > np.maximum(low, least)).all())
 
 
@@ -260,7 +269,7 @@ def _overlap(low, high, least, most) -> bool:
 
 
 @once
-def in_scene(scene) -> list[bpy.types.Object]:
+def in_scene(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The objects that represent the heads of a scene, one for each, ours first."""
     ours, others, listed = [], [], set()
     for obj in scene.objects:
@@ -279,7 +288,7 @@ def in_scene(scene) -> list[bpy.types.Object]:
     return ours + others
 
 
-def is_any_in(scene) -> bool:
+def is_any_in(scene: bpy.types.Scene) -> bool:
     """Whether a scene has any head at all."""
     return any(
         family.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj)))
@@ -311,7 +320,7 @@ def _thunder_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
     return max(candidates, key=lambda mesh: len(_known_keys(mesh)), default=None)
 
 
-def flame_mesh(context) -> bpy.types.Object | None:
+def flame_mesh(context: bpy.types.Context) -> bpy.types.Object | None:
     """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
     obj = context.scene.thunder.head or context.object
     mesh = _thunder_mesh(obj) if obj is not None else None
@@ -377,7 +386,7 @@ def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
     return (armature_of(mesh) if mesh.type == "MESH" else None) or mesh
 
 
-def by_name(scene, name: str) -> bpy.types.Object:
+def by_name(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
     """The mesh that stands for a head, by its own name or that of a part, such as its rig; an
     object that belongs to no head is returned as it is. Raises BadHead if there is no such object.
     """
@@ -391,14 +400,14 @@ def by_name(scene, name: str) -> bpy.types.Object:
     return _thunder_mesh(obj) or family.face_of(obj) or obj
 
 
-def active_object(context):
+def active_object(context: bpy.types.Context):
     """The active object, None if the context has none, as in a timer."""
     chosen = getattr(context, "object", None)
     layer = getattr(context, "view_layer", None)
     return chosen if chosen is not None or layer is None else layer.objects.active
 
 
-def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
+def guess(scene: bpy.types.Scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object to use when none is chosen: the active one if it is a head, or the only head of
     the scene."""
     if active is not None and active.name in scene.objects and PUPPET_MARK not in active:
@@ -409,14 +418,14 @@ def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
     return heads[0] if len(heads) == 1 else None
 
 
-def current(context) -> bpy.types.Object | None:
+def current(context: bpy.types.Context) -> bpy.types.Object | None:
     """The object that represents the head chosen in the scene's settings, else the one that `guess`
     gives; None for none."""
     return context.scene.thunder.head or guess(context.scene, active_object(context))
 
 
 @once
-def find(scene, active: bpy.types.Object | None = None) -> Rig:
+def find(scene: bpy.types.Scene, active: bpy.types.Object | None = None) -> Rig:
     """The rig of the head chosen in a scene's settings, or of the one that `guess` gives.
 
     Raises BadHead if there is none or it cannot be used.
@@ -433,7 +442,7 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
     return resolve(chosen)
 
 
-def _why_none(scene, active: bpy.types.Object | None) -> str:
+def _why_none(scene: bpy.types.Scene, active: bpy.types.Object | None) -> str:
     """Why a scene has no head to use, and what to do, in a sentence."""
     if len(in_scene(scene)) > 1:
         return "There are several heads in this scene: choose one beside Thunder's person icon"

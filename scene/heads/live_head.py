@@ -6,6 +6,8 @@ The scene remembers that pose meanwhile (`MARK`): a file that is saved, or a ste
 in the middle of a performance gives it back as soon as it is read.
 """
 
+from __future__ import annotations
+
 import json
 from contextlib import contextmanager, ExitStack, suppress
 
@@ -33,7 +35,7 @@ class LiveHead:
 
     rig: head.Rig | None = None
 
-    def __init__(self, scene, rig: head.Rig):
+    def __init__(self, scene: bpy.types.Scene, rig: head.Rig) -> None:
         """Raises BadHead if the rig cannot be moved."""
         head.check_animatable(rig)
         result(rig.driver.prepare())
@@ -65,7 +67,7 @@ class LiveHead:
             sender.stream.rest()
 
 
-def _is_there(rig: head.Rig | None, scene) -> bool:
+def _is_there(rig: head.Rig | None, scene: bpy.types.Scene) -> bool:
     """Whether a rig is known whose mesh, of which it may need nothing, is still in the scene: one
     that is deleted there stays in the file where a take's list names it."""
     return rig is not None and playback.is_there(rig.mesh) and rig.mesh.name in scene.objects
@@ -102,7 +104,7 @@ class Sender(jobs.Part):
     _rig: head.Rig | None = None
     _ends = ExitStack()
 
-    def start(self, scene, rig: head.Rig, port: int, host: str) -> None:
+    def start(self, scene: bpy.types.Scene, rig: head.Rig, port: int, host: str) -> None:
         """Send a head of a scene from now on. Raises BadRequest."""
         self.close()
         self.stream, self._rig, self.names = (
@@ -118,7 +120,7 @@ class Sender(jobs.Part):
             with self._said():
                 self.stream.send(row, head.channel_names(), seconds)
 
-    def _show(self, scene, depsgraph) -> None:
+    def _show(self, scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
         if scene.name != self.names[0] or MARK in scene or bpy.app.is_job_running("RENDER"):
             return
         with self._said(), head.expect(self.names[1]):

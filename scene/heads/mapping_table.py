@@ -2,9 +2,12 @@
 """The mapping of a character as an editable table (`face/reading/mapping_rows.py`), saved mappings,
 and previews of one channel on the character."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -20,10 +23,16 @@ from ..host.compat import user_folder
 from ..host.jobs import AddonChanges
 from . import character, drawn, family, head, head_state, rna_paths
 
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderRow, ThunderScene
+
+
 _filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
 
-def meant(scene, active=None) -> bpy.types.Object | None:
+def meant(
+    scene: bpy.types.Scene, active: bpy.types.Object | None = None
+) -> bpy.types.Object | None:
     """The object of the character that is mapped: the chosen one, else the active one if it may be
     one, else the only head of the scene."""
     chosen = scene.thunder.head or active
@@ -31,7 +40,7 @@ def meant(scene, active=None) -> bpy.types.Object | None:
     return chosen if is_possible else head.guess(scene, active) or chosen
 
 
-def face(scene, active=None) -> bpy.types.Object:
+def face(scene: bpy.types.Scene, active: bpy.types.Object | None = None) -> bpy.types.Object:
     """The object whose mapping the table shows or will show. Raises BadHead if there is none."""
     chosen = meant(scene, active)
     if chosen is None:
@@ -45,7 +54,7 @@ def face(scene, active=None) -> bpy.types.Object:
     return family.face_of(chosen) or chosen
 
 
-def fill(scene, obj: bpy.types.Object) -> None:
+def fill(scene: bpy.types.Scene, obj: bpy.types.Object) -> None:
     """Write a character's mapping into the table."""
     end(scene)
     settings = scene.thunder
@@ -62,7 +71,7 @@ def fill(scene, obj: bpy.types.Object) -> None:
         settings.table_text = head_state.mapping(obj)
 
 
-def is_current(scene, obj: bpy.types.Object) -> bool:
+def is_current(scene: bpy.types.Scene, obj: bpy.types.Object) -> bool:
     """Whether the table shows the mapping of a character as it is."""
     settings = scene.thunder
     return (
@@ -72,7 +81,7 @@ def is_current(scene, obj: bpy.types.Object) -> bool:
     )
 
 
-def keep(scene) -> None:
+def keep(scene: bpy.types.Scene) -> None:
     """Store the table as the character's mapping, and show it if a preview runs."""
     settings = scene.thunder
     obj = settings.table_head
@@ -88,7 +97,7 @@ def keep(scene) -> None:
         settings.preview = True
 
 
-def keep_edit(row, context) -> None:
+def keep_edit(row: ThunderRow | ThunderScene, context: bpy.types.Context) -> None:
     """A cell of the table, or a setting next to it, was changed."""
     if not _filling.active:
         settings = row.id_data.thunder
@@ -100,12 +109,12 @@ def keep_edit(row, context) -> None:
         keep(row.id_data)
 
 
-def _fill_row(row, values: dict) -> None:
+def _fill_row(row: ThunderRow, values: dict) -> None:
     for name, value in values.items():
         setattr(row, name, value)
 
 
-def keep_plan(scene, obj: bpy.types.Object, plan: mapping.Mapping) -> None:
+def keep_plan(scene: bpy.types.Scene, obj: bpy.types.Object, plan: mapping.Mapping) -> None:
     """Keep a whole new mapping and show it in the table."""
     end(scene)
     _keep(obj, plan)
@@ -145,7 +154,7 @@ def pose(rig: head.Rig, source: str, amount: float) -> list[float]:
     return rig.driver.drive(motion, (source,))[0].tolist()
 
 
-def show(scene, rig: head.Rig, source: str, amount: float) -> None:
+def show(scene: bpy.types.Scene, rig: head.Rig, source: str, amount: float) -> None:
     """Show a channel on a character; what stood there is kept in the scene until `end`."""
     settings = scene.thunder
     if not settings.preview_kept:
@@ -157,7 +166,7 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
     rig.set_values(pose(rig, source, amount))
 
 
-def end(scene) -> None:
+def end(scene: bpy.types.Scene) -> None:
     """Restore the character's values from before the preview; the current frame's animation is
     visible again."""
     settings = scene.thunder
@@ -184,7 +193,7 @@ def end_all() -> None:
         end(scene)
 
 
-def refresh(scene) -> None:
+def refresh(scene: bpy.types.Scene) -> None:
     """Preview the table's active row, or end the preview when it is switched off."""
     settings = scene.thunder
     rows = settings.table

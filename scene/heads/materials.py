@@ -2,8 +2,12 @@
 """Materials of a head: one for each part, for Workbench, EEVEE and Cycles; skin has pores and
 wrinkles made of noise, without textures."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 
@@ -67,7 +71,11 @@ def look_of(name: str) -> Surface:
 
 
 def material(
-    title: str, colour, look: Surface, tinted: bool = False, solid=None
+    title: str,
+    colour: Sequence[float],
+    look: Surface,
+    tinted: bool = False,
+    solid: tuple[float, ...] | None = None,
 ) -> bpy.types.Material:
     """The material of a part of a head; several heads of a file share it, and an animator's changes
     to it stay.
@@ -106,7 +114,7 @@ def material(
     return made
 
 
-def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour) -> None:
+def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour: Sequence[float]) -> None:
     """Multiply a shader's colour by the attribute: factors next to the colour, so that this can be
     changed in one place."""
     # supported by exporters, unlike the general attribute node
@@ -157,7 +165,9 @@ def _add_pores(tree: bpy.types.NodeTree, shader: bpy.types.Node) -> None:
     tree.links.new(_math(tree, "MULTIPLY", dull, dry), shader.inputs["Roughness"])
 
 
-def _node(tree, kind: str, inputs=(), **settings) -> bpy.types.Node:
+def _node(
+    tree: bpy.types.NodeTree, kind: str, inputs: tuple = (), **settings: Any
+) -> bpy.types.Node:
     """A node with settings, and outputs of other nodes or values for its first inputs."""
     row, column = divmod(len(tree.nodes), _COLUMNS)
     node = tree.nodes.new(f"ShaderNode{kind}")
@@ -172,23 +182,25 @@ def _node(tree, kind: str, inputs=(), **settings) -> bpy.types.Node:
     return node
 
 
-def _math(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
+def _math(tree: bpy.types.NodeTree, operation: str, *inputs: tuple) -> bpy.types.NodeSocket:
     return _node(tree, "Math", inputs, operation=operation).outputs[0]
 
 
-def _noise(tree, place, often: float) -> bpy.types.NodeSocket:
+def _noise(
+    tree: bpy.types.NodeTree, place: bpy.types.NodeSocket, often: float
+) -> bpy.types.NodeSocket:
     """Noise 0 … 1 that varies so often in a metre."""
     node = _node(tree, "TexNoise", (place,))
     node.inputs["Scale"].default_value, node.inputs["Detail"].default_value = often, 2.0
     return node.outputs[0]
 
 
-def _vector(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
+def _vector(tree: bpy.types.NodeTree, operation: str, *inputs: tuple) -> bpy.types.NodeSocket:
     node = _node(tree, "VectorMath", inputs, operation=operation)
     return node.outputs["Value" if operation == "DOT_PRODUCT" else "Vector"]
 
 
-def _attribute(tree, name: str, kind: str) -> bpy.types.NodeSocket:
+def _attribute(tree: bpy.types.NodeTree, name: str, kind: str) -> bpy.types.NodeSocket:
     """Of the mesh's points (GEOMETRY), which stays where it is as they move, or a property of the
     object (OBJECT)."""
     return _node(tree, "Attribute", attribute_type=kind, attribute_name=name).outputs["Vector"]

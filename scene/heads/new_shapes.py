@@ -2,11 +2,14 @@
 """Makes shape keys on a face that has none, by 24 dots on it, and those that it lacks where it has
 some: the dots, what the engine is asked, and the keys."""
 
+from __future__ import annotations
+
 import json
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -20,6 +23,10 @@ from ...thunder_core.face.making import dots
 from ..host import playback
 from ..host.jobs import Step
 from . import character, family
+
+if TYPE_CHECKING:
+    from ...thunder_core.face.mapping import Rule
+
 
 DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
 MIRROR = "Mirror"  # name of the constraint by which a dot on the right follows that on the left
@@ -86,7 +93,9 @@ def _upright(face: bpy.types.Object) -> Matrix:
     return Matrix((up.cross(ahead), up, ahead)).transposed().to_4x4()
 
 
-def _add_dots(face, parts, turn, places) -> bpy.types.Object:
+def _add_dots(
+    face: bpy.types.Object, parts: Sequence[bpy.types.Object], turn: Matrix, places: np.ndarray
+) -> bpy.types.Object:
     """The empty with the dots at places [24, 3] in axes that `turn` brings into the world; keeps
     which objects are parts of their face: eyes, teeth, tongue, lashes."""
     centre = places[: len(dots.MIDDLE)].mean(0)
@@ -132,7 +141,11 @@ def parts_of(root: bpy.types.Object) -> list[bpy.types.Object]:
 
 
 def make(
-    client: Client, ask: Ask, face: bpy.types.Object, parts: list[bpy.types.Object], depsgraph
+    client: Client,
+    ask: Ask,
+    face: bpy.types.Object,
+    parts: list[bpy.types.Object],
+    depsgraph: bpy.types.Depsgraph,
 ) -> Generator[Step, None, tuple[list[str], list[str]]]:
     """Make the keys that a face and its parts lack, by its dots. Returns the names of what was made
     and of what was kept as it is. Raises ThunderError, and then nothing was changed, nor if it is
@@ -240,7 +253,7 @@ def _write(obj: bpy.types.Object, name: str, points: np.ndarray) -> None:
     obj.data[MADE] = json.dumps(_made(obj.data) | {name: _sum(block)})
 
 
-def _sum(block) -> int:
+def _sum(block: bpy.types.ShapeKey) -> int:
     return zlib.crc32(family.points_of(block.data).tobytes())
 
 
@@ -272,14 +285,14 @@ def _record(mesh: bpy.types.Mesh, name: str, kind: type):
     return kind()
 
 
-def _unsculpted(face: bpy.types.Object, names) -> set[str]:
+def _unsculpted(face: bpy.types.Object, names: Iterable[str]) -> set[str]:
     """Of the names of keys those of keys that were made and are as they were made."""
     made = _made(face.data)
     blocks = face.data.shape_keys.key_blocks if face.data.shape_keys is not None else {}
     return {name for name in names if name in blocks and made.get(name) == _sum(blocks[name])}
 
 
-def _is_stand_in(rule) -> bool:
+def _is_stand_in(rule: Rule) -> bool:
     """Whether another channel's key does a rule's work."""
     stand_in = mapping.FALLBACKS.get(rule.source)
     return stand_in is not None and abs(rule.weight - stand_in[1]) < _SAME
@@ -322,7 +335,9 @@ def _check(obj: bpy.types.Object) -> None:
         raise BadHead(f"“{obj.name}” is scaled to nothing along an axis: set its scale to 1 first")
 
 
-def _geometry(face, parts, inward: Matrix) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def _geometry(
+    face: bpy.types.Object, parts: Sequence[bpy.types.Object], inward: Matrix
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Points [V, 3] and triangles [F, 3] of a face and its parts at rest, in axes that `inward`
     brings the world to, and how many points each has. Raises BadHead where no keys can be added."""
     points, triangles, sizes = [], [], []
@@ -345,7 +360,7 @@ def _geometry(face, parts, inward: Matrix) -> tuple[np.ndarray, np.ndarray, list
     return np.concatenate(points), np.concatenate(triangles), sizes
 
 
-def _marks(root, depsgraph) -> np.ndarray:
+def _marks(root: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
     """Where the dots are in the axes of the empty that holds them, [24, 3]. Raises BadHead if one
     is missing."""
     inward, places, face = root.matrix_world.inverted_safe(), {}, root.parent

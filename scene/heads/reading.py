@@ -2,10 +2,13 @@
 """Reads a character into arrays and names: its meshes with their keys and groups, its bones with
 what constrains them, and its drivers. Not to be kept: some of it is read when it is asked for."""
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Iterable
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -17,13 +20,18 @@ from ...thunder_core.face.reading.drivers import DEEP, Input, RigDriver
 from . import rna_paths
 from .family import key_names, properties_of
 
+if TYPE_CHECKING:
+    from ..host.compat import Animated
+    from . import trial
+
+
 _STILL_SHARE = 1e-6  # share of a mesh's size below which a point does not move
 _EVERY = 8  # of points by which the size of a mesh is told
 _PROBES = 16  # points of a mesh at rest by which its changes are noticed
 
 
 def read(
-    meshes: list[bpy.types.Object], rigs: list[bpy.types.Object], looks=None
+    meshes: list[bpy.types.Object], rigs: list[bpy.types.Object], looks: trial.Trial | None = None
 ) -> character.Character:
     """The character of some meshes and armatures, whose points are in the space of the first
     armature, else of the first mesh. looks: the trial.Trial of what can only be seen on the
@@ -77,7 +85,7 @@ def mesh_of(
     into = base.matrix_world.inverted_safe() @ obj.matrix_world
     along, weights = np.array(into.to_3x3(), np.float32), cache(partial(weights_of, obj))
 
-    def points(data) -> np.ndarray:
+    def points(data: bpy.types.Mesh | bpy.types.ShapeKey) -> np.ndarray:
         """[V, 3] from the mesh's own origin."""
         buffer = np.empty(3 * len(data), np.float32)
         data.foreach_get("co", buffer)
@@ -208,13 +216,13 @@ def _bone(rig: bpy.types.Object, pose: bpy.types.PoseBone, is_driven: bool) -> b
     )
 
 
-def _looks_at(constraint) -> set[str]:
+def _looks_at(constraint: bpy.types.Constraint) -> set[str]:
     """The bones that a constraint looks at; none if it is muted."""
     targets = [constraint, *getattr(constraint, "targets", ())]
     return set() if constraint.mute else {getattr(each, "subtarget", "") for each in targets}
 
 
-def _is_copy(rig, constraint) -> bool:
+def _is_copy(rig: bpy.types.Object, constraint: bpy.types.Constraint) -> bool:
     """Whether a bone copies by this the whole turn of another of its armature."""
     return (
         constraint.type in ("COPY_TRANSFORMS", "COPY_ROTATION")
@@ -227,7 +235,7 @@ def _is_copy(rig, constraint) -> bool:
     )
 
 
-def _copy(constraint) -> bones.Copy:
+def _copy(constraint: bpy.types.Constraint) -> bones.Copy:
     signs = [-1.0 if getattr(constraint, f"invert_{axis}", False) else 1.0 for axis in "xyz"]
     return bones.Copy(
         constraint.subtarget,
@@ -237,7 +245,7 @@ def _copy(constraint) -> bones.Copy:
     )
 
 
-def _is_limit(constraint) -> bool:
+def _is_limit(constraint: bpy.types.Constraint) -> bool:
     """Whether a constraint limits how far a bone turns or moves from rest, and does so whole."""
     return (
         constraint.type in ("LIMIT_ROTATION", "LIMIT_LOCATION")
@@ -247,7 +255,7 @@ def _is_limit(constraint) -> bool:
     )
 
 
-def _limit(constraint) -> bones.Limit:
+def _limit(constraint: bpy.types.Constraint) -> bones.Limit:
     def ends(name: str, none: float) -> tuple[float, ...]:
         return tuple(
             getattr(constraint, f"{name}_{axis}")
@@ -288,7 +296,7 @@ _BONE = re.compile(r'pose\.bones\["(.*?)"\]')
 class Drivers:
     """Reads drivers, each once. keys: shape keys that they read."""
 
-    def __init__(self, looks):
+    def __init__(self, looks: trial.Trial | None) -> None:
         self.looks, self.keys = looks, set()
         self._read: dict[tuple, RigDriver] = {}
 
@@ -301,7 +309,7 @@ class Drivers:
             if not curve.mute
         )
 
-    def driver(self, block, curve, deep: int = DEEP) -> RigDriver:
+    def driver(self, block: Animated, curve: bpy.types.FCurve, deep: int = DEEP) -> RigDriver:
         """A driver of a data-block, and those that it reads in turn."""
         place = curve.as_pointer(), deep
         if place not in self._read:
@@ -325,7 +333,7 @@ class Drivers:
             )
         return self._read[place]
 
-    def _input(self, variable, deep: int) -> Input:
+    def _input(self, variable: bpy.types.DriverVariable, deep: int) -> Input:
         number = _number(variable)
         if (above := _driver_of(number)) is not None:
             return Input(variable.name, self.driver(*above, deep - 1) if deep > 1 else None)
@@ -335,7 +343,7 @@ class Drivers:
         return Input(variable.name, None, control, () if control else tuple(_around(variable)))
 
 
-def _driven_target(block, path: str, index: int) -> Target | None:
+def _driven_target(block: Animated, path: str, index: int) -> Target | None:
     """What a driver on a data-block moves, None for what moves no face."""
     owner, name, custom = rna_paths.split(path)
     if block.id_type == "KEY" and name == "value":
@@ -347,7 +355,7 @@ def _driven_target(block, path: str, index: int) -> Target | None:
     return Target("BONE", "", block.name, bone[0], bone[1], index)
 
 
-def _needs_scripts(driver) -> bool:
+def _needs_scripts(driver: bpy.types.Driver) -> bool:
     """Whether a driver stands still because scripts are off: an expression that only Python
     calculates, and Blender refused."""
     if driver.type != "SCRIPTED" or driver.is_valid or driver.is_simple_expression:
@@ -359,7 +367,7 @@ def _needs_scripts(driver) -> bool:
     return bpy.app.autoexec_fail
 
 
-def _number(variable) -> tuple | None:
+def _number(variable: bpy.types.DriverVariable) -> tuple | None:
     """(data-block, path, index) of the number that a driver's variable reads; None for anything
     else."""
     source = variable.targets[0]
@@ -382,7 +390,7 @@ def _driver_of(number: tuple | None) -> tuple | None:
     return None if found is None or found.mute else (block, found)
 
 
-def _around(variable) -> list[tuple[Target, float]]:
+def _around(variable: bpy.types.DriverVariable) -> list[tuple[Target, float]]:
     """All channels of the bones and objects that a driver's variable looks at."""
     return [
         found
@@ -395,7 +403,9 @@ def _around(variable) -> list[tuple[Target, float]]:
     ]
 
 
-def _control(variable, number: tuple | None) -> tuple[Target, float] | None:
+def _control(
+    variable: bpy.types.DriverVariable, number: tuple | None
+) -> tuple[Target, float] | None:
     """What a driver's variable reads by its number, and its value at rest, None if it is nothing
     that takes keys."""
     if number is None:
@@ -420,7 +430,7 @@ def _control(variable, number: tuple | None) -> tuple[Target, float] | None:
 
 
 def _channel(
-    obj, bone: str, path: str, index: int, is_stored: bool = False
+    obj: bpy.types.Object, bone: str, path: str, index: int, is_stored: bool = False
 ) -> tuple[Target, float] | None:
     """A channel of a bone, or of an object where that is "", and its value at rest; is_stored: the
     number itself, not how it turns."""

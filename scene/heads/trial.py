@@ -2,10 +2,12 @@
 """Moves controls of a character for a moment and looks at what Blender shows, where drivers and
 constraints are not followed. Everything is put back before anything is drawn."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping as Values
+from collections.abc import Iterator, Mapping as Values, Sequence
 
 import bpy
 import numpy as np
@@ -53,12 +55,12 @@ class Trial:
     def __enter__(self) -> None:
         self.working: list[bpy.types.Driver] = []
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for driver in self.working:  # a value that it cannot calculate stops a driver for good
             if not driver.is_valid:
                 driver.expression = str(driver.expression)
 
-    def way(self, keys, path: str, driver: RigDriver) -> Way | None:
+    def way(self, keys: Sequence[str], path: str, driver: RigDriver) -> Way | None:
         """What `RigDriver.follow` tells, of a driver of a shape key that cannot be read."""
 
         def seen(at: Values[mapping.Target, float]) -> float:

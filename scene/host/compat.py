@@ -2,10 +2,25 @@
 """Everything that differs between Blender 4.2 and 5.2, and between an extension and a plain script,
 behind one name each."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import bpy
 import numpy as np
+
+if TYPE_CHECKING:
+    # what can have keys of its own
+    Animated: TypeAlias = (
+        bpy.types.Object
+        | bpy.types.Key
+        | bpy.types.GreasePencil
+        | bpy.types.Material
+        | bpy.types.NodeTree
+    )
+
 
 # since Blender 4.4 one action can animate several data-blocks
 HAS_SLOTS = bpy.app.version >= (4, 4, 0)
@@ -19,41 +34,41 @@ TARGET = "thunder_target"
 # ---- sequencer
 
 
-def strips(editor) -> bpy.types.bpy_prop_collection:
+def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
     """The top-level strips of a sequence editor (`sequences` before 4.4)."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
-def strips_all(editor) -> bpy.types.bpy_prop_collection:
+def strips_all(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
     """All strips of a sequence editor, those inside metas included."""
     return getattr(editor, strips_all_name(editor))
 
 
-def strips_all_name(editor) -> str:
+def strips_all_name(editor: bpy.types.SequenceEditor) -> str:
     """Name of that property, for lists of the interface and animation paths."""
     return "strips_all" if hasattr(editor, "strips_all") else "sequences_all"
 
 
-def sequencer_scene(context):
+def sequencer_scene(context: bpy.types.Context):
     """The sequencer's scene: a separate setting since 5.0, else the active scene."""
     return getattr(context, "sequencer_scene", None) or context.scene
 
 
-def show_in_sequencer(scene) -> None:
+def show_in_sequencer(scene: bpy.types.Scene) -> None:
     """Let sequencers show a scene where they show none: since 5.0 each workspace has its own."""
     for workspace in bpy.data.workspaces:
         if getattr(workspace, "sequencer_scene", scene) is None:
             workspace.sequencer_scene = scene
 
 
-def strip_span(strip) -> tuple[int, int]:
+def strip_span(strip: bpy.types.Strip) -> tuple[int, int]:
     """First frame of a strip as trimmed and the frame after its last."""
     if hasattr(strip, "left_handle"):
         return int(strip.left_handle), int(strip.right_handle)
     return int(strip.frame_final_start), int(strip.frame_final_end)
 
 
-def trim(strip, first: int, end: int) -> None:
+def trim(strip: bpy.types.Strip, first: int, end: int) -> None:
     """Let a strip play from frame `first` up to `end`."""
     names = (
         ("left_handle", "right_handle")
@@ -64,18 +79,18 @@ def trim(strip, first: int, end: int) -> None:
         setattr(strip, name, frame)
 
 
-def content_start(strip) -> float:
+def content_start(strip: bpy.types.Strip) -> float:
     """Scene frame, with its fraction, at which the untrimmed content of a strip begins."""
     return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
 
 
-def content_length(strip) -> int:
+def content_length(strip: bpy.types.Strip) -> int:
     """Scene frames that the untrimmed content of a strip lasts."""
     name = "content_duration" if hasattr(strip, "content_duration") else "frame_duration"
     return int(getattr(strip, name))
 
 
-def content_trim(strip) -> float:
+def content_trim(strip: bpy.types.Strip) -> float:
     """Frames that are cut off the beginning of a strip's content for good: the content begins that
     much later in its source."""
     return float(
@@ -120,7 +135,7 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
     return actions, [action.fcurves for action in actions]
 
 
-def new_curve(curves, data_path: str, index: int, group: str):
+def new_curve(curves: bpy.types.ActionChannelbagFCurves, data_path: str, index: int, group: str):
     """A new f-curve in a collection that new_action gave."""
     if not HAS_SLOTS:
         return curves.new(data_path, index=index, action_group=group)
@@ -133,7 +148,7 @@ def new_curve(curves, data_path: str, index: int, group: str):
     return curve
 
 
-def all_curves(action) -> list:
+def all_curves(action: bpy.types.Action) -> list:
     """Every f-curve of an action, whatever its slots."""
     given.add(action.session_uid)
     if not HAS_SLOTS:
@@ -147,7 +162,7 @@ def all_curves(action) -> list:
     ]
 
 
-def place_of_curves(action) -> tuple[int, list[int]]:
+def place_of_curves(action: bpy.types.Action) -> tuple[int, list[int]]:
     """How many f-curves an action has, and where in memory each collection and its first one
     are: quick."""
     collections = (
@@ -160,7 +175,7 @@ def place_of_curves(action) -> tuple[int, list[int]]:
     return count, [*(each.as_pointer() for each in collections), *first]
 
 
-def shift(action, frames: float) -> None:
+def shift(action: bpy.types.Action, frames: float) -> None:
     """Move every key of an action by `frames`."""
     for curve in all_curves(action):
         for name in ("co", "handle_left", "handle_right"):
@@ -171,13 +186,13 @@ def shift(action, frames: float) -> None:
         curve.update()
 
 
-def curves_for(data_block) -> list:
+def curves_for(data_block: Animated) -> list:
     """The f-curves that a data-block's active action holds for it (its slot's alone)."""
     animation = data_block.animation_data
     return curves_of(animation.action, slot_of(data_block)) if animation is not None else []
 
 
-def curves_of(action, slot: str) -> list:
+def curves_of(action: bpy.types.Action, slot: str) -> list:
     """The f-curves of an action's slot of that identifier; before 4.4 all of the action's; none
     without an action."""
     if action is not None:
@@ -196,7 +211,7 @@ def curves_of(action, slot: str) -> list:
     ]
 
 
-def curves_in_strips(strips) -> list:
+def curves_in_strips(strips: Iterable[bpy.types.NlaStrip]) -> list:
     """The f-curves of the actions that NLA strips, and those in them, play."""
     return [
         curve
@@ -208,12 +223,12 @@ def curves_in_strips(strips) -> list:
     ]
 
 
-def by_place(curves) -> dict[tuple[str, int], bpy.types.FCurve]:
+def by_place(curves: Iterable[bpy.types.FCurve]) -> dict[tuple[str, int], bpy.types.FCurve]:
     """Curves, or drivers, by the path and index that they move."""
     return {(curve.data_path, curve.array_index): curve for curve in curves}
 
 
-def curves_in(action, data_block, slot: str = ""):
+def curves_in(action: bpy.types.Action, data_block: Animated, slot: str = ""):
     """The curve collection of a data-block in an action: that of the slot of that identifier, else
     a new slot's."""
     given.add(action.session_uid)
@@ -227,26 +242,26 @@ def curves_in(action, data_block, slot: str = ""):
     return strip.channelbag(chosen, ensure=True).fcurves
 
 
-def set_strip_slot(strip, slot: str) -> None:
+def set_strip_slot(strip: bpy.types.NlaStrip, slot: str) -> None:
     """Let an NLA strip play the slot of that identifier."""
     if HAS_SLOTS and slot and slot in strip.action.slots:
         strip.action_slot = strip.action.slots[slot]
 
 
-def strip_slot(strip) -> str:
+def strip_slot(strip: bpy.types.NlaStrip) -> str:
     """Identifier of the slot that an NLA strip plays ("" for none or before 4.4)."""
     slot = getattr(strip, "action_slot", None)
     return slot.identifier if slot else ""
 
 
-def slot_of(data_block) -> str:
+def slot_of(data_block: Animated) -> str:
     """Identifier of the slot a data-block uses in its active action ("" for none or before 4.4)."""
     animation = data_block.animation_data
     slot = getattr(animation, "action_slot", None) if animation else None
     return slot.identifier if slot else ""
 
 
-def slot_for(action, data_block, index: int | None = None) -> str:
+def slot_for(action: bpy.types.Action, data_block: Animated, index: int | None = None) -> str:
     """Identifier of the slot of an action for a data-block: by its name, else (it was renamed) the
     one of that index that `new_action` made for it, without an index the first of its type; "" if
     there is none, and before 4.4."""
@@ -259,12 +274,12 @@ def slot_for(action, data_block, index: int | None = None) -> str:
     return next((slot.identifier for slot in named + others), "")
 
 
-def fits(action, data_block) -> bool:
+def fits(action: bpy.types.Action, data_block: Animated) -> bool:
     """Whether an action has curves for data-blocks of that type."""
     return bool(slot_for(action, data_block)) if HAS_SLOTS else action.id_root == data_block.id_type
 
 
-def assign_action(data_block, action, slot: str = "") -> None:
+def assign_action(data_block: Animated, action: bpy.types.Action, slot: str = "") -> None:
     """Make `action` (or None) the active action of a data-block, with the slot of that identifier.
 
     Without an identifier the slot made for a data-block of its type is taken.
@@ -281,13 +296,13 @@ def assign_action(data_block, action, slot: str = "") -> None:
 # ---- drawings
 
 
-def is_drawing(obj) -> bool:
+def is_drawing(obj: bpy.types.Object) -> bool:
     """Whether an object is a Grease Pencil drawing; that before 4.3 is none, which had other
     data."""
     return obj.type == "GREASEPENCIL"
 
 
-def choose_drawings(obj, name: str, layer: str) -> None:
+def choose_drawings(obj: bpy.types.Object, name: str, layer: str) -> None:
     """Let a modifier of that name show one drawing of a layer, that of its offset."""
     modifier = obj.modifiers.get(name) or obj.modifiers.new(name, "GREASE_PENCIL_TIME")
     modifier.mode = "FIX"
@@ -303,7 +318,7 @@ def new_drawing(name: str):
     return getattr(bpy.data, "grease_pencils_v3", bpy.data.grease_pencils).new(name)
 
 
-def draw(data, layer: str, frame: int, shapes: list, radius: float) -> None:
+def draw(data: bpy.types.GreasePencil, layer: str, frame: int, shapes: list, radius: float) -> None:
     """Draw closed shapes (index of its material, outline [n, 2] in the plane XZ) on a frame of a
     layer of Grease Pencil data. radius: of the line."""
     on = data.layers.get(layer) or data.layers.new(layer)
@@ -321,7 +336,7 @@ def draw(data, layer: str, frame: int, shapes: list, radius: float) -> None:
 # ---- rendering
 
 
-def set_movie_output(render) -> None:
+def set_movie_output(render: bpy.types.RenderSettings) -> None:
     """Let a scene's render settings write H.264 with AAC sound in an MP4 file."""
     image = render.image_settings
     if hasattr(image, "media_type"):  # 5.0 sorts the formats by medium
@@ -336,7 +351,7 @@ def set_movie_output(render) -> None:
     movie.audio_mixrate = 48000
 
 
-def set_image_output(render) -> None:
+def set_image_output(render: bpy.types.RenderSettings) -> None:
     """Let a scene's render settings write PNG files."""
     image = render.image_settings
     if hasattr(image, "media_type"):

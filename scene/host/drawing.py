@@ -9,17 +9,23 @@ changes data ends it before (`forget`). Elsewhere, as in an operator's work, suc
 called each time.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Hashable
 from contextlib import contextmanager
 from functools import update_wrapper, wraps
 from inspect import getattr_static
 from types import FunctionType
-from typing import cast, TypeVar
+from typing import Any, cast, TYPE_CHECKING, TypeVar
 
 import bpy
 
 from ...thunder_core.errors import ThunderError
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderScene
+
 
 F = TypeVar("F", bound=Callable)
 
@@ -29,7 +35,7 @@ class _Answers:
     to draw, or to poll.  at_work: whether an operator of ours is at work, whose own polls must see
     what it has changed.  timer: whether Blender will call `forget` when it goes on."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.known: dict[Hashable, tuple] = {}
         self.depth, self.at_work, self.timer = 0, 0, False
 
@@ -83,7 +89,7 @@ def once(function: F) -> F:
     contexts and plain values, and its callers change nothing of what it returns."""
 
     @wraps(function)
-    def answer(*asked):
+    def answer(*asked: Any):
         if not _answers.depth:
             return function(*asked)
         window = getattr(bpy.context, "window", None)
@@ -101,7 +107,7 @@ def once(function: F) -> F:
     return cast(F, answer)
 
 
-def _name(asked) -> Hashable:
+def _name(asked: Any) -> Hashable:
     return asked.as_pointer() if isinstance(asked, bpy.types.bpy_struct) else asked
 
 
@@ -134,7 +140,7 @@ def getter(function: Callable) -> Callable:
     """The `get` of a property that Blender reads many times while it draws a list: where no script
     asks, answers are kept."""
 
-    def get(settings):
+    def get(settings: ThunderScene):
         if sys._getframe().f_back is not None:
             return function(settings)
         with drawing():
@@ -148,8 +154,8 @@ def setter(function: Callable) -> Callable:
     return _inside(changing, function)
 
 
-def _inside(block, function: FunctionType) -> FunctionType:
-    def run(*arguments):
+def _inside(block: Callable, function: FunctionType) -> FunctionType:
+    def run(*arguments: Any):
         with block():
             return function(*arguments)
 

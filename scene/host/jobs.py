@@ -15,13 +15,16 @@ script, ends a job with a sentence, since it may hold Blender's data. A job that
 (`survives_undo`) holds them only within `restart_after_undo`, and looks them up again after it.
 """
 
+from __future__ import annotations
+
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
 from inspect import get_annotations
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
 import bpy
 from bpy.app.handlers import persistent
@@ -52,7 +55,7 @@ def registration(
     """
     added = ExitStack()
 
-    def register():
+    def register() -> None:
         for owner, name, prop in properties:
             setattr(owner, name, prop)
             added.callback(delattr, owner, name)
@@ -87,7 +90,7 @@ def handled(name: str, handler: Callable):
             functions.remove(handler)
 
 
-def classes_of(module) -> list[type]:
+def classes_of(module: ModuleType) -> list[type]:
     """The operators, panels and so on that a module defines, in its order."""
     types = [
         each
@@ -97,7 +100,7 @@ def classes_of(module) -> list[type]:
     return [each for each in types if each.__module__ == module.__name__]
 
 
-def add_module(module) -> None:
+def add_module(module: ModuleType) -> None:
     """Register a module's classes, then call its `register` if it adds anything else."""
     for cls in classes_of(module):
         for prop in (prop for base in cls.__mro__ for prop in get_annotations(base).values()):
@@ -109,7 +112,7 @@ def add_module(module) -> None:
         module.register()
 
 
-def remove_module(module) -> None:
+def remove_module(module: ModuleType) -> None:
     """Undo `add_module`."""
     if hasattr(module, "unregister"):
         module.unregister()
@@ -134,7 +137,7 @@ class Part:
     def undone(self) -> None:
         """Look at Blender's data again: a step was undone or redone."""
 
-    def actions_edited(self, scene, uids: set[int]) -> None:
+    def actions_edited(self, scene: bpy.types.Scene, uids: set[int]) -> None:
         """Keys of the actions with these session ids have changed."""
 
     def work_ended(self) -> None:
@@ -149,7 +152,7 @@ class Memory(Part):
     """A dict of what was worked out from the file's data, by their session ids: empty again when
     another file is opened, which may have the same ids."""
 
-    def __init__(self, known: dict | None = None):
+    def __init__(self, known: dict | None = None) -> None:
         self.known = {} if known is None else known
 
     def file_opened(self) -> None:
@@ -160,7 +163,7 @@ class Session:
     """Everything the add-on remembers while it is enabled. A part may use those that were added
     before it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.job = None  # the long work that runs (jobs.Job)
         self.note = ""  # the last note of the last work, until other work begins
         self.next_note = ""  # of work that another file ends: shown in that file
@@ -194,7 +197,7 @@ class Session:
             for work in self.held:
                 last_to_first.callback(work.close)
 
-    def notify(self, event: str, *about) -> None:
+    def notify(self, event: str, *about: Any) -> None:
         """Call the method `event` of every part, whatever one of them raises."""
         with ExitStack() as last_to_first:
             for part in reversed(self.parts):
@@ -218,12 +221,12 @@ class AddonChanges:
     def __enter__(self) -> None:
         self.active = True
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.active = False
 
 
 @persistent
-def _file_opened(*_):
+def _file_opened(*_: object) -> None:
     session.note, session.next_note = session.next_note, ""
     session.notify("file_opened")
 
@@ -268,7 +271,7 @@ _whole_file = session.add(_WholeFile())
 
 def _before(why: str, may_go_on: bool):
     @persistent
-    def release(*_):
+    def release(*_: object) -> None:
         if session.job is not None and may_go_on:
             _whole_file.begin()
         session.release(why, may_go_on)
@@ -277,13 +280,13 @@ def _before(why: str, may_go_on: bool):
 
 
 @persistent
-def _after(*_):
+def _after(*_: object) -> None:
     _whole_file.end()
     session.notify("undone")
 
 
 @persistent
-def _changed(scene, depsgraph):
+def _changed(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     drawing.forget()
     actions = [update.id for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)]
     if actions:
@@ -369,7 +372,7 @@ class Watch:
     heads, or actions and curves. A reference to a take or a curve that is gone crashes Blender; one
     to a data-block raises ReferenceError, but work is to end before it has done a part of it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.before: dict[int, tuple] = {}
 
     def look(self, holds: bool = True) -> None:
@@ -433,11 +436,11 @@ class Recent(dict):
     """A dict of at most `most` entries: a new one replaces the one that was added first. Reading
     does not make an entry newer."""
 
-    def __init__(self, most: int):
+    def __init__(self, most: int) -> None:
         super().__init__()
         self.most = most
 
-    def __setitem__(self, key, value) -> None:
+    def __setitem__(self, key: Any, value: Any) -> None:
         while key not in self and len(self) >= self.most:
             self.pop(next(iter(self)), None)  # another thread may have removed it meanwhile
         super().__setitem__(key, value)
@@ -451,7 +454,7 @@ class Pace:
     """Speed of work lately: what comes before its first progress, such as loading a model, does not
     count, nor does what was done long ago."""
 
-    def __init__(self, fraction: float = 0.0):
+    def __init__(self, fraction: float = 0.0) -> None:
         self.began = fraction
         self.marks: deque[tuple[float, float]] = deque(maxlen=MARKS)  # when, and fraction
 
@@ -494,7 +497,7 @@ class Job:
 
     def __init__(
         self, title: str, steps: Generator[Step, None, object], survives_undo: bool = False
-    ):
+    ) -> None:
         self.title, self.steps, self.survives_undo = title, steps, survives_undo
         self.undone: Cancelled | None = None
         self.over, self.value = False, None  # type: bool, object
@@ -629,7 +632,7 @@ def run_through(
         end_job()
 
 
-def pop_up_errors(function: Callable, *args) -> None:
+def pop_up_errors(function: Callable, *args: Any) -> None:
     """Call a function where no operator can report an error, because a property was set: then its
     sentence pops up."""
     try:
@@ -676,7 +679,7 @@ class Task(Part):
 
     def __init__(
         self, step: Callable[[], float | None], any_time: bool = False, any_file: bool = False
-    ):
+    ) -> None:
         self.step, self.any_time, self.any_file = step, any_time, any_file
         self.due: float | None = None
         self.timer = self.tick  # Blender knows a timer by this very object

@@ -2,6 +2,8 @@
 """Plays the scene in its window from a frame on, the picture in sync with the sound; goes to a
 frame and returns from it."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -11,20 +13,20 @@ import bpy
 APART = "Thunder Apart"  # name of the scene of `apart`
 
 
-def go_to(scene, frame: float) -> None:
+def go_to(scene: bpy.types.Scene, frame: float) -> None:
     """Go to a frame, fraction included."""
     whole_frame = math.floor(frame)
     scene.frame_set(whole_frame, subframe=float(frame - whole_frame))
 
 
-def empty(scene) -> None:
+def empty(scene: bpy.types.Scene) -> None:
     """Take all objects out of a scene."""
     for members in (scene.collection.objects, scene.collection.children):
         for member in list(members):
             members.unlink(member)
 
 
-def is_there(block) -> bool:
+def is_there(block: bpy.types.ID) -> bool:
     """Whether a data-block is still in the file: the animator may have deleted it between two
     slices."""
     try:
@@ -38,14 +40,14 @@ def remove(blocks: Iterable) -> None:
     bpy.data.batch_remove([block for block in blocks if is_there(block)])
 
 
-def copy_of(scene):
+def copy_of(scene: bpy.types.Scene):
     """A copy of a scene, which `remove_scene` takes away."""
     copy = scene.copy()
     copy.use_fake_user = True  # without a user it would be in the way of a purge
     return copy
 
 
-def remove_scene(scene) -> None:
+def remove_scene(scene: bpy.types.Scene) -> None:
     """Remove a scene that work has added, if it is still there."""
     if is_there(scene):
         if len(bpy.data.scenes) == 1:  # the animator has deleted all others
@@ -54,7 +56,7 @@ def remove_scene(scene) -> None:
 
 
 @contextlib.contextmanager
-def apart(scene, objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Scene]:
+def apart(scene: bpy.types.Scene, objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Scene]:
     """A copy of a scene in which some of its objects play for a while, so that the animator's stays
     on its frame and is not drawn again."""
     other = copy_of(scene)
@@ -68,7 +70,7 @@ def apart(scene, objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Scen
         remove_scene(other)
 
 
-def start(scene, frame: int) -> None:
+def start(scene: bpy.types.Scene, frame: int) -> None:
     """Play from a scene frame on; what plays already jumps there. Nothing happens without a
     window."""
     window = bpy.context.window

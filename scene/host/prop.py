@@ -2,6 +2,8 @@
 """Properties of operators and of what a .blend stores, as `index: int = IntProperty(…)`: Blender
 gets the property, and whoever reads the code or checks its types sees an int."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, cast, ParamSpec, TYPE_CHECKING, TypeVar
 
@@ -27,7 +29,7 @@ else:
 class _Declared:
     """A property in the body of a class, which becomes the annotation that Blender looks for."""
 
-    def __init__(self, prop: object):
+    def __init__(self, prop: object) -> None:
         self.prop = prop
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -2,10 +2,13 @@
 """The contact sheet of a line inside Blender: a row for each take with its words, what brows, head
 and mouth do, and its face at the same key moments."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -22,6 +25,10 @@ from ..host import jobs, playback
 from ..host.language import translated
 from ..takes import grades, take_list, take_record
 from . import puppets
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 NAME = "Thunder Contact Sheet"  # name of the texts
 MOMENTS = 6
@@ -66,7 +73,11 @@ class _Row:
 
 
 def make(
-    scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    entries: list,
+    path: str,
+    loudness: np.ndarray | None = None,
 ) -> Generator[jobs.Step, None, bpy.types.Image]:
     """Steps that draw the sheet of takes of one head into a new PNG file and load it. Returns the
     image.
@@ -113,7 +124,7 @@ def free_path(title: str, ending: str = ".png") -> str:
     return next(path for file in numbered if not os.path.exists(path := os.path.join(folder, file)))
 
 
-def _row(entry) -> _Row:
+def _row(entry: ThunderTake) -> _Row:
     """A take's row."""
     performance, clock = take_record.load(entry.action), take_record.clock_of(entry.action)
     # if nothing is known of it
@@ -149,7 +160,7 @@ class _Sheet(puppets.Portrait):
     """Portraits of the faces, and the texts beside them, which are written around the origin: their
     unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner."""
 
-    def __init__(self, *args):
+    def __init__(self, *args: Any) -> None:
         self.inks: dict[str, bpy.types.Material] = {}
         super().__init__(*args)
         displayed = {"voice": SOUND, **activity.COLOURS}
@@ -187,7 +198,7 @@ class _Sheet(puppets.Portrait):
             self._write(translated(f"frame {seconds * fps:.0f}"), x, 0.11, 0.12, "faint", "CENTER")
         return self._texts(left + len(chosen), HEAD_CELLS)
 
-    def label(self, entry, widest: float) -> np.ndarray:
+    def label(self, entry: ThunderTake, widest: float) -> np.ndarray:
         """The picture of a row's words: score, name, how the take is played, the names of its
         tracks, and how high the mouth's is, mm."""
         score = translated(take_list.score_text(entry))
@@ -277,7 +288,9 @@ def _values_at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray
     return np.interp(seconds, row.start + np.arange(len(values)) / FPS, values, left=0.0, right=0.0)
 
 
-def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
+def _draw_track(
+    part: np.ndarray, level: np.ndarray, base: int, tall: int, colour: Sequence[float]
+) -> None:
     """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels
     high that stands on row `base`."""
     colour, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)

@@ -3,12 +3,15 @@
 curves as CSV, VRM animation, cues of words and mouths, channels and FLAME's parameters as arrays.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import bpy
 import numpy as np
@@ -148,7 +151,7 @@ def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
 # ---- what belongs to a head
 
 
-def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
+def objects_of(scene: bpy.types.Scene, rig: head.Rig) -> list[bpy.types.Object]:
     """The objects of a scene that make up a character: what takes move, what deforms that, and what
     hangs on it too."""
     targets = set(rig.targets)
@@ -180,7 +183,7 @@ def _meshes(shot: Shot) -> list[bpy.types.Object]:
     return [obj for obj in objects_of(shot.scene, shot.rig) if obj.type == "MESH"]
 
 
-def _select(layer, objects: list) -> None:
+def _select(layer: bpy.types.ViewLayer, objects: list) -> None:
     """Select these objects of a view layer alone."""
     for obj in list(layer.objects.selected):
         obj.select_set(False, view_layer=layer)
@@ -313,7 +316,7 @@ def _operator(name: str):
     return None
 
 
-def _run(name: str, **settings) -> None:
+def _run(name: str, **settings: Any) -> None:
     """Call an exporter with those of the settings that this version of Blender has."""
     operator = _operator(name)
     known = operator.get_rna_type().properties.keys()

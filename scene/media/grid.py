@@ -2,11 +2,14 @@
 """Shows all takes at once: a head for each, side by side in the viewport, playing with the sound;
 removed when playback stops. Under each head are its take's score, name and words."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 from collections.abc import Generator
 from copy import copy
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import bpy
 from bpy.app.handlers import persistent
@@ -22,6 +25,10 @@ from ..host import jobs, playback
 from ..host.language import translated
 from ..takes import grades, take_list
 from . import puppets
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 NAME = "Thunder Grid"
 WIDER = 1.6  # ratio of columns to rows that suits a viewport
@@ -88,7 +95,7 @@ def is_running() -> bool:
     return state.grid is not None
 
 
-def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, None]:
+def build(scene: bpy.types.Scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, None]:
     """Steps that set up a head for each take, best at the top left. Raises BadRequest if there is
     none."""
     entries = [entry for entry in entries if entry.action is not None]
@@ -150,7 +157,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, Non
         raise
 
 
-def _loop_over(scene, group, first: int, last: int) -> None:
+def _loop_over(scene: bpy.types.Scene, group: bpy.types.Collection, first: int, last: int) -> None:
     """Loop the scene's playback over the frames of the takes, or their part in the animator's
     preview range.
 
@@ -177,12 +184,16 @@ def _restore_loop() -> None:
                     scene.use_preview_range = bool(used)
 
 
-def _caption(entry) -> str:
+def _caption(entry: ThunderTake) -> str:
     return f"{translated(take_list.score_text(entry))}  {entry.name}" + (" ★" if entry.star else "")
 
 
 def _add_texts(
-    group, entry, place: Matrix, size: tuple[float, float], axes: Matrix
+    group: bpy.types.Collection,
+    entry: ThunderTake,
+    place: Matrix,
+    size: tuple[float, float],
+    axes: Matrix,
 ) -> list[bpy.types.Object]:
     """Texts that face the viewer under a head: its take's score and name, and its words.
 
@@ -211,7 +222,7 @@ def _add_texts(
     return texts
 
 
-def enter(context) -> None:
+def enter(context: bpy.types.Context) -> None:
     """Show only the grid in a 3D viewport, from the front, and play."""
     area = viewport(context)
     grid = state.grid
@@ -252,7 +263,9 @@ def enter(context) -> None:
         playback.start(scene, scene.frame_preview_start)
 
 
-def frame_box(area, region, middle: Vector, wide: float, tall: float) -> None:
+def frame_box(
+    area: bpy.types.Area, region: bpy.types.Region, middle: Vector, wide: float, tall: float
+) -> None:
     """Show all of a box around a place, so wide and tall as the view has it, beside the sidebar."""
     view = area.spaces.active.region_3d
     view.view_location, view.view_distance = middle, 1.0
@@ -276,7 +289,7 @@ def frame_box(area, region, middle: Vector, wide: float, tall: float) -> None:
     )
 
 
-def viewport(context):
+def viewport(context: bpy.types.Context):
     """The 3D viewport in which the grid was started, else the largest of the window; None if there
     is none."""
     if context.window is None or bpy.app.background:
@@ -320,7 +333,7 @@ def leave() -> str:
     return chosen
 
 
-def _look_away(window, area, grid: _Grid) -> None:
+def _look_away(window: bpy.types.Window, area: bpy.types.Area, grid: _Grid) -> None:
     space, region = (
         area.spaces.active,
         next(region for region in area.regions if region.type == "WINDOW"),
@@ -372,7 +385,7 @@ _leaving = jobs.Task(leave_when_stopped, any_time=True)
 
 
 @persistent
-def leave_for_file(*_):
+def leave_for_file(*_: object) -> None:
     """Nothing of the grid is saved, or left by an undo step in which it was there."""
     if state.grid is not None or any(head.PUPPET_MARK in group for group in bpy.data.collections):
         leave()

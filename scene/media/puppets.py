@@ -2,9 +2,13 @@
 """Copies of a head that play other takes beside it, and are removed completely; and a scene of its
 own for one, which Workbench draws while the animator's scene stays as it is."""
 
+from __future__ import annotations
+
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -16,6 +20,10 @@ from ...thunder_core.files import write_error
 from ..animation import display
 from ..heads import character, family, head, rna_paths
 from ..host import compat, playback
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 FACE_SHARE = 0.2  # share of a key's largest movement above which a vertex belongs to the face
 KEYS_LOOKED_AT = 12  # keys sampled to find the moving part of a face
@@ -34,7 +42,7 @@ class Puppet:
     data: list
 
 
-def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
+def add(rig: head.Rig, collection: bpy.types.Collection, shift: Vector) -> Puppet:
     """Copy a rig into a collection, moved by `shift` in the world. Modifiers, constraints, parents
     and drivers among the rig's objects refer to the copy; data outside of the rig are shared."""
     originals = list(
@@ -72,13 +80,13 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
     )
 
 
-def _is_visible(rig: head.Rig, obj) -> bool:
+def _is_visible(rig: head.Rig, obj: bpy.types.Object) -> bool:
     # drivers hide what is not shown
     is_seen = rig.driver.is_drawn or obj == rig.mesh or obj.visible_get()
     return is_seen and (obj.type == "MESH" or compat.is_drawing(obj))
 
 
-def _referring(block) -> list:
+def _referring(block: bpy.types.ID) -> list:
     """What of a data-block refers to others: modifiers, constraints, and what drivers read."""
     bones = getattr(getattr(block, "pose", None), "bones", ())
     constraints = [
@@ -95,7 +103,7 @@ def _referring(block) -> list:
     return [*getattr(block, "modifiers", ()), *constraints, *targets, *read]
 
 
-def play(puppet: Puppet, rig: head.Rig, entry) -> None:
+def play(puppet: Puppet, rig: head.Rig, entry: ThunderTake) -> None:
     """Let a copy of a rig play a take, and nothing else."""
     stop(puppet, rig)
     actions = display.actions_of(entry)
@@ -137,7 +145,12 @@ def remove_marked() -> None:
 
 
 def add_text(
-    collection, name: str, words: str, size: float, align: tuple[str, str], ink: bpy.types.Material
+    collection: bpy.types.Collection,
+    name: str,
+    words: str,
+    size: float,
+    align: tuple[str, str],
+    ink: bpy.types.Material,
 ) -> bpy.types.Object:
     """Text in a collection, its object and its data called `name`. align: across and up."""
     curve = bpy.data.curves.new(name, "FONT")
@@ -235,7 +248,7 @@ def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:
     return Vector(corners.min(axis=0)), Vector(corners.max(axis=0))
 
 
-def apply_settings(scene, values: dict) -> None:
+def apply_settings(scene: bpy.types.Scene, values: dict) -> None:
     """Change settings of a scene, {path: value}."""
     for path, value in values.items():
         owner, _, name = path.rpartition(".")
@@ -265,7 +278,7 @@ LOOK = {
 FACE = (0.82, 0.06)
 
 
-def render_still(scene, path: str, width: int, height: int) -> None:
+def render_still(scene: bpy.types.Scene, path: str, width: int, height: int) -> None:
     """Render a scene's current frame into a PNG file, by its camera and engine. Raises
     BadRequest while Blender renders.
 
@@ -299,7 +312,13 @@ class Portrait:
     """Portraits of a head, some pixels high and wide, of which its copy strikes the poses in a
     scene with a camera; `end` removes everything from the file."""
 
-    def __init__(self, scene, rig: head.Rig, background=BACKGROUND, size: int = PIXELS):
+    def __init__(
+        self,
+        scene: bpy.types.Scene,
+        rig: head.Rig,
+        background: Sequence[float] | None = BACKGROUND,
+        size: int = PIXELS,
+    ) -> None:
         self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
         self.rig, self.at, self.size = rig, face_frame(rig), size
         self.scene = new_scene = bpy.data.scenes.new(PORTRAIT)
@@ -322,7 +341,7 @@ class Portrait:
             self.end()
             raise
 
-    def remove_at_end(self, block):
+    def remove_at_end(self, block: bpy.types.ID):
         """Remove a data-block at the end, too, and let no purge do so before; returns it."""
         block.use_fake_user = True
         self.data.append(block)
@@ -353,7 +372,7 @@ class Portrait:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def end(self) -> None:

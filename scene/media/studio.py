@@ -2,6 +2,8 @@
 """A lit set around heads, in which Workbench and EEVEE show them well; and films of takes: of a
 scene through its camera, of takes side by side."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from ..host import compat
 from . import puppets
 
 
-def render_film(scene, path: str, width: int, height: int) -> None:
+def render_film(scene: bpy.types.Scene, path: str, width: int, height: int) -> None:
     """Render the scene's frame range with its sound into an MP4 file; width and height in pixels
     must be even."""
     scene.render.resolution_x, scene.render.resolution_y = width, height
@@ -63,12 +65,12 @@ LOOK = {  # settings of the scene
 }
 
 
-def find(scene) -> bpy.types.Collection | None:
+def find(scene: bpy.types.Scene) -> bpy.types.Collection | None:
     """The collection of a scene's stage, None if it has none."""
     return next((group for group in scene.collection.children if MARK in group), None)
 
 
-def camera_of(scene) -> bpy.types.Object | None:
+def camera_of(scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The camera that shows the heads: the stage's, else the scene's."""
     group = find(scene)
     return next(
@@ -76,7 +78,7 @@ def camera_of(scene) -> bpy.types.Object | None:
     )
 
 
-def set_up(scene, rigs: list[head.Rig], is_close: bool = False) -> None:
+def set_up(scene: bpy.types.Scene, rigs: list[head.Rig], is_close: bool = False) -> None:
     """Set up the stage around heads, or fit the one that is there to them. The scene looks through
     its camera; what the scene has of its own stays.
 
@@ -123,7 +125,7 @@ def set_up(scene, rigs: list[head.Rig], is_close: bool = False) -> None:
     puppets.apply_settings(scene, LOOK)
 
 
-def remove(scene) -> None:
+def remove(scene: bpy.types.Scene) -> None:
     """Remove a scene's stage; what it replaced comes back unless it was changed since."""
     group, camera = find(scene), camera_of(scene)
     with contextlib.suppress(*records.UNREADABLE):  # a record that was damaged brings nothing back
@@ -166,7 +168,7 @@ def _frame_faces(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
     )
 
 
-def _member(group, what: str, make: Callable[[str], Any]) -> bpy.types.Object:
+def _member(group: bpy.types.Collection, what: str, make: Callable[[str], Any]) -> bpy.types.Object:
     """The stage's object of that name, made with the data of `make(title)` if it is not there."""
     member = next((obj for obj in group.objects if obj.get(MARK) == what), None)
     if member is None:
@@ -176,7 +178,7 @@ def _member(group, what: str, make: Callable[[str], Any]) -> bpy.types.Object:
     return member
 
 
-def _aim(obj, to_world: Matrix, place: Vector) -> None:
+def _aim(obj: bpy.types.Object, to_world: Matrix, place: Vector) -> None:
     """Put an object at a place of the faces' frame, and point it at their middle."""
     at, middle = to_world @ place, to_world.translation
     obj.location, obj.rotation_euler = at, (middle - at).to_track_quat("-Z", "Y").to_euler()

@@ -2,6 +2,8 @@
 """Data that the add-on stores in a file: settings and takes of a scene, and for each head the
 animation before a take."""
 
+from __future__ import annotations
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -54,68 +56,68 @@ _HIDDEN_BATCH = -1  # number of the batch of takes that 0.2.0 hid
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 
-def _strip_names(self, context, text):
+def _strip_names(self: ThunderScene, context: bpy.types.Context, text: str):
     strips = strip.sound_strips(context.scene) or strip.sound_strips(
         compat.sequencer_scene(context)
     )
     return [sound_strip.name for sound_strip in strips]
 
 
-def _first_seed(self) -> int:
+def _first_seed(self: ThunderScene) -> int:
     scene = self.id_data
     mesh = head.guess(scene, self.head or head.active_object(bpy.context))
     voice, _ = attempt(strip.find, bpy.context)
     return seeds.first(scene, mesh, voice)
 
 
-def _current(settings) -> bpy.types.Object | None:
+def _current(settings: ThunderScene) -> bpy.types.Object | None:
     return settings.head or head.guess(settings.id_data, head.active_object(bpy.context))
 
 
-def _voice(self) -> str:
+def _voice(self: ThunderScene) -> str:
     return strip.chosen_name(self.id_data, _current(self))
 
 
-def _choose_voice(self, name: str) -> None:
+def _choose_voice(self: ThunderScene, name: str) -> None:
     if (mesh := _current(self)) is None:
         self.strip = name
     else:
         head_state.ensure(head.owner_of(mesh)).voice = name
 
 
-def _channel(self) -> int:
+def _channel(self: ThunderScene) -> int:
     voice, _ = attempt(strip.find, bpy.context)
     channel = None if voice is None else voice.channel
     return min(fingerprint.AUTOMATIC if channel is None else channel, len(_CHANNELS) - 2) + 1
 
 
-def _choose_channel(self, number: int) -> None:
+def _choose_channel(self: ThunderScene, number: int) -> None:
     strip.choose_channel(self.id_data, strip.find(bpy.context), number - 1 if number else None)
 
 
-def _role(self) -> int:
+def _role(self: ThunderScene) -> int:
     return [name for name, *_ in _ROLES].index(strip.role(self.id_data, _current(self)))
 
 
-def _choose_role(self, number: int) -> None:
+def _choose_role(self: ThunderScene, number: int) -> None:
     if (mesh := _current(self)) is None:
         self.role = _ROLES[number][0]
     else:
         head_state.ensure(head.owner_of(mesh)).role = _ROLES[number][0]
 
 
-def _keep_seed(self, keep: bool) -> None:
+def _keep_seed(self: ThunderScene, keep: bool) -> None:
     if keep:
         self.seed = self.first_seed
     else:
         self.property_unset("seed")
 
 
-def _objects(self, context, text):
+def _objects(self: ThunderRow, context: bpy.types.Context, text: str):
     return [obj.name for obj in _family(self)]
 
 
-def _targets(self, context, text):
+def _targets(self: ThunderRow, context: bpy.types.Context, text: str):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     objects = _family(self)
     if family.is_drawn(of := self.id_data.thunder.table_head):
@@ -128,11 +130,11 @@ def _targets(self, context, text):
     return list(dict.fromkeys(name for obj in objects for name in family.key_names(obj)[1:]))
 
 
-def _bones(self, context, text):
+def _bones(self: ThunderRow, context: bpy.types.Context, text: str):
     return [bone.name for obj in _family(self) if obj.type == "ARMATURE" for bone in obj.pose.bones]
 
 
-def _family(row):
+def _family(row: ThunderRow):
     """The objects a row may speak of."""
     settings = row.id_data.thunder
     if settings.table_head is None:
@@ -143,14 +145,14 @@ def _family(row):
     return [obj for obj in objects if obj.name == row.object] or objects
 
 
-def _take_up_kind(self, context):
+def _take_up_kind(self: ThunderRow, context: bpy.types.Context) -> None:
     """A name given to a row that had none makes it a rule."""
     if self.target and self.kind == "NONE":
         self.kind = "SHOW" if family.is_drawn(self.id_data.thunder.table_head) else "KEY"
     mapping_table.keep_edit(self, context)
 
 
-def _show_row(self, context):
+def _show_row(self: ThunderScene, context: bpy.types.Context) -> None:
     mapping_table.refresh(self.id_data)
 
 
@@ -386,14 +388,14 @@ class ThunderHead(bpy.types.PropertyGroup):
 ACCURACIES = {"ROUGH": 1.2, "NORMAL": 0.6, "EXACT": 0.3}  # largest errors of the lips, millimetres
 
 
-def _accuracy(self) -> int:
+def _accuracy(self: ThunderCommit) -> int:
     """By the error, for files of 0.2.0 and scripts set that alone. Custom is the last number."""
     errors = [*ACCURACIES.values()] if not self.is_custom else []
     near = (number for number, error in enumerate(errors) if abs(self.error - error) < 1e-3)
     return next(near, len(ACCURACIES))
 
 
-def _choose_accuracy(self, number: int) -> None:
+def _choose_accuracy(self: ThunderCommit, number: int) -> None:
     self.is_custom = number == len(ACCURACIES)
     if not self.is_custom:
         self.error = [*ACCURACIES.values()][number]
@@ -869,7 +871,7 @@ class ThunderObject(bpy.types.PropertyGroup):
 
 
 @persistent
-def adopt_settings(*_) -> None:
+def adopt_settings(*_: object) -> None:
     """Adopt what earlier versions say otherwise: a sort by *Heard*, commits as *Dense Curves*, and
     takes that were hidden, which become an earlier batch that is folded."""
     for settings in (scene.thunder for scene in bpy.data.scenes):

@@ -2,9 +2,12 @@
 """Checks a head's animation against its voice, keeps what was found, what is ignored and how much
 is allowed in the file, and mends a finding by the smallest change."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Generator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -34,12 +37,16 @@ from ..takes.shape import applying
 from ..voice import changes, strip, voice_cache
 from . import live_score
 
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
+
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
 
 _addon_changes = jobs.AddonChanges()
 
 
-def _jump_to_finding(checked, context):
+def _jump_to_finding(checked: ThunderCheck, context: bpy.types.Context) -> None:
     """Show the frame of the finding that was clicked in the list."""
     if not _addon_changes.active and 0 <= checked.index < len(checked.findings):
         context.scene.frame_set(checked.findings[checked.index].first)
@@ -97,14 +104,14 @@ def ignored_name(rig: head.Rig, voice: str, finding: findings.Finding) -> str:
     return f"{rig.mesh.name} | {voice} | {finding.key}"
 
 
-def of_head(scene, rig: head.Rig) -> ThunderCheck | None:
+def of_head(scene: bpy.types.Scene, rig: head.Rig) -> ThunderCheck | None:
     """The last check, None if it was of other animation than the head plays now, or there was
     none."""
     checked = scene.thunder_check
     return checked if checked.animation == animation_name(rig) else None
 
 
-def chosen_finding(scene) -> tuple[ThunderFinding, findings.Finding] | None:
+def chosen_finding(scene: bpy.types.Scene) -> tuple[ThunderFinding, findings.Finding] | None:
     """The finding that is chosen in the list, None for none."""
     checked = scene.thunder_check
     if not 0 <= checked.index < len(checked.findings):
@@ -113,7 +120,7 @@ def chosen_finding(scene) -> tuple[ThunderFinding, findings.Finding] | None:
     return row, findings.Finding(**json.loads(row.values))
 
 
-def why_nothing(scene, rig: head.Rig, voice: str) -> str:
+def why_nothing(scene: bpy.types.Scene, rig: head.Rig, voice: str) -> str:
     """The reason why a head has no lip-sync with the voice of that name, "" if it may have: the
     take that it shows of it does not speak, or the head listens to it. Quick: for panels."""
     entry = take_list.on_head(scene, rig.mesh)
@@ -123,7 +130,7 @@ def why_nothing(scene, rig: head.Rig, voice: str) -> str:
 
 
 def check(
-    client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
+    client: Client, scene: bpy.types.Scene, rig: head.Rig, voice: strip.Voice | None = None
 ) -> Generator[jobs.Step, None, list[findings.Finding]]:
     """Steps that check the current animation of a head against a voice (None: the head's), list
     what is found, and return it.
@@ -155,13 +162,17 @@ def check(
     return show(scene, rig, voice.name, clock, list(findings.findings_of(answer) or ()))
 
 
-def _is_in_sync(scene, entry, voice: strip.Voice) -> bool:
+def _is_in_sync(scene: bpy.types.Scene, entry: ThunderTake, voice: strip.Voice) -> bool:
     """Whether a take, None for none, is of a voice that plays as it did when the take was made."""
     return entry is not None and entry.voice == voice.name and changes.change(scene, entry) is None
 
 
 def show(
-    scene, rig: head.Rig, voice: str, clock: Clock, findings: list[findings.Finding]
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    voice: str,
+    clock: Clock,
+    findings: list[findings.Finding],
 ) -> list[findings.Finding]:
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
@@ -217,7 +228,7 @@ def summary(findings: list) -> str:
     return f"{len(findings)} lip-sync problem{'s' * (len(findings) > 1)} found"
 
 
-def go(context, row: ThunderFinding) -> None:
+def go(context: bpy.types.Context, row: ThunderFinding) -> None:
     """Go to a finding, and make it the preview range with a syllable on either side."""
     scene = context.scene
     more = round(_AROUND_SECONDS * Clock.of(scene, 0).fps)
@@ -226,7 +237,7 @@ def go(context, row: ThunderFinding) -> None:
     scene.frame_preview_start, scene.frame_preview_end = row.first - more, row.last + more
 
 
-def drop(scene, row: ThunderFinding) -> None:
+def drop(scene: bpy.types.Scene, row: ThunderFinding) -> None:
     """Take a finding out of the list."""
     checked = scene.thunder_check
     index = next(index for index, each in enumerate(checked.findings) if each == row)
@@ -235,7 +246,9 @@ def drop(scene, row: ThunderFinding) -> None:
         checked.index = max(0, min(index, len(checked.findings) - 1))
 
 
-def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: findings.Finding) -> None:
+def ignore(
+    scene: bpy.types.Scene, rig: head.Rig, row: ThunderFinding, finding: findings.Finding
+) -> None:
     """Leave a finding out of this list and later ones."""
     checked = scene.thunder_check
     checked.ignored.add().name = ignored_name(rig, checked.voice, finding)
@@ -245,7 +258,7 @@ def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: findings.Finding)
 # ---- takes that do it right
 
 
-def better_take(scene, rig: head.Rig, finding: findings.Finding):
+def better_take(scene: bpy.types.Scene, rig: head.Rig, finding: findings.Finding):
     """The take of the checked voice and head with the best lip-sync that does a finding right, None
     for none."""
     checked, shown = scene.thunder_check, take_list.on_head(scene, rig.mesh)
@@ -259,7 +272,7 @@ def better_take(scene, rig: head.Rig, finding: findings.Finding):
     return max(right, key=grades.rank, default=None)
 
 
-def _is_right(action, start: float, finding: findings.Finding) -> bool:
+def _is_right(action: bpy.types.Action, start: float, finding: findings.Finding) -> bool:
     """Whether a take does what a finding misses: takes are in time and move; whether their lips
     meet is looked up."""
     if finding.kind != findings.OPEN or finding.whole:
@@ -303,7 +316,7 @@ def why_not(finding: findings.Finding) -> str:
 
 
 def mend(
-    scene, rig: head.Rig, finding: findings.Finding, start: float
+    scene: bpy.types.Scene, rig: head.Rig, finding: findings.Finding, start: float
 ) -> Generator[float, None, str]:
     """Mend a finding on what a head plays now; start: scene frame of the voice's beginning. Yields
     progress and changes nothing before its last step. Returns a sentence on what was changed.
@@ -335,7 +348,7 @@ def mend(
 
 
 def _mend_take(
-    rig: head.Rig, entry, finding: findings.Finding, clock: Clock
+    rig: head.Rig, entry: ThunderTake, finding: findings.Finding, clock: Clock
 ) -> Generator[float, None, str]:
     """Mend a shown take."""
     if finding.kind == findings.OPEN:

@@ -2,6 +2,8 @@
 """Generates speech from the animation on a head, puts it in the sequencer as a muted strip, and
 compares it."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Generator
@@ -33,7 +35,7 @@ _EDITED = 1e-3
 _before = jobs.session.add(jobs.Memory())
 
 
-def frame_range(context, rig: head.Rig) -> tuple[int, int]:
+def frame_range(context: bpy.types.Context, rig: head.Rig) -> tuple[int, int]:
     """First and last scene frame that Listen speaks, by the scene's settings. Raises BadRequest."""
     choice = context.scene.thunder.listen_range
     first, last = chosen_frames(context, rig, "TAKE" if choice == "EDITED" else choice)
@@ -51,7 +53,7 @@ FRAMES = (
 )
 
 
-def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
+def chosen_frames(context: bpy.types.Context, rig: head.Rig, choice: str) -> tuple[int, int]:
     """First and last scene frame of the shown take or, without one, the voice (TAKE), the voice
     (VOICE), the preview range (PREVIEW) or the scene (SCENE).
 
@@ -72,7 +74,7 @@ def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
     return scene.frame_preview_start, scene.frame_preview_end
 
 
-def _of_voice(context, rig: head.Rig) -> tuple[int, int]:
+def _of_voice(context: bpy.types.Context, rig: head.Rig) -> tuple[int, int]:
     """First and last frame of the voice, else of the animation."""
     voice = strip.current(context)
     if voice is not None and voice.last is not None:
@@ -85,7 +87,7 @@ def _of_voice(context, rig: head.Rig) -> tuple[int, int]:
 
 def speak(
     client: Client,
-    scene,
+    scene: bpy.types.Scene,
     rig: head.Rig,
     voice: strip.Voice | None,
     first: int,
@@ -142,7 +144,7 @@ def _edited_since_heard(rig: head.Rig, now: Motion, clock: Clock) -> slice | Non
 
 def listen(
     client: Client,
-    scene,
+    scene: bpy.types.Scene,
     rig: head.Rig,
     voice: strip.Voice | None,
     first: int,
@@ -170,12 +172,12 @@ def listen(
     return first, last
 
 
-def name_of(mesh) -> str:
+def name_of(mesh: bpy.types.Object) -> str:
     """Name of the strip that Listen leaves for a head."""
     return f"{strip.LISTEN_MARK} {mesh.name}"
 
 
-def place(scene, path: str, name: str, first: int):
+def place(scene: bpy.types.Scene, path: str, name: str, first: int):
     """Put a spoken file in the sequencer as a muted, packed strip called `name`, replacing the one
     before."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
@@ -197,7 +199,7 @@ def place(scene, path: str, name: str, first: int):
 # ---- the original against what was heard
 
 
-def listening_strip(context):
+def listening_strip(context: bpy.types.Context):
     """(scene, strip) of the generated speech of the current head, (None, None) if there is none."""
     rig, _ = attempt(head.find, context.scene, context.object)
     scenes = (
@@ -209,13 +211,13 @@ def listening_strip(context):
     )
 
 
-def plays_generated(context) -> bool:
+def plays_generated(context: bpy.types.Context) -> bool:
     """Whether the generated speech plays now, and not the original."""
     _, speech = listening_strip(context)
     return speech is not None and not speech.mute
 
 
-def flip(context, generated: bool) -> None:
+def flip(context: bpy.types.Context, generated: bool) -> None:
     """Play the generated speech instead of the voice (generated), or the voice again. Raises
     BadRequest."""
     scene, speech = listening_strip(context)
@@ -238,7 +240,7 @@ def flip(context, generated: bool) -> None:
 
 
 @persistent
-def restore(*_) -> None:
+def restore(*_: object) -> None:
     """Play the voices again that are muted while generated speech plays instead of them: when
     playback stops, on undo, in a file that is saved, and when it is opened."""
     for strips in map(_sounds, bpy.data.scenes):
@@ -250,7 +252,7 @@ def restore(*_) -> None:
             each.mute |= each.name.startswith(strip.LISTEN_MARK)
 
 
-def _sounds(scene) -> list:
+def _sounds(scene: bpy.types.Scene) -> list:
     editor = scene.sequence_editor
     return [each for each in (compat.strips_all(editor) if editor else ()) if each.type == "SOUND"]
 
@@ -260,7 +262,7 @@ _saved = jobs.session.add(jobs.Memory())
 
 
 @persistent
-def _before_saving(*_) -> None:
+def _before_saving(*_: object) -> None:
     """Let the file have the voices, not what is heard instead."""
     for scene in bpy.data.scenes:
         _saved.known[scene.name] = {each.name for each in _sounds(scene) if strip.FLIPPED in each}
@@ -268,7 +270,7 @@ def _before_saving(*_) -> None:
 
 
 @persistent
-def _after_saving(*_) -> None:
+def _after_saving(*_: object) -> None:
     """Play what was heard before."""
     for scene in bpy.data.scenes:
         for each in _sounds(scene):
@@ -278,7 +280,7 @@ def _after_saving(*_) -> None:
     _saved.known.clear()
 
 
-def follow(scene) -> None:
+def follow(scene: bpy.types.Scene) -> None:
     """Move generated speech along with the voice that it was made for; remove it if that plays
     another sound, or another part of it."""
     editor = scene.sequence_editor
@@ -294,7 +296,7 @@ def follow(scene) -> None:
             strip.remove(scene, speech)
 
 
-def play_both(context, start: float, end: float) -> str:
+def play_both(context: bpy.types.Context, start: float, end: float) -> str:
     """Play the generated speech, and then the voice from start to end of its recording, seconds;
     the current frame stays. Returns why nothing is heard, "" if it is."""
     _, speech = listening_strip(context)
@@ -314,7 +316,7 @@ def play_both(context, start: float, end: float) -> str:
     return why
 
 
-def _file_of(sound) -> str:
+def _file_of(sound: bpy.types.Sound) -> str:
     """The file of a sound; one that is packed is written to Blender's temporary folder. (What its
     `factory` is, Blender knows only once it has played it.)"""
     if sound.packed_file is None:

@@ -2,10 +2,13 @@
 """Scores that follow the animator's edits: shortly after the last edit the lips are scored again,
 in small steps."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -26,6 +29,11 @@ from ..host import compat, jobs
 from ..takes import browsing, dialogue, grades, take_list, take_record, transcript
 from ..voice import changes, fingerprint, mixdown, strip, voice_cache
 from . import listening
+
+if TYPE_CHECKING:
+    from ...thunder_core.client import Client
+    from ..properties.settings import ThunderTake
+
 
 QUIET_SECONDS = 0.7  # delay after the last edit, so that nothing is scored while a key is dragged
 PAUSE_SECONDS = 0.05
@@ -61,13 +69,13 @@ class SyncScore:
         return bool(np.isfinite(self.total))
 
 
-def shown_score(scene, rig: head.Rig) -> SyncScore | None:
+def shown_score(scene: bpy.types.Scene, rig: head.Rig) -> SyncScore | None:
     """The score of what a head plays, None if it is not known. Quick: for every redraw."""
     entry = take_list.on_head(scene, rig.mesh)
     return live.animation_scores.get(_key_of(rig)) if entry is None else score_of_take(entry)
 
 
-def score_of_take(entry) -> SyncScore:
+def score_of_take(entry: ThunderTake) -> SyncScore:
     """The score of a take against its voice."""
     return SyncScore(
         entry.score,
@@ -79,7 +87,7 @@ def score_of_take(entry) -> SyncScore:
     )
 
 
-def is_outdated(scene, rig: head.Rig) -> bool:
+def is_outdated(scene: bpy.types.Scene, rig: head.Rig) -> bool:
     """Whether the keys of what a head plays were changed since it was scored. Quick: for every
     redraw."""
     entry = take_list.on_head(scene, rig.mesh)
@@ -95,7 +103,7 @@ def animator_action(rig: head.Rig):
     return animation.action if animation is not None else None
 
 
-def is_animated(scene, active) -> bool:
+def is_animated(scene: bpy.types.Scene, active: bpy.types.Object | None) -> bool:
     """Whether the chosen head plays an action or strips, not a take. Quick: for panels."""
     rig, _ = attempt(head.find, scene, active)
     return rig is not None and (animator_action(rig) is not None or _is_in_strips(rig))
@@ -119,7 +127,7 @@ def why_none(rig: head.Rig) -> str:
     return live.why_failed if key in live.tried else ""
 
 
-def _why_unscored(scene, rig: head.Rig) -> str:
+def _why_unscored(scene: bpy.types.Scene, rig: head.Rig) -> str:
     """The reason why the animator's animation on a head has no score against the current voice,
     "" if it may have one."""
     action, voice = animator_action(rig), strip.current(bpy.context)
@@ -155,7 +163,7 @@ def _place_of(voice: strip.Voice | None) -> tuple[str, float]:
     return ("", 0.0) if voice is None else (voice.name, voice.clock.start)
 
 
-def request_score(scene, rig: head.Rig) -> None:
+def request_score(scene: bpy.types.Scene, rig: head.Rig) -> None:
     """Score what a head plays if it has no score yet: the animator's animation against the current
     line, a take whose score did not come. Quick: for panels."""
     action, entry = animator_action(rig), take_list.on_head(scene, rig.mesh)
@@ -176,7 +184,7 @@ def request_score(scene, rig: head.Rig) -> None:
         live.tried.add(key)
 
 
-def opening(action) -> tuple[float, np.ndarray] | None:
+def opening(action: bpy.types.Action) -> tuple[float, np.ndarray] | None:
     """Mouth opening of an animation in mm at 25 fps, and the scene frame it begins on: as last
     read, else as it was made."""
     read = live.openings.get(action.session_uid)
@@ -189,7 +197,7 @@ def opening(action) -> tuple[float, np.ndarray] | None:
 # ---- scoring, a little at a time
 
 
-def _score_idle(scene) -> Generator[jobs.Step, None, None]:
+def _score_idle(scene: bpy.types.Scene) -> Generator[jobs.Step, None, None]:
     """Steps that score the takes without a verdict, each for itself, and then what a head plays;
     as `_score_current`."""
     name, uids = scene.name, without_verdict(scene)
@@ -202,7 +210,7 @@ def _score_idle(scene) -> Generator[jobs.Step, None, None]:
         yield from _score_current(scene)
 
 
-def _score_current(scene) -> Generator[jobs.Step, None, None]:
+def _score_current(scene: bpy.types.Scene) -> Generator[jobs.Step, None, None]:
     """Steps that score the current animation of a head and change no Blender data. They hold
     data-blocks: close them before any edit. Raises ThunderError with the reason why nothing is
     scored."""
@@ -219,8 +227,8 @@ def _score_current(scene) -> Generator[jobs.Step, None, None]:
 
 
 def listen(
-    client,
-    scene,
+    client: Client,
+    scene: bpy.types.Scene,
     rig: head.Rig,
     voice: strip.Voice | None,
     first: int,
@@ -240,7 +248,7 @@ def listen(
 
 
 def score_steps(
-    client, scene, rig: head.Rig, quietly: bool = False
+    client: Client, scene: bpy.types.Scene, rig: head.Rig, quietly: bool = False
 ) -> Generator[jobs.Step, None, None]:
     """Steps of a job that score the current animation of a head, whatever moves it, and keep the
     score. An unedited take keeps its score.
@@ -308,7 +316,9 @@ def keep(
     _store(uid, answer, per_frame)
 
 
-def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float | None]:
+def points_lost(
+    scene: bpy.types.Scene, rig: head.Rig, entry: ThunderTake
+) -> Generator[jobs.Step, None, float | None]:
     """Steps that score what a head plays on the frames of a take that was committed. Returns by how
     many points it is below the take; None if that cannot be measured, as without an engine."""
     frames, score = take_record.opening_of(entry.action), entry.score
@@ -329,7 +339,12 @@ def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float
 
 
 def _reference(
-    client, scene, rig: head.Rig, voice: strip.Voice, entry, quietly: bool = False
+    client: Client,
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    voice: strip.Voice,
+    entry: ThunderTake,
+    quietly: bool = False,
 ) -> Generator[jobs.Step, None, line_records.LineScore]:
     """Steps that find what a take was scored with, and what it scores as read off a head that shows
     mouths and not how lips move: what is read of it after an edit is compared with that."""
@@ -354,9 +369,16 @@ def _reference(
 
 
 def ask_score(
-    client, scene, rig: head.Rig, voice: strip.Voice, motion_and_clock: tuple[Motion, Clock], entry,
-    span: tuple[float, float], quietly: bool = False, **how,
-) -> Generator[jobs.Step, None, tuple[dict, np.ndarray]]:  # fmt: skip
+    client: Client,
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    voice: strip.Voice,
+    motion_and_clock: tuple[Motion, Clock],
+    entry: ThunderTake,
+    span: tuple[float, float],
+    quietly: bool = False,
+    **how: Any,
+) -> Generator[jobs.Step, None, tuple[dict, np.ndarray]]:
     """Steps in which the engine scores a motion with a voice. Returns its answer to “score” and the
     score of each frame [T].
 
@@ -382,7 +404,7 @@ def ask_score(
         return answer, np.load(answer["per_frame"], allow_pickle=False)
 
 
-def takes_to_score(context) -> list:
+def takes_to_score(context: bpy.types.Context) -> list:
     """The takes of the current head and voice that have no score, as generating stopped before, or
     one of other weights than those in use, and can be scored: their voice is as it was. Quick: for
     panels."""
@@ -395,7 +417,7 @@ def takes_to_score(context) -> list:
     ]
 
 
-def without_verdict(scene) -> list[int]:
+def without_verdict(scene: bpy.types.Scene) -> list[int]:
     """Session ids of the actions of a scene's takes whose grade is not known: generating stopped
     before, an undo took it away, or it is of the whole line or an earlier version."""
     pending = take_list.pending_batches()
@@ -410,7 +432,7 @@ def without_verdict(scene) -> list[int]:
 
 
 def score_again(
-    client, context, uids: list[int] | None = None, quietly: bool = False
+    client: Client, context: bpy.types.Context, uids: list[int] | None = None, quietly: bool = False
 ) -> Generator[jobs.Step, None, int]:
     """Steps that score takes as they are keyed now. Returns how many.
 
@@ -442,7 +464,9 @@ def score_again(
     return len(made)
 
 
-def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
+def _direction_of(
+    put_array: PutArray, scene: bpy.types.Scene, entry: ThunderTake, clock: Clock
+) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself.
     clock: of the motion that is scored, which may start later in the line than the take."""
     about = take_record.of_mouth(entry.action)
@@ -481,7 +505,7 @@ def _line_score(
     return known.correct(total, per_frame)
 
 
-def _keeps_score(scene, entry) -> bool:
+def _keeps_score(scene: bpy.types.Scene, entry: ThunderTake) -> bool:
     """Whether a take speaks nothing, waits for the engine's score, or still has that of what it
     plays and neither its keys nor its voice were changed. Scored again from keys on whole frames
     it would get a little less, so the list would mix two kinds of scores."""
@@ -501,7 +525,7 @@ def _keeps_score(scene, entry) -> bool:
     )
 
 
-def known_findings(scene, entry) -> list[Finding] | None:
+def known_findings(scene: bpy.types.Scene, entry: ThunderTake) -> list[Finding] | None:
     """What is found in a take, in seconds of its clock, if it plays as it was scored, by the
     weights in use; else None."""
     if not _keeps_score(scene, entry) or grades.has_old_score(entry):
@@ -542,7 +566,7 @@ class KeyWatch(jobs.Memory):
                 self.known[action.session_uid] = keying.checksum_of(action)
         return " ".join(self.known[action.session_uid] for action in actions)
 
-    def actions_edited(self, scene, uids: set[int]) -> None:
+    def actions_edited(self, scene: bpy.types.Scene, uids: set[int]) -> None:
         for uid in uids:
             self.known.pop(uid, None)
 
@@ -560,7 +584,7 @@ class LiveScore(jobs.Part):
     why the last attempt gave no score, "" if it did.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         # animation other than takes: by head, action and voice, as of `_key_of`
         self.animation_scores: dict[tuple, SyncScore] = {}
         self.references: dict[tuple, line_records.LineScore] = {}  # as of `_reference`
@@ -595,7 +619,7 @@ class LiveScore(jobs.Part):
 
     release = stop
 
-    def actions_edited(self, scene, uids: set[int]) -> None:
+    def actions_edited(self, scene: bpy.types.Scene, uids: set[int]) -> None:
         if bpy.app.background or not scene.thunder.live_score:
             return
         if uids & display.actions_on_heads(scene):

@@ -2,6 +2,9 @@
 """Curves over the timeline, dope sheet and sequencer: the voice's waveform, the mouth of the shown
 take, and where something is found in it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -62,7 +65,7 @@ class _Content:
     fps: float
 
 
-def content_of(context) -> _Content | None:
+def content_of(context: bpy.types.Context) -> _Content | None:
     """The overlay's current content, None if there is none. Takes a millisecond or two."""
     scene = context.scene
     fps = scene.render.fps / scene.render.fps_base
@@ -105,7 +108,7 @@ class _OverlayPicture(word_track.Picture):
 
     def __init__(
         self, content: _Content, start: float, end: float, width: int, height: float, scale: float
-    ):
+    ) -> None:
         super().__init__(start, end, width, height)
         self.batches = []
         low = (
@@ -133,7 +136,7 @@ class _OverlayPicture(word_track.Picture):
         if content.opening is not None:
             self._mouth(content, low)
 
-    def _add(self, kind, points, color) -> None:
+    def _add(self, kind: str, points: Sequence, color: Sequence[float]) -> None:
         """Add a batch of one colour."""
         if len(points):
             shader = gpu.shader.from_builtin("UNIFORM_COLOR")
@@ -255,7 +258,7 @@ def _redraw_when_read() -> float | None:
 _reading = jobs.Task(_redraw_when_read, any_time=True)  # redraws once the voice has been read
 
 
-def register():
+def register() -> None:
     """Draw in every dope sheet and sequencer of Blender's window."""
     if bpy.app.background:
         return
@@ -264,7 +267,7 @@ def register():
         _handles.append((space, space.draw_handler_add(_draw, (name,), "WINDOW", "POST_PIXEL")))
 
 
-def unregister():
+def unregister() -> None:
     """Stop drawing."""
     for space, handle in _handles:
         space.draw_handler_remove(handle, "WINDOW")

@@ -5,12 +5,15 @@ Nothing private can be in it, since it contains no free text: of settings only n
 of errors neither messages nor paths, and nothing of the engine's log.
 """
 
+from __future__ import annotations
+
 import os
 import platform
 import re
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -69,7 +72,7 @@ def _describe(error: BaseException) -> str:
     return "\n".join(lines)
 
 
-def text(context) -> str:
+def text(context: bpy.types.Context) -> str:
     """The report as plain text."""
     failed = "\nThe installation failed" if install.installing.error else ""
     parts = [
@@ -115,7 +118,9 @@ def _graphics() -> str:
         return "not known"
 
 
-def _state_in_words(state, custom: str | None, python: str | None, about: dict) -> str:
+def _state_in_words(
+    state: install.EnvironmentState, custom: str | None, python: str | None, about: dict
+) -> str:
     """state: of the add-on's own environment.  custom: a Python that was chosen.  python: the one
     that is used.  about: the running engine."""
     if custom:
@@ -155,7 +160,7 @@ def engine() -> str:
     return _lines(lines)
 
 
-def _scene(context) -> str:
+def _scene(context: bpy.types.Context) -> str:
     """Counts and kinds in the scene."""
     scene = context.scene
     lines = {
@@ -181,7 +186,7 @@ def _scene(context) -> str:
     return _lines(lines)
 
 
-def _settings(context) -> str:
+def _settings(context: bpy.types.Context) -> str:
     """Settings that differ from their defaults."""
     scene = context.scene
     groups = {
@@ -201,7 +206,7 @@ def _settings(context) -> str:
     return _lines(changed) or "none"
 
 
-def _value(prop, value) -> str:
+def _value(prop: bpy.types.Property, value: Any) -> str:
     """A setting's value as the panel shows it."""
     if prop.type == "ENUM":
         # such a list may hold names

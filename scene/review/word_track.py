@@ -6,6 +6,8 @@ Each class of sounds has a shape besides its colour; a doubtful sound is pale. D
 only cuts what is visible out of arrays that an idle task prepares.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -132,13 +134,13 @@ class _Tracks(jobs.Part):
     """The tracks of the scenes that are drawn. wanted: names of scenes whose track may have
     changed, each with that of the scene whose strips it shows."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.tracks: dict[str, WordTrack] = {}
         self.pictures: jobs.Recent = jobs.Recent(8)  # region → what was drawn there, and its inputs
         self.wanted: dict[str, str] = {}
         self.task = jobs.Task(self.look, any_time=True)
 
-    def of(self, context) -> WordTrack:
+    def of(self, context: bpy.types.Context) -> WordTrack:
         """The track of a context's scene as it was last seen; it is looked at again soon."""
         self.wanted[context.scene.name] = compat.sequencer_scene(context).name
         self.task.start(LOOK_SECONDS if context.scene.name in self.tracks else 0.0)
@@ -171,11 +173,11 @@ tracks = jobs.session.add(_Tracks())
 class Picture:
     """What a region shows of a range of frames, in pixels from the picture's lower left corner."""
 
-    def __init__(self, start: float, end: float, width: int, height: float):
+    def __init__(self, start: float, end: float, width: int, height: float) -> None:
         self.start, self.width, self.height = start, width, height
         self.per_frame = width / (end - start)
 
-    def x(self, frames):
+    def x(self, frames: np.ndarray):
         """Pixels from the left at scene frames."""
         return (np.asarray(frames, float) - self.start) * self.per_frame
 
@@ -188,7 +190,9 @@ class Picture:
         gpu.state.blend_set("NONE")
 
 
-def picture_of(pictures: jobs.Recent, region, key: tuple, make: Callable[[], Picture]) -> Picture:
+def picture_of(
+    pictures: jobs.Recent, region: bpy.types.Region, key: tuple, make: Callable[[], Picture]
+) -> Picture:
     """The picture of a region, made again where its key is another than before."""
     place = region.as_pointer()
     if place not in pictures or pictures[place][0] != key:
@@ -202,7 +206,7 @@ class _Picture(Picture):
 
     def __init__(
         self, track: WordTrack, start: float, end: float, width: int, height: float, scale: float
-    ):
+    ) -> None:
         super().__init__(start, end, width, height)
         self.track, self.scale, self.bottom = track, scale, 0.0
         self.texts, self.points, self.colors = [], [], []
@@ -221,7 +225,7 @@ class _Picture(Picture):
         }
         self.shader, self.batch = shader, batch_for_shader(shader, "TRIS", content)
 
-    def _add(self, points: np.ndarray, colors) -> None:
+    def _add(self, points: np.ndarray, colors: np.ndarray) -> None:
         """Add triangles [3n, 2] of one colour [4], or of one each point."""
         self.points.append(points)
         self.colors.append(np.broadcast_to(np.asarray(colors, float), (len(points), 4)))
@@ -301,7 +305,7 @@ def write(texts: Iterable[tuple], bottom: float = 0.0) -> None:
     blf.disable(0, blf.SHADOW)
 
 
-def height(context, room: float, scale: float) -> float:
+def height(context: bpy.types.Context, room: float, scale: float) -> float:
     """Pixels that the track of a context's scene takes of `room`, 0 where there is none or no room
     for it."""
     if room < SOUNDS * scale or not len(tracks.of(context).sounds):
@@ -315,7 +319,9 @@ def rows_in(height: float, scale: float) -> int:
     return min(ROWS, max(0, int((height / scale - SOUNDS - GAP) / ROW + 1e-6)))
 
 
-def draw(context, start: float, end: float, bottom: float, height: float, scale: float) -> None:
+def draw(
+    context: bpy.types.Context, start: float, end: float, bottom: float, height: float, scale: float
+) -> None:
     """Draw the track of the context's scene between two frames in the region that is being drawn,
     `height` pixels high."""
     track, region = tracks.of(context), context.region
@@ -329,7 +335,7 @@ def draw(context, start: float, end: float, bottom: float, height: float, scale:
     picture.draw(bottom)
 
 
-def frame_at(region, x: int, y: int) -> tuple[float | None, float]:
+def frame_at(region: bpy.types.Region, x: int, y: int) -> tuple[float | None, float]:
     """The frame at a place of a region's track, None beside the track; and pixels per frame
     there."""
     _, picture = tracks.pictures.get(region.as_pointer(), (None, None))

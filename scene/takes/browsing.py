@@ -2,10 +2,13 @@
 """The take list as the animator sees it: which takes, in what order; the picture and the tooltip of
 each."""
 
+from __future__ import annotations
+
 import math
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import bpy
 import bpy.utils.previews
@@ -19,6 +22,11 @@ from ..host.language import translated
 from ..voice import strip
 from . import grades, take_list, take_record
 
+if TYPE_CHECKING:
+    from ..animation.keying import TakeData
+    from ..properties.settings import ThunderTake
+
+
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
     # 1 was an order by difference
@@ -26,7 +34,7 @@ SORTS = (
 )
 
 
-def order(context) -> list[int]:
+def order(context: bpy.types.Context) -> list[int]:
     """Places in the scene's list of the takes that are listed now, from the top.
 
     Rows that are there stay where they are, whatever becomes of their scores; they are sorted when
@@ -66,12 +74,12 @@ def sort_again(uids: Iterable[int]) -> None:
         _rows.known[sort] = [name for name in rows if name not in moved]
 
 
-def _row_name(entry) -> int:
+def _row_name(entry: ThunderTake) -> int:
     """Tells a take from others as long as the file is open; through undo, unless it was deleted."""
     return entry.as_pointer() if entry.action is None else entry.action.session_uid
 
 
-def of_one_head(context) -> list:
+def of_one_head(context: bpy.types.Context) -> list:
     """The listed takes, from the top, that belong to one head and can be shown. Raises
     BadRequest."""
     entries = take_list.entries_of(context.scene)
@@ -82,7 +90,7 @@ def of_one_head(context) -> list:
     return [entry for entry in listed if entry.head == listed[0].head]
 
 
-def why_empty(context) -> str:
+def why_empty(context: bpy.types.Context) -> str:
     """The reason why no take is listed, and what to do about it."""
     if not context.scene.thunder.takes:
         return "There are no takes yet: press Generate Takes"
@@ -96,7 +104,7 @@ def why_empty(context) -> str:
     )
 
 
-def arrange(entries, places: list[int], sort: str) -> list[int]:
+def arrange(entries: Sequence[ThunderTake], places: list[int], sort: str) -> list[int]:
     """Places in the order of a sort; equal takes, and those without a score, keep their order.
     Behind scores of the weights in use come those of others."""
     rank = {place: grades.rank(entries[place]) for place in places}
@@ -106,7 +114,7 @@ def arrange(entries, places: list[int], sort: str) -> list[int]:
     return by_score
 
 
-def describe(entry) -> str:
+def describe(entry: ThunderTake) -> str:
     """Text of a take's tooltip in the list: origin, seed, score and changes."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
     source = (
@@ -145,20 +153,20 @@ class EditWatch(jobs.Memory):
     ids of their actions, as far as it was found out; waiting: actions to look at while nobody
     edits."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.waiting: list[int] = []
         self.task = jobs.Task(self._step)
 
-    def is_edited(self, entry) -> bool:
+    def is_edited(self, entry: ThunderTake) -> bool:
         """Whether a take is known to be edited; one that is not known is looked at soon."""
         return self._edits(entry)[0]
 
-    def is_outdated(self, entry) -> bool:
+    def is_outdated(self, entry: ThunderTake) -> bool:
         """Whether it is known to be edited after it was scored."""
         return self._edits(entry)[1]
 
-    def _edits(self, entry) -> tuple[bool, bool]:
+    def _edits(self, entry: ThunderTake) -> tuple[bool, bool]:
         if entry.action is None:
             return False, False
         uid = entry.action.session_uid
@@ -181,7 +189,7 @@ class EditWatch(jobs.Memory):
             jobs.redraw()
         return 0.0 if self.waiting else None
 
-    def actions_edited(self, scene, uids: set[int]) -> None:
+    def actions_edited(self, scene: bpy.types.Scene, uids: set[int]) -> None:
         self.look_at(uids & self.known.keys())
 
     def undone(self) -> None:
@@ -213,7 +221,7 @@ class Previews(jobs.Part):
     """Pictures of one kind, freed where another file is opened. collection: Blender's, of all of
     them; None before the first.  icons: of each key, with what they were drawn from."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.collection = None
         self.icons: dict[Hashable, tuple[object, tuple[int, ...]]] = {}
 
@@ -256,7 +264,7 @@ def drop_thumbnail(uid: int) -> None:
     _activities.known.pop(uid, None)
 
 
-def _activity_of(entry) -> np.ndarray | None:
+def _activity_of(entry: ThunderTake) -> np.ndarray | None:
     uid = entry.action.session_uid
     if uid not in _activities.known:
         performance = take_record.load(entry.action)
@@ -264,7 +272,7 @@ def _activity_of(entry) -> np.ndarray | None:
     return _activities.known[uid]
 
 
-def icons(entry) -> tuple[int, ...]:
+def icons(entry: ThunderTake) -> tuple[int, ...]:
     """Icons of a take's picture from left to right; none if its action does not store what it was
     made from."""
     activity_of_take = _activity_of(entry) if entry.action is not None else None
@@ -281,7 +289,9 @@ def icons(entry) -> tuple[int, ...]:
 
 
 @once
-def _activities_of(scene, mesh, voice: str, batch: int) -> dict[int, np.ndarray]:
+def _activities_of(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, voice: str, batch: int
+) -> dict[int, np.ndarray]:
     """The activity of the takes of a line, which is a head and a voice, and of a batch that are
     known by now: the first ones, by the session ids of their actions."""
     end, known = time.monotonic() + _BUDGET, {}
@@ -293,7 +303,7 @@ def _activities_of(scene, mesh, voice: str, batch: int) -> dict[int, np.ndarray]
     return {uid: each for uid, each in known.items() if each is not None}
 
 
-def activity(performance) -> np.ndarray:
+def activity(performance: TakeData) -> np.ndarray:
     """Activity of brows (0 … 1), mouth (opening, mm) and head (degrees from its median pose) in
     each bar, [3, BARS]."""
     tracks = activities.tracks(performance.motion, performance.channels, performance.opening)

@@ -2,12 +2,15 @@
 """The dialogue of a scene with several heads: speakers of strips, takes for all of them at once,
 and what follows a strip that the animator renames or cuts."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -32,6 +35,9 @@ from ..voice import changes, fingerprint, strip
 from . import grades, seeds, take_list, transcript, word_places
 from .generation import How, perform, TakeCollector
 
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderScene
+
 
 @dataclass(frozen=True)
 class Line:
@@ -46,7 +52,7 @@ class Line:
     why_not: str
 
 
-def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
+def cast(scene: bpy.types.Scene, name: str, speaker: bpy.types.Object | None) -> None:
     """Set the head that speaks the strip of that name; None: no head does."""
     row = (
         next((part for part in scene.thunder.cast if part.strip == name), None)
@@ -59,7 +65,9 @@ def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
             state.property_unset("voice")
 
 
-def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object | None:
+def speaker_of(
+    scene: bpy.types.Scene, name: str, heads: list | None = None
+) -> bpy.types.Object | None:
     """The head that speaks a strip: the one it was given to, else the scene's only one (of `heads`,
     all of the scene's)."""
     part = next((part for part in scene.thunder.cast if part.strip == name), None)
@@ -69,7 +77,9 @@ def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object 
     return heads[0] if len(heads) == 1 else None
 
 
-def say_listens(scene, mesh, name: str, heads: list | None = None) -> str:
+def say_listens(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, name: str, heads: list | None = None
+) -> str:
     """That a head listens to the voice of that name: one that another speaks, or by its role one
     that nobody was chosen to speak; "" if it does not. heads: as of `speaker_of`."""
     if any(part.strip == name and part.head == mesh for part in scene.thunder.cast):
@@ -82,13 +92,13 @@ def say_listens(scene, mesh, name: str, heads: list | None = None) -> str:
     return ""
 
 
-def is_silent(scene, name: str) -> bool:
+def is_silent(scene: bpy.types.Scene, name: str) -> bool:
     """Whether the animator marked a strip as not spoken: music, footsteps."""
     return any(part.strip == name and part.silent for part in scene.thunder.cast)
 
 
 @once
-def lines(scene) -> list[Line]:
+def lines(scene: bpy.types.Scene) -> list[Line]:
     """The dialogue of a scene in order of time, without strips that are not spoken."""
     heads, listed = head.in_scene(scene), []
     for each in strip.sound_strips(scene):
@@ -108,12 +118,12 @@ def lines(scene) -> list[Line]:
     return listed
 
 
-def speaks(scene, name: str, speaker: bpy.types.Object) -> bool:
+def speaks(scene: bpy.types.Scene, name: str, speaker: bpy.types.Object) -> bool:
     """Whether a head speaks a strip."""
     return any((line.strip, line.speaker) == (name, speaker) for line in lines(scene))
 
 
-def silence(scene, name: str, former: bpy.types.Object) -> str:
+def silence(scene: bpy.types.Scene, name: str, former: bpy.types.Object) -> str:
     """Give a head its own animation back if it plays a take with which it speaks a strip; a
     sentence on that, "" if it plays none."""
     entry = take_list.on_head(scene, former)
@@ -123,7 +133,7 @@ def silence(scene, name: str, former: bpy.types.Object) -> str:
     return f"“{former.name}” no longer plays “{entry.name}” of “{name}”"
 
 
-def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
+def takes_of(scene: bpy.types.Scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
     """The takes with which a head speaks a strip, and which fit the strip as it is."""
     return (
         entry
@@ -134,12 +144,12 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
     )
 
 
-def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
+def has_takes(scene: bpy.types.Scene, name: str, speaker: bpy.types.Object | None) -> bool:
     """Whether there are any."""
     return any(True for _ in takes_of(scene, name, speaker))
 
 
-def select(context, name: str) -> None:
+def select(context: bpy.types.Context, name: str) -> None:
     """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors
     too."""
     scene = context.scene
@@ -165,13 +175,13 @@ def select(context, name: str) -> None:
         settings.voice = name
 
 
-def chosen_strip(context) -> str:
+def chosen_strip(context: bpy.types.Context) -> str:
     """Name of the strip that is the voice now, "" for none."""
     voice, _ = attempt(strip.find, context)
     return "" if voice is None else voice.strip
 
 
-def say_passed_over(context, voice: strip.Voice) -> str:
+def say_passed_over(context: bpy.types.Context, voice: strip.Voice) -> str:
     """A sentence where the active strip is a line of another head, so that it is not the voice; ""
     elsewhere."""
     scene, settings = context.scene, context.scene.thunder
@@ -189,7 +199,7 @@ def say_passed_over(context, voice: strip.Voice) -> str:
     )
 
 
-def chosen_index(settings) -> int:
+def chosen_index(settings: ThunderScene) -> int:
     """Index, among all strips of the sequencer, of the current voice, which the dialogue list
     highlights; −1 for none."""
     scene = settings.id_data
@@ -206,7 +216,7 @@ def chosen_index(settings) -> int:
     )
 
 
-def choose_index(settings, index: int) -> None:
+def choose_index(settings: ThunderScene, index: int) -> None:
     """Select the strip at an index among all strips of the sequencer, as `select`."""
     scene = settings.id_data
     strips = compat.strips_all(scene.sequence_editor) if scene.sequence_editor is not None else ()
@@ -214,7 +224,7 @@ def choose_index(settings, index: int) -> None:
         select(bpy.context, strips[index].name)
 
 
-def lines_to_generate(scene) -> list[Line]:
+def lines_to_generate(scene: bpy.types.Scene) -> list[Line]:
     """The lines that can be spoken and have no fitting takes yet, nor has the strip that they were
     cut off."""
     return [
@@ -224,7 +234,7 @@ def lines_to_generate(scene) -> list[Line]:
     ]
 
 
-def say_pieces(scene) -> list[str]:
+def say_pieces(scene: bpy.types.Scene) -> list[str]:
     """A sentence for each line without takes that is included in those of the strip it was cut
     off."""
     wholes = {
@@ -238,7 +248,7 @@ def say_pieces(scene) -> list[str]:
     ]
 
 
-def why_none(scene) -> str:
+def why_none(scene: bpy.types.Scene) -> str:
     """The reason why no line is `lines_to_generate`, and what to do about it."""
     listed = lines(scene)
     if not listed:
@@ -255,7 +265,7 @@ def why_none(scene) -> str:
 
 
 @once
-def _without_takes(scene) -> list[Line]:
+def _without_takes(scene: bpy.types.Scene) -> list[Line]:
     return [
         line
         for line in lines(scene)
@@ -263,14 +273,14 @@ def _without_takes(scene) -> list[Line]:
     ]
 
 
-def warnings(scene, todo: list[Line]) -> list[str]:
+def warnings(scene: bpy.types.Scene, todo: list[Line]) -> list[str]:
     """A sentence for each sound file of the lines that is shorter than it should be."""
     voices = [strip.of_strip(scene, strip.by_name(scene, line.strip)) for line in todo]
     return list(dict.fromkeys(filter(None, map(strip.warning, voices))))
 
 
 def generate(
-    client: Client, scene, todo: list[Line], how: How
+    client: Client, scene: bpy.types.Scene, todo: list[Line], how: How
 ) -> Generator[jobs.Step, None, list[str]]:
     """Steps that sample takes for lines, one after the other, from the scene's seed or that of each
     head.
@@ -319,7 +329,7 @@ def generate(
     return left_out
 
 
-def renamed_strips(scene) -> dict[str, str]:
+def renamed_strips(scene: bpy.types.Scene) -> dict[str, str]:
     """{name of a strip when its takes were made: its name now} of the strips that have a new name,
     and of those of which a piece is left.
 
@@ -338,7 +348,7 @@ def renamed_strips(scene) -> dict[str, str]:
     return result
 
 
-def cut_pieces(scene) -> dict[str, str]:
+def cut_pieces(scene: bpy.types.Scene) -> dict[str, str]:
     """{name of a strip for which no speaker was chosen: name of the strip that it was cut off,
     which has one}."""
     chosen = {part.strip for part in scene.thunder.cast if part.silent or part.head is not None}
@@ -356,7 +366,7 @@ def cut_pieces(scene) -> dict[str, str]:
     return result
 
 
-def cut_texts(scene) -> dict[str, list[fingerprint.State]]:
+def cut_texts(scene: bpy.types.Scene) -> dict[str, list[fingerprint.State]]:
     """{name of a strip whose words are known: its pieces that have no transcript yet, and itself};
     not of pieces that its takes still play."""
     strips, result = {each.name: each for each in strip.sound_strips(scene)}, {}
@@ -375,7 +385,9 @@ def cut_texts(scene) -> dict[str, list[fingerprint.State]]:
     return result
 
 
-def _is_apart(scene, one, whole) -> bool:
+def _is_apart(
+    scene: bpy.types.Scene, one: bpy.types.SoundStrip, whole: bpy.types.SoundStrip
+) -> bool:
     """Whether a strip was cut off another one, whose takes do not play it."""
     takes = {  # one of each state
         entry.action.get(fingerprint.STATE): entry
@@ -389,7 +401,7 @@ def _is_apart(scene, one, whole) -> bool:
     return "CUT_AWAY" in parts and "PLAYED" not in parts
 
 
-def follow(scene) -> dict[str, str]:
+def follow(scene: bpy.types.Scene) -> dict[str, str]:
     """Call everything by the new names of `renamed_strips`, and let `cut_pieces` keep their
     speaker and `cut_texts` their words; returns the new names."""
     names, settings = renamed_strips(scene), scene.thunder
@@ -432,14 +444,14 @@ def _follow(name: str) -> None:
 _follow_soon = jobs.Task(lambda: None)  # drawing must not change data
 
 
-def follow_soon(scene) -> None:
+def follow_soon(scene: bpy.types.Scene) -> None:
     """Follow renamed and cut strips of a scene shortly after, if there are any."""
     if renamed_strips(scene) or cut_pieces(scene) or cut_texts(scene):
         _follow_soon.step = partial(_follow, scene.name)
         _follow_soon.start(0.0)
 
 
-def add_sounds(context, paths: Iterable[str]) -> tuple[list[str], list[str]]:
+def add_sounds(context: bpy.types.Context, paths: Iterable[str]) -> tuple[list[str], list[str]]:
     """Add sound files to the sequencer, one after the other from the playhead on, as lines of the
     heads in turn, beginning with the chosen one, and choose the first as the voice.
 
@@ -478,7 +490,7 @@ def add_sounds(context, paths: Iterable[str]) -> tuple[list[str], list[str]]:
 # ---- strips that the animator adds in the sequencer
 
 
-def choose_strip(context, name: str) -> None:
+def choose_strip(context: bpy.types.Context, name: str) -> None:
     """Make a strip the voice of its speaker, or of the chosen head if it has none, as `select`.
     Raises ThunderError if nobody speaks it, or it cannot be heard."""
     scene, strips = context.scene, strip.scene_of_strips(context)
@@ -498,7 +510,7 @@ def choose_strip(context, name: str) -> None:
 _seen = jobs.session.add(jobs.Memory())
 
 
-def newest_strip(context) -> str:
+def newest_strip(context: bpy.types.Context) -> str:
     """Name of the strip with the newest sound that came into the sequencer in this session and has
     neither speaker nor takes; "" for none.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
 import bpy
 
@@ -33,6 +33,10 @@ from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import browsing, last_look, seeds, take_list, take_record, transcript, word_places
 from .direction import head_direction
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.TakeData], None]  # gets each take on arrival
@@ -59,7 +63,7 @@ def sample_takes(
     seeds: set[int] = set()
     notes: list[str] = []
 
-    def on_event(event):
+    def on_event(event: bpy.types.Event) -> None:
         if name and (note := note_of(event, name)):
             notes.append(note)
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
@@ -193,13 +197,13 @@ class TakeCollector(take_list.PendingBatch):
 
     def __init__(
         self,
-        scene,
+        scene: bpy.types.Scene,
         rig: head.Rig,
         voice: strip.Voice,
         on_take: OnTake | None = None,
         show: bool = True,
         batch: int | None = None,
-    ):
+    ) -> None:
         self.scene = scene.name
         self.mesh = rig.mesh.name
         self.voice, self.of = voice, (rig.mesh.name, voice.name)
@@ -425,14 +429,14 @@ class TakeCollector(take_list.PendingBatch):
             display.show(rig, entry)
             self.shown = uid
 
-    def _describe(self, entries) -> None:
+    def _describe(self, entries: Sequence[ThunderTake]) -> None:
         """Describe how each take that has arrived differs from the others."""
         ours = [entry for entry in entries if _id(entry.action) in self.made]
         abouts = [self.made[_id(entry.action)].provenance for entry in ours]
         for entry, said in zip(ours, words_of_takes(abouts)):
             entry.words = said
 
-    def _order(self, scene) -> None:
+    def _order(self, scene: bpy.types.Scene) -> None:
         """Sort the best first, above the list's previous takes. Rows move unless the animator has
         chosen one meanwhile."""
         entries = scene.thunder.takes
@@ -447,7 +451,7 @@ class TakeCollector(take_list.PendingBatch):
                 browsing.sort_again(self.made)
 
 
-def _id(action) -> int | None:
+def _id(action: bpy.types.Action) -> int | None:
     """Identifier of an action during the session, through undo and renaming."""
     return None if action is None else action.session_uid
 
@@ -480,7 +484,7 @@ class How:
 
 
 def perform(
-    client: Client, scene, rig: head.Rig, voice: strip.Voice, how: How,
+    client: Client, scene: bpy.types.Scene, rig: head.Rig, voice: strip.Voice, how: How,
     open_until: ExitStack | None = None,
 ) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
     """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
@@ -517,7 +521,9 @@ def perform(
     return takes
 
 
-def complete(request: Request, scene, rig: head.Rig, voice: strip.Voice) -> Request:
+def complete(
+    request: Request, scene: bpy.types.Scene, rig: head.Rig, voice: strip.Voice
+) -> Request:
     """A request with what the scene says of a line: its direction unless the request has one, the
     words. Raises BadRequest."""
     direction = request.direction

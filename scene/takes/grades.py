@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The score of a take's lip-sync, what is found in it, and whether that is of its present keys."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
@@ -19,12 +22,16 @@ from ..host.jobs import Memory, Recent, session
 from ..voice import changes, fingerprint
 from . import take_record, transcript
 
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
+
 SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
 OF_SCORE = ("parts", "findings")  # of a take with a score, as `LipSyncScore.to_record`
 SCORED_TEXT = "scored_text"  # likewise: what the voice said when it was
 
 
-def keep_score(entry, **about) -> None:
+def keep_score(entry: ThunderTake, **about: Mapping) -> None:
     """Store what is known of the score of a take's keys as they are now. about: by the names of its
     provenance."""
     for action in display.actions_of(entry):
@@ -32,7 +39,7 @@ def keep_score(entry, **about) -> None:
             record.update(about | {take_record.SCORED_KEYS: keying.checksum_of(action)})
 
 
-def replace_scored_text(entry, before: str, now: str) -> None:
+def replace_scored_text(entry: ThunderTake, before: str, now: str) -> None:
     """Keep the score of a take whose voice was cut: where it was scored with the text from before,
     note the text that is left."""
     for action in display.actions_of(entry):
@@ -40,7 +47,7 @@ def replace_scored_text(entry, before: str, now: str) -> None:
             record[SCORED_TEXT] = now
 
 
-def has_old_score(entry) -> bool:
+def has_old_score(entry: ThunderTake) -> bool:
     """Whether other weights than those in use, or an earlier version, have scored a take, or not
     with what its voice is now said to say, so that its score cannot be compared with new ones.
     Quick: for every redraw."""
@@ -55,25 +62,25 @@ def has_old_score(entry) -> bool:
     )
 
 
-def _scored_text(about) -> str:
+def _scored_text(about: Mapping) -> str:
     """What the voice of a take said when it was scored, from its provenance."""
     return str(about.get(SCORED_TEXT, about.get("text", ""))).strip()
 
 
-def has_no_score(entry) -> bool:
+def has_no_score(entry: ThunderTake) -> bool:
     """Whether a take that speaks is not scored, as while it arrives and once that was stopped."""
     is_there = entry.action is not None
     return is_there and entry.role == SPEAKS.upper() and not math.isfinite(entry.score)
 
 
-def rank(entry) -> tuple[bool, float]:
+def rank(entry: ThunderTake) -> tuple[bool, float]:
     """How good a take is by its score, more is better: scores of the weights in use are above
     others, takes without a score last."""
     score = entry.score if math.isfinite(entry.score) else -1.0
     return score >= 0 and not has_old_score(entry), score
 
 
-def words_of(entry) -> str:
+def words_of(entry: ThunderTake) -> str:
     """What the list says of a take; where its strip was trimmed since, of the part that is left.
     Quick: for every redraw."""
     changed = None if entry.action is None else changes.change(entry.id_data, entry)
@@ -141,7 +148,7 @@ def move_findings(answer: dict, seconds: float) -> dict:
     return answer | findings.record_of(moved)
 
 
-def parts_of(entry) -> dict[str, float]:
+def parts_of(entry: ThunderTake) -> dict[str, float]:
     """The parts of a take's score, by the names of `findings.PARTS`; those that are not known are
     left out."""
     known = keying.record_of(entry.action).get("parts")
@@ -157,7 +164,7 @@ def parts_of(entry) -> dict[str, float]:
 _grades = session.add(Memory(Recent(256)))
 
 
-def of_take(entry) -> Grade | None:
+def of_take(entry: ThunderTake) -> Grade | None:
     """The grade of a take that speaks; None if it is not known, or is of a longer line. Quick: for
     every redraw of a list."""
     if entry.action is None or entry.of_whole or entry.role != "SPEAKS":

@@ -2,9 +2,12 @@
 """New takes around another one: parts of it are kept bit for bit while the rest is sampled again
 (frames, parts of the face, selected keys), or all of it is sampled like it (More Like This)."""
 
+from __future__ import annotations
+
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -25,6 +28,10 @@ from ..host.prop import BoolProperty, Collection, CollectionProperty, IntPropert
 from ..voice import strip
 from . import mix, seeds, take_list, take_record
 from .generation import How, perform, TakeCollector
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 ALIKE = 0.2  # spread of takes like another one around it
 COUNT = 4  # of them
@@ -65,19 +72,19 @@ class ThunderKeep(bpy.types.PropertyGroup):
     )
 
 
-def ranges_of(scene) -> list[tuple[int, int]]:
+def ranges_of(scene: bpy.types.Scene) -> list[tuple[int, int]]:
     """The ranges of frames that are kept, both ends included."""
     ranges = scene.thunder_keep.ranges
     return [(min(each.first, each.last), max(each.first, each.last)) for each in ranges]
 
 
-def keeps_anything(scene) -> bool:
+def keeps_anything(scene: bpy.types.Scene) -> bool:
     """Whether a part of the face, frames or selected keys are kept."""
     keep = scene.thunder_keep
     return keep.selected or bool(ranges_of(scene)) or any(getattr(keep, part) for part in PARTS)
 
 
-def add_range(scene, first: int, last: int):
+def add_range(scene: bpy.types.Scene, first: int, last: int) -> None:
     """Keep more frames; ranges that overlap or touch become one."""
     ranges = scene.thunder_keep.ranges
     first, last = min(first, last), max(first, last)
@@ -121,7 +128,7 @@ def columns_of(rig: head.Rig) -> np.ndarray:
     return columns
 
 
-def _columns(source: str, channels) -> np.ndarray:
+def _columns(source: str, channels: tuple[str, ...]) -> np.ndarray:
     columns = Columns(len(channels))
     result = np.zeros(columns.count, bool)
     joints = {"jaw": columns.jaw, "neck": columns.head, "eye": columns.eyes}
@@ -143,7 +150,7 @@ def part_columns() -> dict[str, np.ndarray]:
     return {part: np.array([each == part for each in of]) for part in PARTS}
 
 
-def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
+def masks_of(scene: bpy.types.Scene, rig: head.Rig, entry: ThunderTake, frames: int) -> KeepMasks:
     """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if
     that is nothing, or all."""
     keep, scene_frames = scene.thunder_keep, keying.frames_of(entry)
@@ -180,7 +187,7 @@ def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
 
 
 def masks_around(
-    rig: head.Rig, entry, frames: int, free: tuple[int, int], parts: Sequence[str]
+    rig: head.Rig, entry: ThunderTake, frames: int, free: tuple[int, int], parts: Sequence[str]
 ) -> KeepMasks:
     """Everything of a take of `frames` frames at 25 fps but some parts of the face between two
     scene frames, both included, and the keys that lie between a free row and a kept one."""
@@ -208,7 +215,7 @@ def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
     return slice(max(0, min(start, frames)), max(0, min(stop + 1, frames)))
 
 
-def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
+def selected_keys(rig: head.Rig, entry: ThunderTake) -> dict[int, np.ndarray]:
     """The frames of the selected keys of a take by track, those of tracks without any left out."""
     frames = {}
     for index, curve in enumerate(keying.curves_of_tracks(rig, entry)):
@@ -229,7 +236,7 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
 class _AroundCollector(TakeCollector):
     """Lists takes sampled around the kept parts of another take."""
 
-    def __init__(self, *of_line, lead: int, kept: KeepMasks, retake: str):
+    def __init__(self, *of_line: Any, lead: int, kept: KeepMasks, retake: str) -> None:
         """lead: session id of the other take's first action."""
         super().__init__(*of_line)
         # what is new in a retake tells it from the other takes in the list
@@ -258,7 +265,7 @@ class _AroundCollector(TakeCollector):
 
 
 def resample(
-    client: Client, context, how: How,
+    client: Client, context: bpy.types.Context, how: How,
     free: tuple[tuple[int, int], Sequence[str]] | None = None, retake: str = "",
 ) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
     """Steps that `perform` the rest of the shown take.
@@ -294,7 +301,7 @@ def resample(
 
 
 def list_around(
-    scene, rig: head.Rig, lead, keep: KeepMasks, new: keying.TakeData
+    scene: bpy.types.Scene, rig: head.Rig, lead: ThunderTake, keep: KeepMasks, new: keying.TakeData
 ) -> Generator[float, None, None]:
     """List a performance that was sampled around the kept part of a take; yields progress.
 
@@ -357,7 +364,7 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
 # ---- More Like This
 
 
-def why_none_alike(entry) -> str:
+def why_none_alike(entry: ThunderTake) -> str:
     """The reason why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
     if take_record.style_of_take(entry.action) is None:
         return (
@@ -400,7 +407,9 @@ def exact_direction(
     )
 
 
-def sample_alike(client: Client, context, how: How) -> Generator[Step, None, list[keying.TakeData]]:
+def sample_alike(
+    client: Client, context: bpy.types.Context, how: How
+) -> Generator[Step, None, list[keying.TakeData]]:
     """Steps that `perform` takes like the shown one (unless `why_none_alike`), as many as are asked
     for. Returns the takes, best first. Raises ThunderError."""
     scene = context.scene

@@ -2,9 +2,12 @@
 """One last look at a character after keys were written: do its lips, as Blender evaluates them,
 follow the take?"""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Generator
 from functools import partial
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -18,6 +21,10 @@ from ..animation import keying
 from ..heads import character, detection, head, head_state, mapping_table, trial
 from ..host import playback
 from . import take_record
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
 _OPEN = ("AH", "OH", "EH", "OO", "EE")  # drawn mouths that are open, the widest first
@@ -61,7 +68,7 @@ def look(
     return sentence
 
 
-def look_at(rig: head.Rig, entry) -> Generator[float, None, str]:
+def look_at(rig: head.Rig, entry: ThunderTake) -> Generator[float, None, str]:
     """The same of a take in the list where its keys play; "" too where the animator has edited
     them."""
     opening = take_record.opening_of(entry.action)
@@ -83,7 +90,9 @@ def _expect(rig: head.Rig, seen: Reach, opening: np.ndarray, said: list) -> np.n
     return left + sum(weight * seen.drawn[sound] for sound, weight in weights.items())
 
 
-def _opened(scene_name: str, rig: head.Rig, meshes: list, base) -> list[np.ndarray]:
+def _opened(
+    scene_name: str, rig: head.Rig, meshes: list, base: bpy.types.Object
+) -> list[np.ndarray]:
     """How far a jaw or a drawn mouth opens meshes of a character as Blender shows it, [V, 3] each
     in the space of an object."""
     scene, shown = bpy.data.scenes[scene_name], []
@@ -98,7 +107,7 @@ def _opened(scene_name: str, rig: head.Rig, meshes: list, base) -> list[np.ndarr
     return [now - rest for rest, now in zip(*shown)]
 
 
-def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
+def _gaps(scene_name: str, seen: Any, frames: np.ndarray) -> Generator[float, None, np.ndarray]:
     """Returns how far the evaluated lips are apart on scene frames, mm."""
     ids, gaps = [*seen.upper, *seen.lower, *seen.still], []
     *parts, base = (bpy.data.objects[name] for name in (*seen.parts, seen.base))

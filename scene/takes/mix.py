@@ -2,9 +2,11 @@
 """Mixes takes: the mouth of one, the brows of another, with cuts over time; the result is a new
 take."""
 
+from __future__ import annotations
+
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -23,6 +25,10 @@ from ..host.jobs import registration
 from ..host.prop import Collection, CollectionProperty, EnumProperty, IntProperty, PointerProperty
 from ..voice import fingerprint
 from . import take_list, take_record
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 ALL = "ALL"
 LABELS = {"mouth": "Mouth", "upper_face": "Upper Face", "eyes": "Eyes", "head": "Head"}
@@ -68,7 +74,7 @@ class ThunderMix(bpy.types.PropertyGroup):
 
 
 @once
-def candidates(context) -> list:
+def candidates(context: bpy.types.Context) -> list:
     """The takes that may be mixed now: those of the chosen head and voice; from folded batches only
     takes already chosen."""
     settings = context.scene.thunder_mix
@@ -85,7 +91,7 @@ def candidates(context) -> list:
     ]
 
 
-def chosen_take(context, part: str):
+def chosen_take(context: bpy.types.Context, part: str):
     """The take that a part of the face is of: the one chosen for it, else the one shown, else the
     first; None without takes.
 
@@ -101,7 +107,7 @@ def chosen_take(context, part: str):
     return shown if shown is not None and shown in takes else next(iter(takes), None)
 
 
-def cuts_of(scene) -> list:
+def cuts_of(scene: bpy.types.Scene) -> list:
     """The cuts whose takes are still there, in time."""
     return sorted(
         (cut for cut in scene.thunder_mix.cuts if take_list.entry_of(scene, cut.take) is not None),
@@ -109,7 +115,7 @@ def cuts_of(scene) -> list:
     )
 
 
-def add_cut(scene, frame: int, part: str, entry):
+def add_cut(scene: bpy.types.Scene, frame: int, part: str, entry: ThunderTake):
     """Let a take in from a frame on; a cut of that part at that frame is replaced."""
     cuts = scene.thunder_mix.cuts
     added = (
@@ -132,7 +138,7 @@ class Cut(NamedTuple):
     take: bpy.types.Action
 
 
-def mix(context) -> Generator[float, None, object]:
+def mix(context: bpy.types.Context) -> Generator[float, None, object]:
     """Put the chosen parts and cuts together as a new take, shown at once. Returns its entry.
 
     Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
@@ -147,7 +153,9 @@ def mix(context) -> Generator[float, None, object]:
     )
 
 
-def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float, None, object]:
+def mix_parts(
+    scene: bpy.types.Scene, parts: dict, cuts: Sequence, fade: int
+) -> Generator[float, None, object]:
     """A new take, mixed from a take for each part and from cuts (each as `Cut`), shown at once.
     fade: of cuts, frames. Returns its entry.
 
@@ -194,7 +202,13 @@ def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float,
 
 
 def _make(
-    scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray, about: dict
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    lead: ThunderTake,
+    entries: list,
+    frames: np.ndarray,
+    weights: np.ndarray,
+    about: dict,
 ) -> Generator[float, None, object]:
     keyed, motions, driven, curves = [], [], [], []
     fps = take_record.clock_of_take(lead).fps
@@ -248,9 +262,9 @@ class NewKeys:
 
 
 def key_and_list(
-    scene,
+    scene: bpy.types.Scene,
     rig: head.Rig,
-    lead,
+    lead: ThunderTake,
     keyed: NewKeys,
     performance: keying.TakeData,
     kind: str,
@@ -317,7 +331,7 @@ def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: lis
     return keyframes.concatenate(*pieces) if len(pieces) > 1 else pieces[0]
 
 
-def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
+def _copy_keys(curve: bpy.types.FCurve, frames: np.ndarray, whole: bool) -> dict | None:
     if curve is None or curve.mute or len(curve.modifiers) or not len(curve.keyframe_points):
         return None
     keys = fcurves.read(curve)
@@ -328,7 +342,9 @@ def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
     return keyframes.select(keys, inside) if np.isin(frames, times[inside]).all() else None
 
 
-def _performance(motion: Motion, frames: np.ndarray, lead, about: dict) -> keying.TakeData:
+def _performance(
+    motion: Motion, frames: np.ndarray, lead: ThunderTake, about: dict
+) -> keying.TakeData:
     """The performance at 25 fps of a motion at scene frames."""
     clock, opening = take_record.clock_of_take(lead), take_record.opening_of(lead.action)
     count = (

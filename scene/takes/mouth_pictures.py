@@ -2,8 +2,11 @@
 """Pictures of mouths, of a take over a word and of what a character's mouth can do, and of a face
 on which dots are."""
 
+from __future__ import annotations
+
 import itertools
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +17,11 @@ from ...thunder_core.types import FPS
 from ..host import jobs
 from . import take_record
 from .browsing import Previews
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+    from . import word_places
+
 
 SIZE = 32  # height of a picture of mouths, pixels
 MOUTHS = 6  # mouths in a picture
@@ -28,7 +36,7 @@ _DOT, _CHOSEN = ((0.10, 0.10, 0.12), 0.0022), ((1.0, 0.45, 0.05), 0.0055)
 _mouths = jobs.session.add(Previews())  # by a take, its score, and the start and end of a word
 
 
-def icons(entry, place) -> tuple[int, ...]:
+def icons(entry: ThunderTake, place: word_places.WordPlace) -> tuple[int, ...]:
     """Icons of a take's mouth over a word (word_places.Place) from left to right; none of a take
     that does not store its performance."""
     key = (

@@ -3,9 +3,12 @@
 one, each with the word or phrase on which it sits; those in a take that is keyed again, on their
 frames of its voice."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +23,12 @@ from ..host import compat, playback
 from ..voice.fingerprint import State
 from .commit import following, reading
 from .shape.applying import STRENGTH
+
+if TYPE_CHECKING:
+    import bpy
+
+    from ..properties.settings import ThunderTake
+
 
 _REACH = 0.24  # seconds around a key in which its curve flows into the new take's
 _NAMED = 5  # keys without a place that a sentence names
@@ -74,7 +83,12 @@ def of_line(rig: head.Rig, line: CommittedLine) -> Generator[float, None, list[O
 
 
 def _of_curve(
-    rig: head.Rig, line: CommittedLine, block: int, curve, action, is_noted: bool
+    rig: head.Rig,
+    line: CommittedLine,
+    block: int,
+    curve: bpy.types.FCurve,
+    action: bpy.types.Action,
+    is_noted: bool,
 ) -> OwnKeys | None:
     """The own keys of one curve, None if it has none. is_noted: whether it is known which keys the
     line wrote."""
@@ -113,7 +127,11 @@ def seconds_of(own: Sequence[OwnKeys], clock: Clock) -> list[float]:
 
 
 def enter(
-    rig: head.Rig, entry, own: Sequence[OwnKeys], places: Sequence[float | None], clock: Clock
+    rig: head.Rig,
+    entry: ThunderTake,
+    own: Sequence[OwnKeys],
+    places: Sequence[float | None],
+    clock: Clock,
 ) -> list[str]:
     """Give a take own keys of another line, at once. places: seconds in its voice for each of
     `seconds_of`, None without one.  Returns what has no place: “name at frame 12”."""
@@ -146,7 +164,13 @@ def enter(
 
 
 def _pull(
-    rig: head.Rig, entry, place: int, curve, own: OwnKeys, has_place: np.ndarray, to: np.ndarray
+    rig: head.Rig,
+    entry: ThunderTake,
+    place: int,
+    curve: bpy.types.FCurve,
+    own: OwnKeys,
+    has_place: np.ndarray,
+    to: np.ndarray,
 ) -> None:
     """Let the curve of a track go through own keys at their new frames, and flow into them."""
     if curve is None:
@@ -172,7 +196,9 @@ def _pull(
     fcurves.write(curve, keyframes.on_every_frame(frames, new))
 
 
-def _copy(rig: head.Rig, entry, own: OwnKeys, has_place: np.ndarray, to: np.ndarray) -> None:
+def _copy(
+    rig: head.Rig, entry: ThunderTake, own: OwnKeys, has_place: np.ndarray, to: np.ndarray
+) -> None:
     """Add own keys of something that takes do not move."""
     keys = keyframes.select(own.keys, has_place)
     late = (to - keys["co"][:, 0])[:, None] * [1, 0]
@@ -188,7 +214,7 @@ def _copy(rig: head.Rig, entry, own: OwnKeys, has_place: np.ndarray, to: np.ndar
 
 
 def carry(
-    rig: head.Rig, entry, actions: list, then: State, now: State
+    rig: head.Rig, entry: ThunderTake, actions: list, then: State, now: State
 ) -> Generator[float, None, None]:
     """Give new actions the keys that a take has on those frames of its voice that still play, and
     its curves of what takes do not move. Yields progress; closed early it removes the actions.
@@ -213,7 +239,14 @@ def carry(
         raise
 
 
-def _carry_curve(curve, new, into, late: int, first: int, last: int) -> None:
+def _carry_curve(
+    curve: bpy.types.FCurve,
+    new: bpy.types.FCurve | None,
+    into: bpy.types.ActionChannelbagFCurves,
+    late: int,
+    first: int,
+    last: int,
+) -> None:
     """Give the curve `new`, between two frames, the keys that another has so many frames earlier;
     all of them in a new curve if it is None."""
     keys = fcurves.read(curve)

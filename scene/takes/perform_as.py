@@ -2,11 +2,14 @@
 """Perform As: a line is performed as another one was, its chosen take or what is committed of it,
 with the animator's own keys; a pick-up, a dub, a better recording."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +28,12 @@ from ..voice import changes, fingerprint, mixdown, strip
 from . import dialogue, keep, own_keys, take_list, take_record
 from .commit import committing, following, reading
 from .generation import How, perform, TakeCollector
+
+if TYPE_CHECKING:
+    import bpy
+
+    from ..animation.keying import TakeData, TrackValues
+
 
 _DIFFERENT = 1.6  # factor of lengths from which on gestures come visibly closer or further apart
 
@@ -57,7 +66,9 @@ class Source:
         return f"Performs as {self.line} · {self.name}"
 
 
-def sources(scene, line: str, mesh=None) -> list[Source]:
+def sources(
+    scene: bpy.types.Scene, line: str, mesh: bpy.types.Object | None = None
+) -> list[Source]:
     """What a line may perform: of every other line what is committed, and the take that would be;
     those of the head `mesh` first."""
     found = []
@@ -77,7 +88,7 @@ def sources(scene, line: str, mesh=None) -> list[Source]:
     return found
 
 
-def why_none(context) -> str:
+def why_none(context: bpy.types.Context) -> str:
     """The reason why no line can perform as another now, "" if one can."""
     scene = context.scene
     voice, wrong = attempt(strip.find, context)
@@ -94,7 +105,9 @@ def why_none(context) -> str:
     )
 
 
-def find(scene, line: str, key: str, mesh=None) -> Source:
+def find(
+    scene: bpy.types.Scene, line: str, key: str, mesh: bpy.types.Object | None = None
+) -> Source:
     """The source of that key. Raises BadRequest if it is gone."""
     found = next((each for each in sources(scene, line, mesh) if each.key == key), None)
     if found is None:
@@ -102,7 +115,9 @@ def find(scene, line: str, key: str, mesh=None) -> Source:
     return found
 
 
-def of_line(scene, line: str, name: str, mesh=None) -> Source:
+def of_line(
+    scene: bpy.types.Scene, line: str, name: str, mesh: bpy.types.Object | None = None
+) -> Source:
     """What a line may perform of the line `name`: what is committed, else its chosen take. Raises
     BadRequest."""
     found = sources(scene, line, mesh)
@@ -170,7 +185,9 @@ class _Read:
     own: Sequence[own_keys.OwnKeys] = ()
 
 
-def _voice(scene, then: fingerprint.State | None, line: str, since: str) -> strip.Voice:
+def _voice(
+    scene: bpy.types.Scene, then: fingerprint.State | None, line: str, since: str
+) -> strip.Voice:
     """The voice of an old line as it plays now. Raises BadRequest if it is another one now."""
     if then is None:
         raise BadRequest(
@@ -189,7 +206,7 @@ def _voice(scene, then: fingerprint.State | None, line: str, since: str) -> stri
     )
 
 
-def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
+def _read_take(scene: bpy.types.Scene, source: Source) -> Generator[float, None, _Read]:
     """Read a take. Yields progress."""
     entry = take_list.by_uid(scene, source.uid)
     if entry is None:
@@ -207,7 +224,7 @@ def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
     return _Read(performance.motion, voice, clock, direction, choice)
 
 
-def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
+def _read_committed(scene: bpy.types.Scene, source: Source) -> Generator[float, None, _Read]:
     """Read a committed line, also under a take that is shown. Yields progress."""
     mesh = scene.objects.get(source.mesh)
     lines = [] if mesh is None else following.lines_of(mesh)
@@ -242,7 +259,7 @@ def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
 class _TransferCollector(TakeCollector):
     """Lists takes that perform as another line, under its name, with the animator's own keys."""
 
-    def __init__(self, *of_line, transfer: Transfer, own: Sequence):
+    def __init__(self, *of_line: Any, transfer: Transfer, own: Sequence) -> None:
         super().__init__(*of_line)
         self.transfer, self.own = transfer, own
 
@@ -254,7 +271,9 @@ class _TransferCollector(TakeCollector):
         yield 1.0
         return performance
 
-    def enter(self, performance, values, place) -> Generator[float, None, None]:
+    def enter(
+        self, performance: TakeData, values: TrackValues, place: int
+    ) -> Generator[float, None, None]:
         """Key a take, list it under the other line's name, and add the animator's own keys."""
         yield from super().enter(performance, values, place)
         scene, rig, clock = self._place()
@@ -265,7 +284,12 @@ class _TransferCollector(TakeCollector):
 
 
 def perform_source(
-    client: Client, scene, rig: head.Rig, voice: strip.Voice, transfer: Transfer, how: How
+    client: Client,
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    voice: strip.Voice,
+    transfer: Transfer,
+    how: How,
 ) -> Generator[Step, None, list[keying.TakeData]]:
     """Steps that `perform` a voice as another line; nothing else in the scene changes.
 

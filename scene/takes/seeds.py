@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Seeds of new takes: the first of a head, and the next that no listed take has."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import bpy
@@ -14,7 +16,7 @@ from . import take_record
 UNKNOWN = -1  # first seed of a head that has no takes with a seed yet
 
 
-def first(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+def first(scene: bpy.types.Scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
     """Seed of the first take of a voice on the head that an object represents; None: no head, no
     voice.
 
@@ -25,7 +27,9 @@ def first(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> in
     )
 
 
-def default(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+def default(
+    scene: bpy.types.Scene, mesh: bpy.types.Object | None, voice: strip.Voice | None
+) -> int:
     """The first seed of a head if none was chosen: the one that its takes began with; before there
     are any, that of the sound of its first line, or of the given voice if no strip is assigned to
     it, and another one for each head of the scene.
@@ -43,12 +47,16 @@ def default(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> 
     return seed_of_voice(sound or _sound_of(scene, voice), number)
 
 
-def with_first(scene, mesh, voice: strip.Voice, request: Request) -> Request:
+def with_first(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request
+) -> Request:
     """The request with `first`."""
     return replace(request, seed=first(scene, mesh, voice))
 
 
-def with_next(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request) -> Request:
+def with_next(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request
+) -> Request:
     """The request with a seed after those of all listed takes of a head and a voice, so that none
     is sampled twice."""
     taken = (
@@ -59,7 +67,9 @@ def with_next(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Reques
     return replace(request, seed=(max(taken) + 1) % (LARGEST_SEED - MOST_TAKES))
 
 
-def with_unused(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request) -> Request:
+def with_unused(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request
+) -> Request:
     """The request with the first seed of new takes: `first`, or the next one if its take is
     listed and was sampled in the same way.
 
@@ -72,7 +82,9 @@ def with_unused(scene, mesh: bpy.types.Object, voice: strip.Voice, request: Requ
     return with_next(scene, mesh, voice, request)
 
 
-def is_sampled(scene, mesh: bpy.types.Object, voice: str, request: Request) -> bool:
+def is_sampled(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, voice: str, request: Request
+) -> bool:
     """Whether the first take of a request is listed."""
     return any(
         take_record.is_same_request(
@@ -84,7 +96,7 @@ def is_sampled(scene, mesh: bpy.types.Object, voice: str, request: Request) -> b
     )
 
 
-def remember(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
+def remember(scene: bpy.types.Scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
     """Let a head keep its first seed once it has a take with it, whatever happens to its
     strips. A seed that was chosen is not kept."""
     if (
@@ -100,7 +112,7 @@ def _seed_of(mesh: bpy.types.Object) -> int:
     return UNKNOWN if state is None else state.first_seed
 
 
-def _first_sound(scene, mesh: bpy.types.Object) -> str:
+def _first_sound(scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
     """Name of the sound of the first strip that a head speaks, "" for none."""
     return next(
         (
@@ -111,7 +123,7 @@ def _first_sound(scene, mesh: bpy.types.Object) -> str:
     )
 
 
-def _sound_of(scene, voice: strip.Voice | None) -> str:
+def _sound_of(scene: bpy.types.Scene, voice: strip.Voice | None) -> str:
     if voice is None:
         return ""
     speaking = strip.by_name(bpy.data.scenes.get(voice.scene), voice.strip) if voice.strip else None

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of takes of a scene: adding, removing and showing them."""
 
+from __future__ import annotations
+
 import math
 import re
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -18,6 +22,10 @@ from ..host.drawing import once
 from ..voice import changes, fingerprint, strip
 from . import grades, take_record
 
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderScene, ThunderTake
+
+
 # property of the first action of a copy that Live made: its session, and the name that it got
 LIVE_COPY = "thunder_live_copy"
 # properties that a duplicate does not copy
@@ -26,7 +34,7 @@ LATEST = 2**31 - 1  # maximum of an integer property
 
 
 def add_to_list(
-    scene,
+    scene: bpy.types.Scene,
     rig: head.Rig,
     actions: list,
     performance: keying.TakeData,
@@ -60,14 +68,14 @@ def add_to_list(
     return entry
 
 
-def marks_of(entry) -> dict[str, object]:
+def marks_of(entry: ThunderTake) -> dict[str, object]:
     """What the animator did with a take and its batch, by the names of its properties: for another
     take that is made of it."""
     names = ("star", "note", "batch", "folded")
     return {name: getattr(entry, name) for name in names}
 
 
-def set_all(entry, values: dict[str, object]) -> None:
+def set_all(entry: ThunderTake, values: dict[str, object]) -> None:
     """Set properties of a take."""
     for name, value in values.items():
         setattr(entry, name, value)
@@ -76,7 +84,7 @@ def set_all(entry, values: dict[str, object]) -> None:
 _NUMBERED = re.compile(r"Take (\d+)$")  # name of a take that the animator has not named
 
 
-def next_name(scene, mesh, voice: str) -> str:
+def next_name(scene: bpy.types.Scene, mesh: bpy.types.Object, voice: str) -> str:
     """The name of the next take of a head and a voice: Take 1, Take 2 …"""
     numbered = (
         _NUMBERED.match(entry.name)
@@ -86,7 +94,7 @@ def next_name(scene, mesh, voice: str) -> str:
     return f"Take {1 + max((int(each[1]) for each in numbered if each), default=0)}"
 
 
-def number_in_order(entries) -> None:
+def number_in_order(entries: Sequence[ThunderTake]) -> None:
     """Number new takes of one voice in their order in the list, so that names of takes and actions
     agree with files named by rank."""
     entries = list(entries)
@@ -97,7 +105,9 @@ def number_in_order(entries) -> None:
         entry.name = name  # names its actions too
 
 
-def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
+def free_name(
+    scene: bpy.types.Scene, name: str, mesh: bpy.types.Object, voice: str, first: int = 2
+) -> str:
     """A name, followed by a number from `first` on if a take of that head and voice already has it:
     Mix 2, Take 3.2."""
     taken = {
@@ -114,7 +124,7 @@ def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
     )
 
 
-def name_action(entry, context) -> None:
+def name_action(entry: ThunderTake, context: bpy.types.Context) -> None:
     """Give a take's actions the animator's name for the take, for the dope sheet and for appending.
 
     Without a name the take is called by a number again.
@@ -149,7 +159,7 @@ def other_weights_in_words(before: str | None, takes: list) -> str:
     return said * (before not in (None, takes[0].provenance.get("weights")))
 
 
-def set_score(entry, performance: keying.TakeData) -> None:
+def set_score(entry: ThunderTake, performance: keying.TakeData) -> None:
     """Store the score of a take that was listed without one, and what its provenance says of it;
     its keys may have been edited meanwhile."""
     for action in display.actions_of(entry):
@@ -162,7 +172,7 @@ def set_score(entry, performance: keying.TakeData) -> None:
 WAITS = "…"  # the verdict of a take that is not scored yet
 
 
-def verdict(entry) -> str:
+def verdict(entry: ThunderTake) -> str:
     """A take's grade, wherever it is shown; WAITS until it is known, "–" where nobody speaks."""
     if not speaks(entry):
         return "–"
@@ -170,17 +180,17 @@ def verdict(entry) -> str:
     return grade.name if grade is not None and math.isfinite(entry.score) else WAITS
 
 
-def speaks(entry) -> bool:
+def speaks(entry: ThunderTake) -> bool:
     """Whether the face of a take speaks, so that it has a lip-sync score."""
     return entry.role == SPEAKS.upper()
 
 
-def listens(entry) -> bool:
+def listens(entry: ThunderTake) -> bool:
     """Whether the face of a take listens to its voice."""
     return entry.role == LISTENS.upper()
 
 
-def score_text(entry) -> str:
+def score_text(entry: ThunderTake) -> str:
     """The verdict on a take as sheets and the grid show it, or what its face does instead of
     speaking."""
     return (
@@ -190,7 +200,7 @@ def score_text(entry) -> str:
     )
 
 
-def holds_work(entry) -> bool:
+def holds_work(entry: ThunderTake) -> bool:
     """Whether a take holds something of the animator's: a star, a note, a name, or edits. Slow:
     detecting edits reads all keys."""
     # in files of earlier versions takes are called by their seeds
@@ -223,12 +233,12 @@ def pending_batches() -> set[int]:
     return {part.batch for part in jobs.session.parts if isinstance(part, PendingBatch)}
 
 
-def next_batch(scene) -> int:
+def next_batch(scene: bpy.types.Scene) -> int:
     """The number of the next batch of a scene."""
     return 1 + max((entry.batch for entry in scene.thunder.takes), default=0)
 
 
-def open_batch(opened) -> None:
+def open_batch(opened: ThunderTake) -> None:
     """Unfold the batch of a take, and fold the others of its head and voice."""
     for entry in opened.id_data.thunder.takes:
         if entry.head == opened.head and entry.voice == opened.voice:
@@ -236,7 +246,7 @@ def open_batch(opened) -> None:
 
 
 @once
-def batches(context) -> list[list]:
+def batches(context: bpy.types.Context) -> list[list]:
     """The takes of the chosen head and voice by their batches, the newest batch first."""
     result: dict[int, list] = {}
     for entry in takes_of_voice(context):
@@ -253,7 +263,7 @@ def heading(batch: list) -> str:
     return ", ".join(filter(None, (when, first.asked))) or "Earlier"
 
 
-def earlier_takes(context) -> list[int]:
+def earlier_takes(context: bpy.types.Context) -> list[int]:
     """Indices of the folded takes that are neither of the newest batch nor on their heads."""
     settings = context.scene.thunder
     newest, on = max((batch[0].batch for batch in batches(context)), default=0), _on_heads(settings)
@@ -262,7 +272,7 @@ def earlier_takes(context) -> list[int]:
     return [place for place in places if entries[place].folded and entries[place].batch != newest]
 
 
-def remove(scene, index: int) -> None:
+def remove(scene: bpy.types.Scene, index: int) -> None:
     """Remove an entry from the list, and those of its actions from the file that nothing else uses.
 
     The take must not be shown.
@@ -279,7 +289,7 @@ def remove(scene, index: int) -> None:
             bpy.data.actions.remove(action)
 
 
-def delete(scene, indices: list[int]) -> None:
+def delete(scene: bpy.types.Scene, indices: list[int]) -> None:
     """Delete takes; of a shown one the head gets the animator's animation back."""
     for index in sorted(indices, reverse=True):
         entry = scene.thunder.takes[index]
@@ -288,7 +298,7 @@ def delete(scene, indices: list[int]) -> None:
         remove(scene, index)
 
 
-def duplicate(scene, index: int) -> int:
+def duplicate(scene: bpy.types.Scene, index: int) -> int:
     """Copy a take with all changes, edited keys included; returns the copy's index in the list,
     right after it.
 
@@ -317,7 +327,7 @@ def duplicate(scene, index: int) -> int:
     return index + 1
 
 
-def unlisted_actions(scene) -> list[bpy.types.Action]:
+def unlisted_actions(scene: bpy.types.Scene) -> list[bpy.types.Action]:
     """The first actions of takes that no scene of the file lists: appended from another file, or
     left by a list that is gone."""
     with_source = [
@@ -336,7 +346,7 @@ def unlisted_actions(scene) -> list[bpy.types.Action]:
     return [action for action in with_source if action not in listed]
 
 
-def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
+def adopt(scene: bpy.types.Scene, rig: head.Rig, actions: list | None = None) -> int:
     """List the takes that no scene lists, or those of the given first actions, as takes of a rig;
     how many that are."""
     count, batch = 0, next_batch(scene)
@@ -368,14 +378,14 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
     return count
 
 
-def _name_given(action, seed: int) -> str:
+def _name_given(action: bpy.types.Action, seed: int) -> str:
     """The name that the animator gave the take of an action, "" if the action is called by a number
     or a seed."""
     name = action.name.partition(" · ")[2]
     return "" if re.fullmatch(rf"(Take \d+|(seed )?{seed})(\.\d+)?", name) else name
 
 
-def flip(scene, rig: head.Rig) -> str:
+def flip(scene: bpy.types.Scene, rig: head.Rig) -> str:
     """Show the head's previous animation again: a take, or the animator's. Returns its name;
     raises BadRequest."""
     remembered, shown = head_state.of(rig.owner), display.shown_action(rig)
@@ -390,7 +400,7 @@ def flip(scene, rig: head.Rig) -> str:
     return "My Animation"
 
 
-def entry_of(scene, action):
+def entry_of(scene: bpy.types.Scene, action: bpy.types.Action):
     """The take of an action, None if a scene's list has it no more."""
     return next(
         (entry for entry in entries_of(scene) if action is not None and entry.action == action),
@@ -398,7 +408,7 @@ def entry_of(scene, action):
     )
 
 
-def by_uid(scene, uid: int | None):
+def by_uid(scene: bpy.types.Scene, uid: int | None):
     """The take of a scene, or of no scene, whose first action has that session id; None if it is
     gone."""
     return next(
@@ -417,7 +427,7 @@ def in_any_scene(uid: int | None):
     return next(filter(None, (by_uid(scene, uid) for scene in bpy.data.scenes)), None)
 
 
-def rig_of(scene, entry) -> head.Rig:
+def rig_of(scene: bpy.types.Scene, entry: ThunderTake) -> head.Rig:
     """The rig that a take was made for. Raises BadHead if it is gone."""
     if entry.head is None or entry.head.name not in scene.objects:
         raise BadRequest(
@@ -427,14 +437,14 @@ def rig_of(scene, entry) -> head.Rig:
     return head.resolve(entry.head)
 
 
-def animatable_rig(scene, entry) -> head.Rig:
+def animatable_rig(scene: bpy.types.Scene, entry: ThunderTake) -> head.Rig:
     """The same, if keys can be written on it and would be seen. Raises BadHead otherwise."""
     rig = rig_of(scene, entry)
     head.check_animatable(rig)
     return rig
 
 
-def check_voice(entry, voice: strip.Voice) -> strip.Voice:
+def check_voice(entry: ThunderTake, voice: strip.Voice) -> strip.Voice:
     """The voice if a take is of it. Raises BadRequest otherwise."""
     if voice.name != entry.voice:
         raise BadRequest(
@@ -451,13 +461,13 @@ def check_voice(entry, voice: strip.Voice) -> strip.Voice:
 
 
 @once
-def entries_of(scene) -> list:
+def entries_of(scene: bpy.types.Scene) -> list:
     """The takes of a scene's list. Adding or removing one invalidates them."""
     return list(scene.thunder.takes)
 
 
 @once
-def _by_line(scene) -> dict[tuple, dict[int, object]]:
+def _by_line(scene: bpy.types.Scene) -> dict[tuple, dict[int, object]]:
     """A scene's takes by (head, voice), in list order, each with its index."""
     lines: dict[tuple, dict] = {}
     for place, entry in enumerate(entries_of(scene)):
@@ -465,13 +475,13 @@ def _by_line(scene) -> dict[tuple, dict[int, object]]:
     return lines
 
 
-def voices(scene) -> set[str]:
+def voices(scene: bpy.types.Scene) -> set[str]:
     """Names of the voices that a scene has takes of."""
     return {name for _, name in _by_line(scene)}
 
 
 @once
-def of_voice(context) -> list[int]:
+def of_voice(context: bpy.types.Context) -> list[int]:
     """Indices of the takes of the current head and voice, in list order.
 
     Where it has none: those of the voice that it was cut off (`piece_of`), else those whose voice
@@ -494,25 +504,25 @@ def of_voice(context) -> list[int]:
     return [place for place in sorted(every) if not _is_of_another_line(strips, every[place])]
 
 
-def takes_of_voice(context) -> list:
+def takes_of_voice(context: bpy.types.Context) -> list:
     """The takes that `of_voice` gives the indices of."""
     entries = entries_of(context.scene)
     return [entries[place] for place in of_voice(context)]
 
 
-def of_line(scene, mesh, name: str) -> list:
+def of_line(scene: bpy.types.Scene, mesh: bpy.types.Object, name: str) -> list:
     """The takes of a head and a voice, in list order."""
     return list(_by_line(scene).get((mesh, name), {}).values())
 
 
-def _is_of_another_line(strips, entry) -> bool:
+def _is_of_another_line(strips: bpy.types.Scene, entry: ThunderTake) -> bool:
     """Whether a take is of a strip of a scene, or of a file."""
     state = fingerprint.state_of(entry.action) if entry.action is not None else None
     return bool(state is not None and state.path) or strip.by_name(strips, entry.voice) is not None
 
 
 @once
-def piece_of(scene, name: str, mesh: bpy.types.Object | None) -> str:
+def piece_of(scene: bpy.types.Scene, name: str, mesh: bpy.types.Object | None) -> str:
     """Name of the strip that this one was cut off, if the newest takes with which a head speaks it
     include this one; "" if it is a separate line."""
     one = strip.by_name(scene, name)
@@ -526,7 +536,9 @@ def piece_of(scene, name: str, mesh: bpy.types.Object | None) -> str:
 
 
 @once
-def _newest_states(scene, mesh) -> dict[str, list[fingerprint.State | None]]:
+def _newest_states(
+    scene: bpy.types.Scene, mesh: bpy.types.Object
+) -> dict[str, list[fingerprint.State | None]]:
     """The states, when its newest takes were made, of each voice that a head speaks; one of each
     that they share."""
     by_batch: dict[str, dict] = {}
@@ -542,7 +554,7 @@ def _newest_states(scene, mesh) -> dict[str, list[fingerprint.State | None]]:
 
 
 @once
-def visible_places(context) -> list[int]:
+def visible_places(context: bpy.types.Context) -> list[int]:
     """Places of the takes that the list shows now, in no particular order.
 
     Those of folded batches are left out, but for one that is on its head, and starred ones where
@@ -556,7 +568,7 @@ def visible_places(context) -> list[int]:
     return [place for place in places if place in on_heads or not entries[place].folded]
 
 
-def _unfolded_places(context) -> list[int]:
+def _unfolded_places(context: bpy.types.Context) -> list[int]:
     """Places of the takes that the list shows where no batch is folded."""
     places = of_voice(context)
     if not context.scene.thunder.only_starred:
@@ -566,7 +578,7 @@ def _unfolded_places(context) -> list[int]:
 
 
 @once
-def shown_index(settings) -> int:
+def shown_index(settings: ThunderScene) -> int:
     """Index of the shown take, −1 for none: the list highlights it, and all buttons for the shown
     take act on it.
 
@@ -581,19 +593,19 @@ def shown_index(settings) -> int:
     return on_heads[0] if len(on_heads) == 1 else -1
 
 
-def shown_take(settings):
+def shown_take(settings: ThunderScene):
     """The shown take, as `shown_index` means it; None for none."""
     index = shown_index(settings)
     return settings.takes[index] if index >= 0 else None
 
 
-def shown_rig(settings) -> head.Rig | None:
+def shown_rig(settings: ThunderScene) -> head.Rig | None:
     """The rig of the shown take."""
     entry = shown_take(settings)
     return head.resolve(entry.head) if entry is not None else None
 
 
-def on_head(scene, mesh):
+def on_head(scene: bpy.types.Scene, mesh: bpy.types.Object):
     """The take of a scene's list that is on a head now, listed or not; None for the animator's
     animation."""
     entries = scene.thunder.takes
@@ -601,7 +613,7 @@ def on_head(scene, mesh):
     return next((entry for entry in on_heads if entry.head == mesh), None)
 
 
-def why_none(context) -> str:
+def why_none(context: bpy.types.Context) -> str:
     """The reason why no take counts as shown, in a sentence for greyed buttons."""
     settings = context.scene.thunder
     mesh = chosen_mesh(context)
@@ -622,7 +634,7 @@ def why_none(context) -> str:
 
 
 @once
-def _on_heads(settings) -> list[int]:
+def _on_heads(settings: ThunderScene) -> list[int]:
     """Indices of the takes that are on their heads now, whichever heads those are."""
     shown = {state.shown for scene in bpy.data.scenes for state in scene.thunder.heads} - {None}
     return [
@@ -632,25 +644,25 @@ def _on_heads(settings) -> list[int]:
     ]
 
 
-def _is_on(entry) -> bool:
+def _is_on(entry: ThunderTake) -> bool:
     rig, _ = attempt(head.resolve, entry.head)
     return rig is not None and display.is_shown(rig, entry)
 
 
-def chosen_mesh(context):
+def chosen_mesh(context: bpy.types.Context):
     """Mesh of the head in the settings, None if there is none."""
     rig, _ = attempt(head.find, context.scene, head.active_object(context))
     return None if rig is None else rig.mesh
 
 
-def take_at(settings, index: int):
+def take_at(settings: ThunderScene, index: int):
     """The take at an index of the list. Raises BadRequest."""
     if index >= len(settings.takes):
         raise BadRequest(f"There is no take {index + 1}: the list has {len(settings.takes)}")
     return settings.takes[index]
 
 
-def show(settings, index: int, play: bool = False) -> None:
+def show(settings: ThunderScene, index: int, play: bool = False) -> None:
     """Show the take at an index of the list (below 0: the animator's animation), and play it.
     Raises ThunderError."""
     scene = settings.id_data
@@ -665,7 +677,7 @@ def show(settings, index: int, play: bool = False) -> None:
         playback.start(scene, entry.first)
 
 
-def show_index(settings, index: int) -> None:
+def show_index(settings: ThunderScene, index: int) -> None:
     """The same for a property, which cannot report an error: it pops up."""
     jobs.pop_up_errors(
         show, settings, index if index < len(settings.takes) else -1, settings.play_shown

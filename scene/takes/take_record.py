@@ -2,11 +2,14 @@
 """How a take was made: the request for it, what the engine says of it, and the motion at 25 fps
 that its keys are of, stored on its action, so that it survives saving and appending."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,8 +25,13 @@ from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
 from ..heads import head
 
+if TYPE_CHECKING:
+    import bpy
 
-def request_of(about: Mapping, settings, takes: int = 1) -> Request:
+    from ..properties.settings import ThunderScene, ThunderTake
+
+
+def request_of(about: Mapping, settings: ThunderScene, takes: int = 1) -> Request:
     """The request that a take was sampled for, so that its seed makes it again; by the settings
     where its provenance does not tell."""
     if str(about.get("quality")) in QUALITIES or "steps" in about:
@@ -80,7 +88,7 @@ SCORED_KEYS = "scored_keys"  # of a take with a score: checksum of the keys that
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
-def store(action, performance: keying.TakeData, clock: Clock, voice: str) -> None:
+def store(action: bpy.types.Action, performance: keying.TakeData, clock: Clock, voice: str) -> None:
     """Store a performance on an action, with the scene frame and rate at which its first sample
     plays, and its voice's name."""
     motion = performance.motion
@@ -120,7 +128,7 @@ def store(action, performance: keying.TakeData, clock: Clock, voice: str) -> Non
         store_sync(action, performance.sync_per_frame)
 
 
-def source_of(action):
+def source_of(action: bpy.types.Action):
     """The properties that an action carries of its performance; None if it carries none, or if a
     later version wrote them or they do not fit together."""
     record = action.get(SOURCE)
@@ -139,7 +147,7 @@ def source_of(action):
     return record if valid else None
 
 
-def load(action) -> keying.TakeData | None:
+def load(action: bpy.types.Action) -> keying.TakeData | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond
     for a minute."""
     record = source_of(action)
@@ -170,7 +178,7 @@ def load(action) -> keying.TakeData | None:
     )
 
 
-def _look_of(action, frames: int) -> GazeTarget | None:
+def _look_of(action: bpy.types.Action, frames: int) -> GazeTarget | None:
     """The target of the eyes of a take of `frames` frames, None if its action has no valid one."""
     record = action.get(LOOK)
     sizes = {"points": frames, "own": frames, "own_head": frames, "joint": 1, "eyes": 1}
@@ -184,42 +192,42 @@ def _look_of(action, frames: int) -> GazeTarget | None:
     return GazeTarget(**parts, **places, **shares) if valid else None
 
 
-def clock_of(action) -> Clock | None:
+def clock_of(action: bpy.types.Action) -> Clock | None:
     """Position of a take's sound when it was keyed, None if its action does not store it."""
     record = source_of(action)
     return None if record is None else Clock(float(record["start"]), float(record["fps"]))
 
 
-def clock_of_take(entry) -> Clock:
+def clock_of_take(entry: ThunderTake) -> Clock:
     """The same of a take in the list; by its first frame where its action does not store it."""
     return clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
 
 
-def opening_of(action) -> np.ndarray | None:
+def opening_of(action: bpy.types.Action) -> np.ndarray | None:
     """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does
     not store it."""
     record = source_of(action)
     return None if record is None else _array(record["opening"])
 
 
-def store_sync(action, per_frame: np.ndarray) -> None:
+def store_sync(action: bpy.types.Action, per_frame: np.ndarray) -> None:
     """Store the lip-sync of each frame (25 fps) of a take, [T] of 0 … 100."""
     action[SYNC] = _flat(per_frame)
 
 
-def sync_of(action) -> np.ndarray | None:
+def sync_of(action: bpy.types.Action) -> np.ndarray | None:
     """Lip-sync of each frame of a take, float32 [T] at 25 fps, None if it was not measured."""
     values = action.get(SYNC)
     return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
 
-def remove_data(action) -> None:
+def remove_data(action: bpy.types.Action) -> None:
     """Remove a take's data from an action that is no longer one."""
     for name in (SOURCE, SYNC, LOOK):
         action.pop(name, None)
 
 
-def read(rig: head.Rig, entry) -> Generator[float, None, keying.TakeData]:
+def read(rig: head.Rig, entry: ThunderTake) -> Generator[float, None, keying.TakeData]:
     """Read a take in its current state, shown or not: its source, or its keys if they were edited
     or it has no source.
 
@@ -246,18 +254,18 @@ def read(rig: head.Rig, entry) -> Generator[float, None, keying.TakeData]:
     )
 
 
-def is_edited(entry) -> bool:
+def is_edited(entry: ThunderTake) -> bool:
     """Whether the animator changed the keys of a take since it was made. Reads them all: some
     milliseconds."""
     return _differs(entry, "checksum")
 
 
-def is_outdated(entry) -> bool:
+def is_outdated(entry: ThunderTake) -> bool:
     """Whether they were changed since the take was scored. As slow."""
     return _differs(entry, SCORED_KEYS, "checksum")
 
 
-def _differs(entry, *names: str) -> bool:
+def _differs(entry: ThunderTake, *names: str) -> bool:
     """Whether the keys of a take are others than those whose checksum has the first of these names
     in its record."""
     for action in display.actions_of(entry):
@@ -268,12 +276,12 @@ def _differs(entry, *names: str) -> bool:
     return False
 
 
-def _is_of(checksum, action) -> bool:
+def _is_of(checksum: object, action: bpy.types.Action) -> bool:
     return checksum == keying.checksum_of(action, checksum)
 
 
 @contextmanager
-def checksums_follow(entry) -> Iterator[None]:
+def checksums_follow(entry: ThunderTake) -> Iterator[None]:
     """Move all keys of a take within this block: checksums in its record that its keys had before
     become those that they have afterwards; others, of keys before an edit, stay."""
     alike = []
@@ -287,7 +295,7 @@ def checksums_follow(entry) -> Iterator[None]:
             keying.record_of(action).update(dict.fromkeys(names, keying.checksum_of(action)))
 
 
-def about_of(action) -> dict:
+def about_of(action: bpy.types.Action) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = keying.record_of(action)
     about = record.to_dict() if record else {}
@@ -296,14 +304,14 @@ def about_of(action) -> dict:
     return {name: value for name, value in about.items() if name not in of_keys}
 
 
-def made_from(action) -> str:
+def made_from(action: bpy.types.Action) -> str:
     """Name of the take that a resampled or mixed one was made from, "" for none."""
     about = keying.record_of(action)
     mixed = about.get("mixed")
     return str(about.get("kept") or (mixed.get("upper_face") if hasattr(mixed, "get") else ""))
 
 
-def of_mouth(action) -> dict:
+def of_mouth(action: bpy.types.Action) -> dict:
     """Provenance of the take whose mouth an action's take has: in a mix that of another one; {} if
     it is of several."""
     about = about_of(action)
@@ -311,22 +319,22 @@ def of_mouth(action) -> dict:
     return mouth if isinstance(mouth, dict) else {}
 
 
-def weights_of(entry) -> str | None:
+def weights_of(entry: ThunderTake) -> str | None:
     """The fingerprint of the weights that made the mouth of a take, None where it is not known."""
     return of_mouth(entry.action).get("weights")
 
 
-def style_of_take(action) -> np.ndarray | None:
+def style_of_take(action: bpy.types.Action) -> np.ndarray | None:
     """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if
     not stored."""
     return motion_file.style_of_take(keying.record_of(action))
 
 
-def _flat(values) -> np.ndarray:
+def _flat(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values, np.float32).ravel()
 
 
-def _array(values) -> np.ndarray:
+def _array(values: np.ndarray) -> np.ndarray:
     return np.array(values, np.float32)
 
 

@@ -2,6 +2,8 @@
 """What the scene knows of a voice's words, as its takes get it: the transcript, and marks on words
 (`thunder_core/direction.py`)."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import bpy
@@ -69,12 +71,12 @@ class ThunderWordMark(bpy.types.PropertyGroup):
         )
 
 
-def of(scene, voice: str):
+def of(scene: bpy.types.Scene, voice: str):
     """The transcript of a voice, None if it has none."""
     return next((each for each in scene.thunder_transcripts if each.voice == voice), None)
 
 
-def of_piece(scene, voice: str, state: fingerprint.State | None):
+def of_piece(scene: bpy.types.Scene, voice: str, state: fingerprint.State | None):
     """The transcript of a voice; without one of its own that of the strip that it was cut off,
     if that has words that it plays. None if nothing tells its words. state: what plays."""
     own = of(scene, voice)
@@ -90,14 +92,16 @@ def of_piece(scene, voice: str, state: fingerprint.State | None):
     return own
 
 
-def whole_of(scene, voice: strip.Voice) -> str:
+def whole_of(scene: bpy.types.Scene, voice: strip.Voice) -> str:
     """Name of the strip that a voice was cut off, whose words are used for it as it has none of its
     own; "" for none."""
     record = of_piece(scene, voice.name, voice.state)
     return "" if record is None or record.voice == voice.name else record.voice
 
 
-def add_words(direction: DirectionRequest, scene, voice: strip.Voice) -> DirectionRequest:
+def add_words(
+    direction: DirectionRequest, scene: bpy.types.Scene, voice: strip.Voice
+) -> DirectionRequest:
     """A request with the transcript of a voice and the marks on its words."""
     text = text_of(scene, voice.name, voice.state)
     language = language_of(scene, voice.name, voice.state) if text else ""
@@ -114,7 +118,7 @@ def language_of(scene, voice: str, state: fingerprint.State | None = None) -> st
     return record.language if is_heard else ""
 
 
-def text_of(scene, voice: str, state: fingerprint.State | None = None) -> str:
+def text_of(scene: bpy.types.Scene, voice: str, state: fingerprint.State | None = None) -> str:
     """What takes of a voice are made with: its transcript, "" for none, and for a recognised one
     where these are switched off. state: what plays, of whose words alone it is where it is known
     when they are said; None: the whole transcript."""
@@ -132,7 +136,7 @@ def text_of(scene, voice: str, state: fingerprint.State | None = None) -> str:
     return _read.known[key]
 
 
-def part_of(scene, voice: strip.Voice) -> subtitles.PlayedPart | None:
+def part_of(scene: bpy.types.Scene, voice: strip.Voice) -> subtitles.PlayedPart | None:
     """What a voice plays of its recording, and where in the scene; None for a file."""
     state = voice.state
     if not state.last:
@@ -144,7 +148,7 @@ def part_of(scene, voice: strip.Voice) -> subtitles.PlayedPart | None:
     )
 
 
-def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
+def of_line(scene: bpy.types.Scene, voice: strip.Voice) -> tuple[Mark, ...]:
     """The marks of what a voice plays, in seconds from its beginning."""
     state = voice.state
     begin, end = state.seconds if state.last else (0.0, float("inf"))
@@ -165,7 +169,7 @@ def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
 _read = jobs.session.add(jobs.Memory())
 
 
-def read(record) -> spoken.Spoken | None:
+def read(record: ThunderTranscript) -> spoken.Spoken | None:
     """The stored words and sounds of a voice, with the words of its present text; None if nothing
     can be read."""
     known, version, text = _read.known, record.version, record.text
@@ -179,13 +183,13 @@ def read(record) -> spoken.Spoken | None:
     return known[version, text]
 
 
-def is_found(record) -> bool:
+def is_found(record: ThunderTranscript) -> bool:
     """Whether the words of a voice were found in its present text."""
     content = read(record)
     return content is not None and content.text == record.text
 
 
-def read_next(scene) -> bool:
+def read_next(scene: bpy.types.Scene) -> bool:
     """Read what is stored of one voice that was not read yet; returns whether there was one. Takes
     a third of a second for an hour's voice."""
     unread = next(
@@ -196,7 +200,7 @@ def read_next(scene) -> bool:
     return unread is not None
 
 
-def words_in(record, piece: fingerprint.State) -> tuple[int, int]:
+def words_in(record: ThunderTranscript, piece: fingerprint.State) -> tuple[int, int]:
     """The words of a transcript whose middle a piece of its recording plays: the first, and the one
     after the last; the same for none, or where they are not known."""
     content = read(record) if record.recording == piece.recording else None
@@ -245,7 +249,7 @@ class ThunderTranscript(bpy.types.PropertyGroup):
         return bool(self.text.strip()) and not self.is_recognised
 
 
-def ensure(scene, voice: str):
+def ensure(scene: bpy.types.Scene, voice: str):
     """The transcript of a voice, made empty if it has none."""
     transcript = of(scene, voice)
     if transcript is None:

@@ -3,11 +3,14 @@
 where they fit the voice, and scored; Re-sync makes takes follow one that was moved, trimmed,
 replaced or retimed."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -31,6 +34,10 @@ from ..voice import changes, fingerprint, mixdown, strip
 from . import generation, grades, own_keys, take_list, take_record
 from .commit import following
 from .shape.applying import move
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 # endings of a sound that was recorded with a capture
 SOUNDS = (".wav", ".mov", ".mp4", ".m4a", ".flac", ".mp3", ".ogg", ".aif")
@@ -108,9 +115,13 @@ def sound_beside(path: str) -> str:
 
 
 def list_capture(
-    client: Client | None, context, path: str, rate: float, mirrored: bool = False,
+    client: Client | None,
+    context: bpy.types.Context,
+    path: str,
+    rate: float,
+    mirrored: bool = False,
     aspect: float = 0.0,
-) -> Generator[Step, None, ImportedCapture]:  # fmt: skip
+) -> Generator[Step, None, ImportedCapture]:
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
     client: None without a voice.  rate: as of `motion_file.read_recording`.  mirrored: whether
@@ -208,7 +219,10 @@ _LEAST_NEW = 2  # motion frames: a shorter new part is held, not sampled
 
 
 def resync(
-    client: Client | None, scene, kinds: list[str] | None = None, left: list[str] | None = None
+    client: Client | None,
+    scene: bpy.types.Scene,
+    kinds: list[str] | None = None,
+    left: list[str] | None = None,
 ) -> Generator[Step, None, list[str]]:
     """Steps that make every stale take of a scene, and what is committed, fit its voice again.
 
@@ -274,13 +288,13 @@ def resync(
     return kinds
 
 
-def needs_engine(scene) -> bool:
+def needs_engine(scene: bpy.types.Scene) -> bool:
     """Whether any stale take has to be sampled again, wholly or in part."""
     return any(changed.kind == "CHANGED" for _, changed in changes.stale_takes(scene))
 
 
 def _move(
-    scene, entry, then: fingerprint.State, now: fingerprint.State
+    scene: bpy.types.Scene, entry: ThunderTake, then: fingerprint.State, now: fingerprint.State
 ) -> Generator[float, None, None]:
     """Shift a take's keys, and all records of their position, along with its voice."""
     frames = now.origin - then.origin
@@ -294,7 +308,7 @@ def _move(
 
 
 @contextmanager
-def _later_source(action, frames: float) -> Iterator[None]:
+def _later_source(action: bpy.types.Action, frames: float) -> Iterator[None]:
     """Let a take's motion begin later while its keys are moved, and from then on; closed early it
     begins where it did."""
 
@@ -312,7 +326,11 @@ def _later_source(action, frames: float) -> Iterator[None]:
 
 
 def _remake(
-    client: Client | None, scene, entry, changed: changes.Change, left: list[str]
+    client: Client | None,
+    scene: bpy.types.Scene,
+    entry: ThunderTake,
+    changed: changes.Change,
+    left: list[str],
 ) -> Generator[Step, None, str]:
     """Steps that key a take again for the current voice, and replace the previous one. Returns the
     kind of the change, OTHER_WEIGHTS if it was sampled with others than before."""
@@ -354,9 +372,15 @@ def _remake(
 
 
 def _key_again(
-    scene, rig: head.Rig, uid: int, performance: keying.TakeData, clock: Clock, name: str,
-    then: fingerprint.State, now: fingerprint.State,
-) -> Generator[float, None, list[bpy.types.Action]]:  # fmt: skip
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    uid: int,
+    performance: keying.TakeData,
+    clock: Clock,
+    name: str,
+    then: fingerprint.State,
+    now: fingerprint.State,
+) -> Generator[float, None, list[bpy.types.Action]]:
     """New actions of the take with that id for its voice as it plays now, with the keys that the
     animator edited where the same sound plays. Yields progress."""
     actions = yield from rescale(keying.write_take(rig, performance, clock, name), 0.0, 0.7)
@@ -367,7 +391,7 @@ def _key_again(
     return actions
 
 
-def _pieces(scene, entry) -> list[fingerprint.State]:
+def _pieces(scene: bpy.types.Scene, entry: ThunderTake) -> list[fingerprint.State]:
     """The pieces that were cut off a take's voice and moved, and that its head has no takes of."""
     taken = {other.voice for other in scene.thunder.takes if other.head == entry.head}
     return [
@@ -377,7 +401,9 @@ def _pieces(scene, entry) -> list[fingerprint.State]:
     ]
 
 
-def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, None]:
+def _key_part(
+    scene: bpy.types.Scene, entry: ThunderTake, piece: fingerprint.State
+) -> Generator[float, None, None]:
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece,
     with the same name. Yields progress."""
     rig = take_list.animatable_rig(scene, entry)
@@ -403,7 +429,7 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
         strip.keep_speaker(scene, piece.strip, rig.mesh)
 
 
-def _keep_verdict(old, new_entry) -> None:
+def _keep_verdict(old: ThunderTake | None, new_entry: ThunderTake) -> None:
     """Let the score of a take that has the edited keys of another be no older than that one's."""
     if take_record.is_edited(new_entry) and old is not None and not take_record.is_outdated(old):
         grades.keep_score(new_entry)
@@ -425,7 +451,7 @@ def cut_to(
     inside = (position > -0.5) & (position < motion.frames - 0.5)
     position = position.clip(0, motion.frames - 1)
 
-    def resample(values):
+    def resample(values: np.ndarray | None):
         if values is None:
             return None
         if (position == np.round(position)).all():
@@ -484,7 +510,7 @@ def fill_gaps(old: keying.TakeData, inside: np.ndarray, new: keying.TakeData) ->
 
 
 def _replace(
-    scene,
+    scene: bpy.types.Scene,
     rig: head.Rig,
     uid: int,
     actions: list,

@@ -3,12 +3,15 @@
 recording, placed where strips play them; and the word at the current frame, with its marks and
 takes."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -25,6 +28,10 @@ from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
 from . import mix, take_list, take_record, transcript
 from .direction import sliders
+
+if TYPE_CHECKING:
+    from .transcript import ThunderTranscript, ThunderWordMark
+
 
 WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
 FINDING = "Finding words and sounds"
@@ -83,7 +90,9 @@ class PlacedText:
     marks: tuple[tuple[float, float, str], ...] = ()
 
     @classmethod
-    def of(cls, record, spoken: Spoken, state: fingerprint.State) -> "PlacedText":
+    def of(
+        cls, record: ThunderTranscript, spoken: Spoken, state: fingerprint.State
+    ) -> "PlacedText":
         """The line of a transcript, what it holds, and the strip or file that plays it."""
         return cls(
             record.voice,
@@ -128,7 +137,7 @@ class PlacedText:
         begun = [place for place in self.words if place.start <= now + 0.5 / self.fps]
         return begun[-1] if begun else self.words[0]
 
-    def current(self, scene) -> WordPlace:
+    def current(self, scene: bpy.types.Scene) -> WordPlace:
         """The word that is looped, else that at the scene's current frame."""
         return self.at(scene[LOOPED][2] if is_looped(scene) else scene.frame_current)
 
@@ -166,7 +175,7 @@ class PlacedText:
         ]
 
 
-def line(context) -> PlacedText:
+def line(context: bpy.types.Context) -> PlacedText:
     """What the current voice says. Raises BadRequest, BadSound."""
     voice = strip.find(context)
     state = voice.state
@@ -179,7 +188,7 @@ def line(context) -> PlacedText:
     return PlacedText.of(record, content, state)
 
 
-def current(context) -> WordPlace:
+def current(context: bpy.types.Context) -> WordPlace:
     """The word that is worked on. Raises BadRequest, BadSound."""
     return line(context).current(context.scene)
 
@@ -189,7 +198,7 @@ def current(context) -> WordPlace:
 LOOPED = "thunder_looped"
 
 
-def loop(scene, place: WordPlace, first: int, last: int) -> None:
+def loop(scene: bpy.types.Scene, place: WordPlace, first: int, last: int) -> None:
     """Play only these frames around a word, which stays the current one meanwhile."""
     before = (
         scene[LOOPED][3:]
@@ -201,7 +210,7 @@ def loop(scene, place: WordPlace, first: int, last: int) -> None:
     scene[LOOPED] = [scene.frame_preview_start, scene.frame_preview_end, place.frames[0], *before]
 
 
-def end_loop(scene) -> None:
+def end_loop(scene: bpy.types.Scene) -> None:
     """Give the scene the preview range that it had before a word was looped; the word stays the
     current one."""
     if is_looped(scene):
@@ -211,7 +220,7 @@ def end_loop(scene) -> None:
         scene.frame_set(at)
 
 
-def is_looped(scene) -> bool:
+def is_looped(scene: bpy.types.Scene) -> bool:
     """Whether the preview range is that of a looped word."""
     record = list(scene.get(LOOPED, ()))
     return (
@@ -224,7 +233,7 @@ def is_looped(scene) -> bool:
 # ---- marks
 
 
-def marks(context, place: WordPlace) -> list:
+def marks(context: bpy.types.Context, place: WordPlace) -> list:
     """The marks on a word and its sounds, and their places among the transcript's."""
     record = transcript.of(context.scene, place.voice)
     numbered = enumerate(record.marks if record is not None else ())
@@ -235,7 +244,7 @@ def marks(context, place: WordPlace) -> list:
     ]
 
 
-def toggle(context, place: WordPlace, kind: str) -> bool:
+def toggle(context: bpy.types.Context, place: WordPlace, kind: str) -> bool:
     """Mark a word, or remove the mark; returns whether it is marked now. A new mark on the whole
     word replaces another."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
@@ -249,12 +258,12 @@ def toggle(context, place: WordPlace, kind: str) -> bool:
     return not was
 
 
-def set_sound(context, place: WordPlace, sound: str) -> None:
+def set_sound(context: bpy.types.Context, place: WordPlace, sound: str) -> None:
     """Have lips make another sound at a sound's place."""
     _replace(context, place, SOUND, True, sound=sound)
 
 
-def sound_at(context, place: WordPlace) -> str:
+def sound_at(context: bpy.types.Context, place: WordPlace) -> str:
     """The sound that lips make instead at a sound's place, "" for the one that was recognised."""
     return next(
         (
@@ -266,7 +275,7 @@ def sound_at(context, place: WordPlace) -> str:
     )
 
 
-def move(context, place: WordPlace, start: float, end: float) -> None:
+def move(context: bpy.types.Context, place: WordPlace, start: float, end: float) -> None:
     """Have lips say a word at another time, in seconds of the recording; at its original time again
     where that is given."""
     is_moved = abs(start - place.start) > _SAME_SECOND or abs(end - place.end) > _SAME_SECOND
@@ -275,7 +284,7 @@ def move(context, place: WordPlace, start: float, end: float) -> None:
     _replace(context, place, MOVED, is_moved, to_start=start, to_end=end)
 
 
-def clear(context, place: WordPlace) -> int:
+def clear(context: bpy.types.Context, place: WordPlace) -> int:
     """Remove all marks of a word; their number."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
     for index, _ in reversed(numbered):
@@ -284,7 +293,9 @@ def clear(context, place: WordPlace) -> int:
     return len(numbered)
 
 
-def _replace(context, place: WordPlace, kind: str, is_wanted: bool, **values) -> None:
+def _replace(
+    context: bpy.types.Context, place: WordPlace, kind: str, is_wanted: bool, **values: Any
+) -> None:
     """Put a mark in the place of one of the same kind on the same stretch."""
     record = transcript.ensure(context.scene, place.voice)
     for index, mark in reversed(marks(context, place)):
@@ -295,19 +306,19 @@ def _replace(context, place: WordPlace, kind: str, is_wanted: bool, **values) ->
     _follow(context)
 
 
-def _is_of(mark, place: WordPlace) -> bool:
+def _is_of(mark: ThunderWordMark, place: WordPlace) -> bool:
     """Whether a mark is of exactly this word or sound."""
     return abs(mark.start - place.start) < _SAME_SECOND and abs(mark.end - place.end) < _SAME_SECOND
 
 
-def _add(record, place: WordPlace, kind: str, **values) -> None:
+def _add(record: ThunderTranscript, place: WordPlace, kind: str, **values: Any) -> None:
     mark = record.marks.add()
     mark.kind, mark.start, mark.end = kind, place.start, place.end
     for name, value in values.items():
         setattr(mark, name, value)
 
 
-def _follow(context) -> None:
+def _follow(context: bpy.types.Context) -> None:
     """Have the shown take follow, as it follows the sliders."""
     shown = take_list.shown_take(context.scene.thunder)
     rig, _ = attempt(take_list.rig_of, context.scene, shown) if shown is not None else (None, None)
@@ -319,7 +330,7 @@ def _follow(context) -> None:
 # ---- takes on a word
 
 
-def choices(context) -> tuple[list, object]:
+def choices(context: bpy.types.Context) -> tuple[list, object]:
     """The takes to choose a mouth from, and the original among them: the take that the shown one
     was first made from, None for none. The shown one comes first, then the original."""
     entries = take_list.takes_of_voice(context)
@@ -447,7 +458,7 @@ def recognise(
     return replace(found, languages=whisper.names_of(record.language))
 
 
-def _check_not_typed(scene, voice: strip.Voice) -> None:
+def _check_not_typed(scene: bpy.types.Scene, voice: strip.Voice) -> None:
     record = transcript.of(scene, voice.name)
     if record is not None and record.is_typed:
         raise BadRequest(
@@ -455,7 +466,7 @@ def _check_not_typed(scene, voice: strip.Voice) -> None:
         )
 
 
-def is_to_recognise(scene, voice: strip.Voice, by: dict[str, str] | None) -> bool:
+def is_to_recognise(scene: bpy.types.Scene, voice: strip.Voice, by: dict[str, str] | None) -> bool:
     """Whether the words of a voice are recognised before its takes are sampled: where the scene
     says so, a model is there, and they are not known. by: as of `How`."""
     if by is not None:
@@ -519,12 +530,12 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
     return FoundWords(content, unheard, left_out, wordless)
 
 
-def _store(record, packed: str, recording: str) -> None:
+def _store(record: ThunderTranscript, packed: str, recording: str) -> None:
     record.spoken, record.recording = packed, recording
     record.version = sha256(packed.encode()).hexdigest()[:16]
 
 
-def share_words(scene, voice: str, pieces: list[fingerprint.State]) -> None:
+def share_words(scene: bpy.types.Scene, voice: str, pieces: list[fingerprint.State]) -> None:
     """Give each piece of a voice that was cut its words of the transcript, and these alone, with
     their marks."""
     record = transcript.of(scene, voice)
@@ -540,7 +551,9 @@ def share_words(scene, voice: str, pieces: list[fingerprint.State]) -> None:
             _move_marks(transcript.of(scene, voice), record, *piece.seconds)
 
 
-def _move_marks(whole, record, begin: float, end: float) -> None:
+def _move_marks(
+    whole: ThunderTranscript, record: ThunderTranscript, begin: float, end: float
+) -> None:
     """Move the marks between two times of the recording to the transcript of a piece, where they
     are shown and removed from then on."""
     for index in reversed(range(len(whole.marks))):
@@ -552,7 +565,7 @@ def _move_marks(whole, record, begin: float, end: float) -> None:
             whole.marks.remove(index)
 
 
-def share_with_piece(scene, voice: strip.Voice) -> None:
+def share_with_piece(scene: bpy.types.Scene, voice: strip.Voice) -> None:
     """Give a voice its words of the strip that it was cut off, if it has none of its own, with all
     that it plays, also outside the preview range."""
     whole = transcript.whole_of(scene, voice)
@@ -572,7 +585,7 @@ def find_if_unknown(client: Client, voice: strip.Voice) -> Generator[jobs.Step, 
             yield from map_progress(find(client, voice), lambda step: replace(step, **at_end))
 
 
-def is_known(scene, voice: strip.Voice) -> bool:
+def is_known(scene: bpy.types.Scene, voice: strip.Voice) -> bool:
     """Whether the words and sounds of all that plays of a voice are known, for its present
     transcript."""
     record = transcript.of_piece(scene, voice.name, voice.state)
@@ -581,7 +594,7 @@ def is_known(scene, voice: strip.Voice) -> bool:
     return transcript.is_found(record)
 
 
-def lines(scene, strips_scene) -> Iterator[PlacedText]:
+def lines(scene: bpy.types.Scene, strips_scene: bpy.types.Scene) -> Iterator[PlacedText]:
     """Everything in a scene, and in the one whose sequencer is shown with it, that plays a
     recording whose words and sounds are known: voices of which they are known first, then others
     that play the same recording."""

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the voice of a take has changed since the take was made."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Container
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -11,6 +14,10 @@ from ...thunder_core.animation import keyframes
 from ..host.drawing import once
 from . import fingerprint, strip
 from .fingerprint import OF, State
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 # about half a frame: another scene rate rounds a strip's ends to its frames
 _SAME_SECONDS = 0.02
@@ -31,7 +38,7 @@ class Change:
 
 
 @once
-def stale_takes(scene) -> list[tuple]:
+def stale_takes(scene: bpy.types.Scene) -> list[tuple]:
     """(entry, change) of a scene's takes whose voice exists but has changed since they were
     made."""
     stale = []
@@ -45,7 +52,7 @@ def stale_takes(scene) -> list[tuple]:
     return stale
 
 
-def change(scene, entry) -> Change | None:
+def change(scene: bpy.types.Scene, entry: ThunderTake) -> Change | None:
     """The change of a take's voice since the take was made; None if unchanged or unknown.
 
     Fast enough for drawing each row of the list.
@@ -55,7 +62,9 @@ def change(scene, entry) -> Change | None:
 
 
 @once
-def change_since(scene, then: State, since: str = "its takes were made") -> Change | None:
+def change_since(
+    scene: bpy.types.Scene, then: State, since: str = "its takes were made"
+) -> Change | None:
     """The change of a voice since a state of it; None if unchanged. since: words for when that
     was."""
     now = _state_now(scene, then)
@@ -83,7 +92,7 @@ def change_since(scene, then: State, since: str = "its takes were made") -> Chan
     return None
 
 
-def _state_now(scene, then: State) -> State | None:
+def _state_now(scene: bpy.types.Scene, then: State) -> State | None:
     """The current state of the same voice, None if it is gone."""
     if not then.strip:
         now = fingerprint.of_sound_file(scene, then.path, then.origin)
@@ -115,13 +124,15 @@ def _state_now(scene, then: State) -> State | None:
 
 
 @once
-def _strips_of(scene, sound: bpy.types.Sound | None) -> list[State]:
+def _strips_of(scene: bpy.types.Scene, sound: bpy.types.Sound | None) -> list[State]:
     """The states of the strips of a sound."""
     strips = (each for each in strip.sound_strips(scene) if each.sound == sound)
     return [fingerprint.of_strip(scene, each) for each in strips]
 
 
-def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State | None:
+def find_renamed(
+    scene: bpy.types.Scene, then: State | None, taken: Container[str] = ()
+) -> State | None:
     """The state of the strip that is what a strip was which is gone: the same under another name,
     else what was left of it where it was, trimmed or cut; None if there is none.
 
@@ -144,7 +155,9 @@ def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State
     return min(left, key=lambda state: state.first, default=None)
 
 
-def is_cut_off(scene, one, other) -> bool:
+def is_cut_off(
+    scene: bpy.types.Scene, one: bpy.types.SoundStrip, other: bpy.types.SoundStrip
+) -> bool:
     """Whether two sound strips are pieces of one recording, side by side as they were cut or with a
     gap between them."""
     if one.sound is None or one.sound != other.sound:
@@ -157,7 +170,7 @@ def is_cut_off(scene, one, other) -> bool:
     )
 
 
-def part_of(scene, then: State | None, one) -> str:
+def part_of(scene: bpy.types.Scene, then: State | None, one: bpy.types.SoundStrip) -> str:
     """Whether a sound strip was cut off a take's voice, which was `then`: PLAYED if the take still
     plays it, where it was or moved along; CUT_AWAY if it was moved alone, so that Re-sync will trim
     the take; "" if the take is of another sound.
@@ -187,7 +200,7 @@ def part_of(scene, then: State | None, one) -> str:
     return "CUT_AWAY" if changed is not None and changed.kind == "CUT" and apart else ""
 
 
-def pieces_cut_away(scene, then: State) -> list[State]:
+def pieces_cut_away(scene: bpy.types.Scene, then: State) -> list[State]:
     """The present states of the strips that are CUT_AWAY (`part_of`) from a voice, in order of
     time."""
     return [

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a voice plays and where, and which recording that is, as a take stores it."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -15,6 +19,11 @@ from ...thunder_core import records
 from ...thunder_core.animation.timing import Clock
 from ..host import compat
 from ..host.drawing import once
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+    from ..takes import word_places
+
 
 CHANNEL = "thunder_channel"  # property of a strip: its channel, as a number
 AUTOMATIC = -1  # such a number where none was chosen; others are as in `channels`
@@ -62,13 +71,13 @@ def record_of(state: State) -> str:
     return json.dumps({records.KEY: records.VERSION, **asdict(state)})
 
 
-def remember(action, state: State | None) -> None:
+def remember(action: bpy.types.Action, state: State | None) -> None:
     """Store the state of a take's voice in its action."""
     if state is not None:
         action[STATE] = record_of(state)
 
 
-def state_of(action) -> State | None:
+def state_of(action: bpy.types.Action) -> State | None:
     """The voice of a take when it was made, None if its action has no record of it that can be
     read, or was deleted."""
     return None if action is None else read(action.get(STATE, ""))
@@ -91,20 +100,20 @@ def _read(text: str) -> State | None:
         return None
 
 
-def of_take(entry) -> State | None:
+def of_take(entry: ThunderTake) -> State | None:
     """The same of a take in the list, under the present name of its strip, which the list follows
     and undo restores (takes/dialogue.py)."""
     state = state_of(entry.action)
     return state if state is None or not state.strip else replace(state, strip=entry.voice)
 
 
-def channel_of(scene, strip=None) -> int | None:
+def channel_of(scene: bpy.types.Scene, strip: bpy.types.SoundStrip | None = None) -> int | None:
     """The channel that was chosen for a strip, or for the scene's sound file."""
     number = scene.thunder.file_channel if strip is None else strip.get(CHANNEL, AUTOMATIC)
     return None if number == AUTOMATIC else int(number)
 
 
-def of_sound_file(scene, path: str, start: float) -> State:
+def of_sound_file(scene: bpy.types.Scene, path: str, start: float) -> State:
     """The state of a sound file whose first sample plays at frame `start` of a scene."""
     sound = _mark(of_file(path), channel_of(scene))
     return State("", path, sound, "", start, math.floor(start), 0, Clock.of(scene, 0).fps)
@@ -116,7 +125,7 @@ def with_channel(state: State, channel: int | None) -> State:
 
 
 @once
-def of_strip(scene, speaking) -> State:
+def of_strip(scene: bpy.types.Scene, speaking: bpy.types.SoundStrip) -> State:
     """The state of a sound strip now."""
     fps = Clock.of(scene, 0).fps
     start = compat.content_start(speaking)
@@ -144,7 +153,7 @@ def _mark(sound: str, channel: int | None) -> str:
     return sound if channel is None or not sound else f"{sound}{OF}{channel}"
 
 
-def _of_sound(sound) -> str:
+def _of_sound(sound: bpy.types.Sound) -> str:
     """Fingerprint of a strip's recording, "" for none."""
     if sound is not None and sound.packed_file is not None:
         return _of_packed(sound.session_uid, sound.packed_file.size)
@@ -177,14 +186,14 @@ def _of_contents(path: str, size: int, changed: int) -> str:
     """Fingerprint of a file's contents, read again when its size or time has changed."""
     with open(path, "rb") as file:
 
-        def read(place):
+        def read(place: word_places.WordPlace):
             file.seek(place)
             return file.read(_PIECE_BYTES)
 
         return _fingerprint(size, read)
 
 
-def _fingerprint(size: int, read) -> str:
+def _fingerprint(size: int, read: Callable[[int], bytes]) -> str:
     """Digest of the size and of three pieces returned by read(place)."""
     digest = hashlib.sha256(str(size).encode())
     for place in (0, size // 2, max(0, size - _PIECE_BYTES)):

@@ -3,6 +3,8 @@
 and volume are applied here without Blender's data, or mixed down by Blender, in short pieces beside
 a window."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import itertools
@@ -17,6 +19,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -29,6 +32,10 @@ from ...thunder_core.protocol import MIX, say_missing
 from ..host import compat, jobs, playback
 from .fingerprint import channel_of
 from .strip import by_name, lineage, Voice
+
+if TYPE_CHECKING:
+    from . import strip
+
 
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 MIX_PATIENCE = 5.0
@@ -212,7 +219,9 @@ def _open_wave(path: str, begin: float) -> Iterator[SoundFile]:
         ) from error
 
 
-def plan_of(scene, strip, first: int, last: int, fps: float) -> MixPlan | None:
+def plan_of(
+    scene: bpy.types.Scene, strip: bpy.types.SoundStrip, first: int, last: int, fps: float
+) -> MixPlan | None:
     """A plan for reading the sound of a strip from frame `first` up to `last`; None for a strip
     that only Blender can mix down: retimed, with modifiers, or with a volume that is driven or
     animated in the NLA.
@@ -244,7 +253,7 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> MixPlan | None:
     )
 
 
-def plan_of_voice(scene, voice: Voice) -> MixPlan | None:
+def plan_of_voice(scene: bpy.types.Scene, voice: Voice) -> MixPlan | None:
     """A plan for reading a voice, a sound file or a strip; None for a strip that only Blender can
     mix down."""
     if voice.path:
@@ -258,13 +267,15 @@ def plan_of_file(name: str, path: str, channel: int | None) -> MixPlan:
     return MixPlan(name, path, None, 0.0, 0.0, np.ones(2, np.float32), channel)
 
 
-def _volume_path(scene, strip) -> str:
+def _volume_path(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> str:
     """The end of the animation path of a strip's volume."""
     name = bpy.utils.escape_identifier(strip.name)
     return f'{compat.strips_all_name(scene.sequence_editor)}["{name}"].volume'
 
 
-def _volume(scene, strip, first: int, last: int) -> np.ndarray:
+def _volume(
+    scene: bpy.types.Scene, strip: bpy.types.SoundStrip, first: int, last: int
+) -> np.ndarray:
     """The volume of a strip, or of a meta that contains it, on the frames `first` to `last`; 0
     where it does not play. Float32 [n]."""
     frames = np.arange(first, last + 1)
@@ -386,7 +397,9 @@ def write(plan: MixPlan, path: str, progress: Callable[[float], None] = no_progr
             os.remove(path)
 
 
-def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float, None, None]:
+def _mix_with_blender(
+    voice: Voice, scene: bpy.types.Scene, strip: bpy.types.SoundStrip, path: str
+) -> Generator[float, None, None]:
     """As `mix_down`, for a strip that only Blender can mix down: a copy of the scene with
     everything else muted, at the sound's rate, a few seconds at a time so that no step takes
     long.
@@ -445,7 +458,7 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
 
 
 @contextlib.contextmanager
-def _ending_jobs(scene) -> Iterator[None]:
+def _ending_jobs(scene: bpy.types.Scene) -> Iterator[None]:
     """Delete a scene at the end as an animator would: Blender's jobs of it end too."""
     try:
         yield
@@ -464,7 +477,9 @@ def _bounds(first: int, last: int, fps: float) -> list[int]:
     return bounds
 
 
-def _mix_piece(voice, alone, piece: Path, layout: str, rate: int) -> None:
+def _mix_piece(
+    voice: strip.Voice, alone: bpy.types.Scene, piece: Path, layout: str, rate: int
+) -> None:
     """Have Blender mix down a scene's frames into a WAV file. Raises ThunderError."""
     sequencer = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
     try:
@@ -486,7 +501,7 @@ def _mix_piece(voice, alone, piece: Path, layout: str, rate: int) -> None:
         raise _mix_error(voice, reason_of(error)) from error
 
 
-def _let_play(copy, names: list[str]) -> None:
+def _let_play(copy: bpy.types.Scene, names: list[str]) -> None:
     """Let only the strips of these names play in a copy of a scene."""
     for other in compat.strips_all(copy.sequence_editor):
         other.mute = other.name not in names
@@ -538,7 +553,7 @@ def wav_header(channels: int, rate: int, size: int) -> bytes:
     )
 
 
-def _mix_error(voice, detail: str) -> ThunderError:
+def _mix_error(voice: strip.Voice, detail: str) -> ThunderError:
     """The error for a strip that Blender could not mix down."""
     return ThunderError(
         f"Blender could not mix down the strip “{voice.strip}” ({detail}): remove its retiming, "

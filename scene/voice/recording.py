@@ -6,6 +6,8 @@ The file has all that was heard from the countdown on; the strip shows the part 
 handles reach the rest.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 import threading
@@ -13,6 +15,7 @@ import time
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -46,7 +49,7 @@ def stop() -> None:
         Recording.running.stop_requested = True
 
 
-def why_no_range(scene) -> str:
+def why_no_range(scene: bpy.types.Scene) -> str:
     """The reason why there is no range to record in, "" if there is one or none is wanted."""
     return (
         "Mark a preview range first (key P in the timeline), or switch Punch In off"
@@ -77,11 +80,11 @@ class Recording:
     def __init__(
         self,
         client: Client,
-        scene,
+        scene: bpy.types.Scene,
         face: LiveHead | None = None,
         voice: strip.Voice | None = None,
-        **live,
-    ):
+        **live: Any,
+    ) -> None:
         """live: arguments of the engine's verb “live”, beside the path or sound."""
         settings = scene.thunder.recording
         self.client, self.scene = client, scene.name
@@ -181,7 +184,7 @@ class Recording:
         level = self.motion.level
         return max(0.0, level["began"] + level["seconds"] - self.started) if level else 0.0
 
-    def _pose(self, *_) -> None:
+    def _pose(self, *_: object) -> None:
         """Pose the head that performs, also on every frame: its own keys would show."""
         if self.face and (row := self.motion.at(time.perf_counter())) is not None:
             try:
@@ -199,7 +202,7 @@ class Recording:
             except ThunderError as error:
                 self._end_pose(error)
 
-    def _give_way(self, *_) -> None:
+    def _give_way(self, *_: object) -> None:
         """Handler: a render begins, which is to show the head's own pose."""
         self._end_pose(Cancelled("A render ended the performance: start it again after that"))
 
@@ -226,7 +229,7 @@ class Recording:
             self.ends = True
             self.client.request("finish")
 
-    def _note_frame(self, scene, *_) -> None:
+    def _note_frame(self, scene: bpy.types.Scene, *_: object) -> None:
         """Handler: a frame of a scene plays, perhaps late, never early, or somebody scrubs."""
         give_back(for_a_frame=True)
         if (
@@ -239,7 +242,7 @@ class Recording:
                 self.began, time.perf_counter() - (scene.frame_current - self.first) / self.fps
             )
 
-    def _play(self, scene) -> None:
+    def _play(self, scene: bpy.types.Scene) -> None:
         """Play the scene once, from the frame where it begins to its end."""
         end = scene.frame_preview_end if scene.use_preview_range else scene.frame_end
         if not self.plays:
@@ -286,7 +289,7 @@ class Recording:
             Path(self.path).unlink(missing_ok=True)
 
 
-def new_path(scene) -> str:
+def new_path(scene: bpy.types.Scene) -> str:
     """A new empty file for a recording: beside the .blend, or among the user's files while that is
     not saved. Raises BadRequest."""
     is_saved = bool(bpy.data.filepath)
@@ -307,7 +310,7 @@ def new_path(scene) -> str:
     return str(path)
 
 
-def lay(scene, recording: Recording, result: dict):
+def lay(scene: bpy.types.Scene, recording: Recording, result: dict):
     """The strip of what was recorded, where it was spoken, above what plays there."""
     start = recording.first + (result["began"] - recording.started) * recording.fps
     end = math.ceil(start + result["seconds"] * recording.fps)

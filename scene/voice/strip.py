@@ -2,8 +2,11 @@
 """The voice in a scene: which sound strip it is, when it plays, why it cannot be used; and adding
 sound."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -17,6 +20,10 @@ from ..host import compat
 from ..host.drawing import once
 from . import fingerprint
 from .fingerprint import State
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
+
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's strips, which are never used as a voice
 # property of a strip that is muted only while generated speech is compared with it
@@ -58,13 +65,13 @@ class Voice:
         known."""
         return self.state.last if self.strip else None
 
-    def state_in(self, scene) -> State | None:
+    def state_in(self, scene: bpy.types.Scene) -> State | None:
         """What takes of a scene store of it; None where the strip is another scene's, which they do
         not follow."""
         return self.state if self.scene == scene.name else None
 
 
-def choose_channel(scene, voice: Voice, channel: int | None) -> Voice:
+def choose_channel(scene: bpy.types.Scene, voice: Voice, channel: int | None) -> Voice:
     """The voice after its strip or file was given another channel."""
     number = fingerprint.AUTOMATIC if channel is None else channel
     if voice.strip:
@@ -81,7 +88,7 @@ def has_channels(voice: Voice) -> bool:
 
 
 @once
-def sound_strips(scene) -> list:
+def sound_strips(scene: bpy.types.Scene) -> list:
     """The sound strips of a scene that may be a voice, those in metas included, in order of
     time."""
     if scene is None or scene.sequence_editor is None:
@@ -94,20 +101,20 @@ def sound_strips(scene) -> list:
     return sorted(result, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
 
 
-def active_sound(scene):
+def active_sound(scene: bpy.types.Scene):
     """The active strip of a scene's sequencer if it may be a voice, else None."""
     active = None if scene.sequence_editor is None else scene.sequence_editor.active_strip
     return active if active is not None and active in sound_strips(scene) else None
 
 
-def scene_of_strips(context):
+def scene_of_strips(context: bpy.types.Context):
     """The scene whose sound strips may be the voice: the active one, else that of the sequencer."""
     shown = compat.sequencer_scene(context)
     return context.scene if shown == context.scene or sound_strips(context.scene) else shown
 
 
 @once
-def find(context) -> Voice:
+def find(context: bpy.types.Context) -> Voice:
     """The voice chosen for the current head, else the active sound strip unless it is another
     head's, else one of the head's, or the only one that is not another's.
 
@@ -171,12 +178,12 @@ def find(context) -> Voice:
     return voice_of(scene, audible[0] if audible else strips[0])
 
 
-def current(context) -> Voice | None:
+def current(context: bpy.types.Context) -> Voice | None:
     """The voice that `find` gives, None where it has a reason not to."""
     return attempt(find, context)[0]
 
 
-def voice_of_take(context, entry) -> Voice:
+def voice_of_take(context: bpy.types.Context, entry: ThunderTake) -> Voice:
     """The voice of a take, or the one of the settings if its strip is gone or there is no take
     (None).
 
@@ -191,7 +198,7 @@ def voice_of_take(context, entry) -> Voice:
     return find(context)
 
 
-def chosen_name(scene, mesh) -> str:
+def chosen_name(scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
     """Name of the strip that is chosen as the voice of a head, "" for none: the head's choice,
     else the scene's unless the head has others to speak, or another head speaks it."""
     settings = scene.thunder
@@ -205,13 +212,13 @@ def chosen_name(scene, mesh) -> str:
     return settings.strip
 
 
-def role(scene, mesh) -> str:
+def role(scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
     """What a head does with its voice, as ThunderHead.role: the head's choice, else the scene's."""
     state = None if mesh is None else head_state.of(head.owner_of(mesh))
     return state.role if state is not None and state.is_property_set("role") else scene.thunder.role
 
 
-def spoken_by(scene, mesh, strips: list) -> list:
+def spoken_by(scene: bpy.types.Scene, mesh: bpy.types.Object, strips: list) -> list:
     """The strips that a head speaks: those assigned to it; the scene's only head also speaks the
     unassigned ones."""
     given = {
@@ -228,14 +235,14 @@ def spoken_by(scene, mesh, strips: list) -> list:
     ]
 
 
-def sound_name(strip) -> str:
+def sound_name(strip: bpy.types.SoundStrip) -> str:
     """Name of a strip's sound file, which stays when the strip is renamed or cut; the strip's name
     if it has lost its sound."""
     sound = strip.sound
     return strip.name if sound is None else bpy.path.basename(sound.filepath) or sound.name
 
 
-def _strips_to_hear(context, strips: list, chosen: str) -> list:
+def _strips_to_hear(context: bpy.types.Context, strips: list, chosen: str) -> list:
     """The strips that the current head can listen to: those not assigned to it. Raises BadSound if
     there is none, or the chosen one is not among them."""
     mesh = head.current(context)
@@ -251,7 +258,7 @@ def _strips_to_hear(context, strips: list, chosen: str) -> list:
     return others
 
 
-def _assigned(scene) -> set[str]:
+def _assigned(scene: bpy.types.Scene) -> set[str]:
     """Names of the strips that a head of the scene was chosen to speak, or none to."""
     return {
         part.strip
@@ -265,7 +272,7 @@ def say_speaker(name: str, speaker: bpy.types.Object | None) -> str:
     return f"“{name}” is a line of “{speaker.name}”" if speaker else f"“{name}” has no speaker"
 
 
-def keep_speaker(scene, name: str, mesh) -> None:
+def keep_speaker(scene: bpy.types.Scene, name: str, mesh: bpy.types.Object) -> None:
     """Assign an unassigned strip to a head, so that it stays with it when others are added."""
     if by_name(scene, name) is not None and name not in _assigned(scene):
         part = (
@@ -275,7 +282,7 @@ def keep_speaker(scene, name: str, mesh) -> None:
         part.strip, part.head = name, mesh
 
 
-def voice_of(scene, strip) -> Voice:
+def voice_of(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> Voice:
     """The spoken part of a strip: all that plays, or the part in the preview range if set."""
     voice = of_strip(scene, strip)
     if scene.thunder.only_preview and scene.use_preview_range:
@@ -283,7 +290,7 @@ def voice_of(scene, strip) -> Voice:
     return voice
 
 
-def of_file(scene, path: str, start: float | None = None) -> Voice:
+def of_file(scene: bpy.types.Scene, path: str, start: float | None = None) -> Voice:
     """A sound file whose first sample plays at frame `start` (the scene's first by default)."""
     if not path:
         raise BadSound("No sound file is chosen: click the folder in Thunder's first field")
@@ -298,7 +305,7 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     )  # fmt: skip
 
 
-def of_strip(scene, strip) -> Voice:
+def of_strip(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> Voice:
     """A strip as it plays: from its left to its right handle. Raises BadSound if it does not play
     at all."""
     reason = _why_silent(scene, strip)
@@ -331,7 +338,7 @@ def of_strip(scene, strip) -> Voice:
     return Voice(strip.name, scene.name, state, fingerprint.channel_of(scene, strip))
 
 
-def of_state(scene, now: State) -> Voice:
+def of_state(scene: bpy.types.Scene, now: State) -> Voice:
     """A voice as it plays now, from its first frame to its last. Raises BadSound."""
     if not now.strip:
         return of_file(scene, now.path, now.origin)
@@ -344,7 +351,7 @@ def of_state(scene, now: State) -> Voice:
     return part_of(of_strip(scene, member), now.first, now.last)
 
 
-def _check_rate(scene) -> None:
+def _check_rate(scene: bpy.types.Scene) -> None:
     """Raise BadSound at a rate at which a take would have no keys, or billions."""
     fps = Clock.of(scene, 0).fps
     if not LEAST_FPS <= fps <= MOST_FPS:
@@ -389,7 +396,7 @@ def part_of(voice: Voice, first: int, last: int) -> Voice:
     return replace(voice, state=replace(whole, first=start, last=end, limited=limited))
 
 
-def _why_silent(scene, strip) -> str:
+def _why_silent(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> str:
     """The reason why a strip does not play, as a sentence; "" if it does."""
     parents, inside = lineage(scene, strip)
     if strip.mute and FLIPPED not in strip:
@@ -407,7 +414,7 @@ def _why_silent(scene, strip) -> str:
     return ""
 
 
-def elsewhere(scene, name: str = "") -> list:
+def elsewhere(scene: bpy.types.Scene, name: str = "") -> list:
     """The other scenes with sound strips, or with one of that name."""
     return [
         other
@@ -416,7 +423,7 @@ def elsewhere(scene, name: str = "") -> list:
     ]
 
 
-def say_elsewhere(scene, name: str = "") -> str:
+def say_elsewhere(scene: bpy.types.Scene, name: str = "") -> str:
     """The sentence that a scene lacks sound strips, or one of that name, which other scenes have;
     "" if none has."""
     scenes = elsewhere(scene, name)
@@ -429,7 +436,7 @@ def say_elsewhere(scene, name: str = "") -> str:
     )
 
 
-def lineage(scene, strip):
+def lineage(scene: bpy.types.Scene, strip: bpy.types.SoundStrip):
     """The meta strips that contain a strip, outermost first, and (what holds the channels, member)
     pairs."""
     parents, parent = [], strip.parent_meta()
@@ -440,7 +447,7 @@ def lineage(scene, strip):
     return parents, list(zip(holders, [*parents, strip]))
 
 
-def by_name(scene, name: str):
+def by_name(scene: bpy.types.Scene, name: str):
     """The strip of that name in a scene, or None."""
     if scene is None or scene.sequence_editor is None:
         return None
@@ -450,7 +457,7 @@ def by_name(scene, name: str):
 # ---- putting sound in
 
 
-def free_frame(scene) -> int:
+def free_frame(scene: bpy.types.Scene) -> int:
     """The scene frame for a new sound: the scene's first if there is no other, else the playhead,
     or after the last sound if one plays there."""
     spans = [compat.strip_span(strip) for strip in sound_strips(scene)]
@@ -461,7 +468,12 @@ def free_frame(scene) -> int:
 
 
 def add(
-    scene, path: str, name: str, start: int, span: tuple[int, int] | None = None, above: int = 0
+    scene: bpy.types.Scene,
+    path: str,
+    name: str,
+    start: int,
+    span: tuple[int, int] | None = None,
+    above: int = 0,
 ):
     """A new sound strip in a scene whose content begins at frame `start`, on the lowest channel
     above `above` that is free for all of it.
@@ -484,7 +496,7 @@ def add(
     return strip
 
 
-def add_voice(scene, path: str, name: str, start: int):
+def add_voice(scene: bpy.types.Scene, path: str, name: str, start: int):
     """As `add` with a sound that can be a voice; lets the scene play all of it in sync. Raises
     BadSound, and then nothing was added."""
     added = None
@@ -500,7 +512,7 @@ def add_voice(scene, path: str, name: str, start: int):
     return added
 
 
-def remove(scene, strip) -> None:
+def remove(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> None:
     """Take a sound strip out of a scene, and its sound out of the file if nothing else uses it."""
     sound = strip.sound
     compat.strips(scene.sequence_editor).remove(strip)
@@ -508,7 +520,7 @@ def remove(scene, strip) -> None:
         bpy.data.sounds.remove(sound)
 
 
-def move(strip, start: float) -> None:
+def move(strip: bpy.types.SoundStrip, start: float) -> None:
     """Let the content of a strip begin at a scene frame, fraction included."""
     setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", start)
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The waveforms of voices, read in a thread and cached while their strips are unchanged."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +17,12 @@ from ...thunder_core.protocol import MIX
 from ...thunder_core.types import FPS
 from ..host.jobs import Part, Recent, session, Step
 from . import fingerprint, mixdown, strip
+
+if TYPE_CHECKING:
+    import bpy
+
+    from ..properties.settings import ThunderTake
+
 
 PEAKS_PER_SECOND = 100  # peaks per second of a waveform
 MOST_VOICES = 8  # voices whose waveforms are cached
@@ -39,7 +48,7 @@ class CachedVoice:
 class VoiceCache(Part):
     """The voices whose waveforms were asked for."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.voices: Recent[tuple, CachedVoice] = Recent(MOST_VOICES)
 
     def is_reading(self) -> bool:
@@ -57,7 +66,7 @@ class VoiceCache(Part):
 cache = session.add(VoiceCache())
 
 
-def _key(scene, voice: strip.Voice) -> tuple | None:
+def _key(scene: bpy.types.Scene, voice: strip.Voice) -> tuple | None:
     """Identifies how a voice sounds; None if it is gone."""
     state = voice.state
     speaking = strip.by_name(scene, voice.strip) if voice.strip else None
@@ -77,7 +86,7 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
     )
 
 
-def read(scene, voice: strip.Voice) -> CachedVoice | None:
+def read(scene: bpy.types.Scene, voice: strip.Voice) -> CachedVoice | None:
     """The waveform of a voice; if it is not read yet, reading starts in a thread that does not use
     Blender's data.
 
@@ -122,7 +131,7 @@ def peaks_of(samples: np.ndarray, rate: int) -> np.ndarray:
     ).astype(np.float32)
 
 
-def seconds_of(scene, voice: strip.Voice) -> Generator[Step, None, float]:
+def seconds_of(scene: bpy.types.Scene, voice: strip.Voice) -> Generator[Step, None, float]:
     """Steps that find the length of a voice in seconds. Raises BadRequest if it is not known."""
     if voice.last is not None:
         return (voice.last - voice.clock.start) / voice.clock.fps
@@ -132,7 +141,9 @@ def seconds_of(scene, voice: strip.Voice) -> Generator[Step, None, float]:
     return len(peaks) / PEAKS_PER_SECOND
 
 
-def _wait_for_peaks(scene, voice: strip.Voice) -> Generator[Step, None, np.ndarray | None]:
+def _wait_for_peaks(
+    scene: bpy.types.Scene, voice: strip.Voice
+) -> Generator[Step, None, np.ndarray | None]:
     """Steps that wait for the peaks of a voice. Returns them, None if it cannot be read."""
     cached = read(scene, voice)
     while cached is not None and cached.reading:
@@ -140,7 +151,9 @@ def _wait_for_peaks(scene, voice: strip.Voice) -> Generator[Step, None, np.ndarr
     return None if cached is None else cached.peaks
 
 
-def loudness_of_take(scene, voice: strip.Voice, entry) -> Generator[Step, None, np.ndarray | None]:
+def loudness_of_take(
+    scene: bpy.types.Scene, voice: strip.Voice, entry: ThunderTake
+) -> Generator[Step, None, np.ndarray | None]:
     """Steps that read a voice. Returns its loudness [T] at 25 fps from the first frame of a take of
     it on; None if it cannot be read.
 

@@ -6,9 +6,12 @@ Also what the panel's settings choose for it, and which lines are committed to a
 for every redraw.
 """
 
+from __future__ import annotations
+
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -23,9 +26,12 @@ from ...host.jobs import stage, Step
 from .. import dialogue, grades, last_look, take_list
 from . import following, reading, writing
 
+if TYPE_CHECKING:
+    from ...properties.settings import ThunderTake
+
 
 def commit(
-    rig: head.Rig, entry, line: str, choice: CommitChoice
+    rig: head.Rig, entry: ThunderTake, line: str, choice: CommitChoice
 ) -> Generator[Step, None, drawing.Report]:
     """Steps that commit a take of a line, by its name, to the animator's animation. Returns the
     Report.
@@ -39,7 +45,7 @@ def commit(
 
 
 @contextmanager
-def _shown(rig: head.Rig, entry) -> Iterator[None]:
+def _shown(rig: head.Rig, entry: ThunderTake) -> Iterator[None]:
     """Show a take for a commit; one that fails or is closed early shows what was shown before."""
     before = display.shown_action(rig)
     if before == entry.action:
@@ -62,7 +68,7 @@ def _shown(rig: head.Rig, entry) -> Iterator[None]:
 
 
 def _commit(
-    rig: head.Rig, entry, line: str, choice: CommitChoice
+    rig: head.Rig, entry: ThunderTake, line: str, choice: CommitChoice
 ) -> Generator[Step, None, drawing.Report]:
     before = yield from reading.read(rig, entry, line, choice)
     plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
@@ -89,7 +95,7 @@ REGION_SETTINGS = {
 }
 
 
-def choice_of(scene, entry) -> CommitChoice:
+def choice_of(scene: bpy.types.Scene, entry: ThunderTake) -> CommitChoice:
     """The choice that a scene's settings make for a take. Raises BadRequest."""
     wanted = scene.thunder.commit
     first, last = entry.first, entry.last
@@ -129,12 +135,12 @@ def choice_of(scene, entry) -> CommitChoice:
     return replace(choice, blend=1) if choice.is_held else choice
 
 
-def committed_lines(mesh) -> set[str]:
+def committed_lines(mesh: bpy.types.Object) -> set[str]:
     """Names of the lines in the animator's animation of a head."""
     return {line.name for line in following.lines_of(mesh)}
 
 
-def is_committed(scene, mesh, entry) -> bool:
+def is_committed(scene: bpy.types.Scene, mesh: bpy.types.Object, entry: ThunderTake) -> bool:
     """Whether the animation of a head has a take's line on the frames of the Commit settings.
 
     A line whose take is shown is not: the animator has chosen what to commit. Into a new action
@@ -203,7 +209,7 @@ class CommitLog:
         return [*filter(None, dict.fromkeys((*edited, *stale, *self.wrong)))]
 
 
-def take_of(scene, line: dialogue.Line):
+def take_of(scene: bpy.types.Scene, line: dialogue.Line):
     """The take of a line that is committed: the one its head shows, else the best starred one, else
     the best by lip-sync of those that are not folded.
 
@@ -212,7 +218,7 @@ def take_of(scene, line: dialogue.Line):
     fitting = list(dialogue.takes_of(scene, line.strip, line.speaker))
     action = display.shown_action(head.resolve(line.speaker)) if fitting else None
 
-    def rank(entry):
+    def rank(entry: ThunderTake):
         return (
             entry.action == action,
             entry.star,
@@ -224,7 +230,7 @@ def take_of(scene, line: dialogue.Line):
     return max(fitting, key=rank, default=None)
 
 
-def has_takes(scene) -> bool:
+def has_takes(scene: bpy.types.Scene) -> bool:
     """Whether any line of the dialogue has takes; a quick look, for a button."""
     return any(
         entry.action is not None and entry.voice == line.strip and entry.head == line.speaker
@@ -233,7 +239,9 @@ def has_takes(scene) -> bool:
     )
 
 
-def commit_line(scene, entry, done: CommitLog) -> Generator[Step, None, None]:
+def commit_line(
+    scene: bpy.types.Scene, entry: ThunderTake, done: CommitLog
+) -> Generator[Step, None, None]:
     """Steps that commit a take of a line as the Commit settings say, then look whether the lips
     follow it. done receives the results, and has those of the lines before: a head's later lines
     go into the action of its first. Raises ThunderError; what done has then stays committed."""
@@ -255,7 +263,9 @@ def commit_line(scene, entry, done: CommitLog) -> Generator[Step, None, None]:
         done.wrong += [wrong] if wrong else []
 
 
-def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, None, None]:
+def commit_all(
+    scene: bpy.types.Scene, done: CommitLog, again: bool = False
+) -> Generator[Step, None, None]:
     """Steps that commit a take for every line of a scene's dialogue, and what heads show as
     listeners, as the Commit settings say.
 

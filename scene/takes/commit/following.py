@@ -2,9 +2,12 @@
 """Committed lines follow their voices: Re-sync moves their keys in the animator's animation, with
 the animator's own on their frames."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,12 +23,18 @@ from ...voice import changes, fingerprint
 from ...voice.fingerprint import State
 from . import reading
 
+if TYPE_CHECKING:
+    import bpy
+
+    from ...host.compat import Animated
+
+
 FADE_SECONDS = 0.5  # longest blend around a line, in which it may have keys too
 
 FrameMap = Callable[[np.ndarray], np.ndarray]
 
 
-def stale_lines(scene) -> list[tuple[str, CommittedLine, State, changes.Change]]:
+def stale_lines(scene: bpy.types.Scene) -> list[tuple[str, CommittedLine, State, changes.Change]]:
     """(name of the head's object, line, the voice that it fits, change) of the committed lines of a
     scene whose voice exists but has changed since."""
     lines = ((mesh, line) for mesh in head.in_scene(scene) for line in lines_of(mesh))
@@ -56,7 +65,7 @@ def strips_of(rig: head.Rig) -> list:
     return [strip for strip in strips if reading.lines_in(strip)]
 
 
-def lines_of(mesh) -> list[CommittedLine]:
+def lines_of(mesh: bpy.types.Object) -> list[CommittedLine]:
     """The lines in the animator's animation of a head, on scene frames: in its action, also while a
     take is shown, and in NLA strips."""
     rig, _ = attempt(head.resolve, mesh)
@@ -71,7 +80,7 @@ def lines_of(mesh) -> list[CommittedLine]:
     )
 
 
-def voice_of(scene, mesh, line: CommittedLine) -> State | None:
+def voice_of(scene: bpy.types.Scene, mesh: bpy.types.Object, line: CommittedLine) -> State | None:
     """The voice that a line fits, where that was; of a line in a file of an earlier version that of
     a take on its frames."""
     takes = (
@@ -123,7 +132,7 @@ def frame_map(then: State, now: State) -> FrameMap | None:
 
 
 def _moves(
-    scene,
+    scene: bpy.types.Scene,
     line: CommittedLine,
     then: State,
     change: changes.Change,
@@ -170,7 +179,7 @@ def _moves(
 
 
 def follow(
-    scene, left: list[str], on_moved: Callable[[int], object]
+    scene: bpy.types.Scene, left: list[str], on_moved: Callable[[int], object]
 ) -> Generator[float, None, None]:
     """Move what is committed of stale lines, and the animator's keys on their frames, to where
     their voices play now. Yields progress.
@@ -306,7 +315,7 @@ def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[CommittedL
     }
 
 
-def of_face(rig: head.Rig, target, curves: list) -> list:
+def of_face(rig: head.Rig, target: Animated, curves: list) -> list:
     """The curves that move the face: those of its shape keys, of its bones, and of its tracks."""
     paths = {track.path for _, track in rig.tracks_of(target)}
     bones = {bone[0] for bone in map(rna_paths.bone_of, paths) if bone}

@@ -2,8 +2,11 @@
 """Reads what a commit finds: the take that is shown, and the animator's animation of the head, with
 the modifiers of its curves, which stop at new keys and go on behind them."""
 
-from collections.abc import Callable, Generator, Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -31,12 +34,17 @@ from ...host.jobs import stage, Step
 from ...voice import changes, fingerprint
 from ..shape.applying import STRENGTH
 
+if TYPE_CHECKING:
+    from ...host.compat import Animated
+    from ...properties.settings import ThunderTake
+
+
 # NLA track, strip and action of the still pose under a committed strip
 STILL_POSE = "Thunder: Still Pose"
 
 
 def read(
-    rig: head.Rig, entry, line: str, choice: CommitChoice
+    rig: head.Rig, entry: ThunderTake, line: str, choice: CommitChoice
 ) -> Generator[Step, None, StateBefore]:
     """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if
     the animator's action cannot be written."""
@@ -98,12 +106,12 @@ def read(
     )
 
 
-def nla_tracks(target) -> list[bpy.types.NlaTrack]:
+def nla_tracks(target: Animated) -> list[bpy.types.NlaTrack]:
     """The NLA tracks of a target."""
     return list(target.animation_data.nla_tracks) if target.animation_data else []
 
 
-def active_strips(target) -> Iterator:
+def active_strips(target: Animated) -> Iterator:
     """(track, strip) of the NLA strips on a target that play an action, but for those of shown
     takes."""
     for track in nla_tracks(target):
@@ -115,7 +123,7 @@ def active_strips(target) -> Iterator:
             )
 
 
-def key_count(actions) -> int:
+def key_count(actions: Iterable[bpy.types.Action | None]) -> int:
     """Number of keys of actions, on all their curves."""
     return sum(
         len(curve.keyframe_points)
@@ -135,7 +143,7 @@ def _check_local(actions: list) -> None:
             )
 
 
-def curve_of(curve) -> Curve:
+def curve_of(curve: bpy.types.FCurve) -> Curve:
     """A curve of the animator's or the take's."""
     return Curve(
         fcurves.read(curve),
@@ -148,7 +156,7 @@ def curve_of(curve) -> Curve:
     )
 
 
-def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
+def _strip(strip: bpy.types.NlaStrip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
     """An NLA strip, and its curves at places of a take."""
     record = Strip(
         strip.frame_start,
@@ -169,7 +177,7 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
     }
 
 
-def lines_in(strip) -> tuple[line_records.CommittedLine, ...]:
+def lines_in(strip: bpy.types.NlaStrip) -> tuple[line_records.CommittedLine, ...]:
     """The lines in the action of an NLA strip on the scene frames on which it plays them; none
     where it plays them at another speed."""
     lines = line_records.lines_of(strip.action)
@@ -192,7 +200,7 @@ def _still(state: dict) -> dict[Place, float]:
         return {}
 
 
-def _limits(target, path: str) -> tuple[float, float] | None:
+def _limits(target: Animated, path: str) -> tuple[float, float] | None:
     """The range of a shape key's slider; None for any other number."""
     if target.id_type != "KEY" or not rna_paths.exists(target, path):
         return None
@@ -209,7 +217,7 @@ def _rotation_mode(rig: head.Rig, place: int) -> str:
 _FAR = 1_000_000.0  # frame beyond which a modifier's restriction has no effect
 
 
-def cycles_of(curve) -> Cycles | None:
+def cycles_of(curve: bpy.types.FCurve) -> Cycles | None:
     """The repetition of a curve; None if no modifier repeats it."""
     repeat = _cycles(curve)
     if repeat is None:
@@ -221,7 +229,7 @@ def cycles_of(curve) -> Cycles | None:
     )
 
 
-def evaluate_unmodified(curve) -> Callable[[float], float] | None:
+def evaluate_unmodified(curve: bpy.types.FCurve) -> Callable[[float], float] | None:
     """Evaluates a curve without its modifiers but with its cycles; None if no modifier has an
     effect."""
     if not any(_is_active(modifier) for modifier in curve.modifiers):
@@ -244,7 +252,7 @@ def evaluate_unmodified(curve) -> Callable[[float], float] | None:
     return value_at
 
 
-def _cycles(curve):
+def _cycles(curve: bpy.types.FCurve):
     """The modifier that repeats a curve, or None."""
     first = next(iter(curve.modifiers), None)
     return (
@@ -257,12 +265,12 @@ def _cycles(curve):
     )
 
 
-def _is_active(modifier) -> bool:
+def _is_active(modifier: bpy.types.FModifier) -> bool:
     """Whether a modifier has an effect."""
     return not modifier.mute and modifier.is_valid
 
 
-def stop_at(curve, span: Span, insert: bool = False) -> None:
+def stop_at(curve: bpy.types.FCurve, span: Span, insert: bool = False) -> None:
     """Let a curve's modifiers fade out before a span and in after it; its cycles, which are now
     keys, are removed.
 
@@ -284,7 +292,9 @@ def stop_at(curve, span: Span, insert: bool = False) -> None:
             _restrict(modifier, low, high, span, shift if after else 0, after=after)
 
 
-def _restrict(modifier, low: float, high: float, span: Span, shift: int, after: bool) -> None:
+def _restrict(
+    modifier: bpy.types.FModifier, low: float, high: float, span: Span, shift: int, after: bool
+) -> None:
     """Limit a modifier to the part of its range low … high before a span, or after it and so much
     later."""
     modifier.use_restricted_range = True
@@ -301,7 +311,7 @@ def _restrict(modifier, low: float, high: float, span: Span, shift: int, after: 
             modifier.blend_out = span.blend
 
 
-def _copy(curve, modifier):
+def _copy(curve: bpy.types.FCurve, modifier: bpy.types.FModifier):
     """One more modifier of a curve, the same as another."""
     new = curve.modifiers.new(modifier.type)
     late = ("coefficients",)  # the count follows from the others

@@ -2,9 +2,11 @@
 """Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA
 strips, and undoes it where that fails."""
 
+from __future__ import annotations
+
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import bpy
 
@@ -22,13 +24,18 @@ from .. import take_record
 from ..shape import applying
 from . import reading
 
+if TYPE_CHECKING:
+    from ...host.compat import Animated
+    from ...properties.settings import ThunderTake
+
+
 Curves = Sequence[Sequence[NewCurve]]  # of each target
 # custom property of an action: checksum of its keys after the last commit to it
 AS_COMMITTED = "thunder_as_committed"
 
 
 def write(
-    rig: head.Rig, entry, before: StateBefore, plan: CommitPlan, drawing: Drawing
+    rig: head.Rig, entry: ThunderTake, before: StateBefore, plan: CommitPlan, drawing: Drawing
 ) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
     """Steps that write a commit into the file. Returns the actions with its keys, and the name of
     the one that still has the animator's earlier keys, or "". Closed early, or if the curves cannot
@@ -76,20 +83,20 @@ def write(
     return actions, earlier
 
 
-def is_as_committed(action) -> bool:
+def is_as_committed(action: bpy.types.Action) -> bool:
     """Whether an action's keys are as the last commit to it left them: then stored copies of it
     hold all of the animator's work."""
     return action.get(AS_COMMITTED) == checksum_of(action)
 
 
-def free_name(name: str, action=None) -> str:
+def free_name(name: str, action: bpy.types.Action | None = None) -> str:
     """A name that no other action than `action` has."""
     return line_records.free_name(
         name, {other.name for other in bpy.data.actions if other != action}
     )
 
 
-def _record(action, about: dict, plan: CommitPlan, drawing: Drawing) -> None:
+def _record(action: bpy.types.Action, about: dict, plan: CommitPlan, drawing: Drawing) -> None:
     """Store in an action what was committed to it. about: the record of the take."""
     action[PROPERTY] = about
     line_records.remember_lines(action, plan.names.lines)
@@ -280,7 +287,9 @@ class _Writing:
             values.append([(*place, held[place]) for place in keyed if place in held])
         return values
 
-    def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
+    def _write(
+        self, curves: bpy.types.ActionChannelbagFCurves, wanted: list[NewCurve]
+    ) -> Generator[float, None, None]:
         """Write curves into a collection; yields progress."""
         for number, new_curve in enumerate(wanted):
             curve = curves.find(new_curve.path, index=new_curve.index)
@@ -296,7 +305,9 @@ class _Writing:
             )
             yield (number + 1) / len(wanted)
 
-    def _lay(self, target, action, index: int, span: placing.Span) -> None:
+    def _lay(
+        self, target: Animated, action: bpy.types.Action, index: int, span: placing.Span
+    ) -> None:
         """Add a take's action above everything else on a target, blending in and out around its
         frames."""
         slot = compat.slot_for(action, target, index)
@@ -327,12 +338,12 @@ def _drop_fake_users(actions: Iterable[bpy.types.Action]) -> None:
         action.use_fake_user = False
 
 
-def _names(track, strip) -> tuple[str, str]:
+def _names(track: bpy.types.NlaTrack, strip: bpy.types.NlaStrip) -> tuple[str, str]:
     """What finds an NLA strip again."""
     return track.name, strip.name
 
 
-def _remove_strips(target, strips: list) -> None:
+def _remove_strips(target: Animated, strips: list) -> None:
     """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions
     stay in the file."""
     for track, strip in strips:

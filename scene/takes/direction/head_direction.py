@@ -3,9 +3,12 @@
 recording, and translated into a request to the engine, for the whole line or per frame where it has
 keys; and Look At, the target of the eyes over a line, which takes follow."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -26,6 +29,11 @@ from ...host import compat, playback
 from .. import browsing, take_list, take_record
 from ..shape.applying import is_shaped
 from . import sliders
+
+if TYPE_CHECKING:
+    from ...properties.settings import ThunderTake
+    from .sliders import ThunderDirection
+
 
 MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 
@@ -158,7 +166,7 @@ def reset_direction(direction: sliders.ThunderDirection) -> None:
 
 
 def style_of_animation(
-    rig: head.Rig, scene, first: int, last: int
+    rig: head.Rig, scene: bpy.types.Scene, first: int, last: int
 ) -> Generator[float, None, StyleOfMotion]:
     """Read the style of a head's animation over these frames of its scene. Returns it. Raises
     BadRequest."""
@@ -208,7 +216,7 @@ def free_eyes(performance: keying.TakeData) -> keying.TakeData:
 
 
 def target_of(
-    scene, rig: head.Rig, clock: Clock, frames: int
+    scene: bpy.types.Scene, rig: head.Rig, clock: Clock, frames: int
 ) -> Generator[float, None, GazeTarget | None]:
     """Find the position of a head's target on `frames` frames at 25 fps. Returns None if the head
     looks freely.
@@ -247,7 +255,7 @@ def target_of(
     return target
 
 
-def check_target(scene, rig: head.Rig) -> None:
+def check_target(scene: bpy.types.Scene, rig: head.Rig) -> None:
     """Raise BadRequest if a head's target cannot be used."""
     direction = sliders.of(rig.owner)
     if direction is not None and direction.look_at != "NONE":
@@ -266,13 +274,13 @@ def why_no_target(rig: head.Rig) -> str:
     return ""
 
 
-def is_aimed(entry) -> bool:
+def is_aimed(entry: ThunderTake) -> bool:
     """Whether the eyes of a take look at a target."""
     return entry.action is not None and take_record.LOOK in entry.action
 
 
 def update_eyes(
-    scene, rig: head.Rig, voice: str, on_aimed: Callable[[], object] = lambda: None
+    scene: bpy.types.Scene, rig: head.Rig, voice: str, on_aimed: Callable[[], object] = lambda: None
 ) -> Generator[float, None, tuple[int, int]]:
     """Aim the eyes of a head's takes of a voice by its current direction. Returns (number aimed,
     number skipped); those whose keys were edited or shaped, or that have no stored motion, are
@@ -322,7 +330,7 @@ def update_eyes(
     return len(ready), len(entries) - len(ready)
 
 
-def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
+def _target(scene: bpy.types.Scene, rig: head.Rig, direction: ThunderDirection) -> bpy.types.Object:
     """The object that a head looks at. Raises BadRequest."""
     if sentence := why_no_target(rig):
         raise BadRequest(sentence)
@@ -345,7 +353,7 @@ def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
     return wanted
 
 
-def _cameras_on(scene, frames: np.ndarray) -> list[bpy.types.Object]:
+def _cameras_on(scene: bpy.types.Scene, frames: np.ndarray) -> list[bpy.types.Object]:
     """The camera that markers bind to each frame, as Blender chooses it; else the scene's own."""
     bound = sorted((m for m in scene.timeline_markers if m.camera), key=lambda m: m.frame)
     if not bound:
@@ -354,12 +362,12 @@ def _cameras_on(scene, frames: np.ndarray) -> list[bpy.types.Object]:
     return [bound[max(0, place)].camera for place in last]
 
 
-def _in_axes(armature, aim: Callable, graph) -> np.ndarray:
+def _in_axes(armature: bpy.types.Object, aim: Callable, graph: bpy.types.Depsgraph) -> np.ndarray:
     """A place that `_aim_at` gives in a depsgraph, in the axes of a head."""
     return _axes(armature.evaluated_get(graph).matrix_world.inverted_safe() @ aim(graph))
 
 
-def _aim_at(wanted) -> Callable:
+def _aim_at(wanted: bpy.types.Object) -> Callable:
     """A function of the depsgraph that gives the place in the world to look at: of an object where
     it is, of a head the middle between its eyes as it is posed."""
     armature, face = _head_of(wanted), family.face_of(wanted)
@@ -369,7 +377,7 @@ def _aim_at(wanted) -> Callable:
         return lambda graph: wanted.evaluated_get(graph).matrix_world.translation
     part, weights = character.between_eyes(face, character.plan_of(face))
 
-    def between_eyes(graph) -> Vector:
+    def between_eyes(graph: bpy.types.Depsgraph) -> Vector:
         posed = part.evaluated_get(graph)
         points = family.points_of(posed.data.vertices)[: len(weights)]  # modifiers add some
         return posed.matrix_world @ Vector(weights[: len(points)] @ points)
@@ -377,13 +385,13 @@ def _aim_at(wanted) -> Callable:
     return between_eyes
 
 
-def _eyes_of(armature) -> Vector:
+def _eyes_of(armature: bpy.types.Object) -> Vector:
     """The middle between the eyes of a bundled head as it is posed, in the world."""
     places = (armature.pose.bones[name].head for name in _EYES)
     return armature.matrix_world @ (sum(places, Vector()) / 2)
 
 
-def _head_of(wanted):
+def _head_of(wanted: bpy.types.Object):
     """The armature of the bundled head that an object belongs to, None for any other object."""
     armature = head.armature_of(wanted) if wanted.type == "MESH" else wanted
     return (
@@ -395,7 +403,7 @@ def _head_of(wanted):
     )
 
 
-def _is_posed(armature) -> bool:
+def _is_posed(armature: bpy.types.Object) -> bool:
     """Whether keys of an armature move its bones."""
     return armature is not None and any(
         curve.data_path.startswith("pose.bones") for curve in compat.curves_for(armature)
@@ -407,7 +415,7 @@ def _axes(point: Vector) -> np.ndarray:
     return np.array([point.x, point.z, -point.y], np.float32)
 
 
-def _moves(obj) -> bool:
+def _moves(obj: bpy.types.Object) -> bool:
     """Whether an object, or one of its parents, may move over time."""
     while obj is not None:
         animation = obj.animation_data

@@ -11,11 +11,14 @@ take that undo or redo puts on the head unfinished still has that mark, and is f
 while dragging restores the slider and shows the take again.
 """
 
+from __future__ import annotations
+
 import itertools
 import time
 import uuid
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -32,6 +35,11 @@ from ...voice import changes, fingerprint, strip
 from .. import browsing, generation, take_list, take_record
 from ..shape.applying import is_shaped
 from . import head_direction, sliders
+
+if TYPE_CHECKING:
+    from ...properties.settings import ThunderTake
+    from .sliders import ThunderDirection
+
 
 # property of a take's first action while its keys do not yet match the sliders
 PENDING = "thunder_live"
@@ -65,7 +73,7 @@ class Live(jobs.Part):
     sentence: why a take does not follow, "" if it does.  refused: session id of its action.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.task = jobs.Task(self.step, any_time=True)
         self.token, self.numbers = uuid.uuid4().hex[:8], itertools.count(1)
         self.moved_at = 0.0
@@ -123,7 +131,7 @@ class Live(jobs.Part):
 
     in_background = False  # tests have no window
 
-    def _copy(self, scene, entry):
+    def _copy(self, scene: bpy.types.Scene, entry: ThunderTake):
         """Follow a copy of a take, shown instead of it, or the take itself if it is such a copy.
         Raises BadRequest if it may not follow."""
         if sentence := why_not(scene, entry):
@@ -144,10 +152,10 @@ class Live(jobs.Part):
         self.copied = source if is_copy else None
         return entry
 
-    def _mark(self, entry) -> str:
+    def _mark(self, entry: ThunderTake) -> str:
         return f"{self.token} {entry.name}"
 
-    def _may_change(self, entry) -> bool:
+    def _may_change(self, entry: ThunderTake) -> bool:
         """Whether a take is a copy of this session that the animator has not marked since."""
         return (
             entry.action.get(take_list.LIVE_COPY) == self._mark(entry)
@@ -155,12 +163,12 @@ class Live(jobs.Part):
             and not entry.note
         )
 
-    def _begin(self, entry) -> None:
+    def _begin(self, entry: ThunderTake) -> None:
         self.uid, self.original = entry.action.session_uid, take_record.load(entry.action)
         self.sampled_for = take_record.request_of(self.original.provenance, entry.id_data.thunder)
         self.written = (self.sampled_for.direction, True)
 
-    def resume(self, entry) -> None:
+    def resume(self, entry: ThunderTake) -> None:
         """Finish a take that an undo or a redo has restored unfinished."""
         mark = str(entry.action.get(PENDING, "")).split()
         if len(mark) == 3 and mark[0] == self.token:
@@ -175,7 +183,7 @@ class Live(jobs.Part):
             self.sentence, self.refused = sentence, uid
             jobs.redraw()
 
-    def refusal(self, scene) -> str:
+    def refusal(self, scene: bpy.types.Scene) -> str:
         """The reason why the shown take does not follow, "" if it does or Live is off."""
         entry = take_list.shown_take(scene.thunder)
         if entry is None or entry.action is None or not scene.thunder.live_direction:
@@ -247,7 +255,7 @@ class Live(jobs.Part):
         )
         return 0.0
 
-    def _direction_for(self, rig: head.Rig, entry) -> DirectionRequest:
+    def _direction_for(self, rig: head.Rig, entry: ThunderTake) -> DirectionRequest:
         """The direction that the sliders request for the take. Its spread, the takes it is like and
         whether it is played exactly as directed stay."""
         scene, before = entry.id_data, self.sampled_for.direction
@@ -260,7 +268,13 @@ class Live(jobs.Part):
             direction, spread=before.spread, exact_first=before.exact_first, like=before.like
         )
 
-    def _sample(self, scene, entry, direction: DirectionRequest, is_final: bool) -> Generator:
+    def _sample(
+        self,
+        scene: bpy.types.Scene,
+        entry: ThunderTake,
+        direction: DirectionRequest,
+        is_final: bool,
+    ) -> Generator:
         """Steps that sample the take's seed again. Return a list of one TakeData."""
         client = connection.start_client()
         voice = strip.of_state(scene, fingerprint.of_take(entry))
@@ -270,7 +284,7 @@ class Live(jobs.Part):
         return (yield from generation.sample_voice(client, voice, request, quietly=True))
 
     def _write(
-        self, rig: head.Rig, entry, made: keying.TakeData, direction: DirectionRequest
+        self, rig: head.Rig, entry: ThunderTake, made: keying.TakeData, direction: DirectionRequest
     ) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
@@ -303,7 +317,7 @@ class Live(jobs.Part):
         browsing.drop_thumbnail(self.uid)
         jobs.redraw()
 
-    def _discard_copy(self, scene, entry) -> None:
+    def _discard_copy(self, scene: bpy.types.Scene, entry: ThunderTake) -> None:
         """Remove a copy that equals the take it was copied from, and show that take again."""
         original = take_list.in_any_scene(self.copied)
         if original is None or not self._may_change(entry):
@@ -317,7 +331,7 @@ class Live(jobs.Part):
 live = jobs.session.add(Live())
 
 
-def why_not(scene, entry) -> str:
+def why_not(scene: bpy.types.Scene, entry: ThunderTake) -> str:
     """The reason why a take does not follow the sliders, "" if it does. The animator's work is
     never sampled again."""
     name = f"“{entry.name}”"
@@ -348,7 +362,7 @@ def why_not(scene, entry) -> str:
     return ""
 
 
-def _entry(scene, direction):
+def _entry(scene: bpy.types.Scene, direction: ThunderDirection):
     """The shown take, if it is on the head that a direction belongs to; else None."""
     entry = take_list.shown_take(scene.thunder)
     if entry is None or entry.action is None or entry.head is None:

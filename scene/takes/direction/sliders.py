@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sliders of a character's direction, its mood, and how far takes go from it."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import bpy
@@ -27,7 +29,7 @@ CHOICE_NUMBERS = {mood.name: mood.number for mood in CHOICES.values()}
 listeners: list = []  # functions that get a changed ThunderDirection at once
 
 
-def _on_slider_moved(self, context) -> None:
+def _on_slider_moved(self: ThunderDirection, context: bpy.types.Context) -> None:
     for listener in listeners:
         listener(self)
 

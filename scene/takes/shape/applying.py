@@ -4,9 +4,12 @@ and changes of the performance under it: closures of the lips by hand.
 
 The record holds the base under the shape, the edits on it, and the values written last."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -24,6 +27,10 @@ from ...host import compat, jobs
 from ...host.prop import EnumProperty, FloatProperty, IntProperty
 from .. import take_list, take_record
 
+if TYPE_CHECKING:
+    from ...properties.settings import ThunderTake
+
+
 # property of the first action of a shaped take: its base, its edits and the values written last
 STATE = "thunder_shaped"
 
@@ -39,7 +46,7 @@ class TakeCurves:
     now: list
 
     @classmethod
-    def of(cls, rig: head.Rig, entry) -> "TakeCurves":
+    def of(cls, rig: head.Rig, entry: ThunderTake) -> "TakeCurves":
         """The curves of a take and their keys as they are now."""
         curves = keying.curves_of_tracks(rig, entry)
         return cls(
@@ -86,12 +93,12 @@ class StoredShape:
     mark: tuple
 
 
-def is_shaped(action) -> bool:
+def is_shaped(action: bpy.types.Action) -> bool:
     """Whether a take differs from its base."""
     return STATE in action
 
 
-def entry_of(action):
+def entry_of(action: bpy.types.Action):
     """The list entry of an action's take. Raises BadRequest."""
     entry = take_list.in_any_scene(action.session_uid)
     if entry is None:
@@ -127,7 +134,7 @@ def read_shape(take: TakeCurves) -> StoredShape:
         ) from error
 
 
-def _read(take: TakeCurves, state) -> StoredShape:
+def _read(take: TakeCurves, state: dict) -> StoredShape:
     """The same from the record of a shape. Raises BadRequest, or one of records.UNREADABLE."""
     entry, curves, now = take.entry, take.curves, take.now
     action = entry.action
@@ -174,7 +181,7 @@ STRENGTH = "thunder_emotion"
 UPDATE_SECONDS = 0.3
 
 
-def strength_curve(rig: head.Rig, entry):
+def strength_curve(rig: head.Rig, entry: ThunderTake):
     """The curve of a take's emotion over time, None if it has none."""
     return next(
         (
@@ -186,7 +193,7 @@ def strength_curve(rig: head.Rig, entry):
     )
 
 
-def animate_strength(rig: head.Rig, entry) -> None:
+def animate_strength(rig: head.Rig, entry: ThunderTake) -> None:
     """Give a take's emotion a curve over time: it grows from nothing at the first frame to its
     strength at the last."""
     if strength_curve(rig, entry) is not None:
@@ -201,7 +208,7 @@ def animate_strength(rig: head.Rig, entry) -> None:
     setattr(rig.targets[0], STRENGTH, strength)
 
 
-def remove_strength_curve(rig: head.Rig, entry) -> None:
+def remove_strength_curve(rig: head.Rig, entry: ThunderTake) -> None:
     """Remove the curve over time: the emotion has the slider's strength all along."""
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     curves = compat.curves_in(action, rig.targets[0], slot)
@@ -210,13 +217,13 @@ def remove_strength_curve(rig: head.Rig, entry) -> None:
         curves.remove(curve)
 
 
-def strength_fingerprint(rig: head.Rig, entry) -> int:
+def strength_fingerprint(rig: head.Rig, entry: ThunderTake) -> int:
     """Fingerprint of the curve of a take's emotion, 0 for none."""
     curve = strength_curve(rig, entry)
     return 0 if curve is None else int(keyframes.fingerprints_of([fcurves.read(curve)])[0])
 
 
-def is_outdated(rig: head.Rig, entry) -> bool:
+def is_outdated(rig: head.Rig, entry: ThunderTake) -> bool:
     """Whether a take is older than the curve of its emotion's strength."""
     state = entry.action.get(STATE)
     if entry.action.thunder_shape.emotion == "NONE":
@@ -230,7 +237,7 @@ def is_outdated(rig: head.Rig, entry) -> bool:
 update = jobs.Task(lambda: None, any_time=True)
 
 
-def _newer_strength(scene) -> int | None:
+def _newer_strength(scene: bpy.types.Scene) -> int | None:
     """Fingerprint of the curve of the shown take's emotion that the take does not follow yet, None
     if there is none."""
     entry = take_list.shown_take(scene.thunder)
@@ -251,7 +258,7 @@ class _EmotionWatch(jobs.Part):
 
     from_undo: int | None = None
 
-    def actions_edited(self, scene, uids: set[int]) -> None:
+    def actions_edited(self, scene: bpy.types.Scene, uids: set[int]) -> None:
         if not bpy.app.background and _newer_strength(scene) not in (None, self.from_undo):
             update.start(UPDATE_SECONDS)
 
@@ -277,7 +284,7 @@ _CHANGED = 1e-7  # least change of a value that is one
 
 
 def apply(
-    rig: head.Rig, entry, under: StoredShape | None = None, settle: bool = False,
+    rig: head.Rig, entry: ThunderTake, under: StoredShape | None = None, settle: bool = False,
     moved: float = 0.0,
 ) -> Generator[float, None, None]:  # fmt: skip
     """Write a take's keys with its shape, all at once after the last step: closed early, it has
@@ -314,7 +321,7 @@ def apply(
     _write(take, base, under, values, whole, neutral and (settle or not under.edits))
 
 
-def _changed(rig: head.Rig, values, driven, now) -> np.ndarray:
+def _changed(rig: head.Rig, values: np.ndarray, driven: np.ndarray, now: np.ndarray) -> np.ndarray:
     """Values [S, tracks] changed as what a motion drives is; the number of a drawing becomes that
     of another one."""
     steps = rig.driver.steps
@@ -391,7 +398,7 @@ def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
     with_closures = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)
     lips = in_group(head.channel_names(), SPEECH)
 
-    def at(values, position):
+    def at(values: np.ndarray | None, position: np.ndarray):
         return (
             None
             if values is None
@@ -408,7 +415,7 @@ def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
     )
 
 
-def move(rig: head.Rig, entry, frames: float) -> Generator[float, None, None]:
+def move(rig: head.Rig, entry: ThunderTake, frames: float) -> Generator[float, None, None]:
     """Move all keys of a take, with the base and the edits of its shape, so that the sliders keep
     working; yields progress, and writes all at once after it."""
     under = read_shape(TakeCurves.of(rig, entry)) if is_shaped(entry.action) else None
@@ -427,14 +434,14 @@ def move(rig: head.Rig, entry, frames: float) -> Generator[float, None, None]:
     yield from apply(rig, entry, StoredShape(keys, edits, times, mark), moved=frames)
 
 
-def _shift(entry, frames: float) -> None:
+def _shift(entry: ThunderTake, frames: float) -> None:
     """Move all keys of a take."""
     for action in display.actions_of(entry):
         compat.shift(action, frames)
 
 
 def change(
-    rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]
+    rig: head.Rig, entry: ThunderTake, alter: Callable[[Motion, float], tuple[Motion, slice]]
 ) -> Generator[float, None, None]:
     """Change a take's performance itself, under its shape, by alter(motion, first frame) → (motion,
     rows that changed); yields progress.
@@ -481,7 +488,7 @@ def change(
     rna_paths.tag(rig.targets)
 
 
-def _base(rig: head.Rig, entry, under: StoredShape) -> Generator[float, None, Base]:
+def _base(rig: head.Rig, entry: ThunderTake, under: StoredShape) -> Generator[float, None, Base]:
     """Read the base into arrays, cached in the session while it is unchanged. Returns it."""
     if under.mark in cached_bases.known:
         return cached_bases.known[under.mark]
@@ -493,7 +500,11 @@ def _base(rig: head.Rig, entry, under: StoredShape) -> Generator[float, None, Ba
 
 
 def _driven(
-    rig: head.Rig, entry, under: StoredShape, values: np.ndarray, motion: Motion | None = None
+    rig: head.Rig,
+    entry: ThunderTake,
+    under: StoredShape,
+    values: np.ndarray,
+    motion: Motion | None = None,
 ) -> Generator[float, None, Base]:
     """The base with these values of its keys; the motion is read from them unless it is given."""
     drives, is_known = values, motion is not None and not rig.driver.leads
@@ -520,7 +531,7 @@ def _base_values(rig: head.Rig, keys: list, frames: np.ndarray) -> np.ndarray:
     return result
 
 
-def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
+def _sampled_motion(rig: head.Rig, entry: ThunderTake, frames: np.ndarray) -> Motion | None:
     """The motion that a base was keyed from, if its values are slow to read and were not edited;
     else None."""
     action = entry.action
@@ -535,7 +546,7 @@ def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
     return None if performance is None else keying.on_scene_frames(performance, clock, frames)
 
 
-def close_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+def close_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[float, None, None]:
     """Close the lips of a take at a scene frame; yields progress. Raises BadRequest outside the
     take."""
     _check_frame(entry, frame)
@@ -544,7 +555,7 @@ def close_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, Non
     )
 
 
-def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+def open_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[float, None, None]:
     """Remove the closure at a scene frame; yields progress. Raises BadRequest if there is none."""
     _check_frame(entry, frame)
     yield from change(
@@ -554,7 +565,7 @@ def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None
     )
 
 
-def _check_frame(entry, frame: float) -> None:
+def _check_frame(entry: ThunderTake, frame: float) -> None:
     if not entry.first <= frame <= entry.last:
         raise BadRequest(
             f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to "
@@ -565,13 +576,13 @@ def _check_frame(entry, frame: float) -> None:
 _addon_changes = jobs.AddonChanges()
 
 
-def _on_slider_moved(self, context) -> None:
+def _on_slider_moved(self: ThunderShape, context: bpy.types.Context) -> None:
     """A slider was moved."""
     if not _addon_changes.active:
         jobs.pop_up_errors(lambda: follow(entry_of(self.id_data)))
 
 
-def follow(entry, settle: bool = False) -> None:
+def follow(entry: ThunderTake, settle: bool = False) -> None:
     """Write a take with its shape at once; if that takes longer, its operator does it shortly
     afterwards, in slices.
 
@@ -666,20 +677,20 @@ class ThunderShape(bpy.types.PropertyGroup):
         )
 
 
-def remove_data(action) -> None:
+def remove_data(action: bpy.types.Action) -> None:
     """Remove the data of a take's shape from an action that is no longer a take; its keys stay
     unchanged."""
     action.pop(STATE, None)
     _unset(action.thunder_shape)
 
 
-def reset(entry) -> None:
+def reset(entry: ThunderTake) -> None:
     """Reset all sliders of a take to neutral, and its keys accordingly."""
     _unset(entry.action.thunder_shape)
     follow(entry, settle=True)
 
 
-def _unset(shape) -> None:
+def _unset(shape: ThunderShape) -> None:
     """Put all sliders back to their defaults, without writing the take."""
     with _addon_changes:
         for name in (*(field.name for field in fields(shaping.TakeShape)), "offset"):
