@@ -32,7 +32,17 @@ def nodes_of(path):
     """The nodes of a Python file that these tests look at."""
     kinds = ast.Import, ast.ImportFrom, ast.Attribute, ast.keyword, ast.Constant, ast.Global
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    not_run = {node for block in ast.walk(tree) if for_types(block) for node in nodes_below(block)}
+    return [node for node in ast.walk(tree) if isinstance(node, kinds) and node not in not_run]
+
+
+def for_types(node):
+    """Whether a node is a block that only checkers of types read."""
+    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+
+
+def nodes_below(block):
+    return (node for each in block.body for node in ast.walk(each))
 
 
 @pytest.fixture(scope="module", autouse=True)
