@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -25,6 +26,10 @@ from ..host import compat, jobs
 from ..host.language import translated
 from ..host.prop import Collection, CollectionProperty, EnumProperty, FloatProperty, StringProperty
 from ..voice import changes, fingerprint, strip
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderScene
+
 
 LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
     STRESSED: ("Stressed", "Lips, brows and head do more on this word", "▲"),
@@ -108,7 +113,7 @@ def add_words(
     return replace(direction, marks=of_line(scene, voice), text=text, language=language)
 
 
-def language_of(scene, voice: str, state: fingerprint.State | None = None) -> str:
+def language_of(scene: bpy.types.Scene, voice: str, state: fingerprint.State | None = None) -> str:
     """The language of a voice's transcript: the chosen one, or that in which it was recognised;
     "" where its words tell."""
     if scene.thunder.language != AUTOMATIC:
@@ -258,7 +263,12 @@ def ensure(scene: bpy.types.Scene, voice: str):
     return transcript
 
 
-def draw_language(layout, record, settings, is_changeable: bool) -> None:
+def draw_language(
+    layout: bpy.types.UILayout,
+    record: ThunderTranscript,
+    settings: ThunderScene,
+    is_changeable: bool,
+) -> None:
     """The language that a transcript is read in, and a menu of them where it can be changed, was
     chosen, or its words tell none."""
     code, is_told = languages.guess(record.text if record is not None else "")
@@ -272,7 +282,7 @@ def draw_language(layout, record, settings, is_changeable: bool) -> None:
         row.prop(settings, "language", text="")
 
 
-def is_wanted(scene, voice: str) -> bool:
+def is_wanted(scene: bpy.types.Scene, voice: str) -> bool:
     """Whether a voice is hard to understand, so that its takes need its transcript."""
     of_batches = {entry.batch: entry for entry in scene.thunder.takes if entry.voice == voice}
     return any(keying.record_of(entry.action).get("unclear") for entry in of_batches.values())
