@@ -36,6 +36,7 @@ from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.face import mapping
 from thunder_core.face.head import load_head
 from thunder_core.face.moving import driving
+from thunder_core.face.moving.mouth_shape import OPENING
 from thunder_core.face.moving.points import Articulators, bundled_articulators
 from thunder_core.face.reading import conventions, jaw_balance
 from thunder_core.rotation import rotvec_to_matrix
@@ -434,7 +435,8 @@ def run(args: Namespace) -> None:
     voices = read_phones(
         args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()}
     )
-    filmed = {clip.name: clip.opening for clip in read_clips(args.data) if clip.name in voices}
+    clips = [clip for clip in read_clips(args.data) if clip.name in voices]
+    filmed = {clip.name: clip.mouth[:, OPENING] for clip in clips}
     rest = {clip: np.nanquantile(gap, _AT_REST) for clip, gap in filmed.items()}
     columns = {"people": gaps_of({clip: gap - rest[clip] for clip, gap in filmed.items()}, voices)}
     heads: list[Any] = [DefaultHead(), *realistic_heads(args.data, load_head().expression_names)]

@@ -4,12 +4,15 @@
 `python -m research blind A --data DATA --tree TREE` in the engine's environment; TREE is a checkout
 of an older commit, whose engine and weights make the other side. All is drawn on today's head.
 
-A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
-the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
+A: film strips of mouths, ten of 1.2 s of a take as asked, today's and TREE's.  B: today's and the
+person's, as `faces/read_people.py` reads it.  G: the person's own mouth by two readers, that of
+filmed heads and that of the head's own shape.  Words and sounds are above the strips of A, B and G;
+`--landmarks` draws the person's beside them.  C: eight takes of a line, today's and
 TREE's.  D: one take from its start, ten heads a second, cut above the mouth, today's and TREE's.
 F: the same with whole heads.
-E: eight takes of a line in no order, and words of the list: which row is each one's? `--votes FILE`,
-with a line “page, word, row” for each answer, tells how often each word is found.
+E: eight takes of a line in no order, and words of the list: which row is each one's? `--votes FILE`
+counts answers: a line “page, word, row” each of E, “page, A” (B, or = for a tie) each of the others,
+which are also counted by sounds that the pages have, with 90 % limits.
 
 Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
 is kept.
@@ -22,14 +25,18 @@ from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.stats import binomtest
 
-from research.faces.lip_clips import read_clips, SILENT, spoken_phones
+from research.faces.landmarks import LIP_ACROSS
+from research.faces.lip_clips import LipClip, read_clips, SILENT, spoken_phones
 from research.faces.real_faces import solve_missing
 from research.harness import add_shared, discard_old_takes, ROOT, write_json
+from research.measures.told_apart import fill
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
 from research.words_aligned import lexicon, lines_of, starts_of
@@ -37,12 +44,26 @@ from thunder_core.animation.traits import seen
 from thunder_core.direction_words import SEEN, stand_out
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.tracking import solve
+from thunder_core.engine.tracking.mouth import tracked_mouth
+from thunder_core.engine.tracking.spots import INNER_LIPS
 from thunder_core.engine.voice import SPOKEN as VOICED
 from thunder_core.face.head import load_head
+from thunder_core.face.moving.mouth_shape import bundled_mouth
 from thunder_core.types import FPS, Motion
 
 INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
-LONG, ROW = 30, 10  # frames of a moment, and side by side
+LONG, STRIP = 30, 10  # frames of a moment, and pictures of it
+# outlines of outer and of inner lips: landmarks of upper and lower halves
+LIPS_AROUND = tuple(
+    tuple(LIP_ACROSS[f"{lip}_{half}"][0] for half in ("upper", "lower"))
+    for lip in ("outer", "inner")
+)
+SOUNDS_OF = {  # by which votes are counted
+    "w, oo, o": ("W", "UW", "OW", "AO", "OY", "UH"), "m, b, p": ("M", "B", "P"), "f, v": ("F", "V"),
+    "s, sh": ("S", "Z", "SH", "ZH", "CH", "JH"), "a": ("AA", "AE", "AH", "AW", "AY"),
+    "ee, i, e": ("IY", "IH", "EY", "EH"), "n, d, l, k": ("N", "D", "T", "L", "K", "G", "NG"),
+}  # fmt: skip
 SPOKEN = 0.8  # least share of them in which something is said
 # lines of a voice of speech, the shortest, and seconds of one at least
 LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (20, 3.0), "E": (10, 4.0), "F": (10, 4.0)}
@@ -50,6 +71,7 @@ LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (20, 3.0), "E": (10, 4.0), "F": (10
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
     "B": {"check": 2, "fit": 1, "de": 4, "zh": 4},
+    "G": {"check": 3, "de": 3, "zh": 3},
 }
 WIDE = 1400  # pixels of a page
 TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
@@ -124,10 +146,9 @@ def readers(data: Path, most: int, shortest: float) -> dict[str, list[Voice]]:
     return voices
 
 
-def was_seen(voice: Voice, first: int, solved: Path) -> bool:
-    """Whether the tracker saw the person in all frames of a moment."""
-    with np.load(next(solved.glob(f"*/{voice.name}.npz"))) as file:
-        return bool(file["seen"][first : first + LONG].all())
+def was_seen(person: LipClip, first: int) -> bool:
+    """Whether the tracker saw a person in all frames of a moment."""
+    return set(range(first, first + LONG)) <= set(person.held[2].tolist())
 
 
 def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> None:
@@ -219,43 +240,101 @@ def take_of(path: Path, number: int, rows: slice | list[int], parts: int) -> lis
     return [(part if part.ndim == 2 else part[number])[rows] for part in whole]
 
 
-def above(words: list[tuple[int, str]], first: int, frames: range) -> list[tuple[int, str]]:
-    """(place, word) of the words that are written above a row of frames."""
-    before = [(0, f"… {word}") for at, word in words if first - ROW < at < frames.start][-1:]
-    now = [(at - frames.start, word) for at, word in words if at in frames]
-    return now if now and now[0][0] < 2 else before + now
-
-
-def draw_moments(
-    part: str, moments: list[tuple[Voice, int]], sides: dict[str, Path], out: Path, draw: CloseUps
-) -> None:
-    """A page of each moment: rows of close-ups of two sides, A above B, words above, phones
-    beneath. sides: name → folder of motions."""
-    pages = [{"voice": v.name, "group": v.group, "first": first} for v, first in moments]
+def draw_strips(
+    part: str, moments: list[tuple[Voice, int]], sides: dict[str, Path], out: Path, draw: CloseUps,
+    people: dict[str, LipClip],
+) -> None:  # fmt: skip
+    """A page of each moment: film strips of STRIP mouths of two sides, A above B, with words and
+    sounds above. sides: name → folder of motions.  people: by their voices' names, whose landmarks
+    are drawn between; none for no landmarks."""
+    pages = [
+        {"voice": v.name, "group": v.group, "first": first, "said": v.said[first : first + LONG]}
+        for v, first in moments
+    ]
     wide, high = draw.size
-    step = 2 * high + 2 * TEXT + 6
     for number, order in enumerate(begin(part, out, pages, list(sides))):
         path, (voice, first) = out / part / f"{number + 1:03d}.png", moments[number]
         if path.exists():
             continue
-        page = Page(f"Pair {part}{number + 1:03d}", 2 * TEXT + LONG // ROW * step)
-        rows = slice(first, first + LONG)
-        pictures = [
-            draw(*take_of(next(sides[name].glob(f"**/{voice.name}.npz")), 0, rows, 2))
-            for name in order
-        ]
-        for k in range(LONG):
-            x, y = k % ROW * (wide + 2), 2 * TEXT + k // ROW * step
-            for side, letter in enumerate("AB"):
-                page.paste(x, y + TEXT + 2 + side * (high + 1), pictures[side][k])
-                if not k % ROW:
-                    page.write(4, y + TEXT + 2 + side * (high + 1), letter)
-                    frames = range(first + k, first + k + ROW)
-            page.write(x + wide // 2 - 8, y + TEXT + 2 * high + 3, voice.said[first + k])
-            if not k % ROW:
-                for at, word in above(voice.words, first, frames):
-                    page.write(2 + at * (wide + 2), y, word, WORDS)
+        shown = list(range(first, first + LONG, LONG // STRIP))
+        rows = {
+            letter: draw(*take_of(next(sides[name].glob(f"**/{voice.name}.npz")), 0, shown, 2))
+            for letter, name in zip("AB", order)
+        }
+        if voice.name in people:
+            seen = draw_landmarks(people[voice.name], shown, draw)
+            rows = {"A": rows["A"], "person": seen, "B": rows["B"]}
+        page = Page(f"Pair {part}{number + 1:03d}", 4 * TEXT + len(rows) * (high + 2))
+        at = [(start - first) / LONG * STRIP * (wide + 2) for start, _ in voice.words]
+        for x, (start, word) in zip(at, voice.words):
+            if first <= start < first + LONG:
+                page.write(2 + round(x), TEXT + 3, word, WORDS)
+        for k, frame in enumerate(shown):
+            page.write(k * (wide + 2) + wide // 2 - 8, 2 * TEXT + 4, voice.said[frame].lower())
+        for row, (label, pictures) in enumerate(rows.items()):
+            y = 3 * TEXT + 6 + row * (high + 2)
+            for k, picture in enumerate(pictures):
+                page.paste(k * (wide + 2), y, picture)
+            page.write(4, y, label)
         page.save(path)
+
+
+def draw_landmarks(person: LipClip, frames: Sequence[int], draw: CloseUps) -> list[np.ndarray]:
+    """Pictures of a person's lips by their landmarks in some frames, as large as `draw`'s: light
+    outer lips about a dark opening."""
+    points, _, known = person.held
+    middle = solve.resting_face(points)[INNER_LIPS[0], :2]
+    (wide, high), scale = draw.size, draw.scale / solve.MM
+    pictures = []
+    for frame in frames:
+        image = Image.new("RGB", draw.size, PAPER)
+        pen = ImageDraw.Draw(image)
+        if frame in known:
+            place = (points[np.searchsorted(known, frame), :, :2] - middle) * (scale, -scale)
+            place += (wide / 2, high / 2 - scale * solve.MM * MOUTH[2])
+            for (upper, lower), ink in zip(LIPS_AROUND, ((190, 110, 105), (30, 12, 12))):
+                pen.polygon([tuple(place[k]) for k in (*upper, *lower[::-1])], ink)
+        pictures.append(np.asarray(image))
+    return pictures
+
+
+def write_readings(clips: Sequence[LipClip], sides: dict[str, Path]) -> None:
+    """The people's own mouths as motions: by filmed heads, and by the head's own shape."""
+    readers = {"filmed": tracked_mouth().read, "shape": bundled_mouth().solve}
+    for name, folder in sides.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        for clip in clips:
+            shown = np.stack([fill(curve) for curve in clip.shown.T], 1)
+            parts = (*readers[name](shown), *[np.zeros((len(shown), 3))] * 2)
+            np.savez(folder / f"{clip.name}.npz", **dict(zip(PARTS, parts)))
+
+
+def count_votes(votes: Path, part: str, out: Path) -> list[str]:
+    """Lines: how often each side is liked, of the pages that were decided, with 90 % limits; and of
+    the pages that have some sound."""
+    keys = json.loads((out / "keys" / f"{part}.json").read_text(encoding="utf-8"))
+    said: list[tuple[dict, str]] = []
+    for line in filter(None, votes.read_text(encoding="utf-8").splitlines()):
+        page, side = (word.strip() for word in line.split(",")[:2])
+        said.append((keys[page.removeprefix(part)], side))
+    names = sorted({page[side] for page in keys.values() for side in "AB"})
+    lines = [
+        f"{'':14s}"
+        + "".join(f"{name:>10s}" for name in names)
+        + f"{'ties':>6s}   first, of decided"
+    ]
+    for sound, phones in {"all": None, **SOUNDS_OF}.items():
+        some = [x for x in said if phones is None or set(phones) & set(x[0].get("said", ()))]
+        counts = [sum(page.get(side) == name for page, side in some) for name in names]
+        decided = sum(counts)
+        if not decided:
+            continue
+        low, high = binomtest(counts[0], decided).proportion_ci(0.9, "wilson")
+        lines.append(
+            f"{sound:14s}" + "".join(f"{n:10d}" for n in counts) + f"{len(some) - decided:6d}"
+            f"{counts[0] / decided:8.0%} [{low:.0%}, {high:.0%}]"
+        )
+    return lines
 
 
 def column_frames(voice: Voice, engine: Engine) -> list[int]:
@@ -383,11 +462,12 @@ def reckon(votes: Path, out: Path) -> list[str]:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("part", choices="ABCDEF")
+    parser.add_argument("part", choices="ABCDEFG")
     add_shared(parser, "data", "solved", "seed")
     parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A, C, D and F")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
-    parser.add_argument("--votes", type=Path, help="answers to E, to be reckoned up")
+    parser.add_argument("--votes", type=Path, help="answers, to be counted")
+    parser.add_argument("--landmarks", action="store_true", help="draw the person's, too (A, B, G)")
     parser.add_argument("--most", type=int, default=120, help="pages")
 
 
@@ -397,27 +477,35 @@ def run(args: Namespace) -> None:
     sides = {"today": takes / "today 1", "before": takes / "before 1"}
     if args.part in "ACDF" and args.tree is None:
         raise SystemExit(f"{args.part} compares with an older commit: name its checkout, --tree")
-    if args.part in "AB":
-        voices = on_camera(args.data)
+    if args.votes:
+        count = reckon if args.part == "E" else partial(count_votes, part=args.part)
+        print("\n".join(count(args.votes, out=args.out)))
+        return
+    if args.part in "ABG":
+        voices, clips = on_camera(args.data), read_clips(args.data)
+        of_each = [[voice] for voice in voices]
         if args.part == "A":
-            of_each = [[voice] for voice in voices] + list(readers(args.data, *LINES["A"]).values())
-        else:
+            of_each += list(readers(args.data, *LINES["A"]).values())
+        elif args.part == "B":
             for folder in {voice.path.parent for voice in voices}:
                 names = [voice.name for voice in voices if voice.path.parent == folder]
                 solve_missing(folder, args.solved, load_head(), names)
-            of_each = [[voice] for voice in voices]
             sides = {"today": sides["today"], "person": args.solved}
-        moments = plan(of_each, MOMENTS[args.part], rng)[: args.most]
-        if args.part == "B":
-            moments = [each for each in moments if was_seen(*each, args.solved)]
-        for tree, folder in zip((ROOT, args.tree), sides.values()):
+        else:
+            sides = {"filmed": takes / "filmed", "shape": takes / "shape"}
+            clips = read_clips(args.data, "check")
+            of_each = [[voice] for voice in voices if voice.name in {each.name for each in clips}]
+            write_readings(clips, sides)
+        moments = plan(of_each, MOMENTS[args.part], rng)
+        people = {clip.name: clip for clip in clips}
+        if args.part in "BG":
+            moments = [(v, at) for v, at in moments if was_seen(people[v.name], at)]
+        moments = moments[: args.most]
+        for tree, folder in zip((ROOT, args.tree), sides.values() if args.part in "AB" else ()):
             if folder != args.solved:
                 sample(tree, [voice for voice, _ in moments], 1, folder)
-        hidden = INSIDE if args.part == "B" else ()
-        draw_moments(args.part, moments, sides, args.out, CloseUps(load_head(), *MOUTH, hidden))
-        return
-    if args.votes:
-        print("\n".join(reckon(args.votes, args.out)))
+        draw = CloseUps(load_head(), *MOUTH, INSIDE if args.part == "B" else ())
+        draw_strips(args.part, moments, sides, args.out, draw, people if args.landmarks else {})
         return
     lines = [line for some in readers(args.data, *LINES[args.part]).values() for line in some]
     lines = [lines[number] for number in rng.permutation(len(lines))][: args.most]

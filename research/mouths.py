@@ -20,15 +20,17 @@ from research.train.rasteriser import nearest_triangles, normals_at_corners, tri
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
-from thunder_core.face.head import Head, load_head
-from thunder_core.face.moving.mouth_shape import bundled_mouth
-from thunder_core.networks.flame import FlameLayer
+from thunder_core.engine.tracking.mouth import tracked_mouth
+from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Head, load_head, NECK
+from thunder_core.networks.flame import FlameLayer, rotation_matrix
 from thunder_core.spoken import PHONES
+from thunder_core.train.corpus import sound_beside
 from thunder_core.train.teacher import likeliest, perform
 from thunder_core.types import FPS
 from thunder_core.weight_files import SHIPPED
 
 _FINER = 2  # drawn points along each side of a pixel
+_EYES = [EYE_LEFT, EYE_RIGHT]
 _LIGHT, _AMBIENT = (0.3, 0.45, 0.84), 0.35
 _SHINE, _SHINY = 0.12, ("Skin", "Lips")  # lips keep the lamp from what is behind them
 # sound → language and text, the first of six frames, the phone on which people are measured
@@ -46,7 +48,8 @@ class CloseUps:
     mouth, 0 … 255.
 
     size: width and height in pixels.  scale: pixels per metre.  below: metres from the lips down to
-    the middle.  hidden: names of materials that are not drawn.
+    the middle.  hidden: names of materials that are not drawn.  finer: drawn points along each
+    side of a pixel.
     """
 
     def __init__(
@@ -56,8 +59,9 @@ class CloseUps:
         scale: float,
         below: float,
         hidden: Collection[str] = (),
+        finer: int = _FINER,
     ):
-        self.size, self.scale = size, scale
+        self.size, self.scale, self.finer = size, scale, finer
         triangles, material = map(torch.from_numpy, triangles_of(head))
         rest = torch.tensor(head.v_template, dtype=torch.float32)
         self.centre = rest[head.inner_lip_upper_mid] - torch.tensor([0.0, below, 0.0])
@@ -68,6 +72,8 @@ class CloseUps:
         near &= shown[material]
         ids, self.triangles = triangles[near].unique(return_inverse=True)
         self.layer = FlameLayer(head, ids.numpy())
+        self.joints = torch.tensor(head.joints, dtype=torch.float32)
+        self.balls = torch.tensor(head.weights[ids.numpy()][:, _EYES] > 0.5)
         of_each = material[near]
         self.colors = torch.tensor(head.material_colors[:, :3], dtype=torch.float32)[of_each]
         shiny = torch.tensor([name in _SHINY for name in head.material_names])
@@ -81,9 +87,19 @@ class CloseUps:
             [self._draw(*(p[i : i + 8] for p in parts)) for i in range(0, len(parts[0]), 8)]
         )
 
+    def _turn(self, points: torch.Tensor, *turns: torch.Tensor) -> torch.Tensor:
+        """Points with the head turned about the neck, and the eyes about their middles."""
+        if not turns:
+            return points
+        head, eyes = (rotation_matrix(each).transpose(1, 2) for each in turns)
+        for joint, ball in zip(self.joints[_EYES], self.balls.T):
+            turned = joint + (points - joint) @ eyes
+            points = torch.where(ball[:, None], turned, points)
+        return self.joints[NECK] + (points - self.joints[NECK]) @ head
+
     def _draw(self, *motion: torch.Tensor) -> np.ndarray:
-        points = self.layer(*motion) - self.centre
-        (wide, high), scale = (_FINER * each for each in self.size), _FINER * self.scale
+        points = self._turn(self.layer(*motion[:2]), *motion[2:]) - self.centre
+        (wide, high), scale = (self.finer * each for each in self.size), self.finer * self.scale
         right, up = (points[..., :2] * scale).unbind(-1)
         seen = torch.stack([(wide - 1) / 2 + right, (high - 1) / 2 - up, points[..., 2]], -1)
         shown = nearest_triangles(seen, self.triangles, high, wide)
@@ -103,7 +119,7 @@ class CloseUps:
         color += (self.shine[triangle] * toward.clamp_min(0) ** 20)[:, None]
         picture = torch.full((len(points), high, wide, 3), 0.02)
         picture[frame, row, column] = color
-        small = torch.nn.functional.avg_pool2d(picture.permute(0, 3, 1, 2), _FINER)
+        small = torch.nn.functional.avg_pool2d(picture.permute(0, 3, 1, 2), self.finer)
         return (255 * small.permute(0, 2, 3, 1).clamp(0, 1) ** (1 / 2.2)).byte().numpy()
 
 
@@ -120,7 +136,8 @@ def phones_at(lips: Path, clip: str, frames: int) -> list[str]:
         said[first + 1 : behind - 1] = [phone] * max(behind - first - 2, 0)
     if any(said):
         return said
-    belief = SpeechEncoder.load(SHIPPED).analyse(read_sound(lips / f"{clip}.wav").samples)[1]
+    sound = read_sound(sound_beside(lips / f"{clip}.npz"))
+    belief = SpeechEncoder.load(SHIPPED).analyse(sound.samples)[1]
     rows = belief[np.minimum(2 * np.arange(frames), len(belief) - 1)]
     return [PHONES[number] for number in rows.argmax(1)]
 
@@ -154,9 +171,9 @@ def draw_sounds(data: Path, path: Path) -> None:
         blocks = [head(*moved) for head in heads]
         middles = [(clip, round((each.start + each.end) / 2 * FPS)) for clip in clips
                    for each in said.get(clip.name, ()) if each.symbol == phone]  # fmt: skip
-        seen = [clip.mouth[at - 3 : at + 3] - clip.resting_mouth for clip, at in middles]
+        seen = [clip.shown[at - 3 : at + 3] for clip, at in middles]
         if seen := [each for each in seen if np.isfinite(each).all() and len(each) == 6]:
-            blocks.append(heads[0](*bundled_mouth().solve(np.mean(seen, 0))))
+            blocks.append(heads[0](*tracked_mouth().read(np.mean(seen, 0))))
             print(f"{sound}: {len(seen)} by people")
         pen.text((4, row * (high + 2) + high // 2 - 6), sound, (255, 255, 0), font)
         for place, block in enumerate(blocks):

@@ -4,9 +4,11 @@ they speak, and by what.
 
 `python -m research people_or_take --data DATA [--teacher] [--quick]`. DATA has folders of clips with
 landmarks (`lips/` and others). Takes of the same sounds in the usual direction are laid on the
-tracked people (`faces/puppet.py`), so that both differ in movement alone; --out keeps them. First:
-as directed; all: each clip with every one of its takes in turn; solved: the people's own mouths, as
-the head's channels can make them.
+tracked people (`faces/puppet.py`), so that both differ in movement alone; --out keeps them. Mouths
+of both are read as the tracker shows them (`engine.tracking.mouth`): of takes by the slopes of
+filmed heads, and with --film N the first takes of N clips that nothing was fitted to are drawn and
+followed, too (`faces/filmed.py`; half a minute a clip), which says how far the slopes may stand for
+films. First: as directed; all: each clip with every one of its takes in turn.
 
 A classifier sees 2 s of some signals, smoothed by 3 frames, and says who moves: AUC .5 is chance,
 1 certainty; it has not learned from the clip that it is asked about. Then one part of the model of
@@ -20,14 +22,16 @@ gross faults alone. To stdout and research/results/people_or_take.txt.
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from research.faces.filmed import Films, POSES
 from research.faces.lip_clips import (
+    above_rest,
     encode_clip,
     fit_length,
     FOLDERS,
@@ -38,7 +42,7 @@ from research.faces.lip_clips import (
     spoken_phones,
 )
 from research.faces.people import ABOUT, Face
-from research.faces.puppet import Curves, measure_person, Puppet
+from research.faces.puppet import CHANNELS, Curves, measure_mouth, measure_person, Puppet
 from research.harness import (
     add_shared,
     bootstrap,
@@ -59,22 +63,32 @@ from thunder_core.engine.planning.people import People
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.face.moving.mouth_shape import MouthShape
+from thunder_core.engine.tracking.mouth import JAW
 from thunder_core.request import Request
 from thunder_core.train.teacher import prosody, semitones
-from thunder_core.types import FPS, Motion, pack, RATE, unpack
+from thunder_core.types import FPS, pack, RATE, unpack
 
-SYSTEMS = ("people", "solved", "first", "all", "teacher")
-WHOLE = tuple(system for system in SYSTEMS if system != "solved")  # with head and eyes
+SYSTEMS = ("people", "first", "all", "teacher")
 WINDOW, STEP = 50, 25  # frames that the classifier sees, and from one window to the next
 SMOOTH = 3.0  # frames
 QUICK = 10  # clips
 LEAST_ROUND = 0.06  # seconds of a round sound into which a path is followed
 BRIDGED = " bridged"  # over closed lids
+READ = (JAW, *CHANNELS)  # of a mouth
 MOUTHS = {
     "lips": ("opening", "width", "upper lip", "corner"), "opening, width": ("opening", "width"),
-    "jaw": ("chin", "opening"),
+    "upper lip": ("upper lip",), "chin, opening": ("chin", "opening"),
+    **{name: (name,) for name in READ}, "jaw, pucker, stretch, close": (JAW, "pucker", "stretch", "close"),
 }  # fmt: skip
+SPREAD_OF = (*READ, "opening", "width", "upper lip", "chin", "corner")
+HERTZ = ((0.1, 0.5), (0.5, 1), (1, 2), (2, 4), (4, 8))
+# pairs whose movement goes together or apart: name → curves
+COUPLED = {
+    "corner, upper lip": ("corner", "upper lip"), "jaw, close": (JAW, "close"),
+    "funnel, pucker": ("funnel", "pucker"), "opening, upper lip": ("opening", "upper lip"),
+    "jaw, upperUp": (JAW, "upperUp"),
+}  # fmt: skip
+AROUND = (-2, -1, 0, 1, 2)  # frames about the start of oo
 BROWS, GAZE = ("inner brow", "outer brow"), ("gaze aside", "gaze up")
 FACE = ("opening", "width", "upper lip", "corner", "chin", *HEAD, "lid")
 BROWS_BRIDGED, GAZE_BRIDGED = (tuple(name + BRIDGED for name in some) for some in (BROWS, GAZE))
@@ -96,24 +110,24 @@ Rows = dict[str, dict[str, float]]  # figure → system → value
 
 @dataclass(frozen=True)
 class Voice:
-    """A clip's voice, and the curves of all who speak with it: the person, the person's mouth as
-    the head's channels, takes (the first as directed), the teacher's readings. known [T]: frames in
-    which the person is measured."""
+    """A clip's voice, and the curves of all who speak with it: the person, takes (the first as
+    directed), the teacher's readings. known [T]: frames in which the person is measured.  filmed:
+    the first take in a film, if there is one."""
 
     clip: LipClip
     said: Sequence[Phone]
     sound: Prosody
     known: np.ndarray
     person: Curves
-    solved: Curves
     takes: list[Curves]
     readings: list[Curves]
+    filmed: Curves | None = None
 
     def of(self, system: str) -> list[Curves]:
         """The curves of one of SYSTEMS."""
         return {
-            "people": [self.person], "solved": [self.solved], "first": self.takes[:1],
-            "all": self.takes, "teacher": self.readings,
+            "people": [self.person], "first": self.takes[:1], "all": self.takes,
+            "teacher": self.readings,
         }[system]  # fmt: skip
 
 
@@ -173,14 +187,12 @@ def classifier_lines(voices: Sequence[Voice], check: Collection[str]) -> list[st
         f"Told from people, AUC (first: [90 %]): {len(clips)} windows of {len(places)} clips; alone "
         f"on {len(set(clips) & set(check))} that nothing was fitted to (check); what tells the first "
         "(below .50: it has less)",
-        f"{'':22s}{'solved':>7s}{'first':>20s}{'all':>8s}{'teacher':>8s}"
-        + "".join(f"{'check, ' + name:>15s}" for name in SYSTEMS[2:]),
+        f"{'':28s}{'first':>20s}{'all':>8s}{'teacher':>8s}"
+        + "".join(f"{'check, ' + name:>15s}" for name in SYSTEMS[1:]),
     ]
     for region, signals in REGIONS.items():
         cells: dict[str, str] = {}
         for system, pairs in performed.items():
-            if system == "solved" and region not in MOUTHS:
-                continue
             scores = [score_windows(pair, signals, clips) for pair in pairs]
             cells[system] = mean_auc(is_take, scores)
             cells[f"check, {system}"] = mean_auc(is_take[unseen], [x[unseen] for x in scores])
@@ -193,9 +205,8 @@ def classifier_lines(voices: Sequence[Voice], check: Collection[str]) -> list[st
                 alone = {name: auc(is_take, np.r_[x[name], y[name]]) for name in x}
         most = sorted(alone, key=lambda name: -abs(alone[name] - 0.5))[:3]
         lines.append(
-            f"{region:22s}{cells.get('solved', '–'):>7s}{cells['first']:>20s}{cells['all']:>8s}"
-            f"{cells['teacher']:>8s}"
-            + "".join(f"{cells[f'check, {name}']:>15s}" for name in SYSTEMS[2:])
+            f"{region:28s}{cells['first']:>20s}{cells['all']:>8s}{cells['teacher']:>8s}"
+            + "".join(f"{cells[f'check, {name}']:>15s}" for name in SYSTEMS[1:])
             + "   "
             + "; ".join(f"{name} {alone[name]:.2f}" for name in most)
         )
@@ -313,7 +324,7 @@ def compare_at_sounds(voices: Sequence[Voice]) -> Rows:
 def compare_timing(voices: Sequence[Voice]) -> Rows:
     """How often movements come near marks, as a multiple of chance, over all clips."""
     rows: Rows = defaultdict(dict)
-    for system in WHOLE:
+    for system in SYSTEMS:
         found: dict[str, Coherence] = defaultdict(Coherence)
         for voice, curves in ((voice, curves) for voice in voices for curves in voice.of(system)):
             known, accents = voice.known, voice.sound.accents
@@ -331,6 +342,113 @@ def compare_timing(voices: Sequence[Voice]) -> Rows:
         for name, counted in found.items():
             rows[name][system] = counted.ratio
     return rows
+
+
+# ---- the ruler
+
+
+def sizes_of(voice: Voice, curves: Curves) -> dict[str, float]:
+    """How large movements of a mouth are, how they go together, when they come: of one performance."""
+    known = voice.known
+    figures = {name: curves[name][known].std() for name in SPREAD_OF}
+    bands = {name: [movement.in_band(curves[name], *band, known).std() for band in HERTZ]
+             for name in ("opening", "width", JAW, "pucker")}  # fmt: skip
+    for name, sizes in bands.items():
+        for (low, high), size in zip(HERTZ, sizes):
+            figures[f"{name}, {low:g}–{high:g} Hz"] = size
+    pauses = known & ~fit_length(voice.sound.spoken, len(known))
+    for name in ("opening", "width"):
+        far = curves[name][pauses].std() if pauses.sum() > 10 else np.nan
+        figures[f"{name} in pauses"] = float(far)
+    return figures
+
+
+def couplings_of(voice: Voice, curves: Curves) -> dict[str, float]:
+    """r of COUPLED curves, smoothed by a frame, and widths about the start of oo, mm above the
+    clip's mean."""
+    soft = {name: soften(curves[name], 1.0, voice.known)[voice.known]
+            for pair in COUPLED.values() for name in pair}  # fmt: skip
+    figures = {f"r {name}": correlate(*(soft[x] for x in pair)) for name, pair in COUPLED.items()}
+    width = fill(curves["width"], voice.known)
+    starts = [round(p.start * FPS) for p in voice.said if p.symbol == "UW"]
+    starts = [
+        at for at in starts if 2 <= at < len(width) - 2 and voice.known[at - 2 : at + 3].all()
+    ]
+    for off in AROUND:
+        at = [width[start + off] for start in starts] if voice.clip.width is not None else []
+        value = np.mean(at) - width[voice.known].mean() if at else np.nan
+        figures[f"width {off:+d} frames of oo, mm"] = float(value)
+    return figures
+
+
+def ruler_lines(voices: Sequence[Voice], check: Collection[str]) -> list[str]:
+    """Table: sizes of first takes ÷ people's, and how both go together, with 90 % intervals over
+    people; of those that numbers were fitted to, and of unseen ones."""
+    groups = {
+        "fit": [v for v in voices if v.clip.name not in check],
+        "unseen": [v for v in voices if v.clip.name in check],
+    }
+    lines = []
+    for title, of, is_ratio in (
+        ("Sizes, first takes ÷ people", sizes_of, True),
+        ("Together, and in time", couplings_of, False),
+    ):
+        lines += ["", f"{title:36s}" + "".join(
+            f"{name + ', people':>18s}{'takes' if not is_ratio else 'takes ÷':>8s}{'[90 %]':>16s}"
+            for name in groups)]  # fmt: skip
+        found = {
+            name: [[of(v, v.person), of(v, v.takes[0])] for v in some]
+            for name, some in groups.items()
+        }
+        labels = next((pairs[0][0] for pairs in found.values() if pairs), {})
+        for label in labels:
+            line = f"{label:36s}"
+            for pairs in found.values():
+                x = np.array([[each[label] for each in pair] for pair in pairs]).reshape(-1, 2)
+                x = x[np.isfinite(x).all(1)]
+                if len(x) < 2:
+                    line += f"{'–':>18s}{'–':>8s}{'':>16s}"
+                    continue
+
+                def figure(drawn: np.ndarray, x: np.ndarray = x) -> float:
+                    person, take = x[drawn].mean(0)
+                    return float(take / (person + 1e-9) if is_ratio else take)
+
+                low, high = bootstrap(figure, len(x), 0.9, 500)
+                whole = figure(np.arange(len(x)))
+                line += f"{x[:, 0].mean():18.2f}{whole:8.2f}{f'[{low:.2f}, {high:.2f}]':>16s}"
+            lines.append(line)
+    return lines
+
+
+def film_lines(voices: Sequence[Voice]) -> list[str]:
+    """Table: how surely first takes are told from people where they are filmed and followed, and
+    by the slopes alone, of the same frames."""
+    voices = [voice for voice in voices if voice.filmed is not None]
+    if len(voices) < 3:
+        return []
+    filmed = [voice.filmed for voice in voices if voice.filmed is not None]
+    same = [replace(v, known=v.known & np.isfinite(f["opening"])) for v, f in zip(voices, filmed)]
+    pairs = {
+        "filmed": together(same, [{k: np.nan_to_num(x) for k, x in f.items()} for f in filmed]),
+        "by slopes": together(same, [voice.takes[0] for voice in same]),
+    }
+    clips = np.repeat([v.clip.name for v in same],
+                      [len(cut_windows(v, v.person)[0]["opening"]) for v in same])  # fmt: skip
+    is_take = np.arange(2 * len(clips)) >= len(clips)
+    lines = ["", f"{f'{len(same)} clips, first takes':28s}" + "".join(f"{x:>12s}" for x in pairs)]
+    for region, signals in MOUTHS.items():
+        cells = [
+            mean_auc(is_take, [score_windows(pair, signals, clips)]) for pair in pairs.values()
+        ]
+        lines.append(f"AUC, {region:23s}" + "".join(f"{cell:>12s}" for cell in cells))
+    for name in SPREAD_OF:
+        sizes = []
+        for of in (filmed, [voice.takes[0] for voice in same]):
+            sizes.append([c[name][v.known].std() / (v.person[name][v.known].std() + 1e-9)
+                          for v, c in zip(same, of)])  # fmt: skip
+        lines.append(f"sd ÷ people's, {name:13s}" + "".join(f"{np.median(x):12.2f}" for x in sizes))
+    return lines
 
 
 # ---- takes beside each other
@@ -387,8 +505,11 @@ def table(title: str, rows: Rows) -> list[str]:
 # ---- voices
 
 
-def read_voice(engine: Engine, clip: LipClip, said: Sequence[Phone], args: Namespace) -> Voice:
-    """A clip with its person, takes (kept in --out) and, if wanted, the teacher's readings."""
+def read_voice(
+    engine: Engine, clip: LipClip, said: Sequence[Phone], args: Namespace, films: Films | None
+) -> Voice:
+    """A clip with its person, takes (kept in --out) and, if wanted, the teacher's readings and a
+    film."""
     kept, channels = args.out / f"{clip.name}.npz", engine.head.channels
     seeds = list(range(args.seed, args.seed + args.takes))
     takes = np.load(kept) if kept.exists() else {"seeds": np.zeros(0)}
@@ -402,20 +523,32 @@ def read_voice(engine: Engine, clip: LipClip, said: Sequence[Phone], args: Names
     sound = prosody(phones, heard[:, -LOUDNESS:], semitones(clip.samples, clip.frames))
     motions = [unpack(each, channels) for each in takes["takes"]]
     readings = [teacher_motion(engine, heard, phones, seed) for seed in seeds * args.teacher]
-    mouth = np.stack([fill(curve) for curve in (clip.mouth - clip.resting_mouth).T], 1)
-    solved = Motion(*MouthShape.of(engine.head).solve(mouth))
     puppet, known = Puppet(clip.held[0]), np.zeros(clip.frames, bool)
     known[clip.held[2]] = True
     worn = [
         {
             name: fit_length(curve, clip.frames)
-            for name, curve in puppet.measure(motion, number).items()
+            for name, curve in puppet.measure(motion, number + 1).items()
         }
-        for number, motion in enumerate([solved, *motions, *readings])
+        for number, motion in enumerate([*motions, *readings])
     ]
-    person = measure_person(clip)
+    filmed = None
+    if films is not None:
+        parts = (motions[0].expression, motions[0].jaw, *motions[0].turns)
+        name, pose = f"take_head_{clip.name}_{args.seed}", POSES[len(clip.name) % len(POSES)]
+        shown = above_rest(films.landmarks(name, "head", parts, pose))
+        whole = np.full((clip.frames, shown.shape[1]), np.nan)
+        whole[: len(shown)] = shown[: clip.frames]
+        filmed = worn[0] | measure_mouth(whole)
     return Voice(
-        clip, said, sound, known, person, worn[0], worn[1 : args.takes + 1], worn[args.takes + 1 :]
+        clip,
+        said,
+        sound,
+        known,
+        measure_person(clip),
+        worn[: args.takes],
+        worn[args.takes :],
+        filmed,
     )
 
 
@@ -424,6 +557,8 @@ def add_arguments(p: ArgumentParser) -> None:
     add_shared(p, "data", "seed", "results", takes=4)
     p.add_argument("--out", type=Path, default=ROOT / "out" / "people_or_take", help="keeps takes")
     p.add_argument("--teacher", action="store_true", help="measure its readings too, one a take")
+    p.add_argument("--film", type=int, default=0, help="clips of check whose first take is filmed")
+    p.add_argument("--filmed", type=Path, default=ROOT / "out" / "filmed", help="keeps films")
     p.add_argument("--quick", action="store_true", help=f"{QUICK} clips")
 
 
@@ -436,20 +571,27 @@ def run(args: Namespace) -> None:
     if args.quick:
         clips = clips[:: max(1, len(clips) // QUICK)][:QUICK]
     said = {folder: spoken_phones(folder) for folder in {clip.folder for clip in clips}}
-    voices = [
-        read_voice(engine, clip, said[clip.folder].get(clip.name, ()), args) for clip in clips
-    ]
+    check = {clip.name for clip in read_clips(args.data, "check")}
+    shown = [clip.name for clip in clips if clip.name in check][: args.film]
+    with Films(args.filmed) as films:
+        voices = [
+            read_voice(engine, clip, said[clip.folder].get(clip.name, ()), args,
+                       films if clip.name in shown else None)
+            for clip in clips
+        ]  # fmt: skip
     calm = [voice for voice in voices if not voice.clip.cuts]
     lines = [
         f"{len(voices)} clips, {sum(clip.frames for clip in clips) / FPS:.0f} s, {len(calm)} of them "
         f"without cuts; weights {engine.weights}; {args.takes} takes, Spread {SPREAD:g}, seed {args.seed}",
         "",
-        *classifier_lines(voices, {clip.name for clip in read_clips(args.data, "check")}),
+        *classifier_lines(voices, check),
+        *ruler_lines(voices, check),
+        *film_lines(voices),
         *part_lines(voices),
         *table("Lips", compare(voices, measure_lips) | compare_at_sounds(voices)),
         *table(
             "Head and eyes",
-            compare(calm, lambda voice, x: movement.measure_upper(x, voice.known), WHOLE)
+            compare(calm, lambda voice, x: movement.measure_upper(x, voice.known), SYSTEMS)
             | compare_timing(calm),
         ),
         *table("Takes beside each other", compare_spread(calm)),

@@ -180,7 +180,7 @@ def residual_of(clips: dict[str, Clip], guesses: dict[str, np.ndarray]) -> dict:
 
 def person_of(clips: Sequence[Clip]) -> dict:
     """Mean and deviation [6], mm, of a usual person's mouth in speech."""
-    mouths = [clip.mouths[0][clip.seen] - clip.lips.resting_mouth for clip in clips]
+    mouths = [clip.mouths[0][clip.seen] for clip in clips]
     return {
         "mean": _round(np.mean([mouth.mean(0) for mouth in mouths], 0)),
         "deviation": _round(np.mean([mouth.std(0) for mouth in mouths], 0)),

