@@ -34,6 +34,7 @@ from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, grades, perform_as, seeds, take_list, take_record, transcript
 from ..scene.takes.commit import committing
+from ..scene.takes.direction import sliders
 from ..scene.takes.direction.head_direction import all_presets
 from ..scene.takes.generation import How, perform
 from ..scene.voice import fingerprint, strip
@@ -46,6 +47,7 @@ from ..thunder_core.direction import AXES, Direction, DirectionRequest
 from ..thunder_core.direction_presets import is_preset_file, Preset
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
+from ..thunder_core.manner import Manner
 from ..thunder_core.request import Request, SourcePerformance
 from ..thunder_core.types import LISTENS, RATE
 from . import products
@@ -214,6 +216,7 @@ def bake(
         perform_as=performance, listening=chosen.listen_to is not None,
     )  # fmt: skip
     words_of(chosen.transcript)  # raises before anything is done
+    manner = None if chosen.manner is None else Manner.read(Path(chosen.manner))
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
     scene, sound = _open_scene(chosen), _sound_of(chosen)
@@ -225,6 +228,10 @@ def bake(
     voice, rig = _choose_line(scene, chosen, sound, wanted.name, warnings)
     if chosen.strip is not None or chosen.seconds:
         hashes |= hashes_of([strip.file_of(voice)])
+    if manner is not None:
+        sliders.set_manner(sliders.ensure(rig.owner), manner)
+        if request.direction is not None:
+            request = replace(request, direction=replace(request.direction, manner=manner))
     client = _start_engine(chosen, tell, warnings)
     seed = seeds.first(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
     how = How(
@@ -428,6 +435,7 @@ def _inputs_of(chosen: argparse.Namespace) -> list[str]:
         chosen.audio or chosen.listen_to,
         chosen.blend or bpy.data.filepath,
         chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None,
+        chosen.manner,
         chosen.perform_as,
         chosen.performed_voice,
         words if words and settings.is_text_file(words) else None,

@@ -15,14 +15,25 @@ from ..scene.host import jobs
 from ..scene.host.language import translated
 from ..scene.host.prop import EnumProperty, StringProperty
 from ..scene.review import listening
-from ..scene.takes import dialogue, keep, perform_as, seeds, take_list, take_record, voice_fit
+from ..scene.takes import (
+    corrections,
+    dialogue,
+    keep,
+    perform_as,
+    seeds,
+    take_list,
+    take_record,
+    voice_fit,
+)
 from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.generation import perform
 from ..scene.voice import changes, strip
 from ..thunder_core.errors import attempt, BadRequest
+from ..thunder_core.manner import describe
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
+    ChoosesFile,
     chosen_head,
     InstantWork,
     keep_alive,
@@ -38,6 +49,7 @@ if TYPE_CHECKING:
     from ..scene.animation import keying
     from ..scene.takes.direction.sliders import ThunderDirection
     from ..scene.voice.strip import Voice
+    from ..thunder_core.manner import Manner
     from ..thunder_core.request import Request
 
 
@@ -412,6 +424,80 @@ def _why_no_eyes(context: bpy.types.Context) -> str:
     """The reason why the eyes of the shown take's head cannot be aimed, "" if they can."""
     found, wrong = attempt(shown_take_and_rig, context)
     return wrong or head_direction.why_no_target(found[1])
+
+
+class THUNDER_OT_learn_manner(SlicedWork, bpy.types.Operator):
+    """Learn how this character departs from its takes: from committed lines that you corrected.
+    Takes follow it by the slider Manner. Nothing leaves this computer"""
+
+    bl_label = "Learn from Corrections"
+    obstacles = (why_no_head,)
+
+    lines: str = EnumProperty(
+        name="Lines",
+        options={"SKIP_SAVE"},
+        description="What to learn from",
+        items=[
+            ("CORRECTED", "Corrected Lines", "Committed lines whose keys you changed"),
+            (
+                "ALL",
+                "All Animation",
+                "Also your animation of other strips that this head speaks, whatever made it, "
+                "beside a take as directed",
+            ),
+        ],
+    )
+
+    def begin(self, context: bpy.types.Context):
+        client, rig = connection.start_client(), chosen_head(context)
+        learning = corrections.learn(client, context.scene, rig, self.lines == "ALL")
+        return "Learning from corrections", learning
+
+    def finish(self, context: bpy.types.Context, learned: Manner) -> None:
+        direction = sliders.ensure(chosen_head(context).owner)
+        sliders.set_manner(direction, learned)
+        self.tell({"INFO"}, describe(learned))
+
+
+def _why_no_manner(context: bpy.types.Context) -> str:
+    """The reason why the chosen head has no manner, "" if it has one."""
+    rig, wrong = attempt(chosen_head, context)
+    if rig is None:
+        return wrong
+    direction = sliders.of(rig.owner)
+    if direction is not None and len(direction.manner):
+        return ""
+    return "This character has no manner yet: learn one, or load a file"
+
+
+class THUNDER_OT_forget_manner(_OfDirection, bpy.types.Operator):
+    """Take this character's manner away. Takes that were made in it stay"""
+
+    bl_label = "Remove Manner"
+    obstacles = (_why_no_manner,)
+
+    def direct(self, direction: ThunderDirection):
+        sliders.set_manner(direction, None)
+
+
+class THUNDER_OT_save_manner(ChoosesFile, _OfDirection, bpy.types.Operator):
+    """Save this character's manner as a file, for bakes and other files"""
+
+    bl_label = "Save Manner"
+    bl_options = {"REGISTER"}
+    obstacles = (_why_no_manner,)
+
+    def direct(self, direction: ThunderDirection):
+        return f"Saved as {corrections.save(direction, self.filepath)}"
+
+
+class THUNDER_OT_load_manner(ChoosesFile, _OfDirection, bpy.types.Operator):
+    """Give this character the manner in a file"""
+
+    bl_label = "Load Manner"
+
+    def direct(self, direction: ThunderDirection):
+        return corrections.load(direction, self.filepath)
 
 
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):

@@ -39,6 +39,7 @@ class THUNDER_MT_directions(bpy.types.Menu):
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator_menu_enum("thunder.style_from_animation", "frames", icon="ANIM")
+        layout.operator_menu_enum("thunder.learn_manner", "lines", icon="GREASEPENCIL")
         layout.separator()
         buttons(layout, ("thunder.save_direction", "ADD"), ("thunder.delete_direction", "REMOVE"))
 
@@ -90,6 +91,10 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             props(column, direction, *names[first::count], slider=True)
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", text="Mood Strength", slider=True)
+        if len(direction.manner):
+            row = column.row(align=True)
+            row.prop(direction, "manner_strength", slider=True)
+            row.popover("THUNDER_PT_manner", text="", icon="OPTIONS")
 
     def _eyes(
         self,
@@ -129,6 +134,30 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         direction = _current_direction(context)
         props(self.layout.column(align=True), direction, *sliders.FINE, slider=True)
+
+
+class THUNDER_PT_manner(Popover, bpy.types.Panel):
+    bl_label = "Manner"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        direction = _current_direction(context)
+        return direction is not None and len(direction.manner) > 0
+
+    def draw(self, context: bpy.types.Context) -> None:
+        direction, column = _current_direction(context), self.layout.column(align=True)
+        manner = sliders.manner_of(direction)
+        grey(column).label(text=translated(f"Learned from {manner.lines} lines"))
+        for row, change in zip(direction.manner, manner.changes):
+            line = column.row(align=True)
+            line.prop(row, "is_used", text=translated(change.words))
+            shown = grey(line.row())
+            shown.alignment = "RIGHT"
+            shown.label(text=translated(f"{change.lines} lines"))
+        buttons(
+            column, ("thunder.save_manner", "EXPORT"), ("thunder.load_manner", "IMPORT"),
+            ("thunder.forget_manner", "X"),
+        )  # fmt: skip
 
 
 def _current_direction(context: bpy.types.Context):

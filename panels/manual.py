@@ -26,6 +26,7 @@ SECTIONS = {
     "ThunderScene.preview* ThunderScene.balance",
     "directing#listening": "ThunderScene.role",
     "directing#style-from-a-performance": "style_from_*",
+    "manner": "*_manner ThunderMannerChange ThunderDirection.manner*",
     "directing#look-at": "look_at update_eyes ThunderDirection.look* ThunderDirection.head_follows",
     "directing#live": "ThunderScene.live_direction",
     "directing#reading-the-list": "more_like_this",

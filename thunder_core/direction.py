@@ -23,6 +23,7 @@ import numpy as np
 from .behaviour import Mood, read_moods
 from .errors import BadRequest
 from .filters import gaussian
+from .manner import Manner
 from .types import FPS
 
 # ---- marks: what an animator wants of single words
@@ -497,6 +498,7 @@ class DirectionRequest:
     marks: on words of the line, for all takes (`engine.voice`).  text: what the voice says, ""
     if it is not known.  language: of the text (`languages.NAMES`), "": the one that it seems to be
     in.
+    manner: of the character, None for none.  manner_strength: float32 [1 or T], 0 … 1.
     """
 
     vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])
@@ -508,6 +510,8 @@ class DirectionRequest:
     marks: tuple[Mark, ...] = ()
     text: str = ""
     language: str = ""
+    manner: Manner | None = None
+    manner_strength: np.ndarray = field(default_factory=lambda: np.ones(1, np.float32))
 
     @staticmethod
     def of(
@@ -550,6 +554,7 @@ class DirectionRequest:
             original=original,
             as_heard=rows(self.as_heard),
             marks=marks,
+            manner_strength=rows(self.manner_strength),
         )
 
     def to_record(self, put_array: PutArray) -> dict:
@@ -567,6 +572,11 @@ class DirectionRequest:
             "text": self.text,
             "language": self.language,
         }
+        if self.manner is not None:
+            record |= {
+                "manner": self.manner.to_json(),
+                "manner_strength": put_array(self.manner_strength),
+            }
         return {name: value for name, value in record.items() if value not in (None, "", [])}
 
     @staticmethod
@@ -600,6 +610,13 @@ class DirectionRequest:
             read_marks(json.loads(record.get("marks", "[]"))),
             check_transcript(record.get("text", "")), str(record.get("language", "")),
         )  # fmt: skip
+        if "manner" in record:
+            strength = np.array(get_array(record["manner_strength"]), np.float32).reshape(-1)
+            request = replace(
+                request,
+                manner=Manner.from_json(record["manner"]),
+                manner_strength=np.clip(np.nan_to_num(strength), 0, 1),
+            )
         check(request.vectors)
         check(request.requested)
         return request

@@ -5,12 +5,13 @@ numpy only."""
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .direction import AXES, CHOICES, Direction, DirectionRequest, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .files import open_input
+from .manner import Manner
 from .named_files import is_text, NamedFiles, read_document, read_number
 
 SHIPPED = Path(__file__).with_name("directions")
@@ -26,13 +27,14 @@ class Preset:
     """A direction with a name.
 
     about: a sentence on its purpose.  spread: 0 … 1, variation of takes around it, None if not
-    given.
+    given.  manner: of a character, None if not given.
     """
 
     name: str
     direction: Direction = Direction()
     about: str = ""
     spread: float | None = None
+    manner: Manner | None = None
 
     def data(self) -> dict:
         """The content of its file; usual values are left out."""
@@ -52,6 +54,8 @@ class Preset:
             }
         if self.spread is not None:
             data["spread"] = round(self.spread, _DECIMALS)
+        if self.manner is not None:
+            data["manner"] = self.manner.data()
         return data
 
     def direction_request(
@@ -66,7 +70,8 @@ class Preset:
         name, strength = mood or (self.direction.mood, self.direction.strength)
         style = Style(**(self.direction.style.values() | moved))
         spread = next(each for each in (spread, self.spread, SPREAD) if each is not None)
-        return DirectionRequest.of(Direction(style, name, strength), spread, exact_first)
+        request = DirectionRequest.of(Direction(style, name, strength), spread, exact_first)
+        return replace(request, manner=self.manner)
 
     def to_json(self) -> str:
         """The text of its file."""
@@ -105,6 +110,7 @@ class Preset:
             Direction(Style(**values), mood, strength),
             _text(data, "about", where),
             None if spread is None else read_number(spread, "spread", where, 0.0, 1.0),
+            Manner.from_data(data["manner"], where) if "manner" in data else None,
         )
 
     @staticmethod
@@ -164,7 +170,7 @@ class Presets:
                 f"There is no preset “{name[:60]}”: choose {', '.join(self.names())}, or a file"
             )
         read = Preset.read(path)
-        return Preset(name, read.direction, read.about, read.spread)
+        return replace(read, name=name)
 
     def find(self, style: str) -> Preset:
         """The preset in a .json file, or of a name, in letters of any case. Raises BadRequest."""

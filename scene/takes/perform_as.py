@@ -173,7 +173,7 @@ def describe_changes(line: str, voice: str, about: dict, left: Sequence[str] = (
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadPerformance:
     """A performance that was read. voice: the old recording.  clock: on which it was performed.
     direction: vectors [1 or T, …] in which it was played, None if not known."""
 
@@ -206,7 +206,7 @@ def _voice(
     )
 
 
-def _read_take(scene: bpy.types.Scene, source: Source) -> Generator[float, None, _Read]:
+def _read_take(scene: bpy.types.Scene, source: Source) -> Generator[float, None, ReadPerformance]:
     """Read a take. Yields progress."""
     entry = take_list.by_uid(scene, source.uid)
     if entry is None:
@@ -221,10 +221,12 @@ def _read_take(scene: bpy.types.Scene, source: Source) -> Generator[float, None,
     except (LookupError, TypeError, ValueError):  # not known, or damaged
         choice = {}
     performance = yield from take_record.read(rig, entry)
-    return _Read(performance.motion, voice, clock, direction, choice)
+    return ReadPerformance(performance.motion, voice, clock, direction, choice)
 
 
-def _read_committed(scene: bpy.types.Scene, source: Source) -> Generator[float, None, _Read]:
+def read_committed(
+    scene: bpy.types.Scene, source: Source
+) -> Generator[float, None, ReadPerformance]:
     """Read a committed line, also under a take that is shown. Yields progress."""
     mesh = scene.objects.get(source.mesh)
     lines = [] if mesh is None else following.lines_of(mesh)
@@ -250,7 +252,7 @@ def _read_committed(scene: bpy.types.Scene, source: Source) -> Generator[float, 
         values = keying.values_at(rig, curves, clock.frame(motion_times(seconds)))
         motion = yield from keying.shown_motion(rig, values, FPS)
     own = yield from own_keys.of_line(rig, line)
-    return _Read(motion, voice, clock, own=own)
+    return ReadPerformance(motion, voice, clock, own=own)
 
 
 # ---- the new takes
@@ -300,7 +302,7 @@ def perform_source(
 
     def read():
         scene, _ = head.look_up(*names)
-        steps = (_read_take if source.uid else _read_committed)(scene, source)
+        steps = (_read_take if source.uid else read_committed)(scene, source)
         return stage(steps, "Reading the performance", 0.0, 0.05)
 
     old = yield from restart_after_undo(read)

@@ -61,12 +61,16 @@ def role_of(provenance: Mapping) -> str:
 def is_same_direction(
     one: DirectionRequest | None,
     other: DirectionRequest | None,
-    names: Sequence[str] = ("spread", "exact_first", "like", "marks", "text", "language"),
+    names: Sequence[str] = ("spread", "exact_first", "like", "marks", "text", "language", "manner"),
 ) -> bool:
     """Whether two directions are the same, with their fields of these names."""
     if one is None or other is None:
         return one is other
-    pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
+    pairs = (
+        (one.vectors, other.vectors),
+        (one.as_heard, other.as_heard),
+        (one.manner_strength, other.manner_strength),
+    )
     alike = all(a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-5) for a, b in pairs)
     return alike and all(getattr(one, name) == getattr(other, name) for name in names)
 
@@ -75,13 +79,16 @@ def is_same_request(one: Request, other: Request) -> bool:
     """Whether takes of one seed are the same for both."""
     return (
         (one.settings, one.listening) == (other.settings, other.listening)
-    ) and is_same_direction(one.direction, other.direction, ("spread", "marks", "text", "language"))
+    ) and is_same_direction(
+        one.direction, other.direction, ("spread", "marks", "text", "language", "manner")
+    )
 
 
 # property of a take's first action: the motion and the start of its sound
 SOURCE = "thunder_source"
 SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
+COMMITTED = "thunder_committed"  # likewise: that it was the last of its line to be committed
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 CAPTURED = "captured"  # of a captured take: the name of its file
 SCORED_KEYS = "scored_keys"  # of a take with a score: checksum of the keys that were scored

@@ -21,12 +21,13 @@ from thunder_core.engine.planning.upper_face import Behaviours
 from thunder_core.engine.speech.cues import confident_sounds, Phrasing, prosody_of, silent_phrasing
 from thunder_core.face.moving.lips import bundled_lips
 from thunder_core.face.moving.mechanics import Sounds
+from thunder_core.face.moving.mouth_shape import bundled_mouth
 from thunder_core.face.moving.points import bundled_articulators
 from thunder_core.spoken import PHONES
 from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
 
 FRAMES = 100
-PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())
+PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators(), bundled_mouth())
 NAMES = PIPELINE.channels
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 # Every step of a directed take in the order in which it runs.

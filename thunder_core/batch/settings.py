@@ -306,6 +306,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("fps", number(1, 240), "frames per second of an empty scene, such as 25 or 29.97 (24)"),
     Setting("style", text,  # a preset, or its file
             "a preset: its name (Newsreader, Whisper, one of yours) or its .json file", "NAME"),
+    Setting("manner", text, "a character's manner, a .json file that Save Manner wrote", "FILE",
+            is_path=True),
     Setting("mood", mood, f"such as warm=.6; strength 0 to 1 (1). Moods: {MOOD_LIST}",
             "MOOD=STRENGTH"),
     *(Setting(option_of(axis.name), number(axis.least, axis.most),
@@ -321,7 +323,14 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
 # settings for the sound, of which a job has exactly one, and for how takes are played
 VOICES = ("audio", "listen-to", "seconds", "strip")
 RECOGNISER = ("whisper",)  # of no use without “recognise”
-DIRECTION = ("style", "mood", *(option_of(axis.name) for axis in AXES), "spread", "as-asked")
+DIRECTION = (
+    "style",
+    "manner",
+    "mood",
+    *(option_of(axis.name) for axis in AXES),
+    "spread",
+    "as-asked",
+)
 
 # Defaults of a job if neither it, nor the job file, nor the command sets a value.
 DEFAULTS: Mapping[str, object] = MappingProxyType(

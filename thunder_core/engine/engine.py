@@ -23,6 +23,7 @@ from ..errors import BadRequest, BadWeights
 from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK
 from ..face.head import Head
 from ..face.moving.lips import Lips
+from ..face.moving.mouth_shape import MouthShape
 from ..face.moving.points import Articulators
 from ..files import hash_of
 from ..filters import widen
@@ -59,6 +60,8 @@ from .alignment import LIKELY, Match, match_mouth, match_sound
 from .diffusion import Conditions, Denoiser, Inpainting, Normal
 from .generate import generate, hear, ignore, LONG
 from .m2s import MARGIN, MeshToSpeech, MouthVertices, SpeakerEncoder, Vocoder
+from .manner_learning import CorrectedLine
+from .manner_step import weigh_kinds
 from .network import best_device, LazyNetwork, processors
 from .performance import (
     as_trained,
@@ -133,7 +136,7 @@ class Thunder:
         self.encoder = SpeechEncoder.load(folder, "encoder", device, threads)
         if at_once:  # it takes longest, and is needed first
             LazyNetwork.begin([self.encoder.network])  # type: ignore[list-item]
-        self.pipeline = Pipeline(channel_names, Articulators.of(head))
+        self.pipeline = Pipeline(channel_names, Articulators.of(head), MouthShape.of(head))
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         for known, trained, reason in (
@@ -479,6 +482,18 @@ class Engine:
             language=language,
         )
         return score
+
+    def corrected_line(
+        self, speech: Speech, text: str, take: Motion, edited: Motion
+    ) -> CorrectedLine:
+        """A line for `manner_learning.learn`: a take of a sound, and what an animator made of it;
+        all start together and are cut to the shortest. text: what the voice says. Raises
+        BadRequest."""
+        take, edited = self.check_motion(take), self.check_motion(edited)
+        voice, _ = read_line(self.analyse(speech), text)
+        rows = slice(0, min(take.frames, edited.frames, voice.frames))
+        weights = {kind: weight[rows] for kind, weight in weigh_kinds(voice).items()}
+        return CorrectedLine(take.part(rows), edited.part(rows), weights)
 
     def align(
         self, speech: Speech, motion: Motion, recorded: Speech | None = None

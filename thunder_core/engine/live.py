@@ -14,11 +14,13 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
 import soxr
 
+from ..manner import Manner, MOUTH, SMILE
 from ..protocol import CURVES, LEVEL
 from ..spoken import PHONES
 from ..types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, unpack
@@ -50,12 +52,20 @@ class LiveFace:
     """
 
     def __init__(
-        self, thunder: Thunder, style: np.ndarray, ahead: float, seed: int = 1, rate: int = RATE
+        self, thunder: Thunder, style: np.ndarray, ahead: float, seed: int = 1, rate: int = RATE,
+        manner: Manner | None = None, strength: float = 1.0,
     ):  # fmt: skip
         """style: [1, DIRECTION_NAMES].  ahead: seconds of sound that are heard beyond a frame.
-        seed: of what head, brows, lids and gaze do.  rate: of the sound, Hz."""
+        seed: of what head, brows, lids and gaze do.  rate: of the sound, Hz.  manner: of the
+        character, with its strength: mouth and smile follow it, what needs the whole line does
+        not."""
         self.thunder, self.ahead, self.seed = thunder, max(1, round(ahead * FPS)), seed
         self.take, self.rate = Performance(seed, np.asarray(style, np.float32)), rate
+        if manner is not None:
+            mouth = tuple(each for each in manner.used if each.what in (*MOUTH, SMILE))
+            self.take = replace(
+                self.take, manner=Manner(mouth, manner.lines), manner_strength=strength
+            )
         self.heard = self.done = self._fed = 0
         self._frame = round(rate / FPS)  # samples
         self._sound = np.zeros(WINDOW * self._frame, np.float32)

@@ -30,6 +30,7 @@ from ..direction import (
     STRESSED,
     THROWN_AWAY,
 )
+from ..manner import Manner
 from ..types import Columns, FPS
 from .diffusion import Inpainting
 from .planning.choice import Choice
@@ -222,7 +223,8 @@ class Performance:
     (`plan_performance`).
     moods, shares [k, T]: where moods change over the line, the take of the seed in each of them, of
     which this one is a cross-fade.
-    size: `target_size`, where it is known.
+    size: `target_size`, where it is known.  manner: of the character, None for none, and its
+    strength [1 or T].
     """
 
     seed: int
@@ -238,6 +240,8 @@ class Performance:
     choice: Choice | None = None
     stress: np.ndarray | None = None
     size: float | None = None
+    manner: Manner | None = None
+    manner_strength: np.ndarray | float = 1.0
 
 
 def perform(
@@ -283,6 +287,8 @@ def perform(
         take_style=take_styles[0],
         choice=choice,
         stress=stress,
+        manner=direction.manner,
+        manner_strength=over_frames(direction.manner_strength, voice.frames),
     )
     if len(directions) == 1:
         return take

@@ -15,10 +15,13 @@ import numpy as np
 from ..events import BLINK, HEAD
 from ..face.moving.mechanics import ADDED, CONSTRAINT, Mechanics, step
 from ..face.moving.moods import MoodPoses
+from ..face.moving.mouth_shape import MouthShape
 from ..face.moving.points import Articulators
 from ..filters import bend, gaussian, highest
+from ..manner import Manner
 from ..types import BLINKS, Columns, FPS, in_group, JAW_OPEN_RADIANS, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting
+from .manner_step import change_face, change_mouth, weigh_kinds
 from .performance import Performance
 from .planning.take_plan import LID_WIDE, TakePlan
 from .voice import VoiceFeatures
@@ -33,10 +36,11 @@ _PRESENCE_GAIN = 3.0  # factor of the presence of speech: above 1, lips are as t
 class Pipeline:
     """All steps for one head."""
 
-    def __init__(self, channels: Sequence[str], articulators: Articulators):
-        """channels: names of the expression's columns."""
+    def __init__(self, channels: Sequence[str], articulators: Articulators, mouth: MouthShape):
+        """channels: names of the expression's columns.  mouth: of the head, for its manner."""
         self.channels, self.columns = tuple(channels), Columns(len(channels))
         self.mechanics, self.moods = Mechanics(articulators), MoodPoses(channels, articulators)
+        self.mouth = mouth
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may
         # stay.
         self.speaking = in_group(channels, SPEECH, but=MOOD_CHANNELS)
@@ -58,6 +62,8 @@ class Pipeline:
         if plan is not None:
             jaw = self.breathe(jaw, plan.breath)
             jaw = self.open_on_phones(expression, jaw, plan.opening)
+        if take.manner is not None:
+            expression, jaw = self.follow_manner(expression, jaw, voice, take)
         expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds)
         jaw = jaw.astype(np.float32)
         if style is not None:
@@ -78,6 +84,8 @@ class Pipeline:
             expression = self.move_lids(expression, plan.events[:, BLINK])
             expression = self.carry_brows(expression, plan.brows, plan.knit)
             expression = self.rest_lower_face(expression, plan.resting.channels)
+            if take.manner is not None:
+                expression, turns = self.change_habits(expression, turns, take)
             acted = np.concatenate([expression, *turns], 1).astype(np.float32)
         return acted if kept is None else self.keep_fixed_part(acted, spoken, kept)
 
@@ -129,6 +137,28 @@ class Pipeline:
         wanted = mouth.incisors + np.maximum(further[rows], -mouth.gap / 2)
         result[rows] = self.mechanics.articulators.open_jaw(x, turn, wanted)
         return result
+
+    @step(ADDED, "expression jaw")
+    def follow_manner(
+        self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures, take: Performance
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A mouth and a smile in the character's manner, before lips, teeth and tongue meet."""
+        return change_mouth(
+            take.manner or Manner(), self.mouth, expression, jaw, weigh_kinds(voice),
+            take.manner_strength,
+        )  # fmt: skip
+
+    @step(ADDED, "expression turns")
+    def change_habits(
+        self, expression: np.ndarray, turns: tuple[np.ndarray, ...], take: Performance
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Brows, blinks, head and eyes in the character's manner; turns: of jaw, head and eyes."""
+        jaw, head, eyes = turns
+        expression, head, eyes = change_face(
+            take.manner or Manner(), self.channels, expression, head, eyes, take.manner_strength,
+            take.seed,
+        )  # fmt: skip
+        return expression, (jaw, head, eyes)
 
     @step(ADDED, "expression")
     def carry_brows(

@@ -22,12 +22,15 @@ import numpy as np
 from ..direction import check_transcript, DirectionRequest
 from ..errors import BadSound
 from ..face.making import shapes
+from ..face.moving.driving import visible_motion
 from ..findings import REALISTIC
+from ..progress import share
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, read_channel, SCORE, UNSPOKEN
 from ..request import Request
 from ..system_calls import memory_used
-from ..types import FPS, Motion
+from ..types import FPS, Motion, unpack
 from .generate import generate, hear
+from .manner_learning import learn
 from .speech.audio import read_sound, write_sound
 from .speech.recognition import Recogniser
 
@@ -194,6 +197,8 @@ def _live(worker, args, progress):
         args["ahead"],
         args.get("seed", 1),
         microphone.RATE if speech is None else speech.rate,
+        direction.manner,
+        float(direction.manner_strength[0]),
     )
     face.prepare()
     record = functools.partial(microphone.record, args.get("path", ""), args.get("microphone", ""))
@@ -206,6 +211,27 @@ def _mark_face(worker, args, progress):
     points = read_array(args["points"]).astype(float)
     marks, ahead, is_seen = shapes.guess(points, _triangles(args))
     return {"marks": marks.tolist(), "ahead": ahead.tolist(), "is_seen": is_seen}
+
+
+def _learn(worker, args, progress):
+    engine, lines = worker.load_engine(progress), args["lines"]
+    corrected = []
+    for number, line in enumerate(lines):
+        part = share(progress, number / len(lines), (number + 1) / len(lines), "Reading your lines")
+        part(0.0)
+        speech = _sound(line, progress)
+        edited = unpack(read_array(line["edited"]), len(engine.thunder.channel_names))
+        if line.get("take"):
+            take = unpack(read_array(line["take"]), len(engine.thunder.channel_names))
+        else:  # as it would be without a manner
+            request = replace(Request.of_record(line["request"], read_array), takes=1)
+            (made,) = engine.generate(speech, request, part)
+            take = made.motion
+            if (sums := args.get("sums")) is not None:
+                take = visible_motion(take, engine.thunder.channel_names, sums)
+        corrected.append(engine.corrected_line(speech, line.get("text", ""), take, edited))
+    manner = learn(corrected, engine.thunder.channel_names, engine.thunder.pipeline.mouth)
+    return {"manner": manner.to_json()}
 
 
 def _make_shapes(worker, args, progress):
@@ -266,6 +292,7 @@ VERBS = {
     "live": _live,
     "mark_face": _mark_face,
     "make_shapes": _make_shapes,
+    "learn": _learn,
     "release": _release,
 }
 

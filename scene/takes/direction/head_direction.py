@@ -50,11 +50,20 @@ def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) ->
 def direction_now(owner: bpy.types.Object) -> DirectionRequest:
     """The direction of the head that an object represents, as its sliders are now."""
     direction = sliders.of(owner)
-    return (
-        DirectionRequest()
-        if direction is None
-        else DirectionRequest.of(sliders.value(direction), direction.spread)
-    )
+    if direction is None:
+        return DirectionRequest()
+    now = DirectionRequest.of(sliders.value(direction), direction.spread)
+    return _add_manner(now, direction, np.full(1, direction.manner_strength))
+
+
+def _add_manner(
+    request: DirectionRequest, direction: sliders.ThunderDirection, strength: np.ndarray
+) -> DirectionRequest:
+    """A request in the character's manner. strength: of it, [1 or T]."""
+    manner, strength = sliders.manner_of(direction), np.clip(strength, 0, 1).astype(np.float32)
+    if manner is None or not manner.used or not strength.any():
+        return request
+    return replace(request, manner=manner, manner_strength=strength)
 
 
 def _sample_direction(
@@ -64,7 +73,8 @@ def _sample_direction(
     curves = _curves(direction)
     now = sliders.value(direction)
     if not curves:
-        return DirectionRequest.of(now, direction.spread)
+        request = DirectionRequest.of(now, direction.spread)
+        return _add_manner(request, direction, np.full(1, direction.manner_strength))
     if last is None:
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
@@ -81,9 +91,11 @@ def _sample_direction(
     if "mood" in values or "strength" in values:
         strengths = _strengths(direction, values, count)
         result[:, len(AXES) :], as_heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
-    return DirectionRequest(
+    request = DirectionRequest(
         _first_if_alike(result), direction.spread, as_heard=_first_if_alike(as_heard)
     )
+    manner = values.get("manner_strength", np.full(1, direction.manner_strength))
+    return _add_manner(request, direction, _first_if_alike(manner))
 
 
 def _first_if_alike(rows: np.ndarray) -> np.ndarray:
@@ -149,12 +161,15 @@ def use_preset(direction: sliders.ThunderDirection, name: str) -> None:
     sliders.set_direction(direction, preset.direction)
     if preset.spread is not None:
         direction.spread = preset.spread
+    if preset.manner is not None:
+        sliders.set_manner(direction, preset.manner)
 
 
 def save_preset(direction: sliders.ThunderDirection, name: str) -> Path:
     """Save the sliders as a preset of the animator. Raises BadRequest or NoSpace."""
+    manner = sliders.manner_of(direction)
     return all_presets().save(
-        Preset(name.strip(), sliders.value(direction), spread=direction.spread)
+        Preset(name.strip(), sliders.value(direction), "", direction.spread, manner)
     )
 
 

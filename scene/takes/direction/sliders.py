@@ -8,9 +8,19 @@ from functools import partial
 import bpy
 
 from ....thunder_core.direction import AXES, CHOICES, Direction, NEUTRAL, SPREAD, STRENGTH, Style
+from ....thunder_core.manner import Change, DECIMALS, Manner
 from ...heads import head_state
 from ...host import jobs
-from ...host.prop import EnumProperty, FloatProperty, PointerProperty
+from ...host.prop import (
+    BoolProperty,
+    Collection,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 _AXES = {axis.name: axis for axis in AXES}
 FINE = {  # axes below More Sliders, with their tooltips
@@ -63,9 +73,26 @@ def _share(name: str, default: float, description: str):
     )
 
 
+class ThunderMannerChange(bpy.types.PropertyGroup):
+    """One row of a character's manner (`thunder_core.manner.Change`)."""
+
+    what: str = StringProperty(description="What changes")
+    where: str = StringProperty(description="On which sounds")
+    offset: float = FloatProperty(description="What is added, mm or the value of a channel")
+    size: float = FloatProperty(default=1.0, description="How many times as far it goes")
+    mean: float = FloatProperty(description="What both come to on average")
+    lines: int = IntProperty(description="Number of lines that show it")
+    is_used: bool = BoolProperty(
+        name="Use",
+        default=True,
+        update=lambda self, context: _on_manner_changed(self),
+        description="Whether takes follow this part of the manner",
+    )
+
+
 class ThunderDirection(bpy.types.PropertyGroup):
-    """The direction of a character: a value for each of AXES, a mood, and the variation of takes
-    around them."""
+    """The direction of a character: a value for each of AXES, a mood, a manner, and the variation
+    of takes around them."""
 
     energy: float = _slider("energy")
     jaw: float = _slider("jaw")
@@ -98,6 +125,19 @@ class ThunderDirection(bpy.types.PropertyGroup):
         subtype="FACTOR",
         update=_on_slider_moved,
         description="Strength of the mood",
+    )
+    manner: Collection[ThunderMannerChange] = CollectionProperty(type=ThunderMannerChange)
+    manner_lines: int = IntProperty(description="Number of lines that the manner was learned from")
+    manner_strength: float = FloatProperty(
+        name="Manner",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=5,
+        precision=2,
+        subtype="FACTOR",
+        update=_on_slider_moved,
+        description="How far takes follow this character's manner, as your corrections showed it",
     )
     spread: float = _share(
         "Variety",
@@ -171,6 +211,35 @@ def value(direction: ThunderDirection) -> Direction:
         direction.mood,
         direction.strength,
     )
+
+
+def _on_manner_changed(change: ThunderMannerChange) -> None:
+    """Have the shown take follow a row that was ticked."""
+    path = change.path_from_id().rpartition(".manner")[0]
+    _on_slider_moved(change.id_data.path_resolve(path), None)
+
+
+def manner_of(direction: ThunderDirection) -> Manner | None:
+    """The manner of a character, None if it has none."""
+    if not len(direction.manner):
+        return None
+    names = tuple(vars(Change("")))
+    stored = ({name: getattr(row, name) for name in names} for row in direction.manner)
+    rows = (  # Blender's numbers are shorter than Python's
+        {name: round(v, DECIMALS) if isinstance(v, float) else v for name, v in row.items()}
+        for row in stored
+    )
+    return Manner(tuple(Change(**row) for row in rows), direction.manner_lines)
+
+
+def set_manner(direction: ThunderDirection, manner: Manner | None) -> None:
+    """Give a character a manner, instead of the one that it has; None: take that away."""
+    direction.manner.clear()
+    direction.manner_lines = 0 if manner is None else manner.lines
+    for change in () if manner is None else manner.changes:
+        row = direction.manner.add()
+        for name, value in vars(change).items():
+            setattr(row, name, value)
 
 
 def set_direction(direction: ThunderDirection, wanted: Direction) -> None:

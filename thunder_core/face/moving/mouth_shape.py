@@ -100,11 +100,6 @@ class MouthShape:
         )  # fmt: skip
 
     @cached_property
-    def _widens(self) -> np.ndarray:
-        """Which channels make the mouth wide or narrow, bool [n]."""
-        return np.array([name.startswith(_WIDEN) for name in self.names])
-
-    @cached_property
     def _slopes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Channels [k, n] that the names in _PRICES move, those that the head has; slopes [6, k +
         1] of SIGNALS by each and by _JAW_UNIT of the jaw; and prices [k + 1]."""
@@ -125,11 +120,13 @@ class MouthShape:
         return channels, np.array(slopes).T, prices
 
     def solve(
-        self, signals: np.ndarray, start: tuple[np.ndarray, np.ndarray] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, signals: np.ndarray, start: tuple[np.ndarray, np.ndarray] | None = None,
+        fixed: tuple[str, ...] = _WIDEN,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """(expression [T, n], jaw [T, 3]) of a mouth with SIGNALS [T, 6]: of all values within 0 …
-        1 those that miss them least, and among these the nearest to a start, whose width stays as
-        it is; without one the smallest."""
+        1 those that miss them least, and among these the nearest to a start, whose channels that
+        begin with `fixed`, usually its width, or the jaw, stay as they are; without one the
+        smallest."""
         channels, slopes, prices = self._slopes
         weighted = _WEIGHTS[:, None] * slopes
         gram = slopes.T @ weighted + _RIDGE * np.eye(len(prices))
@@ -138,7 +135,9 @@ class MouthShape:
         if start is None:
             start = np.zeros((len(signals), len(self.names))), np.zeros((len(signals), 3))
         else:
-            free[:-1] = [not self._widens[each].any() for each in channels.astype(bool)]
+            held = np.array([name.startswith(fixed) for name in self.names])
+            free[:-1] = [not held[each].any() for each in channels.astype(bool)]
+            free[-1] = "jaw" not in fixed
         rest, turn = start
         first = np.concatenate(
             [rest @ channels.T / channels.sum(1), turn[:, :1] / _JAW_UNIT], axis=1
