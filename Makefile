@@ -171,7 +171,7 @@ define PERFORM_SPEECH
 	{ echo '$(TRAINED) was begun with other recordings: name another folder, TRAINED=…, or remove it'; exit 1; }; } && $(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
 		for kind in json safetensors; do [ -e "$(TRAINED)/weights/$$name.$$kind" ] || cp weights/$$name.$$kind "$(TRAINED)/weights/"; done; done && \
 	cp weights/head.npz "$(TRAINED)/weights/" && \
-	stage() { "$$engine" $$launch thunder_core.train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \
+	stage() { "$$engine" $$launch research train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \
 		--weights "$(TRAINED)/weights" "$$@"; } && launch=-m threads= && \
 	{ [ -e "$(TRAINED)/cache/corpus/clips.json" ] || { [ -n "$(SPEECH)" ] || { echo 'Name folders of recordings: make $@ SPEECH="folder …"'; exit 1; }; \
 		stage corpus $(SPEECH) && echo "$(SPEECH)" >"$(TRAINED)/speech"; }; } && \

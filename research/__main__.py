@@ -51,6 +51,21 @@ def main(words: list[str] | None = None) -> None:
         raise SystemExit(
             f"There is no “{name}” in research: python -m research lists what there is"
         )
+    try:
+        code = start(name, words[1:])
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in ("research", "thunder_core", ""):
+            raise
+        raise SystemExit(
+            f"{name} needs “{missing.name}”, which this Python lacks: make develop installs it, and "
+            f".venv/engine/bin/python -m research {name} has it"
+        ) from None
+    if code:
+        raise SystemExit(code)
+
+
+def start(name: str, words: list[str]) -> int | None:
+    """Run a part with these words of its command line; returns its result."""
     module = importlib.import_module(f"research.{name}")
     parser = argparse.ArgumentParser(
         prog=f"python -m research {name}",
@@ -59,8 +74,7 @@ def main(words: list[str] | None = None) -> None:
     )
     if hasattr(module, "add_arguments"):
         module.add_arguments(parser)
-    if code := module.run(parser.parse_args(words[1:])):
-        raise SystemExit(code)
+    return module.run(parser.parse_args(words))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from research.commit import generate_missing
 from research.faces.lip_clips import aligned_phones, read_clips, SILENT, spoken_phones
 from research.harness import add_shared, columns_of, RESULTS, ROOT, write_table
 from research.measures.map_features import map_features
+from research.train.teacher import perform
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.speech.audio import read_sound
@@ -41,7 +42,6 @@ from thunder_core.face.moving.points import Articulators, bundled_articulators
 from thunder_core.face.reading import conventions, jaw_balance
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.spoken import phone_index
-from thunder_core.train.teacher import perform
 from thunder_core.types import CLOSED_MM, FPS, Motion, TOUCH_MM
 from thunder_core.weight_files import SHIPPED
 

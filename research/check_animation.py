@@ -28,6 +28,7 @@ import numpy as np
 from research.faces.lip_clips import LipClip, read_clips, spoken_phones
 from research.faces.real_faces import solve_missing
 from research.harness import add_shared, report, results_file, usual_direction
+from research.train.corpus import read_tracked, resample
 from research.train.facegood import facegood_motion
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
 from thunder_core.engine.engine import Engine
@@ -39,7 +40,6 @@ from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.findings import Finding, OPEN, OTHER, SHIFTED, STILL
 from thunder_core.request import Request
 from thunder_core.spoken import phone_index
-from thunder_core.train.corpus import read_tracked, resample
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 GROUPS = ("takes", "people", "viseme tool", "viseme tool, with text", "another rig")

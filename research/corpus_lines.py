@@ -11,12 +11,12 @@ import numpy as np
 
 from research.harness import in_turns, required
 from research.measures.map_features import map_features
+from research.train.corpus import Clip, Corpus
+from research.train.teacher import perform, semitones
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction, DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.request import Request
-from thunder_core.train.corpus import Clip, Corpus
-from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0

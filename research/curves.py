@@ -22,11 +22,11 @@ from research.measures.movement import HEAD
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from research.train.teacher import best_path, segments
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.moving.lips import Lips
 from thunder_core.request import Request
-from thunder_core.train.teacher import best_path, segments
 from thunder_core.types import FPS
 
 PICTURES = ROOT / "docs" / "pictures"

@@ -15,11 +15,11 @@ import numpy as np
 
 from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
 from research.harness import add_shared, describe_sampling, report, results_file
+from research.train.teacher import presence
 from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import draw_style
-from thunder_core.train.teacher import presence
 
 SPREAD = 0.5  # of readings
 COLUMNS = [DIRECTION_NAMES.index(name) for name in SLIDERS]

@@ -27,6 +27,7 @@ from research.harness import (
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
+from research.train.teacher import perform, prosody, semitones
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine.engine import Engine
@@ -35,7 +36,6 @@ from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.face.head import Head, load_head
 from thunder_core.request import Request
-from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
 SPREAD = 0.5  # of takes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pytest plugin that tells which lines of thunder_core each test runs, for
+"""A pytest plugin that tells which lines of thunder_core and of training each test runs, for
 `research/mutations.py`: `-p lines_run` with LINES_RUN=folder.
 
 Writes a JSON file for each file of tests: {"of": {file: SHA-256 of the tests' file and of each that
@@ -22,7 +22,7 @@ from types import CodeType, FrameType
 import pytest
 
 ROOT = str(Path(__file__).resolve().parents[1]) + os.sep
-CORE = ROOT + "thunder_core" + os.sep
+WATCHED = ROOT + "thunder_core" + os.sep, os.path.join(ROOT, "research", "train") + os.sep
 TIMINGS = ("keeps(", "perf_counter", "monotonic(", "time.time(")
 
 # lines of each function that the present test or fixture has not run yet
@@ -36,7 +36,7 @@ def trace_call(frame: FrameType, event: str, arg: object):
     """A trace function: watches the lines of a function of the core until it has run all of
     them."""
     code = frame.f_code
-    if not code.co_filename.startswith(CORE) or code.co_name == "<module>":
+    if not code.co_filename.startswith(WATCHED) or code.co_name == "<module>":
         return None
     if code not in left:
         left[code] = {line for _, _, line in code.co_lines() if line}

@@ -51,6 +51,7 @@ from research.harness import (
     usual_direction,
     write_table,
 )
+from research.train.teacher import perform
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
@@ -60,7 +61,6 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.moving.mouth_shape import MouthShape, OPENING
 from thunder_core.progress import no_progress
 from thunder_core.request import NORMAL, Request
-from thunder_core.train.teacher import perform
 from thunder_core.types import CLOSED_MM, FPS, Motion, RATE
 
 SPREAD = 0.5  # of takes

@@ -23,6 +23,7 @@ from research.harness import (
 )
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
+from research.train.teacher import perform, prosody, semitones
 from thunder_core.acoustics import loudness
 from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
 from thunder_core.direction import DIRECTION_NAMES, DirectionRequest
@@ -31,7 +32,6 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
 from thunder_core.request import Request
-from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
 SPREAD = 0.5  # of takes

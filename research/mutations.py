@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether tests notice when one operator, number or argument of thunder_core is changed: mutations,
-drawn by seed.
+"""Whether tests notice when one operator, number or argument of thunder_core or of training is
+changed: mutations, drawn by seed.
 
 `python -m research mutations [--seed 1] [--count 150] [--jobs 2]` in the engine's environment with
 what tests need (`make mutations`). Draws mutations of lines inside functions that a test of the
@@ -60,8 +60,8 @@ SERVER.set_forkserver_preload(
 )
 GROUPS = {  # whose code is drawn from; what fits none of them is "other"
     "sampler": r"engine/(diffusion|engine|performance)\.py",
-    "losses": r"train/(denoiser|distil|loop|m2s)\.py",
-    "train": r"train/",
+    "losses": r"research/train/(denoiser|distil|loop|m2s)\.py",
+    "train": r"research/train/",
     "scoring": r"engine/(m2s|scorer)\.py",
     "commit": r"animation/",
     "files": r"(files|named_files|private_folder|records|wav)\.py",
@@ -275,8 +275,14 @@ def listed_tests(jobs: int) -> dict[str, dict]:
     return tests
 
 
+def mutable_files() -> list[Path]:
+    """The files whose code is changed."""
+    folders = ROOT / "thunder_core", ROOT / "research" / "train"
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
 def group_of(file: str) -> str:
-    """The group of a file of thunder_core."""
+    """The group of a file of thunder_core, or of a file of training from the root."""
     within = file.removeprefix("thunder_core/")
     return next(group for group, pattern in GROUPS.items() if re.match(pattern, within))
 
@@ -300,7 +306,7 @@ def draw_mutations(
             for line in lines:
                 of_line[file, line].add(name)
     groups: dict[str, list] = {group: [] for group in GROUPS}
-    for path in sorted((ROOT / "thunder_core").rglob("*.py")):
+    for path in mutable_files():
         file = path.relative_to(ROOT).as_posix()
         group = group_of(file)
         for name, lines, change in mutations(path):

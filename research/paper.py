@@ -40,12 +40,12 @@ from research.measures.evaluate import (
 from research.measures.metrics import kinematic_beats, pose_diversity, score_beats, sound_onsets
 from research.paper_rows import MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
 from research.systems.denoisers import ClipImages
+from research.train.corpus import Corpus
 from research.train.grid import KNOWN
+from research.train.motions import MotionSet
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, select_rows, STAGES
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
-from thunder_core.train.corpus import Corpus
-from thunder_core.train.motions import MotionSet
 from thunder_core.types import Columns
 
 PROTOCOL_CLIPS = 40
@@ -421,7 +421,7 @@ def run(args: Namespace) -> None:
     """Measure what is not measured yet; write the tables."""
     required(
         args.cache / "motions" / "rows.json",
-        "the motions of a training cache (python -m thunder_core.train animate)",
+        "the motions of a training cache (python -m research train animate)",
     )
     chosen = contestants(args)
     if not chosen.keys() - {TEACHER} and not args.only:

@@ -58,6 +58,7 @@ from research.measures import movement
 from research.measures.habits import ACCENT_REACH, BOUNDARY_REACH, Coherence, coherence
 from research.measures.movement import AFTER, BEFORE, correlate, HEAD, HEAD_SPEED
 from research.measures.told_apart import auc, features, fill, near_closed, soften, tell_apart
+from research.train.teacher import prosody, semitones
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.people import People
 from thunder_core.engine.speech.audio import sound_of
@@ -65,7 +66,6 @@ from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.tracking.mouth import JAW
 from thunder_core.request import Request
-from thunder_core.train.teacher import prosody, semitones
 from thunder_core.types import FPS, pack, RATE, unpack
 
 SYSTEMS = ("people", "first", "all", "teacher")

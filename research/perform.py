@@ -21,6 +21,7 @@ from research.measures.evaluate import Trained
 from research.paper import SYSTEM_OF, TEACHER
 from research.systems.denoisers import CLIP_PICTURE, ClipImages, LABELS, PICTURE
 from research.train.paper import NETWORK
+from research.train.teacher import likeliest, perform, semitones
 from thunder_core.animation import motion_file
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
@@ -30,7 +31,6 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.errors import BadRequest, ThunderError
 from thunder_core.face.moving.lips import opening_mm, width_mm
-from thunder_core.train.teacher import likeliest, perform, semitones
 from thunder_core.types import Motion, pack, Speech, unpack
 
 _LEAST_REFERENCE = 25  # shortest motion that a style is read from, frames

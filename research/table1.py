@@ -47,10 +47,13 @@ from research.harness import (
     write_json,
 )
 from research.measures.map_features import map_features
+from research.train.corpus import Corpus, SAMPLES_PER_FRAME
 from research.train.grid import KNOWN
 from research.train.lip_video import LipVideo
+from research.train.motions import MotionSet
 from research.train.spaces import Lips, SPACES, weights_name
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
+from research.train.teacher import perform, semitones
 from thunder_core.acoustics import level, log_mel, loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
@@ -58,9 +61,6 @@ from thunder_core.engine.m2s import WINDOW
 from thunder_core.files import hash_of, write_file
 from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
 from thunder_core.request import Request
-from thunder_core.train.corpus import Corpus, SAMPLES_PER_FRAME
-from thunder_core.train.motions import MotionSet
-from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Columns, Motion, pack, RATE, Speech, unpack
 
 TITLES = {

@@ -2,7 +2,7 @@
 """How well faces in videos are followed, on films of the default head whose motion is known.
 
 Takes of the sample in varied directions, their blinks replaced by ones that are shut at known
-frames, are drawn as films and followed by `python -m thunder_core.train track`'s tracker. The table
+frames, are drawn as films and followed by `python -m research train track`'s tracker. The table
 has lips and turns beside those that were drawn; the same films mirrored, shifted and scaled beside
 the plain ones; blinks that are found within two frames, and false ones; and for how many squeezed
 films the tracker says so. A drawn head is no person: it has no pores, no beard and no light of a

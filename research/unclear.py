@@ -28,6 +28,7 @@ from research.faces.lip_clips import (
 )
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
+from research.train.motions import noise
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.mouth_map import encoder_matches
 from thunder_core.engine.speech.audio import read_sound
@@ -37,7 +38,6 @@ from thunder_core.face.moving.lips import Lips
 from thunder_core.face.moving.mouth_shape import OPENING
 from thunder_core.request import Request
 from thunder_core.spoken import PHONES
-from thunder_core.train.motions import noise
 from thunder_core.types import RATE, Speech
 
 LEVELS = (10.0, 5.0)  # dB by which a voice is above what is beneath it

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from research.harness import add_shared, report, required, results_file
+from research.train.corpus import split_of
 from thunder_core import spoken
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import recognise, words
-from thunder_core.train.corpus import split_of
 
 FOLDERS = "librispeech*"
 DOUBTFUL = -24.0  # mean score of pocketsphinx's alignment below which it is doubted

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from research.train.corpus import Corpus, SAMPLES_PER_FRAME
+from research.train.motions import MotionSet, TRUE_TO_SOUND, VARIANTS
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import mouth_map
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
 from thunder_core.spoken import PHONES
-from thunder_core.train.corpus import Corpus, SAMPLES_PER_FRAME
-from thunder_core.train.motions import MotionSet, TRUE_TO_SOUND, VARIANTS
 from thunder_core.types import Columns, RATE
 
 FEATURES = 50

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("cli", "operators", "panels", "scene")
 # parts of thunder_core that may import torch and the rest of the engine's libraries
-ENGINE_SIDE = ("engine", "networks", "train", "api", "weight_files")
+ENGINE_SIDE = ("engine", "networks", "api", "weight_files")
 BLENDER_HAS = {
     "bpy",
     "bpy_extras",

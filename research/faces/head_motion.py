@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from research.train.motions import MotionSet
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.train.motions import MotionSet
 from thunder_core.types import FPS
 
 STATISTICS = Path(__file__).with_name("head_motion.json")

@@ -19,6 +19,8 @@ import numpy as np
 
 from research.faces.landmarks import read_landmarks
 from research.harness import bootstrap, required
+from research.train.corpus import read_recording, SAMPLES_PER_FRAME, SOUNDS
+from research.train.teacher import likeliest
 from thunder_core.engine.planning.mouth_map import mouth_map, presence_in
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.engine.tracking import solve
@@ -26,8 +28,6 @@ from thunder_core.engine.tracking.mouth import mouth_signals, tracked_mouth
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.mouth_shape import CHIN, OPENING, SIGNALS, UPPER_LIP, WIDTH
 from thunder_core.spoken import phone_index
-from thunder_core.train.corpus import read_recording, SAMPLES_PER_FRAME, SOUNDS
-from thunder_core.train.teacher import likeliest
 from thunder_core.types import FPS
 
 FOLDERS = ("lips", "lips_more", "lips_third", "lips_fourth")

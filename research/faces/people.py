@@ -23,6 +23,7 @@ from research.faces.lip_clips import encode_clip, LipClip, read_clips
 from research.faces.puppet import Curves, measure_person, Puppet
 from research.measures.movement import find_blinks
 from research.measures.told_apart import fill, near_closed
+from research.train.teacher import prosody, semitones, upper_face
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.choice import Choice
 from thunder_core.engine.planning.people import (
@@ -36,7 +37,6 @@ from thunder_core.engine.planning.people import (
 )
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import LOUDNESS, SpeechEncoder
-from thunder_core.train.teacher import prosody, semitones, upper_face
 from thunder_core.types import FPS, Motion
 
 # rounds of fitting, of which the last are averaged; readings a clip; share of a difference, which

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.landmarks import read_landmarks
+from research.train.corpus import read_tracked, SOUNDS
 from research.train.facegood import write_tracked
 from thunder_core.engine.tracking.solve import solve
 from thunder_core.face.head import Head
-from thunder_core.train.corpus import read_tracked, SOUNDS
 from thunder_core.types import Motion
 
 

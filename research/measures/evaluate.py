@@ -15,16 +15,16 @@ from research.measures import metrics
 from research.paper_rows import TABLE2_COLUMNS
 from research.systems import load_system
 from research.systems.denoisers import ClipImages
+from research.train.motions import MotionSet
 from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
+from research.train.teacher import perform, semitones
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
 from thunder_core.face.head import Head, LIPS
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.train.motions import MotionSet
-from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Columns, pack
 
 SAMPLES = 32  # S of the paper

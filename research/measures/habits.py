@@ -13,12 +13,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from research.train.teacher import inside
 from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
 from thunder_core.face.moving.lips import opening_mm
 from thunder_core.rotation import angular_speed
-from thunder_core.train.teacher import inside
 from thunder_core.types import FPS, Motion
 
 # speeds above which a movement is a stroke: degrees per second, brow units per second

@@ -11,7 +11,7 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
-from thunder_core.train.motions import noise
+from research.train.motions import noise
 from thunder_core.types import RATE
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from research.train.corpus import TEST_SPEAKERS, voices_in_words
 from thunder_core.engine.planning.mouth_map import CONSTANTS
 from thunder_core.engine.planning.people import NUMBERS
 from thunder_core.files import hash_of, write_file
 from thunder_core.shipped import fingerprint_of, WEIGHTS
-from thunder_core.train.corpus import TEST_SPEAKERS, voices_in_words
 from thunder_core.weight_files import _files, SUMS
 
 SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
@@ -50,18 +50,18 @@ In 5 % of what the diffusion model drew the teacher performed the lips of GRID's
 
 ```
 python -m research train grid DATA/grid GRID       # recordings with measured lips
-python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv; GRID too
+python -m research train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv; GRID too
 python -m research train speaker resemblyzer/pretrained.pt
 python -m research train encoder --adopt model.bin --whisper 3 --steps 1500
 python -m research train --seed 2 encoder --adopt model.bin --whisper 3 --start weights --steps 550 --rate 6e-4
 python -m research train calibrate DATA            # optional: the constants are in the repository
-python -m thunder_core.train hear
-python -m thunder_core.train animate
-python -m thunder_core.train m2s --start EARLIER --steps {m2s} --rate 3e-4
-python -m thunder_core.train denoiser --start EARLIER --steps {denoiser} --rate 6e-4 --people .05
+python -m research train hear
+python -m research train animate
+python -m research train m2s --start EARLIER --steps {m2s} --rate 3e-4
+python -m research train denoiser --start EARLIER --steps {denoiser} --rate 6e-4 --people .05
 python -m research train vocoder --start EARLIER --steps {vocoder} --rate 5e-4
-python -m thunder_core.train distil --lines 960 --steps {distilled}
-python -m thunder_core.train graphs
+python -m research train distil --lines 960 --steps {distilled}
+python -m research train graphs
 python -m research train card
 ```
 
@@ -82,7 +82,7 @@ Learned from recordings of one's own:
 Copied from the weights that ship, with sha256: {copied}.
 
 {voices}. Figures are of the speakers that test, those of the distilled model of the speakers that validate.
-Motion that nobody captured is the teacher's (`thunder_core/train/teacher.py`).
+Motion that nobody captured is the teacher's (`research/train/teacher.py`).
 """  # noqa: E501
 
 

@@ -12,6 +12,9 @@ import torchaudio.functional as AF
 from torch import nn, Tensor
 
 from research.train.augment import augment, change_speed, music
+from research.train.corpus import Clip, Corpus, LABEL_HOP
+from research.train.loop import fit, Schedule
+from research.train.motions import noise
 from research.train.whisper import read_whisper
 from thunder_core.acoustics import (
     BINS,
@@ -26,9 +29,6 @@ from thunder_core.acoustics import (
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.networks.speech import SpeechEncoderNetwork
 from thunder_core.spoken import SILENCE
-from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
-from thunder_core.train.loop import fit, Schedule
-from thunder_core.train.motions import noise
 from thunder_core.types import RATE
 from thunder_core.weight_files import EncoderConfig
 

@@ -7,14 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from research.train.corpus import BadTracking, load_arrays, numbers_of, read_recording, sound_beside
 from thunder_core.files import write_file
-from thunder_core.train.corpus import (
-    BadTracking,
-    load_arrays,
-    numbers_of,
-    read_recording,
-    sound_beside,
-)
 from thunder_core.types import Motion, RATE
 
 

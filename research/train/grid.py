@@ -20,9 +20,9 @@ import numpy as np
 import soundfile
 
 from research.faces.lip_clips import SILENT
-from thunder_core.train.corpus import BadCorpus, build, read_recording, SAMPLES_PER_FRAME
-from thunder_core.train.motions import MotionSet
-from thunder_core.train.teacher import label
+from research.train.corpus import BadCorpus, build, read_recording, SAMPLES_PER_FRAME
+from research.train.motions import MotionSet
+from research.train.teacher import label
 from thunder_core.types import FPS, RATE
 
 _TABLES = {

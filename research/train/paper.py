@@ -17,17 +17,17 @@ import torch
 from torch import nn
 
 from research.systems.denoisers import ClipImages
+from research.train.corpus import motions_in_words
+from research.train.denoiser import FRAMES, M2S_WEIGHT
 from research.train.encoder import TrainableEncoder
+from research.train.loop import fit, Schedule
+from research.train.motions import MotionSet
 from research.train.spaces import SPACES, weights_name
 from research.train.systems import build_learner, LabelledBatches, Labels, REGRESSORS
 from thunder_core.face.head import Head
 from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.networks.weights import save_weights
-from thunder_core.train.corpus import motions_in_words
-from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
-from thunder_core.train.loop import fit, Schedule
-from thunder_core.train.motions import MotionSet
 
 NETWORK, ENCODER = "network", "encoder"  # files, without ending, of a finished stage
 BASE = ".base"  # suffix of a system's base

@@ -1,352 +1,603 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages of training: a function each, which returns what to print, with its help and its
-options."""
+"""The stages of training: what each is for, its options, and a function that runs it and returns
+what to print; and the folders that they read and write."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from research.faces.calibrate import calibrate
-from research.faces.head_motion import HeadStatistics, with_heads
-from research.faces.people import fit_people
-from research.faces.real_faces import solve_folder
-from research.systems.denoisers import ClipImages
-from research.train import lip_video, sv2s
-from research.train.card import write_card, write_sums
-from research.train.encoder import adopt_whisper, train_encoder, TrainableEncoder
-from research.train.facegood import convert_facegood
-from research.train.grid import convert_grid, gather_people, turn_heads
-from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
-from research.train.spaces import SPACES
-from research.train.speaker import import_resemblyzer
-from research.train.vocoder import train_vocoder
-from thunder_core.engine.planning.mouth_map import CONSTANTS
-from thunder_core.engine.planning.people import NUMBERS
-from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.files import hash_of
-from thunder_core.networks.speech import MeshToSpeechNetwork
-from thunder_core.networks.weights import load_weights
-from thunder_core.train.denoiser import M2S_WEIGHT
-from thunder_core.train.loop import Schedule
-from thunder_core.train.m2s import FRAMES
-from thunder_core.train.stages import (
-    export_m2s,
-    optimisation,
-    option,
-    PEOPLE,
-    Provenance,
-    Stage,
-    start_weights,
-    version,
-    Workspace,
+import numpy as np
+import torch
+from torch import Tensor
+
+from research.train.corpus import (
+    BadCorpus,
+    build,
+    Clip,
+    Corpus,
+    minutes_of,
+    motions_in_words,
+    SAMPLES_PER_FRAME,
+    unnamed_in_words,
+    voices_in_words,
 )
-from thunder_core.types import Columns
+from research.train.denoiser import build_denoiser, SpeechTerm, train_denoiser
+from research.train.distil import distil
+from research.train.graphs import write_graphs
+from research.train.loop import Schedule
+from research.train.m2s import train_m2s
+from research.train.motions import animate, extract_features, MotionSet, open_features, QUIET_CLIPS
+from research.train.teacher import label
+from research.train.track import track
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s import SpeakerEncoder
+from thunder_core.engine.planning.mouth_map import fitted_encoder
+from thunder_core.engine.speech.encoder import SpeechEncoder, Units
+from thunder_core.face.head import Head, load_head
+from thunder_core.files import hash_of, write_file
+from thunder_core.networks.denoiser import DenoiserNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork, Space
+from thunder_core.networks.weights import in_bytes, load_weights, save_weights
+from thunder_core.weight_files import ENDINGS, save_trained_mouth
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def _speaker(workspace: Workspace, args: Namespace) -> str:
-    tensors = import_resemblyzer(args.checkpoint).state_dict()
-    workspace.export(
-        "speaker",
-        tensors,
-        {},
-        Provenance(
-            "GE2E speaker embedding",
-            "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted",
+class Provenance(NamedTuple):
+    """How a network was made, for its card.  start: weights folder from whose mesh-to-speech
+    training went on."""
+
+    what: str
+    data: str
+    schedule: Schedule | None = None
+    figures: dict | None = None
+    start: Path | None = None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of a training run.
+
+    cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.
+    stage: the one that runs, for cards.
+    """
+
+    cache: Path
+    runs: Path
+    weights: Path
+    seed: int
+    device: str
+    stage: str = ""
+
+    @property
+    def corpus_folder(self) -> Path:
+        """The output folder of the stage `corpus`."""
+        return self.cache / "corpus"
+
+    @property
+    def motions_folder(self) -> Path:
+        """The output folder of the stages `hear` and `animate`."""
+        return self.cache / "motions"
+
+    @cached_property
+    def head(self) -> Head:
+        """The head that is trained on."""
+        return load_head(self.weights / "head.npz")
+
+    @property
+    def performances(self) -> Path:
+        """What networks learn from, as `animate` wrote it."""
+        return self.motions_folder / "motions.f16"
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the head's expression channels."""
+        return list(self.head.expression_names)
+
+    def corpus(self) -> Corpus:
+        """The corpus, as `corpus` wrote it. Raises SystemExit where there is none, or nobody in it
+        to train on or to be measured by."""
+        self.require(self.corpus_folder / "clips.json", "corpus")
+        corpus = Corpus(self.corpus_folder)
+        if not (corpus.of("train") and corpus.of("test")):
+            raise SystemExit(
+                f"{self.corpus_folder} has nobody to train on, or to test on: run the stages "
+                f"corpus and hear again"
+            )
+        return corpus
+
+    def motions(self, people: float | None = None) -> MotionSet:
+        """Features and performances of the corpus, as `hear` and `animate` wrote them; people: as
+        `MotionSet`. Raises SystemExit where there are none."""
+        corpus = self.corpus()
+        self.require(self.motions_folder / "rows.json", "hear")
+        self.require(self.motions_folder / "directions.npy", "animate")
+        return MotionSet(corpus, self.motions_folder, people)
+
+    def run_folder(self, name: str, learned: Path) -> Path:
+        """The folder of a training, which remembers what it learned from, a file. Raises SystemExit
+        where that was other data: a checkpoint goes on, and would pass for a network of these."""
+        folder, digest = self.runs / name, hash_of(learned).encode()
+        kept = folder / "learned_from.sha256"
+        if not kept.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_file(kept, lambda file: file.write(digest))
+        if kept.read_bytes() != digest:
+            raise SystemExit(
+                f"{folder} holds a training on other recordings or performances: name another "
+                f"folder with --runs, or remove this one"
+            )
+        return folder
+
+    def forget_features(self) -> None:
+        """Have `hear` and `animate` asked for again: those that are there are of another corpus."""
+        (self.motions_folder / "rows.json").unlink(missing_ok=True)
+
+    def require(self, path: Path, stage: str) -> None:
+        """Raise SystemExit with what to do where a file that a stage writes is not in the cache."""
+        if not path.is_file():
+            raise SystemExit(
+                f"{path} is missing: run the stage {stage} first, or name another cache with "
+                f"--cache (docs/training.md)"
+            )
+
+    def export(
+        self,
+        name: str,
+        tensors: dict[str, Tensor],
+        config: dict,
+        provenance: Provenance,
+        folder: Path | None = None,
+    ) -> None:
+        """Write `name`.safetensors, in halves (the encoder in bytes), and .json, whose card tells
+        how the network was made, from which commit, and who of the corpus is in which split.
+        folder: None for that of the weights."""
+        schedule, figures = provenance.schedule, provenance.figures
+        card: dict[str, Any] = {
+            "what": provenance.what,
+            "data": provenance.data,
+            "commit": version(),
+            "figures": figures or {},
+            "stage": self.stage,
+        }
+        if schedule:
+            card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
+            if schedule.batch:
+                card["batch"] = schedule.batch
+        if figures is not None and folder is None:
+            corpus = self.corpus()
+            card |= {"voices": corpus.voices(), "minutes": minutes_of(corpus.clips)}
+        if provenance.start:
+            card["start"] = f"m2s {hash_of(provenance.start / 'm2s.safetensors')[:10]}"
+        halves = {key: x.half() if x.is_floating_point() else x for key, x in tensors.items()}
+        stored = in_bytes(halves) if name == "encoder" else halves
+        save_weights((folder or self.weights) / name, stored, config, card)
+
+
+def version(root: Path = ROOT) -> str:
+    """How a card names the code that trained a network: the commit of the checkout, "-dirty" with
+    changes; "unknown" where there is none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+_VOICES = "corpus, training voices"
+
+_OF_UNITS = ("unit_head.", "unit_in.", "unit_log_prior")
+
+Option = tuple[str, dict[str, Any]]
+
+
+class Stage(NamedTuple):
+    """A stage on the command line. options: names of arguments, and what
+    `ArgumentParser.add_argument` takes besides."""
+
+    run: Callable[[Workspace, Namespace], object]
+    help: str
+    options: tuple[Option, ...] = ()
+
+
+def option(name: str, **settings: Any) -> Option:
+    """An option of a stage."""
+    return name, settings
+
+
+def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
+    """--steps and --rate."""
+    return (
+        option(
+            "--steps",
+            type=int,
+            default=steps,
+            help="optimiser steps; the learning rate falls to nothing over them",
         ),
+        option("--rate", type=float, default=rate, help="highest learning rate"),
     )
-    return f"{args.checkpoint} → {workspace.weights / 'speaker.safetensors'}"
 
 
-def _encoder(workspace: Workspace, args: Namespace) -> dict:
-    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
-    start = load_weights(args.start / "encoder")[0] if args.start else None
-    corpus = workspace.corpus()
-    folder = workspace.run_folder("encoder", workspace.corpus_folder / "phones.u8")
-    encoder = (
-        adopt_whisper(args.adopt, args.whisper, corpus)
-        if args.adopt
-        else TrainableEncoder.load(workspace.weights).requires_grad_(True)
+PEOPLE = option(
+    "--people",
+    type=float,
+    help="share of people's lips in what is drawn, 0 to 1; default: by their length",
+)
+
+
+def _track(workspace: Workspace, args: Namespace) -> str:
+    """Follow the faces of videos; returns how many."""
+    engine = Engine.load(workspace.weights, "cpu")
+    return track(args.videos, args.to, engine, args.trainable, args.pixel_aspect)
+
+
+def _corpus(workspace: Workspace, args: Namespace) -> str:
+    """Recordings with phone times in one memory-mapped file; returns how many clips, and who is in
+    which split."""
+    corpus = build(
+        workspace.corpus_folder, args.folders, partial(label, workspace.weights),
+        channels=workspace.channels, testing=args.test,
+    )  # fmt: skip
+    workspace.forget_features()
+    unnamed = sum(clip.speaker == f"{clip.corpus}/{clip.name}" for clip in corpus.clips)
+    return (
+        f"{len(corpus.clips)} clips → {workspace.corpus_folder}\n{voices_in_words(corpus.voices())}"
+    ) + unnamed_in_words(unnamed)
+
+
+def _hear(workspace: Workspace, args: Namespace) -> str:
+    """Write features, units and voices, and export units that are new; returns where."""
+    weights = workspace.weights
+    units = Units.load(weights) if args.same_units else None
+    encoder, speaker = SpeechEncoder.load(weights), SpeakerEncoder.load(weights)
+    made = extract_features(
+        workspace.corpus(),
+        encoder,
+        speaker,
+        workspace.motions_folder,
+        workspace.seed,
+        units,
+        args.quiet_clips,
     )
-    network, figures = train_encoder(corpus, folder, schedule, encoder, workspace.device, start)
-    layers = network.config.body["encoder_layers"]
-    what = f"the first {layers} layers of a Whisper (OpenAI, MIT), and what reads phones of them"
-    data = "corpus, training voices"
-    workspace.export(
-        "encoder",
-        network.state_dict(),
-        network.settings(),
-        Provenance(what, data, schedule, figures),
-    )
-    return figures
-
-
-def _vocoder(workspace: Workspace, args: Namespace) -> dict:
-    weights, motions = workspace.weights, workspace.motions()
-    folder = workspace.run_folder("vocoder", workspace.performances)
-    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
-    m2s = MeshToSpeechNetwork.load(weights) if (weights / "m2s.safetensors").exists() else None
-    start = start_weights(args.start, weights, "vocoder") if args.start else None
-    network, figures = train_vocoder(
-        motions, workspace.head, folder, schedule, workspace.device, m2s, start=start
-    )
-    what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
-    workspace.export(
-        "vocoder",
-        network.state_dict(),
-        network.settings() | {"of_units": hash_of(weights / "units.safetensors")},
-        Provenance(what, data, schedule, figures),
-    )
-    return figures
-
-
-def _space(workspace: Workspace, args: Namespace) -> dict:
-    """Train and export mesh-to-speech of another input; returns its figures on the test voices."""
-    return export_m2s(workspace, args, SPACES[args.space], args.space)
-
-
-def _card(workspace: Workspace, args: Namespace) -> str:
-    """Write the weights' README and their checksums; returns their paths."""
-    return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"
-
-
-def _calibrate(workspace: Workspace, args: Namespace) -> str:
-    encoder = SpeechEncoder.load(workspace.weights)
-    fitted = {CONSTANTS: calibrate(args.data, encoder), NUMBERS: fit_people(args.data, encoder)}
-    return "\n".join(f"{figures} → {path}" for path, figures in fitted.items())
-
-
-def _solve(workspace: Workspace, args: Namespace) -> str:
-    return solve_folder(args.lips, args.out, workspace.head, args.clips)
-
-
-def _paper(workspace: Workspace, args: Namespace) -> str:
-    budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
-    stages, motions, lines = select_stages(args.only), workspace.motions(args.people), []
-    clip = ClipImages(args.clip) if args.clip else None
-    workspace.run_folder("paper", workspace.performances)
-    for seed in args.seeds or [workspace.seed]:
-        chain = Chain(
-            motions,
-            workspace.head,
-            workspace.weights,
-            workspace.runs,
-            budget,
-            seed,
-            version(),
-            workspace.device,
-            clip,
+    if units is None:
+        count, width = made.centroids.shape
+        config = {"count": count, "width": width}
+        tensors = {"centroids": torch.from_numpy(made.centroids)}
+        workspace.export(
+            "units",
+            tensors,
+            config,
+            Provenance("speech units, k-means of encoder features", _VOICES, figures={}),
         )
-        lines += train_chain(chain, stages, args.only)
-        lines.append(f"seed {seed} → {folder_of(workspace.runs, seed, '')}")
-    return "\n".join(lines)
+    return f"features and units → {workspace.motions_folder}"
 
 
-def _sv2s(workspace: Workspace, args: Namespace) -> dict:
-    motions = workspace.motions()
-    folder = workspace.run_folder(sv2s.NAME, workspace.performances)
-    pairs = lip_video.choose_rows(motions, FRAMES, args.minutes, workspace.seed)
-    films = lip_video.film(motions, workspace.head, pairs, workspace.cache / "lip_films")
+def _animate(workspace: Workspace, args: Namespace) -> str:
+    """Write the teacher's performances; returns where."""
+    corpus = workspace.corpus()
+    workspace.require(workspace.motions_folder / "rows.json", "hear")
+    if open_features(workspace.motions_folder)[2] != fitted_encoder():
+        print(
+            "The features are not of the encoder that the mouth map was fitted to, so that the "
+            "teacher reads nothing but phones: run the stage hear again with that encoder, or fit "
+            "the map to this one",
+            file=sys.stderr,
+        )
+    animate(corpus, workspace.channels, workspace.motions_folder, workspace.seed, args.workers)
+    return f"performances → {workspace.motions_folder}"
+
+
+def _m2s(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export mesh-to-speech; returns its figures on the test voices."""
+    figures = export_m2s(workspace, args, MouthNetwork)
+    save_trained_mouth(workspace.weights, workspace.head)
+    return figures
+
+
+def export_m2s(
+    workspace: Workspace, args: Namespace, kind: Callable[[Head], Space], space: str = "mouth"
+) -> dict:
+    """The same of a kind of input, under the name of its space."""
+    name = "m2s" if space == "mouth" else f"m2s-{space}"
+    # a short run, from another network's weights, must not end before it began
     warmup = min(200, max(1, args.steps // 5))
     schedule = Schedule(
         steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50
     )
     start = start_weights(args.start, workspace.weights) if args.start else None
-    network, figures = sv2s.train_sv2s(motions, films, folder, schedule, workspace.device, start)
-    what = "silent video to speech"
-    data = f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
-    workspace.export(
-        sv2s.NAME,
-        network.state_dict(),
-        network.settings(),
-        Provenance(what, data, schedule, figures, args.start),
-    )
+    motions = workspace.motions(args.people)
+    network, figures = train_m2s(
+        motions, workspace.head, workspace.run_folder(name, workspace.performances), schedule, kind,
+        space, workspace.device, start,
+    )  # fmt: skip
+    data = motions_in_words(motions.corpus.clips)
+    provenance = Provenance(f"{space}2s mesh-to-speech", data, schedule, figures, args.start)
+    config = network.settings() | {"of_units": hash_of(workspace.weights / "units.safetensors")}
+    workspace.export(name, network.state_dict(), config, provenance)
     return figures
 
 
-def _heads(workspace: Workspace, args: Namespace) -> str:
-    columns = Columns(workspace.head.channels)
-    source, folder = workspace.motions_folder, args.to / "motions"
-    count = with_heads(
-        workspace.motions(), source, folder, columns.head, HeadStatistics.load(), workspace.seed
+def start_weights(folder: Path, weights: Path, network: str = "m2s") -> dict[str, Tensor]:
+    """The weights in a folder of mesh-to-speech or the vocoder, without the layer that names units
+    where those of `weights` are others."""
+    state = load_weights(folder / network)[0]
+    if np.array_equal(Units.load(folder).centroids, Units.load(weights).centroids):
+        return state
+    return {name: value for name, value in state.items() if not name.startswith(_OF_UNITS)}
+
+
+def _denoiser(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export the diffusion model, with or without L_m2s; returns its figures on the test
+    voices."""
+    speech = SpeechTerm(MeshToSpeechNetwork.load(workspace.weights)) if args.m2s else None
+    start = load_weights(args.start / "denoiser")[0] if args.start else None
+    schedule = Schedule(
+        steps=args.steps,
+        rate=args.rate,
+        average=0.9995,
+        warmup=min(200, args.steps // 4),
+        checkpoint_every=100,
+        seed=workspace.seed,
+        batch=args.batch,
     )
-    (args.to / "corpus").unlink(missing_ok=True)
-    os.symlink(workspace.corpus_folder.resolve(), args.to / "corpus")
-    return f"{count} performances with heads of their own → {args.to}"
+    name = "denoiser" + (f"-{args.m2s}" if args.m2s else "")
+    motions = workspace.motions(args.people)
+    folder = workspace.run_folder(name, workspace.performances)
+    denoiser = build_denoiser(motions, schedule.seed, start)
+    denoiser, figures = train_denoiser(
+        motions, workspace.head, folder, schedule, denoiser, speech, workspace.device
+    )
+    description = "diffusion model, THUNDER-F " + (
+        f"with {args.m2s}2s loss" if args.m2s else "without M2S loss"
+    )
+    data = motions_in_words(motions.corpus.clips)
+    data += f", {args.people:.0%} with people's lips" if args.people else ""
+    provenance = Provenance(description, data, schedule, figures)
+    workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), provenance)
+    return figures
 
 
-def _facegood(workspace: Workspace, args: Namespace) -> str:
-    return (
-        f"{len(convert_facegood(args.folder, args.out, workspace.channels))} recordings → "
-        f"{args.out}"
+def _distil(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export the distilled model; returns its figures on the watched voices."""
+    schedule = Schedule(
+        steps=args.steps,
+        rate=args.rate,
+        average=0.995,
+        warmup=min(50, args.steps // 4),
+        checkpoint_every=50,
+        seed=workspace.seed,
+    )
+    full, motions = DenoiserNetwork.load(workspace.weights), workspace.motions()
+    model, figures = distil(
+        motions,
+        workspace.head,
+        full,
+        workspace.run_folder("distil", workspace.performances),
+        schedule,
+        args.lines,
+        workspace.device,
+    )
+    provenance = Provenance(
+        "diffusion model distilled to a few steps",
+        "takes of the diffusion model, sounds of the corpus",
+        schedule,
+        figures,
+    )
+    config = model.settings() | {"whole": hash_of(workspace.weights / "denoiser.safetensors")}
+    workspace.export("distilled", model.state_dict(), config, provenance)
+    return figures
+
+
+def _graphs(workspace: Workspace, args: Namespace) -> str:
+    """Write what ONNX Runtime computes, of every network of a folder of weights; returns the
+    files."""
+    return "\n".join(map(str, write_graphs(workspace.weights)))
+
+
+# ---- adaptation: what ships goes on with a user's recordings or captures. Encoder, units and
+# mesh-to-speech stay as they are, so that scores mean the same before and after.
+
+PIECE, SLACK = 250, 50  # length of a piece, and search range for a quiet cut, frames (10 s and 2 s)
+HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring
+
+
+def pieces(clip: Clip, samples: np.ndarray) -> Iterator[Clip]:
+    """A clip cut at its quietest moments into parts of 8 … 12 s."""
+    frames = clip.length // SAMPLES_PER_FRAME
+    loud = np.abs(samples[: frames * SAMPLES_PER_FRAME]).reshape(frames, -1).max(1)
+    start = 0
+    while frames - start > PIECE + SLACK:
+        around = loud[start + PIECE - SLACK : start + PIECE + SLACK]
+        end = (
+            start
+            + PIECE
+            - SLACK
+            + int(np.argmin(np.convolve(around, np.ones(5), "same")[5:-5]))
+            + 5
+        )
+        yield _part(clip, start, end)
+        start = end
+    yield _part(clip, start, frames)
+
+
+def _part(clip: Clip, start: int, end: int) -> Clip:
+    return replace(
+        clip, name=f"{clip.name}#{start}", start=clip.start + start * SAMPLES_PER_FRAME,
+        length=(end - start) * SAMPLES_PER_FRAME,
+        tracked=clip.tracked + start if clip.tracked >= 0 else -1,
+        lips=clip.lips + start if clip.lips >= 0 else -1,
+    )  # fmt: skip
+
+
+def prepare(
+    sources: list[Path], cache: Path, weights: Path, head: Head, seed: int = 1
+) -> MotionSet:
+    """Corpus, features and performances of a user's folders, in `cache`. Raises BadTracking,
+    BadCorpus."""
+    channels = list(head.expression_names)
+    corpus = build(
+        cache / "corpus", sources, partial(label, weights), channels=channels, split=False
+    )
+    parts = [
+        part
+        for clip in corpus.clips
+        for part in pieces(clip, corpus.samples(clip))
+        if part.length >= 75 * SAMPLES_PER_FRAME
+    ]
+    if len(parts) < 2:
+        raise BadCorpus(
+            "There is too little to learn from. Give at least 20 seconds of speech, in recordings "
+            "of 3 seconds or more: WAV, FLAC, OGG or MP3."
+        )
+    hold = min(HOLD_OUT, len(parts))
+    corpus.clips = [
+        replace(part, split="test" if i % hold == hold - 1 else "train")
+        for i, part in enumerate(parts)
+    ]
+    (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
+    networks = (SpeechEncoder.load(weights), SpeakerEncoder.load(weights))
+    units = Units.load(weights)
+    extract_features(corpus, *networks, cache / "motions", seed, units, quiet_clips=0, listened=0)
+    animate(corpus, channels, cache / "motions", seed)
+    return MotionSet(corpus, cache / "motions")
+
+
+def _adapt(workspace: Workspace, args: Namespace) -> str:
+    """Continue training the diffusion model of the weights on the user's folders; returns its
+    figures before and after, a line each.
+
+    --out becomes a complete weights folder; the model distilled from the old one is left out.
+    """
+    weights, head, cache = workspace.weights, workspace.head, workspace.cache / "adapt"
+    schedule = Schedule(
+        steps=args.steps,
+        rate=args.rate,
+        average=0.998,
+        warmup=min(200, args.steps // 4),
+        seed=workspace.seed,
+    )
+    motions = prepare(args.folders, cache, weights, head, schedule.seed)
+    runs = workspace.run_folder("adapt", cache / "motions" / "motions.f16")
+    args.out.mkdir(parents=True, exist_ok=True)  # before hours of training
+    start, speech = (
+        load_weights(weights / "denoiser")[0],
+        SpeechTerm(MeshToSpeechNetwork.load(weights)),
+    )
+    # a new one, since training resumes what a folder holds
+    with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
+        _, before = train_denoiser(
+            motions, head, Path(folder), replace(schedule, steps=0),
+            build_denoiser(motions, schedule.seed, start), device=workspace.device,
+        )  # fmt: skip
+    trained, after = train_denoiser(
+        motions, head, runs / "denoiser", schedule,
+        build_denoiser(motions, schedule.seed, start), speech, device=workspace.device,
+    )  # fmt: skip
+    for path in weights.iterdir():
+        if (
+            path.stem != "distilled"
+            and path.suffix in ENDINGS
+            and path.resolve().parent != args.out.resolve()
+        ):
+            shutil.copyfile(path, args.out / path.name)
+    provenance = Provenance(
+        "diffusion model, adapted",
+        ", ".join(f"{name}, {m} minutes" for name, m in minutes_of(motions.corpus.clips).items()),
+        schedule,
+        {"before": before, "after": after},
+    )
+    workspace.export("denoiser", trained.state_dict(), trained.settings(), provenance, args.out)
+    return "\n".join(
+        f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before
     )
 
 
-def _grid(workspace: Workspace, args: Namespace) -> str:
-    if args.tables:
-        folders = args.folder, args.out, workspace.corpus_folder, workspace.weights
-        counts = gather_people(*folders)
-        workspace.forget_features()
-        return f"{counts} → {workspace.corpus_folder}"
-    if args.heads:
-        head = Columns(workspace.head.channels).head
-        count = turn_heads(workspace.motions(), workspace.motions_folder, args.out, head)
-        return f"{count} performances with the heads of their people"
-    return f"{convert_grid(args.folder, args.out)} sentences → {args.out}"
-
-
+# In the order of a complete run; the stages after `graphs` are independent.
 STAGES = {
-    "space": Stage(
-        _space,
-        "train mesh-to-speech of another input; lips: the mouth without teeth and tongue",
-        (
-            option("space", choices=tuple(set(SPACES) - {"mouth"})),
+    "track": Stage(
+        _track, "follow the faces of actors in videos: tracked performances (docs/training.md)", (
+            option("videos", type=Path, nargs="+",
+                   help="videos, or folders with a folder for each speaker"),
+            option("--to", type=Path, required=True, help="folder to write; what is there is kept"),
+            option("--trainable", action="store_true",
+                   help="you may use them for training: else they are marked, and training refuses "
+                        "them"),
+            option("--pixel-aspect", type=float, default=0.0,
+                   help="width of a pixel in its heights, where the video does not say it"),
+        ),
+    ),
+    "corpus": Stage(
+        _corpus,
+        "gather recordings with phone times", (
+            option("folders", type=Path, nargs="+"),
+            option("--test", nargs="+", default=[], metavar="SPEAKER",
+                   help="who is only measured by (default: somebody, by name)"),
+        ),
+    ),
+    "hear": Stage(
+        _hear, "features, units and voices of the corpus; exports the units", (
+            option("--quiet-clips", type=int, default=QUIET_CLIPS,
+                   help="clips of silence and noise added, over a resting mouth"),
+            option("--same-units", action="store_true",
+                   help="keep the exported units, which mesh-to-speech knows, instead of fitting"),
+        ),
+    ),
+    "animate": Stage(
+        _animate, "the teacher performs the corpus",
+        (option("--workers", type=int, default=os.cpu_count(),
+                help="processes that perform, each on one core"),),
+    ),
+    "m2s": Stage(
+        _m2s, "train mesh-to-speech", (
             *optimisation(4000, 1e-3),
-            option("--start", type=Path, help="weights folder to start from"),
+            option("--start", type=Path,
+                   help="weights folder to start from instead of from nothing"),
             PEOPLE,
         ),
     ),
-    "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
-    "speaker": Stage(
-        _speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)
-    ),
-    "encoder": Stage(
-        _encoder,
-        "train the speech encoder",
-        (
-            *optimisation(3600, 1.2e-3),
-            option(
-                "--start", type=Path, help="weights folder to start from instead of from nothing"
-            ),
-            option(
-                "--adopt",
-                type=Path,
-                help="local folder of a Whisper to stand on (or its CTranslate2 model.bin); default: "
-                "that of the weights",
-            ),
-            option(
-                "--whisper",
-                type=int,
-                nargs="+",
-                default=[3],
-                metavar="LAYER",
-                help="layers of the adopted Whisper that are heard: 3 of base, 2 of tiny",
-            ),
-        ),
-    ),
-    "vocoder": Stage(
-        _vocoder,
-        "train the vocoder, on mels of the exported mesh-to-speech too, if there is one",
-        (
-            *optimisation(4000, 1e-3),
-            option("--start", type=Path, help="weights folder to start from instead of nothing"),
-        ),
-    ),
-    "calibrate": Stage(
-        _calibrate,
-        "fit the map of mouths, and how people move head, brows, lids and gaze, to measured faces",
-        (option("data", type=Path, help="folder with lips/ and lips_more/"),),
-    ),
-    "solve": Stage(
-        _solve,
-        "follow tracked real faces with the head: sequences to measure against "
-        "(docs/reference/tracked.md)",
-        (
-            option("lips", type=Path),
-            option("out", type=Path),
-            option("--clips", nargs="+", help="only these"),
-        ),
-    ),
-    "paper": Stage(
-        _paper,
-        "train every system of the paper's comparison (docs/training.md)",
-        (
-            option(
-                "--steps",
-                type=int,
-                default=Budget.steps,
-                help="of every system's base, without the mesh-to-speech loss",
-            ),
-            option(
-                "--together-steps",
-                type=int,
-                default=Budget.together,
-                help="of each row after it, with or without the loss",
-            ),
-            option("--batch", type=int, default=Budget.batch, help="crops of 70 frames in a step"),
-            option(
-                "--m2s-weight",
-                type=float,
-                default=M2S_WEIGHT,
-                help="of L_m2s beside the reconstruction",
-            ),
+    "denoiser": Stage(
+        _denoiser, "train the diffusion model", (
+            *optimisation(6000, 1e-3),
+            option("--start", type=Path,
+                   help="weights folder to start from instead of from nothing"),
+            option("--m2s", choices=("mouth",), help="with L_m2s of the mouth"),
+            option("--batch", type=int,
+                   help="crops in a step; a graphics card takes four times as many in the same "
+                        "time"),
             PEOPLE,
-            option(
-                "--clip",
-                type=Path,
-                help="folder of a CLIP network of transformers: Media2Face sees pictures through it",
-            ),
-            option(
-                "--seeds",
-                type=int,
-                nargs="+",
-                help="one chain each (three for the table: 1 2 3); default: --seed",
-            ),
-            option(
-                "--only",
-                nargs="+",
-                default=[],
-                metavar="ROW",
-                help="rows of the table, e.g. flameformer 'thunder-t*'",
-            ),
         ),
     ),
-    "sv2s": Stage(
-        _sv2s,
-        "train silent video to speech, mesh-to-speech's reference",
-        (
-            *optimisation(4000, 1e-3),
-            option(
-                "--start",
-                type=Path,
-                help="weights folder whose mesh-to-speech gives conformer and heads, instead of "
-                "nothing",
-            ),
-            option("--minutes", type=float, default=60, help="of training clips that are filmed"),
+    "distil": Stage(
+        _distil, "distil the diffusion model: four steps that come to what twenty of it come to", (
+            *optimisation(1200, 3e-4),
+            option("--lines", type=int, default=960,
+                   help="that the diffusion model samples for it first"),
         ),
     ),
-    "heads": Stage(
-        _heads,
-        "the corpus with heads drawn from real people's statistics (docs/training.md)",
-        (
-            option(
-                "--to",
-                type=Path,
-                required=True,
-                help="cache to write: the corpus and its performances, with other heads",
-            ),
+    "graphs": Stage(
+        _graphs,
+        "write the networks' graphs, with which the weights perform faster on processors; weights "
+        "from before there were any get theirs so",
+    ),
+    "adapt": Stage(
+        _adapt,
+        "go on training the diffusion model on your own recordings or captures "
+        "(docs/reference/tracked.md)", (
+            option("folders", type=Path, nargs="+",
+                   help="sounds, with transcripts.tsv if there are texts; or tracked performances"),
+            option("--out", type=Path, required=True,
+                   help="weights folder to write; choose it in the extension's preferences"),
+            *optimisation(1500, 2e-4),
         ),
     ),
-    "facegood": Stage(
-        _facegood,
-        "convert FACEGOOD's recordings into tracked sequences",
-        (option("folder", type=Path), option("out", type=Path)),
-    ),
-    "grid": Stage(
-        _grid,
-        "recordings with measured lips of GRID's tracked speakers",
-        (
-            option("folder", type=Path),
-            option("out", type=Path),
-            option(
-                "--tables",
-                action="store_true",
-                help="of all speakers, and the corpus for the paper's tables on people",
-            ),
-            option(
-                "--heads",
-                action="store_true",
-                help="after `animate`: give these performances the heads measured with --tables",
-            ),
-        ),
-    ),
-}
+}  # fmt: skip

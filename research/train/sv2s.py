@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_video import LipFilms, PIXELS
+from research.train.loop import Schedule
+from research.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches
+from research.train.motions import MotionSet, UNITS
 from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
 from thunder_core.networks.weights import load_network
-from thunder_core.train.loop import Schedule
-from thunder_core.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches
-from thunder_core.train.motions import MotionSet, UNITS
 from thunder_core.weight_files import build_config
 
 NAME = "sv2s"

@@ -35,15 +35,7 @@ from research.systems.regressors import (
     FlameSelfTalk,
     RegressorConfig,
 )
-from research.train.encoder import TrainableEncoder
-from research.train.lip_reader import LipReader, text_loss
-from research.train.pictures import pictures_for, vary_tone, Views
-from research.train.spaces import SPACES
-from thunder_core.engine.speech.encoder import LOUDNESS, OFFSET
-from thunder_core.face.head import Head
-from thunder_core.networks.denoiser import DenoiserConfig
-from thunder_core.spoken import SILENCE
-from thunder_core.train.denoiser import (
+from research.train.denoiser import (
     DenoiserLoss,
     ESTIMATED,
     FRAMES,
@@ -51,9 +43,17 @@ from thunder_core.train.denoiser import (
     SpeechTerm,
     standardise,
 )
-from thunder_core.train.loop import fit, Schedule
-from thunder_core.train.m2s import SpeechBatches
-from thunder_core.train.motions import MotionSet
+from research.train.encoder import TrainableEncoder
+from research.train.lip_reader import LipReader, text_loss
+from research.train.loop import fit, Schedule
+from research.train.m2s import SpeechBatches
+from research.train.motions import MotionSet
+from research.train.pictures import pictures_for, vary_tone, Views
+from research.train.spaces import SPACES
+from thunder_core.engine.speech.encoder import LOUDNESS, OFFSET
+from thunder_core.face.head import Head
+from thunder_core.networks.denoiser import DenoiserConfig
+from thunder_core.spoken import SILENCE
 from thunder_core.types import ENCODER_RATE, FPS
 
 REFERENCE = 50  # frames of the motion that a style is read from

@@ -12,6 +12,7 @@ import pytest
 from mood_file import copy_with, FREE, of_sad, ROOT
 from timing import keeps
 
+from research.train.teacher_mouth import cues_of, SpeakingMouth
 from thunder_core import behaviour
 from thunder_core.behaviour import read_mood, read_moods
 from thunder_core.direction import AXES, CHOICES, Direction, DIRECTION_NAMES, DirectionRequest
@@ -19,7 +20,6 @@ from thunder_core.direction_words import words_of_request
 from thunder_core.errors import BadRequest
 from thunder_core.face.moving.points import bundled_articulators
 from thunder_core.request import DRAFT, Request
-from thunder_core.train.teacher_mouth import cues_of, SpeakingMouth
 from thunder_core.types import pack
 
 SLIDERS = [axis.name for axis in AXES]

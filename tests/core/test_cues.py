@@ -5,12 +5,12 @@ phones, drawn by their probabilities where these are doubtful."""
 import numpy as np
 import pytest
 
+from research.train.teacher import prosody
 from thunder_core.acoustics import semitones
 from thunder_core.engine.speech import cues
 from thunder_core.engine.speech.cues import accent_curve, accents, closure
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.spoken import PHONES, SILENCE
-from thunder_core.train.teacher import prosody
 
 
 def voice(peaks, frames=250):

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from research.harness import ROOT
+from research.train.graphs import TRACED, write_graphs
 from thunder_core.engine.engine import Thunder
 from thunder_core.engine.network import Graph, LazyNetwork
 from thunder_core.engine.performance import Performance
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork
-from thunder_core.train.graphs import TRACED, write_graphs
 from thunder_core.weight_files import SHIPPED
 
 onnx = pytest.importorskip("onnx")

@@ -11,16 +11,9 @@ import pytest
 import torch
 from made_motions import made_motions
 
-from research.train import encoder
-from research.train.encoder import CROP, PhoneBatches
-from research.train.systems import _pairs, build_learner, Labels, REFERENCE
-from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.face.head import load_head
-from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
-from thunder_core.spoken import SILENCE
-from thunder_core.train import denoiser as of_denoiser
-from thunder_core.train.corpus import LABEL_HOP
-from thunder_core.train.denoiser import (
+from research.train import denoiser as of_denoiser, encoder
+from research.train.corpus import LABEL_HOP
+from research.train.denoiser import (
     build_denoiser,
     DenoiserLoss,
     FRAMES,
@@ -29,9 +22,15 @@ from thunder_core.train.denoiser import (
     SpeechTerm,
     train_denoiser,
 )
-from thunder_core.train.loop import Schedule
-from thunder_core.train.m2s import speech_figures, SpeechBatches
-from thunder_core.train.motions import TRUE_TO_SOUND
+from research.train.encoder import CROP, PhoneBatches
+from research.train.loop import Schedule
+from research.train.m2s import speech_figures, SpeechBatches
+from research.train.motions import TRUE_TO_SOUND
+from research.train.systems import _pairs, build_learner, Labels, REFERENCE
+from thunder_core.direction import DIRECTION_NAMES
+from thunder_core.face.head import load_head
+from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
+from thunder_core.spoken import SILENCE
 from thunder_core.weight_files import SHIPPED
 
 

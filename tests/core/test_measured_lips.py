@@ -7,16 +7,16 @@ import soundfile
 from made_motions import heard, recordings
 
 from research.train import grid
+from research.train.corpus import BadCorpus, build, Corpus, list_recordings, motions_in_words
 from research.train.facegood import write_tracked
 from research.train.grid import convert_grid, gather_people
+from research.train.motions import animate, MotionSet
+from research.train.stages import pieces
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.lips import opening_mm
 from thunder_core.spoken import SILENCE
-from thunder_core.train.corpus import BadCorpus, build, Corpus, list_recordings, motions_in_words
-from thunder_core.train.motions import animate, MotionSet
-from thunder_core.train.stages import pieces
 from thunder_core.types import FPS, Motion, unpack
 
 CHANNELS = list(load_head().expression_names)

@@ -11,14 +11,14 @@ import soundfile
 import torch
 from stored import compare
 
+from research.train import distil, m2s
+from research.train.denoiser import build_denoiser, SpeechTerm, train_denoiser
+from research.train.loop import Schedule
+from research.train.stages import prepare
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import DenoiserNetwork
 from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.networks.weights import load_weights
-from thunder_core.train import distil, m2s
-from thunder_core.train.denoiser import build_denoiser, SpeechTerm, train_denoiser
-from thunder_core.train.loop import Schedule
-from thunder_core.train.stages import prepare
 from thunder_core.weight_files import SHIPPED
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"

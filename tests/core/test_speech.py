@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from made_whisper import encoder_sizes
 
 from research.train.encoder import LogMel, TrainableEncoder
+from research.train.motions import fit_units
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
 from thunder_core.engine.planning.mouth_map import expect_lips, presence_in
@@ -28,7 +29,6 @@ from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
 from thunder_core.request import DRAFT, Request
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.spoken import phone_index, PHONES, SILENCE
-from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE
 from thunder_core.weight_files import save_trained_mouth, SHIPPED, trained_mouth
 

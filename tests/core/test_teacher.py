@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from research.articulation import lip_to_teeth, tongue_between_teeth
+from research.train import teacher, teacher_mouth
+from research.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.mouth_map import mouth_map, occupancy
@@ -19,8 +21,6 @@ from thunder_core.face.moving.lips import opening_mm, width_mm
 from thunder_core.face.moving.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP
 from thunder_core.face.moving.points import bundled_articulators
 from thunder_core.spoken import phone_index, PHONES
-from thunder_core.train import teacher, teacher_mouth
-from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)

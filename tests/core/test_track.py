@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from research.__main__ import main
 from research.faces.films import draw_films
+from research.train import track as module
+from research.train.corpus import BadCorpus, BadTracking, list_recordings, read_lips, tracked_clips
+from research.train.track import cut, list_videos, track
 from thunder_core.animation import motion_file
 from thunder_core.client import Client
 from thunder_core.engine.speech.audio import read_sound
@@ -30,16 +34,6 @@ from thunder_core.engine_python import find_tracker
 from thunder_core.errors import NoEngine
 from thunder_core.face.head import load_head
 from thunder_core.request import Request
-from thunder_core.train import track as module
-from thunder_core.train.__main__ import main
-from thunder_core.train.corpus import (
-    BadCorpus,
-    BadTracking,
-    list_recordings,
-    read_lips,
-    tracked_clips,
-)
-from thunder_core.train.track import cut, list_videos, track
 from thunder_core.types import FPS, RATE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,14 +140,14 @@ def test_a_mirror_image_has_the_same_lips(followed):
 
 @pytest.fixture(scope="module")
 def command(tracker, filmed, tmp_path_factory):
-    """Runs `python -m thunder_core.train track` on one film; returns the .npz and what was told."""
+    """Runs `python -m research train track` on one film; returns the .npz and what was told."""
 
     def run(name, *options):
         to, told = tmp_path_factory.mktemp("command"), []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("tqdm.tqdm.write", lambda self, text, **_: told.append(text))
             try:
-                main(["track", str(filmed[0] / f"{name}.mkv"), "--to", str(to), *options])
+                main(["train", "track", str(filmed[0] / f"{name}.mkv"), "--to", str(to), *options])
             except SystemExit as ended:
                 told.append(str(ended))
         return to / "ada" / f"{name}.npz", "\n".join(told)

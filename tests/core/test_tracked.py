@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from research.train.corpus import BadRecording, BadTracking, read_tracked, resample, tracked_clips
 from research.train.facegood import convert_facegood, facegood_motion, write_tracked
 from thunder_core.face.head import load_head
-from thunder_core.train.corpus import (
-    BadRecording,
-    BadTracking,
-    read_tracked,
-    resample,
-    tracked_clips,
-)
 from thunder_core.types import Motion
 
 CHANNELS = list(load_head().expression_names)

@@ -25,28 +25,21 @@ from torch import nn
 
 from research import __main__ as research
 from research.harness import ROOT
-from research.train import encoder, sv2s, vocoder
-from research.train.card import write_card
-from research.train.facegood import write_tracked
-from research.train.stages import STAGES as RESEARCH
-from thunder_core.direction import Style
-from thunder_core.engine.diffusion import alpha_bar, STEPS
-from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.mouth_map import fitted_encoder
-from thunder_core.face.head import load_head
-from thunder_core.files import hash_of
-from thunder_core.networks.bodies import Whisper
-from thunder_core.request import Request
-from thunder_core.train import (
-    __main__ as train,
+from research.train import (
+    command,
     denoiser,
     distil,
+    encoder,
     loop,
     m2s,
     motions as stage,
     stages,
+    sv2s,
+    vocoder,
 )
-from thunder_core.train.corpus import (
+from research.train.card import write_card
+from research.train.command import STAGES
+from research.train.corpus import (
     BadCorpus,
     build,
     Clip,
@@ -56,9 +49,10 @@ from thunder_core.train.corpus import (
     splits_of,
     TEST_SPEAKERS,
 )
-from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
-from thunder_core.train.motions import (
+from research.train.denoiser import as_sampled
+from research.train.facegood import write_tracked
+from research.train.loop import fit, half_precision, learning_rate, Schedule
+from research.train.motions import (
     animate,
     DIRECTIONS,
     MOTIONS,
@@ -67,7 +61,15 @@ from thunder_core.train.motions import (
     teacher_code,
     VARIANTS,
 )
-from thunder_core.train.stages import pieces, STAGES, version, Workspace
+from research.train.stages import pieces, version, Workspace
+from thunder_core.direction import Style
+from thunder_core.engine.diffusion import alpha_bar, STEPS
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.mouth_map import fitted_encoder
+from thunder_core.face.head import load_head
+from thunder_core.files import hash_of
+from thunder_core.networks.bodies import Whisper
+from thunder_core.request import Request
 from thunder_core.types import Columns, Motion, Speech
 
 
@@ -175,7 +177,7 @@ def test_a_stage_that_is_stopped_or_cannot_write_ends_with_a_sentence(
 
     monkeypatch.setitem(STAGES, "graphs", STAGES["graphs"]._replace(run=end))
     with pytest.raises(SystemExit, match=said):
-        train.main(["--threads", "1", "--weights", str(tmp_path), "graphs"])
+        research.main(["train", "--threads", "1", "--weights", str(tmp_path), "graphs"])
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -331,11 +333,6 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
     assert torch.allclose(average, expected) and not torch.allclose(average, last, rtol=0.01)
 
 
-def begun_by(stage):
-    """What runs a stage: of the laboratory, or of training."""
-    return (lambda words: research.main(["train", *words])) if stage in RESEARCH else train.main
-
-
 @pytest.mark.parametrize(
     "stage, there, missing",
     [
@@ -361,7 +358,9 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
     if "rows" in there:
         (motions / "rows.json").write_text("{}")
     with pytest.raises(SystemExit, match=missing.replace(".", "[.]")):
-        begun_by(stage)(["--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage])
+        research.main(
+            ["train", "--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage]
+        )
 
 
 PAGES = ("docs/training.md", "docs/reference/tracked.md", "weights/README.md")
@@ -376,9 +375,7 @@ SIZES = {
     "denoiser": "--batch 2",
     "sv2s": "--minutes .1", "heads": "--to cache-heads",
 }  # fmt: skip
-HAVE_STEPS = {
-    name for name, stage in {**STAGES, **RESEARCH}.items() if "--steps" in dict(stage.options)
-}
+HAVE_STEPS = {name for name, stage in STAGES.items() if "--steps" in dict(stage.options)}
 
 
 def documented():
@@ -392,9 +389,9 @@ def documented():
             stage, options = spans[0].split()[0], [span for span in spans if span.startswith("--")]
             found += [span for span in spans if span.partition(" ")[0] in STAGES]
             found += [f"{stage} {option}" for option in options]
-        elif line.startswith("`python -m research train` has"):
-            found += [span for span in spans if span.split()[0] in RESEARCH]
-    program = r"(?:python -m (?:thunder_core[.]train|research train)|[$]T) ([^`\n#;\"]+)"
+        elif line.startswith("Weights seldom need"):
+            found += [span for span in spans if span.split()[0] in STAGES]
+    program = r"(?:python -m research train|[$]R) ([^`\n#;\"]+)"
     for page in pages:
         found += [words for words in re.findall(program, page) if not words.startswith("STAGE")]
     recipe = (ROOT / "Makefile").read_text().partition("\nretrain:")[2].partition("\n\n")[0]
@@ -402,7 +399,7 @@ def documented():
     commands = []
     for words in found:
         words = [word for word in shlex.split(words) if word != "$W"]
-        at = [i for i, word in enumerate(words) if word in STAGES or word in RESEARCH]
+        at = [i for i, word in enumerate(words) if word in STAGES]
         commands += [[w for w in words[i:] if not re.search("[A-Z]+…", w)] for i in at[:1]]
     return commands
 
@@ -410,7 +407,7 @@ def documented():
 def parsed(words):
     """A command as its parser reads it. Raises SystemExit where an option or a value has gone."""
     parser = argparse.ArgumentParser()
-    train.add_arguments(parser, {**STAGES, **RESEARCH})
+    command.add_arguments(parser)
     return parser.parse_args(words)
 
 
@@ -465,7 +462,7 @@ def trained(tmp_path_factory):
         said, threads = io.StringIO(), torch.get_num_threads()
         try:
             with contextlib.redirect_stdout(said):
-                begun_by(words[0])([*common, "--threads", "1", "--device", "cpu", *words])
+                research.main(["train", *common, "--threads", "1", "--device", "cpu", *words])
         finally:
             torch.set_num_threads(threads)
         return said.getvalue()
@@ -509,14 +506,14 @@ def trained(tmp_path_factory):
 def test_what_the_pages_and_the_makefile_tell_people_to_run_is_every_stage():
     """Each of these is run by `trained`, but for those that are tested elsewhere."""
     names = {words[0] for words in documented()}
-    assert names == {*STAGES, *RESEARCH}
+    assert names == {*STAGES}
     chain = "corpus hear animate m2s vocoder denoiser denoiser distil graphs card".split()
     assert [words[0] for words in documented()][: len(chain)] == chain
 
 
 def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     folder, _, ran = trained
-    assert {words[0] for words in ran} == {*STAGES, *RESEARCH} - set(ELSEWHERE)
+    assert {words[0] for words in ran} == {*STAGES} - set(ELSEWHERE)
     corpus = Corpus(folder / "cache" / "corpus")
     assert [len(corpus.of(s)) for s in ("train", "validation", "test")] == [2, 0, 2]
     rows = json.loads((folder / "cache" / "motions" / "rows.json").read_text())["rows"]
@@ -630,8 +627,10 @@ def test_another_plan_or_shape_of_mouths_has_performances_made_again():
     core, code = ROOT / "thunder_core", teacher_code()
     used = [
         module.replace(".", "/") + ".py"
-        for teacher in sorted((core / "train").glob("teacher*.py"))
-        for module in re.findall(r"from \.\.((?:face|engine\.planning)[.\w]+)", teacher.read_text())
+        for teacher in sorted((ROOT / "research" / "train").glob("teacher*.py"))
+        for module in re.findall(
+            r"from thunder_core\.((?:face|engine\.planning)[.\w]+)", teacher.read_text()
+        )
     ]
     assert used and not [name for name in used if (core / name).read_bytes() not in code]
 

@@ -9,6 +9,7 @@ from made_whisper import store
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from research.train.encoder import adopt_whisper, TrainableEncoder, WhisperMel
+from research.train.graphs import write_graphs
 from research.train.whisper import read_whisper
 from thunder_core import acoustics
 from thunder_core.acoustics import whisper_mel
@@ -17,7 +18,6 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadWeights
 from thunder_core.networks.weights import save_weights
 from thunder_core.shipped import SAMPLE
-from thunder_core.train.graphs import write_graphs
 from thunder_core.types import RATE
 
 VOICE = read_sound(SAMPLE).samples[: 5 * RATE]

@@ -16,7 +16,7 @@ import pytest
 from research.__main__ import parts
 from research.check_results import changes, COMMANDS, NEEDED
 from research.harness import RESULTS
-from thunder_core.train import denoiser
+from research.train import denoiser
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = '''"""A bench."""

@@ -24,7 +24,6 @@ CLIPS = {
     "fit": ["grid_bbaf2n", "grid_brbk7n", "vox_796100172"],
     "check": ["grid_lbbc2a", "grid_lrwp9a"],
 }
-RESEARCH = ("research", "train")
 CHAIN = [
     "paper",
     "--steps",
@@ -150,8 +149,8 @@ def ran(command, **environment):
     return done.stdout
 
 
-def train(*words, of=("thunder_core.train",)):
-    return ran([sys.executable, "-m", *of, "--device", "cpu", *words])
+def train(*words):
+    return ran([sys.executable, "-m", "research", "train", "--device", "cpu", *words])
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +177,8 @@ def trained(voices, tmp_path_factory):
     train(*places, "corpus", voices)
     train(*places, "hear", "--same-units", "--quiet-clips", "2")
     train("--seed", "5", *places, "animate")  # in which the one who validates plays strong moods
-    train(*places, "heads", "--to", folder / "heads", of=RESEARCH)
-    train(*places, *CHAIN, of=RESEARCH)
+    train(*places, "heads", "--to", folder / "heads")
+    train(*places, *CHAIN)
     return {name: folder / name for name in ("cache", "runs", "heads")}
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from research.measures import habits as measures, metrics
 from research.measures.habits import Coherence, coherence
+from research.train.teacher import perform, phrases_of, prosody
 from thunder_core.direction import Direction
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.lips import opening_mm
 from thunder_core.spoken import phone_index, SILENCE
-from thunder_core.train.teacher import perform, phrases_of, prosody
 from thunder_core.types import FPS, Motion
 
 HEAD = load_head()

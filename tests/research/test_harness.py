@@ -224,3 +224,20 @@ def test_one_take_changes_module_no_more_often_than_was_agreed():
     # 9 of them are what the model expects of the voice, which the score compares a take with, 10 what
     # is steady in a sound, which nobody hears, and 19 the person whose head and eyes a take has
     assert 50 < figures["entries"] <= 170 and 10 < figures["modules"] <= 31
+
+
+def test_a_part_whose_packages_are_missing_says_how_to_get_them():
+    code = (
+        "import sys; sys.modules['torch'] = None; from research.__main__ import main; "
+        "main(['train', 'encoder', '--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("train needs “torch”, which this Python lacks: make develop")
+
+
+def test_the_old_command_of_training_says_where_it_went():
+    command = [sys.executable, "-m", "thunder_core.train", "denoiser", "--steps", "5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.endswith("run python -m research train denoiser --steps 5\n")

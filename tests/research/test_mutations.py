@@ -4,9 +4,9 @@
 import pytest
 
 from research.harness import ROOT
-from research.mutations import group_of, GROUPS, interval
+from research.mutations import group_of, GROUPS, interval, mutable_files
 
-FILES = [path.relative_to(ROOT).as_posix() for path in (ROOT / "thunder_core").rglob("*.py")]
+FILES = [path.relative_to(ROOT).as_posix() for path in mutable_files()]
 
 
 def test_every_group_has_files():
@@ -15,8 +15,8 @@ def test_every_group_has_files():
     assert {group_of(file) for file in FILES} == set(GROUPS)
     assert group_of("thunder_core/engine/diffusion.py") == "sampler"
     assert group_of("thunder_core/engine/engine.py") == "sampler"
-    assert group_of("thunder_core/train/loop.py") == "losses"
-    assert group_of("thunder_core/train/teacher.py") == "train"
+    assert group_of("research/train/loop.py") == "losses"
+    assert group_of("research/train/teacher.py") == "train"
     assert group_of("thunder_core/engine/scorer.py") == "scoring"
     assert group_of("thunder_core/types.py") == "other"
 

@@ -17,12 +17,12 @@ from research.systems.denoisers import TokenCrossAttention
 from research.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 from research.train import paper
 from research.train.encoder import TrainableEncoder
+from research.train.motions import MotionSet
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.systems import before, build_learner, Labels, LEARNERS, ThunderLearner
 from thunder_core.engine.speech.encoder import phonetic
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
-from thunder_core.train.motions import MotionSet
 from thunder_core.types import Columns
 from thunder_core.weight_files import SHIPPED
 

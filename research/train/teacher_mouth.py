@@ -17,19 +17,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import filters
-from ..behaviour import HABITS, Part
-from ..direction import Direction, MOODS, Style
-from ..engine.planning.mouth_map import mouth_map, occupancy, phone_probabilities
-from ..engine.speech.cues import closure, middles, runs, sounds_of
-from ..errors import BadRequest
-from ..face.moving.mechanics import BITE_GAP_MM, Mechanics, Sounds, widen_peaks
-from ..face.moving.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP, WIDTH
-from ..face.moving.points import bundled_articulators
-from ..filters import smoothstep
-from ..rotation import rotvec_to_matrix
-from ..spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS
-from ..types import FPS
+from thunder_core import filters
+from thunder_core.behaviour import HABITS, Part
+from thunder_core.direction import Direction, MOODS, Style
+from thunder_core.engine.planning.mouth_map import mouth_map, occupancy, phone_probabilities
+from thunder_core.engine.speech.cues import closure, middles, runs, sounds_of
+from thunder_core.errors import BadRequest
+from thunder_core.face.moving.mechanics import BITE_GAP_MM, Mechanics, Sounds, widen_peaks
+from thunder_core.face.moving.mouth_shape import (
+    bundled_mouth,
+    CHIN,
+    CORNERS,
+    OPENING,
+    UPPER_LIP,
+    WIDTH,
+)
+from thunder_core.face.moving.points import bundled_articulators
+from thunder_core.filters import smoothstep
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS
+from thunder_core.types import FPS
 
 PLOSIVES, POSTALVEOLARS = ("B", "P"), ("SH", "ZH", "CH", "JH")
 # opening and width at which the cues `open` and `wide` are 1

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import nn, Tensor
 
-from ..files import part_of
+from thunder_core.files import part_of
 
 N = TypeVar("N", bound=nn.Module)
 Item = TypeVar("Item")

@@ -30,11 +30,11 @@ import torchaudio
 from scipy.spatial.transform import Rotation, Slerp
 from tqdm import tqdm
 
-from ..arrays import read_npz
-from ..errors import ThunderError
-from ..filters import gaussian
-from ..spoken import phone_index, SILENCE
-from ..types import FPS, LEAST_FPS, MOST_FPS, Motion, pack, RATE, reorder
+from thunder_core.arrays import read_npz
+from thunder_core.errors import ThunderError
+from thunder_core.filters import gaussian
+from thunder_core.spoken import phone_index, SILENCE
+from thunder_core.types import FPS, LEAST_FPS, MOST_FPS, Motion, pack, RATE, reorder
 
 
 class BadRecording(ThunderError):

@@ -15,13 +15,13 @@ import torch
 from torch import nn, Tensor
 from torch.onnx import symbolic_helper
 
-from ..acoustics import BINS
-from ..engine.network import TRANSPOSED
-from ..files import write_file
-from ..networks.denoiser import DenoiserNetwork
-from ..networks.running import KINDS, SeenMouth
-from ..networks.speech import SpeakerEncoderNetwork, SpeechEncoderNetwork, VocoderNetwork
-from ..weight_files import GRAPH
+from thunder_core.acoustics import BINS
+from thunder_core.engine.network import TRANSPOSED
+from thunder_core.files import write_file
+from thunder_core.networks.denoiser import DenoiserNetwork
+from thunder_core.networks.running import KINDS, SeenMouth
+from thunder_core.networks.speech import SpeakerEncoderNetwork, SpeechEncoderNetwork, VocoderNetwork
+from thunder_core.weight_files import GRAPH
 
 _OPERATORS = 20  # version of ONNX's operators
 _FRAMES, _TAKES = 40, 2  # of the inputs that a network is traced with; it takes any number

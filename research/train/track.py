@@ -11,15 +11,15 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from ..animation.motion_file import read, VIDEOS
-from ..client import Client
-from ..engine.engine import Engine
-from ..engine.speech.audio import read_sound
-from ..engine_python import find_tracker
-from ..errors import NoEngine, NoSpace, ThunderError
-from ..files import write_file
-from ..types import FPS, RATE, Speech
-from .corpus import BadCorpus, load_arrays, SAMPLES_PER_FRAME
+from research.train.corpus import BadCorpus, load_arrays, SAMPLES_PER_FRAME
+from thunder_core.animation.motion_file import read, VIDEOS
+from thunder_core.client import Client
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine_python import find_tracker
+from thunder_core.errors import NoEngine, NoSpace, ThunderError
+from thunder_core.files import write_file
+from thunder_core.types import FPS, RATE, Speech
 
 _LATE = 0.1  # seconds by which a sound may be late or early untold
 NOTES = "notes.txt"  # what was said of the videos

@@ -15,22 +15,23 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import find_peaks
 
-from .. import filters
-from ..acoustics import level, track
-from ..behaviour import Behaviour
-from ..direction import Direction
-from ..engine.planning.choice import Choice, draw_any
-from ..engine.planning.mouth_map import presence_in
-from ..engine.planning.people import draw_person, Person, smooth_noise
-from ..engine.planning.take_plan import event_curves, EYES_STAY, LID_WIDE, LIPS_STRESS
-from ..engine.planning.upper_face import (
+from research.train.teacher_mouth import mouth, Stresses
+from thunder_core import filters
+from thunder_core.acoustics import level, track
+from thunder_core.behaviour import Behaviour
+from thunder_core.direction import Direction
+from thunder_core.engine.planning.choice import Choice, draw_any
+from thunder_core.engine.planning.mouth_map import presence_in
+from thunder_core.engine.planning.people import draw_person, Person, smooth_noise
+from thunder_core.engine.planning.take_plan import event_curves, EYES_STAY, LID_WIDE, LIPS_STRESS
+from thunder_core.engine.planning.upper_face import (
     behaviour_of,
     Behaviours,
     BREATH_JAW,
     plan_listener,
     plan_speaker,
 )
-from ..engine.speech.cues import (
+from thunder_core.engine.speech.cues import (
     closure,
     LABELS_PER_SECOND,
     prominence_curve,
@@ -38,13 +39,12 @@ from ..engine.speech.cues import (
     prosody_from,
     runs,
 )
-from ..engine.speech.encoder import softmax, SpeechEncoder
-from ..engine.speech.transcript import follow, likeliest_path
-from ..events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LOOK
-from ..filters import smoothstep
-from ..spoken import BILABIALS, PHONES, SILENCE
-from ..types import ENCODER_RATE, FPS, Motion
-from .teacher_mouth import mouth, Stresses
+from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
+from thunder_core.engine.speech.transcript import follow, likeliest_path
+from thunder_core.events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LOOK
+from thunder_core.filters import smoothstep
+from thunder_core.spoken import BILABIALS, PHONES, SILENCE
+from thunder_core.types import ENCODER_RATE, FPS, Motion
 
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
 # lid channel per degree of lowered or raised gaze: lids follow the eyes

@@ -10,14 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..acoustics import gain, log_mel
-from ..engine.m2s import evidence, WINDOW
-from ..face.head import Head
-from ..networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork, MouthNetwork, Space
-from ..types import FPS
-from .corpus import LONGEST_CROP
-from .loop import fit, Schedule
-from .motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
+from research.train.corpus import LONGEST_CROP
+from research.train.loop import fit, Schedule
+from research.train.motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
+from thunder_core.acoustics import gain, log_mel
+from thunder_core.engine.m2s import evidence, WINDOW
+from thunder_core.face.head import Head
+from thunder_core.networks.speech import (
+    MeshToSpeechConfig,
+    MeshToSpeechNetwork,
+    MouthNetwork,
+    Space,
+)
+from thunder_core.types import FPS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
 BATCH, MEASURED = 16, 32  # crops that a step learns from, and that it is measured by

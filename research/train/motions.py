@@ -21,14 +21,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..acoustics import loudness
-from ..behaviour import MOODS_FOLDER
-from ..direction import Direction, DIRECTION_NAMES
-from ..engine.m2s import SpeakerEncoder
-from ..engine.network import processors
-from ..engine.planning.mouth_map import CONSTANTS, fitted_encoder, identity, phone_probabilities
-from ..engine.speech.cues import sample_phones
-from ..engine.speech.encoder import (
+from research.train.corpus import Corpus, SAMPLES_PER_FRAME
+from research.train.teacher import perform_planned, semitones
+from thunder_core.acoustics import loudness
+from thunder_core.behaviour import MOODS_FOLDER
+from thunder_core.direction import Direction, DIRECTION_NAMES
+from thunder_core.engine.m2s import SpeakerEncoder
+from thunder_core.engine.network import processors
+from thunder_core.engine.planning.mouth_map import (
+    CONSTANTS,
+    fitted_encoder,
+    identity,
+    phone_probabilities,
+)
+from thunder_core.engine.speech.cues import sample_phones
+from thunder_core.engine.speech.encoder import (
     at_frames,
     LOUDNESS,
     softmax,
@@ -36,11 +43,9 @@ from ..engine.speech.encoder import (
     SpeechEncoder,
     Units,
 )
-from ..events import EVENTS
-from ..spoken import PHONES, SILENCE
-from ..types import Columns, in_group, MOUTH, pack, RATE, TONGUE
-from .corpus import Corpus, SAMPLES_PER_FRAME
-from .teacher import perform_planned, semitones
+from thunder_core.events import EVENTS
+from thunder_core.spoken import PHONES, SILENCE
+from thunder_core.types import Columns, in_group, MOUTH, pack, RATE, TONGUE
 
 # ---- features of the corpus
 
@@ -340,14 +345,15 @@ class ClipJob:
     seed: int
 
 
-def teacher_code(*more: str) -> bytes:
-    """The teacher's sources and constants, and `more` modules of thunder_core, for checksums of
-    what depends on them."""
-    core = Path(__file__).resolve().parents[1]
+def teacher_code(*more: Path) -> bytes:
+    """The teacher's sources and constants, and `more` files, for checksums of what depends on
+    them."""
+    core = Path(__file__).resolve().parents[2] / "thunder_core"
     paths = (
         *sorted(Path(__file__).parent.glob("teacher*.py")),
         *sorted(MOODS_FOLDER.glob("*.json")),
-        *(core / name for name in (*_TEACHER, *more)),
+        *(core / name for name in _TEACHER),
+        *more,
         CONSTANTS,
     )
     return b"".join(path.read_bytes() for path in paths)
@@ -416,7 +422,7 @@ def _checksum(job: ClipJob) -> str:
     constants."""
     digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
     digest.update((job.folder / "rows.json").read_bytes())
-    digest.update(teacher_code("train/motions.py"))
+    digest.update(teacher_code(Path(__file__)))
     return digest.hexdigest()[:16]
 
 

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m thunder_core.train STAGE`: all stages of training, resumable, seeded, in this order:
-
-corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil → graphs; each
-exports what the next one needs. Encoder, vocoder and speaker network are trained by `python -m
-research train`.
-"""
+"""The options that all stages of training share, and how the one that the command line names runs."""
 
 import argparse
 import os
@@ -12,9 +7,12 @@ from pathlib import Path
 
 import torch
 
-from ..errors import ThunderError
-from ..shipped import WEIGHTS
-from .stages import option, ROOT, Stage, STAGES, Workspace
+from research.train import other_stages, stages
+from research.train.stages import option, ROOT, Workspace
+from thunder_core.errors import ThunderError
+from thunder_core.shipped import WEIGHTS
+
+STAGES = stages.STAGES | other_stages.STAGES
 
 _SHARED = (
     option("--cache", type=Path, default=ROOT / "cache",
@@ -30,43 +28,28 @@ _SHARED = (
 )  # fmt: skip
 
 
-def add_arguments(p: argparse.ArgumentParser, stages: dict[str, Stage]) -> None:
-    """Add the options that all stages share, and a subcommand for each of these stages."""
+def add_arguments(p: argparse.ArgumentParser) -> None:
+    """Add the options that all stages share, and a subcommand for each stage."""
     for argument, settings in _SHARED:
         p.add_argument(argument, **settings)
     subparsers = p.add_subparsers(dest="stage", required=True)
-    for name, stage in stages.items():
+    for name, stage in STAGES.items():
         parser = subparsers.add_parser(name, help=stage.help)
         for argument, settings in stage.options:
             parser.add_argument(argument, **settings)
 
 
-def run(args: argparse.Namespace, stages: dict[str, Stage]) -> None:
+def run(args: argparse.Namespace) -> None:
     """Run the stage that the command line names. Raises SystemExit with a sentence where it
     cannot."""
     torch.set_num_threads(args.threads)
     try:
         folders = args.cache, args.runs, args.weights
         workspace = Workspace(*folders, args.seed, args.device, args.stage)
-        print(stages[args.stage].run(workspace, args))
+        print(STAGES[args.stage].run(workspace, args))
     except ThunderError as error:
         raise SystemExit(str(error)) from None
     except OSError as error:
         raise SystemExit(f"{error}. Check the path, your rights and the space left.") from None
     except KeyboardInterrupt:
         raise SystemExit("Stopped: the same command goes on from what was saved") from None
-
-
-def main(words: list[str] | None = None) -> None:
-    """Run the stage that `words`, or else the command line, ask for."""
-    p = argparse.ArgumentParser(
-        prog="python -m thunder_core.train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(p, STAGES)
-    run(p.parse_args(words), STAGES)
-
-
-if __name__ == "__main__":
-    main()

@@ -17,16 +17,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..direction import Direction
-from ..engine.diffusion import sample, seeded_noise, solver_steps
-from ..engine.performance import draw_style
-from ..face.head import Head
-from ..files import write_file
-from ..networks.denoiser import DenoiserNetwork
-from .denoiser import DenoiserLoss, HIDE_EVENTS
-from .loop import fit, Schedule
-from .m2s import SpeechBatches
-from .motions import MotionSet, VARIANTS
+from research.train.denoiser import DenoiserLoss, HIDE_EVENTS
+from research.train.loop import fit, Schedule
+from research.train.m2s import SpeechBatches
+from research.train.motions import MotionSet, VARIANTS
+from thunder_core.direction import Direction
+from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
+from thunder_core.engine.performance import draw_style
+from thunder_core.face.head import Head
+from thunder_core.files import write_file
+from thunder_core.networks.denoiser import DenoiserNetwork
 
 STEPS, LEAST_NOISE = 4, 0.3  # steps of the distilled model; σ/α of the last step
 FRAMES = 200  # frames of a line; shorter clips of one voice are joined
