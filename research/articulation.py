@@ -38,7 +38,7 @@ from thunder_core.face import mapping
 from thunder_core.face.head import load_head
 from thunder_core.face.moving import driving
 from thunder_core.face.moving.mouth_shape import OPENING
-from thunder_core.face.moving.points import Articulators, bundled_articulators
+from thunder_core.face.points import Articulators, bundled_articulators
 from thunder_core.face.reading import conventions, jaw_balance
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.spoken import phone_index

@@ -19,8 +19,8 @@ from thunder_core.engine_python import find_tracker
 from thunder_core.face.head import load_head
 from thunder_core.face.making import dots, judging, shapes
 from thunder_core.face.making.laying import model
+from thunder_core.face.points import SkinnedPoints
 from thunder_core.face.regions import front_view, pieces, Warp
-from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.types import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS, Motion
 
 # vertices of the places in the middle, and places on the left near which the nearest is taken

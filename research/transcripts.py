@@ -24,7 +24,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import runs
 from thunder_core.face.moving.lips import Lips
-from thunder_core.face.moving.points import bundled_articulators
+from thunder_core.face.points import bundled_articulators
 from thunder_core.protocol import OTHER_TEXT
 from thunder_core.request import Request
 from thunder_core.types import CLOSED_MM, FPS, Motion

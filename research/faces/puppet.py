@@ -21,7 +21,7 @@ from thunder_core.engine.tracking.mouth import (
 )
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.mouth_shape import bundled_mouth, SIGNALS as MOUTH
-from thunder_core.face.skinning import SkinnedPoints
+from thunder_core.face.points import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 

@@ -324,8 +324,8 @@ _TEACHER = (
     "direction.py",
     "events.py",
     "engine/speech/cues.py",
-    "face/skinning.py",
-    *(f"face/moving/{name}.py" for name in ("mechanics", "mouth_shape", "points")),
+    "face/points.py",
+    *(f"face/moving/{name}.py" for name in ("mechanics", "mouth_shape")),
     "engine/planning/people.json",
     *(
         f"engine/planning/{name}.py"

@@ -32,7 +32,7 @@ from thunder_core.face.moving.mouth_shape import (
     UPPER_LIP,
     WIDTH,
 )
-from thunder_core.face.moving.points import bundled_articulators
+from thunder_core.face.points import bundled_articulators
 from thunder_core.filters import smoothstep
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS

@@ -18,7 +18,7 @@ from thunder.thunder_core.face import head as face_head
 from thunder.thunder_core.face.head import load_head
 from thunder.thunder_core.face.moving import retarget
 from thunder.thunder_core.face.moving.displacement import face_meter
-from thunder.thunder_core.face.skinning import SkinnedPoints
+from thunder.thunder_core.face.points import SkinnedPoints
 from thunder.thunder_core.types import Motion
 from timing import keeps
 

@@ -18,7 +18,7 @@ from thunder_core.behaviour import read_mood, read_moods
 from thunder_core.direction import AXES, CHOICES, Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.direction_words import words_of_request
 from thunder_core.errors import BadRequest
-from thunder_core.face.moving.points import bundled_articulators
+from thunder_core.face.points import bundled_articulators
 from thunder_core.request import DRAFT, Request
 from thunder_core.types import pack
 

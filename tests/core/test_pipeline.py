@@ -22,7 +22,7 @@ from thunder_core.engine.speech.cues import confident_sounds, Phrasing, prosody_
 from thunder_core.face.moving.lips import bundled_lips
 from thunder_core.face.moving.mechanics import Sounds
 from thunder_core.face.moving.mouth_shape import bundled_mouth
-from thunder_core.face.moving.points import bundled_articulators
+from thunder_core.face.points import bundled_articulators
 from thunder_core.spoken import PHONES
 from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
 

@@ -19,7 +19,7 @@ from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.lips import opening_mm, width_mm
 from thunder_core.face.moving.mouth_shape import bundled_mouth, CHIN, CORNERS, OPENING, UPPER_LIP
-from thunder_core.face.moving.points import bundled_articulators
+from thunder_core.face.points import bundled_articulators
 from thunder_core.spoken import phone_index, PHONES
 
 HEAD = load_head()

@@ -12,7 +12,7 @@ from thunder_core.face.head import load_head
 from thunder_core.face.moving import mechanics as mechanics_module
 from thunder_core.face.moving.lips import bundled_lips
 from thunder_core.face.moving.mechanics import Mechanics, Sounds
-from thunder_core.face.moving.points import Articulators
+from thunder_core.face.points import Articulators
 from thunder_core.filters import smoothstep
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion, TOUCH_MM

@@ -9,7 +9,7 @@ from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.face.moving import mouths
 from thunder_core.face.moving.lips import bundled_lips
 from thunder_core.face.moving.moods import MoodPoses
-from thunder_core.face.moving.points import bundled_articulators
+from thunder_core.face.points import bundled_articulators
 from thunder_core.filters import bend
 from thunder_core.types import Motion, TOUCH_MM
 

@@ -22,7 +22,7 @@ from thunder_core.face.moving.displacement import (
     positions,
 )
 from thunder_core.face.moving.lips import bundled_lips, opening_mm, width_mm
-from thunder_core.face.skinning import SkinnedPoints
+from thunder_core.face.points import SkinnedPoints
 from thunder_core.networks.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion

@@ -17,8 +17,7 @@ import numpy as np
 from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
-from ..face.moving.points import Articulators
-from ..face.skinning import SkinnedPoints
+from ..face.points import Articulators, SkinnedPoints
 from ..rotation import angular_speed
 from ..types import FPS, Motion, pack, reorder, unpack
 

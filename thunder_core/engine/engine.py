@@ -24,7 +24,7 @@ from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK
 from ..face.head import Head
 from ..face.moving.lips import Lips
 from ..face.moving.mouth_shape import MouthShape
-from ..face.moving.points import Articulators
+from ..face.points import Articulators
 from ..files import hash_of
 from ..filters import widen
 from ..findings import LipSyncScore, REALISTIC, TOLERANCES

@@ -23,7 +23,7 @@ from ..acoustics import (
     transform,
 )
 from ..face.head import Head
-from ..face.skinning import SkinnedPoints
+from ..face.points import SkinnedPoints
 from ..rotation import rotvec_to_matrix
 from ..types import Motion, RATE
 from ..weight_files import (

@@ -16,7 +16,7 @@ from ..events import BLINK, HEAD
 from ..face.moving.mechanics import ADDED, CONSTRAINT, Mechanics, step
 from ..face.moving.moods import MoodPoses
 from ..face.moving.mouth_shape import MouthShape
-from ..face.moving.points import Articulators
+from ..face.points import Articulators
 from ..filters import bend, gaussian, highest
 from ..manner import Manner
 from ..types import BLINKS, Columns, FPS, in_group, JAW_OPEN_RADIANS, MOOD_CHANNELS, SPEECH

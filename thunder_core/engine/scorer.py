@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..face.moving.lips import Lips
-from ..face.moving.points import Articulators
+from ..face.points import Articulators
 from ..findings import (
     CARTOONY,
     Finding,

@@ -15,8 +15,8 @@ import numpy as np
 from ..animation.motion_file import arrays
 from ..face.head import EYE_LEFT, EYE_RIGHT, Head, load_head, NECK
 from ..face.making import dots, shapes
+from ..face.points import SkinnedPoints
 from ..face.regions import Warp
-from ..face.skinning import SkinnedPoints
 from ..files import write_file
 from ..progress import share
 from ..rotation import rotvec_to_matrix

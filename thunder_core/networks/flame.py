@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..face.head import Head
-from ..face.skinning import SkinnedPoints
+from ..face.points import SkinnedPoints
 
 # vertices processed at once: they fit a core's cache (measured: three times as fast as all at once)
 BLOCK = 120_000

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from ...face.head import Head
-from ...face.skinning import SkinnedPoints
+from ...face.points import SkinnedPoints
 from ...rotation import rotvec_to_matrix
 from ...types import in_group, JAW_OPEN_RADIANS, Motion, TONGUE
 from .mouth import mouth_signals, tracked_mouth

@@ -17,8 +17,8 @@ from ...types import (
     LIP_CLOSE,
 )
 from ..head import EYE_LEFT, EYE_RIGHT, Head, JAW, LIPS, load_head
+from ..points import SkinnedPoints
 from ..regions import LIP_AROUND, LIP_RINGS, pieces, Warp
-from ..skinning import SkinnedPoints
 from . import dots
 from .eyes import Eye, eye_of
 from .surface import Surface

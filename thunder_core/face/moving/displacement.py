@@ -14,7 +14,7 @@ from ...errors import BadHead
 from ...progress import rescale, result
 from ...types import JAW_OPEN_RADIANS, Motion
 from ..head import HEAD_FILE
-from ..skinning import SkinnedPoints
+from ..points import SkinnedPoints
 from .driving import Driver
 from .lips import height_gap
 

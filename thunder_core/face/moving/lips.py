@@ -16,7 +16,7 @@ from ...rotation import rotvec_to_matrix
 from ...types import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, Motion, MOUTH, reorder, TOUCH_MM
 from .. import regions
 from ..head import Head, load_head
-from ..skinning import SkinnedPoints
+from ..points import SkinnedPoints
 
 # Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions
 # sampled at 25 fps or converted to scene frames, where the smallest gap may be between two frames.

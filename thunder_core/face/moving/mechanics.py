@@ -19,7 +19,7 @@ import numpy as np
 from ...filters import smooth, smoothstep
 from ...rotation import rotvec_to_matrix
 from ...types import columns_of
-from .points import ArticulatorPositions, Articulators
+from ..points import ArticulatorPositions, Articulators
 
 # why a step that changes a sampled motion is there
 CONSTRAINT = "constraint"  # no face does otherwise

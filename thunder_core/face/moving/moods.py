@@ -18,9 +18,9 @@ from ...behaviour import Pose
 from ...direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ...filters import bend, smooth, smoothstep, widen
 from ...types import BLINKS, BROW_CHANNELS, columns_of, JAW_OPEN_RADIANS, LIP_CLOSE
+from ..points import Articulators
 from .lips import press_together
 from .mechanics import ADDED, step
-from .points import Articulators
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which movements that part the lips further come in
 # reach and deviation by which a mood makes way before closures, rounded sounds and speech

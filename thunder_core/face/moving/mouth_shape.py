@@ -15,7 +15,7 @@ import numpy as np
 
 from ...rotation import rotvec_to_matrix
 from ..head import Head, JAW, load_head
-from ..skinning import SkinnedPoints
+from ..points import SkinnedPoints
 
 # What is measured of a mouth, millimetres beyond rest; the corners' heights last.
 SIGNALS = ("opening", "width", "upper lip", "chin", "left corner", "right corner")

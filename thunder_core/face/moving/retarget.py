@@ -17,7 +17,7 @@ from ...rotation import rotvec_to_matrix
 from ...types import Motion, reorder
 from .. import regions
 from ..head import Head, JAW
-from ..skinning import SkinnedPoints
+from ..points import SkinnedPoints
 from .driving import Driver
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
