@@ -4,7 +4,7 @@
 #   make demo          a voice becomes takes on a head: out/demo/   AUDIO=file TEXT="its words" TAKES=8 SEED=1 BLENDER=/path/to/blender
 #   make test          everything fast, and one Blender as a Python module
 #   make test-all      slow tests too, and every Blender version whose Python is here
-#   make test-blenders  the tests in VERSIONS="4.2 5.2"; MARKS="not slow" leaves the slow ones out
+#   make test-blenders  the tests in VERSIONS="4.2 5.3"; MARKS="not slow" leaves the slow ones out
 #   make test-window   the tests that need a real Blender with a window: BLENDER=/path/to/blender
 #   make test-window-slow  the slow ones among them, which the former leaves out
 #   make test-cluster  bakes on a Ray cluster of this machine, which loses a node; installs Ray (0.1 GB) into the engine's environment

@@ -50,7 +50,7 @@ MORE["package"] = [
 
 def python_of(name: str) -> str:
     """The Python that a list is for."""
-    return "3.13" if name == "bpy-5.2" else "3.11"
+    return "3.13" if name in ("bpy-5.2", "bpy-5.3") else "3.11"
 
 
 def make_lock(uv: str, name: str) -> bool:
