@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that differs between Blender 4.2 and 5.2, and between an extension and a plain script,
+"""Everything that differs between Blender 4.2 and 5.3, and between an extension and a plain script,
 behind one name each."""
 
 from __future__ import annotations
