@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import wave
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -451,5 +452,21 @@ def test_the_python_that_is_named_runs_the_engine(blender, connection, environme
     blender.ops.wm.save_as_mainfile(filepath=str(environment.parent / "shot.blend"))
     connection.preferences().engine_python = named.format(environment)
     assert connection.current_python() == (str(environment / "bin" / "python"), "")
+    assert connection.recorder().python == named.format(environment)
     assert blender.ops.thunder.check_engine() == {"FINISHED"}
     assert connection.running_engine()["device"] and (environment.parent / "was_run").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the Python")
+@pytest.mark.one_blender
+def test_the_engine_that_a_bake_names_comes_before_all_others(
+    blender, connection, environment, tmp_path, monkeypatch
+):
+    """Before that of the preferences and of THUNDER_PYTHON."""
+    connection.preferences().engine_python = sys.executable
+    monkeypatch.setenv("THUNDER_PYTHON", engine_python.find_engine_python())
+    named = str(environment / "bin" / "python")
+    client = command.client_of(SimpleNamespace(engine=str(environment), weights=None))
+    jobs.run_through("Asking", connection.ask(client, "hello", (0.0, 1.0), "Starting engine"))
+    assert (tmp_path / "was_run").exists()
+    assert engine_python.find_engine_python(str(environment)) == named

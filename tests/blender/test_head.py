@@ -482,6 +482,16 @@ def test_the_rig_moves_as_flame_does(blender, flame_rig, folder, mode):
     )
 
 
+@pytest.mark.one_blender
+def test_a_flame_rig_is_read_back_as_the_head_of_its_file(blender, flame_rig, folder):
+    """Element by element: a corrective that is read as another's bends skin the wrong way."""
+    mesh = add(blender, folder)
+    read, data = flame_module.model_of(mesh, mesh.parent), parts(flame_rig.data)
+    assert np.abs(data["posedirs"]).max() > 1e-3
+    for name in ("v_template", "shapedirs", "posedirs", "weights"):
+        assert np.abs(getattr(read, name) - data[name]).max() < 5e-6, name
+
+
 def flame_with_bones(asset, expression, jaw, neck, eyes, rotation):
     """FLAME's formula where expression moves no joint, as bones have it."""
     shaped = asset["v_template"] + asset["shapedirs"] @ expression

@@ -122,6 +122,17 @@ def test_a_pick_up_performs_as_the_take_of_the_old_line(lines):
     assert "hits " in new.words or "choice" not in take_record.about_of(old.action)
 
 
+def test_a_line_that_was_moved_since_performs_as_before(lines):
+    """Its recording is heard where it plays now, whatever lies where it was."""
+    (source,) = offered(lines)
+    before = moved(perform(source))
+    strips = {each.name: each for each in compat.strips(lines.sequence_editor)}
+    strips["old"].frame_start += 400
+    new = perform(next(each for each in offered(lines) if each.line == "old"))
+    assert len(before["accents"]) >= 4
+    assert np.allclose(moved(new)["accents"], before["accents"], atol=0.04)
+
+
 def own_keys_of(rig):
     """Keys of the animator's own on the committed line."""
     (line,) = following.lines_of(rig.mesh)

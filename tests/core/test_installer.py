@@ -84,6 +84,20 @@ def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypat
     )
 
 
+@pytest.mark.parametrize("package, newest", [("mediapipe", (3, 12)), ("torch", installer.NEWEST)])
+def test_a_python_newer_than_a_package_has_wheels_for_is_refused(
+    package, newest, tmp_path, monkeypatch
+):
+    """Asked of the function that only looks, with a list of one package."""
+    lock = tmp_path / "list.txt"
+    lock.write_text(f"{package}==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    newer = (newest[0], newest[1] + 1)
+    monkeypatch.setattr(sys, "version_info", (*newer, 0, "final", 0))
+    with pytest.raises(installer.Failed, match=rf"3\.11 to {newest[0]}\.{newest[1]}, and .* is 3"):
+        installer.install(str(tmp_path / "new"), str(lock))
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     "damage",
     [

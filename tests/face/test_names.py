@@ -70,6 +70,18 @@ def test_arkit_is_found_in_its_common_spellings(spell):
     }
 
 
+@pytest.mark.parametrize("brows", [5, 7])
+def test_the_convention_is_that_of_most_shapes_of_its_own(brows):
+    """Channels that borrow another's shape, as lips that a jaw opens, do not count."""
+    names = "browInnerUp browDownLeft browDownRight eyeBlinkLeft eyeBlinkRight cheekPuff".split()
+    names = (*names, "noseSneerLeft")[:brows]
+    found = conventions.find((*names, "vrc.v_aa", "vrc.v_ou", "vrc.v_oh", "vrc.v_pp"))
+    vrm = next(each for each in conventions.conventions() if each.name == "vrm")
+    borrowing = conventions.explain(vrm, ("vrc.v_aa", "vrc.v_ou", "vrc.v_oh", "vrc.v_pp"))
+    assert len(borrowing.shapes) > brows >= len(borrowing.shapes) - len(borrowing.fallbacks)
+    assert found.convention.name == "arkit"
+
+
 def test_two_families_on_one_character_are_both_used():
     names = (
         *("browInnerUp", "browDownLeft", "browDownRight", "eyeBlinkLeft", "eyeBlinkRight"),
