@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a character's manner is learned from corrected lines: manners are planted into takes,
-learned from some lines and tried on others, of other voices.
+"""Whether a character's manner is learned from corrected lines: planted into takes, learned from
+some lines and tried on other voices.
 
 `python -m research manner --data DATA`: a take as directed of each of `--voices` voices of
 DATA/lips*; half of the voices teach, half try. Planted, one at a time and all together: oo narrower

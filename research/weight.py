@@ -2,10 +2,11 @@
 """What this repository weighs (`make weight`): statements, modules, imports, numbers and words,
 beside those of the last two releases.
 
-For each top folder: statements (docstrings not counted), modules, imports between modules of this
-repository (pairs of files), numbers in the code (constants with a name, and literals; 0, 1, 2 and
-.5 of either sign not counted), and words of its pages; apart from them, the files that say what
-behaviours are, and their numbers. In the engine's Python also what one take of
+For each top folder: statements (docstrings not counted; `a, b = x, y` is two), modules, imports
+between modules of this repository (pairs of files), numbers in the code (constants with a name, and
+literals; 0, 1, 2 and .5 of either sign not counted), and words of its pages; apart from them, the
+files that say what behaviours are, and their numbers, alone and with the product's named ones. The
+product's statements have a budget, docs/development/budget.toml, above which a test fails. In the engine's Python also what one take of
 the sample passes through, from the request to the take: modules, entries from one into another, and
 re-entries, into a module that was entered before; and of the modules that the steps after sampling
 enter, the numbers (tables have names; these steps read no file). docs/development/weight.json has
@@ -19,6 +20,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -28,11 +30,13 @@ from typing import Any
 from research.harness import ROOT
 
 KEPT = ROOT / "docs" / "development" / "weight.json"
+BUDGET = KEPT.with_name("budget.toml")
 LABORATORY, TESTS = ("bench", "research", "tools"), "tests"
 TRIVIAL = {0, 1, 2, 0.5}  # numbers that are not counted
 NUMBERS = ("named numbers", "literals")
 FIGURES = ("statements", "modules", "imports", *NUMBERS, "words")
-TOTALS = ("product without tests", "laboratory", "tests")
+PRODUCT = "product without tests"
+TOTALS = (PRODUCT, "laboratory", "tests")
 
 # files that say what behaviours are, and a folder of such
 BEHAVIOURS = {"moods", "habits.json", "emotions.json", "people.json"}
@@ -100,6 +104,27 @@ def is_docstring(node: ast.AST) -> bool:
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     )
+
+
+def count_statements(nodes: list[ast.AST]) -> int:
+    """The statements among nodes; one that assigns values side by side is one for each target."""
+    return sum(
+        count_targets(node) if isinstance(node, ast.Assign) else 1
+        for node in nodes
+        if isinstance(node, ast.stmt) and not is_docstring(node)
+    )
+
+
+def count_targets(node: ast.Assign) -> int:
+    """How many assignments an assignment stands for: one for each `a =` of a chain, and for each
+    pair of `a, b = x, y`; one where a value is taken apart."""
+    is_written_out = isinstance(node.value, (ast.Tuple, ast.List))
+    return sum(map(count_leaves, node.targets)) if is_written_out else len(node.targets)
+
+
+def count_leaves(target: ast.expr) -> int:
+    """How many places a target has."""
+    return sum(map(count_leaves, getattr(target, "elts", ()))) or 1
 
 
 def imported_files(file: Path, nodes: list[ast.AST], files: set[Path], tree: Path) -> set[Path]:
@@ -183,9 +208,7 @@ def figures_of(tree: Path) -> dict[str, Figures]:
             continue
         module = ast.parse(text)
         nodes = list(ast.walk(module))
-        counts["statements"] += sum(
-            isinstance(node, ast.stmt) and not is_docstring(node) for node in nodes
-        )
+        counts["statements"] += count_statements(nodes)
         counts["modules"] += 1
         counts["imports"] += len(imported_files(path, nodes, files, tree))
         for name, count in count_numbers(module).items():
@@ -298,7 +321,16 @@ def rows_of(weighed: dict[str, Any]) -> dict[str, Figures]:
     """{title: figures} of all that a table shows."""
     others = ("behaviour", "take", "after sampling")
     rest = {name: weighed[name] for name in others if name in weighed}
-    return weighed["folders"] | totals_of(weighed["folders"]) | rest
+    totals = totals_of(weighed["folders"])
+    numbers = rest.get("behaviour", {}).get("numbers", 0) + totals[PRODUCT]["named numbers"]
+    rest["behaviour"] = rest.get("behaviour", {}) | {"with named": numbers}
+    return weighed["folders"] | totals | rest
+
+
+def agreed_statements() -> int:
+    """How many statements the product may have."""
+    budget = tomllib.loads(BUDGET.read_text(encoding="utf-8"))
+    return budget["agreed"] + sum(budget["more"].values())
 
 
 def growth(new: float, old: float) -> str:
@@ -356,6 +388,8 @@ def run(args: argparse.Namespace) -> None:
     now = weigh(ROOT)
     releases = {name: kept[name] for name in reversed(list(kept)[-2:])}
     print("\n".join(table(now, releases)))
+    weighs = rows_of(now)[PRODUCT]["statements"]
+    print(f"\nof {agreed_statements():,} statements agreed for the product: {weighs:,}")
     for name, base in releases.items():
         print("\n".join([f"\nsince {name}:", *files_grown(ROOT, base["commit"])]))
     if args.keep:

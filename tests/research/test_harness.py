@@ -215,6 +215,24 @@ def test_figures_of_a_release_are_never_replaced(releases, capsys):
     assert releases.read_bytes().startswith(before.rstrip(b"\n}"))
 
 
+@pytest.mark.parametrize(
+    "code, count",
+    [
+        ("a = 1", 1), ("a, b = 1, 2", 2), ("a = b = 1", 2), ("a, b = f()", 1),
+        ("(a, b), c = d, e = (1, 2), 3", 5), ("a: int = 1", 1), ("a, *b = [1, 2]", 2),
+        ("for a, b in c: pass", 2),
+    ],
+)  # fmt: skip
+def test_an_assignment_counts_once_for_each_target(code, count):
+    assert weight.count_statements(list(ast.walk(ast.parse(code)))) == count
+
+
+def test_the_product_has_no_more_statements_than_were_agreed():
+    """Whoever adds code adds a line with its reason to docs/development/budget.toml."""
+    totals = weight.totals_of(weight.figures_of(weight.ROOT))
+    assert 30_000 < totals[weight.PRODUCT]["statements"] <= weight.agreed_statements()
+
+
 def test_one_take_changes_module_no_more_often_than_was_agreed():
     walk = "from research import weight; print(weight.trace_take(weight.ROOT)[0])"
     said = subprocess.run(
