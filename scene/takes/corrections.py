@@ -126,6 +126,11 @@ def learn(
 
     with_animation: as of `find_lines`.
     """
+    if rig.has_mouths_alone:
+        raise BadRequest(
+            "Drawings show which mouth is seen, not how far it moves: load a manner that another "
+            "character learned"
+        )
     found, names = find_lines(scene, rig, with_animation), (scene.name, rig.mesh.name)
     count = len(found.edited) + len(found.animated)
     if count < LEAST_LINES:

@@ -5,13 +5,15 @@ follow; it is shown in words, ticked, keyed, saved and taken along by presets.""
 import bpy
 import numpy as np
 import pytest
+from characters import small_face
+from few_points import KEYS
 from performances import read_wav, write_wav
 from running_engine import find_or_skip, SAMPLE, stop_engine  # noqa: F401
 from thunder.panels import direction as panel
 from thunder.scene.animation import display, fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import corrections, take_list, take_record
+from thunder.scene.takes import corrections, dialogue, take_list, take_record
 from thunder.scene.takes.commit import following
 from thunder.scene.takes.direction import head_direction, sliders
 from thunder.scene.voice import strip
@@ -54,18 +56,33 @@ def scene(blender, committed_file):
     return blender.context.scene
 
 
+@pytest.fixture
+def arkit_scene(blender, committed_file):
+    """The same voices, spoken by a character with ARKit's shape keys."""
+    blender.ops.wm.open_mainfile(filepath=committed_file)
+    scene = blender.context.scene
+    rig = head.find(scene)
+    for part in (rig.armature, *rig.armature.children_recursive):
+        blender.data.objects.remove(part)
+    face = small_face(blender, KEYS, name="Hero")
+    scene.thunder.head = face
+    for name in NAMES:
+        dialogue.cast(scene, name, face)
+        generate(scene, name)
+        assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    return scene
+
+
 def direction_of(scene):
     return sliders.ensure(head.find(scene).owner)
 
 
 def generate(scene, voice):
     """A new take of a voice, which is shown."""
-    known = {entry.name for entry in scene.thunder.takes if entry.voice == voice}
+    known = {entry.action.session_uid for entry in scene.thunder.takes}
     scene.thunder.voice = voice
     assert bpy.ops.thunder.generate() == {"FINISHED"}
-    new = next(
-        entry for entry in scene.thunder.takes if entry.voice == voice and entry.name not in known
-    )
+    (new,) = (entry for entry in scene.thunder.takes if entry.action.session_uid not in known)
     display.show(head.find(scene), new)
     return new
 
@@ -75,7 +92,7 @@ def scale_jaw(scene, size):
     rig = head.find(scene)
     for action, slot in following.action_slots(rig):
         for curve in compat.curves_of(action, slot):
-            if "jaw" in curve.data_path and curve.array_index == 0:
+            if "jaw" in curve.data_path.lower() and curve.array_index == 0:
                 keys = fcurves.read(curve)
                 for name in ("co", "handle_left", "handle_right"):
                     keys[name] = keys[name].copy()
@@ -176,3 +193,33 @@ def test_the_panel_shows_what_was_learned_in_words(scene):
     assert not panel.THUNDER_PT_manner.poll(bpy.context)
     sliders.set_manner(direction_of(scene), MANNER)
     assert panel.THUNDER_PT_manner.poll(bpy.context)
+
+
+def test_a_character_with_arkit_keys_has_a_manner_too(arkit_scene):
+    scene = arkit_scene
+    assert scene.thunder.head.name == "Hero"
+    scale_jaw(scene, 0.7)
+    assert bpy.ops.thunder.learn_manner() == {"FINISHED"}
+    manner = sliders.manner_of(direction_of(scene))
+    assert manner.of("jaw").size == pytest.approx(0.7, abs=0.07)
+    assert {change.what for change in manner.changes} <= {"jaw", "lips", "upper lip"}
+
+
+@pytest.mark.one_blender
+def test_a_drawn_head_follows_a_manner_that_another_character_learned(blender, committed_file):
+    blender.ops.wm.open_mainfile(filepath=committed_file)
+    scene = blender.context.scene
+    if compat.new_drawing("Drawing") is None:
+        pytest.skip("Blender 4.3 and newer draw the sample")
+    assert blender.ops.thunder.sample_drawing() == {"FINISHED"}
+    face = scene.thunder.head
+    with pytest.raises(RuntimeError, match="another character learned"):
+        bpy.ops.thunder.learn_manner()
+    dialogue.cast(scene, "one", face)
+    opened = []
+    for size in (1.0, 0.2):
+        sliders.set_manner(direction_of(scene), Manner((Change("jaw", size=size),), 2))
+        scene.thunder.keep_seed, scene.thunder.first_seed = True, 21
+        entry = generate(scene, "one")
+        opened.append(take_record.load(entry.action).opening.mean())
+    assert opened[1] < 0.75 * opened[0]
