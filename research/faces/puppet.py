@@ -8,6 +8,7 @@ measured then differs in movement alone: not in proportions, nor in what a track
 """
 
 import numpy as np
+from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation
 
 from research.faces.lip_clips import LipClip
@@ -36,6 +37,7 @@ CHANNELS = {
     "stretch": "mouthStretch", "lowerDown": "mouthLowerDown", "upperUp": "mouthUpperUp",
     "close": "mouthClose",
 }  # fmt: skip
+_MISSES_ALIKE, _WARM = 0.7, 20  # r of misses in two frames (filmed takes), frames before the first
 _TREMBLE = 9  # frames: what landmarks fixed to the skull do beside a mean over so many
 
 
@@ -143,13 +145,15 @@ class Puppet:
         return points @ np.swapaxes(rotvec_to_matrix(head), 1, 2)
 
     def show_mouth(self, motion: Motion, seed: int) -> np.ndarray:
-        """What the tracker would show of a motion's mouth above rest [T, 6], mm, by the slopes of
-        filmed heads, as the person trembles."""
+        """What the tracker would show of a motion's mouth above rest [T, 6], mm: by the slopes of
+        filmed heads, missing as much as these do, from frame to frame alike."""
         seen = tracked_mouth()
         moved = motion.expression @ seen.channels.T / seen.channels.sum(1)
         shown = np.c_[moved, motion.jaw[:, 0] / JAW_UNIT] @ seen.slopes.T
-        trembles = self.neutral + self.tremble[self._places(motion.frames, seed)]
-        return shown + mouth_signals(trembles) - mouth_signals(self.neutral[None])
+        drawn = np.random.default_rng(seed).multivariate_normal(
+            np.zeros(len(MOUTH)), (1 - _MISSES_ALIKE**2) * seen.missed, motion.frames + _WARM
+        )
+        return shown + lfilter([1.0], [1.0, -_MISSES_ALIKE], drawn, axis=0)[_WARM:]
 
     def measure(self, motion: Motion, seed: int, shown: np.ndarray | None = None) -> Curves:
         """What is measured of a motion that the person wears (`wear`). shown [T, 6]: of its mouth

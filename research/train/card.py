@@ -42,8 +42,8 @@ TAIL = """
 Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
 nothing and give the figures above; those of the distilled model are of validation voices. Progress was watched on the ten too,
 so figures are a little flattering. Motion is the teacher's, whose mouths follow a map of what the encoder hears (`mouth_map.json`): {count} constants,
-fitted to the mouths of {faces} of 49 speakers (r left out {opening} for opening, {width} for width, of the other 15 {check_opening} and {check_width}),
-which scores compare takes with, too. Heads, brows, lids and eyes move by {people} numbers of the same speakers (`people.json`).
+fitted to the mouths of {faces} of 65 speakers, straightened (r left out {opening} for opening, {width} for width, of the other 15 {check_opening} and {check_width}),
+which scores compare takes with; these networks learned from the map of 34 of them, as tracked. Heads, brows, lids and eyes move by {people} numbers of the 34 (`people.json`).
 In 5 % of what the diffusion model drew the teacher performed the lips of GRID's speakers. No network was trained on other footage.
 
 ## Make them again

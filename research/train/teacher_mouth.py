@@ -202,7 +202,7 @@ _SOFT = 1.8  # sharpness of the bend at which lips touch, 1/mm
 
 _TONGUE = HABITS["tongue"]
 _LIPS = HABITS["lips"]
-W_GAP_MM = (0.9, 1.6)  # least and largest on w
+W_GAP_MM = (0.9, 1.5)  # least and largest on w
 _APART_EASE = 0.8  # deviation of the smoothing of what sounds ask for at least, frames
 SIBILANT_RISE_MM = 1.3  # least rise of the upper lip on s, so that teeth are visible
 SIBILANT_MOST_MM, _SIBILANT_WIDEST_MM = 6.5, 1.0  # opening and width beyond which s grins
@@ -245,8 +245,8 @@ _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 PERSON = {"opening": 0.2, "width": 0.25, "upper lip": 0.15, "chin": 0.06, "corners": 0.18}
 AGAIN = np.array([0.5, 0.3, 0.5, 0.5, 0.5, 0.5])
 _FURTHEST = 2.0  # deviations
-# correlations of the other signals with the opening, of 49 people
-_WITH_OPENING = np.array([0.25, 0.46, -0.73, -0.28, -0.28])
+# correlations of the other signals with the opening, of 50 people
+_WITH_OPENING = np.array([-0.07, 0.46, -0.75, -0.34, -0.34])
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
