@@ -37,8 +37,7 @@ USUAL = {
 
 
 def mouth_signals(points: np.ndarray) -> np.ndarray:
-    """`mouth_shape.SIGNALS` [T, 6] of landmarks [T, 478, 3] that are held still, as tracked; not above
-    rest."""
+    """`mouth_shape.SIGNALS` [T, 6] of still landmarks [T, 478, 3], as tracked, not above rest."""
     upper, lower = (points[:, landmark, 1] for landmark in INNER_LIPS)
     right, left = (points[:, landmark] for landmark in CORNERS)
     across = np.linalg.norm((left - right)[:, :2], axis=1)
