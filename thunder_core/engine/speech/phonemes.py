@@ -44,17 +44,17 @@ class Phoneme:
 _CONSONANTS = {
     "p": "P B", "b": "B P", "m": "M", "f": "F V", "v": "V F", "ʋ": "V W F", "ɸ": "F HH P",
     "β": "B V W P", "w": "W V UW UH OW", "ɥ": "W UW Y IY", "ʍ": "W HH",
-    "t": "T D CH", "d": "D T DH JH", "ɾ": "D T R DH L", "ʈ": "T D", "ɖ": "D T R", "ð": "DH D TH T",
-    "θ": "TH T DH S", "n": "N NG", "ɳ": "N NG", "ɲ": "N NG Y", "ŋ": "NG N", "l": "L", "ɫ": "L",
+    "t": "T D CH", "d": "D T DH JH", "ɾ": "D T R DH L B V", "ʈ": "T D", "ɖ": "D T R", "ð": "DH D TH T",
+    "θ": "TH T DH S", "n": "N NG", "ɳ": "N NG", "ɲ": "N NG Y", "ŋ": "NG N M", "l": "L", "ɫ": "L",
     "ɬ": "L SH S", "ʎ": "L Y", "ɭ": "L R", "r": "R ER D", "ɹ": "R ER", "ɻ": "R ER ZH",
     "ɽ": "R D ER",
-    "ʁ": "R HH G ER", "ʀ": "R HH G ER", "s": "S Z SH", "z": "Z S ZH", "ʃ": "SH S CH ZH",
+    "ʁ": "R HH G ER", "ʀ": "R HH G ER", "s": "S Z SH F TH", "z": "Z S ZH", "ʃ": "SH S CH ZH",
     "ʒ": "ZH Z SH JH Y", "ʂ": "SH S CH", "ʐ": "ZH R Z", "ɕ": "SH S CH HH", "ʑ": "ZH Z JH",
-    "k": "K G T", "ɡ": "G K", "q": "K G HH", "c": "K CH T HH", "ɟ": "G JH D Y K",
+    "k": "K G T HH", "ɡ": "G K", "q": "K G HH", "c": "K CH T HH JH SH", "ɟ": "G JH D Y K",
     "x": "HH K SH R G",
-    "χ": "HH K R G SH", "ɣ": "G HH R", "h": "HH", "ɦ": "HH", "ħ": "HH", "ʕ": "HH AA",
+    "χ": "HH K R G SH F P", "ɣ": "G HH R", "h": "HH F", "ɦ": "HH", "ħ": "HH", "ʕ": "HH AA",
     "j": "Y IY IH", "ʝ": "Y JH ZH", "ʲ": "", "ʔ": "",
-    "tʃ": "CH SH T JH", "dʒ": "JH CH ZH D", "tɕ": "CH SH T JH", "dʑ": "JH CH ZH D", "ts": "T S Z D",
+    "tʃ": "CH SH T JH", "dʒ": "JH CH ZH D", "tɕ": "CH SH T JH", "dʑ": "JH CH ZH D", "ts": "T S Z D CH JH",
     "dz": "D Z S T", "tʂ": "CH SH T", "dʐ": "JH CH ZH D",
 }  # fmt: skip
 _VOWELS = {
@@ -83,8 +83,8 @@ _SPELLED = {
     "ɶ": "œ",
 }
 _MARKS = re.compile(r"[\d\-^~.'’ʰʱʷˠˤʼ˞]|\(.*?\)")
-# Of hanzi espeak-ng writes tones behind the vowel, one of them as this letter.
-_TONE = "ɜ"
+# In languages with tones espeak-ng writes these behind the vowel, one of them as this letter.
+_TONE, _TONAL = "ɜ", ("zh", "vi")
 # sounds of kana whose names in Unicode are not what is said
 _KANA_SOUNDS = {
     "si": "ɕi", "ti": "tɕi", "tu": "tsɯ", "hu": "ɸɯ", "zi": "dʑi", "di": "dʑi", "du": "zɯ",
@@ -116,8 +116,8 @@ def pronounce(words: tuple[str, ...], language: str) -> tuple[tuple[Phoneme, ...
         if library is None or library.espeak_SetVoiceByName(VOICES[language].encode()) != 0:
             return None
         parts = (words[at : at + _AT_ONCE] for at in range(0, len(words), _AT_ONCE))
-        is_hanzi = language == "zh"
-        return tuple(read_ipa(each, is_hanzi) for part in parts for each in _speak(library, part))
+        is_tonal = language in _TONAL
+        return tuple(read_ipa(each, is_tonal) for part in parts for each in _speak(library, part))
 
 
 def _script(word: str) -> str:
@@ -168,7 +168,7 @@ def _library() -> ctypes.CDLL | None:
     return library if began > 0 else None
 
 
-def read_ipa(word: str, is_hanzi: bool = False) -> tuple[Phoneme, ...]:
+def read_ipa(word: str, is_tonal: bool = False) -> tuple[Phoneme, ...]:
     """The sounds of a word in IPA as espeak-ng writes it; nothing of one whose letters it only
     names, as it does in other scripts."""
     if "(" in word:
@@ -178,7 +178,9 @@ def read_ipa(word: str, is_hanzi: bool = False) -> tuple[Phoneme, ...]:
         is_stressed = "ˈ" in token or "ˌ" in token
         plain = unicodedata.normalize("NFD", token.strip("ˈˌ").replace("ç", "ɕ"))
         plain = "".join(c for c in plain if not unicodedata.combining(c))
-        plain = _MARKS.sub("", plain.replace(_TONE, "") if is_hanzi else plain)
+        if is_tonal:  # and breath behind a consonant
+            plain = re.sub(r"(?<=.)h", "", plain.replace(_TONE, ""))
+        plain = _MARKS.sub("", plain)
         is_long = "ː" in plain
         plain = "".join(_SPELLED.get(c, c) for c in plain if c not in "ːˈˌ")
         while plain:

@@ -129,8 +129,11 @@ _UNTOLD = 0.25
 # two thirds of these voices the whole text, and 87 % of the voices a text that lacks a third to a
 # half; 1.7 % of texts of other lines match.
 _WAYS = ((False, 0.0, -0.75), (True, 0.0, -0.65), (False, _UNTOLD, -0.43))
-# The same of sounds.
-_WAYS_OF_SOUNDS = ((False, 0.0, -1.0), (True, 0.0, -1.0), (False, _UNTOLD, -0.5))
+# The same of sounds. Of 244 validation lines, read and accented, 243 match their text, and 0.6 % of
+# texts of other lines match; of 120 lines of a synthesiser in six scripts 119 and 2.5 %. Vietnamese
+# is least like what the encoder knows.
+_WAYS_OF_SOUNDS = ((False, 0.0, -1.05), (True, 0.0, -0.85), (False, _UNTOLD, -0.45))
+_WAYS_OF_VIETNAMESE = ((False, 0.0, -1.25), (True, 0.0, -0.85), (False, _UNTOLD, -0.45))
 _MOST_SAID = 0.8  # share of words said with which the first way is enough
 # Change of the log probability of phones that a letter is never read as, and where it closes the
 # lips. Firmer ones find no more of the m, b, p, f, v and th of validation voices.
@@ -518,8 +521,10 @@ def _place(
         found = [replace(word, sure=float(word.end > word.start)) for word in found]
         return sequence, places, found, True
     tried = []
-    is_certain = spoken is not None and (language != "" or languages.guess(text)[1])
-    for sequence, ways in ((spoken, _WAYS_OF_SOUNDS), (letters(text), _WAYS)):
+    guessed, is_told = languages.guess(text)
+    is_certain = spoken is not None and (language != "" or is_told)
+    of_sounds = _WAYS_OF_VIETNAMESE if (language or guessed) == "vi" else _WAYS_OF_SOUNDS
+    for sequence, ways in ((spoken, of_sounds), (letters(text), _WAYS)):
         if sequence is None or (sequence is not spoken and is_certain):
             continue
         better, places, found = _best_way(belief, text, sequence, ways)
@@ -537,7 +542,7 @@ def _best_way(
     and the text's words."""
     tried = []
     for cut, untold, least in ways[: 1 if len(sequence) > _BAND else len(ways)]:
-        places = align(belief, sequence, cut, untold, omits=ways is _WAYS_OF_SOUNDS)
+        places = align(belief, sequence, cut, untold, omits=ways is not _WAYS)
         found = _find_words(belief, text, sequence, places)
         better = _fit(belief, sequence, places) - least
         tried.append((better, places, found))
