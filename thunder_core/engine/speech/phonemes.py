@@ -44,7 +44,8 @@ class Phoneme:
 _CONSONANTS = {
     "p": "P B", "b": "B P", "m": "M", "f": "F V", "v": "V F", "ʋ": "V W F", "ɸ": "F HH P",
     "β": "B V W P", "w": "W V UW UH OW", "ɥ": "W UW Y IY", "ʍ": "W HH",
-    "t": "T D CH", "d": "D T DH JH", "ɾ": "D T R DH L B V", "ʈ": "T D", "ɖ": "D T R", "ð": "DH D TH T",
+    "t": "T D CH", "d": "D T DH JH", "ɾ": "D T R DH L B V", "ʈ": "T D", "ɖ": "D T R",
+    "ð": "DH D TH T",
     "θ": "TH T DH S", "n": "N NG", "ɳ": "N NG", "ɲ": "N NG Y", "ŋ": "NG N M", "l": "L", "ɫ": "L",
     "ɬ": "L SH S", "ʎ": "L Y", "ɭ": "L R", "r": "R ER D", "ɹ": "R ER", "ɻ": "R ER ZH",
     "ɽ": "R D ER",
@@ -54,7 +55,8 @@ _CONSONANTS = {
     "x": "HH K SH R G",
     "χ": "HH K R G SH F P", "ɣ": "G HH R", "h": "HH F", "ɦ": "HH", "ħ": "HH", "ʕ": "HH AA",
     "j": "Y IY IH", "ʝ": "Y JH ZH", "ʲ": "", "ʔ": "",
-    "tʃ": "CH SH T JH", "dʒ": "JH CH ZH D", "tɕ": "CH SH T JH", "dʑ": "JH CH ZH D", "ts": "T S Z D CH JH",
+    "tʃ": "CH SH T JH", "dʒ": "JH CH ZH D", "tɕ": "CH SH T JH", "dʑ": "JH CH ZH D",
+    "ts": "T S Z D CH JH",
     "dz": "D Z S T", "tʂ": "CH SH T", "dʐ": "JH CH ZH D",
 }  # fmt: skip
 _VOWELS = {
