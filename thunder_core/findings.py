@@ -12,8 +12,8 @@ import numpy as np
 
 from .animation import keyframes
 
-Fault = StrEnum("Fault", ["SHIFTED", "OPEN", "STILL", "MOVES", "OTHER", "SIZE", "MUMBLED"])
-SHIFTED, OPEN, STILL, MOVES, OTHER, SIZE, MUMBLED = Fault
+Fault = StrEnum("Fault", ["SHIFTED", "OPEN", "STILL", "MOVES", "OTHER", "SIZE", "MUMBLED", "FLAT"])
+SHIFTED, OPEN, STILL, MOVES, OTHER, SIZE, MUMBLED, FLAT = Fault
 REALISTIC, CARTOONY, SNAPPY = StrEnum("Tolerated", ["REALISTIC", "CARTOONY", "SNAPPY"])
 TOLERANCES = {
     REALISTIC: "As people move: what a viewer of a film would notice",
@@ -29,8 +29,9 @@ class Finding:
     start, end: seconds from the voice's beginning.  size: SHIFTED: seconds, above zero where the
     lips are late; OPEN: millimetres between the lips; STILL, MOVES: seconds; OTHER: correlation
     with the voice; SIZE: the mouth's opening, as a ratio of what the voice asks for; MUMBLED: how
-    much of the voice mesh-to-speech reads off the mouth, as a ratio of what it reads off takes.
-    sound: the one that demands it, "m", "b" or "p".
+    much of the voice mesh-to-speech reads off the mouth, as a ratio of what it reads off takes;
+    FLAT: millimetres by which lips are narrower than at rest.
+    sound: the one that demands it, "m", "b" or "p", or "oo", "w" or "o".
     word, last_word: the words at its start and its end, "" where no text is known. whole: it
     concerns the whole line.
     weight: how much it is noticed; 1 is just noticeable.
@@ -71,6 +72,9 @@ class Finding:
         if self.kind == OPEN:
             where = f"“{self.word}” ({self.sound})" if self.word else self.sound
             return f"Lips do not meet on {where}: {self.size:.1f} mm apart"
+        if self.kind == FLAT:
+            where = f"“{self.word}” ({self.sound})" if self.word else self.sound
+            return f"Lips stay flat on {where}, which is round"
         if self.kind == SHIFTED:
             count = max(1, round(abs(self.size) * fps))
             s, place, is_late = "s" * (count > 1), self._place_in_words(place), self.size > 0
@@ -92,6 +96,7 @@ class Finding:
             SIZE: f"opens {self.size:.0%}",
             MUMBLED: "mumbles",
             OPEN: f"{self.sound} open",
+            FLAT: f"{self.sound} flat",
             SHIFTED: f"{count} frame{'s' * (count > 1)} late"
             if self.size > 0
             else f"{count} frame{'s' * (count > 1)} early",

@@ -328,12 +328,13 @@ def mend(
         return (yield from _mend_take(rig, entry, finding, clock))
     curves = _mouth_curves(rig)
     first, last = (float(frame) for frame in finding.frames(clock.frame))
-    if finding.kind == findings.OPEN:
+    if finding.kind in _LIPS_DO:
         return (
-            yield from _close_lips(
-                rig, curves, clock, float(clock.frame((finding.start + finding.end) / 2))
+            yield from _move_lips(
+                rig, curves, clock, float(clock.frame((finding.start + finding.end) / 2)),
+                _LIPS_DO[finding.kind],
             )
-        )
+        )  # fmt: skip
     yield 0.5
     if finding.kind == findings.SHIFTED:
         frames = -round(finding.size * clock.fps)
@@ -351,11 +352,13 @@ def _mend_take(
     rig: head.Rig, entry: ThunderTake, finding: findings.Finding, clock: Clock
 ) -> Generator[float, None, str]:
     """Mend a shown take."""
+    at = round(float(clock.frame((finding.start + finding.end) / 2)))
     if finding.kind == findings.OPEN:
-        yield from applying.close_lips(
-            rig, entry, round(float(clock.frame((finding.start + finding.end) / 2)))
-        )
+        yield from applying.close_lips(rig, entry, at)
         return f"Closed the lips of “{entry.name}” with keys of its mouth"
+    if finding.kind == findings.FLAT:
+        yield from applying.round_lips(rig, entry, at)
+        return f"Rounded the lips of “{entry.name}” with keys of its mouth"
     if finding.kind == findings.SHIFTED and finding.whole:
         entry.action.thunder_shape.offset -= round(finding.size * clock.fps)  # writes the take
         return f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames"
@@ -419,10 +422,14 @@ def _rewrite(
     return f"{what}: {sum(counts)} keys on {len(counts)} curves"
 
 
-def _close_lips(
-    rig: head.Rig, curves: dict, clock: Clock, at: float
+# kind of finding → how lips are mended
+_LIPS_DO = {findings.OPEN: lips.close, findings.FLAT: lips.round_lips}
+
+
+def _move_lips(
+    rig: head.Rig, curves: dict, clock: Clock, at: float, move: Callable
 ) -> Generator[float, None, str]:
-    """Close the lips at a scene frame with few keys."""
+    """Close or round the lips at a scene frame with few keys."""
     frames = np.arange(np.floor(at - _BEFORE * clock.fps), np.ceil(at + _AFTER * clock.fps) + 1)
     yield from rescale(rig.driver.prepare(), 0.0, 0.1)
     values = np.stack(
@@ -439,7 +446,7 @@ def _close_lips(
         rows = slice(changed.min(initial=middle), changed.max(initial=middle) + 1)
     else:
         motion = yield from rescale(keying.shown_motion(rig, values, clock.fps), 0.1, 0.5)
-        closed, rows = lips.close(
+        closed, rows = move(
             motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
         )
         before = yield from rescale(keying.drive(rig, motion), 0.5, 0.7)
@@ -469,10 +476,14 @@ def _close_lips(
         counts.append(2 if is_drawn else count)
     if not counts:
         raise BadRequest(
-            "This head has no control that brings its lips together: map mouthClose or its lips "
-            "first"
+            "This head has no control that rounds its lips: map mouthPucker first"
+            if move == lips.round_lips
+            else "This head has no control that brings its lips together: map mouthClose or its "
+            "lips first"
         )
     rna_paths.tag(rig.targets)
+    if move == lips.round_lips:
+        return f"Rounded the lips: {sum(counts)} keys on {len(counts)} curves"
     return f"Closed the lips: {sum(counts)} keys on {len(counts)} curves"
 
 

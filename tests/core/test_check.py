@@ -12,7 +12,8 @@ from thunder_core.engine import scorer
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
 from thunder_core.engine.scorer import MouthCurves, Tolerance
 from thunder_core.engine.speech.encoder import softmax
-from thunder_core.findings import CARTOONY, Finding, MOVES, OPEN, SHIFTED, SNAPPY, STILL
+from thunder_core.face.moving.lips import round_lips
+from thunder_core.findings import CARTOONY, Finding, FLAT, MOVES, OPEN, SHIFTED, SNAPPY, STILL
 from thunder_core.request import Request
 from thunder_core.types import FPS, Motion, pack, RATE, Speech, unpack
 
@@ -98,6 +99,29 @@ def test_each_closure_of_a_text_is_demanded_at_its_own_sound(engine, sample):
     starts = {demand.word: demand.start for demand in demands}
     assert 0.1 < starts["boxes"] - starts["blue"] < 0.25
     assert len({demand.start for demand in demands}) == len(demands)
+
+
+def test_lips_that_stay_flat_on_a_round_sound_of_the_text_are_found_and_rounded(
+    engine, sample, motion
+):
+    text = "My brother moves both big blue boxes from the front room."
+    names, flat = list(engine.head.expression_names), motion.expression.copy()
+    assert FLAT not in kinds(engine.score(sample, motion, text=text).findings)
+    flat[:, [names.index(name) for name in ("mouthPucker", "mouthFunnel")]] = 0.0
+    flat = Motion(flat, motion.jaw)
+    found = [each for each in engine.score(sample, flat, text=text).findings if each.kind == FLAT]
+    assert {"moves", "both", "blue", "room"} >= {each.word for each in found} and len(found) >= 3
+    assert found[0].sentence(25).startswith("Lips stay flat on “")
+    assert found[0].label(25) == f"{found[0].sound} flat “{found[0].word}”"
+    mended, first = flat, found[0]
+    for each in found:
+        at = (each.start + each.end) / 2 * FPS
+        mended, rows = round_lips(mended, names, at)
+        assert rows.stop - rows.start < 10
+    left = engine.score(sample, mended, text=text).findings
+    assert FLAT not in kinds(left) and first.key
+    gaps = [engine.lips.gap_and_width(each)[0] for each in (flat, mended)]
+    assert np.abs(gaps[0] - gaps[1]).max() < 0.05, "lips are as far apart as before"
 
 
 def test_open_lips_and_a_mouth_that_is_held_are_found_but_what_is_snappy_or_cartoony_may_hold(

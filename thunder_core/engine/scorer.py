@@ -23,6 +23,7 @@ from ..face.points import Articulators
 from ..findings import (
     CARTOONY,
     Finding,
+    FLAT,
     LipSyncScore,
     MOVES,
     MUMBLED,
@@ -79,19 +80,21 @@ class Tolerance:
     """What is allowed.
 
     apart: millimetres between lips that should meet.  late: frames by which lips may be late or
-    early.  still: frames for which a mouth may stand still in speech.  swing: millimetres that a
-    mouth may open and close in silence.
+    early.  round: millimetres by which lips are narrower than at rest on oo, w and o.  still:
+    frames for which a mouth may stand still in speech.  swing: millimetres that a mouth may open
+    and close in silence.
     """
 
     apart: float = 2.0
     late: float = 1.25
+    round: float = 2.5
     still: int = 7
     swing: float = 2.0
 
 
 TOLERANCE_OF = {
     REALISTIC: Tolerance(),
-    CARTOONY: Tolerance(apart=3.0, late=2.5, still=13, swing=4.0),
+    CARTOONY: Tolerance(apart=3.0, late=2.5, round=1.0, still=13, swing=4.0),
     SNAPPY: Tolerance(still=13),
 }
 
@@ -355,6 +358,29 @@ def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) 
     ]
 
 
+# ---- lips that stay flat
+
+_ROUND_MM = 6.9  # by which filmed people's lips are narrower on oo than at rest
+
+
+def find_flat(
+    narrower: np.ndarray, rounds: Sequence[transcript.Rounding], tolerance: Tolerance
+) -> list[Finding]:
+    """Rounded sounds of the text on which lips hardly round. narrower: millimetres by which the
+    mouth is narrower than at rest, [T]."""
+    findings = []
+    for each in rounds:
+        start = max(0, round(each.start * FPS) - _BEFORE)
+        most = narrower[start : round(each.end * FPS) + 1 + _BEFORE].max(initial=-np.inf)
+        if start < len(narrower) and most < tolerance.round:
+            noticed = (_ROUND_MM - most) / (_ROUND_MM - tolerance.round)
+            weight = _noticeability(noticed, each.end - each.start)
+            findings.append(
+                Finding(FLAT, each.start, each.end, float(most), weight, each.text, each.word)
+            )
+    return findings
+
+
 # ---- still while somebody speaks, moving while nobody does
 
 
@@ -519,6 +545,7 @@ class Demands(NamedTuple):
     closures: Sequence[Demand]
     words: Words
     bites: np.ndarray
+    rounds: Sequence[transcript.Rounding] = ()
 
     @staticmethod
     def of(voice: VoiceFeatures, text: str, language: str = "") -> "Demands":
@@ -526,7 +553,8 @@ class Demands(NamedTuple):
         belief = softmax(voice.logits)
         is_bite = belief[:, list(LABIODENTALS)].sum(1) > SURE
         bites = np.array(runs(is_bite), float).reshape(-1, 2) / ENCODER_RATE
-        return Demands(*find_demands(voice, belief, text, language), bites)
+        rounds = transcript.roundings(belief, text, language) if text.strip() else ()
+        return Demands(*find_demands(voice, belief, text, language), bites, rounds)
 
 
 def correlate(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
@@ -552,6 +580,8 @@ class Scorer:
         """tongue: its channels.  expect: the usual motion that a model expects of a voice."""
         self.articulators, self.m2s, self.mouth, self.lips = articulators, m2s, mouth, lips
         self.tongue = tongue
+        left, right = lips.corners.rest
+        self.rest_width = 1e3 * float(np.linalg.norm(left - right))
         # takes of a line are scored one after another; forgotten with the scorer
         self.demands_of = lru_cache(maxsize=1)(Demands.of)
         self.expect = expect
@@ -576,6 +606,9 @@ class Scorer:
             mouth = MouthCurves(*curve)
             parts = self._parts(mouth, motion, voice, demands, size)
             findings = find(mouth, voice, allowed, demands.closures, demands.words, size, heard)
+            if not any(each.whole for each in findings):
+                flat = find_flat(self.rest_width - mouth.width, demands.rounds, allowed)
+                findings = sorted(findings + flat, key=lambda each: -each.weight)
             noticed = sum(each.weight for each in findings if each.kind in _PLACES)
             parts["places"] = 1 - min(1.0, noticed / _ALL_PLACES)
             total = sum(WEIGHTS[name] * part for name, part in parts.items())

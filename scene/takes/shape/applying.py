@@ -555,6 +555,17 @@ def close_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[flo
     )
 
 
+def round_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[float, None, None]:
+    """Round the lips of a take at a scene frame; yields progress. Raises BadRequest outside the
+    take."""
+    _check_frame(entry, frame)
+    yield from change(
+        rig,
+        entry,
+        lambda motion, first: lips.round_lips(motion, head.channel_names(), frame - first),
+    )
+
+
 def open_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[float, None, None]:
     """Remove the closure at a scene frame; yields progress. Raises BadRequest if there is none."""
     _check_frame(entry, frame)

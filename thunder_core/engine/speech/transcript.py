@@ -150,6 +150,9 @@ _AS_ROUND = 0.65
 # Least rows of a vowel, of one that is long and stressed, and of w.
 _VOWEL, _LONG_VOWEL, _GLIDE = 3, 4, 2
 _ROUNDEST = tuple(PHONES.index(name) for name in "UW W OW".split())
+_AS_WRITTEN = {
+    PHONES.index(name): sound for name, sound in zip("UW UH W OW".split(), ("oo", "oo", "w", "o"))
+}
 # phone that lips make of a rounded sound
 _ROUND_PHONE = {
     "w": "W", "ɥ": "W", "u": "UW", "y": "UW", "ʊ": "UH", "ʏ": "UW", "o": "OW", "oʊ": "OW",
@@ -427,6 +430,27 @@ def closures_and_words(
         if not pause and (spoken := [each for each in group if each[1][0] >= 0])
     ]
     return _closures(belief, sequence, places), words
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Lips round for `text` (“oo”, “w” or “o”) of a word between two times, seconds."""
+
+    text: str
+    start: float
+    end: float
+    word: str
+
+
+def roundings(belief: np.ndarray, text: str, language: str = "") -> list[Rounding]:
+    """Where lips round for a text that the voice says, in its words that are found, from phone
+    probabilities [N, 40] at 50 Hz."""
+    sequence, places, found, matches = _place(belief, text, language)
+    return [
+        Rounding(_AS_WRITTEN[letter.rounds], start / RATE, end / RATE, found[letter.number].text)
+        for letter, start, end in _spans(sequence, places)
+        if matches and letter.rounds >= 0 and found[letter.number].is_found
+    ]
 
 
 def words(belief: np.ndarray, text: str, language: str = "") -> tuple[list[Word], bool]:

@@ -307,6 +307,41 @@ def close(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion
     return _with_rows(motion, result, rows), rows
 
 
+ROUND_MM, _ROUNDS_IN, _ROUNDS_OUT = 6.0, 0.12, 0.14  # narrower than at rest; seconds
+_PUCKER_STEP = 0.05
+
+
+def round_lips(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion, slice]:
+    """The motion with the lips round at `frame` as for “oo”, by mouthPucker, and the changed
+    frames; lips are as far apart as before."""
+    lips, names = bundled_lips(), list(channels)
+    away = (np.arange(motion.frames) - frame) / motion.fps
+    share = smoothstep(
+        np.clip(1 - np.where(away < 0, -away / _ROUNDS_IN, away / _ROUNDS_OUT), 0, 1)
+    )
+    share[np.argmin(np.abs(away))] = 1.0
+    rows = np.flatnonzero(share > 0)
+    rows = slice(int(rows[0]), int(rows[-1]) + 1)
+    part, u = motion.part(rows), share[rows]
+    at, pucker = int(u.argmax()), names.index("mouthPucker")
+    at_rest = 1e3 * float(np.linalg.norm(np.diff(lips.corners.rest, axis=0)))
+    expression = part.expression.astype(np.float64)
+
+    def made() -> Motion:
+        return Motion(expression, part.jaw, part.head, part.eyes, motion.fps)
+
+    while expression[at, pucker] < 1 and at_rest - _width(lips, made(), names)[at] < ROUND_MM:
+        expression[:, pucker] = np.minimum(1, expression[:, pucker] + _PUCKER_STEP * u)
+    result = set_gap(lips, made(), names, lips.middle_gap(part, names))
+    return _with_rows(motion, result, rows), rows
+
+
+def _width(lips: Lips, motion: Motion, names: list[str]) -> np.ndarray:
+    """Width of the mouth [T], mm."""
+    ordered = replace(motion, expression=lips.coefficients(motion, names))
+    return lips.gap_and_width(ordered)[1]
+
+
 def part_lips(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion, slice]:
     """The motion without the closure at `frame` or next to it: the mouth stays open, as around
     it.
