@@ -119,7 +119,7 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
         can_speak = not attempt(strip.find, context)[1]
         speaks = "" if can_speak else ": Use a Sample Voice and Generate Takes let the face speak"
         self.tell({"INFO"}, f"Made {len(made)} shape keys{stay}{speaks}")
-        self.warn([new_shapes.say_torn(face)])
+        self.warn(new_shapes.say_faults(face))
         if can_speak:
             with suppress(RuntimeError):  # it reports its own errors
                 bpy.ops.thunder.generate("INVOKE_DEFAULT")

@@ -146,7 +146,7 @@ class THUNDER_PT_character(bpy.types.Panel):
                 for rule in resolved.unbound_rules
                 if isinstance(rule, mapping.Rule)
             }
-            _drawn["torn"] = new_shapes.torn(resolved.face)
+            _drawn["torn"] = set().union(*new_shapes.faults_of(resolved.face).values())
             if plan.drawn:
                 self._drawings(layout, resolved)
             else:
@@ -199,7 +199,7 @@ class THUNDER_PT_character(bpy.types.Panel):
             column = tune(row.column(align=True), alert=name in seen.faults, alignment="CENTER")
             column.template_icon(icon, scale=1.7)
             column.label(text=translated(name.title()))
-        faults = [*character.faults_of(resolved.face), new_shapes.say_torn(resolved.face)]
+        faults = [*character.faults_of(resolved.face), *new_shapes.say_faults(resolved.face)]
         for sentence in filter(None, faults):
             wrapped_label(layout, sentence, context, icon="ERROR")
         if any(faults) and resolved.face.type == "MESH":

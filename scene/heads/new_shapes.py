@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
+from mathutils.bvhtree import BVHTree
+from mathutils.geometry import barycentric_transform
 
 from ...thunder_core import records
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
-from ...thunder_core.face.making import dots
+from ...thunder_core.face.making import dots, shapes
+from ...thunder_core.face.regions import Warp
 from ..host import playback
 from ..host.jobs import Step
 from . import character, family
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
 MIRROR = "Mirror"  # name of the constraint by which a dot on the right follows that on the left
 MADE = "thunder_made"  # of a mesh: JSON of the keys that were made, and sums of their points
-TORN = "thunder_torn"  # of a mesh: JSON of names of those that tear its skin
+TORN = "thunder_torn"  # of a mesh: JSON of what is wrong with them, and their names
 _PART = "Part "  # of the names under which parts are kept with dots
 NO_DOTS = "There are no dots on this face: press Mark the Face first"
 _DOT_SIZE = 0.016  # of the width of what is marked
@@ -98,6 +101,14 @@ def _add_dots(
 ) -> bpy.types.Object:
     """The empty with the dots at places [24, 3] in axes that `turn` brings into the world; keeps
     which objects are parts of their face: eyes, teeth, tongue, lashes."""
+    there = np.array(turn)
+    at_rest = places @ there[:3, :3].T + there[:3, 3]
+    shown = _through_pose(face, at_rest, bpy.context.evaluated_depsgraph_get(), False)
+    if shown is not at_rest:  # the dots' left and right are those of the head as it is turned
+        posed = Warp.rigid(at_rest, shown)
+        turned = posed.turn / np.cbrt(np.linalg.det(posed.turn))
+        turn = Matrix(turned.T).to_4x4() @ turn
+        places = (shown - np.array(turn)[:3, 3]) @ np.array(turn)[:3, :3]
     centre = places[: len(dots.MIDDLE)].mean(0)
     size = float(np.ptp(places[:, 0]))
     collection = face.users_collection[0]
@@ -187,7 +198,11 @@ def make(
                     _write(obj, name, rest + by)
                 done = (number * len(wanted) + place + 1) / steps
                 yield Step(0.85 + 0.15 * done, "Writing shape keys", busy=True)
-        face.data[TORN] = json.dumps([name for name in answer["torn"] if name in wanted])
+        faults = {
+            fault: [name for name in names if name in wanted]
+            for fault, names in answer["faults"].items()
+        }
+        face.data[TORN] = json.dumps(faults)
         back.pop_all()
     return wanted, sorted(kept & set(answer["names"]))
 
@@ -298,20 +313,31 @@ def _is_stand_in(rule: Rule) -> bool:
     return stand_in is not None and abs(rule.weight - stand_in[1]) < _SAME
 
 
-def torn(face: bpy.types.Object) -> list[str]:
-    """Names of keys that were made, tear the skin and have not been sculpted since."""
+def faults_of(face: bpy.types.Object) -> dict[str, list[str]]:
+    """What is wrong with keys that were made and have not been sculpted since: of `shapes.FAULTS`
+    the names of those that have it."""
     if face.type != "MESH":
-        return []
-    names = {name for name in _record(face.data, TORN, list) if isinstance(name, str)}
-    return sorted(_unsculpted(face, names))
+        return {}
+    # what 0.4.0 kept is a list of those that are torn
+    found = _record(face.data, TORN, dict) or {shapes.TORN: _record(face.data, TORN, list)}
+    names = {fault: [each for each in found.get(fault) or () if isinstance(each, str)]
+             for fault in shapes.FAULTS}  # fmt: skip
+    return {fault: sorted(left) for fault in names if (left := _unsculpted(face, names[fault]))}
 
 
-def say_torn(face: bpy.types.Object) -> str:
-    """The sentence on keys that tear the skin, "" without any."""
-    names = ", ".join(torn(face))
-    return (
-        names and f"Torn skin: {names}. Sculpt these keys, or move dots there and make them again"
-    )
+def say_faults(face: bpy.types.Object) -> list[str]:
+    """A sentence on each of them."""
+    return [_say(fault, ", ".join(names)) for fault, names in faults_of(face).items()]
+
+
+def _say(fault: str, names: str) -> str:
+    if fault == shapes.OPEN:
+        return f"An eye stays open: {names}. Sculpt these keys, or move dots to the lids' edges"
+    if fault == shapes.HOLE:
+        return f"The inside of a lip shows: {names}. Sculpt these keys, or move the lips' dots"
+    if fault == shapes.NO_EYE:
+        return f"No eye opens between its dots: {names}. Open the lids, or move dots to them"
+    return f"Torn skin: {names}. Sculpt these keys, or move dots there and make them again"
 
 
 # ---- reading
@@ -363,15 +389,47 @@ def _geometry(
 def _marks(root: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
     """Where the dots are in the axes of the empty that holds them, [24, 3]. Raises BadHead if one
     is missing."""
-    inward, places, face = root.matrix_world.inverted_safe(), {}, root.parent
+    places, face = {}, root.parent
     shown = face.show_only_shape_key, face.active_shape_key_index
     face.show_only_shape_key, face.active_shape_key_index = True, 0  # dots stick to what is seen
     depsgraph.update()
     for dot in root.children:
         if DOTS in dot:
-            places[dot[DOTS]] = (inward @ dot.evaluated_get(depsgraph).matrix_world).translation
-    face.show_only_shape_key, face.active_shape_key_index = shown
+            places[dot[DOTS]] = dot.evaluated_get(depsgraph).matrix_world.translation.copy()
     lost = [name for number, name in enumerate(dots.NAMES) if number not in places]
+    if not lost:
+        there = np.array([places[number] for number in range(len(dots.NAMES))])
+        there = _through_pose(face, there, depsgraph, True)
+    face.show_only_shape_key, face.active_shape_key_index = shown
     if lost:
         raise BadHead(f"The dot “{lost[0]}” was deleted: press Mark the Face again")
-    return np.array([places[number] for number in range(len(dots.NAMES))])
+    inward = np.array(root.matrix_world.inverted_safe())
+    return there @ inward[:3, :3].T + inward[:3, 3]
+
+
+def _through_pose(face, places, depsgraph, to_rest: bool) -> np.ndarray:
+    """Where places [N, 3] in the world on a face that its armature poses are at rest, or where
+    those at rest are in the pose; the places themselves where nothing is posed."""
+    if face.find_armature() is None:
+        return places
+    others = [each for each in face.modifiers if each.type != "ARMATURE" and each.show_viewport]
+    for each in others:
+        each.show_viewport = False
+    depsgraph.update()
+    mesh, keys = face.data, face.data.shape_keys
+    rest = family.points_of(mesh.vertices if keys is None else keys.reference_key.data)
+    posed = family.points_of(face.evaluated_get(depsgraph).data.vertices)
+    for each in others:
+        each.show_viewport = True
+    if np.allclose(rest, posed, atol=_SAME * np.ptp(rest, axis=0).max()):
+        return places
+    start, end = (posed, rest) if to_rest else (rest, posed)
+    mesh.calc_loop_triangles()
+    triangles = [tuple(each.vertices) for each in mesh.loop_triangles]
+    tree, outward = BVHTree.FromPolygons(start.tolist(), triangles), face.matrix_world
+    found = []
+    for place in places:
+        spot, _, number, _ = tree.find_nearest(outward.inverted_safe() @ Vector(place))
+        corners = [Vector(points[i]) for points in (start, end) for i in triangles[number]]
+        found.append(outward @ barycentric_transform(spot, *corners))
+    return np.array(found)

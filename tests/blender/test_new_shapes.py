@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shape keys made on a face that has none, by dots on it."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from thunder.scene.host import jobs
 from thunder.scene.takes import mouth_pictures
 from thunder.thunder_core import errors
 from thunder.thunder_core.face.head import load_head
-from thunder.thunder_core.face.making import dots
+from thunder.thunder_core.face.making import dots, judging
+from thunder.thunder_core.face.making.laying import model
 
 BROAD, SIZE = np.array([1.07, 0.94, 1.04]), 11.0  # of a stranger made of the bundled head
 
@@ -172,10 +174,14 @@ def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(made):
     rises = jaw[teeth, 1]
     is_lower = head.weights[teeth, 2] > 0.5
     assert rises[is_lower].max() < -10 and np.abs(rises[~is_lower]).max() < 0.5
-    # lids meet: these are the outer edges of their margins
-    blink = head.v_template[:, 1] * 1e3 * BROAD[1] + moved(made, "eyeBlinkLeft")[:, 1]
-    upper, lower = dots.SIDES["upper lid"], dots.SIDES["lower lid"]
-    assert blink[upper] - blink[lower] < 1.0
+    # lids hide the eye
+    places, balls = 1e3 * head.v_template * BROAD, (head.weights[:, 3:5] > 0.9).any(1)
+    ball = places[head.weights[:, 3] > 0.9]
+    is_bare = balls.copy()
+    is_bare[model().ids] = True
+    of_eye = head.f[is_bare[head.f].all(1)], balls, (ball.min(0) + ball.max(0)) / 2, 12.5
+    assert judging.left_open(places, *of_eye) > 7
+    assert judging.left_open(places + moved(made, "eyeBlinkLeft"), *of_eye) < 0.5
 
 
 def test_the_face_is_a_character_that_passes_the_last_look(made):
@@ -198,12 +204,60 @@ def test_what_was_sculpted_stays_and_the_rest_is_made_again(made):
     assert new_shapes._kept(made) == {"Basis", "mouthPucker"}
 
 
-def test_keys_that_tear_the_skin_are_named_until_they_are_sculpted(made):
-    made.data[new_shapes.TORN] = '["jawOpen", "mouthPucker"]'
-    assert "jawOpen, mouthPucker" in new_shapes.say_torn(made)
+@pytest.mark.parametrize(
+    "kept, sentence",
+    [
+        (["jawOpen", "mouthPucker"], "Torn skin: jawOpen, mouthPucker."),  # as 0.4.0 kept it
+        ({"open": ["mouthPucker", "jawOpen"]}, "stays open: jawOpen, mouthPucker."),
+        ({"hole": ["jawOpen", "mouthPucker"]}, "inside of a lip shows: jawOpen, mouthPucker."),
+    ],
+)
+def test_keys_that_are_not_good_are_named_until_they_are_sculpted(made, kept, sentence):
+    made.data[new_shapes.TORN] = json.dumps(kept)
+    assert sentence in new_shapes.say_faults(made)[0]
     for name in ("jawOpen", "mouthPucker"):
         made.data.shape_keys.key_blocks[name].data[5306].co.x += 0.1
-    assert not new_shapes.say_torn(made)
+    assert not new_shapes.say_faults(made)
+
+
+def test_a_posed_character_is_read_at_rest_and_its_dots_lie_on_the_pose(face):
+    """Its head is turned by a bone; Subdivision lies over it."""
+    bpy.ops.object.armature_add(location=face.location)
+    rig = bpy.context.object
+    bpy.ops.object.mode_set(mode="EDIT")
+    rig.data.edit_bones[0].tail = (0, 0, SIZE * 0.2)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    face.vertex_groups.new(name="Bone").add(range(len(face.data.vertices)), 1.0, "REPLACE")
+    face.modifiers.new("Armature", "ARMATURE").object = rig
+    face.modifiers.new("Subdivision", "SUBSURF")
+    rig.pose.bones[0].rotation_mode = "XYZ"
+    rig.pose.bones[0].rotation_euler = (-0.3, 0.6, 0.1)
+    bpy.context.view_layer.objects.active = face
+    face.select_set(True)
+    bpy.context.view_layer.update()
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    root = new_shapes.dots_of(face)
+    bpy.context.view_layer.update()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    turn = rig.matrix_world @ rig.pose.bones[0].matrix @ rig.data.bones[0].matrix_local.inverted()
+    spots = np.array([
+        turn @ rig.matrix_world.inverted() @ face.matrix_world @ Vector((x, -z, y))
+        for x, y, z in wanted_places()
+    ])  # fmt: skip
+    seen = {
+        dot[new_shapes.DOTS]: np.array(dot.evaluated_get(depsgraph).matrix_world.translation)
+        for dot in root.children
+    }
+    off = [np.linalg.norm(seen[number] - spot) for number, spot in enumerate(spots)]
+    assert np.median(off) < 0.006 * SIZE
+    for dot in root.children:
+        dot.location = root.matrix_world.inverted() @ Vector(spots[dot[new_shapes.DOTS]])
+    bpy.context.view_layer.update()
+    marks = new_shapes._marks(root, bpy.context.evaluated_depsgraph_get())
+    apart = np.linalg.norm(np.diff(marks, axis=0), axis=1)
+    assert np.allclose(apart, np.linalg.norm(np.diff(wanted_places(), axis=0), axis=1), atol=0.05)
+    assert [each.show_viewport for each in face.modifiers] == [True, True]
+    assert tuple(rig.pose.bones[0].rotation_euler) != (0, 0, 0)
 
 
 def separate():

@@ -82,7 +82,7 @@ def test_lids_slide_over_the_ball_and_shut(made, side):
     assert was > 7 and now < 0.4
     lids = [MARKED[dots.NAMES.index(f"{lid} lid, {side.lower()}")] for lid in ("upper", "lower")]
     away = np.linalg.norm(shut[lids] - middle, axis=1)
-    assert np.allclose(away, np.linalg.norm(face[lids] - middle, axis=1), atol=0.3)
+    assert np.allclose(away, np.linalg.norm(face[lids] - middle, axis=1), atol=0.5)
 
 
 def test_teeth_and_tongue_go_with_the_jaw_and_eyes_turn(made):
@@ -98,7 +98,7 @@ def test_teeth_and_tongue_go_with_the_jaw_and_eyes_turn(made):
 
 
 def test_nothing_tears_and_the_body_stays(made):
-    assert not made.torn
+    assert not any(made.faults.values())
     below = POINTS[:, 1] < -190
     assert not made.moves[:, below].any()
 
@@ -362,3 +362,26 @@ def test_lips_whose_open_edges_meet_stay_apart():
     jaw = shapes.make(points, np.where(is_copied, copies[triangles], triangles), POINTS[MARKED])
     by = jaw.moves[jaw.names.index("jawOpen")]
     assert (by[slit[10], 1] - by[copies[slit[10]], 1]) > 15
+
+
+def test_the_inside_of_a_lip_that_comes_through_its_outside_goes_behind_it():
+    """A lip 2 mm thick, whose outside goes back by 7 mm and whose inside by 3."""
+    y, x = (each.ravel() for each in np.mgrid[:20.0, :20.0])
+    first = np.flatnonzero((x < 19) & (y < 19))
+    front = (first[:, None, None] + np.array([[0, 1, 21], [0, 21, 20]])).reshape(-1, 3)
+    sheet = np.c_[x, y, 0 * x]
+    lip = Surface(np.concatenate([sheet, sheet - [0, 0, 2]]), np.r_[front, front[:, ::-1] + 400])
+    move = np.where(np.arange(800) < 400, -7.0, -3.0)[:, None] * np.array([0.0, 0.0, 1.0])
+    mouth = np.array([[0.0, 0.0, 0.0], [19.0, 19.0, 0.0]])
+    seen = np.arange(len(lip.triangles)) < len(front)
+    assert judging.back_shown(lip, move, mouth)[2] > 300
+    assert shapes._hide_back(lip, move, mouth, seen) == 0
+    assert (move[:400, 2] == -7).all() and (move[400:, 2] < -5).all()
+
+
+@pytest.mark.parametrize("side", ["Left", "Right"])
+def test_an_eye_that_is_shut_at_rest_is_named(side):
+    points = POINTS.copy()
+    own = model()
+    points[own.ids] += own.lids[("Left", "Right").index(side)].shut(own.skin.points, own.skin)
+    assert shapes.make(points, HEAD.f, points[MARKED]).faults["no eye"] == ("eyeBlink" + side,)

@@ -239,7 +239,7 @@ def _make_shapes(worker, args, progress):
     made = shapes.make(points, _triangles(args), marks, progress)
     file = os.path.join(args["folder"], "moves.npy")
     save_array(file, made.moves)
-    return {"names": made.names, "moves": file, "torn": made.torn}
+    return {"names": made.names, "moves": file, "faults": made.faults}
 
 
 def _triangles(args):

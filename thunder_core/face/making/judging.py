@@ -5,13 +5,14 @@ in which the skin's back shows, skin that tears; numpy only."""
 import numpy as np
 
 from ...rotation import rotvec_to_matrix
-from ..regions import front_view
+from ..regions import front_view, spots_seen
 from .surface import Surface
 
 _AROUND_MM = 60.0  # about the marked places, as far as skin is judged
 _VIEWS, _VIEW_MM = (-0.9, 0.0, 0.9), 0.6  # radians and pixels by which what is seen is looked for
 _SIDES, _EYE_MM = (-25.0, 0.0, 25.0), 0.1  # degrees from which an eye is seen, and pixels
-_HOLE_MM, _DEEP_MM = 0.4, 12.0  # pixels of holes, and how deep behind the skin these may be
+# round a mouth, pixels of holes, and how deep behind the skin these may be
+_LIPS_MM, _HOLE_MM, _DEEP_MM = 15.0, 0.4, 12.0
 _STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
 
 
@@ -66,16 +67,40 @@ def left_open(
     return float(highest)
 
 
-def hole(skin: Surface, move: np.ndarray, marked: np.ndarray) -> float:
-    """The area round the marked places of a mouth [M, 3] in which a movement [K, 3] shows the
-    skin's back, which was not seen at rest, mm²."""
-    window = marked[:, :2].min(0) - 15.0, marked[:, :2].max(0) + 15.0
-    views = []
-    for points in (skin.points, skin.points + move):
-        view = front_view(points, skin.triangles, *window, _HOLE_MM)
-        now = Surface(points, skin.triangles)
-        depth = points[skin.triangles].mean(1)[view.triangle, 2]
-        back = (now.corner_normals[view.triangle, 2] < 0) & (view.triangle >= 0)
-        views.append((back, depth))
-    (was, front), (back, depth) = views
-    return float((back & ~was & (depth > front - _DEEP_MM)).sum() * _HOLE_MM**2)
+def back_shown(
+    skin: Surface, move: np.ndarray, mouth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Where a movement [K, 3] shows the skin's back, which is not seen at rest, round the places of
+    a mouth [M, 3]: of each pixel the triangle [N], and how far its back lies before the front of
+    the skin there, mm [N]; the area of all, mm²."""
+    low, high = mouth.min(0) - _LIPS_MM, mouth.max(0) + _LIPS_MM
+    # what may come into the picture, as a chin that rises
+    is_near = (skin.points > low - _LIPS_MM).all(1)
+    is_near &= (skin.points[:, :2] < high[:2] + _LIPS_MM).all(1)
+    near = np.flatnonzero(is_near[skin.triangles].any(1))
+    triangles, window = skin.triangles[near], (low[:2], high[:2])
+
+    def look(points, which):
+        """Triangles seen [H, W], whether these show their backs, and their distances [H, W]."""
+        view = front_view(points, triangles[which], *window, _HOLE_MM)
+        has = view.triangle >= 0
+        row, column = np.nonzero(has)
+        place = view.x[column], view.y[row]
+        depth = np.full(has.shape, -np.inf)
+        spots = spots_seen(points, triangles[which], view.triangle[has], *place)
+        depth[has] = spots.of(points[:, 2])
+        return np.where(has, which[view.triangle], -1), depth
+
+    def faces_back(points):
+        return Surface(points, triangles).corner_normals[:, 2] < 0
+
+    every, now = np.arange(len(triangles)), skin.points + move
+    (rest, rest_depth), (shown, depth) = look(skin.points, every), look(now, every)
+    is_hole = (shown >= 0) & faces_back(now)[shown] & (depth > rest_depth - _DEEP_MM)
+    is_hole &= ~((rest >= 0) & faces_back(skin.points)[rest])
+    if not is_hole.any():
+        return np.empty(0, int), np.empty(0), 0.0
+    behind = look(now, np.flatnonzero(~faces_back(now)))[1]
+    behind, depth = behind[is_hole], depth[is_hole]
+    before = np.where(np.isfinite(behind), depth - np.maximum(behind, -1e6), 0.0)
+    return near[shown[is_hole]], before, float(is_hole.sum() * _HOLE_MM**2)

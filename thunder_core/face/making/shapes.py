@@ -19,7 +19,7 @@ from ..regions import distances, LIP_AROUND, LOWER, pieces, UPPER, Warp
 from . import dots
 from .eyes import Eye, eye_of, fade
 from .joining import join, open_seams
-from .judging import seen_of, torn
+from .judging import back_shown, left_open, seen_of, torn
 from .laying import BALL_MM, GAZE, lay, Model, model, NORMALS_MM
 from .surface import Surface
 
@@ -41,6 +41,7 @@ _TORN = (1.5, 20.0)  # of the area that is torn on ours, and mm² more, that may
 _RIGID_MM = 80.0  # what is wider and above the mouth is glasses or hair, and stays
 _LOOSE_MM = 25.0  # what is farther from the skin stays
 _LEAST_VERTICES = 300
+_SIDES = ("Left", "Right")
 _NO_MOUTH = (
     "No mouth opens between the dots “upper lip, edge” and “lower lip, edge”: drag them onto the "
     "lips, or cut the skin open along the lips' line first"
@@ -48,22 +49,32 @@ _NO_MOUTH = (
 # strength of shapes that people combine, share of a triangle's area below which it counts as folded
 # in a pose, and most times that folds are evened
 _BOTH, _FOLDED, _ROUNDS = 0.5, 0.06, 16
+# most times that a lip's inside goes back, how far behind the outside, and the steps to what lies
+# beside it that it takes along; a smaller hole is none, mm²
+_BACK_ROUNDS, _BACK_MM, _BACK_SPREAD, _BACK_MM2 = 4, 0.3, 3, 1.0
 _BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
+_ROUND = 0.25  # of its size, by which a disc may be wider than it is high
 _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may be from ours
+
+
+# what may be wrong with a shape: it tears the skin, leaves the eye open, shows the skin's back, or
+# no eye was found that it could shut
+TORN, OPEN, HOLE, NO_EYE = FAULTS = ("torn", "open", "hole", "no eye")
+_OPEN_MM, _HOLE_MM2 = 0.5, 10.0  # larger ones are told
 
 
 @dataclass(frozen=True)
 class Made:
     """Shapes that were made. names: of n keys.  moves [n, V, 3]: in the mesh's own axes and unit.
 
-    is_eye [V]: 1 for the left eye's ball, 2 for the right one's, 0 elsewhere.  torn: names of those
-    that tear the skin.
+    is_eye [V]: 1 for the left eye's ball, 2 for the right one's, 0 elsewhere.  faults: of FAULTS
+    the names of those that have it.
     """
 
     names: tuple[str, ...]
     moves: np.ndarray
     is_eye: np.ndarray
-    torn: tuple[str, ...]
+    faults: dict[str, tuple[str, ...]]
 
 
 def make(
@@ -101,6 +112,12 @@ def make(
     seen = seen_of(skin, marked)
     unfold(skin, moved, seen, ours.names, eyes)
     let_meet(moved)  # what was evened parts lips less
+    mouth = marked[dots.IS_MOUTH]
+    backs = {
+        name: _hide_back(skin, move, mouth, seen)
+        for name, move in zip(ours.names, moved)
+        if name.startswith("mouth") and name != LIP_CLOSE
+    }
     names, moves = list(ours.names), np.zeros((len(ours.names), len(face), 3), np.float32)
     moves[:, ids] = moved
     say(0.85, "Moving teeth, tongue and lashes")
@@ -109,15 +126,15 @@ def make(
         is_eye[ball] = 1 + side
     _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves)
     gaze_names, gaze = _gaze(face, is_eye, [middle for middle, _, _ in eyeballs])
-    ours_seen = seen_of(ours.skin, ours.skin.points[ours.dots])
-    tear = tuple(
-        name for name, move, own in zip(names, moved, ours.moved)
-        if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
-    )  # fmt: skip
+    faults = {
+        TORN: _torn(ours, skin, moved, seen),
+        OPEN: _left_open(face, triangles, moves, names, ids, is_eye, eyes),
+        HOLE: _holes(ours, backs),
+        NO_EYE: tuple("eyeBlink" + side for side, eye in zip(_SIDES, eyes) if eye is None),
+    }
     names, moves = names + gaze_names, np.concatenate([moves, gaze])[:, place]
-    return Made(
-        tuple(names), moves @ np.linalg.inv(warp.turn).astype(np.float32), is_eye[place], tear
-    )
+    moves = moves @ np.linalg.inv(warp.turn).astype(np.float32)
+    return Made(tuple(names), moves, is_eye[place], faults)
 
 
 # ---- what belongs to the face
@@ -226,6 +243,18 @@ def balls(points: np.ndarray, triangles: np.ndarray, piece: np.ndarray) -> list[
     return found
 
 
+def _irises(points: np.ndarray, triangles: np.ndarray, piece: np.ndarray) -> list[tuple]:
+    """(middle [3], radius, vertices) of all loose pieces that are round discs from the front, as
+    eyes of drawn faces are."""
+    found = []
+    for label in np.unique(piece[triangles[:, 0]]):
+        ids = np.flatnonzero(piece == label)
+        wide, high, deep = np.ptp(points[ids], axis=0)
+        if abs(wide - high) < _ROUND * max(wide, high) and deep < min(wide, high):
+            found.append((points[ids].mean(0), wide / 2, ids))
+    return found
+
+
 def eyes_among(found: list[tuple], width: float) -> np.ndarray | None:
     """Middles [2, 3] of the left and the right eye: the foremost pair of equal balls side by side
     on a head of this width; None without one."""
@@ -249,13 +278,17 @@ def guess(
     whether it was found, upright, in a picture: `find` gives of points, triangles and places by
     proportions the places in the picture, [24, 2], None without a face. Raises BadHead."""
     _check(points, triangles)
+    triangles = join(len(points), open_seams(points, triangles)[0])[triangles]
     piece = pieces(len(points), triangles)
     # the largest piece is neither lashes nor glasses
     skin = triangles[piece[triangles[:, 0]] == np.bincount(piece[triangles[:, 0]]).argmax()]
     ahead = dots.ahead(points, triangles)
     turn = np.stack([np.cross([0, 1, 0], ahead), [0, 1, 0], ahead], 1)
     turned = points @ turn
-    eyes = eyes_among(balls(turned, triangles, piece), float(np.ptp(turned[:, 0])))
+    width = float(np.ptp(turned[:, 0]))
+    eyes = eyes_among(balls(turned, triangles, piece), width)
+    if eyes is None:
+        eyes = eyes_among(_irises(turned, triangles, piece), width)
     places = dots.guess(load_head(), turned, skin, eyes)
     found, is_seen = find(turned, triangles, places), False
     if found is not None:
@@ -282,7 +315,7 @@ def _ball(found: list[tuple], ours: Model, marked, side) -> tuple[np.ndarray, fl
 
 def _open(eyes: list[Eye | None]) -> list[tuple[str, Eye]]:
     """The eyes that are open, with the names of their sides."""
-    return [(side, eye) for side, eye in zip(("Left", "Right"), eyes) if eye is not None]
+    return [(side, eye) for side, eye in zip(_SIDES, eyes) if eye is not None]
 
 
 # ---- carrying over
@@ -428,7 +461,7 @@ def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
 def _gaze(face, is_eye, middles) -> tuple[list[str], np.ndarray]:
     """Names and moves of the keys by which the eyes look round."""
     names, moves = [], []
-    for side, word in enumerate(("Left", "Right")):
+    for side, word in enumerate(_SIDES):
         ball = np.flatnonzero(is_eye == 1 + side)
         for name, (up, across) in GAZE.items() if len(ball) else ():
             angles = np.array([[up, across * (1, -1)[side], 0.0]])
@@ -442,6 +475,58 @@ def _gaze(face, is_eye, middles) -> tuple[list[str], np.ndarray]:
 
 
 # ---- judging
+
+
+def _torn(ours: Model, skin: Surface, moved: np.ndarray, seen: np.ndarray) -> tuple[str, ...]:
+    """Names of the movements [n, K, 3] that tear more of the skin than ours."""
+    ours_seen = seen_of(ours.skin, ours.skin.points[ours.dots])
+    return tuple(
+        name for name, move, own in zip(ours.names, moved, ours.moved)
+        if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
+    )  # fmt: skip
+
+
+def _holes(ours: Model, backs: dict[str, float]) -> tuple[str, ...]:
+    """Of areas in which shapes show the skin's back, mm², the names of those that are larger than
+    with ours."""
+    mouth = ours.skin.points[ours.dots][dots.IS_MOUTH]
+    own = {
+        name: back_shown(ours.skin, ours.moved[ours.names.index(name)], mouth)[2]
+        for name, area in backs.items()
+        if area > _HOLE_MM2
+    }
+    return tuple(name for name, area in own.items() if backs[name] > area + _HOLE_MM2)
+
+
+def _left_open(face, triangles, moves, names, ids, is_eye, eyes) -> tuple[str, ...]:
+    """Names of the blinks that leave too much of a ball in sight."""
+    is_bare = is_eye > 0
+    is_bare[ids] = True
+    bare, result = triangles[is_bare[triangles].all(1)], []
+    for side, eye in _open(eyes):
+        shut = face + moves[names.index(name := "eyeBlink" + side)]
+        is_ball = is_eye == 1 + _SIDES.index(side)
+        if is_ball.any() and left_open(shut, bare, is_eye > 0, eye.middle, eye.radius) > _OPEN_MM:
+            result.append(name)
+    return tuple(result)
+
+
+def _hide_back(skin: Surface, move: np.ndarray, mouth: np.ndarray, seen: np.ndarray) -> float:
+    """Change a movement [K, 3] that shows the back of a lip's inside, as its outside goes farther
+    back: what is not seen at rest goes behind that; returns the area that it still shows, mm².
+    mouth [M, 3]: its marked places; seen [F]."""
+    is_inside = np.ones(len(move), bool)
+    is_inside[skin.triangles[seen]] = False
+    for left in reversed(range(_BACK_ROUNDS)):
+        triangles, before, area = back_shown(skin, move, mouth)
+        if area < _BACK_MM2 or not left:
+            break
+        push = np.zeros(len(move))
+        np.maximum.at(push, skin.triangles[triangles], before[:, None] + _BACK_MM)
+        for _ in range(_BACK_SPREAD):
+            push = np.maximum(push, 0.8 * skin.around(push)) * is_inside
+        move[:, 2] -= push
+    return area
 
 
 def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list[Eye]) -> None:
