@@ -42,6 +42,7 @@ from .base import (
     chosen_head,
     FileWork,
     InstantWork,
+    Obstacles,
     SlicedWork,
     why_no_head,
     why_not_in_object_mode,
@@ -58,7 +59,7 @@ class AddsHead(InstantWork):
     """An operator whose `add(context, collection)` adds a head to a collection that can be changed
     and returns its mesh. The view frames all heads then."""
 
-    obstacles = (why_not_in_object_mode,)
+    obstacles: Obstacles = (why_not_in_object_mode,)
 
     def act(self, context: bpy.types.Context) -> None:
         collection = context.collection
@@ -145,7 +146,7 @@ def _chosen(context: bpy.types.Context):
 class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
     """Make a library override of the linked character and its meshes, so that it can be animated"""
 
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if family.find_linked(context.scene, _chosen(context))
@@ -184,7 +185,7 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     """Add a sample recording to the sequencer to try Thunder"""
 
     bl_label = "Use a Sample Voice"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda _: (
             ""
             if os.path.isfile(SAMPLE)
@@ -218,7 +219,7 @@ class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):
     """Move the jaw, neck and eye bones to fit the identity sliders"""
 
     bl_label = "Fit Bones to Identity"
-    obstacles = (
+    obstacles: Obstacles = (
         why_not_in_object_mode,
         lambda context: (
             ""
@@ -397,7 +398,7 @@ class Records(SlicedWork):
     """An operator that records the microphone, and then generates takes of what was spoken; or
     plays a voice."""
 
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             "Recording needs a window: open the file in Blender"
             if bpy.app.background or context.window is None
@@ -467,7 +468,7 @@ class THUNDER_OT_record(Records, bpy.types.Operator):
     """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps
     what was spoken"""
 
-    obstacles = (lambda context: recording.why_no_range(scene_of(context)),)
+    obstacles: Obstacles = (lambda context: recording.why_no_range(scene_of(context)),)
     make = staticmethod(recording.Recording)
 
 
@@ -475,7 +476,7 @@ class THUNDER_OT_perform_live(Records, bpy.types.Operator):
     """Let the head speak while you do, and generate takes of what you said, or hear the chosen
     voice. Space or Esc ends it; nothing that it did live is kept"""
 
-    obstacles = (why_no_head,)
+    obstacles: Obstacles = (why_no_head,)
     tick = 0.02
 
     def make(self, client: Client, scene: bpy.types.Scene):
@@ -522,7 +523,9 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
 
     bl_label = "Send to Other Programs"
     bl_options = {"INTERNAL"}
-    obstacles = (lambda context: "" if live_head.sender.stream else why_no_head(context),)
+    obstacles: Obstacles = (
+        lambda context: "" if live_head.sender.stream else why_no_head(context),
+    )
 
     def act(self, context: bpy.types.Context):
         if live_head.sender.stream is not None:
@@ -542,7 +545,7 @@ class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):
     """End it and keep what was spoken"""
 
     bl_options = {"INTERNAL"}
-    obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)
+    obstacles: Obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)
 
     def act(self, context: bpy.types.Context) -> None:
         recording.stop()

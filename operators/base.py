@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, TYPE_CHECKING
 
 import bpy
@@ -31,6 +31,9 @@ else:
     _Operator = object
 
 
+Obstacles = tuple[Callable[[bpy.types.Context], str], ...]
+
+
 class HasObstacles(_Operator):
     """An operator that can be called in a scene unless one of its `obstacles`, or of its base
     classes', gives a reason, which its greyed button shows.
@@ -41,7 +44,7 @@ class HasObstacles(_Operator):
     """
 
     bl_translation_context = CONTEXT
-    obstacles: tuple[Callable[..., str], ...] = ()
+    obstacles: Obstacles = ()
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
@@ -87,6 +90,10 @@ class InstantWork(HasObstacles):
     """
 
     bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context) -> str | None:
+        """Do it; the sentence to report, or None. Raises ThunderError."""
+        raise NotImplementedError
 
     def execute(self, context: bpy.types.Context):
         try:
@@ -158,7 +165,7 @@ def why_none_shown(context: bpy.types.Context) -> str:
 class NeedsTakes(HasObstacles):
     """An operator that can be called while the scene has takes."""
 
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             "" if context.scene.thunder.takes else "There are no takes yet: generate some"
         ),
@@ -168,14 +175,14 @@ class NeedsTakes(HasObstacles):
 class NeedsShownTake(HasObstacles):
     """An operator that can be called while a take is shown and no work is under way."""
 
-    obstacles = (why_none_shown, why_busy)
+    obstacles: Obstacles = (why_none_shown, why_busy)
 
 
 class OnCharacter(InstantWork):
     """An operator whose `change(context, obj)` acts on the character chosen in the Thunder tab and
     returns what to report."""
 
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if context.scene.thunder.head or context.object
@@ -186,6 +193,10 @@ class OnCharacter(InstantWork):
     def act(self, context: bpy.types.Context):
         """Change the character's face, or the object that represents it."""
         return self.change(context, mapping_table.face(context.scene, context.object))
+
+    def change(self, context: bpy.types.Context, obj: bpy.types.Object) -> str | None:
+        """Change that object; the sentence to report, or None. Raises ThunderError."""
+        raise NotImplementedError
 
 
 # ---- what the work is done on
@@ -242,9 +253,15 @@ class SlicedWork(HasObstacles):
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
-    obstacles = (why_busy,)
+    obstacles: Obstacles = (why_busy,)
     survives_undo = False
-    tick, show_every, editors = TICK_SECONDS, 0.25, ()
+    tick, show_every = TICK_SECONDS, 0.25
+    editors: tuple[str, ...] = ()
+    timer: bpy.types.Timer | None = None
+
+    def begin(self, context: bpy.types.Context) -> tuple[str, Generator[jobs.Step, None, Any]]:
+        """The title of the work, and its steps. Raises ThunderError."""
+        raise NotImplementedError
 
     def execute(self, context: bpy.types.Context):
         try:
@@ -357,10 +374,11 @@ class SlicedWork(HasObstacles):
         "" for nothing."""
         return ""
 
-    def finish(self, context: bpy.types.Context, value: Any) -> None:
+    def finish(self, context: bpy.types.Context, value: Any) -> set[str] | None:
         """Report what the job returned; returns the operator's result if it is not FINISHED."""
         if sentence := self.outcome(value):
             self.tell({"INFO"}, sentence)
+        return None
 
     def outcome(self, value: Any) -> str:
         """The sentence to report about the job's value, "" for none."""
@@ -380,7 +398,13 @@ class FileWork(ChoosesFile, SlicedWork):
         return SlicedWork.invoke(self, context, None)  # after the file browser
 
 
-class PartialResults:
+if TYPE_CHECKING:
+    _SlicedWork = SlicedWork
+else:
+    _SlicedWork = object
+
+
+class PartialResults(_SlicedWork):
     """A SlicedWork that makes takes as its `how` says: if stopped or failed, those in `takes` stay
     in the list. Undo and redo go past it.
 
@@ -424,7 +448,7 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
     """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
 
     bl_options = {"INTERNAL"}
-    obstacles = (lambda _: "Nothing is running" if jobs.session.job is None else "",)
+    obstacles: Obstacles = (lambda _: "Nothing is running" if jobs.session.job is None else "",)
 
     def act(self, context: bpy.types.Context) -> None:
         jobs.session.job.stop_requested = True

@@ -38,6 +38,7 @@ from .base import (
     InstantWork,
     keep_alive,
     NeedsShownTake,
+    Obstacles,
     PartialResults,
     shown_take_and_rig,
     ShowsDialog,
@@ -132,7 +133,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     go along, or their take is kept. Committed lines move along with your keys on their frames"""
 
     bl_label = "Re-sync"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if changes.stale_takes(context.scene) or following.stale_lines(context.scene)
@@ -218,7 +219,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
     bl_label = "Generate for All Dialogue Strips"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             "" if dialogue.lines_to_generate(context.scene) else dialogue.why_none(context.scene)
         ),
@@ -255,7 +256,7 @@ class _OfDirection(InstantWork):
     """An operator whose `direct(direction)` changes the direction of the chosen head and returns
     what to report."""
 
-    obstacles = (why_no_head,)
+    obstacles: Obstacles = (why_no_head,)
 
     def act(self, context: bpy.types.Context):
         return self.direct(sliders.ensure(chosen_head(context).owner))
@@ -315,7 +316,7 @@ class THUNDER_OT_delete_direction(ShowsDialog, InstantWork, bpy.types.Operator):
     bl_label = "Delete Preset"
     bl_options = {"REGISTER"}
     bl_property = "name"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda _: (
             ""
             if head_direction.all_presets().user_names()
@@ -346,7 +347,7 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
     """Add a take in which the chosen voice performs as another line: head, brows, eyes and your own
     keys move to its accents and pauses, the mouth is new"""
 
-    obstacles = (why_no_head, perform_as.why_none)
+    obstacles: Obstacles = (why_no_head, perform_as.why_none)
 
     source: str = EnumProperty(
         name="Performance", items=_performances, description="Take or committed line to perform"
@@ -373,7 +374,9 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     """Sample takes that are played like the shown one, each a little differently. They are added to
     the list"""
 
-    obstacles = (lambda context: keep.why_none_alike(take_list.shown_take(context.scene.thunder)),)
+    obstacles: Obstacles = (
+        lambda context: keep.why_none_alike(take_list.shown_take(context.scene.thunder)),
+    )
 
     def begin(self, context: bpy.types.Context):
         entry, _ = shown_take_and_rig(context)
@@ -406,7 +409,7 @@ def _look_targets(self: bpy.types.OperatorProperties, context: bpy.types.Context
 class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
     """Choose what the eyes look at: nothing, the camera, another head, or an object"""
 
-    obstacles = (why_no_head,)
+    obstacles: Obstacles = (why_no_head,)
 
     target: str = EnumProperty(name="Target", items=_look_targets)
 
@@ -504,7 +507,7 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited
     or shaped stay as they are"""
 
-    obstacles = (_why_no_eyes,)
+    obstacles: Obstacles = (_why_no_eyes,)
     aimed = 0
 
     def begin(self, context: bpy.types.Context):
@@ -531,7 +534,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
     drivers make of it"""
 
     bl_label = "Style from Animation"
-    obstacles = (why_no_head,)
+    obstacles: Obstacles = (why_no_head,)
 
     frames: str = EnumProperty(
         name="Frames", items=listening.FRAMES, description="Frames to read the style from"

@@ -15,7 +15,7 @@ from ..thunder_core.client import Client
 from ..thunder_core.errors import attempt, BadRequest, NoEngine
 from ..thunder_core.translation import wrap
 from ..thunder_core.whisper import folder_of_name
-from .base import InstantWork, SlicedWork, why_busy
+from .base import InstantWork, Obstacles, SlicedWork, why_busy
 
 # the button's labels, by the state of the environment (installing.State)
 LABELS = {
@@ -74,7 +74,7 @@ class _Installs(InstantWork):
     """An operator that installs packages."""
 
     bl_options = {"INTERNAL"}
-    obstacles = (
+    obstacles: Obstacles = (
         lambda _: (
             ""
             if install.folder()
@@ -161,7 +161,7 @@ class _Removes(InstantWork):
 
     component: install.Component | None = None
     bl_options = {"INTERNAL"}
-    obstacles = (_why_installing, why_busy)
+    obstacles: Obstacles = (_why_installing, why_busy)
     kept: str
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
@@ -226,7 +226,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
     agreed: bool = BoolProperty(
         options={"HIDDEN", "SKIP_SAVE"}, description="Size and licence were shown"
     )
-    obstacles = (
+    obstacles: Obstacles = (
         _why_installing,
         lambda _: "" if recogniser.is_downloadable() else "Enter a model's name, such as base",
         _why_offline,
@@ -270,7 +270,7 @@ class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
 
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
-    obstacles = (
+    obstacles: Obstacles = (
         lambda _: "Nothing is being installed" if install.installing.running is None else "",
     )
 
@@ -283,7 +283,7 @@ class THUNDER_OT_remove_engine(_Removes, bpy.types.Operator):
 
     bl_label = "Remove the Engine"
     kept = "Heads, takes and settings are kept"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda _: "This add-on has no engine to remove" if install.state().kind == "ABSENT" else "",
     )
 
@@ -292,7 +292,7 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     """Start the engine and show its device and versions"""
 
     bl_options = {"INTERNAL"}
-    obstacles = (_why_installing, lambda _: connection.current_python()[1])
+    obstacles: Obstacles = (_why_installing, lambda _: connection.current_python()[1])
 
     def begin(self, context: bpy.types.Context):
         return "Checking the engine", self.ask()

@@ -16,7 +16,15 @@ from ..scene.review import checking, listening, live_score
 from ..scene.takes import take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
-from .base import chosen_head, HasObstacles, InstantWork, SlicedWork, why_no_audio, why_no_head
+from .base import (
+    chosen_head,
+    HasObstacles,
+    InstantWork,
+    Obstacles,
+    SlicedWork,
+    why_no_audio,
+    why_no_head,
+)
 
 if TYPE_CHECKING:
     from ..thunder_core.findings import Finding
@@ -26,7 +34,7 @@ class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
     """Score the takes of this line that have no score, or one of other weights than those in use.
     Takes and keys stay as they are"""
 
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if live_score.takes_to_score(context)
@@ -46,7 +54,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     sequencer"""
 
     bl_label = "Hear the Lips"
-    obstacles = (why_no_audio,)
+    obstacles: Obstacles = (why_no_audio,)
     is_added = False
 
     def begin(self, context: bpy.types.Context):
@@ -79,7 +87,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 class THUNDER_OT_original(InstantWork, bpy.types.Operator):
     """Switch between the original voice and the generated speech"""
 
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if listening.listening_strip(context)[1]
@@ -116,7 +124,7 @@ def _why_nothing_to_check(context: bpy.types.Context) -> str:
 class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
     """Find where the lips of the current animation do not fit its voice, whatever made it"""
 
-    obstacles = (why_no_head, _why_nothing_to_check)
+    obstacles: Obstacles = (why_no_head, _why_nothing_to_check)
 
     def begin(self, context: bpy.types.Context):
         return "Checking", checking.check(
@@ -152,7 +160,7 @@ def _better_take(context: bpy.types.Context):
 class _OnFinding(HasObstacles):
     """An operator on the finding that is chosen in the list."""
 
-    obstacles = (_why_none_listed,)
+    obstacles: Obstacles = (_why_none_listed,)
 
 
 class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
@@ -171,7 +179,9 @@ class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
     shown take"""
 
     bl_label = "Fix"
-    obstacles = (lambda context: checking.why_not(checking.chosen_finding(context.scene)[1]),)
+    obstacles: Obstacles = (
+        lambda context: checking.why_not(checking.chosen_finding(context.scene)[1]),
+    )
 
     def begin(self, context: bpy.types.Context):
         rig, (_, finding) = chosen_head(context), checking.chosen_finding(context.scene)
@@ -190,7 +200,7 @@ class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):
     """Show the take with the best lip-sync that does this right"""
 
     bl_label = "Show Take"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if _better_take(context)
@@ -220,7 +230,7 @@ class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):
     """Forget which problems are ignored: the next check lists them again"""
 
     bl_label = "List Ignored Again"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: "" if context.scene.thunder_check.ignored else "No problem is ignored",
     )
 

@@ -14,7 +14,7 @@ from ..scene.voice import strip
 from ..thunder_core.client import Client
 from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, NoEngine, WorkerDied
-from .base import HasObstacles, SlicedWork, why_not_in_object_mode
+from .base import HasObstacles, Obstacles, SlicedWork, why_not_in_object_mode
 
 _VIEW = 8.0  # how far the view is from dots, of their size
 
@@ -33,7 +33,7 @@ def _parts(context: bpy.types.Context, face: bpy.types.Object) -> list[bpy.types
 class _OnFace(HasObstacles):
     """An operator on the face that is chosen, or whose dots are."""
 
-    obstacles = (
+    obstacles: Obstacles = (
         why_not_in_object_mode,
         lambda context: "" if _face(context) is not None else "Choose the mesh of the face first",
     )
@@ -90,7 +90,7 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
     voice. Keys of its own, and made ones that were sculpted, stay. Also select eyes, teeth and
     tongue that are objects of their own"""
 
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             "" if new_shapes.dots_of(_face(context)) is not None else new_shapes.NO_DOTS
         ),

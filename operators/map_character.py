@@ -16,6 +16,7 @@ from ..thunder_core.face import mapping
 from .base import (
     chosen_head,
     InstantWork,
+    Obstacles,
     OnCharacter,
     ShowsDialog,
     why_no_head,
@@ -63,7 +64,7 @@ class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
 
 
 class _OfTable(OnCharacter):
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if context.scene.thunder.table
@@ -169,7 +170,7 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
     """Make a head of what is selected: a Grease Pencil object, a plane with an image sequence or a
     sheet, or an object for each mouth. Drawings are found by their names, else by their order"""
 
-    obstacles = (
+    obstacles: Obstacles = (
         why_not_in_object_mode,
         lambda context: (
             ""
@@ -237,7 +238,7 @@ class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):
     """Copy the drawings of Grease Pencil layers to the frames on which the head shows them, to
     place them by hand. They share their drawing; the modifiers that chose it are switched off"""
 
-    obstacles = (why_not_in_object_mode, why_no_head)
+    obstacles: Obstacles = (why_not_in_object_mode, why_no_head)
 
     def act(self, context: bpy.types.Context):
         count = drawn_frames.copy_drawings(context.scene, chosen_head(context))

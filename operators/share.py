@@ -27,6 +27,7 @@ from .base import (
     chosen_head,
     InstantWork,
     NeedsTakes,
+    Obstacles,
     SlicedWork,
     why_busy,
     why_no_head,
@@ -144,7 +145,7 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
     """Set up a camera that frames all heads, three lights and a backdrop, or fit them again"""
 
     bl_label = "Light the Scene"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             "" if head.is_any_in(context.scene) else "There is no head to light: add one first"
         ),
@@ -165,7 +166,7 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
     settings come back"""
 
     bl_label = "Remove Lights and Backdrop"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if studio.find(context.scene)
@@ -188,7 +189,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
     """Export the head and its current animation for other programs"""
 
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
-    obstacles = (why_busy, why_no_head)
+    obstacles: Obstacles = (why_busy, why_no_head)
 
     filter_glob: str = StringProperty(
         default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"}

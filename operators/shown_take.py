@@ -23,6 +23,7 @@ from .base import (
     InstantWork,
     keep_alive,
     NeedsShownTake,
+    Obstacles,
     PartialResults,
     shown_take_and_rig,
     SlicedWork,
@@ -60,7 +61,7 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
     """Switch to the shown take from the current frame on"""
 
     bl_label = "Cut to Shown Take"
-    obstacles = (why_none_shown,)
+    obstacles: Obstacles = (why_none_shown,)
 
     part: str = EnumProperty(
         name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch"
@@ -88,7 +89,7 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
     """Create a new take from the chosen parts and cuts. The source takes are not changed"""
 
     bl_label = "Mix"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             "There is only one take of this head and voice: generate more to mix them"
             if len(mix.candidates(context)) < 2
@@ -210,7 +211,7 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Reset all sliders. Keys you edited are kept"""
 
     bl_label = "Reset"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if applying.is_shaped(take_list.shown_take(context.scene.thunder).action)
@@ -266,7 +267,7 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
 
     bl_label = "Commit"
-    obstacles = (why_none_shown,)
+    obstacles: Obstacles = (why_none_shown,)
     done = None
 
     def begin(self, context: bpy.types.Context):
@@ -303,7 +304,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     that is shown, else the best with a star, else the best by Lip-Sync"""
 
     bl_label = "Commit All Dialogue"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if committing.has_takes(context.scene)

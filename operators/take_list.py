@@ -14,7 +14,7 @@ from ..scene.host.language import translated
 from ..scene.host.prop import EnumProperty, IntProperty
 from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, NeedsTakes, SlicedWork, why_none_shown
+from .base import InstantWork, NeedsTakes, Obstacles, SlicedWork, why_none_shown
 
 if TYPE_CHECKING:
     from ..scene.properties.settings import ThunderScene
@@ -68,7 +68,7 @@ class _OnTake(NeedsTakes, InstantWork):
     """An operator whose `change(context, settings, index)` acts on the take at `index` of the list,
     or on the one that is shown."""
 
-    obstacles = (why_none_shown,)
+    obstacles: Obstacles = (why_none_shown,)
 
     index: int = IntProperty(
         name="Take",
@@ -209,7 +209,7 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
     """Add takes of this file that are in no list, such as takes appended from another file"""
 
     bl_label = "Add Unlisted Takes"
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             "" if take_list.unlisted_actions(context.scene) else "All takes of this file are listed"
         ),

@@ -27,6 +27,7 @@ from .base import (
     HasObstacles,
     InstantWork,
     NeedsShownTake,
+    Obstacles,
     PartialResults,
     shown_take_and_rig,
     SlicedWork,
@@ -65,7 +66,7 @@ EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
 class OnWord(HasObstacles):
     """An operator on the word at the current frame, or on the one that is looped."""
 
-    obstacles = (lambda context: attempt(word_places.line, context)[1],)
+    obstacles: Obstacles = (lambda context: attempt(word_places.line, context)[1],)
 
 
 class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
@@ -132,7 +133,7 @@ def _end_soon(*_: object) -> None:
 class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
     """Hear what the lips say on this word now, then the voice"""
 
-    obstacles = (why_no_audio,)
+    obstacles: Obstacles = (why_no_audio,)
 
     def begin(self, context: bpy.types.Context):
         self.place, voice = word_places.current(context), strip.find(context)
@@ -293,7 +294,7 @@ class THUNDER_OT_click_word(HasObstacles, bpy.types.Operator):
     """Click a word on the track to loop it; drag one of its edges to move the lips"""
 
     bl_options = {"INTERNAL"}
-    obstacles = (
+    obstacles: Obstacles = (
         lambda context: (
             ""
             if context.area is not None
@@ -366,7 +367,7 @@ class FindsWords(SlicedWork):
     """An operator that finds the sounds of the current voice, and the words of what `text`
     gives."""
 
-    obstacles = (lambda context: attempt(strip.find, context)[1],)
+    obstacles: Obstacles = (lambda context: attempt(strip.find, context)[1],)
 
     note = ""  # on the text
 
@@ -394,7 +395,7 @@ class THUNDER_OT_recognise_words(SlicedWork, bpy.types.Operator):
     that you typed or changed is never replaced"""
 
     bl_label = "Recognize Words"
-    obstacles = (recogniser.why_not, lambda context: attempt(strip.find, context)[1])
+    obstacles: Obstacles = (recogniser.why_not, lambda context: attempt(strip.find, context)[1])
 
     def begin(self, context: bpy.types.Context):
         voice, by = strip.find(context), recogniser.arguments()
@@ -441,7 +442,7 @@ class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
 
     bl_label = "Transcript"
     bl_options = {"UNDO", "INTERNAL"}
-    obstacles = (lambda context: attempt(strip.find, context)[1],)
+    obstacles: Obstacles = (lambda context: attempt(strip.find, context)[1],)
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties):

@@ -6,9 +6,9 @@ but never is where an extension runs is not None.
 """
 
 from mypy.checker import TypeChecker
-from mypy.nodes import MypyFile, TypeInfo
+from mypy.nodes import ARG_STAR, Argument, MypyFile, TypeInfo, Var
 from mypy.plugin import AttributeContext, ClassDefContext, Plugin
-from mypy.plugins.common import add_attribute_to_class
+from mypy.plugins.common import add_attribute_to_class, add_method_to_class
 from mypy.types import AnyType, get_proper_type, Instance, NoneType, Type, TypeOfAny, UnionType
 
 EXTENSION = "thunder."
@@ -37,6 +37,39 @@ NEVER_NONE = {
     *(f"bpy.types.Context.{name}" for name in _CONTEXT),
     *(f"bpy.types.{name}.layout" for name in _DRAWN),
     "bpy.types.bpy_struct.id_data",
+    "bpy.types.Context.selected_objects",
+    "bpy.types.Context.workspace",  # of a window
+    "bpy.types.FCurve.driver",  # of one of a data-block's drivers
+    "bpy.types.GreasePencilFrame.drawing",
+    "bpy.types.KeyConfigurations.user",
+    "bpy.types.Material.grease_pencil",
+    "bpy.types.RenderSettings.ffmpeg",
+}
+# data-blocks that hold what the extension adds, others than scenes
+OWNERS = {"ThunderDirection": "Object", "ThunderHead": "Object", "ThunderShape": "Action"}
+# of the kind that another attribute tells, which no checker follows
+BY_KIND = {
+    "bpy.types.AreaSpaces.active",
+    "bpy.types.Constraint.subtarget",
+    "bpy.types.Constraint.target",
+    "bpy.types.Context.space_data",
+    "bpy.types.Modifier.object",
+    "bpy.types.NodeSocket.default_value",
+    "bpy.types.Object.data",
+    "bpy.types.Object.pose",
+    "bpy.types.Property.enum_items",
+}
+# functions that return what a text names, or that the types say return nothing, or one of two kinds
+RESULTS = {
+    "bpy.types.bpy_struct.id_properties_ui",
+    "bpy.types.bpy_struct.path_resolve",
+    "bpy.types.BlendDataLibraries.load",
+}
+# what Blender's classes have, and their types lack
+METHODS = {
+    "bpy.types.ContextTempOverride": ("__enter__", "__exit__"),
+    "gpu.matrix.MatrixStackContext": ("__enter__", "__exit__"),
+    "bpy.types.bpy_struct": ("__contains__",),
 }
 MODULES = {
     EXTENSION + name.rpartition(".")[0] for name in (*ADDED.values(), *ADDED_COLLECTIONS.values())
@@ -56,18 +89,26 @@ class BlenderPlugin(Plugin):
         return [(20, module, -1) for module in sorted(MODULES - {file.fullname})]
 
     def get_customize_class_mro_hook(self, fullname: str):
-        """Makes the names known; their types follow when they are read."""
+        """Makes the names known; the types of attributes follow when they are read."""
         names = [
             name.rpartition(".")[2]
-            for name in (*ADDED, *ADDED_COLLECTIONS, *ADDED_STRINGS)
+            for name in (*ADDED, *ADDED_COLLECTIONS, *ADDED_STRINGS, *BY_KIND)
             if name.rpartition(".")[0] == fullname
         ]
+        methods = METHODS.get(fullname, ())
 
         def add(context: ClassDefContext) -> None:
+            anything = AnyType(TypeOfAny.explicit)
             for name in names:
-                add_attribute_to_class(context.api, context.cls, name, AnyType(TypeOfAny.explicit))
+                add_attribute_to_class(context.api, context.cls, name, anything)
+            for name in methods:
+                given = Argument(Var("given", anything), anything, None, ARG_STAR)
+                result = context.api.named_type(
+                    "builtins.bool" if name == "__contains__" else "builtins.object"
+                )
+                add_method_to_class(context.api, context.cls, name, [given], result)
 
-        return add if names else None
+        return add if names or methods else None
 
     def get_attribute_hook(self, fullname: str):
         """Gives an attribute its type."""
@@ -79,7 +120,19 @@ class BlenderPlugin(Plugin):
             )
         if fullname in ADDED_STRINGS:
             return lambda context: context.api.named_generic_type("builtins.str", [])
+        if fullname in BY_KIND:
+            return lambda context: AnyType(TypeOfAny.explicit)
+        if fullname == "bpy.types.bpy_struct.id_data":
+            return _owner
         return _without_none if fullname in NEVER_NONE else None
+
+    def get_method_hook(self, fullname: str):
+        """Gives what a function returns its type."""
+        if fullname == "bpy.types.bpy_struct.driver_add":
+            return lambda context: context.api.named_generic_type("bpy.types.FCurve", [])
+        if fullname == "bpy.types.Context.evaluated_depsgraph_get":
+            return lambda context: context.api.named_generic_type("bpy.types.Depsgraph", [])
+        return (lambda context: AnyType(TypeOfAny.explicit)) if fullname in RESULTS else None
 
 
 def _instance(context: AttributeContext, name: str, *of: Type) -> Type:
@@ -91,6 +144,15 @@ def _instance(context: AttributeContext, name: str, *of: Type) -> Type:
     symbol = file.names.get(name) if file is not None else None
     info = symbol.node if symbol is not None else None
     return Instance(info, list(of)) if isinstance(info, TypeInfo) else context.default_attr_type
+
+
+def _owner(context: AttributeContext) -> Type:
+    """The data-block that holds a group of properties."""
+    kind = get_proper_type(context.type)
+    if isinstance(kind, Instance) and kind.type.fullname.startswith(EXTENSION):
+        owner = OWNERS.get(kind.type.name, "Scene")
+        return _instance(context, f"bpy.types.{owner}")
+    return _without_none(context)
 
 
 def _without_none(context: AttributeContext) -> Type:

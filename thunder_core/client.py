@@ -69,7 +69,7 @@ class Client:
     @property
     def pid(self) -> int | None:
         """Process id of the worker, None when none runs."""
-        return self._process.popen.pid if self.running else None
+        return self._process.popen.pid if self._process is not None and self.running else None
 
     @property
     def folder(self) -> str:
@@ -93,9 +93,10 @@ class Client:
         when a path leads nowhere, NoSpace."""
         with self._mutex:
             folder = self.folder  # also for a worker that runs: it may have been cleaned away
-            if self.running and self._process.folder == folder:
-                return
-            if self.running:  # it would write into what is there now
+            if self._process is not None and self.running:
+                if self._process.folder == folder:
+                    return
+                # it would write into what is there now
                 threading.Thread(target=self._process.end, daemon=True).start()
             python = find_engine(self.python, self.venvs)
             if self.weights and not os.path.isdir(self.weights):
@@ -129,6 +130,7 @@ class Client:
             if verb == "generate" and not args.get("folder"):
                 args["folder"] = self.new_folder()
             pending = Pending(next(self._numbers), verb, args, self._send_cancel)
+            assert self._process is not None
             self._process.send(pending)
         return pending
 

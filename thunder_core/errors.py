@@ -26,7 +26,7 @@ def is_full_disk(error: BaseException) -> bool:
     )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, means that main memory or a device's ran out.
 
     A library that cannot be loaded for lack of memory is an ImportError or OSError: only its

@@ -358,11 +358,11 @@ class Transaction:
         moves += [_Rename(name, None, _part_name(), None) for name in self._removals]
         try:
             write_file(self._path(JOURNAL), json.dumps(moves))
-            for name, part, old, _ in moves:
-                if old:
-                    _patiently(os.rename, self._path(name), self._path(old))
-                if part:
-                    _patiently(os.replace, self._path(part), self._path(name))
+            for move in moves:
+                if move.old:
+                    _patiently(os.rename, self._path(move.name), self._path(move.old))
+                if move.part:
+                    _patiently(os.replace, self._path(move.part), self._path(move.name))
             sync(self.folder)
             _patiently(
                 os.remove, self._path(JOURNAL)
@@ -372,7 +372,8 @@ class Transaction:
             self._undo(moves)
             raise
         # removed at the end; not all temporary files: another process may write one of its own
-        self._parts |= {move.old: self._path(move.old) for move in moves if is_part(move.old or "")}
+        olds = [move.old for move in moves if move.old is not None and is_part(move.old)]
+        self._parts |= {old: self._path(old) for old in olds}
         with contextlib.suppress(OSError):
             sync(self.folder)
 

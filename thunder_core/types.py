@@ -145,7 +145,7 @@ class Speech:
     def fingerprint(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the samples: the same sound has the same,
         whatever its file."""
-        return hashlib.sha256(np.ascontiguousarray(self.samples, dtype="<f4")).hexdigest()[:16]
+        return hashlib.sha256(np.ascontiguousarray(self.samples, dtype="<f4").data).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -175,30 +175,23 @@ class Motion:
         still = np.zeros((self.frames, 3), np.float32)
         return still if self.head is None else self.head, still if self.eyes is None else self.eyes
 
-    def part(self, rows: slice) -> Motion:
+    def part(self, rows: slice | list[int]) -> Motion:
         """Some of the frames."""
-        return Motion(
-            *(
-                None if values is None else values[rows]
-                for values in (self.expression, self.jaw, self.head, self.eyes)
-            ),
-            fps=self.fps,
-        )
+        head, eyes = (None if each is None else each[rows] for each in (self.head, self.eyes))
+        return Motion(self.expression[rows], self.jaw[rows], head, eyes, self.fps)
 
     @staticmethod
     def join(parts: list[Motion]) -> Motion:
         """Motions of the same channels, one after another; if one lacks head or eyes, so does the
         result."""
-        columns = [
-            [getattr(part, name) for part in parts]
-            for name in ("expression", "jaw", "head", "eyes")
-        ]
+        heads = [part.head for part in parts if part.head is not None]
+        eyes = [part.eyes for part in parts if part.eyes is not None]
         return Motion(
-            *(
-                None if any(v is None for v in values) else np.concatenate(values)
-                for values in columns
-            ),
-            fps=parts[0].fps,
+            np.concatenate([part.expression for part in parts]),
+            np.concatenate([part.jaw for part in parts]),
+            np.concatenate(heads) if len(heads) == len(parts) else None,
+            np.concatenate(eyes) if len(eyes) == len(parts) else None,
+            parts[0].fps,
         )
 
 
@@ -238,8 +231,6 @@ def pack(motion: Motion) -> np.ndarray:
 
 def unpack(x: np.ndarray, channels: int) -> Motion:
     """Inverse of `pack` for an expression basis of `channels`."""
-    return Motion(
-        *np.split(
-            np.ascontiguousarray(x, np.float32), [channels, channels + 3, channels + 6], axis=1
-        )
-    )
+    borders = [channels, channels + 3, channels + 6]
+    expression, jaw, head, eyes = np.split(np.ascontiguousarray(x, np.float32), borders, axis=1)
+    return Motion(expression, jaw, head, eyes)

@@ -364,5 +364,5 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
                 if head.corrective_pairs
                 else {}
             ),
-            **{name: np.int32(place[getattr(head, name)]) for name in _LANDMARKS},
+            **{name: np.int32(place[getattr(head, name)]) for name in _LANDMARKS},  # type: ignore[arg-type]
         )

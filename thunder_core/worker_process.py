@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast, IO
 
 from . import system_calls
 from .engine_python import ADVICE, ROOT
@@ -101,6 +102,7 @@ class Pending:
                 on_event(event)
         if self.error is not None:
             raise self.error
+        assert self.result is not None
         return self.result
 
     def cancel(self) -> None:
@@ -175,6 +177,10 @@ class PipedProcess:
             raise NoEngine(
                 f"“{command[0]}” cannot be run ({error.strerror or error}): {advice}"
             ) from error
+        # all three are pipes
+        self.stdin = cast(IO[bytes], self.popen.stdin)
+        self.stdout = cast(IO[bytes], self.popen.stdout)
+        self.stderr = cast(IO[bytes], self.popen.stderr)
 
     @property
     def log(self) -> str:
@@ -211,9 +217,9 @@ class PipedProcess:
     def _read_log(self) -> None:
         """Thread: collect the lines that it writes to stderr."""
         with contextlib.suppress(OSError, ValueError):
-            while line := self.popen.stderr.readline(LONGEST_LINE):
+            while line := self.stderr.readline(LONGEST_LINE):
                 self._note(line)
-        self.popen.stderr.close()
+        self.stderr.close()
 
     def _note(self, line: bytes) -> None:
         """Store a line of the log."""
@@ -243,8 +249,8 @@ class LineProcess(PipedProcess):
     def send(self, request: Mapping) -> None:
         """Send a request; if the process has ended, reading reports it."""
         with contextlib.suppress(OSError):
-            self.popen.stdin.write(json.dumps(request).encode() + b"\n")
-            self.popen.stdin.flush()
+            self.stdin.write(json.dumps(request).encode() + b"\n")
+            self.stdin.flush()
 
     def next(self, seconds: float | None = None) -> dict | None:
         """The next event; None when the process has ended. Raises TimeoutError if none comes in so
@@ -259,14 +265,14 @@ class LineProcess(PipedProcess):
     def close(self) -> None:
         """End it: politely at first. Returns when it is gone. May be called twice."""
         with contextlib.suppress(OSError):
-            self.popen.stdin.close()
+            self.stdin.close()
         self._end()
-        self.popen.stdout.close()
+        self.stdout.close()
 
     def _read_events(self) -> None:
         """Thread: queue the events, then None. What else is printed on its stdout (Blender's
         greeting) is skipped."""
-        for line in self.popen.stdout:
+        for line in self.stdout:
             with contextlib.suppress(ValueError, RecursionError):
                 self._events.put(read_event(line))
         self._wait()
@@ -354,15 +360,15 @@ class WorkerProcess(PipedProcess):
         # it has just ended; the reading thread fails the pending requests
         with contextlib.suppress(OSError, ValueError):
             while (line := self.outgoing.get()) is not None:
-                self.popen.stdin.write(line)
-                self.popen.stdin.flush()
+                self.stdin.write(line)
+                self.stdin.flush()
         with contextlib.suppress(OSError, ValueError):
-            self.popen.stdin.close()
+            self.stdin.close()
 
     def _read_replies(self) -> None:
         """Thread: read the worker's events until it ends; then fail all pending requests."""
         with contextlib.suppress(OSError, ValueError):
-            while line := self.popen.stdout.readline(LONGEST_LINE):
+            while line := self.stdout.readline(LONGEST_LINE):
                 try:
                     self._handle_event(read_event(line))
                 except (ValueError, TypeError, RecursionError):
@@ -370,7 +376,7 @@ class WorkerProcess(PipedProcess):
         self._wait()
         self._kill()  # it closed its pipe but still runs: it can no longer answer
         self._wait()
-        self.popen.stdout.close()
+        self.stdout.close()
         self.threads["log"].join(self.patience)  # the log first, the reason may be in it
         with self.mutex:
             self.dead = True
@@ -390,7 +396,7 @@ class WorkerProcess(PipedProcess):
 
     def _handle_event(self, event: dict) -> None:
         """Update the worker's state by an event, and pass the event on to its request."""
-        kind, number = event["event"], event["id"] if "id" in event else None
+        kind, number = event["event"], event.get("id", -1)  # none has the number −1
         with self.mutex:
             if self.dead:
                 return

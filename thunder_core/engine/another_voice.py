@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -69,6 +69,7 @@ _MOST_STEPS = 4e7  # compared: seven minutes with another seven, two seconds' wo
 
 _UPPER_AXES = ("brows", "head", "eyes", "frown")
 
+SecondsT = TypeVar("SecondsT", float, np.ndarray)
 Span = tuple[float, float]
 
 
@@ -159,7 +160,7 @@ class Moved:
             for start, end, _ in rows:
                 middle = (start + end) / 2
                 if self.alignment is not None and self.alignment.says_same(middle):
-                    at = self.alignment.at(middle)
+                    at: float | None = self.alignment.at(middle)
                 else:
                     on = [b for a, b in self.accents if start - _ON < a < end + _ON]
                     at = min(on, key=lambda b: abs(b - self.at(middle)), default=None)
@@ -349,7 +350,7 @@ def _follow_words(
     return pairs
 
 
-def _room(gap, wide) -> np.ndarray:
+def _room(gap: SecondsT, wide: SecondsT) -> SecondsT:
     """The most seconds that two parts so far from each other in the old voice and in the new one
     may keep their speed together, so that what is left between them is neither too fast nor too
     slow; below 0: they are too near in one of them."""
@@ -363,7 +364,7 @@ def _rigid_parts(
     """(old s, new s, half of its length s), in order, of what keeps its speed: all edges of speech,
     0 long, the accents, and the quick events (old s) that have room between them."""
     marks = sorted([(*edge, 0) for edge in edges] + [(*accent, 1) for accent in accents])
-    parts = []
+    parts: list[tuple[float, float, float]] = []
     for i, (old, new, wants) in enumerate(marks):
         # two accents share the room between them
         near = [marks[j] for j in (i - 1, i + 1) if 0 <= j < len(marks)]
@@ -375,8 +376,8 @@ def _rigid_parts(
             continue
         new = float(np.interp(old, *through.T))
         place = bisect(parts, (old, new))
-        near = parts[max(0, place - 1) : place + 1]
-        half = min(_QUICK, *(_room(abs(old - a) - by, abs(new - b) - by) for a, b, by in near))
+        beside = parts[max(0, place - 1) : place + 1]
+        half = min(_QUICK, *(_room(abs(old - a) - by, abs(new - b) - by) for a, b, by in beside))
         if half >= 0:
             parts.insert(place, (old, new, half))
     return parts

@@ -155,7 +155,8 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
 
     def denoise_rest(x: np.ndarray, step: int) -> np.ndarray:
         guess = denoise(x, step)
-        missed, carried = np.where(mask, values - guess, np.float32(0)), np.float32(0)
+        missed = np.where(mask, values - guess, np.float32(0))
+        carried: np.ndarray = np.zeros((), np.float32)
         for fade, border, further, slopes, distance in ends:
             error = np.take_along_axis(missed, border, 1)
             slope = np.where(slopes, error - np.take_along_axis(missed, further, 1), np.float32(0))
@@ -346,7 +347,7 @@ class Denoiser:
             step=np.array([step]),
             audio=audio,
             silent=np.array([silent]),
-            style=np.zeros((1, 1, self.config.style), np.float32) if free else style,
+            style=np.zeros((1, 1, self.config.style), np.float32) if style is None else style,
             free=np.array([free]),
             events=events,
         )[0]

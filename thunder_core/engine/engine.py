@@ -91,12 +91,16 @@ _SILENCE = 2  # seconds of silence by which the features of a silent listener ar
 _FURTHER = Direction(Style(rounding=1.3, width=1.2, head=0.8)).vector()
 # steps of the distilled model in a draft: half its steps give nearly the same takes
 _DRAFT_STEPS = 2
-_WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
+_WHOLE_STEPS: dict[str, int] = {
+    DRAFT: 3,
+    NORMAL: 10,
+    FINAL: 20,
+}  # steps of the undistilled model at each quality
 
 
 # Curves of events by the part of the face that performs them: channels and rotations of a packed
 # motion.
-_KEPT_BY = {
+_KEPT_BY: dict[tuple[str, ...], slice | list[int]] = {
     ("head",): HEAD,
     BROW_CHANNELS: slice(BROW_COLUMNS.start, KNIT + 1),
     ("eyes",): LOOK,
@@ -154,7 +158,9 @@ class Thunder:
         self.distilled = _load_distilled(folder, device, self.denoiser)
         # the networks that make usual takes; those that score them would compete with these for
         # processors, and are opened when they are called
-        self.usual = [each.network for each in (self.encoder, self.distilled or self.denoiser)]
+        self.usual: list = [
+            each.network for each in (self.encoder, self.distilled or self.denoiser)
+        ]
 
     def analyse(
         self, samples: np.ndarray, frames: int, progress: Progress = no_progress,
@@ -228,6 +234,7 @@ class Thunder:
         of them, so that at a strength of 0 it is the take without that mood."""
         motions = self.perform(voice, take.moods, quality, guidance, progress, kept)
         played = np.stack([pack(each) for each in motions])
+        assert take.shares is not None
         return unpack(self.pipeline.cross_fade(played, take.shares, kept), len(self.channel_names))
 
     @staticmethod
@@ -242,7 +249,8 @@ class Thunder:
             voices = voices[:1]
         styles = None
         if takes[0].style is not None:
-            styles = np.stack([take.style for take in takes]).astype(np.float32) + _FURTHER
+            given = [take.style for take in takes if take.style is not None]
+            styles = np.stack(given).astype(np.float32) + _FURTHER
             if numbers < len(DIRECTION_NAMES):
                 styles = as_trained(styles, numbers)
         return Conditions([each.features_ahead for each in voices], styles, events)

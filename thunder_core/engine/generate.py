@@ -205,7 +205,7 @@ class _Work:
         self._done: dict[int, float] = {}
         self._reporting = threading.Lock()
 
-    def make(self, seeds: list[int]) -> Iterator[tuple[bool, list[SampledTake]]]:
+    def make(self, seeds: Sequence[int]) -> Iterator[tuple[bool, list[SampledTake]]]:
         """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
         before."""
         voice = self.line.voice
@@ -254,7 +254,7 @@ class _Work:
             finally:
                 self._stopped = True
 
-    def _report(self, seeds: list[int], fraction: float, message: str = "") -> None:
+    def _report(self, seeds: Sequence[int], fraction: float, message: str = "") -> None:
         """Note how far the takes of some seeds are, 0 … 1. Raises Cancelled once nobody waits."""
         of = f"{self._count} take{'s' if self._count > 1 else ''}"
         sampled = (
@@ -280,6 +280,7 @@ class _Work:
         self, performance: Performance, motion: Motion, mouth: tuple[np.ndarray, np.ndarray]
     ) -> SampledTake:
         """A take with its provenance, not scored; mouth: gap and width of its motion."""
+        assert performance.take_style is not None
         about = self.line.about | {
             "seed": performance.seed,
             "spread": self.line.direction.spread,
@@ -292,6 +293,7 @@ class _Work:
             sums = self.line.request.sums
             sources = [source for added in sums or () for source, _ in added]
             has_eyes = sums is None or any(each.startswith((*GAZE, "eye_")) for each in sources)
+            assert performance.choice is not None
             about["choice"] = performance.choice.record(self.line.voice.prosody, has_eyes)
         opening, width = (each.astype(np.float32) for each in (np.maximum(mouth[0], 0), mouth[1]))
         return SampledTake(motion, performance.seed, None, opening, width, about)

@@ -78,6 +78,7 @@ class LiveFace:
 
     def prepare(self) -> None:
         """Load what performing needs, which takes longer than a hop."""
+        assert self.take.style is not None
         other = LiveFace(self.thunder, self.take.style, 1 / FPS)
         other.feed(np.zeros(HOP * _STEP, np.float32))
         other.advance()

@@ -118,8 +118,10 @@ def _departures(
             [spread**2 * _PRIOR * (1.0 if kind == EVERYWHERE else _KIND_PRIOR) for kind, _ in names]
         )
         found = dict(zip(names, _fit(y - x, columns, prior, _LEAST_SCALE * spread)))
-        effects = {
-            where: sum(found[name] * terms[name] for name in names if name[0] == where)
+        effects: dict[str, np.ndarray] = {
+            where: sum(
+                (found[name] * terms[name] for name in names if name[0] == where), np.zeros(())
+            )
             for where in {name[0] for name in names}
         }
         weak = {
@@ -137,7 +139,7 @@ def _departures(
     for where in (EVERYWHERE, *KINDS):
         if (where, "size") not in kept:
             continue
-        effect = sum(found[name] * terms[name] for name in kept if name[0] == where)
+        effect = sum((found[name] * terms[name] for name in kept if name[0] == where), np.zeros(()))
         lines = _shown(where, effect, effects, x, y, before, each)[0]
         weight = each.get(where, np.ones(len(x)))
         mean = float((effect * weight).sum() / max((weight**2).sum(), 1e-9))

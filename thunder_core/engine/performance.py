@@ -266,7 +266,7 @@ def perform(
     varied_voice = voice.resample_phones(gestures[0]) if resamples else voice
     if kept is not None:
         mouth = kept.mask[:, Columns(kept.mask.shape[1] - 9).jaw]
-        varied_voice = varied_voice.resample_phones(seed, ~mouth.all(1))
+        varied_voice = varied_voice.resample_phones(seed, ~np.asarray(mouth.all(1)))
     follows_voice = voice.presence.any() and not direction.as_heard.any()
     directions, shares = split_moods(over_frames(direction.vectors, voice.frames))
     take_styles = [

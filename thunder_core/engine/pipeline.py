@@ -75,12 +75,17 @@ class Pipeline:
             expression = self.moods.apply_moods(
                 expression, jaw, style, voice.presence, mood_strength, voice.quiet
             )
-        turns = jaw, x[:, columns.head], self.keep_eyes_in_sockets(x[:, columns.eyes])
+        turns: tuple[np.ndarray, ...] = (
+            jaw,
+            x[:, columns.head],
+            self.keep_eyes_in_sockets(x[:, columns.eyes]),
+        )
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
         acted = spoken
         if acts and plan is not None:
             planned = np.radians(plan.events[:, HEAD])
-            turns = jaw, *self.follow_plan(*turns[1:], planned)
+            _, head, eyes = turns
+            turns = (jaw, *self.follow_plan(head, eyes, planned))
             expression = self.move_lids(expression, plan.events[:, BLINK])
             expression = self.carry_brows(expression, plan.brows, plan.knit)
             expression = self.rest_lower_face(expression, plan.resting.channels)
@@ -129,8 +134,7 @@ class Pipeline:
         self, expression: np.ndarray, jaw: np.ndarray, further: np.ndarray | None
     ) -> np.ndarray:
         """Jaw [T, 3] that opens the lips `further` [T] millimetres; below 0 at most half shut."""
-        rows = np.flatnonzero(further) if further is not None else ()
-        if not len(rows):
+        if further is None or not len(rows := np.flatnonzero(further)):
             return jaw
         result, x, turn = jaw.copy(), expression[rows].astype(np.float64), jaw[rows].astype(float)
         mouth = self.mechanics.articulators.shape(x, turn)

@@ -260,7 +260,7 @@ def _sound(args, progress, name="sound", may_be_silent=False):
         raise BadSound(f"The channel of a sound {error}: choose one of these") from error
     speech = read_sound(
         path,
-        lambda fraction: progress(0.02 * fraction, "Reading the sound"),
+        lambda fraction, _="": progress(0.02 * fraction, "Reading the sound"),
         may_be_silent,
         channel,
     )

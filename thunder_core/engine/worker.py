@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from importlib import import_module
 
 from ..errors import (
@@ -60,7 +61,9 @@ class Worker:
         self.device = device  # None: the best there is
         self.verbs = verbs  # module with what it does for each request
         self.engine = None
-        self.preparation = iter(())  # remaining loading for the first takes, one part per step
+        self.preparation: Iterator[None] = iter(
+            ()
+        )  # remaining loading for the first takes, one part per step
         self.waiting: queue.Queue = queue.Queue()  # requests in order; None ends the work
         self.cancelled = {}  # request id → threading.Event
         self.answered = set()  # ids whose last event is out

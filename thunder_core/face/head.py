@@ -278,7 +278,7 @@ def _flame(path, data):
         expression_names=tuple(f"expression{i + 1:03d}" for i in range(shapedirs.shape[2])),
         mouth_vertices=np.zeros(0, np.int32),
         mouth_parts=np.zeros(0, np.int32),
-        **dict.fromkeys(_LANDMARKS, -1),
+        **dict.fromkeys(_LANDMARKS, -1),  # type: ignore[arg-type]
         region_names=(),
         regions=np.zeros((0, len(fields["v_template"])), np.float32),
         identity=np.ascontiguousarray(directions[:, :, :FLAME_SHAPE_DIRECTIONS]),

@@ -260,7 +260,7 @@ def _read_with_soundfile(
             if not mono.frames:
                 return None
     if best := mono.best_channel():
-        return _read_with_soundfile(path, name, lambda _: progress(1.0), best)
+        return _read_with_soundfile(path, name, lambda *_: progress(1.0), best)
     return mono
 
 

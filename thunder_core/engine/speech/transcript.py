@@ -551,8 +551,8 @@ def _place(
     for sequence, ways in ((spoken, of_sounds), (letters(text), _WAYS)):
         if sequence is None or (sequence is not spoken and is_certain):
             continue
-        better, places, found = _best_way(belief, text, sequence, ways)
-        tried.append((better, sequence, places, found))
+        better, places, found = _best_way(belief, text, each, ways)
+        tried.append((better, each, places, found))
         if better > 0:
             break
     better, sequence, places, found = max(tried, key=lambda each: each[0])
@@ -631,12 +631,12 @@ def _find_words(
         spans.setdefault(letter.number, []).append((start, end, float(p.max())))
     for number, word in enumerate(split(text)):
         spoken = [each for each in spans.get(number, ()) if each[0] >= 0]
-        start = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
-        before = max(start, spoken[-1][1] / RATE - LATE) if spoken else before
+        begins = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
+        before = max(begins, spoken[-1][1] / RATE - LATE) if spoken else before
         result.append(
             Word(
                 word,
-                start,
+                begins,
                 before,
                 float(np.mean([p for *_, p in spans[number]])) if spoken else 0.0,
             )

@@ -149,10 +149,10 @@ def stabilise(points: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
     even = np.array([0.2 if g.startswith("lips") else 1.0 for g in known.group])
     size, turn, _ = _similarity(known.tracked_points(mean)[None], ours, even)
     eyes = [known.landmarks.index((i,)) for i in OUTER_EYES]
-    size = np.linalg.norm(ours[eyes[0]] - ours[eyes[1]]) / np.linalg.norm(
+    wide = np.linalg.norm(ours[eyes[0]] - ours[eyes[1]]) / np.linalg.norm(
         mean[OUTER_EYES[0]] - mean[OUTER_EYES[1]]
     )
-    still = size * np.einsum("cd,tkd->tkc", turn[0], still - mean[list(OUTER_EYES)].mean(0)) + ours[
+    still = wide * np.einsum("cd,tkd->tkc", turn[0], still - mean[list(OUTER_EYES)].mean(0)) + ours[
         eyes
     ].mean(0)
     return still, np.swapaxes(turn[0] @ rotation, 1, 2)

@@ -168,5 +168,5 @@ def eye_of(skin: Surface, marks: np.ndarray, middle: np.ndarray, radius: float) 
     column = columns[[0, -1, half, half]] + [-1, 1, 0, 0]
     beside = view.triangle[row, column], view.x[column], view.y[row]
     corners = spots_seen(sky, skin.triangles[covers], *beside).of(skin.points)
-    half = _DEGREES / 2
-    return Eye(middle, radius, view.x[columns], low - half, high + half, corners)
+    pixel = _DEGREES / 2
+    return Eye(middle, radius, view.x[columns], low - pixel, high + pixel, corners)

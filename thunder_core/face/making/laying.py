@@ -123,7 +123,7 @@ class Model:
         )
 
     @cached_property
-    def lids(self) -> list[Eye]:
+    def lids(self) -> list[Eye | None]:
         """The left and the right eye."""
         marks = self.skin.points[self.dots][dots.LIDS]
         return [eye_of(self.skin, marks[side], self.eyes[side], BALL_MM) for side in (0, 1)]

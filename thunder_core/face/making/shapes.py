@@ -106,9 +106,9 @@ def make(
     laid = lay(ours, skin, marked, lambda done: say(0.05 + 0.45 * done, "Laying the face"))
     say(0.55, "Carrying shapes over")
     moved, let_meet = _carried(ours, laid, skin, eyes)
-    for side, eye in _open(eyes):
-        moved[ours.names.index("eyeBlink" + side)] = eye.shut(skin.points, skin)
-        moved[ours.names.index("eyeWide" + side)] = eye.widened(skin.points, skin)
+    for name, eye in _open(eyes):
+        moved[ours.names.index("eyeBlink" + name)] = eye.shut(skin.points, skin)
+        moved[ours.names.index("eyeWide" + name)] = eye.widened(skin.points, skin)
     seen = seen_of(skin, marked)
     unfold(skin, moved, seen, ours.names, eyes)
     let_meet(moved)  # what was evened parts lips less
@@ -308,7 +308,7 @@ def _ball(found: list[tuple], ours: Model, marked, side) -> tuple[np.ndarray, fl
     middle = lids.mean(0) + size * (ours.eyes[side] - own.mean(0))
     near = [each for each in found if np.linalg.norm(each[0] - middle) < _EYE_OFF_MM]
     if not near:
-        return middle, size * BALL_MM, np.arange(0)
+        return middle, float(size) * BALL_MM, np.arange(0)
     first = max(near, key=lambda each: each[1])
     return first[0], first[1], np.concatenate([each[2] for each in near])
 
@@ -330,7 +330,7 @@ def _seam(ours: Model) -> tuple[np.ndarray, np.ndarray]:
     return upper[::-1], lower[::-1]
 
 
-def _sides(surface: Surface, seam, eyes: list[Eye], is_checked: bool = False) -> np.ndarray:
+def _sides(surface: Surface, seam, eyes: list[Eye | None], is_checked: bool = False) -> np.ndarray:
     """Which lip or lid a vertex belongs to, [V]: 1 above, −1 below, between them farther off.
     Raises BadHead where is_checked and both lips are one skin."""
     points, (upper, lower) = surface.points, seam

@@ -7,13 +7,14 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 
 from ...errors import BadHead
 from ...progress import rescale, result
 from ...types import JAW_OPEN_RADIANS, Motion
-from ..head import HEAD_FILE
+from ..head import Head, HEAD_FILE
 from ..points import SkinnedPoints
 from .driving import Driver
 from .lips import height_gap
@@ -119,7 +120,7 @@ def _build(head: SimpleNamespace) -> FaceMeter:
     # Elsewhere each channel is measured where it moves most.
     most = (head.shapedirs**2).sum(1).argmax(0)
     ids = np.concatenate([middles, lips, np.setdiff1d(most, np.concatenate([lips, middles]))])
-    return FaceMeter(SkinnedPoints.of(head, ids), 2 + len(lips), upper=0, lower=1)
+    return FaceMeter(SkinnedPoints.of(cast(Head, head), ids), 2 + len(lips), upper=0, lower=1)
 
 
 def positions(motion: Motion) -> np.ndarray:
@@ -235,7 +236,7 @@ class RigMeter:
             turns[:, 3:6],
             turns[:, 6:],
         )
-        still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
+        still = Motion(np.zeros((1, count)), np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 3)))
         at_rest = self.driver.drive(still, self.channels)
         steps = in_pieces(
             len(turns),

@@ -106,10 +106,8 @@ def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: in
     jaw = _joint(values, ("jaw",), jaw)
     eyes = _joint(values, ("eye_left", "eye_right"), eyes)
     head = _joint(values, ("neck",), None)
-    return Motion(
-        expression,
-        *(None if part is None else part.astype(np.float32) for part in (jaw, head, eyes)),
-    )
+    head, eyes = (None if each is None else each.astype(np.float32) for each in (head, eyes))
+    return Motion(expression, jaw.astype(np.float32), head, eyes)
 
 
 def _joint(values, joints, default):
@@ -280,7 +278,7 @@ class Driver:
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion, with expression columns `channels`, of values [T, tracks]."""
         values = np.asarray(values, np.float64)
-        nothing = Motion(*(np.zeros((1, size), np.float32) for size in (0, 3)))
+        nothing = Motion(np.zeros((1, 0), np.float32), np.zeros((1, 3), np.float32))
         still = Driver.drive(self, nothing, ())  # a subclass may need a whole motion
         columns = [values[:, track] - still[:, track] for track in self._added]
         for turn in self.turns:
@@ -359,11 +357,13 @@ def shows_all(channels: Sequence[str], sums: Sums) -> bool:
     count, still = len(channels), np.zeros((len(turns), 3))
     at_once = np.full((1, count), _PROBED)  # two on one control do not go together
     expression = np.concatenate([np.eye(count), at_once, np.zeros((3 * len(turns), count))])
-    joints = [
-        np.concatenate([np.zeros((count + 1, 3)), *(turns if i == k else still for i in range(3))])
+    jaw, head, eyes = (
+        np.concatenate(
+            [np.zeros((count + 1, 3)), *(turns if i == k else still for i in range(3))]
+        ).astype(np.float32)
         for k in range(3)
-    ]
-    probe = Motion(*(part.astype(np.float32) for part in (expression, *joints)))
+    )
+    probe = Motion(expression.astype(np.float32), jaw, head, eyes)
     return bool(np.abs(pack(visible_motion(probe, channels, sums)) - pack(probe)).max() < _SAME)
 
 

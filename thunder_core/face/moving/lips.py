@@ -68,8 +68,8 @@ class Lips:
             upper, lower = ring[regions.UPPER], ring[regions.LOWER]
         vertices, middle = np.concatenate([upper, lower, corners]), len(upper) // 2
         points = SkinnedPoints.of(head, vertices)
-        parts = slice(0, -2), [middle, middle + len(upper)], slice(-2, None)
-        along, pair, ends = map(points.part, parts)
+        pair = points.part([middle, middle + len(upper)])
+        along, ends = points.part(slice(0, -2)), points.part(slice(-2, None))
         return cls(along, pair, ends, head.expression_names, middle)
 
     def coefficients(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
@@ -296,8 +296,8 @@ def close(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion
     # Lips move on a straight line in the middle and are slow at both ends.
     shut = 1 - smoothstep(x)
     shut[np.argmin(np.abs(away))] = 1.0
-    rows = np.flatnonzero(shut > 0)
-    rows = slice(int(rows[0]), int(rows[-1]) + 1)
+    found = np.flatnonzero(shut > 0)
+    rows = slice(int(found[0]), int(found[-1]) + 1)
     part, u = motion.part(rows), shut[rows]
     expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
     wanted = (1 - u) * lips.middle_gap(part, names)

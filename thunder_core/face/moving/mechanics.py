@@ -238,7 +238,7 @@ class Mechanics:
             for columns, part in (
                 ([*self.bite, *upper, *lower, close], share), (self.pout, contact)
             ):  # fmt: skip
-                moved = np.ix_(rows, columns)
+                moved = np.ix_(rows, np.array(columns))
                 x[moved] += part[rows, None] * (active[:, columns] - x[moved])
         return x
 
@@ -255,8 +255,9 @@ class Mechanics:
             active, moved = x[rows], [self.tongue, *self.raised]
             active[:, self.raised] = 0.0
             self.articulators.place_tongue(active, rotation[rows], moved[:2], TIP_MM, TIP_BELOW_MM)
-            by = active[:, moved] - x[np.ix_(rows, moved)]
-            x[np.ix_(rows, moved)] += share[rows, None] * by
+            there = np.ix_(rows, np.array(moved))
+            by = active[:, moved] - x[there]
+            x[there] += share[rows, None] * by
         over = (x[:, self.bite[0]] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0])
         x[:, self.tongue] *= 1 - smoothstep(over.clip(0, 1))
         return x

@@ -2,7 +2,7 @@
 """Shapes a performance: strength by region, smoothness, an emotion on top. Mixes several: a take
 for each part of the face, with cuts that are cross-faded. Lips that touch go on touching."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,18 +83,17 @@ def shape_motion(
         shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))
     ).is_neutral:
         return motion
-    expression, jaw, head, eyes = (
-        None if part is None else np.array(part, np.float64)
-        for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
+    expression, jaw = (np.array(part, np.float64) for part in (motion.expression, motion.jaw))
+    head, eyes = (
+        None if part is None else np.array(part, np.float64) for part in (motion.head, motion.eyes)
     )
     head = (
         np.zeros_like(jaw) if head is None and "head.x" in EMOTIONS.get(shape.emotion, {}) else head
     )
     steady = [i for i, name in enumerate(channels) if not name.startswith(BLINKS)]
     expression[:, steady] = smooth(expression[:, steady], shape.smoothing)
-    jaw, head, eyes = (
-        None if part is None else smooth(part, shape.smoothing) for part in (jaw, head, eyes)
-    )
+    jaw = smooth(jaw, shape.smoothing)
+    head, eyes = (None if part is None else smooth(part, shape.smoothing) for part in (head, eyes))
     for column, name in enumerate(channels):
         slider = slider_of(name)
         if slider:
@@ -143,7 +142,7 @@ def _strengthen(values: np.ndarray, intensity: float, knee: float, limit: float)
 
 
 def _add_emotion(
-    expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray
+    expression, jaw, head, channels: list[str], offsets: Mapping[str, float], share: np.ndarray
 ) -> None:
     """Add an emotion in place; a rounded mouth smiles and stretches less."""
 

@@ -230,7 +230,9 @@ class PointMeter:
             result |= {
                 driver.target: by
                 for driver in self._drivers
-                if driver.target not in moves and (by := driver.change(turns | result))
+                if driver.target is not None
+                and driver.target not in moves
+                and (by := driver.change(turns | result))
             }
         return result
 

@@ -188,8 +188,8 @@ def _numbered(names: tuple[str, ...]) -> dict[str, str]:
     first, last = min(numbers.values(), default=0), max(numbers.values(), default=0)
     for order in (each.numbered for each in conventions() if 2 * len(numbers) > len(each.numbered)):
         if order and first <= 1 and last in (len(order) - 1, len(order) * first):
-            at = int(last == len(order))  # they begin with 0, or with 1
-            result |= {name: order[number - at] for name, number in numbers.items()}
+            begin = int(last == len(order))  # they begin with 0, or with 1
+            result |= {name: order[number - begin] for name, number in numbers.items()}
     return result
 
 
@@ -216,6 +216,7 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
             result.setdefault(whole, []).append(name)
             continue
         for shape, frame in readings:
+            assert frame is not None
             framed.setdefault(frame, {}).setdefault(shape, []).append(name)
     # a character's names may have several frames: facs_bs_…_div2, facs_jnt_…
     ranked = sorted(framed, key=lambda frame: -len(framed[frame]))

@@ -90,9 +90,9 @@ def _detect(meter: PointMeter) -> tuple[Mapping, tuple[str, ...]]:
         names, properties = (
             tuple(name for name in every if name not in wrong) for every in (names, properties)
         )
-        facing = {"forward": plan.forward, "up": plan.up}
+        forward, up = plan.forward, plan.up
         plan, convention, _ = _by_names(meter, names, properties)
-        plan = replace(plan, **facing)
+        plan = replace(plan, forward=forward, up=up)
     joints, more = _find_joints(convention, meter, plan, jaws)
     plan = replace(plan, rules=plan.rules + tuple(more), joints=joints)
     lost = set() if {"jaw", "jawOpen"} & plan.used else {*shapes.get("jawOpen", ())} - dead

@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping as Values
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from ..mapping import Target
 
@@ -95,9 +95,11 @@ class RigDriver:
             return None
         still, ways = value(self.rest), []
         for target, at in self.rest.items():
-            far = distance(
-                lambda by, target=target, at=at: value(self.rest | {target: at + by}) - still
-            )
+
+            def rise(by: float, target: Target = target, at: float = at) -> float:
+                return value(self.rest | {target: at + by}) - still
+
+            far = distance(rise)
             # an object of its own may stand anywhere; its default is 0
             stands = 0.0 if target.bone or target.kind != "BONE" else at - (target.path == "scale")
             ways += [(target, far, stands - still * far)] if far else []
@@ -118,9 +120,12 @@ class RigDriver:
         """The value where controls have these values. Raises one of _UNREADABLE."""
         numbers = {}
         for each in self.inputs:
-            if each.above is None and each.control is None:
+            if each.above is not None:
+                numbers[each.name] = each.above._value(at)
+            elif each.control is not None:
+                numbers[each.name] = at[each.control[0]]
+            else:
                 raise ValueError("nothing that takes keys")
-            numbers[each.name] = each.above._value(at) if each.above else at[each.control[0]]
         if self.kind == "SCRIPTED":
             value = calculate(self.expression, numbers)
         else:
@@ -139,7 +144,7 @@ _LINEAR = 0.02  # deviation at half the way that is none
 _FURTHER = (1.5, 2.0, 4.0)  # of the way that its beginning tells, where a control is slower later
 _HALVINGS = 7
 
-_OPERATORS = {
+_OPERATORS: dict[type[ast.AST], Callable] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -208,10 +213,8 @@ def _calculate(node, names: Values[str, float]):
                 break
         return result
     if isinstance(node, ast.Compare):
-        values = [_calculate(each, names) for each in (node.left, *node.comparators)]
-        return all(
-            _OPERATORS[type(op)](*pair) for op, pair in zip(node.ops, zip(values, values[1:]))
-        )
+        sides = [_calculate(each, names) for each in (node.left, *node.comparators)]
+        return all(_OPERATORS[type(op)](*pair) for op, pair in zip(node.ops, zip(sides, sides[1:])))
     if isinstance(node, ast.IfExp):
         return _calculate(node.body if _calculate(node.test, names) else node.orelse, names)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
@@ -233,10 +236,14 @@ def distance(rise: Callable[[float], float]) -> float:
     ways = []
     for sign in (1.0, -1.0):
         with contextlib.suppress(ValueError, ArithmeticError):
-            jumps, far = _distance(lambda by, sign=sign: rise(sign * by))
+            jumps, far = _distance(partial(_turned, rise, sign))
             ways += [(jumps, float(f"{far:.6g}"), -sign)] if far else []
     _, far, back = min(ways, default=(False, 0.0, 0.0))
     return -back * far
+
+
+def _turned(rise: Callable[[float], float], sign: float, by: float) -> float:
+    return rise(sign * by)
 
 
 def _distance(rise: Callable[[float], float]) -> tuple[bool, float]:

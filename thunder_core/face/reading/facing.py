@@ -37,8 +37,9 @@ def front(face: Face) -> tuple[np.ndarray, np.ndarray, float] | None:
     left, right = (face.middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
     apart = np.zeros(3) if left is None or right is None else left - right
     facts = [(1.0, mouth - middle), (_SIDES_VOTE, face.hand * np.cross(apart, up))]
-    corners = [face.middle(("mouthSmile", "mouthStretch"), side) for side in ("Left", "Right")]
-    if face.lips and all(corner is not None for corner in corners):
+    sides = (face.middle(("mouthSmile", "mouthStretch"), side) for side in ("Left", "Right"))
+    corners = [corner for corner in sides if corner is not None]
+    if face.lips and len(corners) == 2:
         lips = face.points[np.concatenate(face.lips)].mean(axis=0)
         facts.append((1.0, _CURVED * (lips - np.mean(corners, axis=0))))
     facts += [(1.0, mouth - hinge) for hinge in _hinges(face)]
@@ -52,7 +53,7 @@ def front(face: Face) -> tuple[np.ndarray, np.ndarray, float] | None:
         return None
     lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
     side = face.hand * float(apart @ np.cross(up, ahead))
-    return ahead, up, side / lengths if lengths else 0.0
+    return ahead, up, side / float(lengths) if lengths else 0.0
 
 
 def is_mirrored(measured: tuple[np.ndarray, np.ndarray, float] | None) -> bool:

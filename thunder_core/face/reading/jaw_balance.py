@@ -126,9 +126,10 @@ def fit_to_keys(
             for rule in keyed
             if rule.source in sources and (rule.source == _JAW or rule.target not in targets)
         ]
-        return sum(offsets) if offsets else None
+        return sum(offsets, np.zeros(())) if offsets else None
 
     opened, closes = does(_JAW), does(_CLOSE)
+    assert opened is not None
     result = measure_response(
         opened, closes, does(_LOWER + "Left", _LOWER + "Right"),
         {name: shaped for name in _OPENS if (shaped := does(*_both(name))) is not None}, lips,

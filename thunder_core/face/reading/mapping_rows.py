@@ -44,7 +44,7 @@ def rows_of(plan: mapping.Mapping, channels: Sequence[str]) -> list[dict]:
         for rule in plan.joints
     ]
     # some may be from a newer version, or a typing mistake
-    sources = dict.fromkeys(row["source"] for row in rows)
+    sources = dict.fromkeys(str(row["source"]) for row in rows)
     every = ("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *MOUTH_SOUNDS)
     order = list(dict.fromkeys((*(DRAWN_ROWS if plan.drawn else every), *sources)))
     for source in order:
