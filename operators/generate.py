@@ -479,7 +479,7 @@ class THUNDER_OT_forget_manner(_OfDirection, bpy.types.Operator):
     bl_label = "Remove Manner"
     obstacles = (_why_no_manner,)
 
-    def direct(self, direction: ThunderDirection):
+    def direct(self, direction: ThunderDirection) -> None:
         sliders.set_manner(direction, None)
 
 

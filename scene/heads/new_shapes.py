@@ -407,7 +407,9 @@ def _marks(root: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray
     return there @ inward[:3, :3].T + inward[:3, 3]
 
 
-def _through_pose(face, places, depsgraph, to_rest: bool) -> np.ndarray:
+def _through_pose(
+    face: bpy.types.Object, places: np.ndarray, depsgraph: bpy.types.Depsgraph, to_rest: bool
+) -> np.ndarray:
     """Where places [N, 3] in the world on a face that its armature poses are at rest, or where
     those at rest are in the pose; the places themselves where nothing is posed."""
     if face.find_armature() is None:
