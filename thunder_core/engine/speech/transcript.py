@@ -548,8 +548,8 @@ def _place(
     guessed, is_told = languages.guess(text)
     is_certain = spoken is not None and (language != "" or is_told)
     of_sounds = _WAYS_OF_VIETNAMESE if (language or guessed) == "vi" else _WAYS_OF_SOUNDS
-    for sequence, ways in ((spoken, of_sounds), (letters(text), _WAYS)):
-        if sequence is None or (sequence is not spoken and is_certain):
+    for each, ways in ((spoken, of_sounds), (letters(text), _WAYS)):
+        if each is None or (each is not spoken and is_certain):
             continue
         better, places, found = _best_way(belief, text, each, ways)
         tried.append((better, each, places, found))

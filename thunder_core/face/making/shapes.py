@@ -529,7 +529,9 @@ def _hide_back(skin: Surface, move: np.ndarray, mouth: np.ndarray, seen: np.ndar
     return area
 
 
-def unfold(skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list[Eye]) -> None:
+def unfold(
+    skin: Surface, moved: np.ndarray, seen: np.ndarray, names, eyes: list[Eye | None]
+) -> None:
     """Even movements [n, K, 3] in place round triangles seen [F] that turn over in a pose: all
     alike, so that what meets still does, but lids where they meet."""
     number = {name: i for i, name in enumerate(names)}
