@@ -320,8 +320,8 @@ def round_lips(motion: Motion, channels: Sequence[str], frame: float) -> tuple[M
         np.clip(1 - np.where(away < 0, -away / _ROUNDS_IN, away / _ROUNDS_OUT), 0, 1)
     )
     share[np.argmin(np.abs(away))] = 1.0
-    rows = np.flatnonzero(share > 0)
-    rows = slice(int(rows[0]), int(rows[-1]) + 1)
+    found = np.flatnonzero(share > 0)
+    rows = slice(int(found[0]), int(found[-1]) + 1)
     part, u = motion.part(rows), share[rows]
     at, pucker = int(u.argmax()), names.index("mouthPucker")
     at_rest = 1e3 * float(np.linalg.norm(np.diff(lips.corners.rest, axis=0)))
