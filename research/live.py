@@ -22,7 +22,8 @@ from research.harness import add_shared, RESULTS, write_table
 from thunder_core.animation.live_motion import LiveMotion
 from thunder_core.direction import Direction
 from thunder_core.engine import live
-from thunder_core.engine.engine import Engine, Thunder
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.loaded import Thunder
 from thunder_core.engine.microphone import BLOCK_MS, RATE as RECORDED
 from thunder_core.face.moving.mouth_shape import MouthShape
 from thunder_core.system_calls import memory_used

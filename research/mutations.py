@@ -59,7 +59,7 @@ SERVER.set_forkserver_preload(
     ]
 )
 GROUPS = {  # whose code is drawn from; what fits none of them is "other"
-    "sampler": r"engine/(diffusion|engine|performance)\.py",
+    "sampler": r"engine/(diffusion|engine|loaded|performance)\.py",
     "losses": r"research/train/(denoiser|distil|loop|m2s)\.py",
     "train": r"research/train/",
     "scoring": r"engine/(m2s|scorer)\.py",

@@ -310,7 +310,7 @@ def read_moods(sliders: Iterable[str], taken: Mapping[int, str]) -> list[Mood]:
             raise BadRequest(
                 f"The mood file “{mood.name}.json” has the “number” {mood.number} of "
                 f"“{owners[mood.number]}”: give it another, such as "
-                f"{max(mood.number for mood in moods) + 1}"
+                f"{1 + max({mood.number for mood in moods} | taken.keys())}"
             )
         owners[mood.number] = mood.name
     return sorted(moods, key=lambda mood: mood.number)

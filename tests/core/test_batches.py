@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from thunder_core.direction import Direction, DirectionRequest
-from thunder_core.engine import engine as system
+from thunder_core.engine import loaded as system
 from thunder_core.engine.diffusion import Inpainting, sample, seeded_noise, solver_steps
 from thunder_core.engine.performance import Performance
 from thunder_core.errors import BadWeights, Cancelled, is_out_of_device_memory

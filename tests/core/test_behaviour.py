@@ -117,7 +117,8 @@ def test_a_number_of_a_habit_without_unit_or_meaning_is_refused(
 def test_every_number_of_a_habit_is_used_where_the_habit_is():
     sources = [
         text
-        for path in (ROOT / "thunder_core").rglob("*.py")
+        for folder in (ROOT / "thunder_core", ROOT / "research" / "train")
+        for path in folder.rglob("*.py")
         if "HABITS[" in (text := path.read_text(encoding="utf-8"))
     ]
     for name, habit in behaviour.HABITS.items():

@@ -14,7 +14,7 @@ from thunder_core.animation import livelink
 from thunder_core.animation.traits import seen
 from thunder_core.direction import Direction, DirectionRequest, MOOD_NAMES, Style
 from thunder_core.direction_words import SEEN
-from thunder_core.engine import engine as engine_module
+from thunder_core.engine import loaded as engine_module
 from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
 from thunder_core.engine.performance import Performance

@@ -12,7 +12,7 @@ import pytest
 
 from research.harness import ROOT
 from research.train.graphs import TRACED, write_graphs
-from thunder_core.engine.engine import Thunder
+from thunder_core.engine.loaded import Thunder
 from thunder_core.engine.network import Graph, LazyNetwork
 from thunder_core.engine.performance import Performance
 from thunder_core.errors import BadWeights

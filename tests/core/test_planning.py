@@ -13,7 +13,7 @@ from stored import compare
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import AXES, Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
-from thunder_core.engine.engine import Thunder
+from thunder_core.engine.loaded import Thunder
 from thunder_core.engine.performance import side_of
 from thunder_core.engine.planning import take_plan
 from thunder_core.engine.planning.choice import deal, DECK

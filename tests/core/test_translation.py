@@ -45,6 +45,7 @@ SPEAKERS = (
     "thunder_core/direction.py",
     "thunder_core/engine/engine.py",
     "thunder_core/engine/generate.py",
+    "thunder_core/engine/loaded.py",
     "thunder_core/engine/network.py",
     "thunder_core/engine/scorer.py",
     "thunder_core/engine/speech/audio.py",

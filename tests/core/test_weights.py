@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from research.train.card import write_sums
 from thunder_core import weight_files
-from thunder_core.engine.engine import _identify, Engine
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.loaded import _identify
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.errors import BadWeights
 from thunder_core.files import hash_of

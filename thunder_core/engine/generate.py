@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -27,22 +27,17 @@ from ..system_calls import release_free_memory
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
+from .loaded import Loaded, LONG, Thunder
 from .network import CPU, LazyNetwork, processors
 from .performance import follow_voice, perform_planned, Performance
 from .speech.transcript import is_followed
 from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
-
-if TYPE_CHECKING:
-    from .engine import Engine, Thunder
 
 _SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
 _MOST = 16  # takes denoised together; on a graphics card they cost little more than one
 # frames denoised together on a processor: fewer is less efficient, more delays the first take
 _PORTION_FRAMES = 1000
 _FRAMES_AT_WORK = 100_000  # memory bound, frames in flight: two takes of an hour need 1.8 GB
-# frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour
-# needs a fifth less
-LONG = 15_000
 _ANALYSED = 0.08  # share of the work that is done before takes are sampled
 
 
@@ -79,7 +74,7 @@ class HeardLine:
 
 
 def hear(
-    engine: Engine, speech: Speech, request: Request, progress: Progress,
+    engine: Loaded, speech: Speech, request: Request, progress: Progress,
     on_note: Callable[[str], object],
 ) -> HeardLine:  # fmt: skip
     """Analyse a sound and its request: what all takes share. Arguments as of `Engine.generate`."""
@@ -110,7 +105,8 @@ def hear(
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity = engine.identity
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
-    other_script = speaks and not is_followed(direction.text, direction.language)
+    has_text = direction.text != ""
+    other_script = speaks and has_text and not is_followed(direction.text, direction.language)
     notes = {
         OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, OTHER_SCRIPT: other_script,
         UNCLEAR: is_unclear and not other_script,  # it asks for the text
@@ -136,7 +132,7 @@ def hear(
 
 
 def _moved(
-    engine: Engine, source: SourcePerformance, direction: DirectionRequest, voice: VoiceFeatures
+    engine: Loaded, source: SourcePerformance, direction: DirectionRequest, voice: VoiceFeatures
 ) -> tuple[Keep, DirectionRequest, dict]:
     """What a performance on another recording keeps as it moves to a voice, the direction of its
     mouths, and the provenance of that. Raises BadRequest."""
@@ -165,7 +161,7 @@ def _moved(
     return keep, direction, about
 
 
-def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
+def _kept(engine: Loaded, keep: Keep, frames: int) -> Inpainting:
     x, mask = pack(engine.check_motion(keep.motion)), np.asarray(keep.mask, bool)
     if mask.shape != x.shape or len(x) != frames:
         raise BadRequest(
@@ -175,7 +171,7 @@ def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
 
 
 def generate(
-    engine: Engine, line: HeardLine, progress: Progress = ignore,
+    engine: Loaded, line: HeardLine, progress: Progress = ignore,
     on_take: Callable[[SampledTake], object] = ignore,
     on_sampled: Callable[[SampledTake], object] = ignore,
 ) -> list[Any]:  # fmt: skip
@@ -197,7 +193,7 @@ def generate(
 class _Work:
     """The takes of a request at work, portions of them on any thread."""
 
-    def __init__(self, engine: Engine, line: HeardLine, progress: Progress):
+    def __init__(self, engine: Loaded, line: HeardLine, progress: Progress):
         """progress: of the whole request, one call at a time. Raises BadRequest."""
         self.engine, self.line, self.arrived = engine, line, 0
         self._progress, self._count, self._stopped = progress, line.request.takes, False

@@ -109,8 +109,11 @@ class Lips:
     def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """`beyond_rest` of a motion of the head's channels, and the distance of the mouth's
         corners, float64 [T] millimetres."""
-        left, right = np.moveaxis(self.corners.of_motion(motion), 1, 0)
-        return self.beyond_rest(motion), 1e3 * np.linalg.norm(left - right, axis=1)
+        expression, turn = self.coefficients(motion), rotvec_to_matrix(motion.jaw)
+        left, right = np.moveaxis(self.corners.place(expression, turn), 1, 0)
+        upper, lower = self.pair.heights(expression, turn).T
+        beyond_rest = 1e3 * (upper - lower) - 1e3 * height_gap(*self.pair.rest)
+        return beyond_rest, 1e3 * np.linalg.norm(left - right, axis=1)
 
     def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
         """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation
