@@ -19,7 +19,7 @@ from .types import Keep, LISTENS, Motion, pack, unpack
 ENGINE = "thunder"  # in the provenance of takes
 Quality = StrEnum("Quality", ["DRAFT", "NORMAL", "FINAL"])
 DRAFT, NORMAL, FINAL = QUALITIES = tuple(Quality)
-# takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
+# takes per request, of the panel and of bakes too: a memory bound
 MOST_TAKES = 256
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000

@@ -18,14 +18,13 @@ import bpy
 
 from ...thunder_core import files, installer, system_calls
 from ...thunder_core.errors import ThunderError
-from ...thunder_core.worker_process import environment, LineProcess
+from ...thunder_core.worker_process import environment, LineProcess, STOP_PATIENCE
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
 CARD_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
     LOCK.with_name(f"{name}.txt") for name in ("card", "recognise", "tracker")
 )
-STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
 # Pythons tried if Blender's is not compatible
 _POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")

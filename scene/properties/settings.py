@@ -8,10 +8,10 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ...thunder_core import vmc
-from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
+from ...thunder_core.batch.settings import LARGEST_SEED
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
-from ...thunder_core.request import TAKES
+from ...thunder_core.request import MOST_TAKES, TAKES
 from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.whisper import LANGUAGES
 from ..heads import character, drawn, family, head, head_state, mapping_table

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import bpy
 
-from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
-from ...thunder_core.request import Request, seed_of_voice
+from ...thunder_core.batch.settings import LARGEST_SEED
+from ...thunder_core.request import MOST_TAKES, Request, seed_of_voice
 from ..heads import head, head_state
 from ..voice import strip
 from . import take_record

@@ -177,9 +177,9 @@ def test_a_job_keeps_what_is_right_of_it_so_that_all_mistakes_are_found_at_once(
 @pytest.mark.parametrize(
     "line, words",
     [
-        ("takes = 65", "“takes” = 65 is not a whole number from 1 to 64"),
-        ("takes = 2.0", "“takes” = 2.0 is not a whole number from 1 to 64"),
-        ("takes = true", "“takes” = true is not a whole number from 1 to 64"),
+        ("takes = 257", "“takes” = 257 is not a whole number from 1 to 256"),
+        ("takes = 2.0", "“takes” = 2.0 is not a whole number from 1 to 256"),
+        ("takes = true", "“takes” = true is not a whole number from 1 to 256"),
         ("energy = nan", "“energy” = NaN is not a number from 0.35 to 2"),
         ("mood = 'warm=9'", "has the strength “9”, which is not a number from 0 to 1"),
         ("style = ''", '“style” = "" is not a text in quotes'),

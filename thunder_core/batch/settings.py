@@ -18,13 +18,12 @@ from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
 from ..protocol import read_channel
-from ..request import NORMAL, QUALITIES, TAKES
+from ..request import MOST_TAKES, NORMAL, QUALITIES, TAKES
 from ..subtitles import ENDINGS
 from ..whisper import code_of, is_hub_name
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
-MOST_TAKES = 64
 COMMITS = ("ones", "twos", "threes")  # frames for which a committed pose is held
 CURVES, SOUND = "dailies.json", "voice.wav"
 LONGEST_TEXT = 4096  # letters of a name or path

@@ -25,7 +25,7 @@ from ..protocol import CURVES, LEVEL
 from ..spoken import PHONES
 from ..types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, unpack
 from . import microphone
-from .engine import Thunder
+from .loaded import Thunder
 from .performance import Performance
 from .planning.choice import plain
 from .planning.take_plan import plan_take, TakePlan
