@@ -99,7 +99,8 @@ def test_a_known_motion_is_found_again(filmed, followed):
     n = min(FRAMES, len(found["opening"]))
     assert n > FRAMES - 4
     real = opening_mm(motion, HEAD)[:n]
-    assert np.corrcoef(found["opening"][:n], real)[0, 1] > 0.8
+    # .851 on this take; .85 was asked of the take that earlier networks made of this seed
+    assert np.corrcoef(found["opening"][:n], real)[0, 1] > 0.84
     blink = list(HEAD.expression_names).index("eyeBlinkLeft")
     seen, true = found["expression"][:n, blink], motion.expression[:n, blink]
     assert np.corrcoef(seen, true)[0, 1] > 0.9

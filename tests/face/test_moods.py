@@ -54,10 +54,11 @@ def test_a_mood_grows_with_its_strength_at_rest_and_in_speech(poses, talking, mo
         np.abs(poses.apply_moods(*talking, style(mood, strength), SPEECH) - talking[0])
         for strength in (0.5, 1.0)
     )
+    # within a phrase a bored mouth only hangs a little: it leans and puffs at the phrases' ends
+    least = {5: 0.5, OPEN: 0.07 if mood == "bored" else 0.5}
     for frame in (5, OPEN):
-        assert full[frame].sum() > (0.05 if mood == "bored" else 0.5) and np.allclose(
-            half[frame], full[frame] / 2, atol=0.1
-        )
+        assert full[frame].sum() > least[frame]
+        assert np.allclose(half[frame], full[frame] / 2, atol=0.1)
 
 
 @pytest.mark.parametrize("mood", MOODS)

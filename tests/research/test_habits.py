@@ -112,7 +112,9 @@ def mean(performances, habit):
 def test_the_teacher_blinks_nods_breathes_and_raises_brows_as_people_do(either):
     assert 18 <= mean(either, "blinks_per_minute") <= 32
     assert 11 <= mean(either, "head_degrees_per_second") <= 17
-    assert 0.13 <= mean(either, "brow_raise_height") <= 0.4  # people .15
+    # People .15. The teacher's brows move further (1.2 mm, people's .81) because takes keep two
+    # thirds of what it does (.77 mm): with people's raises here those of takes would be too low.
+    assert 0.13 <= mean(either, "brow_raise_height") <= 0.35
     taken, phrases = np.sum([measures.breaths(HEAD, motion, voice) for voice, motion in either], 0)
     assert taken > 0.7 * phrases
     assert (
@@ -147,7 +149,7 @@ def test_the_teacher_moves_with_what_is_said(either, what, least):
 
 
 def test_an_idle_face_lives():
-    blinks = []
+    blinks, shifts = [], []
     for seed in range(3):
         motion = perform(
             np.zeros(3000, np.uint8),
@@ -158,12 +160,15 @@ def test_an_idle_face_lives():
         )
         figures = measures.habits(HEAD, motion)
         blinks.append(figures["blinks_per_minute"])
-        assert 0 < blinks[-1] <= 40 and figures["gaze_shifts_per_minute"] > 4
+        shifts.append(figures["gaze_shifts_per_minute"])
+        assert 0 < blinks[-1] <= 40 and shifts[-1] > 8
         assert 0.3 < figures["head_degrees_per_second"] < 8 and motion.head.std(
             0
         ).max() > np.radians(0.4)
         assert opening_mm(motion, HEAD).max() < 0.05
     assert np.mean(blinks) >= 6, "some blink seldom, as people do"
+    # people who speak 69; of people who neither speak nor listen nothing was measured
+    assert np.mean(shifts) >= 15
 
 
 def test_lip_vertex_error_is_the_worst_vertex_of_each_frame_in_centimetres():
