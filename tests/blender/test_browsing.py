@@ -264,8 +264,12 @@ def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, sta
     for entry in (entries[1], entries[2]):
         take_list.name_action(entry, None)
     entries[2].action.name = "voice · seed 3"  # as an earlier version called it
+    actions = [action for entry in entries for action in display.actions_of(entry)]
     entries.clear()
+    for action in actions:
+        action.use_fake_user = False
     assert take_list.adopt(scene, rig) == 3
+    assert all(action.use_fake_user for action in actions), "a purge or saving would lose them"
     names = {entry.seed: entry.name for entry in entries}
     assert names.keys() == {1, 2, 3} and names[1] == "Warm smile" and names[2] != names[3]
     assert all(names[seed].startswith("Take ") for seed in (2, 3))

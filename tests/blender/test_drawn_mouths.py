@@ -422,6 +422,19 @@ def test_on_twos_mouths_begin_on_every_second_frame(scene, face):
     assert "M B P" in mouths(scene, face, 24, 29).values()
 
 
+def test_the_table_of_a_head_has_its_own_holds(scene, face):
+    """Another head's, shown meanwhile, are not taken along."""
+    scene.thunder.least, scene.thunder.step = 3, 2
+    mapping_table.fill(scene, face)
+    other = face.copy()
+    scene.collection.objects.link(other)
+    mapping_table.keep_plan(scene, other, replace(character.plan_of(face), least=1, step=1))
+    mapping_table.fill(scene, other)
+    assert (scene.thunder.least, scene.thunder.step) == (1, 1)
+    mapping_table.fill(scene, face)
+    assert (scene.thunder.least, scene.thunder.step) == (3, 2)
+
+
 def test_takes_are_mixed_by_parts_and_shaped(scene, face):
     rig = head.resolve(face)
     shown(scene, rig, open_take())

@@ -307,6 +307,8 @@ def test_a_performance_may_begin_at_time_zero_and_a_gltf_holds_no_other_take(ble
     scene.render.fps, rig = 25, head.resolve(face)
     for name in ("another", "dialogue"):
         show(rig, scene, name=name)
+    path, _ = export(blender, scene, rig, "ARKIT", tmp_path)
+    assert rows_of(path)[1][[0, -1]] == pytest.approx([FIRST / 25, LAST / 25], abs=1 / 60)
     path, _ = export(blender, scene, rig, "ARKIT", tmp_path, from_zero=True)
     assert rows_of(path)[1][0] == 0
     path, _ = export(blender, scene, rig, "GLTF", tmp_path, from_zero=True)

@@ -15,7 +15,7 @@ from performances import performance, show_take, walks
 from thunder.cli import bake as bake_module
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat
-from thunder.scene.takes import last_look
+from thunder.scene.takes import last_look, take_record
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
@@ -248,6 +248,18 @@ def test_lips_that_something_holds_open_are_said(blender, scene, by):
     said = look(scene, rig, opening)
     assert "The lips of “Face” stay 1" in said and "where the take shuts them" in said
     assert head_state.fault(rig.owner) == said
+
+
+def test_lips_that_the_animator_keyed_need_not_follow_the_take(blender, scene):
+    face = small_face(blender, KEYS)
+    skin(blender, face)
+    rig, _, entry = speak(scene, face)
+    assert progress.result(last_look.look_at(rig, entry)) == ""
+    for curve in compat.all_curves(entry.action):
+        for point in curve.keyframe_points if "jawOpen" in curve.data_path else ():
+            point.co.y = 0.0
+    assert progress.result(last_look.look_at(rig, entry)) == ""
+    assert "The lips of “Face” part by" in look(scene, rig, take_record.opening_of(entry.action))
 
 
 def test_a_commit_says_that_the_lips_do_not_follow(blender, scene):

@@ -138,7 +138,6 @@ _MOST_SAID = 0.8  # share of words said with which the first way is enough
 # Change of the log probability of phones that a letter is never read as, and where it closes the
 # lips. Firmer ones find no more of the m, b, p, f, v and th of validation voices.
 _RULED_OUT, _RULED_OUT_BY_LIPS = np.log(0.03), np.log(0.01)
-_STAY_CLOSED = 0.1  # seconds between bilabials during which the lips stay closed (“mp”, “bm”)
 
 
 # A text lowers no w, oo or o that is heard more than this within so many rows of a sound that may
@@ -650,7 +649,6 @@ def _closures(
     """The closures of letters at their places, as `closures_and_words` gives them."""
     bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
     result: list[Closure] = []
-    end_before = -np.inf
     for letter, (start, end) in zip(sequence, places):
         if not letter.closes or start < 0:
             continue
@@ -661,18 +659,14 @@ def _closures(
         sure = float(bilabial[rows].max())
         if letter.may_be_silent and sure < _LEAST_PROBABILITY:
             continue
-        if (
-            result
-            and start / RATE - end_before < _STAY_CLOSED
-            and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}
-        ):
+        # between them, as in “mp” and “bm”, the lips stay closed
+        if result and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}:
             better = max(result[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
             result[-1] = Closure(
                 result[-1].text + letter.text, better.seconds, better.sure, result[-1].word
             )
         else:
             result.append(Closure(letter.text, seconds, sure, letter.word))
-        end_before = end / RATE
     return [replace(closure, seconds=max(0.0, closure.seconds - _EARLY)) for closure in result]
 
 
