@@ -270,7 +270,7 @@ jobs.session.add(_EmotionWatch())
 
 # What moves the strength: on the data-blocks animated by a take's first action, so that its curve
 # is one of the take.
-PROPERTY = FloatProperty(
+PROPERTY = bpy.props.FloatProperty(
     name="Emotion",
     default=0.5,
     min=0.0,
