@@ -571,7 +571,7 @@ def test_without_a_head_the_sound_waits_for_one(blender, sounds):
 def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(
     blender, scene, rig, sounds, client, tmp_path
 ):
-    sounds("old.wav", "new.wav")
+    sounds("old.wav", "new.wav", "music.wav")
     strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
     assert dialogue.newest_strip(blender.context) == ""  # it was there before
     strip.add(scene, str(tmp_path / "new.wav"), "new", 40)
@@ -580,7 +580,8 @@ def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_
     assert blender.ops.thunder.generate(strip="new") == {"FINISHED"}
     assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("new", rig.mesh)]
     assert dialogue.newest_strip(blender.context) == ""
-    strip.add(scene, str(tmp_path / "old.wav"), "music", 1)
+    # since 5.2 a file that is added again has one sound, as pieces of a strip have
+    strip.add(scene, str(tmp_path / "music.wav"), "music", 1)
     assert dialogue.newest_strip(blender.context) == "music"
     blender.ops.thunder.cast_strip(strip="music", speaker="NO_SPEAKER")
     assert dialogue.newest_strip(blender.context) == ""

@@ -81,8 +81,14 @@ def properties(blender):
         for each in classes
         if issubclass(each, HasObstacles)
     ]
-    of_all = [each.properties for each in (*(group.bl_rna for group in groups), *operators)]
-    return [prop for of_one in of_all for prop in of_one if prop.is_runtime]
+    # since Blender 5.3 each group has a name of Blender's own
+    unnamed = [group.bl_rna for group in groups if "name" not in group.__annotations__]
+    return [
+        prop
+        for each in (*(group.bl_rna for group in groups), *operators)
+        for prop in each.properties
+        if prop.is_runtime and not (each in unnamed and prop.identifier == "name")
+    ]
 
 
 def test_what_is_ours_has_our_sense_of_words(properties):
