@@ -708,6 +708,19 @@ def test_keys_behind_sliders_close_the_lips_as_far_as_they_open():
     assert rules[mapping.DEFAULT] == (shut, pytest.approx(1.0))
 
 
+@pytest.mark.parametrize(
+    "path, at, stands", [("location", 0.4, 0.4), ("scale", 1.5, 0.5), ("rotation_euler", 0.3, 0.3)]
+)
+def test_an_object_that_is_a_control_stays_where_it_stands(path, at, stands):
+    """At rest its mouth is shut where it is, not at the middle of the world."""
+    control = Target("BONE", "", "Slider", "", path, 2)
+    opens = driven(Target("KEY", "jawOpen"), control, f"4 * (v - {at})", rest=at)
+    seen = found(driven_key("jawOpen", opens), drivers=(opens,))
+    rules = {rule.source: (rule.target, rule.weight) for rule in seen.plan.rules}
+    assert rules["jawOpen"] == (control, pytest.approx(0.25))
+    assert rules[mapping.DEFAULT] == (control, pytest.approx(stands))
+
+
 def test_a_face_board_with_a_shape_each_way_shows_what_free_keys_show():
     """One control for two opposite shapes: jaw and closing lips, upper and lower lip, funnel and
     pucker, which are one as good as the other."""
