@@ -229,7 +229,7 @@ def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine,
         (take,) = engine.generate(sound, Request(1, 1, steps=2), on_note=noticed.append)
         assert noticed == wanted and ("unclear" in take.provenance) == (wanted == ["unclear"])
     # its words are there, so they are not asked for
-    direction = DirectionRequest(text="ままはぱんをたべて")
+    direction = DirectionRequest(text="สวัสดีตอนเช้า")
     for sound in (sample, noisy):
         noticed = []
         engine.generate(sound, Request(1, 1, steps=2, direction=direction), on_note=noticed.append)
