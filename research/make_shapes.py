@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shapes made for strangers' heads: takes on them beside ours, blinks, and the shapes of ICT's sculptor.
 
-`python -m research make_shapes --data FOLDER` reads heads/ in it; vertices are marked as by hand,
-listed here. Two of the heads, marked *, were looked at only for the results.
+`python -m research make_shapes --data FOLDER` reads heads/ in it. Dots are the tracker's; how many
+of them lie where they would be marked by hand, at vertices listed here, is told. Blinks are looked
+at over the whole ball from three views; a hole is mm² of the skin's back at mouthRollLower. Two of
+the heads, marked *, were looked at only for the results.
 """
 
 import time
@@ -20,7 +22,7 @@ from thunder_core.face.head import load_head
 from thunder_core.face.making import dots, judging, shapes
 from thunder_core.face.making.laying import model
 from thunder_core.face.points import SkinnedPoints
-from thunder_core.face.regions import front_view, pieces, Warp
+from thunder_core.face.regions import pieces, Warp
 from thunder_core.types import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS, Motion
 
 # vertices of the places in the middle, and places on the left near which the nearest is taken
@@ -37,7 +39,7 @@ MARKS = {
     ),
 }  # fmt: skip
 _SHELLS = (24591, 25350)  # of ICT's vertices: fluid before the eyes
-_TOUCHING_MM, _PIXEL_MM = 0.3, 0.1
+_TOUCHING_MM = 0.3
 _FEW = 0.03  # of a face's width, by which a dot may be off
 _EVERY = 3  # frame of a take that is looked at for torn skin
 _NEAR_MM = 5.0  # of a triangle that turns over on ours too
@@ -58,13 +60,15 @@ def run(args: Namespace) -> None:
     with Client(find_tracker(), verbs="tracker") as tracker:
         for name, (face, truth) in heads.items():
             if not args.heads or name in args.heads:
-                rows.append(measure(name, face, ours, truth) + dots_placed(face, tracker))
+                marks = marks_by(tracker, face)
+                row = measure(name, (*face[:2], marks), ours, truth)
+                rows.append(row + dots_placed(face, marks))
                 print(rows[-1], flush=True)
     report(results_file(args.results, "make_shapes.txt", not args.heads), [HEADING, *rows])
 
 
 HEADING = (
-    "head                 vertices  CPU s  gap r  slope  shut mm (worst)  blink leaves mm  flips  "
+    "head                 vertices  CPU s  gap r  slope  shut mm (worst)  blink leaves mm  flips   hole  "
     "mouth cos  lids cos  dots (by proportions)"
 )
 
@@ -219,15 +223,12 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     made = shapes.make(points, triangles, marks)
     seconds = time.process_time() - started
     moves, places = made.moves @ warp.turn.astype(np.float32), warp(points)
-    lips = [
-        int(((points - marks[dots.NAMES.index(f"{lip} lip, inside")]) ** 2).sum(1).argmin())
-        for lip in ("upper", "lower")
-    ]
+    skin, ids = _skin(places, triangles, warp(marks))
+    lips = ids[shapes.inner_lips(skin, warp(marks))]
     apart = moves[:, lips[0], 1] - moves[:, lips[1], 1]
     values = [values_of(take, made.names) for take in ours.takes]
     gap, own = np.concatenate([each @ apart for each in values]), np.concatenate(ours.gaps)
     shut = gap[own < _TOUCHING_MM]
-    skin, ids = _skin(places, triangles, warp(marks))
     seen = np.flatnonzero(judging.seen_of(skin, warp(marks)))
     middles = skin.points[skin.triangles].mean(1)
     if len(ours.flips):
@@ -239,30 +240,39 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
             now = skin.points + np.tensordot(frame.astype(np.float32), moves[:, ids], 1)
             flips |= turned_over(skin, now)
     blink = moves[made.names.index("eyeBlinkLeft")] + moves[made.names.index("eyeBlinkRight")]
-    is_skin = np.isin(np.arange(len(places)), ids)
-    left = [
-        opening(places + blink * by, triangles, is_skin, made.is_eye, warp(marks), side)
-        for by in (1, 0)
-        for side in (0, 1)
-    ]
+    is_bare = made.is_eye > 0
+    is_bare[ids] = True
+    bare, left = triangles[is_bare[triangles].all(1)], []
+    for by in (1, 0):
+        for side in (1, 2):
+            ball = places[made.is_eye == side]
+            middle, radius = (ball.min(0) + ball.max(0)) / 2, np.ptp(ball[:, 1]) / 2
+            ball = made.is_eye > 0, middle, radius
+            left.append(judging.left_open(places + blink * by, bare, *ball))
+    roll = moves[made.names.index("mouthRollLower")][ids]
+    hole = judging.back_shown(skin, roll, warp(marks)[dots.IS_MOUTH])[2]
     row = (
         f"{name:20s} {len(points):8d} {seconds:6.1f} {np.corrcoef(gap, own)[0, 1]:6.3f} "
         f"{np.polyfit(own, gap, 1)[0]:6.2f} {shut.mean():8.2f} ({np.abs(shut).max():.2f})"
-        f"     {max(left[:2]):6.2f} of {max(left[2:]):5.1f} {flips[seen].sum():6d}"
+        f"     {max(left[:2]):6.2f} of {max(left[2:]):5.1f} {flips[seen].sum():6d} {hole:5.1f}"
     )
     alike = [_likeness(made, truth, start) if truth else np.nan for start in ("mouth", "eye")]
     return row + "".join(f"{each:10.2f}" for each in alike).replace("nan", "   ")
 
 
-def dots_placed(face: Face, tracker: Client) -> str:
+def marks_by(tracker: Client, face: Face) -> np.ndarray:
+    """Where a tracker puts the 24 dots of a face, [24, 3]."""
+    with temporary_arrays(tracker) as put:
+        paths = {"points": put(face[0]), "triangles": put(face[1])}
+        return np.array(tracker.request("mark_face", **paths).wait()["marks"])
+
+
+def dots_placed(face: Face, seen: np.ndarray) -> str:
     """Of the 24 dots how many are placed within a few per cent of the face's width: by a picture of
     it, and by proportions alone."""
     points, triangles, marks = face
-    with temporary_arrays(tracker) as put:
-        paths = {"points": put(points), "triangles": put(triangles)}
-        seen = tracker.request("mark_face", **paths).wait()["marks"]
     near = [
-        (np.linalg.norm(np.array(each) - marks, axis=1) < _FEW * np.ptp(marks[:, 0])).sum()
+        (np.linalg.norm(each - marks, axis=1) < _FEW * np.ptp(marks[:, 0])).sum()
         for each in (seen, shapes.guess(points, triangles)[0])
     ]
     return f"  {near[0]:4d} ({near[1]})"
@@ -283,15 +293,3 @@ def _likeness(made, truth, start: str) -> float:
 def _skin(places, triangles, marks):
     piece = pieces(len(places), triangles)
     return shapes.skin_of(places, triangles, piece, marks)
-
-
-def opening(places, triangles, is_skin, is_eye, marks, side) -> float:
-    """The most of a column between the lids in which the eye is seen, not skin, mm."""
-    names = [f"{name}, {('left', 'right')[side]}" for name in dots.SIDES]
-    inner, outer = (marks[dots.NAMES.index(names[i])] for i in (0, 1))
-    low, high = np.minimum(inner, outer)[:2] - [0, 14], np.maximum(inner, outer)[:2] + [0, 14]
-    both = triangles[(is_skin | (is_eye > 0))[triangles].all(1)]
-    view = front_view(places, both, low, high, _PIXEL_MM)
-    is_front = shapes.Surface(places, both).corner_normals[:, 2] > 0
-    bare = (view.triangle < 0) | (is_eye[both[view.triangle, 0]] > 0) | ~is_front[view.triangle]
-    return float(bare.sum(0).max() * _PIXEL_MM)

@@ -10,7 +10,7 @@ from .surface import Surface
 
 _AROUND_MM = 60.0  # about the marked places, as far as skin is judged
 _VIEWS, _VIEW_MM = (-0.9, 0.0, 0.9), 0.6  # radians and pixels by which what is seen is looked for
-_SIDES, _EYE_MM = (-25.0, 0.0, 25.0), 0.1  # degrees from which an eye is seen, and pixels
+_SIDES = (-25.0, 0.0, 25.0)  # degrees from which an eye is seen
 # round a mouth, pixels of holes, and how deep behind the skin these may be
 _LIPS_MM, _HOLE_MM, _DEEP_MM = 15.0, 0.4, 12.0
 _STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
@@ -43,27 +43,30 @@ def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> float:
 
 
 def left_open(
-    points: np.ndarray, triangles: np.ndarray, is_eye: np.ndarray, middle: np.ndarray, radius: float
+    points: np.ndarray,
+    triangles: np.ndarray,
+    is_eye: np.ndarray,
+    middle: np.ndarray,
+    radius: float,
+    step: float = 0.1,
 ) -> float:
     """How high an eye is open, mm: the most of a column, over the whole ball, from the front and
     from both sides, in which the ball or nothing is seen, not skin.
 
     points [V, 3], triangles [F, 3] of skin and balls · is_eye [V]: balls · middle [3] and radius
-    of this one.
+    of this one · step: mm of a pixel.
     """
     away, highest = points - middle, 0.0
     # with the nose, behind which it may be
     near = ((np.abs(away[:, 1]) < 1.5 * radius) & (away[:, 2] > -radius))[triangles].any(1)
     for angle in _SIDES:
         turned = away @ rotvec_to_matrix(np.radians([[0.0, angle, 0.0]]))[0].T
-        view = front_view(
-            turned, triangles[near], -radius * np.ones(2), radius * np.ones(2), _EYE_MM
-        )
+        view = front_view(turned, triangles[near], -radius * np.ones(2), radius * np.ones(2), step)
         shown = triangles[near][view.triangle]
         bare = (view.triangle < 0) | is_eye[shown[..., 0]]
         bare |= Surface(turned, triangles[near]).corner_normals[view.triangle, 2] < 0
         bare &= np.hypot(view.x, view.y[:, None]) < radius
-        highest = max(highest, bare.sum(0).max() * _EYE_MM)
+        highest = max(highest, bare.sum(0).max() * step)
     return float(highest)
 
 

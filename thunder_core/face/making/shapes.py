@@ -61,6 +61,7 @@ _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may
 # no eye was found that it could shut
 TORN, OPEN, HOLE, NO_EYE = FAULTS = ("torn", "open", "hole", "no eye")
 _OPEN_MM, _HOLE_MM2 = 0.5, 10.0  # larger ones are told
+_OPEN_STEP_MM = 0.2  # pixels in which these are looked for
 
 
 @dataclass(frozen=True)
@@ -506,7 +507,8 @@ def _left_open(face, triangles, moves, names, ids, is_eye, eyes) -> tuple[str, .
     for side, eye in _open(eyes):
         shut = face + moves[names.index(name := "eyeBlink" + side)]
         is_ball = is_eye == 1 + _SIDES.index(side)
-        if is_ball.any() and left_open(shut, bare, is_eye > 0, eye.middle, eye.radius) > _OPEN_MM:
+        ball = is_eye > 0, eye.middle, eye.radius, _OPEN_STEP_MM
+        if is_ball.any() and left_open(shut, bare, *ball) > _OPEN_MM:
             result.append(name)
     return tuple(result)
 
