@@ -146,7 +146,7 @@ class THUNDER_PT_character(bpy.types.Panel):
                 for rule in resolved.unbound_rules
                 if isinstance(rule, mapping.Rule)
             }
-            _drawn["torn"] = set().union(*new_shapes.faults_of(resolved.face).values())
+            _drawn["torn"] = new_shapes.torn(resolved.face)
             if plan.drawn:
                 self._drawings(layout, resolved)
             else:

@@ -325,6 +325,11 @@ def faults_of(face: bpy.types.Object) -> dict[str, list[str]]:
     return {fault: sorted(left) for fault in names if (left := _unsculpted(face, names[fault]))}
 
 
+def torn(face: bpy.types.Object) -> list[str]:
+    """Names of the keys that have any of them."""
+    return sorted(set().union(*faults_of(face).values()))
+
+
 def say_faults(face: bpy.types.Object) -> list[str]:
     """A sentence on each of them."""
     return [_say(fault, ", ".join(names)) for fault, names in faults_of(face).items()]
