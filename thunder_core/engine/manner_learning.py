@@ -28,6 +28,8 @@ _LEAST_SCALE = 0.12  # least deviation of residuals, in spreads of the curve
 _PRIOR = 1.0  # frames of “no change” that each term begins with, at a weight of 1
 _KIND_PRIOR = 2.0  # the same of a kind of sound, times that: what all sounds share is found first
 _LEAST_EFFECT = 0.12  # of its spread: departures below are not seen
+# nor these, which are less than a commit changes: millimetres, and values of a smile's channel
+_LEAST_MM, _LEAST_SMILE = 0.2, 0.03
 _LEAST_FRAMES = 4.0  # of a kind, below which nothing is said of it
 _SHOWS = 0.4  # share of a departure from which a line shows it
 _LEAST_SHARE = 0.5  # of the lines that have the sound: those that must show it
@@ -102,6 +104,7 @@ def _departures(
     offset and a size for each kind of sound."""
     x, y = np.concatenate(before), np.concatenate(after)
     spread = max(float(x.std()), usual_spread, 1e-3)
+    least = max(_LEAST_EFFECT * spread, _LEAST_SMILE if what == SMILE else _LEAST_MM)
     each = {kind: np.concatenate([line[kind] for line in weights]) for kind in KINDS}
     terms: dict[tuple[str, str], np.ndarray] = {(EVERYWHERE, "size"): x}
     for kind, weight in each.items():
@@ -127,7 +130,7 @@ def _departures(
         weak = {
             where: strength
             for where, effect in effects.items()
-            if (strength := _strength(where, effect, each) / spread) < _LEAST_EFFECT
+            if (strength := _strength(where, effect, each)) < least
             or 2 * len(_shown(where, effect, effects, x, y, before, each)[0])
             < 2 * _LEAST_SHARE * _shown(where, effect, effects, x, y, before, each)[1]
         }
