@@ -458,7 +458,8 @@ class THUNDER_OT_learn_manner(SlicedWork, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context, learned: Manner) -> None:
         direction = sliders.ensure(chosen_head(context).owner)
-        sliders.set_manner(direction, learned)
+        former, _ = attempt(sliders.manner_of, direction)
+        sliders.set_manner(direction, learned.drop_as(former))
         self.tell({"INFO"}, describe(learned))
 
 

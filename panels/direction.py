@@ -146,9 +146,12 @@ class THUNDER_PT_manner(Popover, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         direction, column = _current_direction(context), self.layout.column(align=True)
-        manner = sliders.manner_of(direction)
-        grey(column).label(text=translated(f"Learned from {manner.lines} lines"))
-        for row, change in zip(direction.manner, manner.changes):
+        manner, wrong = attempt(sliders.manner_of, direction)
+        if manner is None:
+            wrapped_label(column, wrong, context)
+        else:
+            grey(column).label(text=translated(f"Learned from {manner.lines} lines"))
+        for row, change in zip(direction.manner, () if manner is None else manner.changes):
             line = column.row(align=True)
             line.prop(row, "is_used", text=translated(change.words))
             shown = grey(line.row())

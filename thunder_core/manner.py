@@ -22,6 +22,7 @@ from .spoken import NAMES
 VERSION = 1
 LONGEST = 50_000  # largest manner, letters
 DECIMALS = 4  # of numbers in files
+_MOST_WORDS = 6  # changes that a sentence says
 LEAST_LINES = 2  # fewer show no manner
 MOST_LINES = 10_000  # lines that one manner was learned from
 EVERYWHERE, PAUSES, PHRASE_ENDS = "everywhere", "pauses", "phrase ends"
@@ -39,7 +40,8 @@ _OF_SIZE = {row[0]: row[1:] for row in (
     ("jaw", "Jaw smaller", "Jaw larger"), ("smile", "Smiles smaller", "Smiles larger"),
     ("brows", "Brows calmer", "Brows livelier"), ("head", "Head calmer", "Head livelier"),
     ("gaze", "Gaze calmer", "Gaze livelier"), ("blinks", "Blinks rarer", "Blinks more often"),
-    ("lips", "Lips move less", "Lips move more"), ("width", "Width less", "Width more"),
+    ("lips", "Lips move less", "Lips move more"),
+    ("width", "Rounding and width smaller", "Rounding and width larger"),
     ("upper_lip", "Upper lip calmer", "Upper lip livelier"),
     ("left_corner", "Left corner calmer", "Left corner livelier"),
     ("right_corner", "Right corner calmer", "Right corner livelier"),
@@ -97,6 +99,12 @@ class Manner:
     def used(self) -> tuple[Change, ...]:
         """The changes that are performed."""
         return tuple(change for change in self.changes if change.is_used)
+
+    def drop_as(self, other: "Manner | None") -> "Manner":
+        """The same without the changes that another leaves out."""
+        left = {(row.what, row.where) for row in (other or Manner()).changes if not row.is_used}
+        changes = (replace(row, is_used=(row.what, row.where) not in left) for row in self.changes)
+        return replace(self, changes=tuple(changes))
 
     def use(self, number: int, is_used: bool) -> "Manner":
         """The same with one change performed or left out."""
@@ -178,6 +186,11 @@ def _read_change(row: dict, where: str) -> Change:
                 f"{where} has {shown} as “{key}” of a change, which is none of "
                 f"{', '.join(known)}: correct it"
             )
+    what, place = row["what"], row.get("where", EVERYWHERE)
+    if what in (*SIZES, BLINKS) and place != EVERYWHERE:
+        raise BadRequest(
+            f"{where} has “{what}” on “{place}”, which changes {EVERYWHERE} alone: correct it"
+        )
     bounds = {
         "offset": (-_MOST_OFFSET, _MOST_OFFSET), "mean": (-_MOST_OFFSET, _MOST_OFFSET),
         "size": (0.0, _MOST_SIZE), "lines": (0, MOST_LINES),
@@ -190,15 +203,17 @@ def _read_change(row: dict, where: str) -> Change:
     if not isinstance(used, bool):
         raise BadRequest(f"{where} has “is_used” that is neither true nor false: correct it")
     return Change(
-        row["what"], row.get("where", EVERYWHERE), values["offset"], values["size"],
-        values["mean"], round(values["lines"]), used,
+        what, place, values["offset"], values["size"], values["mean"], round(values["lines"]), used,
     )  # fmt: skip
 
 
 def describe(manner: Manner) -> str:
-    """A sentence on what was learned, in English, what most lines show first."""
+    """A sentence on what was learned, in English, what most lines show first, in six changes at
+    most."""
     if not manner.changes:
         return f"{manner.lines} lines show no manner: each departs from its take in its own way"
     ordered = sorted(manner.changes, key=lambda change: -change.lines)
-    changes = "; ".join(change.words for change in ordered)
-    return f"From {manner.lines} lines: {changes}"
+    changes = "; ".join(change.words for change in ordered[:_MOST_WORDS])
+    said = f"From {manner.lines} lines: {changes}"
+    more = len(ordered) - _MOST_WORDS
+    return f"{said}; {more} more in the list beside Manner" if more > 0 else said

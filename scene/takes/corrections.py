@@ -30,7 +30,7 @@ from ..engine import connection
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
-from ..voice import mixdown, strip
+from ..voice import changes, mixdown, strip
 from . import dialogue, perform_as, take_record, transcript
 from .commit import following
 from .direction import sliders
@@ -47,7 +47,8 @@ class FoundLines:
 
     edited: committed lines that were corrected, each with the session id of its take's action.
     animated: names of other strips that the head speaks.  unedited: number of lines that are as
-    their takes.  without_take: number of those that were corrected, but whose take is gone.
+    their takes.  without_take: number of those that were corrected, but whose take or strip is
+    gone.
     """
 
     edited: tuple[tuple[CommittedLine, int], ...] = ()
@@ -62,7 +63,7 @@ class FoundLines:
         if self.unedited:
             parts.append(f"{self.unedited} as committed")
         if self.without_take:
-            parts.append(f"{self.without_take} whose take was deleted")
+            parts.append(f"{self.without_take} whose take or strip was deleted")
         return ", ".join(parts)
 
 
@@ -86,7 +87,7 @@ def find_lines(scene: bpy.types.Scene, rig: head.Rig, with_animation: bool = Fal
         )
         if as_committed and (entry is None or not _was_corrected(entry)):
             unedited += 1
-        elif entry is None:
+        elif entry is None or _is_silent(scene, rig.mesh, line):
             without_take += 1
         else:
             edited.append((line, entry.action.session_uid))
@@ -111,6 +112,13 @@ def _take_of(scene: bpy.types.Scene, mesh: bpy.types.Object, line: str) -> Any:
         ),
         None,
     )
+
+
+def _is_silent(scene: bpy.types.Scene, mesh: bpy.types.Object, line: CommittedLine) -> bool:
+    """Whether the voice of a committed line was removed."""
+    then = following.voice_of(scene, mesh, line)
+    change = None if then is None else changes.change_since(scene, then)
+    return change is not None and change.kind == "GONE"
 
 
 def _was_corrected(entry: Any) -> bool:

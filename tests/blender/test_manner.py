@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 import pytest
 from characters import small_face
+from drawing import draw
 from few_points import KEYS
 from performances import read_wav, write_wav
 from running_engine import find_or_skip, SAMPLE, stop_engine  # noqa: F401
@@ -148,8 +149,16 @@ def test_a_line_whose_take_is_gone_is_counted_and_left_out(scene):
     take_list.delete(scene, [voices.index("one")])
     found = corrections.find_lines(scene, head.find(scene))
     assert (len(found.edited), found.without_take) == (1, 1)
-    with pytest.raises(RuntimeError, match="1 whose take was deleted"):
+    with pytest.raises(RuntimeError, match="1 whose take or strip was deleted"):
         bpy.ops.thunder.learn_manner()
+
+
+def test_a_line_whose_strip_is_gone_is_left_out(scene):
+    scale_jaw(scene, 0.7)
+    strips = compat.strips(scene.sequence_editor)
+    strips.remove(strips["one"])
+    found = corrections.find_lines(scene, head.find(scene))
+    assert (len(found.edited), found.without_take) == (1, 1)
 
 
 def test_the_slider_is_keyed_and_ticks_drop_rows(scene):
@@ -187,6 +196,36 @@ def test_a_file_and_a_preset_take_the_manner_along(scene, tmp_path):
     with pytest.raises(RuntimeError, match="not one of Thunder's"):
         bpy.ops.thunder.load_manner(filepath=str(file))
     assert sliders.manner_of(direction) == MANNER, "the old one stays"
+
+
+def test_a_row_that_was_dropped_stays_so_when_more_is_learned(scene):
+    scale_jaw(scene, 0.7)
+    direction = direction_of(scene)
+    sliders.set_manner(direction, Manner((Change("jaw", size=0.9, is_used=False),), 2))
+    assert bpy.ops.thunder.learn_manner() == {"FINISHED"}
+    (jaw,) = (row for row in direction.manner if row.what == "jaw")
+    assert not jaw.is_used and jaw.size < 0.8
+
+
+@pytest.mark.parametrize("values", [
+    {"what": "nose"}, {"what": "jaw", "size": 1e9}, {"what": "jaw", "size": float("nan")},
+    {"what": "brows", "where": "OO"}, {"what": "jaw", "lines": -5}, {},
+])  # fmt: skip
+def test_a_row_of_a_strange_file_is_a_sentence(scene, tmp_path, values):
+    row = direction_of(scene).manner.add()
+    for name, value in values.items():
+        setattr(row, name, value)
+    told = "or remove the manner"
+    for work in (
+        bpy.ops.thunder.generate,
+        lambda: bpy.ops.thunder.save_manner(filepath=str(tmp_path / "odd.json")),
+        lambda: bpy.ops.thunder.save_direction(name="Odd"),
+    ):
+        with pytest.raises(RuntimeError, match=told):
+            work()
+    drawn = draw(panel.THUNDER_PT_manner, bpy.context)
+    assert not drawn.of("prop") and told in " ".join(drawn.texts())
+    assert bpy.ops.thunder.forget_manner() == {"FINISHED"}
 
 
 def test_the_panel_shows_what_was_learned_in_words(scene):

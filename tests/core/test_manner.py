@@ -21,7 +21,7 @@ from thunder_core.engine.manner_step import (
 from thunder_core.errors import BadRequest
 from thunder_core.face.moving.mouth_shape import bundled_mouth
 from thunder_core.filters import smooth
-from thunder_core.manner import Change, describe, EVERYWHERE, KINDS, Manner, MOUTH
+from thunder_core.manner import Change, describe, EVERYWHERE, KINDS, Manner, MOUTH, PAUSES
 from thunder_core.types import Motion
 
 MOUTH_SHAPE = bundled_mouth()
@@ -95,6 +95,7 @@ def learned(change, lines=8, untouched=1):
     ('{"thunder_manner": 1, "changes": [{"what": "jaw", "size": NaN}]}', "size"),
     ('{"thunder_manner": 1, "changes": [{"what": "jaw", "is_used": 1}]}', "is_used"),
     ('{"thunder_manner": 1, "changes": [{"what": "jaw"}, {"what": "jaw"}]}', "twice"),
+    ('{"thunder_manner": 1, "changes": [{"what": "brows", "where": "OO"}]}', "everywhere alone"),
     ("[" * 5000, "not readable"),
     (" " * 60_000, "letters"),
 ])  # fmt: skip
@@ -111,6 +112,24 @@ def test_a_manner_is_read_as_it_was_written(tmp_path):
     assert Manner.read(file) == MANNER
     with pytest.raises(BadRequest, match="cannot be read"):
         Manner.read(tmp_path / "gone.json")
+
+
+def test_a_sentence_says_the_changes_that_most_lines_show():
+    rows = tuple(Change("width", kind, mean=-1.0, lines=i) for i, kind in enumerate(KINDS))
+    text = describe(Manner(rows, 9))
+    assert text.startswith(f"From 9 lines: Phrase ends: Rounder by 1.0 mm; {PAUSES.title()}")
+    assert text.endswith(f"; {len(KINDS) - 6} more in the list beside Manner")
+
+
+def test_what_a_commit_changes_by_itself_is_no_manner():
+    """Keys of a commit leave lips a fraction of a millimetre off."""
+
+    def nudge(motion, weights):
+        x = motion.expression.copy()
+        x[:, column("mouthUpperUpLeft")] += np.float32(0.01) * weights["S"].astype(np.float32)
+        return replace(motion, expression=x)
+
+    assert not learned(nudge, untouched=0).changes
 
 
 def test_a_preset_takes_the_manner_along():

@@ -8,7 +8,8 @@ from functools import partial
 import bpy
 
 from ....thunder_core.direction import AXES, CHOICES, Direction, NEUTRAL, SPREAD, STRENGTH, Style
-from ....thunder_core.manner import Change, DECIMALS, Manner
+from ....thunder_core.errors import attempt, BadRequest
+from ....thunder_core.manner import Change, DECIMALS, EVERYWHERE, Manner
 from ...heads import head_state
 from ...host import jobs
 from ...host.prop import (
@@ -77,7 +78,7 @@ class ThunderMannerChange(bpy.types.PropertyGroup):
     """One row of a character's manner (`thunder_core.manner.Change`)."""
 
     what: str = StringProperty(description="What changes")
-    where: str = StringProperty(description="On which sounds")
+    where: str = StringProperty(default=EVERYWHERE, description="On which sounds")
     offset: float = FloatProperty(description="What is added, mm or the value of a channel")
     size: float = FloatProperty(default=1.0, description="How many times as far it goes")
     mean: float = FloatProperty(description="What both come to on average")
@@ -220,16 +221,21 @@ def _on_manner_changed(change: ThunderMannerChange) -> None:
 
 
 def manner_of(direction: ThunderDirection) -> Manner | None:
-    """The manner of a character, None if it has none."""
+    """The manner of a character, None if it has none. Raises BadRequest if a script, or a file from
+    elsewhere, gave it one that cannot be."""
     if not len(direction.manner):
         return None
     names = tuple(vars(Change("")))
     stored = ({name: getattr(row, name) for name in names} for row in direction.manner)
-    rows = (  # Blender's numbers are shorter than Python's
+    rows = [  # Blender's numbers are shorter than Python's
         {name: round(v, DECIMALS) if isinstance(v, float) else v for name, v in row.items()}
         for row in stored
-    )
-    return Manner(tuple(Change(**row) for row in rows), direction.manner_lines)
+    ]
+    data = {"lines": direction.manner_lines, "changes": rows}
+    manner, wrong = attempt(Manner.from_data, data, "The manner of this character")
+    if manner is None:
+        raise BadRequest(f"{wrong}, or remove the manner")
+    return manner
 
 
 def set_manner(direction: ThunderDirection, manner: Manner | None) -> None:
