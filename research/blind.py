@@ -312,11 +312,15 @@ def write_readings(clips: Sequence[LipClip], sides: dict[str, Path]) -> None:
 def count_votes(votes: Path, part: str, out: Path) -> list[str]:
     """Lines: how often each side is liked, of the pages that were decided, with 90 % limits; and of
     the pages that have some sound."""
-    keys = json.loads((out / "keys" / f"{part}.json").read_text(encoding="utf-8"))
+    key = json.loads((out / "keys" / f"{part}.json").read_text(encoding="utf-8"))
+    keys = {page: about for page, about in key.items() if page.isdecimal()}
     said: list[tuple[dict, str]] = []
     for line in filter(None, votes.read_text(encoding="utf-8").splitlines()):
         page, side = (word.strip() for word in line.split(",")[:2])
-        said.append((keys[page.removeprefix(part)], side))
+        page = page.removeprefix(part).zfill(3)
+        if page not in keys or side not in ("A", "B", "="):
+            raise SystemExit(f"“{line}” is no vote: write a page and A, B or =, as in “1, A”")
+        said.append((keys[page], side))
     names = sorted({page[side] for page in keys.values() for side in "AB"})
     lines = [
         f"{'':14s}"
