@@ -368,7 +368,11 @@ def _recogniser_of(
 
 
 def _sample(
-    client: Client, line: tuple, how: How, name: str | None, tell: Callable[[jobs.Step], None]
+    client: Client,
+    line: tuple[bpy.types.Scene, head.Rig, strip.Voice],
+    how: How,
+    name: str | None,
+    tell: Callable[[jobs.Step], None],
 ) -> tuple[list, perform_as.Transfer | None]:
     """The takes of a line (scene, rig, voice), best first, listed; and what they perform of the
     line of that name, None for none. Raises ThunderError."""
@@ -600,13 +604,13 @@ def _report_moved(
     none did.  read: how its file was read."""
     if transfer is not None:
         source, said = transfer.source, transfer.messages(about)
-        of = {"line": source.line, "head": source.mesh, "take": source.name}
-        of |= {"keys_left": transfer.left}
+        of: dict[str, object] = {"line": source.line, "head": source.mesh, "take": source.name}
+        of["keys_left"] = transfer.left
     elif chosen.perform_as is not None:
         said = perform_as.describe_changes(Path(chosen.perform_as).stem, voice, about)
         said += [read] if read else []
         of = {"take": chosen.perform_as, "voice": chosen.performed_voice}
-        of = {name: os.path.abspath(path) for name, path in of.items()}
+        of = {name: os.path.abspath(str(path)) for name, path in of.items()}
     else:
         return {}
     say("\n".join(said))
@@ -668,7 +672,8 @@ def _leave_edit_mode() -> None:
 def check_file(allow_newer: bool) -> None:
     """Raise BadRequest if the open file should not be baked in: data that this Blender does not
     know would be lost."""
-    path, saved, running = bpy.data.filepath, tuple(bpy.data.version), tuple(bpy.app.version_file)
+    path, running = bpy.data.filepath, tuple(bpy.app.version_file)
+    saved: tuple[int, ...] = tuple(bpy.data.version)  # type: ignore[arg-type]  # an array
     if not files.is_utf8(path):
         raise BadRequest(f"The name “{files.printable(path)}” is not valid UTF-8: rename the file")
     if saved > running and not allow_newer:
@@ -723,7 +728,7 @@ def choose_voice(
     the one chosen, None for that of the scene. Raises BadSound."""
     if name is None:
         scene.thunder.property_unset("file_channel")  # of another file
-        voice = strip.of_file(scene, sound, scene.frame_start if start is None else start)
+        voice = strip.of_file(scene, sound or "", scene.frame_start if start is None else start)
     else:
         speaking = strip.by_name(scene, name)
         found = voice_elsewhere(scene, name) if speaking is None else None
@@ -743,7 +748,9 @@ def voice_elsewhere(scene: bpy.types.Scene, name: str) -> strip.Voice | None:
     """The voice of a strip that only one other scene has, where its frames are this scene's: at the
     same rate, and not moved by a scene strip. None if there is no such strip."""
     others = strip.elsewhere(scene, name)
-    here = [] if scene.sequence_editor is None else compat.strips_all(scene.sequence_editor)
+    here: Iterable = (
+        [] if scene.sequence_editor is None else compat.strips_all(scene.sequence_editor)
+    )
     is_same = len(others) == 1 and Clock.of(others[0], 0).fps == Clock.of(scene, 0).fps
     if not is_same or any(
         each.type == "SCENE"
@@ -832,8 +839,9 @@ def place_voice(scene: bpy.types.Scene, sound: str, voice: strip.Voice):
 
 def pack_sound(sound_strip: bpy.types.SoundStrip) -> None:
     """Store the sound of a strip in the .blend, unless it is there."""
-    if sound_strip.sound.packed_file is None:
-        sound_strip.sound.pack()
+    sound = sound_strip.sound
+    if sound is not None and sound.packed_file is None:
+        sound.pack()
 
 
 # ---- how takes are played

@@ -117,6 +117,7 @@ def _check_line(
     client: Client, scene: bpy.types.Scene, line: dialogue.Line
 ) -> list[tuple[tuple[int, int], Finding, str]]:
     """What is found of a line. Raises ThunderError."""
+    assert line.speaker is not None  # else it says why not
     rig, voice = head.resolve(line.speaker), strip.of_strip(scene, strip.by_name(scene, line.strip))
     findings = jobs.run_through("Checking", checking.check(client, scene, rig, voice))
     rows = scene.thunder_check.findings

@@ -70,7 +70,8 @@ def collect(
             heads[rig.mesh.name] = entries[0][0].action
     for action in heads.values():
         entry = next(entry for entry in scene.thunder.takes if entry.action == action)
-        display.show(head.resolve(entry.head), entry)
+        if entry.head is not None:
+            display.show(head.resolve(entry.head), entry)
     if chosen_head is not None:
         scene.thunder.head = chosen_head
     scene.frame_end = max(
@@ -149,7 +150,8 @@ def commit_picks(chosen: argparse.Namespace) -> int:
     nothing can be committed."""
     out = os.path.abspath(chosen.out)
     picks = read_picks(chosen.picks)
-    failed, scenes = [], {}
+    failed: list = []
+    scenes: dict = {}
     collected = {
         job: str(row["file"])
         for row in manifest.read_report(out, manifest.JSON_NAME).get("scenes", ())
@@ -190,7 +192,7 @@ def read_picks(path: str) -> dict[str, str]:
         raise BadRequest(
             f"“{os.path.basename(path)}” holds no picks: save them on the page again (key S)"
         )
-    return dict(pairs)
+    return {str(job): str(take) for job, take in pairs}
 
 
 def find_take(out: str, job: str, digest: str, collected: str | None) -> tuple[str, str]:

@@ -166,7 +166,7 @@ def _steps(
             yield (
                 f"Writing {file}",
                 cost_of(output),
-                lambda _, output=output, rank=rank, file=file: _export(
+                lambda _, output=output, rank=rank, file=file: _export(  # type: ignore[misc]
                     out, baked, output, rank, file
                 ),
             )
@@ -174,7 +174,7 @@ def _steps(
         yield (
             f"Listening to {file}",
             cost_of("speech"),
-            lambda done, rank=rank, file=file: _speak(out.part(file), baked, rank, done),
+            lambda done, rank=rank, file=file: _speak(out.part(file), baked, rank, done),  # type: ignore[misc]
         )
     if "sheet" in wanted.outputs:
         yield (
@@ -186,7 +186,7 @@ def _steps(
         yield (
             f"Filming {file}",
             cost_of("video"),
-            lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done),
+            lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done),  # type: ignore[misc]
         )
 
 
@@ -264,7 +264,7 @@ def grade_of(take: keying.TakeData) -> dict:
 
 def _steps_of(values: np.ndarray, step: float) -> str:
     """Values [n] as bytes of so many steps, 0 to 255, in base 64."""
-    return base64.b64encode(np.clip(np.rint(values / step), 0, 255).astype(np.uint8)).decode()
+    return base64.b64encode(np.clip(np.rint(values / step), 0, 255).astype(np.uint8).data).decode()
 
 
 def save_blend(path: str) -> None:
@@ -362,7 +362,7 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
     if scene.camera is None:
         scene.render.resolution_x = scene.render.resolution_y = FILM_PIXELS
         studio.set_up(scene, [baked.rig], is_close=True)
-        scene.render.engine = "BLENDER_WORKBENCH"
+        scene.render.engine = "BLENDER_WORKBENCH"  # type: ignore[assignment]  # the stubs know one
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
     count = scene.frame_end - scene.frame_start + 1

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, TextIO, TYPE_CHECKING
+from typing import Any, NoReturn, TextIO, TYPE_CHECKING
 
 import bpy
 
@@ -51,7 +51,7 @@ CLEANING = 5.0
 class Parser(argparse.ArgumentParser):
     """A parser of options whose errors are short, whatever the options hold, without its usage."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         message = message.translate(VISIBLE)
         _, unknown, options = message.partition("unrecognized arguments: ")
         if unknown and (near := suggest(options.split()[0], self._option_string_actions)):
@@ -181,7 +181,7 @@ def quiet():
 
 
 def run(
-    name: str, options: Callable[[list[str]], Namespace], action: Callable[[Namespace], int | None]
+    name: str, options: Callable[[list[str]], Namespace | None], action: Callable[[Any], object]
 ) -> None:
     """Run `action(options)` as a command, and exit with its code."""
     code = exit_code(name, options, action)
@@ -243,8 +243,8 @@ def _on_signals(handler: Callable | int) -> None:
 
 def exit_code(
     name: str,
-    options: Callable[[list[str]], Namespace],
-    action: Callable[[Namespace], int | None],
+    options: Callable[[list[str]], Namespace | None],
+    action: Callable[[Any], object],
     arguments: list[str] | None = None,
 ) -> int:
     """Run `action(options)` as a command with these arguments, else the script's. Returns 0, or
@@ -257,7 +257,7 @@ def exit_code(
     try:
         chosen = options(script_arguments() if arguments is None else arguments)
     except SystemExit as end:  # argparse has printed the error
-        return end.code
+        return end.code if isinstance(end.code, int) else 0
     package = sys.modules[PACKAGE]
     if PACKAGE == STANDALONE:
         package.register()

@@ -72,6 +72,10 @@ class AddsHead(InstantWork):
         if context.area is not None and context.area.type == "VIEW_3D":
             _frame_heads(context, context.area)
 
+    def add(self, context: bpy.types.Context, collection: bpy.types.Collection):
+        """Add it; its mesh. Raises ThunderError."""
+        raise NotImplementedError
+
 
 class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     """Add the bundled head at the 3D cursor, ready to animate, beside other heads there. The view
@@ -157,9 +161,9 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context):
         scene = context.scene
-        face = family.make_editable(
-            scene, context.view_layer, family.find_linked(scene, _chosen(context))
-        )
+        linked = family.find_linked(scene, _chosen(context))
+        assert linked is not None
+        face = family.make_editable(scene, context.view_layer, linked)
         scene.thunder.head = face
         return f"“{face.name}” can be animated now. The linked file is not changed"
 
@@ -229,7 +233,10 @@ class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):
     )
 
     def act(self, context: bpy.types.Context):
-        rig = head.resolve(head.flame_mesh(context))
+        mesh = head.flame_mesh(context)
+        assert mesh is not None
+        rig = head.resolve(mesh)
+        assert rig.armature is not None
         far = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
         return f"Bones moved by up to {1000 * far:.1f} mm"
 
@@ -273,7 +280,8 @@ class THUNDER_OT_add_lines(InstantWork, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if not self.files:
-            return ChoosesFile.invoke(self, context, event)
+            context.window_manager.fileselect_add(self)
+            return {"RUNNING_MODAL"}
         choose_head_under(context, event)
         return self.execute(context)
 
@@ -295,7 +303,7 @@ class THUNDER_OT_add_lines(InstantWork, bpy.types.Operator):
         )
 
 
-class THUNDER_FH_lines(DropsInViewport, bpy.types.FileHandler):
+class THUNDER_FH_lines(DropsInViewport, bpy.types.FileHandler):  # type: ignore[misc]
     bl_label = "Lines of Dialogue"
     bl_import_operator = "thunder.add_lines"
     bl_file_extensions = ";".join(sorted(SOUNDS))
@@ -370,7 +378,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         self.warn([entered.unscored, *entered.notes])
 
 
-class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
+class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):  # type: ignore[misc]
     bl_label = "Captured Face"
     bl_import_operator = "thunder.import_capture"
     bl_file_extensions = ";".join(RECORDINGS)
@@ -418,6 +426,10 @@ class Records(SlicedWork):
         self.recording.microphone = connection.microphone()
         return self.recording.title, self.recording.steps()
 
+    def make(self, client: Client, scene: bpy.types.Scene) -> recording.Recording:
+        """The recording."""
+        raise NotImplementedError
+
     def modal(self, context: bpy.types.Context, event: bpy.types.Event):
         is_key = event.type in {"ESC", "SPACE", "RET"}
         if jobs.session.job is not None and (
@@ -461,7 +473,7 @@ class Records(SlicedWork):
             self.tell({"INFO"}, "Add a head and press Generate Takes")
         elif not problem:
             with contextlib.suppress(RuntimeError):  # it reports its own errors
-                bpy.ops.thunder.generate("INVOKE_DEFAULT")
+                bpy.ops.thunder.generate("INVOKE_DEFAULT")  # type: ignore[attr-defined]
 
 
 class THUNDER_OT_record(Records, bpy.types.Operator):
@@ -504,8 +516,9 @@ class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
         return message, connection.ask(client, "microphones", (0.0, 1.0), message)
 
     def finish(self, context: bpy.types.Context, found: dict) -> None:
-        def draw(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
+        def draw(menu: bpy.types.UIPopupMenu, context: bpy.types.Context) -> None:
             for name in ("", *found["names"]):
+                assert menu.layout is not None
                 choice = menu.layout.operator(
                     "wm.context_set_string",
                     text=name or translated("Default"),

@@ -23,6 +23,8 @@ from ..thunder_core.errors import attempt, Cancelled, CancelledByUndo, ThunderEr
 from ..thunder_core.request import Request
 
 if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import WmReportItems
+
     from ..scene.animation import keying
 
     # What is mixed into operators knows what those have.
@@ -72,7 +74,7 @@ class HasObstacles(_Operator):
             cls.poll_message_set(translated(sentence))
         return not sentence
 
-    def tell(self, kinds: set[str], sentence: str) -> None:
+    def tell(self, kinds: set[WmReportItems], sentence: str) -> None:
         """Report a sentence, in the animator's language. kinds: as of Blender's `report`, which no
         class can override."""
         self.report(kinds, translated(sentence))
@@ -273,6 +275,10 @@ class SlicedWork(HasObstacles):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
+        return self.start(context)
+
+    def start(self, context: bpy.types.Context):
+        """Begin the work, which goes on while the window is used."""
         try:
             dialogue.follow(context.scene)
             jobs.begin(*self.begin(context), self.survives_undo)
@@ -289,7 +295,7 @@ class SlicedWork(HasObstacles):
         if (
             event.type == "ESC"
             and event.value == "PRESS"
-            and not context.screen.is_animation_playing
+            and not (context.screen is not None and context.screen.is_animation_playing)
         ):
             jobs.session.job.stop_requested = True
             return {"RUNNING_MODAL"}
@@ -337,7 +343,8 @@ class SlicedWork(HasObstacles):
         if time.monotonic() < getattr(self, "next_shown", 0.0):
             return
         self.next_shown = time.monotonic() + self.show_every
-        context.workspace.status_text_set(self.status(jobs.session.job))
+        if (job := jobs.session.job) is not None:
+            context.workspace.status_text_set(self.status(job))
         jobs.redraw(self.editors)
 
     def status(self, job: jobs.Job) -> str:
@@ -395,7 +402,7 @@ class FileWork(ChoosesFile, SlicedWork):
     def execute(self, context: bpy.types.Context):
         if bpy.app.background or context.window is None:
             return super().execute(context)
-        return SlicedWork.invoke(self, context, None)  # after the file browser
+        return self.start(context)  # after the file browser
 
 
 if TYPE_CHECKING:
@@ -418,10 +425,12 @@ class PartialResults(_SlicedWork):
         context: bpy.types.Context,
         takes: int,
         seed: Callable = seeds.with_unused,
-        **more: object,
+        **more: Any,
     ) -> How:
         """How so many takes are made. seed: as of `How`.  more: of the request."""
-        self.takes, self.said, self.requested = [], [], takes
+        self.takes: list[keying.TakeData] = []
+        self.said: list[str] = []
+        self.requested = takes
         request = Request.of(context.scene.thunder, takes=takes, **more)
         return How(request, seed, on_take=self.takes.append, said=self.said)
 
@@ -451,7 +460,8 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
     obstacles: Obstacles = (lambda _: "Nothing is running" if jobs.session.job is None else "",)
 
     def act(self, context: bpy.types.Context) -> None:
-        jobs.session.job.stop_requested = True
+        if jobs.session.job is not None:
+            jobs.session.job.stop_requested = True
 
 
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):

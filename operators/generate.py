@@ -5,6 +5,7 @@ speaks which strip; more takes like the shown one; and make takes fit a voice th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TYPE_CHECKING
 
 import bpy
@@ -141,12 +142,14 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         ),
     )
 
-    kinds = ()
+    kinds: Sequence[str] = ()
 
     def begin(self, context: bpy.types.Context):
         client = connection.start_client() if voice_fit.needs_engine(context.scene) else None
-        self.kinds, self.left = [], []
-        return "Re-syncing takes", voice_fit.resync(client, context.scene, self.kinds, self.left)
+        kinds: list[str] = []
+        self.left: list[str] = []
+        self.kinds = kinds
+        return "Re-syncing takes", voice_fit.resync(client, context.scene, kinds, self.left)
 
     def finish(self, context: bpy.types.Context, value: object) -> None:
         listening.follow(strip.scene_of_strips(context))
@@ -260,6 +263,10 @@ class _OfDirection(InstantWork):
 
     def act(self, context: bpy.types.Context):
         return self.direct(sliders.ensure(chosen_head(context).owner))
+
+    def direct(self, direction: ThunderDirection) -> str | None:
+        """Change the direction; the sentence to report, or None. Raises ThunderError."""
+        raise NotImplementedError
 
 
 class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
@@ -426,7 +433,7 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
 def _why_no_eyes(context: bpy.types.Context) -> str:
     """The reason why the eyes of the shown take's head cannot be aimed, "" if they can."""
     found, wrong = attempt(shown_take_and_rig, context)
-    return wrong or head_direction.why_no_target(found[1])
+    return wrong if found is None else head_direction.why_no_target(found[1])
 
 
 class THUNDER_OT_learn_manner(SlicedWork, bpy.types.Operator):

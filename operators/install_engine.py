@@ -85,6 +85,10 @@ class _Installs(InstantWork):
         _why_offline,
     )
 
+    def begin(self) -> install.Installation:
+        """Begin to install."""
+        raise NotImplementedError
+
     def act(self, context: bpy.types.Context) -> None:
         connection.stop()  # a running engine would hold its files
         begun = self.begin()
@@ -247,7 +251,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
         if bpy.app.background or context.window is None:
             return super().execute(context)
         # after the dialog, which cannot become modal itself
-        bpy.ops.thunder.download_model("INVOKE_DEFAULT", agreed=True)
+        bpy.ops.thunder.download_model("INVOKE_DEFAULT", agreed=True)  # type: ignore[attr-defined]
         return {"FINISHED"}
 
     def begin(self, context: bpy.types.Context):
@@ -255,7 +259,7 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
 
     def ask(self, name: str):
         """Steps that download it, by a process of its own that may use the network."""
-        place = folder_of_name(recogniser.folder(), name)
+        place = folder_of_name(recogniser.folder() or "", name)
         with Client(recogniser.python(), verbs="recogniser") as client:
             yield from connection.ask(
                 client, "download", (0.0, 1.0), "Downloading", name=name, folder=place
@@ -275,7 +279,8 @@ class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
     )
 
     def act(self, context: bpy.types.Context) -> None:
-        install.installing.running.stop()
+        if install.installing.running is not None:
+            install.installing.running.stop()
 
 
 class THUNDER_OT_remove_engine(_Removes, bpy.types.Operator):

@@ -150,11 +150,16 @@ def _why_none_listed(context: bpy.types.Context) -> str:
     return "" if is_listed else sentence or "Press Check first: there is nothing in its list"
 
 
+def _finding(context: bpy.types.Context):
+    """The chosen finding: its row in the list, and the finding. There is one (_OnFinding)."""
+    found = checking.chosen_finding(context.scene)
+    assert found is not None
+    return found
+
+
 def _better_take(context: bpy.types.Context):
     """The take that does the chosen finding right, None for none."""
-    return checking.better_take(
-        context.scene, chosen_head(context), checking.chosen_finding(context.scene)[1]
-    )
+    return checking.better_take(context.scene, chosen_head(context), _finding(context)[1])
 
 
 class _OnFinding(HasObstacles):
@@ -171,7 +176,7 @@ class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
     bl_undo_group = "Frame Change"
 
     def act(self, context: bpy.types.Context) -> None:
-        checking.go(context, checking.chosen_finding(context.scene)[0])
+        checking.go(context, _finding(context)[0])
 
 
 class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
@@ -179,12 +184,10 @@ class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
     shown take"""
 
     bl_label = "Fix"
-    obstacles: Obstacles = (
-        lambda context: checking.why_not(checking.chosen_finding(context.scene)[1]),
-    )
+    obstacles: Obstacles = (lambda context: checking.why_not(_finding(context)[1]),)
 
     def begin(self, context: bpy.types.Context):
-        rig, (_, finding) = chosen_head(context), checking.chosen_finding(context.scene)
+        rig, (_, finding) = chosen_head(context), _finding(context)
         head.check_animatable(rig)
         steps = checking.mend(context.scene, rig, finding, context.scene.thunder_check.start)
         return "Fixing", jobs.stage(steps, "Changing keys")
@@ -211,7 +214,7 @@ class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):
     def act(self, context: bpy.types.Context):
         better, settings = _better_take(context), context.scene.thunder
         take_list.show(settings, list(settings.takes).index(better))
-        checking.go(context, checking.chosen_finding(context.scene)[0])
+        checking.go(context, _finding(context)[0])
         return f"Shown: “{better.name}”. My Animation brings your own back"
 
 
@@ -221,9 +224,7 @@ class THUNDER_OT_ignore_finding(_OnFinding, InstantWork, bpy.types.Operator):
     bl_label = "Ignore"
 
     def act(self, context: bpy.types.Context) -> None:
-        checking.ignore(
-            context.scene, chosen_head(context), *checking.chosen_finding(context.scene)
-        )
+        checking.ignore(context.scene, chosen_head(context), *_finding(context))
 
 
 class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 
 import bpy
@@ -39,7 +38,7 @@ class _OnFace(HasObstacles):
     )
 
 
-def _mark(face: bpy.types.Object, parts: Sequence[bpy.types.Object]):
+def _mark(face: bpy.types.Object, parts: list[bpy.types.Object]):
     """Put dots on a face by a picture of it where what follows faces is installed, else by
     proportions; where they lie already, they stay."""
     if new_shapes.is_marked(face):
@@ -99,7 +98,9 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
     def begin(self, context: bpy.types.Context):
         face = _face(context)
         self.face = face.name
-        kept = new_shapes.parts_of(new_shapes.dots_of(face))
+        root = new_shapes.dots_of(face)
+        assert root is not None
+        kept = new_shapes.parts_of(root)
         return "Making shapes", new_shapes.make(
             connection.start_client(),
             connection.ask,
@@ -110,8 +111,9 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context, names: list[str]) -> None:
         face = bpy.data.objects[self.face]
-        for each in (*new_shapes.dots_of(face).children, new_shapes.dots_of(face)):
-            each.hide_set(True)
+        if (root := new_shapes.dots_of(face)) is not None:  # not deleted meanwhile
+            for each in (*root.children, root):
+                each.hide_set(True)
         context.view_layer.objects.active = face
         context.scene.thunder.head = face
         made, kept = names
@@ -122,4 +124,4 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
         self.warn(new_shapes.say_faults(face))
         if can_speak:
             with suppress(RuntimeError):  # it reports its own errors
-                bpy.ops.thunder.generate("INVOKE_DEFAULT")
+                bpy.ops.thunder.generate("INVOKE_DEFAULT")  # type: ignore[attr-defined]

@@ -67,7 +67,7 @@ class _OfTable(OnCharacter):
     obstacles: Obstacles = (
         lambda context: (
             ""
-            if context.scene.thunder.table
+            if context.scene.thunder.table and context.scene.thunder.table_head is not None
             else "The mapping is not shown: press Show Mapping first"
         ),
     )
@@ -100,6 +100,7 @@ class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
         if 0 <= settings.table_index < len(settings.table):
             settings.table.remove(settings.table_index)
             mapping_table.keep(context.scene)
+            assert settings.table_head is not None
             mapping_table.fill(context.scene, settings.table_head)
 
 
@@ -111,7 +112,7 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
     def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         settings = context.scene.thunder
         source = settings.table[settings.table_index].source
-        obj = settings.table_head
+        obj = settings.table_head or obj
         plan = character.plan_of(obj)
         rules = detection.rules_of_pose(source, plan, character.objects_of(obj, plan))
         kept = tuple(rule for rule in plan.rules if rule.source != source)
@@ -146,7 +147,8 @@ class THUNDER_OT_save_mapping(ShowsDialog, OnCharacter, bpy.types.Operator):
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
-        self.name = (context.scene.thunder.head or context.object).name
+        if (obj := context.scene.thunder.head or context.object) is not None:
+            self.name = obj.name
         return super().invoke(context, event)
 
     def change(self, context: bpy.types.Context, obj: bpy.types.Object):

@@ -185,7 +185,9 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
         studio.remove(context.scene)
 
 
-class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.types.Operator):
+class THUNDER_OT_export_performance(  # type: ignore[misc]
+    ExportHelper, ChoosesFile, InstantWork, bpy.types.Operator
+):
     """Export the head and its current animation for other programs"""
 
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
@@ -241,7 +243,8 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
         if form.rated:
             layout.prop(self, "rate")
         rig, lacking = attempt(head.find, context.scene, context.object)
-        lacking = lacking or export.why_missing(form, rig)
+        if rig is not None:
+            lacking = export.why_missing(form, rig)
         lacking = lacking or attempt(listening.chosen_frames, context, rig, self.frames)[1]
         column = layout.column(align=True)
         column.label(

@@ -4,6 +4,7 @@ it, commit it; or commit one take of every line of the dialogue."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, TYPE_CHECKING
 
@@ -192,6 +193,10 @@ class _AtFrame(NeedsShownTake, SlicedWork):
             self.change(rig, entry, context.scene.frame_current_final), self.bl_label
         )
 
+    def change(self, rig: head.Rig, entry: ThunderTake, frame: float) -> Generator:
+        """Change that take; yields progress."""
+        raise NotImplementedError
+
 
 class THUNDER_OT_add_closure(_AtFrame, bpy.types.Operator):
     """Close the lips at the current frame, as for M, B or P"""
@@ -254,8 +259,8 @@ def _update() -> float | None:
     if is_dragging_keys():
         return applying.UPDATE_SECONDS
     with bpy.context.temp_override(window=window):
-        if bpy.ops.thunder.apply_shape.poll():
-            bpy.ops.thunder.apply_shape("INVOKE_DEFAULT", True)
+        if bpy.ops.thunder.apply_shape.poll():  # type: ignore[attr-defined]
+            bpy.ops.thunder.apply_shape("INVOKE_DEFAULT", True)  # type: ignore[attr-defined]
     return None
 
 
@@ -268,7 +273,7 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
 
     bl_label = "Commit"
     obstacles: Obstacles = (why_none_shown,)
-    done = None
+    done = committing.CommitLog()
 
     def begin(self, context: bpy.types.Context):
         self.done = committing.CommitLog()
@@ -288,7 +293,7 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
 
     @property
     def changed_so_far(self):
-        return "".join(report.sentence for report in self.done.reports) if self.done else ""
+        return "".join(report.sentence for report in self.done.reports)
 
     def finish(self, context: bpy.types.Context, report: Report) -> None:
         warnings = [*report.warnings, *self.done.wrong]
@@ -319,7 +324,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         default=False,
         options={"SKIP_SAVE"},
     )
-    done = None
+    done = committing.CommitLog()
 
     def begin(self, context: bpy.types.Context):
         self.done = committing.CommitLog()
@@ -329,7 +334,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     @property
     def changed_so_far(self):
-        return self.done.sentence if self.done is not None and self.done.reports else ""
+        return self.done.sentence if self.done.reports else ""
 
     def finish(self, context: bpy.types.Context, value: Any):
         self.tell({"INFO"}, self.done.sentence)

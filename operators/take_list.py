@@ -84,6 +84,10 @@ class _OnTake(NeedsTakes, InstantWork):
         take_list.take_at(settings, index)
         self.change(context, settings, index)
 
+    def change(self, context: bpy.types.Context, settings: ThunderScene, index: int) -> None:
+        """Change the take at that place."""
+        raise NotImplementedError
+
 
 class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
     """Add or remove the take's star"""
@@ -167,7 +171,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             self,
             event,
             title=translated("Clear Earlier Takes"),
-            message=translated(self.description(context, self)),
+            message=translated(self.description(context, self.properties)),
             confirm_text=translated("Delete"),
         )
 

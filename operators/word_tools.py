@@ -276,7 +276,7 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
     def begin(self, context: bpy.types.Context):
         lead, _ = shown_take_and_rig(context)
         action = bpy.data.actions.get(self.take)
-        if take_list.entry_of(context.scene, action) is None:
+        if action is None or take_list.entry_of(context.scene, action) is None:
             raise BadRequest("This take was deleted: choose another")
         place = word_places.current(context)
         (first, last), fade = place.frames, max(1, round(FADE_SECONDS * place.fps))
@@ -304,11 +304,13 @@ class THUNDER_OT_click_word(HasObstacles, bpy.types.Operator):
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
+        if context.region is None:
+            return {"PASS_THROUGH"}
         frame, per_frame = word_track.frame_at(
             context.region, event.mouse_region_x, event.mouse_region_y
         )
         line, _ = attempt(word_places.line, context) if frame is not None else (None, "")
-        if line is None or not line.words:
+        if frame is None or line is None or not line.words:
             return {"PASS_THROUGH"}
         edges = (
             (abs(at - frame), place, side)
@@ -335,13 +337,13 @@ class THUNDER_OT_click_word(HasObstacles, bpy.types.Operator):
             return {"RUNNING_MODAL"}
         if self.may_drag and abs(moved) > EDGE_PIXELS:
             go_to(context, self.place)
-            bpy.ops.thunder.move_word(**{("start", "end")[self.side]: moved / self.per_frame})
+            bpy.ops.thunder.move_word(**{("start", "end")[self.side]: moved / self.per_frame})  # type: ignore[attr-defined]
             return {"FINISHED"}
         if self.clicked is None:
             return {"CANCELLED"}
         go_to(context, self.clicked)
         if not word_places.is_looped(context.scene):
-            bpy.ops.thunder.loop_word()
+            bpy.ops.thunder.loop_word()  # type: ignore[attr-defined]
         return {"FINISHED"}
 
 

@@ -124,7 +124,7 @@ class THUNDER_PT_character(bpy.types.Panel):
             return
         obj, problem = attempt(mapping_table.face, scene, context.object)
         plan, problem = attempt(character.plan_of, obj) if obj is not None else (None, problem)
-        if plan is None:
+        if obj is None or plan is None:
             wrapped_label(layout, problem, context)
             return
         row = layout.row(align=True)
@@ -166,7 +166,8 @@ class THUNDER_PT_character(bpy.types.Panel):
 
     def _drawings(self, layout: bpy.types.UILayout, resolved: Binding) -> None:
         row = layout.row(align=True)
-        for track in resolved.driver.tracks[len(resolved.driver.rig.tracks) :]:
+        below = len(resolved.driver.rig.tracks)  # type: ignore[attr-defined]  # of a drawn head
+        for track in resolved.driver.tracks[below:]:
             row.prop(resolved.face, track.path, text="")
         buttons(
             layout.grid_flow(columns=2, align=True),

@@ -106,9 +106,9 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     scene = context.scene
     heading, body = layout.panel("THUNDER_dialogue")
     heading.label(text="Dialogue")
-    if body is None:
-        return
     editor = scene.sequence_editor
+    if body is None or editor is None:
+        return
     body.template_list(
         "THUNDER_UL_dialogue",
         "",

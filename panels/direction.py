@@ -111,7 +111,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         row.operator_menu_enum(
             "thunder.look_at",
             "target",
-            text=translated(f"Look at {target.name}") if is_head else chosen,
+            text=translated(f"Look at {target.name}") if is_head and target is not None else chosen,
             icon="HIDE_OFF",
         )
         row.popover("THUNDER_PT_fine_direction", text="", icon="OPTIONS")

@@ -166,10 +166,10 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         if rig is None:
             return ""
         score = live_score.shown_score(context.scene, rig)
-        known = score is not None and score.is_known
-        if not known:
+        known = score if score is not None and score.is_known else None
+        if known is None:
             live_score.request_score(context.scene, rig)
-        text, grade = score.text if known else "Lip-Sync", score.grade if known else None
+        text, grade = ("Lip-Sync", None) if known is None else (known.text, known.grade)
         if grade is not None and rig.vanished:
             grade = grades.Grade(findings.CHECK, "QUESTION", rig.vanished)
         row = layout.row(align=True)

@@ -19,12 +19,12 @@ from . import manual
 from .tab import in_lines, progress_row, props, tune
 
 if TYPE_CHECKING:
-    pass
+    from bpy.stub_internal.rna_enums import EventTypeItems, IconItems
 
 
 KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
 # Operator, key, properties; none is used by Blender in the editors where takes are viewed
-KEYS = (
+KEYS: tuple[tuple[str, EventTypeItems, dict], ...] = (
     ("thunder.select_take", "DOWN_ARROW", {"step": 1}),
     ("thunder.select_take", "UP_ARROW", {"step": -1}),
     ("thunder.flip_take", "X", {}),
@@ -91,7 +91,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         props(layout, self, "device", "engine_python", "weights", "microphone")
 
 
-_ICONS = {
+_ICONS: dict[str, IconItems] = {
     "READY": "CHECKMARK",
     "OUTDATED": "INFO",
     "UNFINISHED": "ERROR",
@@ -104,13 +104,13 @@ def _draw_engine(
     layout: bpy.types.UILayout, context: bpy.types.Context, preferences: ThunderPreferences
 ) -> None:
     box = layout.box()
-    if _is_installing(None):
-        _draw_installation(box, install.installing.running)
+    if (running := _installing(None)) is not None:
+        _draw_installation(box, running)
     elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
         _draw_other_python(box, preferences)
     else:
         _draw_environment(box, context)
-    if not _is_installing(None):
+    if _installing(None) is None:
         _draw_running_engine(box)
     row = box.row()
     row.operator("wm.url_open", text="Guides", icon="URL").url = manual.guides() + manual.address(
@@ -119,9 +119,10 @@ def _draw_engine(
     row.operator("thunder.report_problem", icon="HELP")
 
 
-def _is_installing(component: install.Component | None) -> bool:
-    """Whether this is being installed; None: the engine."""
-    return install.installing.running is not None and install.installing.component == component
+def _installing(component: install.Component | None) -> install.Installation | None:
+    """The installation that runs, if it is this one's, else None. component: None for the
+    engine."""
+    return install.installing.running if install.installing.component == component else None
 
 
 def _is_downloading() -> bool:
@@ -209,8 +210,8 @@ def _draw_component(
     whether a variable names another one.  titles: with it, and without.  about: what it does."""
     box, state = layout.box(), component.state()
     kind = "READY" if is_named else state.kind
-    if _is_installing(component):
-        _draw_installation(box, install.installing.running)
+    if (running := _installing(component)) is not None:
+        _draw_installation(box, running)
         return box, False
     if install.is_busy() and kind != "READY":
         box.label(text="Something is being installed or removed", icon="TIME")
@@ -219,7 +220,7 @@ def _draw_component(
     _draw_failure(box, component, context)
     if kind != "READY":
         labels = {"text": install_engine.BESIDE_LABELS[kind]} if kind != "ABSENT" else {}
-        box.operator(f"thunder.install_{component.name}", icon="IMPORT", **labels)
+        box.operator(f"thunder.install_{component.name}", icon="IMPORT", **labels)  # type: ignore[arg-type]
         needs = f"{install.download(component.needs)}, {install.size(component.needs)}"
         _draw_fine_print(box, needs[0].upper() + needs[1:], about)
     if state.kind != "ABSENT":
@@ -301,6 +302,7 @@ def _draw_fine_print(layout: bpy.types.UILayout, *lines: str) -> None:
 
 def _draw_sentence(layout: bpy.types.UILayout, text: str, context: bpy.types.Context) -> None:
     """A sentence in as many lines as the window's width needs."""
+    assert context.region is not None
     letters = max(30, int(context.region.width / context.preferences.system.ui_scale * 0.125))
     in_lines(tune(layout.column(align=True), scale_y=0.8), text, letters, "ERROR")
 

@@ -16,11 +16,19 @@ from ..thunder_core.errors import attempt
 from .tab import big_button, buttons, OfShownTake, OfTakes, Popover, props, tune
 
 if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
+
     from ..scene.properties.settings import ThunderTake
+    from ..scene.takes.mix import ThunderCut
     from ..scene.takes.shape.applying import ThunderShape
 
 
-_ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
+_ICONS: dict[str, IconItems] = {
+    "mouth": "SOUND",
+    "upper_face": "USER",
+    "eyes": "HIDE_OFF",
+    "head": "ORIENTATION_GIMBAL",
+}
 
 
 class THUNDER_UL_cuts(bpy.types.UIList):
@@ -31,7 +39,7 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         context: bpy.types.Context,
         layout: bpy.types.UILayout,
         data: bpy.types.bpy_struct,
-        item: bpy.types.bpy_struct,
+        item: ThunderCut,
         icon: int,
         active_data: bpy.types.bpy_struct,
         active_property: str,

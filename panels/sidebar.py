@@ -45,6 +45,8 @@ from .tab import (
 from .takes import shorten as first_words, width
 
 if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
+
     from ..scene.properties.settings import ThunderScene
     from ..scene.takes.transcript import ThunderTranscript
 
@@ -304,7 +306,7 @@ def draw_transcript(
     with, shown greyed where the record has none: they are those of the strip it was cut off."""
     row = layout.row(align=True)
     if record is not None:
-        icon = "SYNTAX_ON" if record.is_recognised else "TEXT"
+        icon: IconItems = "SYNTAX_ON" if record.is_recognised else "TEXT"
         row.prop(record, "text", text="", icon=icon, placeholder=words or "What the voice says")
     tune(row.row(align=True), active=record is not None or not words).operator(
         "thunder.edit_transcript",
@@ -352,7 +354,7 @@ def draw_dots(layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
     them; nothing where there are none. Returns whether they are seen."""
     dot = context.object
     root = new_shapes.dots_of(new_shapes.face_of(dot))
-    if root is None:
+    if root is None or dot is None:
         return False
     layout.separator(type="LINE")
     if not root.visible_get():
@@ -387,7 +389,7 @@ def draw_first_steps(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
 
 
 def _draw_step(
-    layout: bpy.types.UILayout, number: int, text: str, done: bool, *buttons: tuple[str, str]
+    layout: bpy.types.UILayout, number: int, text: str, done: bool, *buttons: tuple[str, IconItems]
 ) -> None:
     layout.label(text=f"{number}. {translated(text)}", icon="CHECKMARK" if done else "DOT")
     column = layout.column(align=True)

@@ -4,7 +4,7 @@ sidebar's width."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import blf
 import bpy
@@ -43,16 +43,24 @@ _in_order = session.add(Memory())
 def keep_order(context: bpy.types.Context) -> None:
     """All panels of the sidebar are being drawn, in their order: show the parts from now on."""
     if not _all_in_order(context):
-        _in_order.known[context.region.as_pointer()] = True
+        _in_order.known[_region(context).as_pointer()] = True
         bpy.app.timers.register(redraw)
 
 
 def _all_in_order(context: bpy.types.Context) -> bool:
-    return context.region.as_pointer() in _in_order.known
+    return _region(context).as_pointer() in _in_order.known
+
+
+def _region(context: bpy.types.Context) -> bpy.types.Region:
+    """The region that is drawn."""
+    assert context.region is not None
+    return context.region
 
 
 # What is mixed into panels knows what those have.
 if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
+
     _Panel = bpy.types.Panel
 else:
     _Panel = object
@@ -108,9 +116,13 @@ class OfShownTake(OfTakes):
         else:
             wrapped_label(self.layout, take_list.why_none(context), context)
 
+    def draw_shown(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+        """Draw it for the take that is shown."""
+        raise NotImplementedError
+
 
 def wrapped_label(
-    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "INFO"
+    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: IconItems = "INFO"
 ) -> int:
     """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon; how many
     that are."""
@@ -120,7 +132,7 @@ def wrapped_label(
 
 def letters_wide(context: bpy.types.Context) -> int:
     """About how many letters the sidebar is wide."""
-    return int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
+    return int(_region(context).width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
 
 
 def text_width(text: str, context: bpy.types.Context) -> float:
@@ -137,7 +149,7 @@ def shorten(name: str, letters: int) -> str:
     return f"{name[: letters - 1 - end]}…{name[-end:]}"
 
 
-def tune(layout: bpy.types.UILayout, **how: object):
+def tune(layout: bpy.types.UILayout, **how: Any):
     """Set attributes of a part of a layout, such as scale_y and active; returns it."""
     for name, value in how.items():
         setattr(layout, name, value)
@@ -152,13 +164,13 @@ def shape_buttons(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     layout.operator("thunder.make_shapes", icon="SHAPEKEY_DATA")
 
 
-def buttons(layout: bpy.types.UILayout, *operators: tuple[str, str]) -> None:
+def buttons(layout: bpy.types.UILayout, *operators: tuple[str, IconItems]) -> None:
     """A button of each operator, with its icon."""
     for name, icon in operators:
         layout.operator(name, icon=icon)
 
 
-def big_button(layout: bpy.types.UILayout, name: str, **how: object):
+def big_button(layout: bpy.types.UILayout, name: str, **how: Any):
     """The button of an operator, taller than others."""
     return tune(layout.column(), scale_y=1.2).operator(name, **how)
 
@@ -167,6 +179,7 @@ def progress_row(layout: bpy.types.UILayout, scale_y: float, said: str | None = 
     """How far the job is that runs, and the button that cancels it. said: in place of what it
     does."""
     row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
+    assert job is not None
     said = job.step.message if said is None else said
     row.progress(
         factor=job.step.fraction, text=translated(", ".join(filter(None, (said, job.time_left))))
@@ -174,9 +187,7 @@ def progress_row(layout: bpy.types.UILayout, scale_y: float, said: str | None = 
     row.operator("thunder.cancel", text="", icon="X")
 
 
-def props(
-    layout: bpy.types.UILayout, data: bpy.types.bpy_struct, *names: str, **how: object
-) -> None:
+def props(layout: bpy.types.UILayout, data: bpy.types.bpy_struct, *names: str, **how: Any) -> None:
     """Several settings, one after the other, all shown in the same way."""
     for name in names:
         layout.prop(data, name, **how)
@@ -195,7 +206,7 @@ def offer_editable(
     layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
 
 
-def in_lines(column: bpy.types.UILayout, text: str, letters: int, icon: str) -> int:
+def in_lines(column: bpy.types.UILayout, text: str, letters: int, icon: IconItems) -> int:
     """A sentence, in the animator's language, in lines of at most `letters` letters, behind an
     icon; words stay whole. Returns how many lines."""
     lines = wrap(translated(text), letters)

@@ -21,12 +21,14 @@ from ..thunder_core.translation import pieces
 from .tab import BUTTON, buttons, is_divided, Popover, Tab, text_width, tune, wrapped_label
 
 if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
+
     from ..scene.properties.settings import ThunderTake
 
 
 # Widths are in buttons: one is as wide as an icon button.
 
-_KINDS = {
+_KINDS: dict[str, IconItems] = {
     "MIXED": "NODE_COMPOSITING",
     "RESAMPLED": "LOOP_FORWARDS",
     "DUPLICATED": "DUPLICATE",
@@ -117,7 +119,7 @@ def shorten(said: str, room: float, context: bpy.types.Context) -> str:
     return said if words else ""
 
 
-def mark_of(item: ThunderTake) -> str:
+def mark_of(item: ThunderTake) -> IconItems:
     """Icon for a take's most important state: voice changed, edited, noted, or how it was made."""
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
@@ -302,11 +304,8 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         self._draw_row(layout, context)
         row = layout.row(align=True)
         row.operator("thunder.play_grid", icon="X" if grid.is_running() else "MESH_GRID")
-        for name, icon in (
-            ("thunder.contact_sheet", "IMAGE_DATA"),
-            ("thunder.delete_take", "TRASH"),
-        ):
-            row.operator(name, text="", icon=icon)
+        row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
+        row.operator("thunder.delete_take", text="", icon="TRASH")
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
 

@@ -255,7 +255,7 @@ def remember(action: bpy.types.Action, performance: TakeData, checksum: str) -> 
     }
 
 
-def record_of(action: bpy.types.Action) -> Mapping:
+def record_of(action: bpy.types.Action | None) -> Mapping:
     """The record of a take's provenance on its action; {} for none, or where something else is
     there."""
     record = None if action is None else action.get(PROPERTY)

@@ -164,7 +164,7 @@ class Session:
     before it."""
 
     def __init__(self) -> None:
-        self.job = None  # the long work that runs (jobs.Job)
+        self.job: Job | None = None  # the long work that runs
         self.note = ""  # the last note of the last work, until other work begins
         self.next_note = ""  # of work that another file ends: shown in that file
         # parts of long work that refer to Blender's data between steps, and begin again
@@ -598,9 +598,10 @@ def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool 
     of the data that it was given: an undo may come before the next.
     """
     session.job, session.note, session.next_note = Job(title, steps, survives_undo), "", ""
+    job = session.job
     if survives_undo:
-        session.job.advance(0.0)
-    return session.job
+        job.advance(0.0)
+    return job
 
 
 def end_job() -> None:

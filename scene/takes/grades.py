@@ -23,6 +23,8 @@ from ..voice import changes, fingerprint
 from . import take_record, transcript
 
 if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
+
     from ..properties.settings import ThunderTake
 
 
@@ -105,7 +107,7 @@ class Grade:
     """
 
     name: str
-    icon: str
+    icon: IconItems
     reason: str = ""
     spans: tuple[tuple[int, int], ...] = ()
 

@@ -400,7 +400,7 @@ def flip(scene: bpy.types.Scene, rig: head.Rig) -> str:
     return "My Animation"
 
 
-def entry_of(scene: bpy.types.Scene, action: bpy.types.Action):
+def entry_of(scene: bpy.types.Scene, action: bpy.types.Action | None) -> ThunderTake | None:
     """The take of an action, None if a scene's list has it no more."""
     return next(
         (entry for entry in entries_of(scene) if action is not None and entry.action == action),

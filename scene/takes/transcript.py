@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from ..properties.settings import ThunderScene
 
 
-LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
+# kind → label, tooltip, and its sign beside the word on the track
+LABELS: dict[str, tuple[str, str, str]] = {
     STRESSED: ("Stressed", "Lips, brows and head do more on this word", "▲"),
     THROWN_AWAY: ("Thrown Away", "Lips, brows and head do less on this word", "▼"),
     HELD: ("Held", "The mouth stays in the word's vowel until its end", "▬"),
@@ -265,7 +266,7 @@ def ensure(scene: bpy.types.Scene, voice: str):
 
 def draw_language(
     layout: bpy.types.UILayout,
-    record: ThunderTranscript,
+    record: ThunderTranscript | None,
     settings: ThunderScene,
     is_changeable: bool,
 ) -> None:

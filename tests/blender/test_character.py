@@ -541,3 +541,18 @@ def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
     assert turned["Rig", 'pose.bones["pull"].rotation_quaternion', 2] == pytest.approx(
         0.1, abs=0.01
     )
+
+
+@pytest.mark.parametrize("name", ["add_rule", "remove_rule", "learn_channel"])
+def test_a_table_whose_character_was_deleted_changes_nothing_and_asks_to_be_shown(
+    blender, hero, name
+):
+    other, settings = blender.data.objects.new("Other", blender.data.meshes.new("Other")), hero[1]
+    blender.context.scene.collection.objects.link(other)
+    blender.data.objects.remove(blender.data.objects["Hero"])
+    blender.context.view_layer.objects.active = other
+    rows = len(settings.table)
+    assert rows and settings.table_head is None
+    with pytest.raises(RuntimeError, match="The mapping is not shown: press Show Mapping first"):
+        getattr(blender.ops.thunder, name)()
+    assert len(settings.table) == rows

@@ -441,6 +441,18 @@ def test_what_is_deleted_while_keys_are_written_ends_in_a_sentence(
     assert not any(mesh.shape_keys for mesh in bpy.data.meshes if mesh.users)
 
 
+def test_shapes_are_made_and_told_where_the_dots_are_deleted_meanwhile(
+    marked, stop_after, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(
+        bpy.types.THUNDER_OT_make_shapes, "tell", lambda self, kind, text: told.append(text)
+    )
+    stop_after(19, lambda job: bpy.data.objects.remove(new_shapes.dots_of(marked)))
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert told[0].startswith("Made ") and marked.data.shape_keys is not None
+
+
 def test_an_undo_meanwhile_ends_the_work_and_nothing_is_made(marked, connection):  # noqa: F811
     name = marked.name
     work = new_shapes.make(
