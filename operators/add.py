@@ -72,7 +72,7 @@ class AddsHead(InstantWork):
         if context.area is not None and context.area.type == "VIEW_3D":
             _frame_heads(context, context.area)
 
-    def add(self, context: bpy.types.Context, collection: bpy.types.Collection) -> None:
+    def add(self, context: bpy.types.Context, collection: bpy.types.Collection) -> bpy.types.Object:
         """Add it; its mesh. Raises ThunderError."""
         raise NotImplementedError
 
