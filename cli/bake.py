@@ -32,13 +32,22 @@ import bpy
 from ..scene.engine import connection, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, grades, perform_as, seeds, take_list, take_record, transcript
+from ..scene.takes import (
+    dialogue,
+    grades,
+    perform_as,
+    seeds,
+    take_list,
+    take_record,
+    transcript,
+    word_places,
+)
 from ..scene.takes.commit import committing
 from ..scene.takes.direction import sliders
 from ..scene.takes.direction.head_direction import all_presets
 from ..scene.takes.generation import How, perform
 from ..scene.voice import fingerprint, strip
-from ..thunder_core import files, protocol, subtitles
+from ..thunder_core import files, protocol, subtitles, timings
 from ..thunder_core.animation import motion_file
 from ..thunder_core.animation.timing import Clock
 from ..thunder_core.batch import baker, manifest, settings
@@ -225,7 +234,7 @@ def bake(
     hashes_of_used = hashes_of(used)
     out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
-    voice, rig = _choose_line(scene, chosen, sound, wanted.name, warnings)
+    voice, rig, times = _choose_line(scene, chosen, sound, wanted.name, warnings)
     if chosen.strip is not None or chosen.seconds:
         hashes |= hashes_of([strip.file_of(voice)])
     if manner is not None:
@@ -233,6 +242,10 @@ def bake(
         if request.direction is not None:
             request = replace(request, direction=replace(request.direction, manner=manner))
     client = _start_engine(chosen, tell, warnings)
+    if times is not None:
+        text = transcript.of(scene, voice.name).text
+        finding = word_places.find(client, voice, text, times)
+        warnings.add(jobs.run_through(word_places.FINDING, finding, tell).warning)
     seed = seeds.first(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
     how = How(
         replace(request, seed=seed), None, recogniser=_recogniser_of(scene, voice, chosen),
@@ -319,11 +332,12 @@ def _choose_line(
     sound: str | None,
     name: str,
     warnings: Warnings,
-) -> tuple[strip.Voice, head.Rig]:
-    """The voice, with its transcript, and the rig to animate. name: of the scene's file. Raises
+) -> tuple[strip.Voice, head.Rig, timings.Times | None]:
+    """The voice, with its transcript, the rig to animate, and the times of the transcript's words
+    where a file tells them. name: of the scene's file. Raises
     ThunderError."""
     voice = choose_voice(scene, sound, chosen.strip, chosen.start, chosen.channel)
-    words, note = words_of(chosen.transcript, transcript.part_of(scene, voice))
+    words, note, times = words_of(chosen.transcript, transcript.part_of(scene, voice))
     warnings.add(strip.warning(voice), note)
     scene_before = str(manifest.read_report(chosen.out).get("blend") or "")
     if scene_before not in ("", f"{name}.blend"):
@@ -338,7 +352,7 @@ def _choose_line(
         scene.thunder.language = (
             transcript.AUTOMATIC if chosen.language == "auto" else chosen.language
         )
-    return voice, rig
+    return voice, rig, times
 
 
 def _start_engine(
@@ -879,12 +893,11 @@ def named_styles(values: Mapping[str, object]) -> dict[str, str]:
     )
 
 
-def words_of(given: str | None, part: subtitles.PlayedPart | None = None) -> tuple[str, str]:
-    """The words that --transcript gives, or those in the file that it names, on one line; "" where
-    it is left out; and a note on its subtitles. part: as of `subtitles.read_text`. Raises
-    BadRequest."""
+def words_of(given: str | None, part: subtitles.PlayedPart | None = None) -> subtitles.ReadText:
+    """The words that --transcript gives, or those in the file that it names; "" where it is left
+    out. part: as of `subtitles.read_text`. Raises BadRequest."""
     if not given:
-        return "", ""
+        return subtitles.ReadText("")
     if not settings.is_text_file(given):
-        return " ".join(given.split()), ""
+        return subtitles.ReadText(" ".join(given.split()))
     return subtitles.read_text(given, "name another with --transcript", part)

@@ -22,6 +22,7 @@ from ..thunder_core.direction import CLOSED
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.moving.shaping import PARTS
 from ..thunder_core.spoken import CLOSES
+from ..thunder_core.timings import Times
 from .base import (
     FileWork,
     HasObstacles,
@@ -372,6 +373,7 @@ class FindsWords(SlicedWork):
     obstacles: Obstacles = (lambda context: attempt(strip.find, context)[1],)
 
     note = ""  # on the text
+    times: Times | None = None  # of its words, where a file tells them
 
     def text(self, context: bpy.types.Context, voice: strip.Voice) -> str | None:
         """The text to find; None: the transcript's. Raises BadRequest."""
@@ -380,7 +382,8 @@ class FindsWords(SlicedWork):
     def begin(self, context: bpy.types.Context):
         voice = strip.find(context)
         text = self.text(context, voice)
-        return "Finding words", word_places.find(connection.start_client(), voice, text)
+        found = word_places.find(connection.start_client(), voice, text, self.times)
+        return "Finding words", found
 
     def finish(self, context: bpy.types.Context, found: Any) -> None:
         self.tell({"INFO"}, ". ".join(filter(None, (found.sentence, self.note))))
@@ -424,8 +427,8 @@ class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):
 
 
 class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
-    """Read what the voice says from a text or from subtitles (.txt, .srt, .vtt), and find its
-    words"""
+    """Read what the voice says from a text, from subtitles (.txt, .srt, .vtt), or from the times of
+    words of Azure, Amazon Polly or ElevenLabs (.json), and find its words"""
 
     filter_glob: str = StringProperty(
         default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}
@@ -433,7 +436,7 @@ class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
 
     def text(self, context: bpy.types.Context, voice: strip.Voice):
         part = transcript.part_of(context.scene, voice)
-        text, self.note = subtitles.read_text(
+        text, self.note, self.times = subtitles.read_text(
             bpy.path.abspath(self.filepath), "choose another", part
         )
         return text

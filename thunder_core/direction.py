@@ -24,6 +24,7 @@ from .behaviour import Mood, read_moods
 from .errors import BadRequest
 from .filters import gaussian
 from .manner import Manner
+from .timings import Times
 from .types import FPS
 
 # ---- marks: what an animator wants of single words
@@ -497,7 +498,7 @@ class DirectionRequest:
 
     marks: on words of the line, for all takes (`engine.voice`).  text: what the voice says, ""
     if it is not known.  language: of the text (`languages.NAMES`), "": the one that it seems to be
-    in.
+    in.  times: when it is said, None where the voice alone tells.
     manner: of the character, None for none.  manner_strength: float32 [1 or T], 0 … 1.
     """
 
@@ -510,6 +511,7 @@ class DirectionRequest:
     marks: tuple[Mark, ...] = ()
     text: str = ""
     language: str = ""
+    times: Times | None = None
     manner: Manner | None = None
     manner_strength: np.ndarray = field(default_factory=lambda: np.ones(1, np.float32))
 
@@ -554,6 +556,7 @@ class DirectionRequest:
             original=original,
             as_heard=rows(self.as_heard),
             marks=marks,
+            times=None if self.times is None else self.times.later(-first / FPS),
             manner_strength=rows(self.manner_strength),
         )
 
@@ -571,6 +574,7 @@ class DirectionRequest:
             "marks": json.dumps([mark.row() for mark in self.marks]) if self.marks else "",
             "text": self.text,
             "language": self.language,
+            "times": "" if self.times is None else self.times.to_json(),
         }
         if self.manner is not None:
             record |= {
@@ -609,6 +613,7 @@ class DirectionRequest:
             np.array(heard, np.float32).reshape(-1),
             read_marks(json.loads(record.get("marks", "[]"))),
             check_transcript(record.get("text", "")), str(record.get("language", "")),
+            Times.of_json(str(record.get("times", ""))),
         )  # fmt: skip
         if "manner" in record:
             strength = np.array(get_array(record["manner_strength"]), np.float32).reshape(-1)

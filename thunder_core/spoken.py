@@ -124,13 +124,15 @@ class Spoken:
     """What a voice says.
 
     sounds: [phone, start, end, probability, [[phone that it may be instead, probability] …]] each.
-    text: what its words were aligned from.  matches: whether the voice seems to say it.
+    text: what its words were aligned from.  matches: whether the voice seems to say it.  timed:
+    what a file told the times of: "words", "sounds" (of these too), or "".
     """
 
     sounds: list[list]
     words: tuple[Word, ...]
     text: str
     matches: bool
+    timed: str = ""
 
     @cached_property
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -252,6 +254,7 @@ def pack(answer: dict, begin: float, text: str) -> str:
         "words": shift(answer["words"]),
         "text": text,
         "matches": answer["matches"],
+        **({"timed": answer["timed"]} if answer.get("timed") else {}),
     }
     return json.dumps(
         {records.KEY: records.VERSION, **record}, ensure_ascii=False, separators=(",", ":")
@@ -261,7 +264,10 @@ def pack(answer: dict, begin: float, text: str) -> str:
 def pack_part(said: Spoken, first: int, behind: int, text: str) -> str:
     """What a voice says with some of its words alone, which are this text, as it is kept."""
     words = [astuple(word) for word in said.words[first:behind]]
-    return pack({"sounds": said.sounds, "words": words, "matches": said.matches}, 0.0, text)
+    answer = {
+        "sounds": said.sounds, "words": words, "matches": said.matches, "timed": said.timed,
+    }  # fmt: skip
+    return pack(answer, 0.0, text)
 
 
 def unpack(kept: str) -> Spoken | None:
@@ -275,7 +281,10 @@ def unpack(kept: str) -> Spoken | None:
             Word(str(text), float(start), float(end), float(sure))
             for text, start, end, sure in record["words"]
         )
-        spoken = Spoken(record["sounds"], words, str(record["text"]), bool(record["matches"]))
+        spoken = Spoken(
+            record["sounds"], words, str(record["text"]), bool(record["matches"]),
+            str(record.get("timed", "")),
+        )  # fmt: skip
         _ = spoken.columns  # raises if they are not valid
         return spoken
     except records.UNREADABLE:

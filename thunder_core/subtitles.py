@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a voice says from a file: plain text (.txt), or subtitles with times (.srt, .vtt)."""
+"""Reads what a voice says from a file: plain text (.txt), subtitles with times (.srt, .vtt), or the
+times of words that speech services write (timings.py)."""
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from . import files
+from . import files, timings
 from .errors import BadRequest
+from .spoken import slice_text
 
-ENDINGS = (".txt", ".srt", ".vtt")
+ENDINGS = (".txt", ".srt", ".vtt", *timings.ENDINGS)
 _MOST_BYTES = 2**20
+_MOST_BYTES_OF_SERVICE = 2**24  # with the sound of some minutes
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}", re.ASCII)
 # a character's name or number, as &amp; and &#39; are
@@ -32,19 +36,30 @@ class PlayedPart:
     placed: float
 
 
-def read_text(path: str, advice: str, part: PlayedPart | None = None) -> tuple[str, str]:
-    """What a file says, on one line, and a sentence on which of its subtitles were read, where that
-    is not plain. part: what plays, whose subtitles alone are read; None: all.
+class ReadText(NamedTuple):
+    """What a file says.  text: on one line.  note: a sentence on which of its subtitles were read,
+    where that is not plain.  times: when its words are said, in seconds of what plays, None where
+    only a search can tell."""
+
+    text: str
+    note: str = ""
+    times: timings.Times | None = None
+
+
+def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadText:
+    """What a file says. part: what plays, whose subtitles and words alone are read; None: all.
 
     advice: ends the sentence of an error. Raises BadRequest.
     """
+    of_service = path.lower().endswith(timings.ENDINGS)
+    most = _MOST_BYTES_OF_SERVICE if of_service else _MOST_BYTES
     if problem := files.not_a_file(path):
         raise BadRequest(f"{problem}: {advice}")
     try:
         with files.open_input(path) as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise BadRequest(f"“{path}” is larger than {_MOST_BYTES >> 20} MB of text: {advice}")
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise BadRequest(f"“{path}” is larger than {most >> 20} MB of text: {advice}")
         text = data.decode("utf-8-sig").replace("\0", " ")
     except UnicodeDecodeError as error:
         raise BadRequest(
@@ -52,6 +67,11 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> tuple[s
         ) from error
     except OSError as error:
         raise BadRequest(f"“{path}” cannot be read ({error.strerror}): {advice}") from error
+    if of_service:
+        try:
+            return _words_in(*timings.read(text), part)
+        except BadRequest as error:
+            raise BadRequest(f"“{path}” {error}: {advice}") from error
     note = ""
     is_plain = not path.lower().endswith((".srt", ".vtt"))
     if not is_plain:
@@ -64,7 +84,27 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> tuple[s
         raise BadRequest(
             f"“{path}” holds no words{below}: write into it what the voice says, or {advice}"
         )
-    return words, note
+    return ReadText(words, note)
+
+
+def _words_in(text: str, times: timings.Times, part: PlayedPart | None) -> ReadText:
+    """The words of a service's file that a strip plays. Raises BadRequest."""
+    if part is None:
+        return ReadText(text, "", times)
+    inside = [
+        number
+        for number, (start, end) in enumerate(times.words)
+        if part.begin <= (start + end) / 2 < part.end
+    ]
+    if not inside:
+        raise BadRequest(
+            f"has words from {_clock(times.words[0][0])} to {_clock(times.words[-1][1])}, but the "
+            f"strip plays {_clock(part.begin)} to {_clock(part.end)} of its recording"
+        )
+    first, behind = inside[0], inside[-1] + 1
+    sounds = (each for each in times.sounds if part.begin <= (each[1] + each[2]) / 2 < part.end)
+    played = replace(times, words=times.words[first:behind], sounds=tuple(sounds))
+    return ReadText(slice_text(text, first, behind), "", played.later(-part.begin))
 
 
 def _cues_in(

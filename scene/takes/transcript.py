@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from ...thunder_core import languages, spoken, subtitles
+from ...thunder_core import languages, spoken, subtitles, timings
 from ...thunder_core.direction import (
     CLOSED,
     DirectionRequest,
@@ -108,10 +108,14 @@ def whole_of(scene: bpy.types.Scene, voice: strip.Voice) -> str:
 def add_words(
     direction: DirectionRequest, scene: bpy.types.Scene, voice: strip.Voice
 ) -> DirectionRequest:
-    """A request with the transcript of a voice and the marks on its words."""
+    """A request with the transcript of a voice, its times where a file told them, and the marks on
+    its words."""
     text = text_of(scene, voice.name, voice.state)
     language = language_of(scene, voice.name, voice.state) if text else ""
-    return replace(direction, marks=of_line(scene, voice), text=text, language=language)
+    times = times_of(scene, voice.name, voice.state) if text else None
+    return replace(
+        direction, marks=of_line(scene, voice), text=text, language=language, times=times
+    )
 
 
 def language_of(scene: bpy.types.Scene, voice: str, state: fingerprint.State | None = None) -> str:
@@ -140,6 +144,31 @@ def text_of(scene: bpy.types.Scene, voice: str, state: fingerprint.State | None 
         words = words_in(record, state)
         _read.known[key] = spoken.slice_text(text, *words) if any(words) else text
     return _read.known[key]
+
+
+def times_of(
+    scene: bpy.types.Scene, voice: str, state: fingerprint.State
+) -> timings.Times | None:
+    """When the words of a transcript are said in what a voice plays, in seconds of that, where a
+    file told it and its text was not changed since; else None."""
+    record = of_piece(scene, voice, state)
+    content = read(record) if record is not None else None
+    if content is None or not content.timed or not is_found(record):
+        return None
+    if record.recording != state.recording:
+        return None
+    begin, end = state.seconds if state.last else (0.0, float("inf"))
+    first, behind = words_in(record, state) if state.last else (0, len(content.words))
+    sounds = (
+        ((phone, *(other for other, _ in others)), start, end)
+        for phone, start, end, _, others in (
+            content.sounds if content.timed == timings.SOUNDS else ()
+        )
+    )
+    return timings.Times(
+        tuple((word.start, word.end) for word in content.words[first:behind]),
+        tuple(each for each in sounds if begin <= (each[1] + each[2]) / 2 < end),
+    ).later(-begin)
 
 
 def part_of(scene: bpy.types.Scene, voice: strip.Voice) -> subtitles.PlayedPart | None:

@@ -22,6 +22,7 @@ from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
 from ...thunder_core.progress import map_progress
 from ...thunder_core.spoken import Spoken
+from ...thunder_core.timings import Times
 from ...thunder_core.types import FPS
 from ..engine import connection, recogniser
 from ..host import jobs
@@ -414,10 +415,11 @@ def _named(words: tuple[tuple[str, int], ...]) -> str:
 
 
 def find(
-    client: Client, voice: strip.Voice, text: str | None = None
+    client: Client, voice: strip.Voice, text: str | None = None, times: Times | None = None
 ) -> Generator[jobs.Step, None, FoundWords]:
     """Steps that find the sounds of a voice, and the words of its transcript or of a new text, and
-    keep both in the voice's scene.
+    keep both in the voice's scene. times: of a new text, as a file tells them, in seconds of what
+    plays.
 
     Raises ThunderError; nothing changes before the end.
     """
@@ -428,11 +430,15 @@ def find(
         text = transcript.text_of(scene, voice.name, voice.state)
     said = text if is_new else record.text
     language = transcript.language_of(scene, voice.name, voice.state)
+    if text is None:
+        times = transcript.times_of(scene, voice.name, voice.state)
+    told = "" if times is None else times.to_json()
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
         answer = yield from connection.ask(
-            client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said, language=language
-        )
+            client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said, language=language,
+            times=told,
+        )  # fmt: skip
     return _keep(name, voice, answer, said, is_new)
 
 

@@ -11,6 +11,7 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.thunder_core import findings, types
 from thunder.thunder_core.findings import Finding, OPEN
+from thunder.thunder_core.timings import SOUNDS, Times, WORDS
 
 
 def seconds_of(path):
@@ -122,20 +123,33 @@ class PlayedClient:
             {"event": "done", "result": {**self.place, **by, "sound_seconds": seconds_of(sound)}}
         ]
 
-    def _spoken(self, sound, text, language=""):
+    def _spoken(self, sound, text, language="", times=""):
         """An m and an a that may be an o; of any text each word within a tenth of a second, the
-        last one doubtful."""
+        last one doubtful. Of a text with times these, with each sound as the first of its
+        phones."""
         sounds = [["M", 0.2, 0.3, 0.9, []], ["AA", 0.3, 0.5, 0.5, [["AO", 0.1], ["OW", 0.3]]]]
         said = text.split()
         words = [
             [word, 0.2 + 0.1 * n, 0.3 + 0.1 * n, 0.2 if n and n == len(said) - 1 else 0.9]
             for n, word in enumerate(said)
         ]
+        told, timed = Times.of_json(times), ""
+        if told is not None:
+            words = [[word, *at, 0.9] for word, at in zip(said, told.words, strict=True)]
+            timed = SOUNDS if told.sounds else WORDS
+        if timed == SOUNDS:
+            sounds = [
+                [phone, start, end, 1.0, [[other, 0.0] for other in others]]
+                for (phone, *others), start, end in told.sounds
+            ]
         progress = {"event": "progress", "fraction": 0.5, "message": "Finding words and sounds"}
         return [
             progress,
             dict(progress),
-            {"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}},
+            {
+                "event": "done",
+                "result": {"sounds": sounds, "words": words, "matches": True, "timed": timed},
+            },
         ]
 
     def _recognise(self, sound, python, model, language):

@@ -22,7 +22,15 @@ from thunder.scene.takes import dialogue, grades, take_list, take_record, transc
 from thunder.scene.takes.generation import complete
 from thunder.scene.voice import changes, strip
 from thunder.thunder_core import direction_words, progress, spoken
-from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
+from thunder.thunder_core.direction import (
+    DirectionRequest,
+    HELD,
+    Mark,
+    MOVED,
+    SOUND,
+    STRESSED,
+    THROWN_AWAY,
+)
 from thunder.thunder_core.request import Request
 
 pytestmark = pytest.mark.one_blender
@@ -579,6 +587,36 @@ def test_a_pasted_text_and_subtitles_become_the_transcript(blender, voiced_scene
     with pytest.raises(RuntimeError, match="holds no words"):
         blender.ops.thunder.read_transcript(filepath=str(tmp_path / "empty.txt"))
     assert transcript.of(voiced_scene, "line").text == "a lump"
+
+
+def test_times_of_a_speech_service_are_shown_kept_and_given_to_takes(
+    blender, voiced_scene, client, tmp_path
+):
+    marks = [(60, "word", "a"), (60, "viseme", "a"), (300, "word", "bump"), (300, "viseme", "p"),
+             (400, "viseme", "E"), (520, "viseme", "sil")]  # fmt: skip
+    lines = [json.dumps({"time": time, "type": kind, "value": said}) for time, kind, said in marks]
+    (tmp_path / "line.json").write_text("\n".join(lines))
+    assert blender.ops.thunder.read_transcript(filepath=str(tmp_path / "line.json")) == {"FINISHED"}
+    record = transcript.of(voiced_scene, "line")
+    assert record.text == "a bump"
+    content = transcript.read(record)
+    begin = strip.find(blender.context).state.seconds[0]
+    at = [(word.start - begin, word.end - begin) for word in content.words]
+    np.testing.assert_allclose(at, [(0.06, 0.3), (0.3, 0.52)], atol=2e-3)
+    assert [row[0] for row in content.sounds] == ["AA", "P", "EH"]
+    # found again, and given to takes, in what plays
+    voice = strip.find(blender.context)
+    progress.result(word_places.find(client, voice))
+    assert transcript.read(record).timed == "sounds"
+    request = transcript.add_words(DirectionRequest(), voiced_scene, voice)
+    np.testing.assert_allclose(request.times.words, [(0.06, 0.3), (0.3, 0.52)], atol=2e-3)
+    assert request.times.sounds[1][0] == ("P", "B", "M")
+    record.text = "a lump"  # of which the file says nothing
+    assert transcript.add_words(DirectionRequest(), voiced_scene, voice).times is None
+    (tmp_path / "bad.json").write_text("[]")
+    with pytest.raises(RuntimeError, match="holds no words with times as Azure, Amazon Polly"):
+        blender.ops.thunder.read_transcript(filepath=str(tmp_path / "bad.json"))
+    assert record.text == "a lump"
 
 
 def test_what_is_not_heard_is_named_word_by_word(blender, voiced_scene, client):

@@ -412,9 +412,9 @@ def test_subtitles_are_read_with_their_times(tmp_path, ending, text):
     file = tmp_path / f"line.{ending}"
     file.write_bytes(text.encode())
     assert [each[:2] for each in subtitles.cues_of(text)] == [(1.5, 3.0), (60.0, 62.25)]
-    assert subtitles.read_text(str(file), "…") == ("Mary bought a lamp. Maybe!", "")
+    assert subtitles.read_text(str(file), "…") == ("Mary bought a lamp. Maybe!", "", None)
     part = subtitles.PlayedPart(0.0, 10.0, 70.0, 0.0)
-    assert subtitles.read_text(str(file), "…", part) == ("Mary bought a lamp.", "")
+    assert subtitles.read_text(str(file), "…", part) == ("Mary bought a lamp.", "", None)
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_subtitles_are_read_with_their_times(tmp_path, ending, text):
 )
 def test_names_of_characters_are_not_words(tmp_path, line, said):
     (tmp_path / "a.vtt").write_text(f"WEBVTT\n\n00:01.000 --> 00:02.000 align:start\n{line}\n")
-    read, _ = subtitles.read_text(str(tmp_path / "a.vtt"), "…")
+    read, *_ = subtitles.read_text(str(tmp_path / "a.vtt"), "…")
     assert read == (said or line.replace("&lt;", "<"))
 
 
@@ -461,7 +461,7 @@ def edit(first, lines=("one", "two", "three", "four"), seconds=5.0):
 )
 def test_subtitles_of_an_edit_are_read_where_the_strip_lies(tmp_path, first, part, said, note):
     (tmp_path / "a.srt").write_text(edit(first))
-    read, told = subtitles.read_text(str(tmp_path / "a.srt"), "…", subtitles.PlayedPart(*part))
+    read, told, _ = subtitles.read_text(str(tmp_path / "a.srt"), "…", subtitles.PlayedPart(*part))
     assert read == said and (note in told if note else not told)
 
 

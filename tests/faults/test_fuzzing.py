@@ -29,7 +29,7 @@ from memory import held_at_most
 from rows_sounds import pcm, RATE, voice, wav
 from safetensors.torch import save
 
-from thunder_core import subtitles
+from thunder_core import spoken, subtitles
 from thunder_core.animation import motion_file
 from thunder_core.client import Client
 from thunder_core.engine import worker
@@ -666,8 +666,27 @@ SUBTITLE_WORDS = (
 def test_subtitles(folder, content):
     path = saved(folder, "line.srt", content)
     with bounded():
-        words, _ = subtitles.read_text(str(path), "choose another")
+        words, *_ = subtitles.read_text(str(path), "choose another")
         assert words and "\n" not in words
+
+
+MARKS = (
+    b'{"time":6,"type":"word","start":0,"end":4,"value":"Mary"}\n'
+    b'{"time":6,"type":"viseme","value":"p"}\n{"time":99,"type":"viseme","value":"sil"}\n'
+)
+MARK_WORDS = (
+    b"[" * 2000, b'{"a":' * 2000, b"9" * 400, b"-1", b"NaN", b"null", b"\n", b"\xff", b"\\ud800",
+    b"characters", b"AudioOffset", b'"alignment":{"characters":[1,null]}', b"1e999",
+)  # fmt: skip
+
+
+@ordinary
+@given(content=damaged(MARKS, (1, 8, 10, 28, 47, 60), MARK_WORDS))
+def test_times_of_speech_services(folder, content):
+    path = saved(folder, "line.json", content)
+    with bounded():
+        words, _, times = subtitles.read_text(str(path), "choose another")
+        assert words and len(times.words) == len(spoken.split(words))
 
 
 @st.composite

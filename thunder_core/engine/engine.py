@@ -18,6 +18,7 @@ from ..findings import LipSyncScore, REALISTIC, TOLERANCES
 from ..progress import no_progress, Progress, share
 from ..request import ENGINE, Request
 from ..spoken import Word
+from ..timings import Times
 from ..types import FPS, Motion, RATE, SampledTake, Speech
 from ..weight_files import SPEAKER_WIDTH as SPEAKER
 from .alignment import LIKELY, Match, match_mouth, match_sound
@@ -116,7 +117,8 @@ class Engine(Loaded):
         voice, size = self.analyse(speech), None
         if direction is not None:
             text, language = text or direction.text, language or direction.language
-        voice, _ = read_line(voice, text, () if direction is None else direction.marks, language)
+        marks, times = ((), None) if direction is None else (direction.marks, direction.times)
+        voice, _ = read_line(voice, text, marks, language, times)
         if direction is not None:
             direction = follow_voice(direction, voice.voice_style, voice.frames)
             # Stresses depend on the length of the sound, which a motion may not have.
@@ -148,12 +150,14 @@ class Engine(Loaded):
         return match_mouth(seen, voice.lips), "mouth"
 
     def spoken(
-        self, speech: Speech, text: str, language: str = ""
+        self, speech: Speech, text: str, language: str = "", times: Times | None = None
     ) -> tuple[list[Sound], list[Word], bool]:
         """The sounds that are recognised in a voice, the words of a text in it, and whether the
-        voice seems to say the text."""
+        voice seems to say the text. times: those of words, and of sounds, that a file tells."""
         belief = softmax(self.analyse(speech).logits)
-        return recognise(belief), *transcript.words(belief, text, language)
+        is_told = times is not None and times.sounds
+        sounds = transcript.timed_sounds(belief, times) if is_told else recognise(belief)
+        return sounds, *transcript.words(belief, text, language, times)
 
     def recognise(
         self, speech: Speech, by: Recogniser, progress: Progress = no_progress

@@ -91,7 +91,9 @@ def hear(
         voice, role = voice.unspoken(engine.thunder.silence), LISTENS
     elif float(voice.presence.max()) < SPOKEN:
         voice, role = voice.unspoken(), IDLE
-    voice, says_text = read_line(voice, direction.text, direction.marks, direction.language)
+    voice, says_text = read_line(
+        voice, direction.text, direction.marks, direction.language, direction.times
+    )
     keep, about_move, marks = request.keep, dict[str, Any](), direction.marks
     if request.perform_as is not None:
         keep, direction, about_move = _moved(engine, request.perform_as, direction, voice)

@@ -28,6 +28,7 @@ from ..progress import share
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, read_channel, SCORE, UNSPOKEN
 from ..request import Request
 from ..system_calls import memory_used
+from ..timings import SOUNDS, Times, WORDS
 from ..types import FPS, Motion, unpack
 from .generate import generate, hear
 from .manner_learning import learn
@@ -130,8 +131,10 @@ def _spoken(worker, args, progress):
     speech = _sound(args, progress)
     engine = worker.load_engine(progress)
     progress(0.2, "Finding words and sounds")
-    sounds, words, matches = engine.spoken(speech, text, args.get("language", ""))
+    times = Times.of_json(args.get("times", ""))
+    sounds, words, matches = engine.spoken(speech, text, args.get("language", ""), times)
     return {
+        "timed": "" if times is None else SOUNDS if times.sounds else WORDS,
         "sounds": [astuple(each) for each in sounds],
         "words": [astuple(each) for each in words],
         "matches": matches,

@@ -16,6 +16,7 @@ from ..errors import BadRequest
 from ..face.moving.mechanics import Sounds
 from ..filters import widen
 from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
+from ..timings import Times
 from ..types import ENCODER_RATE, FPS
 from .planning.choice import Choice, deal, DECK
 from .planning.mouth_map import expect_lips
@@ -220,21 +221,25 @@ _CODA = 0.1  # seconds in which a held word's last sounds are said
 
 
 def read_line(
-    voice: VoiceFeatures, text: str, marks: Sequence[Mark] = (), language: str = ""
+    voice: VoiceFeatures, text: str, marks: Sequence[Mark] = (), language: str = "",
+    times: Times | None = None,
 ) -> tuple[VoiceFeatures, bool]:
     """A voice as its text and the marks on its words have it, and whether it seems to say the text.
-    Raises BadRequest for a mark with an unknown sound."""
-    voice, says_text = follow_text(voice, text, language)
+    times: of the text, as of `transcript.words`. Raises BadRequest for a mark with an unknown
+    sound."""
+    voice, says_text = follow_text(voice, text, language, times)
     return mark_voice(voice, marks), says_text
 
 
 @lru_cache(maxsize=1)  # a line is sampled and scored many times, and an hour of text takes 21 s
-def follow_text(voice: VoiceFeatures, text: str, language: str = "") -> tuple[VoiceFeatures, bool]:
+def follow_text(
+    voice: VoiceFeatures, text: str, language: str = "", times: Times | None = None
+) -> tuple[VoiceFeatures, bool]:
     """A voice of which a text says what it says, and whether it seems to say it; unchanged if not,
     or if there is no text."""
     if not text.strip() or not voice.presence.any():
         return voice, True
-    logits, words = transcript.follow(voice.logits, text, language)
+    logits, words = transcript.follow(voice.logits, text, language, times)
     if logits is None:
         return voice, False
     found = tuple(word for word in words if word.is_found)

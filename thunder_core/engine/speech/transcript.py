@@ -21,7 +21,17 @@ from itertools import chain, groupby, pairwise
 import numpy as np
 
 from ... import languages
-from ...spoken import is_unknown_alphabet, PHONES, ROUNDED, SILENCE, split, Word
+from ...spoken import (
+    BILABIALS as _BILABIALS,
+    is_unknown_alphabet,
+    LABIODENTALS,
+    PHONES,
+    ROUNDED,
+    SILENCE,
+    split,
+    Word,
+)
+from ...timings import Times
 from .cues import raise_to, raise_to_clear, SURE
 from .encoder import softmax
 from .phonemes import Phoneme, pronounce
@@ -117,6 +127,9 @@ _EARLY = 0.025
 # seconds by which words are found later than by pocketsphinx, median of validation voices
 # (research/words_aligned.py)
 LATE = 0.01
+# Rows around the times that a file tells of a word or sound in which it is looked for, and log
+# probability of a row of it elsewhere.
+_AROUND_TIMES, _ELSEWHERE = 2, -12.0
 # log probability of a word of the text that the voice leaves out
 _LEFT_OUT = -20.0
 # log probability of a voice that begins or ends within the text
@@ -295,13 +308,14 @@ def align(
     cut: bool = False,
     untold: float = 0.0,
     omits: bool = False,
+    windows: np.ndarray | None = None,
 ) -> list[tuple[int, int]]:
     """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz;
     (−1, −1) for silent ones.
 
     cut: the voice may begin and end at any word; for texts of up to _BAND letters.  untold:
     probability of speech between words that the text leaves out.  omits: the voice may leave out
-    any word.
+    any word.  windows: rows [letters, 2] outside which a letter is hardly looked for.
 
     Takes a byte for every row and letter, or for _BAND letters around the likeliest where there are
     more.
@@ -333,6 +347,8 @@ def align(
     first = count if may_skip.all() else int(may_skip.argmin()) + 1
     score = np.full(count, -np.inf)
     score[:first] = np.cumsum([0.0, *price[: first - 1]]) + likely[0, kind[:first]]
+    if windows is not None:
+        score[windows[:, 0] > 0] += _ELSEWHERE
     if cut:
         score = np.maximum(score, np.where(pause, _CUT + likely[0, kind], -np.inf))
     width = min(count, _BAND)
@@ -346,6 +362,9 @@ def align(
             _leave_words_out(score[band], best, back[row], np.flatnonzero(pause[band]))
         score = np.full(count, -np.inf) if low else score
         score[band] = best + likely[row, kind[band]]
+        if windows is not None:
+            first, behind = windows[band].T
+            score[band] += np.where((row < first) | (row >= behind), _ELSEWHERE, 0.0)
     path = np.empty(rows, np.int64)
     path[-1] = _end(score, may_skip, price)
     if cut and score[pause].max() + _CUT > score[path[-1]]:
@@ -452,17 +471,33 @@ def roundings(belief: np.ndarray, text: str, language: str = "") -> list[Roundin
     ]
 
 
-def words(belief: np.ndarray, text: str, language: str = "") -> tuple[list[Word], bool]:
+def words(
+    belief: np.ndarray, text: str, language: str = "", times: Times | None = None
+) -> tuple[list[Word], bool]:
     """The words of a text, in order, and whether the voice seems to say it, or a part of it, or it
-    a part of what the voice says, from phone probabilities [N, 40] at 50 Hz.
+    a part of what the voice says, from phone probabilities [N, 40] at 50 Hz. times: when a file
+    tells that they are said; words then have these.
 
     A word that was not found at all begins and ends where the one before it ends.
     """
-    return _place(belief, text, language)[2:]
+    return _place(belief, text, language, times)[2:]
+
+
+def timed_sounds(belief: np.ndarray, times: Times) -> list["Sound"]:
+    """The sounds that a file tells the times of, from phone probabilities [N, 40] at 50 Hz: of the
+    phones that each may be, how likely one is compared with the others."""
+    result = []
+    for names, start, end in times.sounds:
+        first = min(int(start * RATE), len(belief) - 1)
+        chances = belief[first : max(first + 1, round(end * RATE)), _indices(*names)].mean(0)
+        chances = chances / max(float(chances.sum()), 1e-6)
+        phone, *others = sorted(zip(names, chances.tolist()), key=lambda each: -each[1])
+        result.append(Sound(phone[0], start, end, phone[1], tuple(others)))
+    return result
 
 
 def follow(
-    logits: np.ndarray, text: str, language: str = ""
+    logits: np.ndarray, text: str, language: str = "", times: Times | None = None
 ) -> tuple[np.ndarray | None, list[Word]]:
     """Phone logits [N, 40] at 50 Hz, in which phones that the sounds of a text are never heard as
     are unlikely where these are spoken, its m, b and p are clear and its lips round, and the words
@@ -471,7 +506,7 @@ def follow(
     Words that are not found leave them as they are.
     """
     belief = softmax(logits)
-    sequence, places, found, matches = _place(belief, text, language)
+    sequence, places, found, matches = _place(belief, text, language, times)
     if not matches:
         return None, found
     result, spoken = logits.copy(), _spans(sequence, places)
@@ -531,18 +566,20 @@ def _say(
 
 
 def _place(
-    belief: np.ndarray, text: str, language: str = ""
+    belief: np.ndarray, text: str, language: str = "", times: Times | None = None
 ) -> tuple[list[Letter], list[tuple[int, int]], list[Word], bool]:
     """The sounds of a text, their rows as `align` gives them in the way that matches best, the
     words with these, and whether the text matches the voice. Letters stand for sounds where these
-    are not known, or the voice does not say them so."""
+    are not known, or the voice does not say them so. times: as of `words`; those of another text
+    say nothing."""
     spoken = sounds(text, language)
+    times = times if times is not None and len(times.words) == len(split(text)) else None
     if spoken is None and is_unknown_alphabet(text):
         sequence = letters(text)
         places = _share_out(belief, sequence)
         found = _find_words(belief, text, sequence, places)
         found = [replace(word, sure=float(word.end > word.start)) for word in found]
-        return sequence, places, found, True
+        return sequence, places, _at(times, found), True
     tried = []
     guessed, is_told = languages.guess(text)
     is_certain = spoken is not None and (language != "" or is_told)
@@ -550,22 +587,67 @@ def _place(
     for each, ways in ((spoken, of_sounds), (letters(text), _WAYS)):
         if each is None or (each is not spoken and is_certain):
             continue
-        better, places, found = _best_way(belief, text, each, ways)
+        windows = None if times is None else _windows(times, each)
+        better, places, found = _best_way(belief, text, each, ways, windows)
         tried.append((better, each, places, found))
         if better > 0:
             break
     better, sequence, places, found = max(tried, key=lambda each: each[0])
-    return sequence, places, found, better > 0
+    return sequence, places, _at(times, found), better > 0
+
+
+def _at(times: Times | None, found: list[Word]) -> list[Word]:
+    """Words at the times that a file tells."""
+    if times is None:
+        return found
+    return [replace(word, start=a, end=b) for word, (a, b) in zip(found, times.words)]
+
+
+def _windows(times: Times, sequence: list[Letter]) -> np.ndarray:
+    """The rows [letters, 2] of each letter of a text whose words have these times: those of its
+    word, or of the sound of a file that it can be where this has as many of its kind there. Pauses
+    may be anywhere."""
+    result = np.tile([0, np.iinfo(np.int64).max], (len(sequence), 1))
+    middles = np.array([(start + end) / 2 for _, start, end in times.sounds])
+    for number, letters_of in groupby(range(len(sequence)), lambda n: sequence[n].number):
+        if number < 0:
+            continue
+        places, (start, end) = list(letters_of), times.words[number]
+        result[places] = _rows_around(start, end)
+        near = slice(*np.searchsorted(middles, (start, end)).tolist())
+        for kind in (_BILABIALS, LABIODENTALS, ROUNDED):
+            heard = [each for each in times.sounds[near] if set(_indices(*each[0])) <= set(kind)]
+            # a sound stands in the list once for each of its rows
+            spelled = [
+                list(rows)
+                for _, rows in groupby(
+                    (n for n in places if set(sequence[n].phones) & set(kind)),
+                    lambda n: id(sequence[n]),
+                )
+            ]
+            for rows, (_, begin, stop) in zip(spelled, heard) if len(spelled) == len(heard) else ():
+                result[rows] = _rows_around(begin, stop)
+    return result
+
+
+def _rows_around(start: float, end: float) -> tuple[int, int]:
+    first = round(start * RATE) - _AROUND_TIMES
+    return max(0, first), max(first + 2 * _AROUND_TIMES + 1, round(end * RATE) + _AROUND_TIMES)
 
 
 def _best_way(
-    belief: np.ndarray, text: str, sequence: list[Letter], ways: tuple[tuple, ...]
+    belief: np.ndarray,
+    text: str,
+    sequence: list[Letter],
+    ways: tuple[tuple, ...],
+    windows: np.ndarray | None = None,
 ) -> tuple[float, list[tuple[int, int]], list[Word]]:
     """By how much a sequence matches better than it has to in the best of several ways, its rows
     and the text's words."""
     tried = []
     for cut, untold, least in ways[: 1 if len(sequence) > _BAND else len(ways)]:
-        places = align(belief, sequence, cut, untold, omits=ways is not _WAYS)
+        omits = ways is not _WAYS
+        places = align(belief, sequence, cut, untold, omits, windows)
         found = _find_words(belief, text, sequence, places)
         better = _fit(belief, sequence, places) - least
         tried.append((better, places, found))
