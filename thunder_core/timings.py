@@ -13,12 +13,12 @@ import json
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from .errors import BadRequest
-from .spoken import share_out, split
+from .spoken import share_out, split, Word
 
 ENDINGS = (".json", ".jsonl", ".marks")
 WORDS, SOUNDS = "words", "sounds"  # what a file tells the times of
@@ -79,6 +79,15 @@ class Times:
         words = tuple((start + seconds, end + seconds) for start, end in self.words)
         sounds = tuple((phones, a + seconds, b + seconds) for phones, a, b in self.sounds)
         return Times(words, sounds)
+
+    def are_of(self, words: Sequence[Word]) -> bool:
+        """Whether these words are said at these times."""
+        return tuple((word.start, word.end) for word in words) == self.words
+
+    @property
+    def tells(self) -> str:
+        """What it tells the times of: WORDS, or SOUNDS of these too."""
+        return SOUNDS if self.sounds else WORDS
 
     def to_json(self) -> str:
         """As the protocol has it, and a .blend."""

@@ -146,9 +146,7 @@ def text_of(scene: bpy.types.Scene, voice: str, state: fingerprint.State | None 
     return _read.known[key]
 
 
-def times_of(
-    scene: bpy.types.Scene, voice: str, state: fingerprint.State
-) -> timings.Times | None:
+def times_of(scene: bpy.types.Scene, voice: str, state: fingerprint.State) -> timings.Times | None:
     """When the words of a transcript are said in what a voice plays, in seconds of that, where a
     file told it and its text was not changed since; else None."""
     record = of_piece(scene, voice, state)

@@ -354,13 +354,15 @@ class FoundWords:
     """What was found in a voice. unheard: words of the text that the voice does not seem to say,
     each with its scene frame.  left_out: what a model recognised where nobody says it, likewise.
     wordless: (seconds, scene frame) of speech without words.  languages: the names of those that
-    were recognised."""
+    were recognised.  is_mistimed: whether a file told times at which the voice does not say
+    them."""
 
     spoken: Spoken
     unheard: tuple[tuple[str, int], ...]
     left_out: tuple[tuple[str, int], ...] = ()
     wordless: tuple[tuple[float, int], ...] = ()
     languages: str = ""
+    is_mistimed: bool = False
 
     @property
     def sentence(self) -> str:
@@ -392,6 +394,11 @@ class FoundWords:
             return (
                 "The voice does not seem to say this transcript: check that it is this "
                 "line's, and in the language that is spoken"
+            )
+        if self.is_mistimed:
+            return (
+                "The voice does not say these words at the file's times: they were found in the "
+                "voice. Check that the file is of this recording"
             )
         if not self.unheard:
             return ""
@@ -439,7 +446,8 @@ def find(
             client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said, language=language,
             times=told,
         )  # fmt: skip
-    return _keep(name, voice, answer, said, is_new)
+    found = _keep(name, voice, answer, said, is_new)
+    return replace(found, is_mistimed=times is not None and not found.spoken.timed)
 
 
 def recognise(

@@ -11,7 +11,7 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.thunder_core import findings, types
 from thunder.thunder_core.findings import Finding, OPEN
-from thunder.thunder_core.timings import SOUNDS, Times, WORDS
+from thunder.thunder_core.timings import SOUNDS, Times
 
 
 def seconds_of(path):
@@ -136,7 +136,7 @@ class PlayedClient:
         told, timed = Times.of_json(times), ""
         if told is not None:
             words = [[word, *at, 0.9] for word, at in zip(said, told.words, strict=True)]
-            timed = SOUNDS if told.sounds else WORDS
+            timed = told.tells
         if timed == SOUNDS:
             sounds = [
                 [phone, start, end, 1.0, [[other, 0.0] for other in others]]

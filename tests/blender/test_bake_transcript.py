@@ -2,6 +2,8 @@
 """The words of a baked voice: its takes are sampled with them, and they are asked for where they
 help."""
 
+import json
+
 import pytest
 from thunder.cli import bake
 from thunder.scene.takes import take_record, transcript
@@ -108,6 +110,17 @@ def test_a_bake_takes_the_channel_that_is_named(blender, client, baked, tmp_path
     scene.thunder.voice, scene.thunder.channel = line.name, "MIX"
     assert line[fingerprint.CHANNEL] == 0 and scene.thunder.channel == "MIX"
     assert "was given another channel" in changes.change(scene, entry).sentence
+
+
+def test_a_bake_gives_takes_the_times_of_a_speech_service(blender, client, baked, tmp_path):
+    words = [{"Text": "a", "AudioOffset": 100, "Duration": 90},
+             {"Text": "bump", "AudioOffset": 200, "Duration": 300}]  # fmt: skip
+    (tmp_path / "a.word.json").write_text(json.dumps(words))
+    report = baked("--transcript", str(tmp_path / "a.word.json"))
+    assert report["transcript"] == "a bump"
+    (direction,) = [args for verb, args in client.asked if verb == "generate"]
+    times = json.loads(direction["times"])
+    assert times == {"words": [[0.1, 0.19], [0.2, 0.5]], "sounds": []}
 
 
 @pytest.mark.one_blender  # the oldest as a module plays no sound, so that a bake adds no strip

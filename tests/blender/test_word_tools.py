@@ -567,7 +567,7 @@ def test_the_transcript_that_is_edited_is_the_chosen_voices_not_the_shown_takes(
         assert take_list.on_head(worded, head.find(worded).mesh).voice == "line"
         dialog = SimpleNamespace(layout=Layout())
         word_tools.THUNDER_OT_edit_transcript.draw(dialog, blender.context)
-        assert dialog.layout.texts() == [text]
+        assert dialog.layout.texts() == [text, "English"]
 
 
 def test_a_pasted_text_and_subtitles_become_the_transcript(blender, voiced_scene, tmp_path):
@@ -611,6 +611,8 @@ def test_times_of_a_speech_service_are_shown_kept_and_given_to_takes(
     request = transcript.add_words(DirectionRequest(), voiced_scene, voice)
     np.testing.assert_allclose(request.times.words, [(0.06, 0.3), (0.3, 0.52)], atol=2e-3)
     assert request.times.sounds[1][0] == ("P", "B", "M")
+    late = word_places.FoundWords(transcript.read(record), (), is_mistimed=True)
+    assert "does not say these words at the file's times" in late.warning
     record.text = "a lump"  # of which the file says nothing
     assert transcript.add_words(DirectionRequest(), voiced_scene, voice).times is None
     (tmp_path / "bad.json").write_text("[]")
@@ -631,9 +633,14 @@ def test_what_is_not_heard_is_named_word_by_word(blender, voiced_scene, client):
     )
     other = word_places.FoundWords(spoken.Spoken([], found.spoken.words, "a bump", False), ())
     assert other.warning.startswith("The voice does not seem to say this transcript")
-    transcript.ensure(voiced_scene, "line").text = "ままは"
-    found = progress.result(word_places.find(client, strip.find(blender.context)))
-    assert "words are placed by their length, and lips follow the voice alone" in found.warning
+    for text, said in (
+        ("שלום", "words are placed by their length, and lips follow the voice alone"),
+        ("ママ今日は", "Write in kana what they say"),
+        ("ままは", ""),
+    ):
+        transcript.ensure(voiced_scene, "line").text = text
+        found = progress.result(word_places.find(client, strip.find(blender.context)))
+        assert said in found.warning and bool(said) == bool(found.warning)
 
 
 def test_after_takes_they_are_found(blender, voiced_scene, client):

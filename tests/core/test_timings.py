@@ -180,7 +180,11 @@ def test_times_of_words_lead(start, end):
 def test_a_text_that_the_voice_does_not_say_is_no_better_with_times():
     belief, _ = belief_of(TWICE, 0.0)
     assert not transcript.words(belief, "six thick thistles", times=Times(((0.2, 0.5),) * 3))[1]
-    # and times of another text are left aside
+    # times of another recording, and of another text, are left aside
+    late = Times(((1.52, 1.6), (1.6, 1.7)))
+    assert transcript.words(belief, "mama mama", times=late) == transcript.words(
+        belief, "mama mama"
+    )
     said = transcript.words(belief, "mama mama", times=Times(((0.0, 0.1),)))[0]
     assert said == transcript.words(belief, "mama mama")[0]
 

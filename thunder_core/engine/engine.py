@@ -153,11 +153,13 @@ class Engine(Loaded):
         self, speech: Speech, text: str, language: str = "", times: Times | None = None
     ) -> tuple[list[Sound], list[Word], bool]:
         """The sounds that are recognised in a voice, the words of a text in it, and whether the
-        voice seems to say the text. times: those of words, and of sounds, that a file tells."""
+        voice seems to say the text. times: those of words, and of sounds, that a file tells;
+        left aside, all of them, where the voice says these words at others."""
         belief = softmax(self.analyse(speech).logits)
-        is_told = times is not None and times.sounds
-        sounds = transcript.timed_sounds(belief, times) if is_told else recognise(belief)
-        return sounds, *transcript.words(belief, text, language, times)
+        words, matches = transcript.words(belief, text, language, times)
+        if times is not None and times.sounds and times.are_of(words):
+            return transcript.timed_sounds(belief, times), words, matches
+        return recognise(belief), words, matches
 
     def recognise(
         self, speech: Speech, by: Recogniser, progress: Progress = no_progress

@@ -28,7 +28,7 @@ from ..progress import share
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, read_channel, SCORE, UNSPOKEN
 from ..request import Request
 from ..system_calls import memory_used
-from ..timings import SOUNDS, Times, WORDS
+from ..timings import Times
 from ..types import FPS, Motion, unpack
 from .generate import generate, hear
 from .manner_learning import learn
@@ -134,7 +134,7 @@ def _spoken(worker, args, progress):
     times = Times.of_json(args.get("times", ""))
     sounds, words, matches = engine.spoken(speech, text, args.get("language", ""), times)
     return {
-        "timed": "" if times is None else SOUNDS if times.sounds else WORDS,
+        "timed": times.tells if times is not None and times.are_of(words) else "",
         "sounds": [astuple(each) for each in sounds],
         "words": [astuple(each) for each in words],
         "matches": matches,

@@ -221,7 +221,10 @@ _CODA = 0.1  # seconds in which a held word's last sounds are said
 
 
 def read_line(
-    voice: VoiceFeatures, text: str, marks: Sequence[Mark] = (), language: str = "",
+    voice: VoiceFeatures,
+    text: str,
+    marks: Sequence[Mark] = (),
+    language: str = "",
     times: Times | None = None,
 ) -> tuple[VoiceFeatures, bool]:
     """A voice as its text and the marks on its words have it, and whether it seems to say the text.

@@ -476,7 +476,7 @@ def words(
 ) -> tuple[list[Word], bool]:
     """The words of a text, in order, and whether the voice seems to say it, or a part of it, or it
     a part of what the voice says, from phone probabilities [N, 40] at 50 Hz. times: when a file
-    tells that they are said; words then have these.
+    tells that they are said; words then have these, unless the voice says them at others.
 
     A word that was not found at all begins and ends where the one before it ends.
     """
@@ -571,7 +571,7 @@ def _place(
     """The sounds of a text, their rows as `align` gives them in the way that matches best, the
     words with these, and whether the text matches the voice. Letters stand for sounds where these
     are not known, or the voice does not say them so. times: as of `words`; those of another text
-    say nothing."""
+    or voice say nothing."""
     spoken = sounds(text, language)
     times = times if times is not None and len(times.words) == len(split(text)) else None
     if spoken is None and is_unknown_alphabet(text):
@@ -593,6 +593,8 @@ def _place(
         if better > 0:
             break
     better, sequence, places, found = max(tried, key=lambda each: each[0])
+    if times is not None and better <= 0:  # of another recording: the voice alone tells
+        return _place(belief, text, language)
     return sequence, places, _at(times, found), better > 0
 
 
