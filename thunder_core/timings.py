@@ -75,10 +75,13 @@ class Times:
     sounds: tuple[tuple[tuple[str, ...], float, float], ...] = ()
 
     def later(self, seconds: float) -> "Times":
-        """The same so much later."""
-        words = tuple((start + seconds, end + seconds) for start, end in self.words)
-        sounds = tuple((phones, a + seconds, b + seconds) for phones, a, b in self.sounds)
-        return Times(words, sounds)
+        """The same so much later, in whole ms, so that what is kept of it equals it."""
+
+        def moved(*times: float) -> tuple[float, ...]:
+            return tuple(round(each + seconds, 3) for each in times)
+
+        words = tuple(moved(*each) for each in self.words)
+        return Times(words, tuple((phones, *moved(*span)) for phones, *span in self.sounds))
 
     def are_of(self, words: Sequence[Word]) -> bool:
         """Whether these words are said at these times."""

@@ -61,7 +61,16 @@ def role_of(provenance: Mapping) -> str:
 def is_same_direction(
     one: DirectionRequest | None,
     other: DirectionRequest | None,
-    names: Sequence[str] = ("spread", "exact_first", "like", "marks", "text", "language", "manner"),
+    names: Sequence[str] = (
+        "spread",
+        "exact_first",
+        "like",
+        "marks",
+        "text",
+        "language",
+        "times",
+        "manner",
+    ),
 ) -> bool:
     """Whether two directions are the same, with their fields of these names."""
     if one is None or other is None:
@@ -80,7 +89,7 @@ def is_same_request(one: Request, other: Request) -> bool:
     return (
         (one.settings, one.listening) == (other.settings, other.listening)
     ) and is_same_direction(
-        one.direction, other.direction, ("spread", "marks", "text", "language", "manner")
+        one.direction, other.direction, ("spread", "marks", "text", "language", "times", "manner")
     )
 
 

@@ -199,8 +199,8 @@ class PlayedClient:
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
             keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
-        text="", language="", role="", said="", sums=None, performed_motion=None, performed_sound=None,
-        performed_choice=None, performed_keys=(), performed_direction=None,
+        text="", language="", times="", role="", said="", sums=None, performed_motion=None,
+        performed_sound=None, performed_choice=None, performed_keys=(), performed_direction=None,
     ):  # fmt: skip
         seconds, listening = seconds_of(sound), role == "listens"
         common = {
