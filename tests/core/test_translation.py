@@ -157,7 +157,10 @@ def reasons_and_reports(path):
     """The texts in operators' obstacles, and in what returns reasons and reports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
-            case ast.Assign(targets=[ast.Name(id="obstacles")]):
+            case (
+                ast.Assign(targets=[ast.Name(id="obstacles")])
+                | ast.AnnAssign(target=ast.Name(id="obstacles"))
+            ):
                 pass
             case ast.FunctionDef(name=name) if re.search("why|^(act|begin|finish|outcome)$", name):
                 pass
