@@ -466,7 +466,8 @@ class THUNDER_OT_learn_manner(SlicedWork, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, learned: Manner) -> None:
         direction = sliders.ensure(chosen_head(context).owner)
         former, _ = attempt(sliders.manner_of, direction)
-        sliders.set_manner(direction, learned.drop_as(former))
+        if learned.changes or former is None:  # else the one that it has stays
+            sliders.set_manner(direction, learned.drop_as(former))
         self.tell({"INFO"}, describe(learned))
 
 

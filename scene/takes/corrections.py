@@ -210,9 +210,10 @@ def _corrected(
         take = visible_motion(take, channels, rig.sums)
     frames = min(done.motion.frames, take.frames)
     before, after = pack(take)[:frames], pack(done.motion)[:frames]
-    if line.regions:  # elsewhere nothing was corrected
+    regions = str(entry.action[take_record.COMMITTED]).split(",")
+    if line.regions:  # elsewhere nothing of this take was corrected
         places = (*channels, *("jaw",) * 3, *("neck",) * 3, *("eye",) * 3)
-        left = [i for i, name in enumerate(places) if posing.region_of(name) not in line.regions]
+        left = [i for i, name in enumerate(places) if posing.region_of(name) not in regions]
         after[:, left] = before[:, left]
     request = take_record.request_of(sampled.provenance, scene.thunder)
     direction = request.direction or DirectionRequest()

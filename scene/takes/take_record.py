@@ -97,7 +97,7 @@ def is_same_request(one: Request, other: Request) -> bool:
 SOURCE = "thunder_source"
 SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
-COMMITTED = "thunder_committed"  # likewise: that it was the last of its line to be committed
+COMMITTED = "thunder_committed"  # likewise, of the last of its line: regions that were committed
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 CAPTURED = "captured"  # of a captured take: the name of its file
 SCORED_KEYS = "scored_keys"  # of a take with a score: checksum of the keys that were scored

@@ -133,6 +133,20 @@ def test_what_was_learned_before_is_part_of_what_is_learned_next(scene):
     assert size == pytest.approx(0.56, abs=0.07)
 
 
+def test_of_a_take_whose_mouth_was_committed_alone_the_rest_is_not_learned(scene):
+    """The brows of a line are another take's then, and no correction of this one's."""
+    scene.thunder.keep_seed = False
+    for name in NAMES:
+        generate(scene, name)
+        for region in ("brows", "eyes", "cheeks", "head"):
+            setattr(scene.thunder.commit, region, False)
+        assert bpy.ops.thunder.commit_take() == {"FINISHED"}
+    scale_jaw(scene, 0.7)
+    assert bpy.ops.thunder.learn_manner() == {"FINISHED"}
+    learned = {change.what for change in sliders.manner_of(direction_of(scene)).changes}
+    assert "jaw" in learned and not learned & {"brows", "head", "gaze", "blinks"}
+
+
 def test_animation_from_elsewhere_is_compared_with_takes_as_directed(scene):
     scale_jaw(scene, 0.6)
     for action, _ in following.action_slots(head.find(scene)):

@@ -68,7 +68,7 @@ def write(
     for other in bpy.context.scene.thunder.takes:  # of a line the last is learned from
         if other.action is not None and (other.head, other.voice) == (entry.head, entry.voice):
             other.action.pop(take_record.COMMITTED, None)
-    entry.action[take_record.COMMITTED] = True
+    entry.action[take_record.COMMITTED] = ",".join(sorted(plan.choice.regions))
     for track, value in drawing.still:
         if rna_paths.exists(rig.targets[track.block], track.path):
             rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
