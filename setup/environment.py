@@ -39,7 +39,7 @@ LOCKS = ROOT / "requirements"
 WINDOWS = os.name == "nt"
 
 # Blender → its Python, in order of preference
-BLENDERS = {"5.0": "3.11", "5.3": "3.13", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}
+BLENDERS = {"5.3": "3.13", "5.2": "3.13", "5.0": "3.11", "4.5": "3.11", "4.2": "3.11"}
 ENGINE_PYTHONS = ("3.11", "3.13")
 TRACKER_PYTHONS = ("3.11", "3.12")
 # option → lists beside the engine's

@@ -189,6 +189,18 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage, scene, rig):
     assert read(scene, rig, 1.0, 2.0).expression[10, funnel] == pytest.approx(0.6, abs=1e-5)
 
 
+def test_a_curve_that_is_muted_moves_nothing(stage, rig):
+    """As mixing, keeping a part and performing as another line read a take."""
+    display.show(rig, enter(stage, closed_at=()))
+    curves = fcurves.of_tracks(rig, [compat.curves_for(target) for target in rig.targets])
+    moving = keying.values_at(rig, curves, np.arange(1.0, 40.0))
+    place = int(np.ptp(moving, axis=0).argmax())
+    curves[place].mute = True
+    still = keying.values_at(rig, curves, np.arange(1.0, 40.0))
+    assert (still[:, place] == rig.driver.tracks[place].rest).all()
+    assert np.array_equal(np.delete(still, place, 1), np.delete(moving, place, 1))
+
+
 def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, stage, scene, rig):
     animate(rig)
     rig.keys.animation_data.action_influence = 0.75

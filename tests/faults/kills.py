@@ -425,7 +425,7 @@ def blender_python() -> str:
     result = os.environ.get("BPY_PYTHON") or next(
         (
             str(path)
-            for version in ("5.0", "5.3", "5.2", "4.5", "4.2")
+            for version in ("5.3", "5.2", "5.0", "4.5", "4.2")
             if (path := ROOT / ".venv" / f"bpy-{version}" / "bin" / "python").exists()
         ),
         None,
