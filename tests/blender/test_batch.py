@@ -47,6 +47,7 @@ def test_the_settings_of_a_job_are_options_of_the_command():
     texts = {
         "style": "Whisper",
         "mood": "warm=.5",
+        "manner": "a.json",
         "outputs": "npz,csv",
         "head": "Head",
         "blend": "a.blend",
@@ -82,6 +83,17 @@ def test_each_option_of_a_performance_alone_directs_it(option):
     usual = ["--audio=a.wav", "--out=o"]
     assert command.direction_of(command.options(usual)) is None
     assert command.direction_of(command.options([*usual, option])) is not None
+
+
+def test_jobs_are_baked_in_the_open_file_where_none_is_named(blender, tmp_path):
+    """As in “blender -b shot.blend --python bake.py -- --jobs lines.toml”."""
+    usual = ["--jobs", "x", "--out", "o"]
+    assert batch.defaults_of(command.options(usual)).get("blend") is None
+    path = tmp_path / "shot.blend"
+    blender.ops.wm.save_as_mainfile(filepath=str(path))
+    assert batch.defaults_of(command.options(usual))["blend"] == str(path)
+    named = batch.defaults_of(command.options([*usual, f"--blend={tmp_path / 'other.blend'}"]))
+    assert named["blend"] == str(tmp_path / "other.blend")
 
 
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):

@@ -268,7 +268,7 @@ def test_esc_between_any_two_slices_leaves_the_file_as_it_was_or_says_what_stays
 def test_all_work_in_slices_that_changes_the_file_is_tried():
     """Those of shapes in test_new_shapes.py."""
     changes_nothing = {"check_engine", "choose_microphone", "download_model"}
-    at_its_end = {"style_from_animation"}
+    at_its_end = {"style_from_animation", "learn_manner"}
     tried_elsewhere = {"mark_face", "make_shapes", "record", "perform_live", "recognise_words"}
     same = {"paste_transcript"}  # as read_transcript
     known = {name for name, _ in OPERATORS} | changes_nothing | at_its_end | tried_elsewhere | same

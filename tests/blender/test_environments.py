@@ -7,7 +7,7 @@ import os
 
 import pytest
 from thunder.scene.engine import connection, install
-from thunder.thunder_core import files, installer
+from thunder.thunder_core import errors, files, installer
 
 
 @pytest.fixture
@@ -43,6 +43,13 @@ def test_an_engine_of_another_list_is_outdated(made):
     assert install.state().kind == "OUTDATED"
     made(files.hash_of(install.TRACKER_LOCK))
     assert install.state().kind == "OUTDATED"
+
+
+def test_a_folder_that_is_not_ours_is_not_removed(made, tmp_path):
+    place = made(files.hash_of(install.LOCK))
+    with pytest.raises(errors.ThunderError, match="was not created by this add-on"):
+        install.remove()
+    assert not install.is_busy() and os.path.exists(installer.python_in(place))
 
 
 @pytest.fixture

@@ -221,9 +221,9 @@ def test_committed_animation_moves_with_the_animator_s_own_keys(committed):
 def test_under_a_shown_take_the_committed_line_is_read_too(committed):
     lines, rig = committed, head.find(committed)
     source = offered(lines)[0]
-    alone = progress.result(perform_as._read_committed(lines, source))
+    alone = progress.result(perform_as.read_committed(lines, source))
     display.show(rig, next(e for e in lines.thunder.takes if e.voice == "old"))
-    under = progress.result(perform_as._read_committed(lines, offered(lines)[0]))
+    under = progress.result(perform_as.read_committed(lines, offered(lines)[0]))
     assert np.abs(alone.motion.expression - under.motion.expression).max() < 1e-4
     assert np.abs(alone.motion.head - under.motion.head).max() < 1e-4
     assert len(under.own) == len(alone.own) == 3
@@ -265,7 +265,7 @@ def test_what_cannot_be_performed_is_said(blender, lines):
         progress.result(perform_as._read_take(lines, gone))
     none = perform_as.Source("old", source.mesh, 0, "Committed")
     with pytest.raises(errors.BadRequest, match="no longer committed: choose one of its takes"):
-        progress.result(perform_as._read_committed(lines, none))
+        progress.result(perform_as.read_committed(lines, none))
     strips.remove(next(each for each in strips if each.name == "old"))
     with pytest.raises(errors.BadRequest, match="voice “old” was removed.*put it back"):
         progress.result(perform_as._read_take(lines, source))

@@ -17,6 +17,7 @@ from extension import NAME
 from performances import enter, noise
 from played_engine import seeds
 from sliced_work import ARE_CANCELLED, GO_ON, place_of, shot, shot_folder, to_new_place  # noqa: F401
+from thunder.operators import base
 from thunder.panels import tab
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
@@ -277,6 +278,7 @@ def test_what_changes_the_file_can_be_undone(blender):
         "remove_recogniser",
         "remove_tracker",
         "save_direction",
+        "save_manner",
         "save_mapping",
         "send_face",
         "stop_installation",
@@ -289,6 +291,18 @@ def test_what_changes_the_file_can_be_undone(blender):
         and not {"UNDO", "UNDO_GROUPED"} & set(cls.bl_options)
     }
     assert checked == allowed
+
+
+def test_what_is_done_at_once_and_fails_is_cancelled_and_no_undo_step(blender):
+    """Blender makes a step of what is finished."""
+    told = []
+
+    def act(context):
+        raise errors.BadRequest("Nothing is chosen: choose something")
+
+    operator = SimpleNamespace(bl_label="Refused", act=act, tell=lambda *of: told.append(of))
+    assert base.InstantWork.execute(operator, blender.context) == {"CANCELLED"}
+    assert told == [({"ERROR"}, "Nothing is chosen: choose something")]
 
 
 # ---- what is drawn after a deletion
