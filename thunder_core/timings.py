@@ -77,11 +77,11 @@ class Times:
     def later(self, seconds: float) -> "Times":
         """The same so much later, in whole ms, so that what is kept of it equals it."""
 
-        def moved(*times: float) -> tuple[float, ...]:
-            return tuple(round(each + seconds, 3) for each in times)
+        def moved(start: float, end: float) -> tuple[float, float]:
+            return round(start + seconds, 3), round(end + seconds, 3)
 
-        words = tuple(moved(*each) for each in self.words)
-        return Times(words, tuple((phones, *moved(*span)) for phones, *span in self.sounds))
+        words = tuple(moved(start, end) for start, end in self.words)
+        return Times(words, tuple((phones, *moved(a, b)) for phones, a, b in self.sounds))
 
     def are_of(self, words: Sequence[Word]) -> bool:
         """Whether these words are said at these times."""
