@@ -44,6 +44,7 @@ NEVER_NONE = {
     "bpy.types.KeyConfigurations.user",
     "bpy.types.Material.grease_pencil",
     "bpy.types.RenderSettings.ffmpeg",
+    "bpy.types.ViewLayer.depsgraph",
 }
 # data-blocks that hold what the extension adds, others than scenes
 OWNERS = {"ThunderDirection": "Object", "ThunderHead": "Object", "ThunderShape": "Action"}

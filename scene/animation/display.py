@@ -258,7 +258,7 @@ def animator_actions(rig: head.Rig) -> list:
 
 def animator_states(rig: head.Rig) -> list[dict]:
     """Slot and blending of each target's animation before a take was shown."""
-    states = []
+    states: list[dict] = []
     with contextlib.suppress(*records.UNREADABLE):  # it may be damaged, or there is none
         record = json.loads(head_state.of(rig.owner).own_state)
         states = record["targets"] if records.is_readable(record) else []
@@ -276,7 +276,7 @@ def remember_animation(rig: head.Rig) -> None:
     remove_base(rig)
     remembered = head_state.ensure(rig.owner)
     remembered.own.clear()
-    states = []
+    states: list[dict] = []
     for target in rig.targets:
         animation = target.animation_data
         remembered.own.add().action = animation.action if animation else None
@@ -286,7 +286,7 @@ def remember_animation(rig: head.Rig) -> None:
 
 def _still_values(rig: head.Rig, target: Animated) -> list[tuple[str, int, float]]:
     """The values of a target without keys: those of its tracks, and of all its shape keys."""
-    if target.id_type == "KEY":
+    if isinstance(target, bpy.types.Key):
         return [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]
     return [
         (track.path, track.index, rna_paths.value(target, track.path, track.index))

@@ -80,7 +80,7 @@ def write(
             side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")
         }
         for place in np.flatnonzero(moved & as_they_are):
-            keyframes.fix_handles(keys, place)
+            keyframes.fix_handles(keys, int(place))
         _set(curve, keys)
 
 

@@ -19,6 +19,7 @@ from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock, motion_times
 from ...thunder_core.face.moving import displacement, mouths
+from ...thunder_core.face.moving.drawings import DrawnDriver
 from ...thunder_core.face.moving.driving import Track
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
@@ -123,6 +124,7 @@ def values_of(
         yield share * min(1.0, (start + PIECE) / len(frames))
     if rig.driver.is_drawn and known:
         cues = cue_file.mouths_of(said, performance.opening, 0.0, cue_file.drawn_mouth)
+        assert isinstance(rig.driver, DrawnDriver)
         values[:, len(rig.driver.rig.tracks)] = rig.driver.say(
             cues, clock.seconds(frames), performance.motion, performance.channels,
             performance.opening,
@@ -173,7 +175,7 @@ def rounding_units(rig: head.Rig) -> np.ndarray:
     count = len(channels)
     turns = np.concatenate([np.zeros((count, 9)), np.diag([_TURN] * 6 + [_GAZE] * 3)])
     each = Motion(np.eye(count + 9, count), turns[:, :3], turns[:, 3:6], turns[:, 6:])
-    still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
+    still = Motion(np.zeros((1, count)), np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 3)))
     full = np.abs(rig.driver.drive(each, channels) - rig.driver.drive(still, channels)).max(0)
     return np.where(
         full > 0, 2.0 ** np.floor(np.log2(np.where(full > 0, full, 1.0)) - _FINENESS), 0.0
@@ -259,7 +261,7 @@ def record_of(action: bpy.types.Action | None) -> Mapping:
     """The record of a take's provenance on its action; {} for none, or where something else is
     there."""
     record = None if action is None else action.get(PROPERTY)
-    return record if hasattr(record, "to_dict") else {}
+    return record if record is not None and hasattr(record, "to_dict") else {}
 
 
 def on_scene_frames(performance: TakeData, clock: Clock, frames: np.ndarray) -> Motion:
@@ -269,10 +271,9 @@ def on_scene_frames(performance: TakeData, clock: Clock, frames: np.ndarray) -> 
     parts = [motion.expression, motion.jaw, *motion.turns]
     resampled = at_scene_frames(clock, np.concatenate(parts, axis=1), frames, performance.opening)
     resampled *= clock.presence(frames, motion.frames)[:, None]
-    return Motion(
-        *np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1),
-        fps=clock.fps,
-    )
+    borders = np.cumsum([part.shape[1] for part in parts])[:-1]
+    expression, jaw, turn, eyes = np.split(resampled, borders, axis=1)
+    return Motion(expression, jaw, turn, eyes, clock.fps)
 
 
 def keys_of(of_tracks: TrackValues, place: int, track: Track) -> dict[str, np.ndarray]:
@@ -289,7 +290,7 @@ def keys_of(of_tracks: TrackValues, place: int, track: Track) -> dict[str, np.nd
 def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
     """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its
     handle."""
-    joined = []
+    joined: list[dict[str, np.ndarray]] = []
     for number, keys in enumerate(pieces):
         part = frames[number * _LONG_PIECE : (number + 1) * _LONG_PIECE + 1].astype(float)
         if len(keys.index) == 1:  # it is constant
@@ -407,7 +408,8 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
 
 def _covers(animation: bpy.types.AnimData, frames: np.ndarray) -> bool:
     """Whether the take that is shown plays on all frames, so that nothing under it is seen."""
-    first, last = animation.action.frame_range
+    assert animation.action is not None  # it is shown
+    first, last = animation.action.frame_range[:]
     return frames[0] >= first - 0.01 and frames[-1] <= last + 0.01
 
 

@@ -243,9 +243,10 @@ def ask(
         if isinstance(pending.error, WorkerDied):
             _keep_log(pending.error.log)
         raise pending.error
+    assert pending.result is not None
     _keep_fingerprint(client.weights, pending.result)
-    if verb == "hello" and client is _engine.client:
-        _engine.answer = client.pid, pending.result
+    if verb == "hello" and client is _engine.client and (pid := client.pid) is not None:
+        _engine.answer = pid, pending.result
     return pending.result
 
 

@@ -259,6 +259,7 @@ def begin(card: bool = False, component: Component | None = None) -> Installatio
     if component is not None:
         place, lock, newest = component.folder(), component.lock, component.newest
     installing.error, installing.component = "", component
+    assert place is not None  # buttons are grey without it
     installing.running = Installation(place, str(lock), newest)
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)

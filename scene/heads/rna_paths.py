@@ -198,7 +198,7 @@ def bone_rotation(pose: bpy.types.PoseBone) -> np.ndarray:
     return np.array(local.to_3x3().normalized())
 
 
-def drivers_of(block: Animated) -> dict[str, object]:
+def drivers_of(block: Animated) -> dict[str, bpy.types.FCurve]:
     """The drivers of a data-block that are not muted: {data path: driver curve}."""
     return (
         {curve.data_path: curve for curve in block.animation_data.drivers if not curve.mute}

@@ -4,7 +4,7 @@ behind one name each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -107,7 +107,7 @@ def content_trim(strip: bpy.types.Strip) -> float:
 given: set[int] = set()
 
 
-def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
+def new_action(name: str, targets: Sequence[Animated]) -> tuple[list[bpy.types.Action], list]:
     """Fresh actions that animate the data-blocks `targets`: (actions, one curve collection per
     target).
 
@@ -192,7 +192,7 @@ def curves_for(data_block: Animated) -> list:
     return curves_of(animation.action, slot_of(data_block)) if animation is not None else []
 
 
-def curves_of(action: bpy.types.Action, slot: str) -> list:
+def curves_of(action: bpy.types.Action | None, slot: str) -> list:
     """The f-curves of an action's slot of that identifier; before 4.4 all of the action's; none
     without an action."""
     if action is not None:
@@ -279,7 +279,7 @@ def fits(action: bpy.types.Action, data_block: Animated) -> bool:
     return bool(slot_for(action, data_block)) if HAS_SLOTS else action.id_root == data_block.id_type
 
 
-def assign_action(data_block: Animated, action: bpy.types.Action, slot: str = "") -> None:
+def assign_action(data_block: Animated, action: bpy.types.Action | None, slot: str = "") -> None:
     """Make `action` (or None) the active action of a data-block, with the slot of that identifier.
 
     Without an identifier the slot made for a data-block of its type is taken.

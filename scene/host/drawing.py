@@ -99,9 +99,9 @@ def once(function: F) -> F:
                 _answers.known[key] = function(*asked), None
             except ThunderError as error:
                 _answers.known[key] = None, error
-        value, error = _answers.known[key]
-        if error is not None:
-            raise error.with_traceback(None)
+        value, failed = _answers.known[key]
+        if failed is not None:
+            raise failed.with_traceback(None)
         return value
 
     return cast(F, answer)
@@ -154,9 +154,10 @@ def setter(function: Callable) -> Callable:
     return _inside(changing, function)
 
 
-def _inside(block: Callable, function: FunctionType) -> FunctionType:
+def _inside(block: Callable, function: Any) -> Any:
     def run(*arguments: Any):
         with block():
             return function(*arguments)
 
-    return update_wrapper(_WITH_ARGUMENTS[function.__code__.co_argcount](run), function)
+    wrapped: Any = _WITH_ARGUMENTS[function.__code__.co_argcount](run)
+    return update_wrapper(wrapped, function)

@@ -24,7 +24,7 @@ from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
 from inspect import get_annotations
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, cast, TypeVar
 
 import bpy
 from bpy.app.handlers import persistent
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 def registration(
-    handlers: tuple[tuple[str, object], ...] = (),
+    handlers: tuple[tuple[str, Callable], ...] = (),
     properties: tuple[tuple[type, str, object], ...] = (),
     menus: tuple[tuple[str, object], ...] = (),
     keymap: str = "",
@@ -68,8 +68,9 @@ def registration(
         configuration = bpy.context.window_manager.keyconfigs.addon if keys else None
         # Blender without a window has no keys
         for operator, event, how, settings in keys if configuration is not None else ():
+            assert configuration is not None
             into = configuration.keymaps.new(keymap, space_type="EMPTY", region_type="WINDOW")
-            item = into.keymap_items.new(operator, event, **how)
+            item = into.keymap_items.new(operator, cast(Any, event), **how)
             for name, setting in settings.items():
                 setattr(item.properties, name, setting)
             added.callback(into.keymap_items.remove, item)
@@ -159,6 +160,9 @@ class Memory(Part):
         self.known.clear()
 
 
+PartT = TypeVar("PartT", bound=Part)
+
+
 class Session:
     """Everything the add-on remembers while it is enabled. A part may use those that were added
     before it."""
@@ -169,10 +173,10 @@ class Session:
         self.next_note = ""  # of work that another file ends: shown in that file
         # parts of long work that refer to Blender's data between steps, and begin again
         # (jobs.restart_after_undo)
-        self.held: set[Generator] = set()
+        self.held: set[Generator[Any, Any, Any]] = set()
         self.parts: list[Part] = []
 
-    def add(self, part: T) -> T:
+    def add(self, part: PartT) -> PartT:
         """Hold a module's part; returns it."""
         self.parts.append(part)
         return part
@@ -288,9 +292,11 @@ def _after(*_: object) -> None:
 @persistent
 def _changed(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     drawing.forget()
-    actions = [update.id for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)]
+    ids = (update.id for update in depsgraph.updates)
+    actions = [each.original for each in ids if isinstance(each, bpy.types.Action)]
     if actions:
-        session.notify("actions_edited", scene, {each.original.session_uid for each in actions})
+        uids = {each.session_uid for each in actions if each is not None}
+        session.notify("actions_edited", scene, uids)
 
 
 register, unregister = registration(
@@ -392,14 +398,15 @@ class Watch:
     def _places() -> dict[int, tuple]:
         """(name, number of parts, which and where they are) by session ids. Actions that nothing
         uses are left out: no work holds them, and they are purged."""
-        places = {}
+        places: dict[int, tuple] = {}
         for scene in bpy.data.scenes:
             takes = [
                 (entry.as_pointer(), entry.action.session_uid if entry.action else 0)
                 for entry in scene.thunder.takes
             ]
             places[scene.session_uid] = scene.name, 0, takes
-            for face in {entry.head for entry in scene.thunder.takes} - {None}:
+            faces = {entry.head for entry in scene.thunder.takes if entry.head is not None}
+            for face in faces:
                 keys = getattr(face.data, "shape_keys", None)
                 rigs = [each.session_uid for each in (face.parent, keys) if each is not None]
                 places[face.session_uid] = face.name, len(keys.key_blocks) if keys else 0, rigs
@@ -409,9 +416,9 @@ class Watch:
         return places
 
 
-_PARTS = {
-    "scenes": (), "objects": "modifiers", "meshes": "vertices", "armatures": "bones",
-    "shape_keys": "key_blocks", "actions": (), "sounds": (), "cameras": (),
+_PARTS: dict[str, str] = {
+    "scenes": "", "objects": "modifiers", "meshes": "vertices", "armatures": "bones",
+    "shape_keys": "key_blocks", "actions": "", "sounds": "", "cameras": "",
 }  # fmt: skip
 
 
@@ -628,7 +635,7 @@ def run_through(
                 on_step(job.step)
                 last, due = job.step, time.monotonic() + 0.5
             time.sleep(0.0 if job.step.busy else 0.01)
-        return job.value
+        return cast(T, job.value)
     finally:
         end_job()
 
@@ -643,7 +650,9 @@ def pop_up_errors(function: Callable, *args: Any) -> None:
             raise
         sentence = translated(str(error))
         bpy.context.window_manager.popup_menu(
-            lambda menu, context: menu.layout.label(text=sentence), title="Thunder", icon="ERROR"
+            lambda menu, _: cast(Any, menu.layout).label(text=sentence),
+            title="Thunder",
+            icon="ERROR",
         )
 
 

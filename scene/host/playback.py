@@ -21,9 +21,11 @@ def go_to(scene: bpy.types.Scene, frame: float) -> None:
 
 def empty(scene: bpy.types.Scene) -> None:
     """Take all objects out of a scene."""
-    for members in (scene.collection.objects, scene.collection.children):
-        for member in list(members):
-            members.unlink(member)
+    objects, children = scene.collection.objects, scene.collection.children
+    for obj in list(objects):
+        objects.unlink(obj)
+    for child in list(children):
+        children.unlink(child)
 
 
 def is_there(block: bpy.types.ID) -> bool:
@@ -90,7 +92,7 @@ def hear(make: Callable) -> tuple:
         return aud.Device().play(make(aud)), ""
     except ImportError:
         return None, "This Blender was built without sound: use another one to hear it"
-    except (aud.error, OSError) as error:
+    except (aud.error, OSError) as error:  # type: ignore[misc]
         return None, f"Blender cannot play it ({error}): look at Preferences › System › Sound"
 
 

@@ -56,9 +56,11 @@ EnumProperty = _declares(bpy.props.EnumProperty, str)
 
 def PointerProperty(type: type[Value], **given: Any) -> Value:
     """The same for one that refers to a group of properties, or a data-block or None."""
-    return cast(Value, _Declared(bpy.props.PointerProperty(type=type, **given)))
+    return cast(Value, _Declared(bpy.props.PointerProperty(type=cast(Any, type), **given)))
 
 
 def CollectionProperty(type: type[Item], **given: Any) -> Collection[Item]:
     """The same for a list of groups of properties."""
-    return cast(Collection[Item], _Declared(bpy.props.CollectionProperty(type=type, **given)))
+    return cast(
+        Collection[Item], _Declared(bpy.props.CollectionProperty(type=cast(Any, type), **given))
+    )

@@ -120,7 +120,8 @@ def _objects(self: ThunderRow, context: bpy.types.Context, text: str):
 def _targets(self: ThunderRow, context: bpy.types.Context, text: str):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     objects = _family(self)
-    if family.is_drawn(of := self.id_data.thunder.table_head):
+    of = self.id_data.thunder.table_head
+    if of is not None and family.is_drawn(of):
         things = (to for each in drawn.things_of(of) for to, _ in each)
         names = [to.name for to in things if self.kind in ("NONE", to.kind)]
         groups = [group.name for group in bpy.data.collections] * (self.kind == "SHOW")
@@ -257,7 +258,7 @@ class ThunderRow(bpy.types.PropertyGroup):
     )
     number: int = IntProperty(
         name="Number",
-        get=lambda self: round(self.weight),
+        get=lambda self: round(self.weight),  # type: ignore[attr-defined]
         set=lambda self, value: setattr(self, "weight", float(value)),
         description="Frame of the drawing, number of the image in the sequence, or of the cell in "
         "the sheet, counted from its upper left from 1",
@@ -460,7 +461,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="Frames to commit",
     )
-    keys: str = EnumProperty(
+    keys: str = EnumProperty(  # type: ignore[assignment]  # hides Blender's function
         name="Keys",
         items=[
             (

@@ -198,7 +198,7 @@ def voice_of_take(context: bpy.types.Context, entry: ThunderTake) -> Voice:
     return find(context)
 
 
-def chosen_name(scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
+def chosen_name(scene: bpy.types.Scene, mesh: bpy.types.Object | None) -> str:
     """Name of the strip that is chosen as the voice of a head, "" for none: the head's choice,
     else the scene's unless the head has others to speak, or another head speaks it."""
     settings = scene.thunder
@@ -212,13 +212,13 @@ def chosen_name(scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
     return settings.strip
 
 
-def role(scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
+def role(scene: bpy.types.Scene, mesh: bpy.types.Object | None) -> str:
     """What a head does with its voice, as ThunderHead.role: the head's choice, else the scene's."""
     state = None if mesh is None else head_state.of(head.owner_of(mesh))
     return state.role if state is not None and state.is_property_set("role") else scene.thunder.role
 
 
-def spoken_by(scene: bpy.types.Scene, mesh: bpy.types.Object, strips: list) -> list:
+def spoken_by(scene: bpy.types.Scene, mesh: bpy.types.Object | None, strips: list) -> list:
     """The strips that a head speaks: those assigned to it; the scene's only head also speaks the
     unassigned ones."""
     given = {
