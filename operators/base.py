@@ -227,7 +227,10 @@ def keep_alive(items: Callable) -> Callable:
     return callback
 
 
-TICK_SECONDS = 0.05
+TICK_SECONDS, WAIT_SECONDS = 0.01, 0.05
+# progress is shown so seldom that drawing it takes at most this share of the time, but at least
+# every so many seconds
+SHARE_OF_DRAWING, LONGEST_UNSHOWN = 0.2, 2.0
 # that a click or key may wait for data that the work holds; then it is dropped
 INPUT_SECONDS = 0.5
 
@@ -250,14 +253,16 @@ class SlicedWork(HasObstacles):
     nothing except what `changed_so_far` tells. An undo or redo meanwhile cancels the work unless
     `survives_undo` is set.
 
-    show_every: seconds between status texts, because each one redraws the window.  editors: types
-    of areas that are drawn again with them.
+    tick: seconds between looks at the work.  wait: between slices of work that waits for something
+    else.  show_every: between status texts, at least, because each one redraws the window.
+    editors: types of areas that are drawn again with them.
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
     obstacles: Obstacles = (why_busy,)
     survives_undo = False
-    tick, show_every = TICK_SECONDS, 0.25
+    tick, wait, show_every = TICK_SECONDS, WAIT_SECONDS, 0.25
+    left_at, next_shown, was_shown = 0.0, 0.0, False
     editors: tuple[str, ...] = ()
     timer: bpy.types.Timer | None = None
 
@@ -299,8 +304,11 @@ class SlicedWork(HasObstacles):
         ):
             jobs.session.job.stop_requested = True
             return {"RUNNING_MODAL"}
-        seconds = None
-        if event.type != "TIMER":
+        away, seconds = time.monotonic() - self.left_at, None
+        if event.type == "TIMER":
+            if not jobs.session.job.step.busy and away < self.wait:
+                return {"PASS_THROUGH"}
+        else:
             # While the work holds data between two slices, an edit could remove them: it first goes
             # on until it lets go of them. Before an undo it does so itself, and the mouse must move
             # for buttons to know what a click is for.
@@ -321,7 +329,8 @@ class SlicedWork(HasObstacles):
         except Exception as error:
             self.leave(context, None)
             return self.fail(error)
-        self.show_progress(context)
+        self.show_progress(context, away)
+        self.left_at = time.monotonic()
         return {"RUNNING_MODAL" if jobs.session.job.step.busy else "PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
@@ -338,11 +347,17 @@ class SlicedWork(HasObstacles):
         jobs.end_job()
         return result
 
-    def show_progress(self, context: bpy.types.Context) -> None:
-        """Show how far the job is in the status bar and the panels, every `show_every`."""
-        if time.monotonic() < getattr(self, "next_shown", 0.0):
+    def show_progress(self, context: bpy.types.Context, away: float) -> None:
+        """Show how far the job is in the status bar and the panels, every `show_every`. away:
+        seconds since the last slice, in which Blender has drawn what was shown then."""
+        now = time.monotonic()
+        if self.was_shown and away > WAIT_SECONDS:  # it took long
+            pause = min(away / SHARE_OF_DRAWING, LONGEST_UNSHOWN)
+            self.next_shown = max(self.next_shown, now + pause)
+        self.was_shown = False
+        if now < self.next_shown:
             return
-        self.next_shown = time.monotonic() + self.show_every
+        self.next_shown, self.was_shown = now + self.show_every, True
         if (job := jobs.session.job) is not None:
             context.workspace.status_text_set(self.status(job))
         jobs.redraw(self.editors)

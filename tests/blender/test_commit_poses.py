@@ -3,6 +3,7 @@
 error; what is not chosen and what never moves stays as the animator has it; a whole dialogue is
 committed in one go."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +58,24 @@ def poses(stage):
 def region_of(curve):
     """The region of a curve of our own head."""
     return posing.region_of(curve.data_path.partition('["')[2])
+
+
+@pytest.mark.parametrize("error", [0.6, 0.3])
+def test_its_progress_tells_within_a_factor_of_two_how_long_it_will_take(poses, scene, error):
+    show(poses, seconds=6.0)
+    entry = scene.thunder.takes[0]
+    choose(scene, error=error, to="NEW")
+    steps, spent = committing.commit_line(scene, entry, committing.CommitLog()), [0.0]
+    fractions, start = [0.0], time.thread_time()
+    for step in steps:
+        fractions.append(max(step.fraction, fractions[-1]))
+        spent.append(time.thread_time() - start)
+    done, of_time = np.array(fractions), np.array(spent) / spent[-1]
+    shown = (of_time > 0.1) & (of_time < 0.8)  # how often poses are mended at the end varies
+    done, of_time = done[shown], of_time[shown]
+    # what the rest takes at the pace so far, relative to what it takes
+    off = (1 - done) / done * of_time / (1 - of_time)
+    assert (off > 0.5).mean() > 0.9 and (off < 2.0).mean() > 0.9, np.quantile(off, (0, 0.1, 0.9, 1))
 
 
 def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):

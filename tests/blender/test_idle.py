@@ -136,7 +136,7 @@ def begin(blender, monkeypatch):
     shown."""
 
     class Operator(slices_module.SlicedWork):
-        timer, bl_label, show_every = object(), "Generate Takes", 0.0
+        timer, bl_label, show_every, wait = object(), "Generate Takes", 0.0, 0.0
 
         def report(self, kind, text):
             self.said = (kind, text)

@@ -48,6 +48,7 @@ def claim(sentence, scenario, seconds, slow=False, **how):
         claim("the contact sheet opens", "take_scenarios.draws_a_sheet", 800),
         claim("a take follows its sliders and their curves", "take_scenarios.shapes", 800),
         claim("a take in a direction follows its slider", "direction_scenarios.directs", 1000),
+        claim("Poses are soon there, as it says", "commit_scenarios.commits_poses", 600),
         claim("curves are drawn over editors", "commit_scenarios.draws_curves", 500),
         claim("a line is mended by its words", "word_scenarios.mends_a_line", 500),
         claim("an hour of words is soon drawn", "word_scenarios.draws_an_hour", 500, slow=True),

@@ -138,7 +138,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     cost = yield from rescale(
         find_segments(region.curves, region.flat, region.weight, region.slack, _LONGEST_SEGMENT),
         0.0,
-        0.4,
+        0.12,
     )
     extremes = set(find_extremes(region.curves, region.flat).tolist())
     holds = find_holds(region.curves, region.flat)
@@ -152,7 +152,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     pins = sorted(stay)
     keys, value, out, into = [0], [region.curves[0]], [], []
     for first, last in zip(pins[:-1], pins[1:]):
-        done = 0.4 + 0.2 * first / frames
+        done = 0.12 + 0.13 * first / frames
         more, fitted = yield from rescale(
             fit_piece(region, cost, price, first, last, level), done, done
         )
@@ -161,8 +161,8 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
         out += list(fitted.out)
         into += list(fitted.into)
     columns = RegionKeys(keys, value, out, into)
-    yield from rescale(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
-    yield from rescale(columns.snap(region, used, level, ends), 0.95, 1.0)
+    yield from rescale(columns.remove_spare(region, cost, price, level, stay), 0.25, 0.83)
+    yield from rescale(columns.snap(region, used, level, ends), 0.83, 1.0)
     return _PosePlan(region, columns, level, stay, closures, holds, sorted(extremes))
 
 
@@ -343,7 +343,7 @@ def fit(
     moves = ((high - low) * strength > HOLD_SHARE / 4) & ((high - low) * most > UNSEEN_MM)
     parts: list[_Part | None] = []
     used: set[int] = set()
-    progress = [0.0, *np.linspace(0.8, 1.0, len(TOGETHER))]  # most of it is the mouth's
+    progress = [0.0, *np.linspace(0.87, 1.0, len(TOGETHER))]  # most of it is the mouth's
     for number, together in enumerate(TOGETHER):
         chosen = np.flatnonzero(
             [moving and region in together for moving, region in zip(moves, regions)]
@@ -382,5 +382,5 @@ def _fit_region(
     region: Region, closed: np.ndarray, used: set[int]
 ) -> Generator[float, None, tuple[_PosePlan, Thinning]]:
     """Returns the plan of a region, which prefers frames that are used already, and its curves."""
-    plan = yield from rescale(_plan(region, closed, used), 0.0, 0.75)
-    return plan, (yield from rescale(_key_curves(plan), 0.75, 1.0))
+    plan = yield from rescale(_plan(region, closed, used), 0.0, 0.61)
+    return plan, (yield from rescale(_key_curves(plan), 0.61, 1.0))

@@ -72,10 +72,10 @@ def _commit(
 ) -> Generator[Step, None, drawing.Report]:
     before = yield from reading.read(rig, entry, line, choice)
     plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
-    sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.2)
-    fitted = yield from stage(fitting.fit(before, plan, sampled), "Finding poses", 0.2, 0.8)
+    sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.03)
+    fitted = yield from stage(fitting.fit(before, plan, sampled), "Finding poses", 0.03, 0.97)
     new_curves = yield from stage(
-        drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.85, 0.9
+        drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.97, 0.98
     )
     actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
     names, total = tuple(action.name for action in actions), reading.key_count(actions)

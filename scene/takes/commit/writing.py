@@ -40,7 +40,7 @@ def write(
     """Steps that write a commit into the file. Returns the actions with its keys, and the name of
     the one that still has the animator's earlier keys, or "". Closed early, or if the curves cannot
     be written, everything is as before."""
-    yield Step(0.9, "Writing keys", busy=True)
+    yield Step(0.98, "Writing keys", busy=True)
     animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
     left = animator_actions if plan.keeps else []
     animator_actions = animator_actions if plan.takes_part else [None] * len(animator_actions)
@@ -174,7 +174,7 @@ class _Writing:
         actions, curves = compat.new_action(free_name(self.plan.names.lines.name), self.rig.targets)
         self.made.extend(actions)
         for collection, wanted in zip(curves, written):
-            yield from stage(self._write(collection, wanted), "Writing keys", 0.95, 0.95)
+            yield from stage(self._write(collection, wanted), "Writing keys", 0.99, 0.99)
         return actions
 
     def _in_copies(self, written: Curves) -> Generator[Step, None, list]:
