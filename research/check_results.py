@@ -49,6 +49,7 @@ COMMANDS = {
     "drawn": "drawn --data {thunder_data}",
     "tracking": "tracking",
     "make_shapes": "make_shapes --data {thunder_data}",
+    "manner": "manner --data {thunder_data}",
     "recognised": "recognise --data {thunder_data} --model {thunder_whisper}",
     "events": "events --data {thunder_data}",
     "check_animation": "check_animation --data {thunder_data} --solved {scratch}",

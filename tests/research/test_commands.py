@@ -64,6 +64,7 @@ BENCHES = {
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
     "make_shapes": "--data {source} --heads ours --results {out}/x.txt",
+    "manner": "--data {source} --voices 4 --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
     "mouths": "--data {source} --out {out}/x.png",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
