@@ -522,7 +522,7 @@ def test_only_what_deletes_takes_that_are_not_listed_asks_before(blender, voiced
         invoke_confirm=lambda operator, *_, **how: asked.append(operator.which)
     )
     for which in ("UNSTARRED", "EARLIER"):
-        operator = SimpleNamespace(which=which, description=lambda *_: "")
+        operator = SimpleNamespace(which=which, properties=None, description=lambda *_: "")
         with suppress(TypeError):  # what asks nothing goes on, which this stand-in cannot
             blender.types.THUNDER_OT_delete_takes.invoke(
                 operator, Context(blender.context, window_manager=manager), None

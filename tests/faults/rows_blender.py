@@ -66,7 +66,7 @@ _WRONG_OPTIONS = [
     *(
         (f"{name} {_called(value)}", arguments(name, value))
         for name, values in (
-            ("--takes", ("0", "65", "many", "1.5", "-1", "", "9" * 4000, "9" * 5000)),
+            ("--takes", ("0", "257", "many", "1.5", "-1", "", "9" * 4000, "9" * 5000)),
             ("--fps", ("3e8", "0", "-24", "nan", "9" * 5000)),
             ("--energy", ("nan", "1e999")),
             ("--head", ("h" * 5000,)),
