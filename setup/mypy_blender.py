@@ -47,17 +47,23 @@ NEVER_NONE = {
     "bpy.types.ViewLayer.depsgraph",
 }
 # data-blocks that hold what the extension adds, others than scenes
-OWNERS = {"ThunderDirection": "Object", "ThunderHead": "Object", "ThunderShape": "Action"}
+OWNERS = {"ThunderShape": "Action"}
 # of the kind that another attribute tells, which no checker follows
 BY_KIND = {
     "bpy.types.AreaSpaces.active",
+    "bpy.types.Constraint.invert_x",
+    "bpy.types.Constraint.mix_mode",
+    "bpy.types.Constraint.shrinkwrap_type",
     "bpy.types.Constraint.subtarget",
     "bpy.types.Constraint.target",
     "bpy.types.Context.space_data",
+    "bpy.types.FModifier.control_points",
+    "bpy.types.FModifier.offset",
     "bpy.types.Modifier.object",
     "bpy.types.NodeSocket.default_value",
     "bpy.types.Object.data",
     "bpy.types.Object.pose",
+    "bpy.types.Property.default",
     "bpy.types.Property.enum_items",
 }
 # functions that return what a text names, or that the types say return nothing, or one of two kinds

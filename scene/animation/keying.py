@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -257,7 +257,7 @@ def remember(action: bpy.types.Action, performance: TakeData, checksum: str) -> 
     }
 
 
-def record_of(action: bpy.types.Action | None) -> Mapping:
+def record_of(action: bpy.types.Action | None) -> Any:
     """The record of a take's provenance on its action; {} for none, or where something else is
     there."""
     record = None if action is None else action.get(PROPERTY)

@@ -184,7 +184,7 @@ def add_keys(
     """One shape key per direction of directions [V, 3, n], in FLAME's axes."""
     if mesh.data.shape_keys is None:
         mesh.shape_key_add(name="Basis", from_mix=False)
-        mesh.data.shape_keys.name = mesh.name
+        mesh.data.shape_keys.name = mesh.name  # type: ignore[attr-defined]  # it has some now
     offsets = flame_to_blender(np.moveaxis(directions.astype(np.float64), 2, 0))
     rest, keys = points_of(mesh.data.vertices), []
     for name, offset in zip(names, offsets):

@@ -221,7 +221,7 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
                 curves.setdefault((block, path, index), hidden)[number] = value
         label, rest = rna_paths.OWN_PREFIX + dial.label, numbers[dial.rest]
         face[label] = face.get(label, rest)
-        face.id_properties_ui(label).update(
+        face.id_properties_ui(label).update(  # type: ignore[attr-defined]
             items=[
                 (names[number], names[number], f"Shows “{names[number]}”", 0, number)
                 for number in sorted(set(numbers.values()))
@@ -231,8 +231,8 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
         )
         face.property_overridable_library_set(rna_paths.property_path(label), True)
         face.update_tag()  # a driver that does not see the number yet would stop for good
-        for place, values in curves.items():
-            _drive(face, rna_paths.property_path(label), *place, values)
+        for (block, path, index), values in curves.items():
+            _drive(face, rna_paths.property_path(label), block, path, index, values)
 
 
 def _drive(

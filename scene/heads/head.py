@@ -116,7 +116,7 @@ class Rig:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
         look on it; None if it shows everything, or posed mouths instead of channels."""
         if self.driver.is_drawn:
-            return self.driver.seen(channel_names())
+            return self.driver.seen(channel_names())  # type: ignore[attr-defined]  # a DrawnDriver
         sums = None if self.has_mouths_alone else self.driver.sums
         return None if sums is None or shows_all(channel_names(), sums) else sums
 
@@ -213,7 +213,7 @@ def fit_to_units(scene: bpy.types.Scene, mesh: bpy.types.Object) -> None:
     metres = scene.unit_settings.scale_length  # of a unit: 0.01 in a scene in centimetres
     if scene.unit_settings.system != "NONE" and metres > 0.0 and abs(metres - 1.0) > 1e-6:
         root = _root_object(mesh)
-        root.scale = [size / metres for size in root.scale]
+        root.scale = [size / metres for size in root.scale[:]]
 
 
 def _root_object(mesh: bpy.types.Object) -> bpy.types.Object:

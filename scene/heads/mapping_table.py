@@ -99,14 +99,16 @@ def keep(scene: bpy.types.Scene) -> None:
 
 def keep_edit(row: ThunderRow | ThunderScene, context: bpy.types.Context) -> None:
     """A cell of the table, or a setting next to it, was changed."""
+    scene = row.id_data
+    assert isinstance(scene, bpy.types.Scene)
     if not _filling.active:
-        settings = row.id_data.thunder
+        settings = scene.thunder
         before = settings.table_head and attempt(character.plan_of, settings.table_head)[0]
         if before is not None:
             with _filling:
                 for other, values in mapping_rows.follow_edit(row, settings.table, before):
                     _fill_row(other, values)
-        keep(row.id_data)
+        keep(scene)
 
 
 def _fill_row(row: ThunderRow, values: dict) -> None:

@@ -90,7 +90,7 @@ def _upright(face: bpy.types.Object) -> Matrix:
     """Axes of an object that are nearest to the world's as a face has them: x to its left, y up, z
     ahead along -Y."""
     sides = face.matrix_world.to_quaternion().to_matrix().transposed()
-    axes = [sign * side for side in sides for sign in (1, -1)]
+    axes = [sign * side for side in sides[:] for sign in (1, -1)]
     up = max(axes, key=lambda axis: axis.z)
     ahead = min((axis for axis in axes if abs(axis.dot(up)) < 0.5), key=lambda axis: axis.y)
     return Matrix((up.cross(ahead), up, ahead)).transposed().to_4x4()
@@ -361,7 +361,7 @@ def _check(obj: bpy.types.Object) -> None:
         )
     if not obj.data.polygons:
         raise BadHead(f"“{obj.name}” has no surface: choose the mesh of the face")
-    sizes = [abs(size) for size in obj.matrix_world.to_scale()]
+    sizes = [abs(size) for size in obj.matrix_world.to_scale()[:]]
     if not min(sizes) > _SAME * max(sizes):
         raise BadHead(f"“{obj.name}” is scaled to nothing along an axis: set its scale to 1 first")
 

@@ -336,7 +336,8 @@ class Drivers:
     def _input(self, variable: bpy.types.DriverVariable, deep: int) -> Input:
         number = _number(variable)
         if (above := _driver_of(number)) is not None:
-            return Input(variable.name, self.driver(*above, deep - 1) if deep > 1 else None)
+            block, curve = above
+            return Input(variable.name, self.driver(block, curve, deep - 1) if deep > 1 else None)
         control = _control(variable, number)
         if control is not None and control[0].kind == "KEY":
             self.keys.add(control[0].name)

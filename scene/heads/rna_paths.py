@@ -48,7 +48,8 @@ def add_slider(owner: bpy.types.Object, name: str, value: float, least: float, a
     change. value: now, and by default."""
     owner[OWN_PREFIX + name] = value
     limits = dict(min=least, max=1.0, soft_min=least, soft_max=1.0)
-    owner.id_properties_ui(OWN_PREFIX + name).update(**limits, default=value, description=about)
+    shown = owner.id_properties_ui(OWN_PREFIX + name)
+    shown.update(**limits, default=value, description=about)  # type: ignore[attr-defined]
     owner.property_overridable_library_set(slider_path(name), True)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping as Values, Sequence
+from collections.abc import Iterator, Mapping as Values
+from typing import cast
 
 import bpy
 import numpy as np
@@ -60,7 +61,7 @@ class Trial:
             if not driver.is_valid:
                 driver.expression = str(driver.expression)
 
-    def way(self, keys: Sequence[str], path: str, driver: RigDriver) -> Way | None:
+    def way(self, keys: bpy.types.Key, path: str, driver: RigDriver) -> Way | None:
         """What `RigDriver.follow` tells, of a driver of a shape key that cannot be read."""
 
         def seen(at: Values[mapping.Target, float]) -> float:
@@ -174,7 +175,7 @@ def points(
             for name in makers:
                 twin.modifiers.remove(twin.modifiers[name])
             twin.hide_viewport = False
-            layer.id_data.collection.objects.link(twin)
+            cast(bpy.types.Scene, layer.id_data).collection.objects.link(twin)
             layer.update()
         shown, seen = (
             (twin or part).evaluated_get(layer.depsgraph),

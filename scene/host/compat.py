@@ -34,7 +34,7 @@ TARGET = "thunder_target"
 # ---- sequencer
 
 
-def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+def strips(editor: bpy.types.SequenceEditor) -> bpy.types.StripsTopLevel:
     """The top-level strips of a sequence editor (`sequences` before 4.4)."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
@@ -272,6 +272,14 @@ def slot_for(action: bpy.types.Action, data_block: Animated, index: int | None =
         fitting if index is None else [slot for slot in slots[index : index + 1] if slot in fitting]
     )
     return next((slot.identifier for slot in named + others), "")
+
+
+def type_of(action: bpy.types.Action) -> str:
+    """Of which type the data-blocks are that an action was made for, "KEY" or "OBJECT"; "" if no
+    one knows."""
+    if hasattr(action, "id_root"):  # until 5.0
+        return action.id_root
+    return next((slot.target_id_type for slot in action.slots), "")
 
 
 def fits(action: bpy.types.Action, data_block: Animated) -> bool:

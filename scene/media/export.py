@@ -112,7 +112,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
             has_keys = form.geometry and not form.cached
             with (
                 _alone(shot) if form.geometry else contextlib.nullcontext(),
-                _plain_keys(shot) if has_keys else contextlib.nullcontext([]) as left,
+                _plain_keys(shot) if has_keys else contextlib.nullcontext([]) as left,  # type: ignore[attr-defined]
             ):
                 notes = form.write(shot, part)
             if not os.path.getsize(part):
@@ -593,7 +593,7 @@ def _write_parameters(shot: Shot, path: str) -> list[str]:
     values = result(keying.read_values(rig, clock, seconds, clock.fps))
     expression = np.zeros((len(values), int(rig.armature[flame.COUNT])))
     places = {track.path: index for index, track in enumerate(rig.driver.tracks)}
-    for name in rig.driver.names:
+    for name in rig.driver.names:  # type: ignore[attr-defined]  # of shape keys alone
         expression[:, int(name[len("expression") :]) - 1] = values[
             :, places[rna_paths.key_path(name)]
         ]

@@ -97,7 +97,8 @@ def _referring(block: bpy.types.ID) -> list:
     targets = [
         target for constraint in constraints for target in getattr(constraint, "targets", ())
     ]
-    drivers = block.animation_data.drivers if block.animation_data is not None else ()
+    animation = getattr(block, "animation_data", None)
+    drivers = animation.drivers if animation is not None else ()
     variables = [variable for curve in drivers for variable in curve.driver.variables]
     read = [target for variable in variables for target in variable.targets]
     return [*getattr(block, "modifiers", ()), *constraints, *targets, *read]
@@ -154,6 +155,7 @@ def add_text(
 ) -> bpy.types.Object:
     """Text in a collection, its object and its data called `name`. align: across and up."""
     curve = bpy.data.curves.new(name, "FONT")
+    assert isinstance(curve, bpy.types.TextCurve)
     curve.body, curve.size, (curve.align_x, curve.align_y) = words, size, align
     curve.materials.append(ink)
     obj = bpy.data.objects.new(name, curve)

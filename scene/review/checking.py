@@ -205,7 +205,7 @@ def warnings(rig: head.Rig) -> list[str]:
     """Sentences on what a head cannot show: drawings that are lost, keys whose number has none."""
     if not rig.driver.is_drawn:
         return [rig.vanished] * bool(rig.vanished)
-    place = len(rig.driver.rig.tracks)  # of the mouth
+    place = len(rig.driver.rig.tracks)  # type: ignore[attr-defined]  # of the mouth
     curve = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))[place]
     unknown = [
         f"No row of the table has number {number:.0f}, which Thunder Mouth has on frame "
@@ -441,7 +441,7 @@ def _move_lips(
     )
     middle = int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
     if rig.driver.is_drawn:
-        by = rig.driver.close(frames, values, middle) - values
+        by = rig.driver.close(frames, values, middle) - values  # type: ignore[attr-defined]
         changed = np.flatnonzero(by.any(1))
         rows = slice(changed.min(initial=middle), changed.max(initial=middle) + 1)
     else:

@@ -604,7 +604,7 @@ class LiveScore(jobs.Part):
 
     def score_soon(self) -> None:
         """Schedule scoring of the head's current animation for when Blender is idle."""
-        if self.job is not None and self.job.gi_running:
+        if self.job is not None and self.job.gi_running:  # type: ignore[attr-defined]
             return  # a change made by scoring: the animator cannot edit during a step
         self.stop()
         self.tried.clear()

@@ -148,8 +148,9 @@ class _Tracks(jobs.Part):
 
     def look(self) -> float | None:
         """See whether words were found, or strips moved."""
-        scenes = [tuple(bpy.data.scenes.get(name) for name in pair) for pair in self.wanted.items()]
-        scenes = [(scene, other or scene) for scene, other in scenes if scene is not None]
+        found: Callable[[str], bpy.types.Scene | None] = bpy.data.scenes.get
+        pairs = [(found(name), found(other)) for name, other in self.wanted.items()]
+        scenes = [(scene, other or scene) for scene, other in pairs if scene is not None]
         if any(read_next(scene) for scene, _ in scenes):
             return 0.0
         self.wanted.clear()
@@ -181,10 +182,14 @@ class Picture:
         """Pixels from the left at scene frames."""
         return (np.asarray(frames, float) - self.start) * self.per_frame
 
+    def draw_batches(self) -> None:
+        """Draw it from the lower left corner on."""
+        raise NotImplementedError
+
     def draw(self, bottom: float) -> None:
         """Draw it `bottom` pixels above the region's lower edge."""
         gpu.state.blend_set("ALPHA")
-        with gpu.matrix.push_pop():
+        with gpu.matrix.push_pop():  # type: ignore[attr-defined]
             gpu.matrix.translate((0.0, bottom, 0.0))
             self.draw_batches()
         gpu.state.blend_set("NONE")

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import bpy.utils.previews
@@ -222,7 +222,7 @@ class Previews(jobs.Part):
     them; None before the first.  icons: of each key, with what they were drawn from."""
 
     def __init__(self) -> None:
-        self.collection = None
+        self.collection: Any = None
         self.icons: dict[Hashable, tuple[object, tuple[int, ...]]] = {}
 
     def add(self, key: Hashable, drawn_from: object, images: Iterable[np.ndarray]) -> None:

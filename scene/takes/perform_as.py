@@ -319,4 +319,5 @@ def perform_source(
             how, request=replace(request, perform_as=moved),
             collector=partial(_TransferCollector, transfer=transfer, own=old.own),
         )  # fmt: skip
-        return (yield from perform(client, *head.look_up(*names), voice, how))
+        at, of = head.look_up(*names)
+        return (yield from perform(client, at, of, voice, how))

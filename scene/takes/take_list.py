@@ -135,7 +135,7 @@ def name_action(entry: ThunderTake, context: bpy.types.Context) -> None:
     name = f"{entry.voice} · {entry.name}"
     for index, action in enumerate(display.actions_of(entry)):
         # before 4.4, as compat.new_action names them
-        action.name = name if index == 0 else f"{name} {action.id_root.title()}"
+        action.name = name if index == 0 else f"{name} {compat.type_of(action).title()}"
 
 
 def points(score: float) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -133,7 +133,7 @@ class MixPlan:
                 path = os.path.join(place, "packed")
                 Path(path).write_bytes(self.packed)
             try:
-                sound = aud.Sound(path)
+                sound: Any = aud.Sound(path)  # type: ignore[call-arg]
                 rate, channels = (int(number) for number in sound.specs)
                 if rate <= 0 or channels <= 0:
                     raise bad
@@ -147,13 +147,13 @@ class MixPlan:
                         output = sound.join(aud.Sound.silence(rate).rechannel(channels))
                     else:  # where the sequencer finds it, which may be a second off
                         seconds, begin = math.ceil(self.seconds), min(0.0, begin)
-                        output = aud.Sequence(channels, rate, 1.0, False)
-                        output.add(sound, 0.0, seconds, skipped)
+                        output = aud.Sequence(channels, rate, 1.0, False)  # type: ignore[call-arg]
+                        output.add(sound, 0.0, seconds, skipped)  # type: ignore[call-arg]
                     check_space(decoded, seconds * rate * channels * _BYTES)
                     # With silence after its end: what `write` adds to the last buffer is noise.
                     kind = (aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM)
                     output.limit(0, seconds).write(decoded, 0, 0, *kind, 0, 1 << 16)
-                    sound = aud.Sound(decoded)
+                    sound = aud.Sound(decoded)  # type: ignore[call-arg]
                 # a stream does not tell its length
                 frames = int(sound.length) if sound.length > 0 else LONGEST * rate
                 source = SoundFile(rate, channels, begin, frames, read)
@@ -446,9 +446,9 @@ def _mix_with_blender(
                         count = min(size - done, _READ_BYTES)
                         sound = mixed.read(max(0, min(count, length - done)))
                         # silence where it is shorter
-                        samples = np.frombuffer(sound.ljust(count, b"\0"), "<f4")
-                        samples = samples.reshape(-1, channels)
-                        file.write(samples if channel is None else _single(samples, channel))
+                        heard = np.frombuffer(sound.ljust(count, b"\0"), "<f4")
+                        heard = heard.reshape(-1, channels)
+                        file.write(heard if channel is None else _single(heard, channel))
                 piece.unlink()
                 yield (end - first) / (last - first)
     except OSError as error:

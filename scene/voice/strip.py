@@ -527,4 +527,4 @@ def move(strip: bpy.types.SoundStrip, start: float) -> None:
 
 def has_audio() -> bool:
     """Whether this Blender was built with sound (the 4.2 wheel of the bpy module was not)."""
-    return bpy.app.build_options.audaspace
+    return bpy.app.build_options.audaspace  # type: ignore[attr-defined]

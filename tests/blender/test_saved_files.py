@@ -202,3 +202,12 @@ def test_what_mouth_sliders_of_earlier_files_add_is_read_and_their_keys_are_no_c
     assert progress.result(keying.read_quietly(rig, names, clock, 0.2)) is None, "not keys alone"
     motion = progress.result(keying.read(rig, names, clock, 0.2))
     assert motion.jaw[:, 0] == pytest.approx(0.4 * JAW_OPEN_RADIANS, rel=0.05)
+
+
+def test_all_actions_of_an_old_take_are_renamed_with_it(scene):
+    """It has one for each of its data-blocks."""
+    entry = scene.thunder.takes[0]
+    entry.name = "Angry"
+    first, *more = (action.name for action in display.actions_of(entry))
+    assert first == "voice · Angry" and more
+    assert {*more} <= {"voice · Angry Key", "voice · Angry Object"}

@@ -170,10 +170,11 @@ def _moves(
         if state.last and new_first < state.last and new_last >= state.first:
             new_first, new_last = max(new_first, state.first), min(new_last, state.last - 1)
         voice = fingerprint.record_of(state)
+        begins, ends_at = leads
         new = CommittedLine(
-            state.strip or line.name, new_first, new_last, *leads, line.regions, voice
+            state.strip or line.name, new_first, new_last, begins, ends_at, line.regions, voice
         )
-        by = leads[0] - begin, leads[1] - until + 1
+        by = begins - begin, ends_at - until + 1
         moves += [Move(line, new, begin, until, to, by)] if ends[0] <= ends[1] else []
     return moves
 
@@ -192,8 +193,12 @@ def follow(
     for name in dict.fromkeys(name for name, *_ in stale):
         rig = head.resolve(scene.objects[name])
         taken = {line.name for line in lines_of(rig.mesh)}
-        of_head = (about for mesh, *about in stale if mesh == name)
-        moves = [move for about in of_head for move in _moves(scene, *about, taken, left)]
+        of_head = (about for about in stale if about[0] == name)
+        moves = [
+            move
+            for _, line, now, change in of_head
+            for move in _moves(scene, line, now, change, taken, left)
+        ]
         on_moved(_move_strips(rig, moves, left))
         on_moved((yield from _move_keys(rig, moves, FADE_SECONDS * Clock.of(scene, 0).fps, left)))
         rna_paths.tag(rig.targets)

@@ -41,7 +41,7 @@ class TakeCurves:
     none."""
 
     rig: head.Rig
-    entry: object
+    entry: ThunderTake
     curves: list
     now: list
 

@@ -4,6 +4,7 @@ reports what it did."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Drawing:
 
     curves: tuple[tuple[NewCurve, ...], ...]
     above: tuple[tuple[NewCurve, ...], ...]
-    still: tuple[tuple[object, float], ...]
+    still: tuple[tuple[Any, float], ...]
     line_keys: Mapping[str, LineKeys]
     score: line_records.LineScore | None
 
