@@ -24,7 +24,10 @@ def state_of_file() -> dict:
 
 
 def differences(before, after, place: str = "") -> list[str]:
-    """Where two states differ, in words."""
+    """Where two states differ, in words. Groups of properties without a value are none: until 5.0
+    Blender stores one as soon as it is read."""
+    if _is_empty(before) and _is_empty(after):
+        return []
     if isinstance(before, dict) and isinstance(after, dict):
         pairs = [(key, before.get(key), after.get(key)) for key in {**before, **after}]
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
@@ -32,6 +35,10 @@ def differences(before, after, place: str = "") -> list[str]:
     else:
         return [] if before == after else [f"{place}: {str(before)[:200]} → {str(after)[:200]}"]
     return [each for key, *two in pairs for each in differences(*two, f"{place} {key}".strip())]
+
+
+def _is_empty(value) -> bool:
+    return value in (None, "") or (isinstance(value, dict) and all(map(_is_empty, value.values())))
 
 
 # of the window, the brushes and the libraries of Blender
