@@ -291,6 +291,9 @@ def ensure(scene: bpy.types.Scene, voice: str):
     return transcript
 
 
+_USUAL = "en"  # read where nothing else is seen, so that it needs no row
+
+
 def draw_language(
     layout: bpy.types.UILayout,
     record: ThunderTranscript | None,
@@ -302,7 +305,8 @@ def draw_language(
     code, is_told = languages.guess(record.text if record is not None else "")
     is_chosen = settings.language != AUTOMATIC
     is_changeable |= is_chosen or (code != "" and not is_told)
-    if not (is_changeable or code):
+    # buttons stay where they are when a usual transcript comes
+    if not is_changeable and code in ("", _USUAL):
         return
     row = layout.row()
     row.label(text=translated(languages.NAMES[code]) if code and not is_chosen else "Language")
