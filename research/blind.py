@@ -416,7 +416,9 @@ def draw_words(lines: list[Voice], folder: Path, out: Path) -> None:
     for voice in lines:
         spoken = engine.analyse(read_sound(voice.path)).presence > VOICED
         takes = [take_of(folder / f"{voice.name}.npz", n, slice(None), 4) for n in range(TAKES)]
-        said = stand_out([seen(engine.meter, Motion(*take), spoken) for take in takes])
+        said = stand_out(
+            [seen(engine.meter, Motion(*take), spoken) for take in takes], len(spoken) / FPS
+        )
         order, frames = rng.permutation(TAKES), len(takes[0][0])
         for is_of_eyes in (False, True):
             asked = {

@@ -61,6 +61,7 @@ SEEN = {
     "tilt": (3.0, ("tilted left", "tilted right")),
     "blinks": (8.0, ("rarely blinks", "blinks often")),
 }
+_LEAST_BLINKS = 2  # by which a take blinks more or less: in a short line one is many a minute
 _COMPARED = 3  # least takes of which one can stand out
 _LEAD = 0.5  # of that amount, by which the next one is behind it; it is all of it beyond the middle
 
@@ -115,10 +116,14 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     least of them, and what a take chooses after the first such word."""
     choices = [choice_of_take(about) for about in provenances]
     listed: list[list[str] | str] = []
-    seen = stand_out([_seen_of(about) for about in provenances])
-    for provenance, some, choice in zip(provenances, seen, choices):
-        if (how := _played_as(provenance)) is None:
-            listed.append([*some[:1], *_words_of_choice(choice), *some[1:]][:_MAX_WORDS])
+    seconds = max(map(_seconds_of, provenances), default=0.0)
+    seen = stand_out([_seen_of(about) for about in provenances], seconds or math.inf)
+    ways = [_played_as(about) for about in provenances]
+    directed = [choice for choice, how in zip(choices, ways) if how is None]
+    for some, choice, how in zip(seen, choices, ways):
+        if how is None:
+            chooses = _words_of_choice(choice, directed)
+            listed.append([*some[:1], *chooses, *some[1:]][:_MAX_WORDS])
         else:
             listed.append(", ".join([*some, how] if how == AS_DIRECTED else [how]))
     result = []
@@ -132,19 +137,24 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     return result
 
 
-def stand_out(takes: Sequence[Mapping[str, float]]) -> list[list[str]]:
+def stand_out(takes: Sequence[Mapping[str, float]], seconds: float = math.inf) -> list[list[str]]:
     """Of each take the words of SEEN for which it is the one, the most obvious first; none where
     what is seen of too few is known.
 
-    takes: as of `animation.traits.seen`.
+    takes: as of `animation.traits.seen`.  seconds: of their line.
     """
     found = []
     for name, (amount, pair) in SEEN.items():
+        least = _LEAD * amount
+        if name == "blinks":
+            # counts a minute are rounded
+            least = max(least, 60.0 * _LEAST_BLINKS / seconds - 0.1)
         known = sorted((take[name], place) for place, take in enumerate(takes) if name in take)
         for ends, word in zip((known[:2], known[:-3:-1]), pair if len(known) >= _COMPARED else ()):
             (value, place), (beside, _) = ends
             lead = abs(value - beside) / amount
-            if word and lead >= _LEAD and abs(value - known[len(known) // 2][0]) >= amount:
+            middle = known[len(known) // 2][0]
+            if word and abs(value - beside) >= least and abs(value - middle) >= max(amount, least):
                 found.append((lead, place, name, word))
     found.sort(reverse=True)
     return [
@@ -201,6 +211,16 @@ def played_choice(provenance: Mapping) -> dict:
     return choice | {name: rows(name) for name in ("hits", "aside", "pauses")} | plays
 
 
+def _seconds_of(provenance: Mapping) -> float:
+    """The seconds of a take's line; 0 where they are not known."""
+    try:
+        choice = provenance["choice"]
+        seconds = float((json.loads(choice) if isinstance(choice, str) else choice)["seconds"])
+    except (LookupError, TypeError, ValueError):
+        return 0.0
+    return seconds if seconds > 0 and math.isfinite(seconds) else 0.0
+
+
 def choice_of_take(provenance: Mapping) -> TakeChoice:
     """The choice of a take (`planning.choice`), from its provenance; an empty one if that is not
     known, or damaged. The second of a word is its middle, of a pause its start."""
@@ -225,9 +245,20 @@ def _place(second: float, choice: Mapping) -> str:
     return PLACES[max(0, min(2, int(3 * second / seconds)))] if seconds > 0 else f"{second:.1f} s"
 
 
-def _words_of_choice(choice: TakeChoice) -> list[str]:
-    """Which words a take hits, and what it does in a pause or where it looks away."""
-    hits = list(dict.fromkeys(word for _, word in choice.hits))
+def _hits_of(choice: TakeChoice) -> list[str]:
+    """The words that a take hits, each once."""
+    return list(dict.fromkeys(word for _, word in choice.hits))
+
+
+def _words_of_choice(choice: TakeChoice, directed: Sequence[TakeChoice]) -> list[str]:
+    """Which words a take hits, and what it does in a pause or where it looks away. Where the words
+    of the line are not known, the places are said unless most of the directed takes hit there, or
+    one alone hits everywhere."""
+    hits = _hits_of(choice)
+    if set(hits) <= set(PLACES):
+        alike = sum(_hits_of(other) == hits for other in directed)
+        tells = 2 * alike <= len(directed) if len(directed) > 1 else set(hits) < set(PLACES)
+        hits = hits if tells else []
     one, two, three, *_ = *hits, "", "", ""
     # whole templates, since languages join words each in its way
     said = {

@@ -100,12 +100,49 @@ def test_a_take_says_which_words_it_hits_and_what_it_does_in_pauses():
     assert words_of_take(about | {"choice": many}).startswith("hits w0 and w1 and w2 …, ")
     unknown = [[at, at + 0.3, ""] for at in (0.2, 0.5, 4.0, 8.5)]
     placed = quiet | {"hits": unknown, "aside": [[5.0, 5.2, ""]], "seconds": 9.0}
-    heard = "hits early and in the middle and at the end, looks away in the middle"
-    assert words_of_take(about | {"choice": placed}) == heard
+    assert words_of_take(about | {"choice": placed}) == "looks away in the middle"
     part = of_part(about | {"choice": placed}, 3.5, 5.5)
     assert words_of_take(part) == "hits early and at the end, looks away early"
     moved = about | {"moved": "{}", "as_asked": True}
     assert words_of_take(moved) == "performs another recording"
+
+
+def test_places_are_said_only_where_they_tell_takes_apart():
+    def hitting(*seconds):
+        hits = [[at, at + 0.3, ""] for at in seconds]
+        return take(
+            of(smile=0.1), choice={"hits": hits, "aside": [], "pauses": [], "seconds": 9.0}
+        )
+
+    everywhere, ends = hitting(0.2, 4.0, 8.5), hitting(0.2, 8.5)
+    assert set(words_of_takes([everywhere] * 7)) == {NEARLY}
+    assert set(words_of_takes([ends] * 7)) == {NEARLY}
+    assert words_of_takes([everywhere] * 4 + [ends] * 2) == [
+        *[NEARLY] * 4,
+        *["hits early and at the end"] * 2,
+    ]
+    told = words_of_takes([ends, hitting(4.0), everywhere | {"as_asked": True}])
+    assert told == ["hits early and at the end", "hits in the middle", AS_DIRECTED]
+    assert words_of_take(ends) == "hits early and at the end"
+    known = {"hits": [[0.2, 0.5, "eight"]], "aside": [], "pauses": [], "seconds": 9.0}
+    assert words_of_takes([take(of(smile=0.1), choice=known)] * 3) == ["hits eight"] * 3
+
+
+def test_a_take_that_blinks_often_or_rarely_does_so_by_two_blinks_at_least():
+    def blinking(*counts, seconds=5.0):
+        choice = {"hits": [], "aside": [], "pauses": [], "seconds": seconds}
+        rates = (round(60 * count / seconds, 2) for count in counts)
+        return words_of_takes(
+            [take(of(smile=0.1), choice=choice, seen={"blinks": rate}) for rate in rates]
+        )
+
+    assert blinking(1, 1, 1, 2) == [NEARLY] * 4, "one more"
+    assert blinking(1, 1, 1, 3) == [*[NEARLY] * 3, "blinks often"]
+    assert blinking(1, 2, 3, 5)[3] == "blinks often" and blinking(1, 2, 3, 4)[3] == NEARLY
+    assert blinking(0, 2, 2, 3) == ["rarely blinks", *[NEARLY] * 3]
+    assert blinking(1, 2, 2, 2) == [NEARLY] * 4
+    assert blinking(12, 15, 15, 24, seconds=30.0)[3] == "blinks often"
+    assert blinking(12, 12, 12, 13, seconds=30.0) == [NEARLY] * 4
 
 
 def test_the_choice_of_a_part_is_what_it_plays_and_the_rest_comes_back():
