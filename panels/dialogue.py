@@ -13,10 +13,12 @@ from ..scene.host.language import translated
 from ..scene.takes import dialogue, take_list
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
-from .tab import big_button, letters_wide, shorten, tune
+from .tab import big_button, shorten, text_width, tune
+from .takes import width
 
-# share of a row for the strip's name, and letters that its icon and margins take
-_NAMES, _ICON = 0.52, 4
+# in icon buttons: what the panel has beside a row, around a strip's name, and around a speaker's
+_BESIDE, _ICON, _ARROW = 4.7, 1.25, 0.95
+_NAMES = (0.48, 0.7)  # share of a row that the strips' names have: as much as speakers leave
 # names of the heads of the drawn scene, looked up once per redraw instead of once per row
 _heads: list[str] = []
 # head's name → committed lines, also looked up once per redraw
@@ -59,12 +61,15 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "ACTION"
         else:
             mark = "DOT"
-        split = tune(layout.split(factor=_NAMES), active=not silent)
-        letters = max(8, int(_NAMES * letters_wide(context)) - _ICON)
-        split.label(text=shorten(item.name, letters), icon=mark)
-        speaker_name = speaker.name if speaker is not None else "No Speaker"
+        row = width(context) - _BESIDE
+        no_speaker = translated("No Speaker")
+        longest = max(text_width(name, context) for name in (no_speaker, *_heads))
+        share = min(max(1 - (longest + _ARROW) / row, _NAMES[0]), _NAMES[1])
+        split = tune(layout.split(factor=share), active=not silent)
+        split.label(text=shorten(item.name, share * row - _ICON, context), icon=mark)
+        speaker_name = speaker.name if speaker is not None else no_speaker
         split.operator_menu_enum(
-            "thunder.cast_strip", "speaker", text=speaker_name
+            "thunder.cast_strip", "speaker", text=speaker_name, translate=False
         ).strip = item.name
 
     def filter_items(

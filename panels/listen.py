@@ -94,9 +94,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
             grid.operator(
                 "thunder.mark_word", text=LABELS[kind][0], depress=kind in kinds
             ).kind = kind
-        tune(grid.row(align=True), active=bool(kinds)).operator(
-            "thunder.clear_word", text="Remove", icon="X"
-        )
+        tune(grid.row(align=True), active=bool(kinds)).operator("thunder.clear_word", text="Remove")
 
     def _sounds(
         self, layout: bpy.types.UILayout, context: bpy.types.Context, sounds: Sequence[tuple]

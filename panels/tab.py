@@ -141,12 +141,16 @@ def text_width(text: str, context: bpy.types.Context) -> float:
     return blf.dimensions(0, text)[0] / BUTTON
 
 
-def shorten(name: str, letters: int) -> str:
-    """A name of at most so many letters, cut in its middle: numbered names differ at their ends."""
-    if len(name) <= letters:
-        return name
-    end = (letters - 1) // 2
-    return f"{name[: letters - 1 - end]}…{name[-end:]}"
+def shorten(name: str, room: float, context: bpy.types.Context) -> str:
+    """A name that fits into `room`, in icon buttons, cut in its middle: numbered names differ at
+    their ends."""
+    whole = name
+    for letters in range(len(name) - 1, 2, -1):
+        if text_width(name, context) <= room:
+            break
+        end = letters // 2
+        name = f"{whole[: letters - end]}…{whole[-end:]}"
+    return name
 
 
 def tune(layout: bpy.types.UILayout, **how: Any):

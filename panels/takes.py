@@ -77,7 +77,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
-        words = shorten(translated(grades.words_of(item)), width(context) - BESIDE, context)
+        words = whole_parts(grades.words_of(item), width(context) - BESIDE, context)
         said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)
@@ -108,6 +108,15 @@ def width(context: bpy.types.Context) -> float:
         if context.region is None
         else context.region.width / (BUTTON * context.preferences.system.ui_scale)
     )
+
+
+def whole_parts(said: str, room: float, context: bpy.types.Context) -> str:
+    """As many of the words of a take, in the animator's language, as have room whole: what is seen
+    comes first, and the tooltip has all. Where not even one has room its beginning."""
+    parts = said.split(", ")
+    some = (translated(", ".join(parts[:count])) for count in range(len(parts), 0, -1))
+    fitting = (words for words in some if text_width(words, context) <= room)
+    return next(fitting, None) or shorten(translated(parts[0]), room, context)
 
 
 def shorten(said: str, room: float, context: bpy.types.Context) -> str:

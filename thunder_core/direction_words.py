@@ -113,7 +113,7 @@ def words_of_take(provenance: Mapping) -> str:
 
 def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     """The words of takes of one batch, as of `words_of_take`: what is seen to be the most or the
-    least of them, and what a take chooses after the first such word."""
+    least of them, then what a take chooses."""
     choices = [choice_of_take(about) for about in provenances]
     listed: list[list[str] | str] = []
     seconds = max(map(_seconds_of, provenances), default=0.0)
@@ -123,7 +123,7 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     for some, choice, how in zip(seen, choices, ways):
         if how is None:
             chooses = _words_of_choice(choice, directed)
-            listed.append([*some[:1], *chooses, *some[1:]][:_MAX_WORDS])
+            listed.append([*some, *chooses][:_MAX_WORDS])
         else:
             listed.append(", ".join([*some, how] if how == AS_DIRECTED else [how]))
     result = []

@@ -110,9 +110,7 @@ def test_a_take_says_which_words_it_hits_and_what_it_does_in_pauses():
 def test_places_are_said_only_where_they_tell_takes_apart():
     def hitting(*seconds):
         hits = [[at, at + 0.3, ""] for at in seconds]
-        return take(
-            of(smile=0.1), choice={"hits": hits, "aside": [], "pauses": [], "seconds": 9.0}
-        )
+        return take(of(smile=0.1), choice={"hits": hits, "aside": [], "pauses": [], "seconds": 9.0})
 
     everywhere, ends = hitting(0.2, 4.0, 8.5), hitting(0.2, 8.5)
     assert set(words_of_takes([everywhere] * 7)) == {NEARLY}
