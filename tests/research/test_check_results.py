@@ -159,11 +159,23 @@ NO_FILE = re.compile(r"\b[Bb]y hand\b|\.txt\) at [0-9a-f]{8}")
 
 
 def files_named(text):
-    """The results that a text names, the log, and for guides the page of results."""
+    """The results that a text names, and the log; those of a section of the page of results where
+    a guide links to that: the page's other figures are of something else."""
     names = re.findall(r"research/(?:results/[\w.]+|LOG\.md)|`\w+\.(?:txt|json|md)`", text)
     paths = {ROOT / n if "/" in n else RESULTS / n.strip("`") for n in names}
-    paths |= {ROOT / "docs" / "results.md"} if "../results.md" in text else set()
+    sections = (section_of_results(each) for each in re.findall(r"\.\./results\.md#([\w-]+)", text))
+    paths |= {path for section in sections for path in files_named(section)}
     return {path for path in paths if path.is_file()}
+
+
+def section_of_results(anchor):
+    """The section of the page of results that a link's anchor means."""
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for section in re.split(r"^(?=## )", page, flags=re.M):
+        heading = section.partition("\n")[0].removeprefix("## ")
+        if re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") == anchor:
+            return section
+    raise AssertionError(f"results.md has no section {anchor}")
 
 
 def lines_of(files):
@@ -242,6 +254,25 @@ def test_every_figure_of_a_page_is_in_a_file_named_beside_it(page):
         sentences = re.split(r"(?<=\.)\s", text)
         text = "\n\n".join(each for each in sentences if files_named(each))
     assert list(wrong_figures(text)) == []
+
+
+def test_a_guides_wrong_figure_is_noticed():
+    guide = (ROOT / "docs" / "guide" / "listen.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"Takes as directed have .*?#ranking-and-grades\)\)", guide)
+    assert list(wrong_figures(sentence)) == []
+    wrong = sentence.replace("95", "97")  # of other things the page of results says 97
+    assert list(wrong_figures(wrong)), wrong
+
+
+def test_a_vote_says_whose_it_was():
+    """Nobody's is taken for people's: judges were language models that saw stills."""
+    pages = ["README.md", "CHANGELOG.md", *(f"docs/{name}.md" for name in PAGES)]
+    pages += [f"docs/guide/{name}.md" for name in GUIDES]
+    for page in pages:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for block in re.split(r"\n\n|\n(?=- )", text):
+            if re.search(r"\b(?:[Jj]udges|votes?|blind_heads|blind_mouths|blind_words)\b", block):
+                assert "language models" in block, (page, block)
 
 
 def test_a_wrong_figure_is_noticed():
