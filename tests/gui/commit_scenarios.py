@@ -143,6 +143,7 @@ def count_red(pixels):
 
 NINE_SECONDS = 20.0  # seconds of processor time, drawing included
 SOON = 1.0  # seconds left of which nobody needs to know
+PACE = 3.0  # seconds after which the pace of work is known
 
 
 def commits_poses(hand):
@@ -160,9 +161,10 @@ def commits_poses(hand):
         yield 0.1
     end = time.monotonic()
     hand.keeps(NINE_SECONDS, time.process_time() - spent, "Poses of the sample in a window")
-    left = [(float(words.split()[0]), end - at) for at, words in told if words and end - at > SOON]
+    asked = [(words, end - at) for at, words in told if at - start > PACE and end - at > SOON]
+    left = [(float(words.split()[0]), after) for words, after in asked if words]
     hand.seen |= {"seconds": end - start, "told and left": left}
-    assert len(left) > len(told) / 2, told
+    assert len(left) >= len(asked) / 2, told  # on an idle machine there is nothing to ask
     # the window is not alone on its machine: one in ten may be off
     wrong = [pair for pair in left if not 0.5 < pair[0] / pair[1] < 2.0]
     assert len(wrong) <= 0.1 * len(left), wrong
