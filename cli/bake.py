@@ -491,7 +491,7 @@ def _report_takes(performances: list, entries: list) -> dict:
     provenance = performances[0].provenance
     wanted = Request.of_record(provenance).direction
     # as the content of a preset file; of a direction that changes within the line its mean
-    direction = wanted and Preset("", wanted.mean, "", wanted.spread).data()
+    direction = wanted and Preset("", wanted.mean, "", wanted.spread, wanted.manner).data()
     return {
         "role": take_record.role_of(provenance),
         **({"direction": direction} if direction else {}),

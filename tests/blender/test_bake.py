@@ -292,6 +292,14 @@ def content_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_a_report_says_the_manner_that_takes_were_made_in(bake, tmp_path):
+    manner = {"thunder_manner": 1, "lines": 3, "changes": [{"what": "jaw", "size": 0.6}]}
+    (tmp_path / "anna.json").write_text(json.dumps(manner))
+    assert bake("--out", tmp_path / "out", "--manner", tmp_path / "anna.json")[0] == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["direction"]["manner"] == manner
+
+
 def test_a_second_bake_replaces_the_first_and_nothing_else(bake, tmp_path):
     out = tmp_path / "out"
     assert bake("--out", out, "--npz", "--takes", 3)[0] == 0
