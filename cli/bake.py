@@ -57,6 +57,8 @@ from ..thunder_core.direction_presets import is_preset_file, Preset
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.manner import Manner
+from ..thunder_core.own_files import say_damaged
+from ..thunder_core.progress import result
 from ..thunder_core.request import Request, SourcePerformance
 from ..thunder_core.types import LISTENS, RATE
 from . import products
@@ -218,6 +220,7 @@ def bake(
     of the report by which the next run detects changes.
     """
     started, warnings = time.monotonic(), Warnings(chosen.command)
+    warnings.add(*say_damaged())
     inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
     performance, read = _source_performance(chosen)
@@ -610,9 +613,10 @@ def _source_performance(chosen: argparse.Namespace) -> tuple[SourcePerformance |
         )
     if chosen.perform_line:
         return None, ""  # it is read from the scene
-    motion, read = motion_file.read_recording(
+    steps = motion_file.read_recording(
         os.path.abspath(both[0]), tuple(head.channel_names()), chosen.performed_rate or 0.0
     )
+    motion, read = result(steps)
     return SourcePerformance(motion, os.path.abspath(both[1])), read
 
 

@@ -31,6 +31,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.errors import BadRequest, ThunderError
 from thunder_core.face.moving.lips import opening_mm, width_mm
+from thunder_core.progress import result
 from thunder_core.types import Motion, pack, Speech, unpack
 
 _LEAST_REFERENCE = 25  # shortest motion that a style is read from, frames
@@ -71,7 +72,8 @@ def condition_of(
     if condition.mood:
         return torch.tensor([[[float(name == condition.mood) for name in LABELS]]])
     if condition.reference is not None:
-        motion = pack(motion_file.read_recording(str(condition.reference), tuple(channels))[0])
+        steps = motion_file.read_recording(str(condition.reference), tuple(channels))
+        motion = pack(result(steps)[0])
         if len(motion) < _LEAST_REFERENCE:
             raise BadRequest("The motion is shorter than a second: choose another --reference")
         return trained.network.condition_of(torch.from_numpy(motion)[None])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from .direction import AXES, CHOICES, Direction, DirectionRequest, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
-from .files import open_input
 from .manner import Manner
 from .named_files import is_text, NamedFiles, read_document, read_number
+from .text_files import read_text
 
 SHIPPED = Path(__file__).with_name("directions")
 USERS = "directions"  # name of the user's preset folder
@@ -117,10 +117,9 @@ class Preset:
     def read(path: Path) -> "Preset":
         """The preset in a file. Raises BadRequest."""
         try:
-            with open_input(path, mode="r", encoding="utf-8") as file:
-                text = file.read(_LONGEST + 1)
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
+            text = read_text(path, _LONGEST)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or f"it {error}"
             raise BadRequest(
                 f"The preset “{path.stem}” cannot be read ({reason}): choose another, or save it "
                 f"again"

@@ -18,7 +18,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, IO, NamedTuple
+from typing import Any, BinaryIO, IO, NamedTuple
 
 from . import system_calls
 from .errors import BadRequest, is_full_disk, NoSpace
@@ -34,6 +34,7 @@ WAIT = 30.0
 SCAN = 1.0  # seconds for which others may read a file that gets another name on Windows
 DAY = 86400.0  # seconds after which nobody writes a temporary file any more
 
+_LARGEST_LIST = 2**26  # bytes of a list of files that are read: half a million names
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
 # what reading a file of ours may raise that is missing, or that somebody has changed
 _NO_LIST = (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -396,8 +397,8 @@ class Transaction:
             if not _is_mine(path):
                 raise OSError(errno.EPERM, f"“{JOURNAL}” in it is not a file of yours")
             moves = []
-            with contextlib.suppress(*_NO_LIST), open(path, encoding="utf-8") as file:
-                rows = json.load(file)
+            with contextlib.suppress(*_NO_LIST):
+                rows = _read_json(path)
                 if all(
                     os.path.basename(name or "") == (name or "") for row in rows for name in row[:3]
                 ):
@@ -476,13 +477,23 @@ def _listed(folder: str) -> dict[str, str] | None:
     """The list in a folder's MANIFEST: hashes by name; None where there is none, or it is damaged.
     Raises OSError."""
     path = os.path.join(folder, MANIFEST)
-    with contextlib.suppress(*_NO_LIST), open(path, encoding="utf-8") as file:
-        listed = json.load(file)[_HEADING]
+    with contextlib.suppress(*_NO_LIST):
+        listed = _read_json(path)[_HEADING]
         # names that lead elsewhere are none of ours
         return {
             name: str(digest) for name, digest in listed.items() if os.path.basename(name) == name
         }
     return None
+
+
+def _read_json(path: str) -> Any:
+    """What a JSON file of ours in such a folder holds. Raises OSError, ValueError for a damaged one
+    or what is no file."""
+    number, reason = _reason(path)
+    if reason and number not in (errno.ENOENT, errno.EACCES):
+        raise ValueError(reason)
+    with open(path, "rb") as file:
+        return json.loads(file.read(min(os.fstat(file.fileno()).st_size, _LARGEST_LIST)))
 
 
 def _part_name(suffix: str = "") -> str:

@@ -42,6 +42,7 @@ STAMP = "thunder-engine.json"
 # folder of downloads in an unfinished environment, kept for the next attempt
 DOWNLOADS = "thunder-downloads"
 # file in the environment that its installer keeps locked; it marks the folder as ours
+_LONGEST_STAMP = 2**20  # bytes of it that are read
 LOCK = "thunder-installing"
 # content of LOCK
 MARK = (
@@ -215,8 +216,8 @@ def _read_lock(lock: str) -> list[str]:
 
 def _lock_in(stamp: str) -> str:
     """The hash of the lock from which a complete environment was made."""
-    with open(stamp, encoding="utf-8") as file:
-        return json.load(file)["lock"]
+    with files.open_input(stamp) as file:
+        return json.loads(file.read(_LONGEST_STAMP))["lock"]
 
 
 def _has_pip(folder: str) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
-from .files import is_part, open_input, write_file
+from .files import is_part, write_file
+from .text_files import read_text
 
 # Characters not allowed in a file's name on some system, or not at its beginning or end; "%"
 # because it starts their replacements.
@@ -24,7 +25,7 @@ _DEVICE = re.compile(
 
 _LONGEST = 1000  # letters; Blender's names have 255 at most
 _NO_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-_LARGEST = 2**24  # largest file, letters
+_LARGEST = 2**24  # largest file, bytes
 
 
 def is_text(value: object) -> bool:
@@ -108,9 +109,8 @@ class NamedFiles:
         return path
 
     def read(self, name: str) -> str:
-        """The text of a file. Raises OSError or UnicodeDecodeError."""
-        with open_input(self.path(name), mode="r", encoding="utf-8") as file:
-            return file.read(_LARGEST)
+        """The text of a file. Raises OSError or NotText."""
+        return read_text(self.path(name), _LARGEST)
 
 
 def _stem_of(name: str) -> str:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from . import files, timings
+from . import files, text_files, timings
 from .errors import BadRequest
 from .spoken import slice_text
 
@@ -56,14 +56,10 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadTex
     if problem := files.not_a_file(path):
         raise BadRequest(f"{problem}: {advice}")
     try:
-        with files.open_input(path) as file:
-            data = file.read(most + 1)
-        if len(data) > most:
-            raise BadRequest(f"“{path}” is larger than {most >> 20} MB of text: {advice}")
-        text = data.decode("utf-8-sig").replace("\0", " ")
-    except UnicodeDecodeError as error:
+        text, encoding = text_files.decode(text_files.read_bytes(path, most))
+    except text_files.NotText as error:
         raise BadRequest(
-            f"“{path}” is not text in UTF-8: save it in this encoding, or {advice}"
+            f"“{path}” {error}: save it as plain text in UTF-8, or {advice}"
         ) from error
     except OSError as error:
         raise BadRequest(f"“{path}” cannot be read ({error.strerror}): {advice}") from error

@@ -6,6 +6,7 @@ refused with a sentence. A network's graph is NAME.onnx beside NAME.safetensors,
 copy of; `train.graphs` writes it. `engine` and `networks` compute what is read here.
 """
 
+import errno
 import json
 import math
 import typing
@@ -18,8 +19,9 @@ from safetensors import safe_open, SafetensorError
 
 from .errors import BadHead, BadWeights
 from .face.head import Head, read_head
-from .files import hash_of, part_of
+from .files import hash_of, open_input, part_of
 from .shipped import fingerprint_of, WEIGHT_ENDINGS, WEIGHTS as SHIPPED
+from .text_files import read_text
 
 # ---- cards of weight files
 
@@ -60,6 +62,8 @@ def read_error(path: Path, error: Exception) -> BadWeights:
         return unusable(path, "is missing")
     if isinstance(error, PermissionError):
         return unusable(path, "may not be read")
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return unusable(path, str(error.strerror).removeprefix("it "))
     reason = " ".join(str(error).split())[:_LONGEST_REASON]
     return unusable(path, f"is damaged ({reason})" if reason else "is damaged")
 
@@ -67,9 +71,7 @@ def read_error(path: Path, error: Exception) -> BadWeights:
 def read_config(path: Path) -> dict:
     """The configuration in a network's JSON. Raises BadWeights."""
     try:
-        if path.stat().st_size > _LONGEST_CARD:
-            raise unusable(path, f"is larger than {_LONGEST_CARD >> 20} MB")
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(read_text(path, _LONGEST_CARD))
     except (OSError, ValueError, RecursionError) as error:
         raise read_error(path, error) from error
     if not isinstance(card, dict) or not isinstance(card.get("config"), dict):
@@ -89,6 +91,7 @@ def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.nd
     """
     config, file = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
     try:
+        open_input(file).close()  # of a pipe the reader would never return
         with safe_open(file, "numpy") as opened:
             wanted = names or [name for name in opened.keys() if not name.endswith(SCALE)]
             arrays = {name: _read(opened, name) for name in wanted}

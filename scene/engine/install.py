@@ -18,6 +18,7 @@ import bpy
 
 from ...thunder_core import files, installer, system_calls
 from ...thunder_core.errors import ThunderError
+from ...thunder_core.text_files import read_text
 from ...thunder_core.worker_process import environment, LineProcess, STOP_PATIENCE
 from ..host import compat, jobs
 
@@ -25,6 +26,7 @@ LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
 CARD_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
     LOCK.with_name(f"{name}.txt") for name in ("card", "recognise", "tracker")
 )
+_LONGEST_STAMP = 2**20  # bytes of what an installation notes of itself
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
 # Pythons tried if Blender's is not compatible
 _POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")
@@ -92,8 +94,7 @@ def state(place: str | None = None, locks: tuple[Path, ...] = ()) -> Environment
     if place is None or not os.path.isdir(place) or not os.listdir(place):
         return EnvironmentState("ABSENT", "The engine is not installed", {})
     try:
-        with open(os.path.join(place, installer.STAMP), encoding="utf-8") as file:
-            stamp = dict(json.load(file))
+        stamp = dict(json.loads(read_text(os.path.join(place, installer.STAMP), _LONGEST_STAMP)))
     except (OSError, ValueError, TypeError, RecursionError):
         return EnvironmentState("UNFINISHED", "The engine installation is incomplete", {})
     if not os.path.exists(installer.python_in(place)):

@@ -18,6 +18,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.face.moving import driving
 from ...thunder_core.face.reading import mapping_rows
 from ...thunder_core.named_files import NamedFiles
+from ...thunder_core.text_files import NotText
 from ...thunder_core.types import JAW_OPEN_RADIANS
 from ..host.compat import user_folder
 from ..host.jobs import AddonChanges
@@ -142,8 +143,8 @@ def preset(name: str) -> mapping.Mapping:
     """A saved mapping. Raises BadHead if it is missing or damaged."""
     try:
         return mapping.Mapping.from_json(presets().read(name))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+    except (OSError, NotText) as error:
+        reason = getattr(error, "strerror", None) or f"it {error}"
         raise BadHead(f"The preset “{name}” cannot be read ({reason}): save it again") from error
 
 

@@ -138,7 +138,8 @@ def list_capture(
     if is_video := path.lower().endswith(motion_file.VIDEOS):
         motion, notes = yield from follow_face(path, mirrored, aspect)
     else:
-        motion, read = motion_file.read_recording(path, head.channel_names(), rate)
+        steps = motion_file.read_recording(path, head.channel_names(), rate)
+        motion, read = yield from stage(steps, "Reading the capture", 0.02, 0.05, busy=False)
     if voice is not None:
         place = CapturePlace(0.0)
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):

@@ -12,6 +12,7 @@ from memory import held_at_most
 from thunder_core.animation import motion_file
 from thunder_core.direction import Direction, Style
 from thunder_core.errors import BadRequest
+from thunder_core.progress import result
 from thunder_core.types import Motion
 
 CHANNELS = ("jawForward", "mouthSmileLeft", "browInnerUp")
@@ -100,14 +101,14 @@ def _frames(count, fps):
 def test_what_is_no_take_is_refused(tmp_path, changes, said):
     path = saved(tmp_path, **changes)
     with held_at_most(64 * 2**20), pytest.raises(BadRequest, match=said):
-        motion_file.read_recording(str(path), CHANNELS)
+        result(motion_file.read_recording(str(path), CHANNELS))
 
 
 def test_a_small_file_of_many_frames_is_read_in_little_memory(tmp_path):
     np.savez_compressed(tmp_path / "bomb.npz", **_frames(28_000_000, 1000.0))
     assert (tmp_path / "bomb.npz").stat().st_size < 2**20
     with held_at_most(400 * 2**20), pytest.raises(BadRequest, match="“bomb.npz”.*: "):
-        motion_file.read_recording(str(tmp_path / "bomb.npz"), CHANNELS)
+        result(motion_file.read_recording(str(tmp_path / "bomb.npz"), CHANNELS))
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path):

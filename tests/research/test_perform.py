@@ -20,6 +20,7 @@ from thunder_core.engine.speech.audio import write_sound
 from thunder_core.errors import BadRequest
 from thunder_core.networks.denoiser import DenoiserNetwork
 from thunder_core.networks.weights import save_weights
+from thunder_core.progress import result
 from thunder_core.types import pack, Speech
 from thunder_core.weight_files import SHIPPED
 
@@ -155,7 +156,9 @@ def test_the_command_writes_files_that_blender_imports(engine, networks, tmp_pat
     assert capsys.readouterr().out.count("lip-sync") == 2
     names = engine.thunder.channel_names
     for seed in (1, 2):
-        motion, _ = motion_file.read_recording(str(tmp_path / f"take_{seed}.npz"), tuple(names))
+        motion, _ = result(
+            motion_file.read_recording(str(tmp_path / f"take_{seed}.npz"), tuple(names))
+        )
         assert motion.frames == 30 and np.ptp(motion.expression) > 0
     with pytest.raises(SystemExit, match="is no folder of a system"):
         main(["perform", "none", "--out", str(tmp_path)])

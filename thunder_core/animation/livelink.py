@@ -10,8 +10,9 @@ import csv
 import os
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import IO, TextIO
 
 import numpy as np
@@ -20,7 +21,9 @@ from ..errors import BadRequest
 from ..face.moving.driving import derived_keys, motion_of
 from ..face.reading.conventions import match, words
 from ..files import open_input
+from ..progress import result
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
+from ..text_files import encoding_of, NotText
 from ..types import FPS, LONGEST_RECORDING, MOST_FRAMES, Motion
 from .row_times import kind_of, number_in, times_of, UnknownRate
 
@@ -43,8 +46,12 @@ _SHAPES = (
 )  # fmt: skip
 _LARGEST = 2**28  # largest file that is read, bytes
 _FARTHEST = 180.0  # largest value, far beyond any face: an angle in degrees
-# letters of a line, letters and words of a name, columns that count
-_LONGEST_LINE, _LONGEST_NAME, _MOST_WORDS, _MOST_CLOCKS = 2**16, 64, 12, 4
+_HEAD = 2**16  # bytes that tell its encoding
+# letters of a line, letters and words of a name, columns, those that count
+_LONGEST_LINE, _LONGEST_NAME, _MOST_WORDS, _MOST_COLUMNS, _MOST_CLOCKS = 2**16, 64, 12, 4096, 4
+_MOST_ABOVE = 50  # lines in which the names of columns are looked for
+_LINES_OF_PIECE = 200  # that are read at once: some 5 ms
+_OF_EMPTY_ROWS = " \t,;\r\n"
 # above this blend shapes are no overshoot, and above that percent
 _MOST_SHAPE, _LEAST_PERCENT = 1.5, 10.0
 # radians that no head turns, beyond which angles are degrees: beside a telephone that is turned
@@ -123,8 +130,15 @@ def timecode(seconds: float, rate: float) -> str:
 
 
 def read(path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0) -> tuple[Motion, str]:
+    """As `read_in_pieces`, at once."""
+    return result(read_in_pieces(path, channels, rate))
+
+
+def read_in_pieces(
+    path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0
+) -> Generator[float, None, tuple[Motion, str]]:
     """A recording as a motion at 25 fps whose expression columns are `channels`, and a sentence on
-    how it was read: its rate, units, and columns that were left out.
+    how it was read: its rate, units, and columns that were left out. Yields progress.
 
     The jaw's and the eyes' rotations are those of the blend shapes, the head's is that of its
     angles; columns that are missing are still. Rows that were dropped are filled in between.  rate:
@@ -133,10 +147,13 @@ def read(path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0) ->
     """
     name = os.path.basename(path)
     try:
-        if os.path.getsize(path) > _LARGEST:
+        size = os.path.getsize(path)
+        if size > _LARGEST:
             raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
-        with open_input(path, mode="r", encoding="utf-8-sig", newline="") as file:
-            table = _read_table(file)
+        with open_input(path) as data:
+            encoding = encoding_of(data.read(_HEAD))
+        with open_input(path, mode="r", encoding=encoding, newline="") as file:
+            table = yield from _read_table(file, size)
         seconds, read_at = times_of(table.clocks, len(table.values), rate)
         seconds = seconds - seconds[0]
         if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= LONGEST_RECORDING):
@@ -153,6 +170,8 @@ def read(path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0) ->
         )
         if isinstance(error, UnicodeDecodeError):
             reason = "it is not text in UTF-8"
+        if isinstance(error, NotText):
+            reason = f"it {error}"
         raise BadRequest(
             f"“{name}” cannot be read ({reason}): choose a CSV file of Live Link Face, or export "
             f"it again"
@@ -182,35 +201,64 @@ class _Table:
     is_live_link: bool
 
 
-def _read_table(file: IO[str]) -> _Table:
-    """The table in a file of values between commas, semicolons or tabs. Raises ValueError,
-    IndexError, csv.Error."""
-    while (line := file.readline(_LONGEST_LINE)) and (
-        not line.strip() or line.lower().startswith(("#", "sep="))
-    ):
-        pass
-    if len(line) == _LONGEST_LINE:
+@dataclass(frozen=True)
+class _Heading:
+    """The line with the names of a table's columns.  separator: between them.  places: names → of
+    their columns.  columns: NAMES that it has → their headings."""
+
+    separator: str
+    places: dict[str, int]
+    columns: dict[str, str]
+
+    @classmethod
+    def of(cls, line: str) -> "_Heading":
+        """The names in a line; none where it can be no such line."""
+        separator = max("\t;,", key=line.count)
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+        places: dict[str, int] = {}
+        for place, cell in enumerate(cells if len(cells) <= _MOST_COLUMNS else ()):
+            each = "".join(filter(str.isprintable, cell)).strip()
+            if each and len(each) <= _LONGEST_NAME and len(words(each)) <= _MOST_WORDS:
+                places.setdefault(each, place)
+        found = match(NAMES, list(places)) if "jaw" in line.lower() else {}
+        return cls(separator, places, {each: names[0] for each, names in found.items()})
+
+
+def _find_heading(file: IO[str]) -> _Heading:
+    """The line with names of columns, which programs write below others: what made the file, its
+    version, when. Raises ValueError."""
+    is_long, units = False, ""
+    for line in islice(iter(lambda: file.readline(_LONGEST_LINE), ""), _MOST_ABOVE):
+        heading = _Heading.of(line)
+        if "jawOpen" in heading.columns:
+            return heading
+        is_long |= len(line) == _LONGEST_LINE
+        if any(re.fullmatch(r"(?i)au_?\d+.*", each) for each in heading.places):
+            units = " but action units"
+    if is_long:
         raise ValueError("its first line is too long for names of columns")
-    separator = max("\t;,", key=line.count)
-    heading = [
-        "".join(filter(str.isprintable, each)).strip()
-        for each in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-    ]
-    places: dict[str, int] = {}
-    for place, each in enumerate(heading):
-        if each and len(each) <= _LONGEST_NAME and len(words(each)) <= _MOST_WORDS:
-            places.setdefault(each, place)
-    columns = {each: found[0] for each, found in match(NAMES, list(places)).items()}
-    if "jawOpen" not in columns:
-        units = " but action units" * any(re.fullmatch(r"(?i)au_?\d+.*", each) for each in places)
-        raise ValueError(f"it has no columns of ARKit, such as JawOpen{units}")
+    raise ValueError(f"it has no columns of ARKit, such as JawOpen{units}")
+
+
+def _read_table(file: IO[str], size: int) -> Generator[float, None, _Table]:
+    """The table in a file of values between commas, semicolons or tabs; yields progress. size: of
+    the file, bytes. Raises ValueError, IndexError, csv.Error."""
+    heading = _find_heading(file)
+    separator, places, columns = heading.separator, heading.places, heading.columns
     clocks = [(each, list[str]()) for each in places if kind_of(each)][:_MOST_CLOCKS]
     of_values = [places[each] for each in columns.values()]
     last = max([*of_values, *(places[each] for each, _ in clocks)])
-    numbers = array("d")
+    numbers, read = array("d"), 0
     # a line is a row, whatever quotes it begins
     lines = iter(lambda: file.readline(_LONGEST_LINE), "")
-    for line in lines:
+    for number, line in enumerate(lines):
+        read += len(line)
+        if number % _LINES_OF_PIECE == 0:
+            if number > 2 * MOST_FRAMES:
+                raise ValueError(f"it has more than {2 * MOST_FRAMES:,} lines")
+            yield min(read / size, 1.0)
+        if not line.strip(_OF_EMPTY_ROWS):
+            continue
         (row,) = csv.reader([line], delimiter=separator, skipinitialspace=True)
         if any(row):
             if len(numbers) == MOST_FRAMES * len(columns):

@@ -5,7 +5,7 @@ faces. numpy only."""
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -155,9 +155,11 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
 # ---- recordings: curves of Live Link Face or ARKit, and takes of ours
 
 
-def read_recording(path: str, channels: tuple[str, ...], rate: float = 0.0) -> tuple[Motion, str]:
+def read_recording(
+    path: str, channels: tuple[str, ...], rate: float = 0.0
+) -> Generator[float, None, tuple[Motion, str]]:
     """The motion of a recording at 25 fps, its expression columns `channels`, and a sentence on how
-    a table was read.  rate: as of `livelink.read`. Raises BadRequest."""
+    a table was read. Yields progress.  rate: as of `livelink.read`. Raises BadRequest."""
     ending = os.path.splitext(path)[1].lower()
     if ending not in RECORDINGS:
         raise BadRequest(
@@ -165,7 +167,7 @@ def read_recording(path: str, channels: tuple[str, ...], rate: float = 0.0) -> t
             f".npz of bake.py or Export"
         )
     if ending != ".npz":
-        return livelink.read(path, channels, rate)
+        return (yield from livelink.read_in_pieces(path, channels, rate))
     motion, names = read(path)
     motion = replace(
         motion, expression=reorder(motion.expression, names, channels).astype(np.float32)

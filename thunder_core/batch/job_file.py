@@ -2,6 +2,7 @@
 """Reads job files in TOML, or folders of sound files. All mistakes are found at once, before
 anything is baked."""
 
+import errno
 import os
 import re
 import tomllib
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import text_files
 from ..errors import BadRequest, suggest
 from ..files import is_utf8, MANIFEST, not_a_file, printable
 from .settings import (
@@ -30,7 +32,7 @@ SOUNDS = frozenset(
     " .oga .ogg .opus .wav .wma".split()
 )
 TOP = ("out", "defaults", "jobs")  # keys of a job file
-LONGEST = 2**24  # largest job file, bytes
+LONGEST = 2**22  # largest job file, bytes: a hundred thousand jobs, which take seconds to read
 _MOST_PARTS = 20  # of a key with dots; Python's parser takes the square of their number
 _QUOTED = re.compile(
     r'''"""[\s\S]*?"""|\'{3}[\s\S]*?\'{3}|"(?:[^"\\\n]|\\.)*"?|\'[^\'\n]*\'?|#.*'''
@@ -95,28 +97,26 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
         raise BadRequest(f"{problem}: name another with --jobs")
     name, folder = os.path.basename(path), os.path.dirname(os.path.abspath(path))
     try:
-        with open(path, "rb") as file:
-            # Windows' editors begin a file with a byte order mark
-            content = file.read(LONGEST + 1)
-        if len(content) > LONGEST:
-            raise BadRequest(
-                f"“{name}” is larger than {LONGEST >> 20} MB: write its jobs into several files"
-            )
-        text = content.decode("utf-8-sig")
+        text, _ = text_files.decode(text_files.read_bytes(path, LONGEST))
         if any(
             each.count(".") > _MOST_PARTS
             for each in re.split(r"[^\w.\- \t]+", _QUOTED.sub("_", text))
         ):
             raise ValueError(f"a key of more than {_MOST_PARTS} parts")
         data = tomllib.loads(text)
+    except text_files.NotText as error:
+        raise BadRequest(f"“{name}” {error}: save it as plain text in UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise BadRequest(
             f"“{name}” cannot be read as TOML ({shorten(str(error))}): correct it"
         ) from error
     except OSError as error:
-        raise BadRequest(
-            f"“{name}” cannot be read ({error.strerror}): name another with --jobs"
-        ) from error
+        advice = (
+            "write its jobs into several files"
+            if error.errno == errno.EFBIG
+            else "name another with --jobs"
+        )
+        raise BadRequest(f"“{name}” cannot be read ({error.strerror}): {advice}") from error
     return read(data, name, folder, defaults)
 
 
@@ -135,8 +135,9 @@ def read(
 ) -> Jobs:
     """The jobs of a job file's content. name, folder: of the file. Raises BadRequest."""
     wrong = [
-        f"“{name}” has an unknown key “{shorten(key)}”{_nearest(key, TOP)}"
-        for key in data
+        f"“{name}” has an unknown key “{shorten(key)}”"
+        + (_nearest(key, TOP) if number < _MOST_MISTAKES else "")
+        for number, key in enumerate(data)
         if key not in TOP
     ]
     out, common, tables = data.get("out"), data.get("defaults", {}), data.get("jobs", {})
@@ -290,9 +291,9 @@ def _values(table: Mapping[str, object], where: str, wrong: list[str]) -> dict[s
     values = {}
     for key, value in table.items():
         if key not in SETTINGS:
-            wrong.append(
-                f"{where} has an unknown key “{shorten(key)}”{_nearest(key, tuple(SETTINGS))}"
-            )
+            # of many mistakes only the first are shown
+            near = _nearest(key, tuple(SETTINGS)) if len(wrong) < _MOST_MISTAKES else ""
+            wrong.append(f"{where} has an unknown key “{shorten(key)}”{near}")
             continue
         try:
             values[key] = SETTINGS[key].read(value)

@@ -23,6 +23,7 @@ from typing import Any, cast
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, JOURNAL, Transaction
+from ..text_files import read_text
 from . import dailies
 from .job_file import BakeJob, free_name
 from .settings import CURVES, path_names
@@ -210,8 +211,8 @@ def read_report(folder: str, name: str = REPORT) -> dict:
 def read_json(path: str, form: Form | None = None) -> dict:
     """The dictionary in a file; empty if there is none, it cannot be read, or it has another
     form."""
-    with contextlib.suppress(OSError, ValueError, RecursionError), open(path, "rb") as file:
-        content = json.loads(file.read(_LONGEST))
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        content = json.loads(read_text(path, _LONGEST))
         return content if isinstance(content, dict) and (form is None or form(content)) else {}
     return {}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadWeights
+from ..text_files import read_bytes
 from ..weight_files import advice, GRAPH, read_error, read_weights, unusable
 
 CPU = "cpu"
@@ -144,9 +145,7 @@ class Graph:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.enable_mem_pattern = False  # sounds have all lengths
         try:
-            if file.stat().st_size > _LARGEST_GRAPH:
-                raise unusable(file, f"is larger than {_LARGEST_GRAPH >> 20} MB")
-            content, (stored, _) = file.read_bytes(), read_weights(path)
+            content, (stored, _) = read_bytes(file, _LARGEST_GRAPH), read_weights(path)
             stored |= {name + TRANSPOSED: weight.T for name, weight in stored.items()}
             wanted = [name for name in stored if _field(name) in content]
             # which the session does not copy

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the arrays in the pickle of a FLAME model, without running anything in the file."""
 
+import errno
 import io
 import operator
 import pickle
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..arrays import MOST_BYTES
 from ..errors import BadHead
+from ..text_files import read_bytes
 
 _NUMBER = re.compile(r"[<>=|]?([biuf])([1248])")
 _MOST_INSTRUCTIONS = 100_000  # a FLAME file has some hundreds; each can make an object
@@ -31,10 +33,9 @@ def unpickle(path: str | Path) -> dict:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise _Refused(f"is larger than {MOST_BYTES >> 20} MB")
         # From memory: a file reserves the size that is asked for before it looks how much it has.
-        data = _FlameUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        content = io.BytesIO(read_bytes(path, MOST_BYTES))
+        data = _FlameUnpickler(content, encoding="latin1").load()
         contents = _Contents()
         return {_text(key): contents.array(value) for key, value in data.items()}
     except _Refused as reason:
@@ -43,6 +44,11 @@ def unpickle(path: str | Path) -> dict:
             f"download"
         ) from None
     except OSError as problem:
+        if problem.errno == errno.EFBIG:
+            raise BadHead(
+                f"{path.name} {str(problem.strerror).removeprefix('it ')}, and nothing in it was "
+                f"run: choose the .pkl file of a FLAME download"
+            ) from None
         raise BadHead(
             f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read"
         ) from None
