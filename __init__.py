@@ -8,9 +8,8 @@ if "bpy" in locals():  # the extension is being reloaded: forget the modules of 
         del sys.modules[_name]
 
 import atexit
-import textwrap
 
-import bpy
+import bpy  # noqa: F401, tells that it is reloaded
 
 
 def _modules() -> tuple:
@@ -28,44 +27,21 @@ def _leave():
     addon_utils.disable(__name__)
 
 
-_damaged: list[type] = []  # the panel that says so, where a file of ours is damaged
-
-
-def _say_damaged(sentence: str) -> None:
-    """Show in Thunder's tab, and print, why nothing else of Thunder is there."""
-
-    def draw(panel, context):
-        for line in textwrap.wrap(f"{sentence}. Then disable and enable Thunder.", 40):
-            panel.layout.label(text=line)
-
-    places = {"bl_space_type": "VIEW_3D", "bl_region_type": "UI", "bl_category": "Thunder"}
-    texts = {"bl_idname": "THUNDER_PT_damaged", "bl_label": "Thunder cannot start"}
-    _damaged.append(type("THUNDER_PT_damaged", (bpy.types.Panel,), places | texts | {"draw": draw}))
-    bpy.utils.register_class(_damaged[0])
-    print(f"Thunder: {sentence}", file=sys.stderr)
-
-
 def register():
-    from .thunder_core.errors import ThunderError
-
-    try:
-        modules = _modules()
-    except ThunderError as error:  # a file that comes with the code, such as a mood's
-        _say_damaged(str(error))
-        return
+    modules = _modules()
     from .scene.host.jobs import add_module
+    from .thunder_core.own_files import say_damaged
 
     for module in modules:
         add_module(module)
+    for sentence in say_damaged():
+        print(f"Thunder: {sentence}", file=sys.stderr)
     # Blender as a Python module would unregister when Python is already partly shut down, and may
     # crash.
     atexit.register(_leave)
 
 
 def unregister():
-    if _damaged:
-        bpy.utils.unregister_class(_damaged.pop())
-        return
     atexit.unregister(_leave)
     from .scene.host import jobs
     from .scene.host.jobs import remove_module, session

@@ -53,13 +53,7 @@ def start() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    errors = importlib.import_module(f"{package.__name__}.thunder_core.errors")
-    try:
-        command = importlib.import_module(f"{package.__name__}.cli.batch")
-    except errors.ThunderError as error:  # a file that comes with the code is damaged
-        print(f"bake.py: {error}", file=sys.stderr)
-        sys.exit(1)
-    command.main()
+    importlib.import_module(f"{package.__name__}.cli.batch").main()
 
 
 def stop_at_once() -> None:

@@ -22,6 +22,7 @@ from ..scene.voice import changes, recording, strip
 from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
+from ..thunder_core.own_files import say_damaged
 from ..thunder_core.spoken import is_other_script
 from ..thunder_core.whisper import names_of
 from . import character, dialogue
@@ -255,6 +256,7 @@ def notes(context: bpy.types.Context) -> list[str]:
     # the place of what Live says, in Direction, may be out of sight
     said = [note, live_head.sender.trouble, live.refusal(context.scene)]
     said.append(head_state.fault(rig.owner) if rig is not None else "")
+    said += say_damaged()
     if voice is not None and not note:
         record = transcript.of_piece(context.scene, voice.name, voice.state)
         is_known = record is not None and record.text.strip()
@@ -360,7 +362,7 @@ def draw_dots(layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
     if not root.visible_get():
         shape_buttons(layout.column(align=True), context)
         return False
-    chosen = dot.get(new_shapes.DOTS) if dot.parent == root else None
+    chosen = new_shapes.number_of(dot) if dot.parent == root else None
     layout.template_icon(mouth_pictures.icon_of_dots(chosen), scale=DOTS_SCALE)
     layout.label(text=dot.name if chosen is not None else "Choose a dot", icon="PIVOT_CURSOR")
     if chosen is not None and new_shapes.MIRROR in dot.constraints:

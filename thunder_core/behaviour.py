@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 
 from .errors import BadRequest, suggest
 from .named_files import is_text, read_document, read_number
+from .own_files import left_out_if_damaged
+from .text_files import NotText, read_text
 
 MOODS_FOLDER = Path(__file__).with_name("moods")
 VERSION = 1  # of the format of mood files
@@ -225,9 +227,9 @@ def _read(path: Path, key: str, where: str, advice: str) -> _Section:
     """A JSON file of ours, whose `key` holds its version. Raises BadRequest; advice: for one of
     another kind."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        text = read_text(path, _LONGEST)
+    except (OSError, NotText) as error:
+        reason = getattr(error, "strerror", None) or f"it {error}"
         raise BadRequest(f"{where} cannot be read ({reason}): put it back") from None
     also = advice, "correct it"
     whole = _Section(read_document(text, key, VERSION, _LONGEST, where, also, BadRequest), where)
@@ -300,20 +302,36 @@ def read_mood(path: Path, sliders: Iterable[str]) -> Mood:
     return mood
 
 
+# moods that the shipped networks know, in the order of their numbers, from 1: a direction has a
+# place for each, whether its file can be read or not
+TRAINED = (
+    "warm", "amused", "sad", "tense", "angry", "afraid", "surprised", "disgusted", "contemptuous",
+    "doubtful", "bored",
+)  # fmt: skip
+
+
 def read_moods(sliders: Iterable[str], taken: Mapping[int, str]) -> list[Mood]:
-    """All moods in order of their numbers; taken: numbers of what is no file. Raises BadRequest."""
-    sliders = tuple(sliders)
-    moods = [read_mood(path, sliders) for path in sorted(MOODS_FOLDER.glob("*.json"))]
-    owners = dict(taken)
-    for mood in sorted(moods, key=lambda mood: mood.number):
-        if mood.number in owners:
-            raise BadRequest(
-                f"The mood file “{mood.name}.json” has the “number” {mood.number} of "
-                f"“{owners[mood.number]}”: give it another, such as "
-                f"{1 + max({mood.number for mood in moods} | taken.keys())}"
-            )
-        owners[mood.number] = mood.name
-    return sorted(moods, key=lambda mood: mood.number)
+    """All moods in order of their numbers; taken: numbers of what is no file.
+
+    A file that is damaged, or has another's number, is left out (`own_files`); in the place of one
+    of TRAINED is a mood that does nothing of itself."""
+    sliders, owners = tuple(sliders), {**taken, **dict(enumerate(TRAINED, 1))}
+    moods = dict[int, Mood]()
+    paths = {MOODS_FOLDER / f"{name}.json" for name in TRAINED} | set(MOODS_FOLDER.glob("*.json"))
+    for path in sorted(paths):
+        with left_out_if_damaged(path):
+            mood = read_mood(path, sliders)
+            if owners.setdefault(mood.number, mood.name) != mood.name:
+                free = max(owners) + 1
+                raise BadRequest(
+                    f"The mood file “{path.name}” has the “number” {mood.number} of "
+                    f"“{owners[mood.number]}”: give it another, such as {free}"
+                )
+            moods[mood.number] = mood
+    for number, name in enumerate(TRAINED, 1):
+        if number not in moods:
+            moods[number] = Mood(name, name.capitalize(), "Its file is damaged", number)
+    return [moods[number] for number in sorted(moods)]
 
 
 # ---- habits and emotions
@@ -374,16 +392,28 @@ def read_habits() -> Mapping[str, Habit]:
     return habits
 
 
-HABITS = read_habits()
+class _Habits(dict[str, Habit]):
+    """The habits by name, read when the first is asked for: the engine plans by them, and without
+    them nothing else ends."""
+
+    def __missing__(self, name: str) -> Habit:
+        self.update(read_habits())
+        if name not in self:
+            raise BadRequest(f"The file “habits.json” lacks “{name}”: put it back")
+        return self[name]
+
+
+HABITS = _Habits()
 
 
 def read_emotions() -> Mapping[str, Mapping[str, float]]:
     """{name: {channel, jaw or head.x: offset at full strength}} of `emotions.json`, in its order;
-    turns in radians. Raises BadRequest with the key that is wrong."""
-    whole = _read_shipped("emotions.json", "thunder_emotions")
-    whole.text("unit")
-    whole.text("source")
-    names = _SIDED | {"eyeBlink", "jaw", "head.x"}
-    return {
-        name: whole.table(name, names, -1.0, 1.0) for name in whole.data if name not in whole.known
-    }
+    turns in radians. Of a damaged file there are none (`own_files`)."""
+    with left_out_if_damaged(Path(__file__).with_name("emotions.json")):
+        whole = _read_shipped("emotions.json", "thunder_emotions")
+        whole.text("unit")
+        whole.text("source")
+        names = [name for name in whole.data if name not in whole.known]
+        channels = _SIDED | {"eyeBlink", "jaw", "head.x"}
+        return {name: whole.table(name, channels, -1.0, 1.0) for name in names}
+    return {}

@@ -60,18 +60,18 @@ def note_of(event: Mapping, name: str) -> str:
 # the left, 2 for the right, n for the nth
 
 MIX, LEFT, RIGHT = 0, 1, 2
-_MOST_CHANNELS = 64  # of a sound; no recorder has more
+MOST_CHANNELS = 64  # of a sound; no recorder has more
 _CHANNELS = {"auto": None, "mix": MIX, "left": LEFT, "right": RIGHT}
 
 
 def read_channel(value: object) -> int | None:
     """The number of “auto”, “mix”, “left”, “right” or n. Raises ValueError, the message being the
     end of a sentence."""
-    if value is None or value in _CHANNELS:
-        return None if value is None else _CHANNELS[str(value)]
+    if value is None or (isinstance(value, str) and value in _CHANNELS):
+        return None if value is None else _CHANNELS[value]
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if type(number) is not int or not MIX <= number <= _MOST_CHANNELS:
-        raise ValueError(f"is none of {', '.join(_CHANNELS)} and 1 to {_MOST_CHANNELS}")
+    if type(number) is not int or not MIX <= number <= MOST_CHANNELS:
+        raise ValueError(f"is none of {', '.join(_CHANNELS)} and 1 to {MOST_CHANNELS}")
     return number
 
 

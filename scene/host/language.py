@@ -14,10 +14,13 @@ from pathlib import Path
 
 import bpy
 
+from ...thunder_core.own_files import left_out_if_damaged
+from ...thunder_core.text_files import read_text
 from ...thunder_core.translation import read, sort_templates, translate
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "languages"
 CONTEXT = "Thunder"
+_LARGEST = 2**22  # largest file of a language, bytes
 _templates: list[str] = []  # texts with values, of all languages
 
 
@@ -25,12 +28,13 @@ def dictionaries() -> dict[str, dict[tuple[str, str], str]]:
     """What Blender is told: by languages, (context, text) → translation."""
     result = {}
     for path in sorted(FOLDER.glob("*.po")):
-        entries = read(path.read_text(encoding="utf-8", errors="replace"))
-        result[path.stem] = {
-            (one, text): entries[context, text]
-            for context, text in sorted(entries, key=itemgetter(0))  # those without one first
-            for one in ([context] if context else ("*", "Operator", CONTEXT))
-        }
+        with left_out_if_damaged(path):
+            entries = read(read_text(path, _LARGEST))
+            result[path.stem] = {
+                (one, text): entries[context, text]
+                for context, text in sorted(entries, key=itemgetter(0))  # those without one first
+                for one in ([context] if context else ("*", "Operator", CONTEXT))
+            }
     return result
 
 

@@ -3,17 +3,20 @@
 of earlier moods are read as they were."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
+from memory import held_at_most
 from mood_file import copy_with, FREE, of_sad, ROOT
 from timing import keeps
 
 from research.train.teacher_mouth import cues_of, SpeakingMouth
-from thunder_core import behaviour
+from thunder_core import behaviour, own_files
 from thunder_core.behaviour import read_mood, read_moods
 from thunder_core.direction import AXES, CHOICES, Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.direction_words import words_of_request
@@ -70,7 +73,7 @@ def test_a_broken_mood_is_a_sentence_with_its_file_and_key(tmp_path, changes, se
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
 
 
-def test_a_file_that_is_no_mood_or_has_another_s_number_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_is_no_mood_is_refused(tmp_path):
     for name, content, sentence in (
         ("gloomy.json", b"{", "“gloomy.json” is not readable as JSON"),
         ("gloomy.json", b"\xff", "“gloomy.json” cannot be read"),
@@ -81,11 +84,62 @@ def test_a_file_that_is_no_mood_or_has_another_s_number_is_refused(tmp_path, mon
         with pytest.raises(BadRequest, match=sentence):
             read_mood(tmp_path / name, SLIDERS)
         (tmp_path / name).unlink()
-    monkeypatch.setattr(behaviour, "MOODS_FOLDER", tmp_path)
-    for name, number in (("gloomy", 3), ("sad", 3)):
-        (tmp_path / f"{name}.json").write_text(json.dumps(of_sad(number=number)), encoding="utf-8")
-    with pytest.raises(BadRequest, match="“sad.json” has the “number” 3 of “gloomy”.*such as 4"):
-        read_moods(SLIDERS, {})
+
+
+def test_a_mood_is_read_as_editors_save_it(tmp_path):
+    data = json.dumps(of_sad(number=FREE), ensure_ascii=False)
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le"):
+        (tmp_path / "gloomy.json").write_bytes(data.encode(encoding))
+        assert read_mood(tmp_path / "gloomy.json", SLIDERS).number == FREE
+
+
+def put_pipe(path):
+    os.mkfifo(path)
+
+
+def put_sparse_file(path):
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+DAMAGE = [
+    put_pipe,
+    put_sparse_file,
+    lambda path: path.mkdir(),
+    lambda path: path.write_text(json.dumps(of_sad(number=FREE, mouth=[[["mouthFrown"], [], {}]]))),
+    lambda path: path.write_text(json.dumps(of_sad(number=FREE, label=["Gloomy"]))),
+    lambda path: path.write_text(json.dumps(of_sad(number=[FREE]))),
+    lambda path: path.write_text(json.dumps(of_sad(number=FREE, habits={"pose": [[]] * 3}))),
+    lambda path: path.write_text('{"thunder_mood": 1, "source": ' + "[" * 9000 + "}"),
+    lambda path: path.write_text('{"thunder_mood": 1, "number": ' + "9" * 9000 + "}"),
+    lambda path: path.write_text(json.dumps(of_sad(number=3))),  # of sad
+    lambda path: path.write_text(json.dumps(of_sad(number=4))),  # of tense
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_mood_is_left_out_and_the_others_are_there(tmp_path, monkeypatch, damage):
+    """In little time and memory; one that the networks know keeps its place."""
+    folder = tmp_path / "moods"
+    shutil.copytree(behaviour.MOODS_FOLDER, folder)
+    monkeypatch.setattr(behaviour, "MOODS_FOLDER", folder)
+    monkeypatch.setattr(own_files, "damaged", {})
+    whole = read_moods(SLIDERS, {12: "as heard"})
+    assert [mood.name for mood in whole] == list(behaviour.TRAINED) and not own_files.damaged
+    damage(folder / "gloomy.json")
+    with held_at_most(2**24):
+        assert read_moods(SLIDERS, {12: "as heard"}) == whole
+    (sentence,) = own_files.say_damaged()
+    assert "“gloomy.json”" in sentence and ": " in sentence and len(sentence) < 500
+    gloomy = folder / "gloomy.json"
+    gloomy.rmdir() if gloomy.is_dir() else gloomy.unlink()
+    (folder / "sad.json").unlink()
+    if damage is not DAMAGE[-2]:
+        damage(folder / "sad.json")
+        moods = read_moods(SLIDERS, {12: "as heard"})
+        assert [mood.name for mood in moods] == list(behaviour.TRAINED)
+        assert moods[2].label == "Sad" and not moods[2].changes and moods[:2] == whole[:2]
+        assert moods[3:] == whole[3:]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +164,9 @@ def test_a_number_of_a_habit_without_unit_or_meaning_is_refused(
     with pytest.raises(BadRequest) as error:
         behaviour.read_habits()["press"].first  # noqa: B018
     assert str(error.value).startswith("The file “habits.json”") and sentence in str(error.value)
-    with pytest.raises(BadRequest, match="“emotions.json” cannot be read"):
-        behaviour.read_emotions()
+    monkeypatch.setattr(own_files, "damaged", {})
+    assert behaviour.read_emotions() == {}
+    assert "“emotions.json” cannot be read" in str(own_files.say_damaged())
 
 
 def test_every_number_of_a_habit_is_used_where_the_habit_is():

@@ -111,7 +111,7 @@ def shape_motion(
             if strength is None
             else np.asarray(strength, np.float64)
         )
-        _add_emotion(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
+        _add_emotion(expression, jaw, head, list(channels), EMOTIONS.get(shape.emotion, {}), share)
     return preserve_contacts(
         motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap
     )

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from ...own_files import left_out_if_damaged
+from ...text_files import read_text
 from ...types import GAZE, region_of
 from ..mapping import DERIVED, FALLBACKS
 
 FOLDER = Path(__file__).with_name("conventions")
+_LARGEST = 2**18  # largest file of a convention, bytes
 
 # The vowels of some conventions have single-letter names, which are ambiguous alone: this many of
 # them must exist.
@@ -99,13 +102,16 @@ class Recognised:
 
 @lru_cache(maxsize=1)
 def conventions() -> tuple[Convention, ...]:
-    """All known conventions in the order they are preferred."""
-    result = [_load(path) for path in sorted(FOLDER.glob("*.json"))]
+    """All known conventions in the order they are preferred, but for damaged files'."""
+    result = []
+    for path in sorted(FOLDER.glob("*.json")):
+        with left_out_if_damaged(path):
+            result.append(_load(path))
     return tuple(sorted(result, key=lambda convention: (convention.order, convention.name)))
 
 
 def _load(path: Path) -> Convention:
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = json.loads(read_text(path, _LARGEST))
     keys = {
         channel: tuple(
             {item: 1.0} if isinstance(item, str) else item
@@ -114,8 +120,15 @@ def _load(path: Path) -> Convention:
         for channel, value in data["keys"].items()
     }
     bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items()}
-    more = (tuple(data.get(each, ())) for each in ("marks", "numbered"))
-    return Convention(data["name"], data["title"], data["order"], keys, bones, *more)
+    marks, numbered = (tuple(data.get(each, ())) for each in ("marks", "numbered"))
+    shapes = [item for items in keys.values() for item in items]
+    names = [data["name"], data["title"], *marks, *numbered, *sum(bones.values(), ())]
+    weights = [data["order"], *(weight for shape in shapes for weight in shape.values())]
+    if not all(isinstance(each, str) for each in names):
+        raise ValueError("it has something else where names belong")
+    if not all(isinstance(each, (int, float)) for each in weights):
+        raise ValueError("it has something else where numbers belong")
+    return Convention(data["name"], data["title"], data["order"], keys, bones, marks, numbered)
 
 
 # ---- spelling
