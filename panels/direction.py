@@ -89,6 +89,8 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         for first in range(count):
             column = (row if count > 1 else layout).column(align=True)
             props(column, direction, *names[first::count], slider=True)
+        if not direction.mood:
+            layout.label(text="This mood is not on this machine", icon="ERROR")
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", text="Mood Strength", slider=True)
         if len(direction.manner):

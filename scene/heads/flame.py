@@ -16,6 +16,7 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import Head, load_head
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.face.moving import retarget
+from ...thunder_core.records import UNREADABLE
 from ..host.jobs import Recent
 from . import binding, build
 from .family import points_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # armature property: number of expression directions of the file
 COUNT = "thunder_flame"
 _EXPRESSION = re.compile(r"expression\d{3,}")  # names of its expression keys
+_MOST_CHANNELS, _FARTHEST = 1000, 1e3  # of a FLAME file; metres of a joint
 _JOINTS = "thunder_joints"  # armature property: joints of the average person, [5, 3] metres
 retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a few rigs
 
@@ -56,6 +58,22 @@ def add(
 def is_flame(armature: bpy.types.Object | None) -> bool:
     """Whether an armature is that of a head made from a FLAME file."""
     return armature is not None and COUNT in armature
+
+
+def channels_of(armature: bpy.types.Object) -> int:
+    """How many expression channels the file of a FLAME head has. Raises BadHead where somebody has
+    damaged what it noted."""
+    count = armature.get(COUNT)
+    if not isinstance(count, int) or not 0 < count <= _MOST_CHANNELS:
+        raise _damaged(armature)
+    return count
+
+
+def _damaged(armature: bpy.types.Object) -> BadHead:
+    return BadHead(
+        f"What “{armature.name}” notes of its FLAME file is damaged: add the head from the file "
+        f"again"
+    )
 
 
 def names_of(mesh: bpy.types.Object) -> tuple[str, ...]:
@@ -185,13 +203,18 @@ def fit_bones(
     mesh: bpy.types.Object, armature: bpy.types.Object, view_layer: bpy.types.ViewLayer
 ) -> float:
     """Move the bones to where the person on the identity sliders has their joints; the farthest
-    way, in metres.
+    way, in metres. Raises BadHead.
 
     Needs object mode. Without it a jaw would swing about the average person's joint.
     """
-    stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
     heads = [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]
-    joints = np.array(armature.get(_JOINTS, heads), np.float64).reshape(5, 3)
+    try:
+        stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
+        joints = np.array(armature.get(_JOINTS, heads), np.float64).reshape(5, 3)
+    except UNREADABLE as error:
+        raise _damaged(armature) from error
+    if not all((np.abs(each) < _FARTHEST).all() for each in (stored, joints)):
+        raise _damaged(armature)
     blocks = mesh.data.shape_keys.key_blocks
     values = [
         blocks[name].value

@@ -14,7 +14,7 @@ from contextlib import contextmanager, ExitStack, suppress
 import bpy
 import numpy as np
 
-from ...thunder_core import vmc
+from ...thunder_core import records, vmc
 from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.errors import BadHead, ThunderError
 from ...thunder_core.face.moving import mouths
@@ -84,10 +84,13 @@ def give_back(for_a_frame: bool = False) -> bool:
         text = scene.pop(MARK)
         if for_a_frame:
             scene[MARK] = ""
-        # it is gone, or another one
-        with suppress(BadHead, ReferenceError, TypeError, ValueError):
+        # it is gone, or another one, or the record is damaged
+        with suppress(BadHead, ReferenceError, *records.UNREADABLE):
             mesh, before = json.loads(text)
-            head.look_up(scene.name, mesh)[1].set_values(before)
+            values = np.array(before, float)
+            _, rig = head.look_up(scene.name, str(mesh))
+            if values.shape == (len(rig.driver.tracks),) and np.isfinite(values).all():
+                rig.set_values(values.tolist())
     return bool(scenes)
 
 

@@ -54,8 +54,15 @@ def dots_of(face: bpy.types.Object | None) -> bpy.types.Object | None:
 def is_marked(face: bpy.types.Object | None) -> bool:
     """Whether all dots lie on a face."""
     root = dots_of(face)
-    there = () if root is None else {dot.get(DOTS) for dot in root.children}
+    there = () if root is None else {number_of(dot) for dot in root.children} - {None}
     return len(there) == len(dots.NAMES)
+
+
+def number_of(dot: bpy.types.Object) -> int | None:
+    """The number of a dot, None for what is no dot."""
+    number = dot.get(DOTS)
+    is_one = isinstance(number, int) and 0 <= number < len(dots.NAMES)
+    return int(number) if is_one else None
 
 
 def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
@@ -399,8 +406,8 @@ def _marks(root: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray
     face.show_only_shape_key, face.active_shape_key_index = True, 0  # dots stick to what is seen
     depsgraph.update()
     for dot in root.children:
-        if DOTS in dot:
-            places[dot[DOTS]] = dot.evaluated_get(depsgraph).matrix_world.translation.copy()
+        if (number := number_of(dot)) is not None:
+            places[number] = dot.evaluated_get(depsgraph).matrix_world.translation.copy()
     lost = [name for number, name in enumerate(dots.NAMES) if number not in places]
     if not lost:
         there = np.array([places[number] for number in range(len(dots.NAMES))])

@@ -591,7 +591,7 @@ def _write_parameters(shot: Shot, path: str) -> list[str]:
     rig, clock = shot.rig, Clock.of(shot.scene, shot.first)
     seconds = (shot.last - shot.first + 1) / clock.fps
     values = result(keying.read_values(rig, clock, seconds, clock.fps))
-    expression = np.zeros((len(values), int(rig.armature[flame.COUNT])))
+    expression = np.zeros((len(values), flame.channels_of(rig.armature)))
     places = {track.path: index for index, track in enumerate(rig.driver.tracks)}
     for name in rig.driver.names:  # type: ignore[attr-defined]  # of shape keys alone
         expression[:, int(name[len("expression") :]) - 1] = values[

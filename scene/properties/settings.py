@@ -4,6 +4,8 @@ animation before a take."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -16,7 +18,7 @@ from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.whisper import LANGUAGES
 from ..heads import character, drawn, family, head, head_state, mapping_table
 from ..host import compat, drawing
-from ..host.jobs import registration
+from ..host.jobs import registration, session
 from ..host.prop import (
     BoolProperty,
     Collection,
@@ -873,15 +875,37 @@ class ThunderObject(bpy.types.PropertyGroup):
 
 @persistent
 def adopt_settings(*_: object) -> None:
-    """Adopt what earlier versions say otherwise: a sort by *Heard*, commits as *Dense Curves*, and
-    takes that were hidden, which become an earlier batch that is folded."""
-    for settings in (scene.thunder for scene in bpy.data.scenes):
-        for group, name in ((settings, "sort"), (settings.commit, "keys")):
-            if not getattr(group, name):
-                group.property_unset(name)
-        for entry in settings.takes:
+    """Adopt what earlier versions say otherwise: takes that were hidden, which become an earlier
+    batch that is folded. A choice that this version does not know, such as an earlier one's sort by
+    *Heard* or a later one's, becomes the usual one, and a note says so; a mood stays, for it may be
+    a file of another machine."""
+    unset = []
+    for scene in bpy.data.scenes:
+        names = [name for name in scene.bl_rna.properties.keys() if name.startswith("thunder")]
+        for group in (each for name in names for each in _groups_in(getattr(scene, name))):
+            for prop in group.bl_rna.properties:
+                is_choice = prop.type == "ENUM" and not prop.is_enum_flag
+                if is_choice and prop.identifier != "mood" and not getattr(group, prop.identifier):
+                    group.property_unset(prop.identifier)
+                    unset.append(prop.name)
+        for entry in scene.thunder.takes:
             if entry.hidden:
                 entry.folded, entry.batch, entry.hidden = True, _HIDDEN_BATCH, False
+    if named := ", ".join(f"“{name}”" for name in dict.fromkeys(filter(None, unset))):
+        session.note = f"This version does not know what the file chose as {named}: look at it"
+
+
+def _groups_in(value: object) -> Iterator[bpy.types.PropertyGroup]:
+    """A group of properties and all groups within; none in what is none."""
+    if not isinstance(value, bpy.types.PropertyGroup):
+        return
+    yield value
+    for prop in value.bl_rna.properties:
+        if prop.type == "POINTER" and prop.identifier != "rna_type":
+            yield from _groups_in(getattr(value, prop.identifier))
+        elif prop.type == "COLLECTION":
+            for each in getattr(value, prop.identifier):
+                yield from _groups_in(each)
 
 
 _register, unregister = registration(

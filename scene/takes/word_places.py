@@ -16,7 +16,7 @@ from typing import Any, TYPE_CHECKING
 import bpy
 import numpy as np
 
-from ...thunder_core import spoken, whisper
+from ...thunder_core import records, spoken, whisper
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
@@ -140,7 +140,7 @@ class PlacedText:
 
     def current(self, scene: bpy.types.Scene) -> WordPlace:
         """The word that is looped, else that at the scene's current frame."""
-        return self.at(scene[LOOPED][2] if is_looped(scene) else scene.frame_current)
+        return self.at(_loop_in(scene)[2] if is_looped(scene) else scene.frame_current)
 
     def beside(self, place: WordPlace, step: int) -> WordPlace:
         """The word so many words after another one, the first or last where there are no more.
@@ -202,7 +202,7 @@ LOOPED = "thunder_looped"
 def loop(scene: bpy.types.Scene, place: WordPlace, first: int, last: int) -> None:
     """Play only these frames around a word, which stays the current one meanwhile."""
     before = (
-        scene[LOOPED][3:]
+        _loop_in(scene)[3:]
         if is_looped(scene)
         else [int(scene.use_preview_range), scene.frame_preview_start, scene.frame_preview_end]
     )
@@ -215,7 +215,7 @@ def end_loop(scene: bpy.types.Scene) -> None:
     """Give the scene the preview range that it had before a word was looped; the word stays the
     current one."""
     if is_looped(scene):
-        at, used, first, last = scene[LOOPED][2:]
+        at, used, first, last = _loop_in(scene)[2:]
         scene.frame_preview_start, scene.frame_preview_end = first, last
         scene.use_preview_range = bool(used)
         scene.frame_set(at)
@@ -223,12 +223,16 @@ def end_loop(scene: bpy.types.Scene) -> None:
 
 def is_looped(scene: bpy.types.Scene) -> bool:
     """Whether the preview range is that of a looped word."""
-    record = list(scene.get(LOOPED, ()))
-    return (
-        scene.use_preview_range
-        and len(record) == 6
-        and record[:2] == [scene.frame_preview_start, scene.frame_preview_end]
-    )
+    played = [scene.frame_preview_start, scene.frame_preview_end]
+    return scene.use_preview_range and _loop_in(scene)[:2] == played
+
+
+def _loop_in(scene) -> list[int]:
+    """The six numbers of a scene's record of a loop, [] where it has none or it is damaged."""
+    with suppress(*records.UNREADABLE):
+        record = [records.frames(each) for each in scene.get(LOOPED, ())]
+        return record if len(record) == 6 else []
+    return []
 
 
 # ---- marks

@@ -17,6 +17,7 @@ import bpy
 
 from ...thunder_core import records
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.protocol import MIX, MOST_CHANNELS
 from ..host import compat
 from ..host.drawing import once
 
@@ -110,7 +111,8 @@ def of_take(entry: ThunderTake) -> State | None:
 def channel_of(scene: bpy.types.Scene, strip: bpy.types.SoundStrip | None = None) -> int | None:
     """The channel that was chosen for a strip, or for the scene's sound file."""
     number = scene.thunder.file_channel if strip is None else strip.get(CHANNEL, AUTOMATIC)
-    return None if number == AUTOMATIC else int(number)
+    # anything may stand there in a file that others have edited
+    return number if isinstance(number, int) and MIX <= number <= MOST_CHANNELS else None
 
 
 def of_sound_file(scene: bpy.types.Scene, path: str, start: float) -> State:

@@ -5,16 +5,18 @@ then, or say a sentence; and a take carries what it was keyed from, through savi
 import json
 import time
 
+import bpy
 import numpy as np
 import pytest
 from drawing import draw
-from performances import enter, keys_of, list_take, performance, same
+from performances import enter, keys_of, list_take, noise, performance, reopen, same
 from thunder.scene.animation import display
-from thunder.scene.heads import head_state, mapping_table
-from thunder.scene.host import compat
+from thunder.scene.heads import head, head_state, mapping_table, new_shapes
+from thunder.scene.host import compat, jobs
+from thunder.scene.host.jobs import session
 from thunder.scene.takes import grades, take_list, take_record, voice_fit
 from thunder.scene.takes.shape import applying
-from thunder.scene.voice import changes, fingerprint
+from thunder.scene.voice import changes, fingerprint, strip
 from thunder.thunder_core import progress, records
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.animation.commit import line_records
@@ -338,3 +340,102 @@ def test_records_of_a_later_version_are_left_alone(own):
     with pytest.raises(BadRequest, match="later version of Thunder"):
         applying.follow(entry)
     assert same(keys, keys_of(rig, entry)) and action["thunder_shaped"]["version"] == later
+
+
+def test_a_choice_that_is_not_known_becomes_the_usual_one_and_is_said(blender, stage, tmp_path):
+    """As of a later version; a take's and a commit's too."""
+    scene = stage[0]
+    enter(stage, seconds=1.0, closed=(0.5,))
+    groups = scene.thunder, scene.thunder.commit, scene.thunder.takes[0], scene.thunder.heads[0]
+    for group, name in zip(groups, ("quality", "keys", "kind", "role")):
+        group[name] = 77
+        assert getattr(group, name) == ""
+    scene.thunder.heads[0].direction["look_at"] = 77
+    settings = reopen(blender, tmp_path).thunder
+    assert settings.quality == "NORMAL" and settings.commit.keys == "POSES"
+    assert settings.takes[0].kind == "SAMPLED" and settings.heads[0].direction.look_at == "NONE"
+    assert session.note.startswith("This version does not know what the file chose as ")
+    assert "“Look At”" in session.note and "“Keys”" in session.note
+    reopen(blender, tmp_path)
+    assert session.note == ""
+
+
+# ---- what others than takes and commits carry
+
+
+ODD = [
+    "", "{", "null", "5", 5, -1, 10**9, float("nan"), True, [], [1, 2], [1.5] * 15, [1e30] * 15,
+    [1, 250, 40, 1, 2, 3], {}, {"version": 1}, '["Thunder Head", ["x"]]', '[["a"], [1e999]]',
+    '{"jawOpen": "x"}', '["jawOpen", 5, ["x"]]',
+]  # fmt: skip
+ACTS = ("make_shapes", "light_scene", "remove_stage", "fit_flame_bones", "loop_word", "send_face")
+
+
+def holders(scene, rig):
+    """What may carry a property of ours, and its name."""
+    dots = [obj for obj in scene.objects if obj.type == "EMPTY"]
+    yield from ((scene, name) for name in ("thunder_live", "thunder_looped", "thunder_stage"))
+    yield from ((rig.mesh.data, name) for name in (new_shapes.MADE, new_shapes.TORN))
+    yield from ((dot, new_shapes.DOTS) for dot in dots)
+    yield from ((rig.armature, f"thunder_{name}") for name in ("flame", "joints", "joint_shifts"))
+    for group in scene.collection.children:
+        for name in ("stage", "camera", "preview_range"):
+            yield group, f"thunder_{name}"
+    yield from ((each, "thunder_channel") for each in strip.sound_strips(scene))
+    for action in bpy.data.actions:
+        for name in ("live", "live_copy", "target", "as_committed"):
+            yield action, f"thunder_{name}"
+
+
+@pytest.fixture(scope="module")
+def full_file(head_file, tmp_path_factory):
+    """A file with a head, dots on it, lights, a strip and a take: its path."""
+    bpy.ops.wm.read_homefile(filepath=head_file)
+    scene, folder = bpy.context.scene, tmp_path_factory.mktemp("full")
+    rig = head.find(scene)
+    enter((scene, rig), seconds=1.0, closed=(0.5,))
+    root = bpy.data.objects.new("Dots", None)
+    dot = bpy.data.objects.new("Chin", None)
+    for each, parent in ((root, rig.mesh), (dot, root)):
+        scene.collection.objects.link(each)
+        each.parent, each[new_shapes.DOTS] = parent, 1
+    if strip.has_audio():
+        strip.add(scene, noise(folder / "a.wav"), "line", 1)
+    bpy.ops.thunder.light_scene()
+    bpy.context.view_layer.objects.active = dot
+    path = str(folder / "full.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    return path
+
+
+@pytest.mark.parametrize("value", ODD, ids=[str(each)[:30] for each in ODD])
+def test_a_file_of_a_stranger_is_opened_drawn_and_worked_on(
+    blender, full_file, tmp_path, capfd, value
+):
+    """Whatever the properties hold that are called like ours: done, or a sentence."""
+    blender.ops.wm.open_mainfile(filepath=full_file)
+    scene = blender.context.scene
+    for holder, name in list(holders(scene, head.find(scene))):
+        put(holder, name, value)
+    path = str(tmp_path / "odd.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    capfd.readouterr()
+    blender.ops.wm.open_mainfile(filepath=path)  # raises where a handler does
+
+    def look():
+        for cls in panels(blender):
+            draw(cls, blender.context)
+        for part in session.parts:
+            if isinstance(part, jobs.Task) and part.due is not None:
+                part.step()
+
+    look()
+    for name in ACTS:
+        try:
+            getattr(blender.ops.thunder, name)()
+        except RuntimeError as error:  # how an operator's sentence arrives here
+            assert "Traceback" not in str(error) and "Unexpected" not in str(error), str(error)
+    look()
+    jobs.end_job()
+    output, complaints = capfd.readouterr()
+    assert "Traceback" not in output + complaints, complaints

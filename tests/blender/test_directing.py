@@ -3,10 +3,12 @@
 the sliders."""
 
 import time
+from functools import partial
 
 import bpy
 import numpy as np
 import pytest
+from drawing import draw
 from idle import tick
 from performances import keys_of, record_in, same, set_keys, show_take, speak
 from played_engine import PlayedClient
@@ -602,3 +604,20 @@ def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, scene, 
         head_direction.direction_over(head.owner_of(third), clock, 50.0).vectors
         == core.Direction().vector()
     ).all()
+
+
+def test_a_mood_that_is_not_on_this_machine_is_said_and_kept(blender, voiced, rig, client):
+    direction = sliders.ensure(rig.owner)
+    direction["mood"] = 999
+    assert "This mood is not on this machine" in str(
+        draw(blender.types.THUNDER_PT_direction, blender.context).texts()
+    )
+    for act in (
+        blender.ops.thunder.generate,
+        partial(blender.ops.thunder.save_direction, name="x"),
+    ):
+        with pytest.raises(
+            RuntimeError, match="is not on this machine .its number is 999.: choose"
+        ):
+            act()
+    assert direction["mood"] == 999 and not voiced.thunder.takes

@@ -52,6 +52,7 @@ def direction_now(owner: bpy.types.Object) -> DirectionRequest:
     direction = sliders.of(owner)
     if direction is None:
         return DirectionRequest()
+    _check_mood(direction)
     now = DirectionRequest.of(sliders.value(direction), direction.spread)
     return _add_manner(now, direction, np.full(1, direction.manner_strength))
 
@@ -66,11 +67,29 @@ def _add_manner(
     return replace(request, manner=manner, manner_strength=strength)
 
 
+def _check_mood(direction: sliders.ThunderDirection) -> None:
+    """Raise BadRequest for a mood that is not on this machine, or whose file is damaged."""
+    if sentence := why_no_mood(direction):
+        raise BadRequest(sentence)
+
+
+def why_no_mood(direction: sliders.ThunderDirection) -> str:
+    """The reason why a direction's mood cannot be played here, "" if it can."""
+    if direction.mood:
+        return ""
+    return (
+        f"The mood of this direction is a file that is not on this machine (its number is "
+        f"{direction.get('mood')}): choose another mood, or copy the file to the folder of moods"
+    )
+
+
 def _sample_direction(
     direction: sliders.ThunderDirection, clock: Clock, last: float | None
 ) -> DirectionRequest:
     """A direction over a sound, in one row if nothing of it changes."""
     curves = _curves(direction)
+    if "mood" not in curves:
+        _check_mood(direction)
     now = sliders.value(direction)
     if not curves:
         request = DirectionRequest.of(now, direction.spread)
@@ -167,7 +186,10 @@ def use_preset(direction: sliders.ThunderDirection, name: str) -> None:
 
 def save_preset(direction: sliders.ThunderDirection, name: str) -> Path:
     """Save the sliders as a preset of the animator. Raises BadRequest or NoSpace."""
+    _check_mood(direction)
     manner = sliders.manner_of(direction)
+
+    _check_mood(direction)
     return all_presets().save(
         Preset(name.strip(), sliders.value(direction), "", direction.spread, manner)
     )

@@ -206,10 +206,10 @@ def prepare(owner: bpy.types.Object) -> None:
 
 
 def value(direction: ThunderDirection) -> Direction:
-    """The current values of the sliders."""
+    """The current values of the sliders; a mood that is not on this machine is none."""
     return Direction(
         Style(**{axis.name: getattr(direction, axis.name) for axis in AXES}),
-        direction.mood,
+        direction.mood or NEUTRAL,
         direction.strength,
     )
 
