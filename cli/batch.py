@@ -50,7 +50,7 @@ from ..thunder_core.batch.settings import (
 )
 from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.engine_python import find_engine_python, ROOT
-from ..thunder_core.errors import attempt, BadRequest, suggest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest, BadWeights, suggest, ThunderError
 from ..thunder_core.shipped import fingerprint_of, WEIGHTS
 from . import bake, check, collect, products
 from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAILED
@@ -622,8 +622,15 @@ def _bake(request: dict, events: baker_process.EventWriter) -> dict:
 
 @functools.cache
 def maker_of(weights: str | None) -> manifest.Maker:
-    """This process's versions with a folder of weights, None for that of the preferences."""
+    """This process's versions with a folder of weights, None for that of the preferences. Raises
+    BadWeights."""
     folder = os.path.abspath(weights) if weights else connection.weights()
-    return manifest.Maker(
-        manifest.version(), bpy.app.version_string, fingerprint_of(Path(folder or WEIGHTS))
-    )
+    try:
+        fingerprint = fingerprint_of(Path(folder or WEIGHTS))
+    except OSError as error:
+        name = os.path.basename(error.filename or "")
+        raise BadWeights(
+            f"The weights file {name} in “{folder or WEIGHTS}” cannot be read ({error.strerror}): "
+            f"choose another weights folder"
+        ) from error
+    return manifest.Maker(manifest.version(), bpy.app.version_string, fingerprint)

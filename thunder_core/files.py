@@ -51,14 +51,25 @@ def not_a_file(path: str | os.PathLike) -> str:
     return reason if not reason or reason.startswith("There") else f"“{name}” {reason}"
 
 
-def open_input(path: str | os.PathLike, **options) -> IO:
+def open_input(path: str | os.PathLike, most: int | None = None, **options) -> IO:
     """Open a file that somebody named for reading; options of `open`. Raises OSError, also for what
-    `not_a_file` finds."""
+    `not_a_file` finds, and for one of more than `most` bytes."""
     number, reason = _reason(os.fspath(path))
     # for which `open` has the system's words
     if reason and number not in (errno.ENOENT, errno.EACCES):
         raise OSError(number, f"it {reason}", os.fspath(path))
+    if most is not None and not reason and os.path.getsize(path) > most:
+        units = ((30, "GB"), (20, "MB"), (10, "kB"), (0, "B"))
+        size = next(f"{most >> bits} {unit}" for bits, unit in units if most >> bits)
+        raise OSError(errno.EFBIG, f"it is larger than {size}", os.fspath(path))
     return open(path, **{"mode": "rb", **options})
+
+
+def read_bytes(path: str | os.PathLike, most: int) -> bytes:
+    """All of a plain file of at most so many bytes. Raises OSError, for a larger one too."""
+    with open_input(path, most) as file:
+        # as much as there is: a file reserves what is asked for
+        return file.read(min(os.fstat(file.fileno()).st_size, most))
 
 
 def _reason(name: str) -> tuple[int, str]:

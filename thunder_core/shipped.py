@@ -6,6 +6,7 @@ In the repository and in the extension their folders lie beside this package, in
 they lie in it.
 """
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -27,15 +28,19 @@ SAMPLE_TEXT = (
 )
 # endings of weight files; graphs follow from these
 WEIGHT_ENDINGS = (".safetensors", ".json", ".npz")
+LARGEST_WEIGHTS = 2**29  # bytes of a file; the largest shipped one has 14 MB
 VENDOR = folder("vendor")  # folder of the engine's libraries in a package; a clone has none
 
 
 def fingerprint_of(weights: Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 over the weight files in a folder, in name order:
-    what takes and reports call the weights. Raises OSError."""
+    what takes and reports call the weights. Raises OSError, for a huge file too."""
     whole = hashlib.sha256()
     for path in sorted(weights.iterdir()):
         if path.suffix in WEIGHT_ENDINGS and path.is_file():
             whole.update(path.name.encode())
+            if path.stat().st_size > LARGEST_WEIGHTS:
+                size = f"it is larger than {LARGEST_WEIGHTS >> 20} MB"
+                raise OSError(errno.EFBIG, size, str(path))
             whole.update(path.read_bytes())
     return whole.hexdigest()[:16]

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Text as other programs write it: in UTF-8, UTF-16 or UTF-32, with a byte order mark or without,
-or in Windows' one-byte letters for the west of Europe. Standard library only.
-
-A file's size is limited, and only a plain file is opened: nothing that never ends.
-"""
+or in Windows' one-byte letters for the west of Europe; and text of ours. Standard library only."""
 
 import codecs
-import errno
 import os
 import re
 import unicodedata
 from collections import Counter
 
-from .files import open_input
+from .files import read_bytes
 
 WINDOWS = "cp1252"
 _MARKS = (  # UTF-32's first: it begins as UTF-16's does
@@ -48,20 +44,12 @@ class NotText(ValueError):
     """Why a file is not read as text, as the end of a sentence that begins with the file's name."""
 
 
-def read_bytes(path: str | os.PathLike, most: int) -> bytes:
-    """All of a plain file of at most so many bytes. Raises OSError, for a larger one too."""
-    with open_input(path) as file:
-        # as much as there is: a file reserves what is asked for
-        data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
-    if len(data) > most:
-        size = f"{most >> 20} MB" if most >> 20 else f"{most >> 10} kB"
-        raise OSError(errno.EFBIG, f"it is larger than {size}", os.fspath(path))
-    return data
-
-
 def read_text(path: str | os.PathLike, most: int) -> str:
-    """The text of a file of at most so many bytes. Raises OSError, NotText."""
-    return decode(read_bytes(path, most))[0]
+    """The text of a file of ours, in UTF-8, of at most so many bytes. Raises OSError, NotText."""
+    try:
+        return read_bytes(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotText("is not text in UTF-8") from error
 
 
 def decode(data: bytes) -> tuple[str, str]:

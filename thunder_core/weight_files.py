@@ -6,9 +6,9 @@ refused with a sentence. A network's graph is NAME.onnx beside NAME.safetensors,
 copy of; `train.graphs` writes it. `engine` and `networks` compute what is read here.
 """
 
-import errno
 import json
 import math
+import stat
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +19,8 @@ from safetensors import safe_open, SafetensorError
 
 from .errors import BadHead, BadWeights
 from .face.head import Head, read_head
-from .files import hash_of, open_input, part_of
-from .shipped import fingerprint_of, WEIGHT_ENDINGS, WEIGHTS as SHIPPED
-from .text_files import read_text
+from .files import hash_of, part_of
+from .shipped import fingerprint_of, LARGEST_WEIGHTS, WEIGHT_ENDINGS, WEIGHTS as SHIPPED
 
 # ---- cards of weight files
 
@@ -34,6 +33,7 @@ ENDINGS = (*WEIGHT_ENDINGS, GRAPH)  # endings of weight files
 SCALE = " scale"  # end of the names of arrays [rows, parts] that multiply parts of rows of bytes
 
 _LONGEST_CARD = 2**20  # bytes
+_LARGEST_GRAPH = 2**21  # bytes of a graph: it holds no weights
 
 _WIDEST, _DEEPEST = 2**16, 100  # upper bounds of a network's sizes, and of its number of layers
 
@@ -62,16 +62,28 @@ def read_error(path: Path, error: Exception) -> BadWeights:
         return unusable(path, "is missing")
     if isinstance(error, PermissionError):
         return unusable(path, "may not be read")
-    if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return unusable(path, str(error.strerror).removeprefix("it "))
-    reason = " ".join(str(error).split())[:_LONGEST_REASON]
+    said = getattr(error, "strerror", None) or str(error)
+    reason = " ".join(said.split())[:_LONGEST_REASON]
     return unusable(path, f"is damaged ({reason})" if reason else "is damaged")
+
+
+def _check_file(path: Path, most: int) -> None:
+    """Raise BadWeights for what is no plain file of at most so many bytes, and OSError where there
+    is none: of a pipe a reader would never return, and a huge file may be empty."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise unusable(path, "is a folder, a pipe or a device, not a file")
+    if not about.st_size:
+        raise unusable(path, "is empty")
+    if about.st_size > most:
+        raise unusable(path, f"is larger than {most >> 20} MB")
 
 
 def read_config(path: Path) -> dict:
     """The configuration in a network's JSON. Raises BadWeights."""
     try:
-        card = json.loads(read_text(path, _LONGEST_CARD))
+        _check_file(path, _LONGEST_CARD)
+        card = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise read_error(path, error) from error
     if not isinstance(card, dict) or not isinstance(card.get("config"), dict):
@@ -91,7 +103,7 @@ def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.nd
     """
     config, file = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
     try:
-        open_input(file).close()  # of a pipe the reader would never return
+        _check_file(file, LARGEST_WEIGHTS)
         with safe_open(file, "numpy") as opened:
             wanted = names or [name for name in opened.keys() if not name.endswith(SCALE)]
             arrays = {name: _read(opened, name) for name in wanted}
@@ -101,6 +113,12 @@ def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.nd
         if not _can_be_trained(name, array):
             raise unusable(file, f"holds numbers that no training gives (in {name})")
     return arrays, config
+
+
+def read_graph(path: Path) -> tuple[bytes, dict[str, np.ndarray]]:
+    """The graph of a network, `path` without suffix, and its arrays. Raises BadWeights, OSError."""
+    _check_file(path.with_suffix(GRAPH), _LARGEST_GRAPH)
+    return path.with_suffix(GRAPH).read_bytes(), read_weights(path)[0]
 
 
 def _read(file, name: str) -> np.ndarray:
@@ -191,7 +209,11 @@ class Identity:
 
 
 def identify(folder: Path) -> Identity:
-    """Identity of the weights in a folder; reads every file once, and those of others twice."""
+    """Identity of the weights in a folder; reads every file once, and those of others twice. Raises
+    BadWeights for a huge one."""
+    for path in _files(folder):
+        if path.stat().st_size > LARGEST_WEIGHTS:
+            raise unusable(path, f"is larger than {LARGEST_WEIGHTS >> 20} MB")
     sums = {path.name: hash_of(path) for path in _files(folder)}
     first, *lines = (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()
     released = {name: digest for digest, name in map(str.split, lines)}

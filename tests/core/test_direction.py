@@ -140,7 +140,7 @@ GOOD = {
         ("[" * 10**4, "JSON"),
         ("[]", "not one of Thunder's"),
         ("{}", "not one of Thunder's"),
-        (" " * 10**6, "65,536 letters"),
+        (" " * 10**6, "larger than 64 kB"),
         (GOOD | {"thunder_direction": 2}, "version 2"),
         (GOOD | {"thunder_direction": True}, "version true"),
         (GOOD | {"style": [1.2]}, "table of numbers"),

@@ -4,6 +4,7 @@ is loaded."""
 
 import copy
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from made_whisper import encoder_sizes
+from memory import held_at_most
 from safetensors.torch import save_file
 
 from research.train.card import write_sums
@@ -203,3 +205,23 @@ def test_a_changed_file_or_graph_in_the_shipped_folder_is_said_by_name(tmp_path,
     assert changed.origin == "changed"
     assert "were changed (units.safetensors): install it again" in changed.sentence
     assert changed.fingerprint != identify(copied).fingerprint
+
+
+def test_a_huge_file_that_holds_nothing_is_refused_in_no_memory(tmp_path):
+    """Its header claims 16 GB, of which the disk has none."""
+    write(tmp_path, "vocoder")
+    header = json.dumps(
+        {"x": {"dtype": "F32", "shape": [2**32], "data_offsets": [0, 2**34]}}
+    ).encode()
+    with open(tmp_path / "vocoder.safetensors", "wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        os.truncate(file.fileno(), 8 + len(header) + 2**34)
+    said = "The weights file vocoder.safetensors in .* is larger than 512 MB: choose another"
+    for read in (
+        lambda: weight_files.read_weights(tmp_path / "vocoder"),
+        lambda: identify(tmp_path),
+    ):
+        with held_at_most(2**22), pytest.raises(BadWeights, match=said):
+            read()
+    with held_at_most(2**22), pytest.raises(OSError, match="larger than 512 MB"):
+        fingerprint_of(tmp_path)

@@ -277,7 +277,7 @@ def _rows():
         )
 
     for what, change, says in (
-        ("that is empty", lambda data: b"", "is no graph"),
+        ("that is empty", lambda data: b"", "is empty"),
         ("that is cut off", _cut, "is no graph"),
         ("of 3 MB", lambda data: data + bytes(3 << 20), "is larger than 2 MB"),
         ("that is a pickle", lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR.", "is no graph"),

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import text_files
 from ..errors import BadRequest, suggest
-from ..files import is_utf8, MANIFEST, not_a_file, printable
+from ..files import is_utf8, MANIFEST, not_a_file, printable, read_bytes
 from .settings import (
     BadSetting,
     DEFAULTS,
@@ -97,7 +97,9 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
         raise BadRequest(f"{problem}: name another with --jobs")
     name, folder = os.path.basename(path), os.path.dirname(os.path.abspath(path))
     try:
-        text, _ = text_files.decode(text_files.read_bytes(path, LONGEST))
+        text, encoding = text_files.decode(read_bytes(path, LONGEST))
+        if encoding == text_files.WINDOWS:  # names of files in it must not be guessed
+            raise text_files.NotText("is not text in UTF-8")
         if any(
             each.count(".") > _MOST_PARTS
             for each in re.split(r"[^\w.\- \t]+", _QUOTED.sub("_", text))

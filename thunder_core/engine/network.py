@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadWeights
-from ..text_files import read_bytes
-from ..weight_files import advice, GRAPH, read_error, read_weights, unusable
+from ..weight_files import advice, GRAPH, read_error, read_graph, unusable
 
 CPU = "cpu"
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of graphics cards, on Linux and on Windows
@@ -120,7 +119,6 @@ def _core_of(number: int) -> str:
 # ---- graphs
 
 TRANSPOSED = " transposed"  # end of the names of weights that a graph is handed transposed
-_LARGEST_GRAPH = 2**21  # bytes of a graph: it holds no weights
 _KINDS = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
 
 
@@ -145,7 +143,7 @@ class Graph:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.enable_mem_pattern = False  # sounds have all lengths
         try:
-            content, (stored, _) = read_bytes(file, _LARGEST_GRAPH), read_weights(path)
+            content, stored = read_graph(path)
             stored |= {name + TRANSPOSED: weight.T for name, weight in stored.items()}
             wanted = [name for name in stored if _field(name) in content]
             # which the session does not copy

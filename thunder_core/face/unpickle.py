@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import MOST_BYTES
 from ..errors import BadHead
-from ..text_files import read_bytes
+from ..files import read_bytes
 
 _NUMBER = re.compile(r"[<>=|]?([biuf])([1248])")
 _MOST_INSTRUCTIONS = 100_000  # a FLAME file has some hundreds; each can make an object
