@@ -427,8 +427,9 @@ class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):
 
 
 class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
-    """Read what the voice says from a text, from subtitles (.txt, .srt, .vtt), or from the times of
-    words of Azure, Amazon Polly or ElevenLabs (.json), and find its words"""
+    """Read what the voice says from a text, a chat or a script (.txt, .md, .ssml), from subtitles
+    (.srt, .vtt, .sbv, .ass), or from the times of words of Azure, Amazon Polly or ElevenLabs
+    (.json), and find its words"""
 
     filter_glob: str = StringProperty(
         default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}

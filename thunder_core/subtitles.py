@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a voice says from a file: plain text (.txt), subtitles with times (.srt, .vtt), or the
-times of words that speech services write (timings.py)."""
+"""Reads what a voice says from a file: plain text, chats and scripts (markup.py), subtitles with
+times, or the times of words that speech services write (timings.py)."""
 
-import html
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from . import files, text_files, timings
+from . import files, markup, text_files, timings
 from .errors import BadRequest
 from .spoken import slice_text
 
-ENDINGS = (".txt", ".srt", ".vtt", *timings.ENDINGS)
+_SUBTITLES = (".srt", ".vtt", ".sbv", ".ass", ".ssa")
+ENDINGS = (".txt", *_SUBTITLES, *markup.SCRIPTS, *timings.ENDINGS)
+_OF_WINDOWS = "Read as Windows-1252, for it is not UTF-8: if letters are wrong, save it in UTF-8"
 _MOST_BYTES = 2**20
 _MOST_BYTES_OF_SERVICE = 2**24  # with the sound of some minutes
-_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
-_CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}", re.ASCII)
-# a character's name or number, as &amp; and &#39; are
-_ENTITY = re.compile(r"&(?:#x?[0-9a-f]{1,7}|[a-z][a-z0-9]{1,31});", re.IGNORECASE | re.ASCII)
+_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_HAS_CUES = re.compile(rf"^[ \t]{{0,9}}{_TIME}\s*-->\s*{_TIME}", re.ASCII | re.MULTILINE)
+_CUE = re.compile(rf"^\s*{_TIME}\s*(?:-->|,)\s*{_TIME}", re.ASCII)
+_LONGEST_FORMAT = 1000  # letters of the names of columns
+_FORMAT, _DIALOGUE = "format:", "dialogue:"  # how lines of Aegisub's subtitles begin
+_DRAWN = re.compile(r"\{[^{}]*\\p[1-9]")  # before what is no text but a drawing
 # seconds: by which clocks differ that are the same, and of a subtitle that is heard
 _SAME_CLOCK, _LEAST_HEARD = 2.0, 0.15
 # Tags, styles, [door slams], the dash of a speaker. None holds what begins another, so that each
@@ -37,9 +42,9 @@ class PlayedPart:
 
 
 class ReadText(NamedTuple):
-    """What a file says.  text: on one line.  note: a sentence on which of its subtitles were read,
-    where that is not plain.  times: when its words are said, in seconds of what plays, None where
-    only a search can tell."""
+    """What a file says.  text: on one line.  note: sentences on which of its subtitles were read
+    where that is not plain, what was left out, and what was guessed.  times: when its words are
+    said, in seconds of what plays, None where only a search can tell."""
 
     text: str
     note: str = ""
@@ -56,7 +61,7 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadTex
     if problem := files.not_a_file(path):
         raise BadRequest(f"{problem}: {advice}")
     try:
-        text, encoding = text_files.decode(text_files.read_bytes(path, most))
+        text, encoding = text_files.decode(files.read_bytes(path, most))
     except text_files.NotText as error:
         raise BadRequest(
             f"“{path}” {error}: save it as plain text in UTF-8, or {advice}"
@@ -68,19 +73,27 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadTex
             return _words_in(*timings.read(text), part)
         except BadRequest as error:
             raise BadRequest(f"“{path}” {error}: {advice}") from error
-    note = ""
-    is_plain = not path.lower().endswith((".srt", ".vtt"))
-    if not is_plain:
-        cues = cues_of(text)
+    notes = [_OF_WINDOWS] if encoding == text_files.WINDOWS else []
+    is_plain = not path.lower().endswith(_SUBTITLES) and not _HAS_CUES.search(text)
+    if is_plain:
+        try:
+            text, note = markup.said_in(text, os.path.splitext(path)[1].lower())
+        except ValueError as error:
+            raise BadRequest(f"“{path}” {error}: save it as plain text, or {advice}") from error
+        notes.append(note)
+    else:
+        cues, count = cues_of(text)
+        notes.append(markup.say_left_out(count))
         if part is not None and cues:
             cues, note = _cues_in(cues, part, path, advice)
+            notes.append(note)
         text = " ".join(said for *_, said in cues)
     if not (words := " ".join(text.split())):
         below = "" if is_plain else " below times such as 00:00:01,000 --> 00:00:03,000"
         raise BadRequest(
             f"“{path}” holds no words{below}: write into it what the voice says, or {advice}"
         )
-    return ReadText(words, note)
+    return ReadText(words, ". ".join(filter(None, notes)))
 
 
 def _words_in(text: str, times: timings.Times, part: PlayedPart | None) -> ReadText:
@@ -152,29 +165,47 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{max(seconds, 0.0) % 60:04.1f}"
 
 
-def cues_of(text: str) -> list[tuple[float, float, str]]:
-    """(start, end, words) in seconds of every subtitle of an .srt or .vtt file that says
-    something."""
-    cues = []
-    for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
-        lines = block.strip().split("\n")
-        found = [(n, match) for n, line in enumerate(lines) if (match := _CUE.match(line))]
-        ends = [n for n, _ in found[1:]]  # where no blank line parts them
-        for (number, match), end in zip(found, [*ends, len(lines)]):
-            if end < len(lines) and lines[end - 1].strip().isdecimal():
-                end -= 1  # the next one's number
-            said = " ".join(_MARKUP.sub(" ", _unescape(each)) for each in lines[number + 1 : end])
-            if said := said.strip():
-                cues.append((_seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), said))
-    return cues
+def cues_of(text: str) -> tuple[list[tuple[float, float, str]], int]:
+    """(start, end, words) in seconds of every subtitle of a file that says something, and how many
+    names of speakers were left out."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    is_ass = re.search(r"^\[(?:Script Info|Events)\]", text, re.MULTILINE | re.IGNORECASE)
+    cues = [
+        cue
+        for block in ([text] if is_ass else re.split(r"\n\s*\n", text))
+        for cue in (_cues_of_aegisub if is_ass else _cues_of_block)(block)
+    ]
+    said, count = markup.without_speakers([each for *_, each in cues])
+    named = [(*times, " ".join(each.split())) for (*times, _), each in zip(cues, said)]
+    return [cue for cue in named if cue[2]], count  # type: ignore[misc]
 
 
-def _unescape(line: str) -> str:
-    """A line with characters in place of their names, which some exporters name twice:
-    &amp;nbsp;."""
-    for _ in range(2):
-        line = _ENTITY.sub(lambda match: html.unescape(match[0]), line)
-    return line.replace("\u00ad", "")  # hyphens that are not seen
+def _cues_of_block(block: str) -> Iterator[tuple[float, float, str]]:
+    """Those of a block of lines of .srt, .vtt or .sbv."""
+    lines = block.strip().split("\n")
+    found = [(n, match) for n, line in enumerate(lines) if (match := _CUE.match(line))]
+    ends = [n for n, _ in found[1:]]  # where no blank line parts them
+    for (number, match), end in zip(found, [*ends, len(lines)]):
+        if end < len(lines) and lines[end - 1].strip().isdecimal():
+            end -= 1  # the next one's number
+        said = (_MARKUP.sub(" ", markup.unescape(each)) for each in lines[number + 1 : end])
+        yield _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), " ".join(said)
+
+
+def _cues_of_aegisub(text: str) -> Iterator[tuple[float, float, str]]:
+    """Those of a file of Aegisub, .ass or .ssa, whose rows have the columns that it names."""
+    columns = ["layer", "start", "end", "style", "name", "l", "r", "v", "effect", "text"]
+    for line in text.split("\n"):
+        kind, _, row = line.strip().partition(" ")
+        if kind.lower() == _FORMAT and "text" in row.lower():
+            columns = [each.strip().lower() for each in row[:_LONGEST_FORMAT].split(",")]
+        if kind.lower() == _DIALOGUE and not _DRAWN.search(row):
+            cells = dict(zip(columns, row.split(",", len(columns) - 1)))
+            times = _CUE.match(f"{cells.get('start', '')},{cells.get('end', '')}")
+            if times:
+                said = re.sub(r"\\[Nnh]", " ", cells.get("text", ""))
+                said = _MARKUP.sub(" ", re.sub(r"\{[^{}]*\}", "", said))
+                yield _seconds(*times.groups()[:4]), _seconds(*times.groups()[4:]), said
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a text is said, where programs write more than that: chats and transcripts of meetings
+(WhatsApp, Telegram, Zoom, Teams, Otter) with names and times, Markdown, SSML. Standard library
+only.
+
+No pattern holds what begins another, or more than a line's first letters, so that each letter is
+looked at a few times.
+"""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+SCRIPTS = (".md", ".markdown", ".ssml")
+# a character's name or number, as &amp; and &#39; are
+_ENTITY = re.compile(r"&(?:#x?[0-9a-f]{1,7}|[a-z][a-z0-9]{1,31});", re.IGNORECASE | re.ASCII)
+
+# ---- chats and transcripts
+
+_DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
+_HALF = r"(?:\s?[AaPp]\.?\s?[Mm]\b\.?)?"
+_CLOCK = rf"\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:[.,]\d{{1,3}})?{_HALF}"
+_DATED = rf"{_DATE},?\s{{1,3}}\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?{_HALF}"
+_WHEN = rf"(?:{_DATED}|{_CLOCK})"
+_NAME = r"[^:\[\]()<>\n]{1,60}?"
+_MARK = "\u200e"  # in WhatsApp before what nobody wrote: “image omitted”
+# lines of messages: group “said” has their text
+_MESSAGES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"{_MARK}?[\[(]{_WHEN}[\])]\s*(?:[-–]\s+)?(?:~?\s?{_NAME}:(?:\s+|$))?(?P<said>.*)",
+        rf"{_DATED}\s+[-–]\s+(?:{_NAME}:\s+(?P<said>.*)|.*)",
+        rf"(?:{_DATE}\s{{1,3}})?{_CLOCK}\s+[Ff]rom\s.{{1,80}}?\s[Tt]o\s.{{1,80}}?:(?P<said>.*)",
+        rf"{_CLOCK}\s{{1,9}}{_NAME}:\s+(?P<said>.*)",
+    )
+)
+# lines above what somebody says, which may be a text's own where there is only one
+_HEADS = re.compile(
+    rf"(?:{_NAME},?\s{{0,3}}[\[(]{_WHEN}[\])]|(?:{_NAME}(?:\s{{2,9}}|\t))?{_WHEN}|\[{_NAME}\]\s+{_CLOCK})"
+    r":?\s*$"
+)
+_OF_PROGRAM = re.compile(r"\s*(?:Transcribed by https?://\S+|<[^<>]*>)\s*$")
+_SPEAKER = re.compile(r"\s*(?:-\s+)?([^\W\d_][^:\[\]()<>,.!?\n]{0,39})(?:\([^()\n]{0,40}\)\s?)?:\s")
+_MOST_NAMES, _MOSTLY, _LEAST_LINES = 0.5, 0.8, 4  # names for lines; lines that have one
+
+
+def _of_chat(lines: list[str]) -> tuple[list[str], int]:
+    """The lines that are said in a chat or a transcript, and how many names and times were left
+    out; all lines where it is none."""
+    heads = {number for number, line in enumerate(lines) if _HEADS.match(line)}
+    heads = heads if len(heads) > 1 else set()
+    said, count, is_after = [], 0, False
+    for number, line in enumerate(lines):
+        found = None
+        if number not in heads:
+            found = next(filter(None, (each.match(line) for each in _MESSAGES)), None)
+        if number in heads or found:
+            count, is_after = count + 1, True
+            line = (found["said"] or "") if found else ""
+        if line.startswith(_MARK) or (is_after and _OF_PROGRAM.match(line)):
+            continue
+        said.append(line)
+    return said, count
+
+
+def without_speakers(lines: list[str]) -> tuple[list[str], int]:
+    """Lines without the names of who says them, “ANNA:” before several or “Anna:” before nearly
+    all, and how many these were."""
+    found = [_SPEAKER.match(line) for line in lines]
+    names = Counter(each[1].strip() for each in found if each)
+    full = sum(bool(line.strip()) for line in lines)
+    if not (
+        full >= _LEAST_LINES
+        and names.total() >= _MOSTLY * full
+        and len(names) <= _MOST_NAMES * full
+    ):
+        found = [each if each and each[1].isupper() else None for each in found]
+    count = sum(map(bool, found))
+    if count < 2:
+        return lines, 0
+    return [line[each.end() :] if each else line for line, each in zip(lines, found)], count
+
+
+# ---- Markdown
+
+_LINK = re.compile(r"(!?)\[([^][\n]*)\](?:\([^()\n]*\)|\[[^][\n]*\])")
+_NO_WORDS = re.compile(r"<!--[^<]*-->|\[\^[^][\n]*\]:?|<[^<>\s]*>|</?\w[^<>\n]*>")
+_BEGINS = re.compile(r"(?:\s{0,9}(?:>|[-*+]\s|\d{1,9}[.)]\s|\|))+")
+_RULE = re.compile(r"\s*(?:[-*_=|:]\s*){3,}$|\s*#{1,6}(?:\s|$)|\s*\[[^][\n]*\]:\s")
+_FENCES = ("```", "~~~")
+_EMPHASIS = re.compile(r"\*|`|~~|\b_|_\b|\|")
+
+
+def _of_markdown(lines: list[str]) -> Iterable[str]:
+    """The lines that are said in Markdown: no headings, rules, code, pictures and addresses."""
+    if lines[:1] == ["---"] and "---" in lines[1:]:  # what programs note of it
+        lines = lines[lines.index("---", 1) + 1 :]
+    fence = ""
+    for line, below in zip(lines, [*lines[1:], ""]):
+        mark = next((each for each in _FENCES if line.lstrip().startswith(each)), "")
+        if fence or mark:
+            fence = "" if fence and mark == fence else fence or mark
+        elif not _RULE.match(line) and not (below and not below.strip("=") and line.strip()):
+            line = _LINK.sub(lambda link: "" if link[1] else link[2], line)
+            line = _NO_WORDS.sub(" ", line)
+            begins = _BEGINS.match(line)
+            yield _EMPHASIS.sub("", line[begins.end() :] if begins else line)
+
+
+# ---- SSML, and other languages of tags
+
+_ALIAS = re.compile(r"<sub\b[^<>]*?\balias\s*=\s*[\"']([^\"'<>]*)[\"'][^<>]*>[^<>]*</sub\s*>")
+_UNSAID = re.compile(r"<!--[^<]*-->|<(desc|metadata|title)\b[^<>]*>[^<>]*</\1\s*>|<[?!][^<>]*>")
+_WITHIN = re.compile(r"</?(?:emphasis|phoneme|say-as|prosody|lang|mark|w|token)\b[^<>]*>")
+_TAG = re.compile(r"<[^<>]*>")
+_OF_TAGS = re.compile(
+    r"\s*(?:<\?xml[^<>]*>\s*|<!--[^<]*-->\s*|<!doctype[^<>]*>\s*)*<(\w[\w:.-]{0,40})[\s/>]", re.I
+)
+
+
+def _of_ssml(text: str) -> str:
+    for pattern, by in ((_ALIAS, r"\1"), (_UNSAID, " "), (_WITHIN, ""), (_TAG, " ")):
+        text = pattern.sub(by, text)
+    return unescape(text)
+
+
+def unescape(text: str) -> str:
+    """A text with characters in place of their names, which some exporters name twice:
+    &amp;nbsp;."""
+    for _ in range(2):
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    return text.replace("\u00ad", "")  # hyphens that are not seen
+
+
+# ---- all of them
+
+
+def said_in(text: str, ending: str) -> tuple[str, str]:
+    """What is said in a text in a file of an ending, and a sentence on what was left out, "" for
+    nothing. Raises ValueError, whose message goes on after the file's name, for a language that is
+    not read."""
+    tag = _OF_TAGS.match(text)
+    if tag and tag[1].lower() == "speak":
+        return _of_ssml(text), "Read as SSML, without its tags"
+    if tag and (text.lstrip().startswith(("<?", "<!")) or tag[1].lower() in ("html", "tt")):
+        kind = "a page of the web" if "html" in text[: tag.end()].lower() else "XML"
+        raise ValueError(f"is {kind} (<{tag[1]}>)")
+    lines = [line for line in text.splitlines() if line and not line.isspace()]
+    if ending in (".md", ".markdown"):
+        return "\n".join(_of_markdown(lines)), "Read as Markdown, without headings and code"
+    lines, count = _of_chat(lines)
+    lines, more = without_speakers(lines)
+    return "\n".join(lines), say_left_out(count + more)
+
+
+def say_left_out(count: int) -> str:
+    """The sentence on names and times that are not said, "" for none."""
+    return f"Left out {count} names or times, which are not spoken" if count else ""
