@@ -16,7 +16,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ..scene.engine import connection, install
-from ..scene.heads import drawn, family, flame, head, live_head, mapping_table
+from ..scene.heads import drawn, family, flame, head, live_head, mapping_table, receivers
 from ..scene.host import compat, jobs
 from ..scene.host.language import translated
 from ..scene.host.prop import (
@@ -47,12 +47,14 @@ from .base import (
     why_no_head,
     why_not_in_object_mode,
 )
+from .install_engine import confirm
 
 if TYPE_CHECKING:
     from ..thunder_core.client import Client
 
 
 SAMPLE = str(shipped.SAMPLE)
+_LONGEST_HOST = 60  # letters that are shown of a computer's name
 
 
 class AddsHead(InstantWork):
@@ -540,18 +542,45 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
         lambda context: "" if live_head.sender.stream else why_no_head(context),
     )
 
+    is_agreed: bool = BoolProperty(
+        name="Agreed",
+        options={"HIDDEN", "SKIP_SAVE"},
+        description="Send to a computer that only the file names",
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
+        settings = context.scene.thunder.recording
+        if live_head.sender.stream is not None or receivers.is_agreed(settings.host):
+            return self.execute(context)
+        self.is_agreed, host = True, settings.host[:_LONGEST_HOST]
+        return confirm(
+            self, context, event, "Send the Face to Another Computer?", "Send",
+            f"This file names “{host}”, port {settings.port}: the face, and what you perform "
+            f"live, go there until you stop it or open another file",
+        )  # fmt: skip
+
     def act(self, context: bpy.types.Context):
         if live_head.sender.stream is not None:
             live_head.sender.close()
             return "The head is no longer sent"
         settings, rig = context.scene.thunder.recording, chosen_head(context)
-        if settings.host != vmc.HERE and not install.may_download():
+        host, port = settings.host, settings.port
+        if not vmc.is_here(host) and not install.may_download():
             raise BadRequest(
-                f"{install.how_to_go_online()} to send a face to “{settings.host}”, or send it to "
+                f"{install.how_to_go_online()} to send a face to “{host}”, or send it to "
                 f"{vmc.HERE}, this computer"
             )
-        live_head.sender.start(context.scene, rig, settings.port, settings.host)
-        return f"“{rig.owner.name}” is sent to {settings.host}, port {settings.port}, as it plays"
+        if not self.is_agreed and not receivers.is_agreed(host):
+            host = host[:_LONGEST_HOST]
+            raise BadRequest(
+                f"This file names “{host}” to send the face to: press Send to Other Programs and "
+                f"agree, or type its address again"
+            )
+        live_head.sender.start(context.scene, rig, port, host)
+        receivers.agree(host)
+        if live_head.sender.stream.is_looking:
+            return f"“{rig.owner.name}” is sent to “{host}” as soon as this name is looked up"
+        return f"“{rig.owner.name}” is sent to {host}, port {port}, as it plays"
 
 
 class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):

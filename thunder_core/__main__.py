@@ -57,7 +57,7 @@ def live(args: argparse.Namespace) -> int:
         raise BadRequest(f"--mood “{args.mood[:60]}” {error}") from None
     if not 0 < args.ahead <= 1:
         raise BadRequest("--ahead is not between 0 and 1: give seconds, such as .2")
-    motion, stream, told = LiveMotion(), vmc.Stream(args.osc, args.to), 0.0
+    motion, stream, told = LiveMotion(), vmc.Stream(args.osc, args.to, True), 0.0
     with (
         Client(sys.executable) as client,
         contextlib.closing(stream),

@@ -8,10 +8,13 @@ https://protocol.vmc.info/english.html
 
 import contextlib
 import errno
+import ipaddress
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import numpy as np
 
@@ -72,24 +75,67 @@ def frame(row: np.ndarray, channels: tuple[str, ...], seconds: float) -> bytes:
     )
 
 
-class Stream:
-    """Where frames are sent."""
+def is_here(host: str) -> bool:
+    """Whether a name or address is this computer, which nothing leaves."""
+    address = _address(host)
+    return host.strip().lower() == "localhost" if address is None else address.is_loopback
 
-    def __init__(self, port: int = PORT, host: str = HERE):
-        """Raises BadRequest if there is no such port or computer."""
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that is given, None for a name, which has to be looked up."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host)
+    return None
+
+
+class Stream:
+    """Where frames are sent; lost while the name of the computer is looked up, which may take half
+    a minute."""
+
+    def __init__(self, port: int = PORT, host: str = HERE, waits: bool = False):
+        """waits: until a name is looked up. Raises BadRequest if there is no such port or
+        computer."""
         if not 0 < port < 2**16:
             raise BadRequest(f"There is no port {port}: give one from 1 to {2**16 - 1}")
         # the arguments of the last `send`, if there was one
         self._host, self._sent = host[:60], list[tuple[np.ndarray, tuple[str, ...], float]]()
-        with self._reach():
+        self._socket: socket.socket | None = None
+        self._place: Future[tuple] = Future()
+        if waits or _address(host) is not None:
+            self._look_up(host, port)
+        else:
+            threading.Thread(target=self._look_up, args=(host, port), daemon=True).start()
+        self.is_found  # noqa: B018, raises
+
+    def _look_up(self, host: str, port: int) -> None:
+        try:
             # the first is an IPv4 address if there is one, where such programs listen
-            kind, _, _, _, place = min(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))
-            self._socket = socket.socket(kind, socket.SOCK_DGRAM)
-            self._socket.connect(place)  # the system says of a connected one what went wrong
+            self._place.set_result(min(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)))
+        except (OSError, UnicodeError) as error:
+            self._place.set_exception(error)
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether the name of its computer is being looked up."""
+        return not self._place.done()
+
+    @property
+    def is_found(self) -> bool:
+        """Whether its computer is known by now. Raises BadRequest if there is none."""
+        if self._socket is None and not self.is_looking:
+            with self._reach():
+                kind, _, _, _, place = self._place.result()
+                self._socket = socket.socket(kind, socket.SOCK_DGRAM)
+                self._socket.setblocking(False)
+                self._socket.connect(place)  # the system says of a connected one what went wrong
+        return self._socket is not None
 
     def send(self, row: np.ndarray, channels: tuple[str, ...], seconds: float) -> None:
         """Send a row [C] of a packed motion. What is lost on the way is not sent again. Raises
         BadRequest if the computer cannot be reached any more."""
+        if not self.is_found:
+            return
+        assert self._socket is not None
         self._sent = [(row, channels, seconds)]
         with self._reach(), contextlib.suppress(ConnectionError):  # no program listens yet
             self._socket.send(frame(row, channels, seconds))
@@ -100,7 +146,8 @@ class Stream:
         try:
             yield
         except (OSError, UnicodeError) as error:
-            if getattr(error, "errno", None) != errno.ENOBUFS:  # too much at once: a frame is lost
+            # too much at once: a frame is lost
+            if getattr(error, "errno", None) not in (errno.ENOBUFS, errno.EAGAIN):
                 raise BadRequest(
                     f"“{self._host}” is no computer that can be reached: give its name or address"
                 ) from error
@@ -116,5 +163,5 @@ class Stream:
 
     def close(self) -> None:
         """Ease the face to rest, and then send nothing more."""
-        with self._socket:
+        with self._socket or contextlib.nullcontext():
             self.rest()

@@ -24,6 +24,7 @@ from ..host import jobs, playback
 from . import head
 
 MARK = "thunder_live"  # property of a scene: JSON of the head's mesh and its values before
+_LOOK_SECONDS = 0.1  # interval of asking whether the computer of a name was found
 _OPENS = 60.0  # millimetres that lips are apart by a radian of the jaw, about
 
 
@@ -107,8 +108,11 @@ class Sender(jobs.Part):
     _rig: head.Rig | None = None
     _ends = ExitStack()
 
+    def __init__(self) -> None:
+        self.task = jobs.Task(self._look, any_time=True)
+
     def start(self, scene: bpy.types.Scene, rig: head.Rig, port: int, host: str) -> None:
-        """Send a head of a scene from now on. Raises BadRequest."""
+        """Send a head of a scene from now on, as soon as a name is looked up. Raises BadRequest."""
         self.close()
         self.stream, self._rig, self.names = (
             vmc.Stream(port, host), rig, (scene.name, rig.mesh.name),
@@ -116,6 +120,13 @@ class Sender(jobs.Part):
         self._ends.callback(self.stream.close)
         for event in ("frame_change_post", "depsgraph_update_post"):
             self._ends.enter_context(jobs.handled(event, self._show))
+        self.task.start(_LOOK_SECONDS)
+
+    def _look(self) -> float | None:
+        """Wait for the computer, which nobody is told of where nothing moves meanwhile."""
+        with self._said():
+            return None if self.stream is None or self.stream.is_found else _LOOK_SECONDS
+        return None
 
     def send(self, row: np.ndarray, seconds: float) -> None:
         """Send a row [channels + 9], if it is on."""

@@ -4,6 +4,8 @@ its pose, its keys and the file are as before, and what was spoken is kept."""
 
 import importlib
 import os
+import socket
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +18,13 @@ from few_points import KEYS
 from performances import write_wav
 from played_microphone import engine_with
 from thunder.scene.animation import keying
-from thunder.scene.heads import head, mapping_table
+from thunder.scene.heads import head, mapping_table, receivers
 from thunder.scene.heads.live_head import LiveHead, MARK, sender
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import mixdown, recording, strip
-from thunder.thunder_core import engine_python, errors, progress
+from thunder.thunder_core import engine_python, errors, progress, vmc
 from thunder.thunder_core.animation import livelink
 from thunder.thunder_core.animation.live_motion import LiveMotion
 from thunder.thunder_core.animation.timing import Clock
@@ -769,3 +771,77 @@ def test_a_line_goes_into_the_scene_of_the_sequencer_where_that_is_under_the_mou
     context.space_data = space and SimpleNamespace(type=space)
     wanted = "edit" if space == "SEQUENCE_EDITOR" else "shot"
     assert operators.scene_of(context) == wanted
+
+
+# ---- addresses that a file names
+
+
+FAR = "192.0.2.7"  # for documentation: nobody's
+
+
+@pytest.fixture
+def strange(posed, tmp_path, monkeypatch):
+    """The recording's settings of a file that somebody else has saved, on a machine where nobody
+    has agreed to anything."""
+    monkeypatch.setattr(receivers, "user_folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(operators.install, "may_download", lambda: True)
+    receivers._agreed.hosts.clear()
+    settings = posed[0].thunder.recording
+    with monkeypatch.context() as as_it_is_read:
+        as_it_is_read.setattr(receivers, "agree", lambda host: None)
+        settings.host = FAR
+    yield settings
+    sender.close()
+    receivers._agreed.hosts.clear()
+
+
+def test_nothing_is_sent_to_an_address_of_a_file_before_the_user_agrees(strange, blender):
+    with pytest.raises(RuntimeError, match=f"This file names “{FAR}” to send the face to: press"):
+        blender.ops.thunder.send_face()
+    assert sender.stream is None
+    assert blender.ops.thunder.send_face(is_agreed=True) == {"FINISHED"}
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is None
+    receivers._agreed.hosts.clear()  # another session
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is not None
+
+
+def test_who_types_an_address_is_not_asked(strange, blender):
+    strange.host = "192.0.2.8"
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is not None
+
+
+def test_this_computer_needs_no_question(strange, blender, monkeypatch):
+    monkeypatch.setattr(operators.install, "may_download", lambda: False)
+    monkeypatch.setattr(receivers, "agree", lambda host: None)
+    strange.host = "localhost"
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is not None
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"\0" * 99, bytes(2**17)])
+def test_a_damaged_list_of_those_agreed_to_asks_again(strange, tmp_path, content):
+    (tmp_path / "receivers").mkdir()
+    (tmp_path / "receivers" / "receivers.txt").write_bytes(content)
+    assert not receivers.is_agreed(FAR)
+    receivers.agree(FAR)
+    receivers._agreed.hosts.clear()
+    assert receivers.is_agreed(FAR)
+
+
+def test_a_name_that_nobody_has_is_said_in_the_panel(strange, blender, monkeypatch):
+    looks = threading.Event()
+
+    def look_up(*_, **__):
+        looks.wait(20)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(vmc.socket, "getaddrinfo", look_up)
+    strange.host = "studio.invalid"
+    began = time.monotonic()
+    assert blender.ops.thunder.send_face() == {"FINISHED"}
+    assert time.monotonic() - began < 2 and sender.stream.is_looking
+    assert sender.task.step() == pytest.approx(0.1)
+    looks.set()
+    until(lambda: not sender.stream.is_looking)
+    assert sender.task.step() is None and sender.stream is None
+    assert "“studio.invalid” is no computer that can be reached" in sender.trouble
+    assert sender.trouble in sidebar.notes(blender.context)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import nullcontext, suppress
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ import osc
 import pytest
 import soundfile
 from played_microphone import engine_with
+from timing import until
 
 from research.harness import ROOT
 from thunder_core import __main__ as command_line, vmc
@@ -65,7 +67,7 @@ def test_a_frame_is_one_bundle_with_52_shapes_and_the_bones(receiver):
 
 def test_a_computer_that_is_not_there_is_a_sentence(capsys):
     with pytest.raises(BadRequest, match="is no computer that can be reached"):
-        vmc.Stream(39539, "no computer of that name")
+        vmc.Stream(39539, "no computer of that name", waits=True)
     assert main(["live", "--to", "no computer of that name"]) == 1
     assert capsys.readouterr().err.startswith("“no computer of that name” is no computer")
 
@@ -75,8 +77,45 @@ def test_a_name_is_looked_up_where_programs_listen(receiver, monkeypatch):
     found = [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
     udp = [(kind, socket.SOCK_DGRAM, 17, "", place) for kind, place in found]
     monkeypatch.setattr(vmc.socket, "getaddrinfo", lambda *_, **__: udp)
-    vmc.Stream(port, "localhost").send(row_of(), CHANNELS, 0.0)
+    vmc.Stream(port, "localhost", waits=True).send(row_of(), CHANNELS, 0.0)
     assert len(osc.read_bundle(heard.recv(65536))) == 58
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_name_that_takes_long_to_look_up_holds_nobody_up(receiver, monkeypatch, found):
+    heard, port = receiver
+    looks = threading.Event()
+    place = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", port))
+
+    def look_up(*_, **__):
+        looks.wait(20)
+        if not found:
+            raise socket.gaierror(-2, "Name or service not known")
+        return [place]
+
+    monkeypatch.setattr(vmc.socket, "getaddrinfo", look_up)
+    began = time.monotonic()
+    stream = vmc.Stream(port, "studio.local")
+    stream.send(row_of(), CHANNELS, 0.0)  # lost
+    assert stream.is_looking and not stream.is_found and time.monotonic() - began < 1
+    looks.set()
+    until(lambda: not stream.is_looking, 20)
+    if found:
+        stream.send(row_of(jaw=0.1), CHANNELS, 2.0)
+        assert osc.read_bundle(heard.recv(65536))[1] == ("/VMC/Ext/T", [2.0])
+    else:
+        with pytest.raises(BadRequest, match="“studio.local” is no computer that can be reached"):
+            stream.send(row_of(), CHANNELS, 0.0)
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    "host, is_here",
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("Localhost", True),
+     ("192.168.1.5", False), ("localhost.example.com", False), ("0.0.0.0", False), ("", False)],
+)  # fmt: skip
+def test_which_computer_is_this_one(host, is_here):
+    assert vmc.is_here(host) == is_here
 
 
 @pytest.mark.parametrize("host", ["255.255.255.255", "127.255.255.255"])
