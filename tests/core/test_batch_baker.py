@@ -24,6 +24,9 @@ import json, os, signal, sys, time
 def put(**event): print(json.dumps(event), flush=True)
 print("Blender 9.9 (a greeting)", flush=True)
 open(os.environ["STARTS"], "a").write("x")
+if str(len(open(os.environ["STARTS"]).read())) in os.environ.get("DIES", "").split():
+    print("no memory for me", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL) if os.name != "nt" else os._exit(9)
 put(event="ready", maker={"thunder": "1", "blender": "5.0.1", "weights": "f"})
 for line in sys.stdin:
     job = json.loads(line)["job"]
@@ -52,7 +55,8 @@ def command(tmp_path, monkeypatch):
 def bake(command, *jobs):
     """The events of jobs, and how each of them ended."""
     events = list(bake_here(command, [BakeTask(name, {}, "") for name in jobs]))
-    return events, [(each["job"], each["event"]) for each in events if each["event"] != "progress"]
+    ends = [each for each in events if each["event"] not in ("progress", "note")]
+    return events, [(each["job"], each["event"]) for each in ends]
 
 
 def test_jobs_are_baked_by_one_process_and_one_that_fails_or_dies_costs_its_job_alone(
@@ -67,6 +71,19 @@ def test_jobs_are_baked_by_one_process_and_one_that_fails_or_dies_costs_its_job_
     assert "while it baked this" in failed["sentence"] and "--only" in failed["sentence"]
     assert "the last words" in failed["log"]
     assert (tmp_path / "starts").read_text() == "xxx"
+
+
+def test_a_process_that_dies_while_it_starts_is_started_once_more(command, tmp_path, monkeypatch):
+    """The first of all, and one after another has died."""
+    monkeypatch.setenv("DIES", "1 3")
+    events, ends = bake(command, "a", "crash", "b")
+    notes = [each["sentence"] for each in events if each["event"] == "note"]
+    assert ends == [("a", "done"), ("crash", "failed"), ("b", "done")]
+    assert len(notes) == 2 and (tmp_path / "starts").read_text() == "xxxx"
+    assert notes[0].startswith("Blender ") and "while it started (no memory for me)" in notes[0]
+    monkeypatch.setenv("DIES", "5 6")
+    with pytest.raises(NoEngine, match="No Blender could be started to bake in .no memory for me"):
+        bake(command, "a")
 
 
 @pytest.mark.parametrize("cannot", ["none.py", "none"])

@@ -9,8 +9,8 @@ JSON. Standard library only.
 request: {"job": name, "settings": {…}, "out": folder, "options": […]}
 events:  ready (maker: versions and the weights' hash), progress (job, fraction, message), done
 (job, report),
-         failed (job, sentence, log).  From a cluster also note (sentence, and job if that waits
-         again), and refused (sentence) if it cannot be used at all.
+         failed (job, sentence, log), note (sentence, and job if that waits again on a cluster).
+         From a cluster also refused (sentence) if it cannot be used at all.
 """
 
 import contextlib
@@ -69,28 +69,29 @@ def failure_event(job: str, sentence: str, log: str = "") -> dict:
 
 
 class Baker(LineProcess):
-    """A process that bakes, started at once. `maker`: its versions and weights, known once it is
-    ready."""
+    """A process that bakes, started at once, and once more if it ends before it is ready.
+
+    maker: its versions and weights, known once it is ready.  restarted: a sentence where it was
+    started once more, else "".
+    """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self.maker: dict | None = None
-        super().__init__([*command, "--baker"], {**os.environ, **(environment or {})}, PATIENCE)
+        self.restarted = ""
+        self._start = [*command, "--baker"], {**os.environ, **(environment or {})}, PATIENCE
+        super().__init__(*self._start)
 
     def wait(self) -> dict:
         """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all, or is
         not ready after START_SECONDS."""
         if self.maker is None:
-            try:
-                event = self.next(START_SECONDS)
-            except TimeoutError:
-                what = (
-                    f"not ready to bake after {duration(START_SECONDS)} (its last line: "
-                    f"{self.last_line})"
-                )
-                raise NoEngine(
-                    f"Blender was {what}: start it in a terminal to see what it waits for, and "
-                    f"bake again"
-                ) from None
+            event = self._first_event()
+            if event is None:
+                why = f"{system_calls.how_it_ended(self.popen)} while it started"
+                self.restarted = f"Blender {why} ({self.last_line}), and is started once more"
+                self.close()
+                super().__init__(*self._start)
+                event = self._first_event()
             if event is None:
                 raise NoEngine(
                     f"No Blender could be started to bake in ({self.last_line}): correct "
@@ -98,6 +99,20 @@ class Baker(LineProcess):
                 )
             self.maker = event["maker"]
         return self.maker
+
+    def _first_event(self) -> dict | None:
+        """What it says once it is ready, None if it ends before. Raises NoEngine."""
+        try:
+            return self.next(START_SECONDS)
+        except TimeoutError:
+            what = (
+                f"not ready to bake after {duration(START_SECONDS)} (its last line: "
+                f"{self.last_line})"
+            )
+            raise NoEngine(
+                f"Blender was {what}: start it in a terminal to see what it waits for, and "
+                f"bake again"
+            ) from None
 
     def bake(self, task: BakeTask) -> Iterator[dict]:
         """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or WorkerDied
@@ -123,14 +138,17 @@ class Baker(LineProcess):
 
 
 def bake_here(command: Sequence[str], tasks: Sequence[BakeTask]) -> Generator[dict, None, None]:
-    """Bake tasks one after the other in one process on this machine; yields their events. A task at
-    which the process dies fails, and the next one gets a new process. Raises NoEngine if none can
-    be started."""
+    """Bake tasks one after the other in one process on this machine; yields their events, and a
+    “note” if the process ended while it started. A task at which it dies fails, and the next one
+    gets a new process. Raises NoEngine if none can be started."""
     baker: Baker | None = None
     try:
         for task in tasks:
             if baker is None:
                 baker = Baker(command)
+                baker.wait()
+                if baker.restarted:
+                    yield {"event": "note", "sentence": baker.restarted}
             try:
                 yield from baker.bake(task)
             except WorkerDied as error:
