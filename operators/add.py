@@ -576,9 +576,9 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
                 f"This file names “{host}” to send the face to: press Send to Other Programs and "
                 f"agree, or type its address again"
             )
-        live_head.sender.start(context.scene, rig, port, host)
+        is_looking = live_head.sender.start(context.scene, rig, port, host)
         receivers.agree(host)
-        if live_head.sender.stream.is_looking:
+        if is_looking:
             return f"“{rig.owner.name}” is sent to “{host}” as soon as this name is looked up"
         return f"“{rig.owner.name}” is sent to {host}, port {port}, as it plays"
 

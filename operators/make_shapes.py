@@ -97,7 +97,7 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context):
         face = _face(context)
-        self.face = face.name
+        self.face = face.session_uid  # it may be renamed meanwhile
         root = new_shapes.dots_of(face)
         assert root is not None
         kept = new_shapes.parts_of(root)
@@ -110,7 +110,7 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
         )
 
     def finish(self, context: bpy.types.Context, names: list[str]) -> None:
-        face = bpy.data.objects[self.face]
+        face = next(each for each in bpy.data.objects if each.session_uid == self.face)
         if (root := new_shapes.dots_of(face)) is not None:  # not deleted meanwhile
             for each in (*root.children, root):
                 each.hide_set(True)

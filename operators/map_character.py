@@ -9,9 +9,9 @@ from dataclasses import replace
 import bpy
 
 from ..scene.animation import drawn_frames
-from ..scene.heads import character, detection, drawn, family, head, mapping_table
+from ..scene.heads import character, detection, drawn, family, head, head_state, mapping_table
 from ..scene.host.prop import EnumProperty, IntProperty, StringProperty
-from ..thunder_core.errors import BadRequest
+from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face import mapping
 from .base import (
     chosen_head,
@@ -187,10 +187,14 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
         scene.thunder.head = face
         if family.is_drawn(face):
             return f"“{face.name}” has drawn mouths already: see them in Thunder Character"
-        rules = drawn.found_rules(face)
-        mapping_table.keep_plan(scene, face, mapping.Mapping("Drawn Mouths", tuple(rules)))
+        # it may have lost its number alone
+        plan = attempt(character.plan_of, face)[0] if head_state.mapping(face) else None
+        if plan is None or not plan.drawn:
+            plan = mapping.Mapping("Drawn Mouths", tuple(drawn.found_rules(face)))
+        mapping_table.keep_plan(scene, face, plan)
         self.warn(head.resolve(face).warnings)
-        return f"“{face.name}” has {len(rules)} sounds and looks: see them in Thunder Character"
+        rules = len(plan.rules)
+        return f"“{face.name}” has {rules} sounds and looks: see them in Thunder Character"
 
 
 def _fill(context: bpy.types.Context, obj: bpy.types.Object, found: list[mapping.Rule]) -> str:

@@ -15,6 +15,7 @@ from ..scene.host.jobs import registration, session
 from ..scene.host.language import translated
 from ..scene.host.prop import EnumProperty, StringProperty
 from ..thunder_core import installer
+from ..thunder_core.errors import attempt
 from . import manual
 from .tab import in_lines, progress_row, props, tune
 
@@ -89,6 +90,8 @@ class ThunderPreferences(bpy.types.AddonPreferences):
             "Makes captured faces of videos",
         )  # fmt: skip
         props(layout, self, "device", "engine_python", "weights", "microphone")
+        if problem := attempt(connection.weights)[1]:
+            _draw_sentence(layout, problem, context)
 
 
 _ICONS: dict[str, IconItems] = {

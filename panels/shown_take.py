@@ -146,7 +146,9 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
     ) -> None:
         column = layout.column(align=True)
         column.prop(shape, "emotion", text="")
-        if shape.emotion == "NONE":
+        if not shape.emotion:
+            column.label(text="This emotion is not on this machine", icon="ERROR")
+        if shape.emotion in ("", "NONE"):
             return
         rig, _ = attempt(take_list.rig_of, context.scene, entry)
         if rig is None:

@@ -8,6 +8,7 @@ its mapping has for that number: their curves are the table, so that no script h
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections import defaultdict
@@ -107,8 +108,13 @@ def _images(node: bpy.types.ShaderNodeTexImage, path: str) -> list[list[tuple]]:
 
 
 def _cells(node: bpy.types.ShaderNodeMapping, path: str) -> list[list[tuple]]:
-    """A cell of a sheet each."""
+    """A cell of a sheet each. Raises BadHead for a size that is none."""
     at, sizes = f"{path}.inputs[1].default_value", node.inputs["Scale"].default_value[:2]
+    if not all(map(math.isfinite, sizes)):
+        raise BadHead(
+            f"The Scale of the node “{node.name}” is no number: give it the size of a cell, such "
+            f"as .25"
+        )
     columns, rows = (round(1 / max(abs(size), 1 / _MOST)) or 1 for size in sizes)
     cells = [divmod(number, columns) for number in range(columns * rows)][: _MOST + 1]
     cells *= len(cells) <= _MOST
@@ -153,13 +159,21 @@ def _uses(
 
 
 def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
-    """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left."""
+    """What a head's mapping moves, and its objects. Raises BadHead if no mouth is left, or the
+    number of its mouth."""
     places = _places(face, plan)
     used = list(_uses(places))
     if not used or used[0][0] != DIALS[0]:
         raise BadHead(
             f"“{face.name}” has lost all drawings of its mouth: choose them in Thunder Character"
         )
+    for dial, *_ in used:
+        property = rna_paths.OWN_PREFIX + dial.label
+        if not isinstance(face.get(property), (int, float)):
+            raise BadHead(
+                f"“{face.name}” has lost its property “{property}”, the number of what it shows: "
+                f"press Add Drawn Mouth again"
+            )
     tracks = [
         driving.Track(
             0, rna_paths.slider_path(dial.label), 0, dial.label, float(numbers[dial.rest]), True
@@ -208,19 +222,22 @@ def faults_of(face: bpy.types.Object, plan: Mapping) -> list[str]:
 
 
 def wire(face: bpy.types.Object, plan: Mapping) -> None:
-    """Let a head's numbers show what its mapping has for them; drivers of an earlier one go."""
+    """Let a head's numbers show what its mapping has for them; drivers of an earlier one go. Raises
+    BadHead, and then nothing was changed."""
+    used = list(_uses(_places(face, plan)))
     _unwire(face)
     for target in {rule.target for rule in plan.drawn if rule.target.kind == "DRAWING"}:
         for obj, layer, _ in layers_of(face, target):
             compat.choose_drawings(obj, rna_paths.OWN_PREFIX + layer.name, layer.name)
-    for dial, shown, numbers in _uses(_places(face, plan)):
+    for dial, shown, numbers in used:
         names, curves = dial.names, dict[tuple, dict[int, float]]()
         for number, name in enumerate(names):
             for block, path, index, value in shown[stand_in(name, shown)]:
                 hidden = dict.fromkeys(range(len(names)), 1) if path.endswith(_HIDE) else {}
                 curves.setdefault((block, path, index), hidden)[number] = value
         label, rest = rna_paths.OWN_PREFIX + dial.label, numbers[dial.rest]
-        face[label] = face.get(label, rest)
+        kept = face.get(label)
+        face[label] = kept if isinstance(kept, (int, float)) else rest
         face.id_properties_ui(label).update(  # type: ignore[attr-defined]
             items=[
                 (names[number], names[number], f"Shows “{names[number]}”", 0, number)

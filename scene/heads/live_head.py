@@ -111,8 +111,9 @@ class Sender(jobs.Part):
     def __init__(self) -> None:
         self.task = jobs.Task(self._look, any_time=True)
 
-    def start(self, scene: bpy.types.Scene, rig: head.Rig, port: int, host: str) -> None:
-        """Send a head of a scene from now on, as soon as a name is looked up. Raises BadRequest."""
+    def start(self, scene: bpy.types.Scene, rig: head.Rig, port: int, host: str) -> bool:
+        """Send a head of a scene from now on; whether a name has to be looked up first. Raises
+        BadRequest."""
         self.close()
         self.stream, self._rig, self.names = (
             vmc.Stream(port, host), rig, (scene.name, rig.mesh.name),
@@ -121,6 +122,7 @@ class Sender(jobs.Part):
         for event in ("frame_change_post", "depsgraph_update_post"):
             self._ends.enter_context(jobs.handled(event, self._show))
         self.task.start(_LOOK_SECONDS)
+        return self.stream.is_looking
 
     def _look(self) -> float | None:
         """Wait for the computer, which nobody is told of where nothing moves meanwhile."""

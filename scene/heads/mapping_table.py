@@ -125,10 +125,15 @@ def keep_plan(scene: bpy.types.Scene, obj: bpy.types.Object, plan: mapping.Mappi
 
 
 def _keep(obj: bpy.types.Object, plan: mapping.Mapping) -> None:
-    """Store a mapping; drawings are wired to it."""
+    """Store a mapping; drawings are wired to it. Raises BadHead, and then nothing was changed."""
+    before = head_state.mapping(obj)
     head_state.keep_mapping(obj, plan.to_json())
     if plan.drawn or family.is_drawn(obj):
-        drawn.wire(obj, plan)
+        try:
+            drawn.wire(obj, plan)
+        except BadHead:
+            head_state.keep_mapping(obj, before)
+            raise
 
 
 # ---- saved mappings, for other characters

@@ -152,7 +152,8 @@ def _add_dots(
 def parts_of(root: bpy.types.Object) -> list[bpy.types.Object]:
     """The parts that are kept with dots and still in a scene."""
     found = [value for name, value in root.items() if name.startswith(_PART)]
-    return [obj for obj in found if isinstance(obj, bpy.types.Object) and obj.users_scene]
+    meshes = (obj for obj in found if isinstance(obj, bpy.types.Object) and obj.type == "MESH")
+    return [obj for obj in meshes if obj.users_scene]
 
 
 # ---- keys

@@ -554,6 +554,11 @@ class ThunderCommit(bpy.types.PropertyGroup):
     )
 
 
+def _agree(self: ThunderRecording, context: bpy.types.Context) -> None:
+    """Who types an address knows whose it is."""
+    receivers.agree(self.host)
+
+
 class ThunderRecording(bpy.types.PropertyGroup):
     """Settings of Record."""
 
@@ -595,7 +600,7 @@ class ThunderRecording(bpy.types.PropertyGroup):
     host: str = StringProperty(
         name="To",
         default=vmc.HERE,
-        update=lambda self, context: receivers.agree(self.host),  # who types it knows whose it is
+        update=_agree,
         description="Name or address of the computer that gets the face; by default this one",
     )
 

@@ -318,6 +318,34 @@ def test_a_sheet_shows_the_cell_of_each_mouth(blender, scene):
         assert tuple(at)[:2] == pytest.approx((column / 4, (2 - row) / 3)), frame
 
 
+def test_a_sheet_whose_cells_have_no_size_is_a_sentence(blender, scene):
+    _, _, node = sheet_on(blender, scene, "CELL")
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    before, drivers = head.find(scene).values(), len(node.id_data.animation_data.drivers)
+    node.inputs["Scale"].default_value[0] = float("nan")
+    for act in (blender.ops.thunder.fill_in_order, blender.ops.thunder.send_face):
+        with pytest.raises(RuntimeError, match="The Scale of the node “.*” is no number: give it"):
+            act()
+    assert len(node.id_data.animation_data.drivers) == drivers
+    draw(blender.types.THUNDER_PT_character, blender.context)
+    node.inputs["Scale"].default_value[0] = 1 / 4
+    assert head.find(scene).values() == before
+
+
+def test_a_head_that_lost_its_number_says_so_and_gets_it_back(blender, scene, face):
+    plan = character.plan_of(face)
+    shown(scene, head.find(scene), open_take())
+    del face["Thunder Mouth"]
+    blender.context.view_layer.objects.active = face
+    face.select_set(True)
+    with pytest.raises(RuntimeError, match="lost its property “Thunder Mouth”.*: press Add Drawn"):
+        blender.ops.thunder.send_face()
+    for panel in (blender.types.THUNDER_PT_main, blender.types.THUNDER_PT_character):
+        draw(panel, blender.context)
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    assert character.plan_of(face) == plan and head.find(scene).values()
+
+
 def test_an_image_sequence_shows_the_image_of_each_mouth(blender, scene):
     plane, image, _ = sheet_on(blender, scene, "IMAGE")
     assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}

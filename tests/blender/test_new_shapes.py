@@ -453,6 +453,24 @@ def test_shapes_are_made_and_told_where_the_dots_are_deleted_meanwhile(
     assert told[0].startswith("Made ") and marked.data.shape_keys is not None
 
 
+def test_a_face_that_is_renamed_meanwhile_gets_its_shapes(marked, stop_after):
+    stop_after(19, lambda job: setattr(marked, "name", "Somebody"))
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert bpy.context.scene.thunder.head == marked and marked.data.shape_keys is not None
+
+
+def test_only_meshes_count_as_parts_of_a_face(marked):
+    """Whatever a file names as such."""
+    root = new_shapes.dots_of(marked)
+    for number, data in enumerate(
+        (bpy.data.cameras.new("x"), bpy.data.lights.new("x", "SUN"), None)
+    ):
+        root[f"{new_shapes._PART}{number}"] = other = bpy.data.objects.new("Other", data)
+        bpy.context.collection.objects.link(other)
+    assert new_shapes.parts_of(root) == []
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+
+
 def test_an_undo_meanwhile_ends_the_work_and_nothing_is_made(marked, connection):  # noqa: F811
     name = marked.name
     work = new_shapes.make(

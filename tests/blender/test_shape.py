@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from characters import grid_mesh
+from drawing import draw
 from made_flame import made_flame
 from performances import (
     enter,
@@ -25,6 +26,7 @@ from thunder.scene.takes import keep as keep_module, take_record
 from thunder.scene.takes.shape import applying
 from thunder.scene.takes.shape.applying import is_shaped, move
 from thunder.thunder_core import progress, types
+from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import head as face_head, mapping
 
 SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
@@ -586,3 +588,18 @@ def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, stage, scene, 
         and rows[-1] < at[1] + 1
     )
     assert (np.diff(rows) == 1).all() and keep.mask[rows].all()
+
+
+def test_an_emotion_that_is_not_known_is_said_and_changes_no_key(blender, rig, entry):
+    shape, before = entry.action.thunder_shape, keys_of(rig, entry)
+    shape["emotion"] = 77
+    assert shape.emotion == ""
+    with applying._addon_changes:
+        shape.jaw = 1.5
+    with pytest.raises(BadRequest, match="is not known on this machine .its number is 77.: choose"):
+        applying.follow(entry)
+    assert same(before, keys_of(rig, entry))
+    labels = draw(blender.types.THUNDER_PT_shape, blender.context).texts()
+    assert "This emotion is not on this machine" in str(labels)
+    shape.emotion = "NONE"
+    assert not same(before, keys_of(rig, entry)) and shape.jaw == 1.5

@@ -675,7 +675,14 @@ class ThunderShape(bpy.types.PropertyGroup):
     )
 
     def values(self) -> shaping.TakeShape:
-        """The shape as the core knows it, without the offset."""
+        """The shape as the core knows it, without the offset. Raises BadRequest for an emotion that
+        this version does not know, without which its keys would be others."""
+        if not self.emotion:
+            name, emotion = self.id_data.name, self.get("emotion")
+            raise BadRequest(
+                f"The emotion of “{name}” is not known on this machine (its number is {emotion}): "
+                f"choose another in Shape"
+            )
         return shaping.TakeShape(
             self.mouth,
             self.jaw,
