@@ -91,6 +91,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             props(column, direction, *names[first::count], slider=True)
         if not direction.mood:
             layout.label(text="This mood is not on this machine", icon="ERROR")
+        column = layout.column(align=True)  # half as wide, their names would be cut
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", text="Mood Strength", slider=True)
         if len(direction.manner):

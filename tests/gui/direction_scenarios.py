@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import done, generate, scene_with_voice_and_head, until
+from scenarios import done, generate, open_popover, scene_with_voice_and_head, until
 from thunder.scene.animation import keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
@@ -16,8 +16,14 @@ from thunder.scene.takes import take_record
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 from thunder.thunder_core.direction import AXES
+from thunder.thunder_core.manner import Change, Manner
 
 COUNT = 3
+MANNER = Manner(
+    (Change("width", "OO", -2.1, mean=-2.1, lines=12), Change("jaw", size=0.85, lines=14),
+     Change("smile", "phrase ends", 0.2, mean=0.2, lines=9), Change("head", size=0.6, lines=8),
+     Change("blinks", size=0.5, lines=7, is_used=False)), 14,
+)  # fmt: skip
 CORES = 2  # that the engine works on at once where the promise was measured
 
 
@@ -118,3 +124,10 @@ def directs(hand):
     hand.photograph("more")
     yield from hand.undo()
     assert listed() == seeds
+
+    sliders.set_manner(sliders.of(head.find(hand.scene).owner), MANNER)
+    yield from hand.settle()
+    plain = hand.photograph("in_a_manner")
+    yield from open_popover(hand, "THUNDER_PT_manner")
+    rows = hand.photograph("manner")
+    assert (abs(rows - plain).max(-1) > 0.1).mean() > 0.02  # its rows lie over the window
