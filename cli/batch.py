@@ -52,8 +52,9 @@ from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import attempt, BadRequest, BadWeights, suggest, ThunderError
 from ..thunder_core.shipped import fingerprint_of, WEIGHTS
-from . import bake, check, collect, products
-from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAILED
+from . import bake, check, collect, opening, products
+from .options import IDLE, named_styles, read_options
+from .script import count_in_words, quiet, run, say, say_kept, script_arguments, SOME_FAILED
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -72,7 +73,7 @@ def main() -> None:
     elif script_arguments()[:1] == ["check"]:
         run("bake.py check", lambda words: check.options(words[1:]), check.check)
     else:
-        run("bake.py", bake.options, start)
+        run("bake.py", read_options, start)
 
 
 def start(chosen: argparse.Namespace) -> int | dict:
@@ -185,8 +186,8 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> jo
     """A job for each dialogue strip of the active scene of a file, which is opened. Raises
     BadRequest."""
     with quiet():  # the output may be a list of names
-        bake.open_file(path)
-    bake.check_file(allow_newer)
+        opening.open_file(path)
+    opening.check_file(allow_newer)
     lines = dialogue.lines(bpy.context.scene)
     if not lines:
         raise BadRequest(
@@ -231,8 +232,7 @@ def not_replaceable(task: baker_process.BakeTask) -> str:
     bake prevents it."""
     settings = task.settings
     named = next(
-        (str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings),
-        bake.IDLE,
+        (str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings), IDLE
     )
     outputs = settings.get("outputs", ())
     takes, best = (int(str(settings.get(key, 1))) for key in ("takes", "export-takes"))
@@ -276,7 +276,7 @@ def _problem_of_style(style: str) -> str:
         if not is_preset_file(style) and same_name(style, names) is None:
             near = suggest(style, names) or f"choose {', '.join(names)}"
             return f" = {quote(style)} is no preset: {near}"
-        all_presets().find(style)
+        all_presets().look_up(style)
     except ThunderError as error:
         return f": {error}"
     return ""
@@ -321,7 +321,7 @@ class Run:
         run does not end with 0."""
         try:
             if (written := write()) is not None:
-                bake.say_kept(written)
+                say_kept(written)
         except ThunderError as error:
             if str(error) not in self.unwritten:
                 say(str(error), sys.stderr)
@@ -389,7 +389,7 @@ class Run:
 
     def _what_changed(self, job: job_file.BakeJob) -> str:
         try:
-            styles = bake.named_styles(job.settings)
+            styles = named_styles(job.settings)
         except ThunderError:
             return "its preset cannot be read"  # which the bake then reports in full
         return manifest.what_changed(job, os.path.join(self.out, job.name), self.maker, styles)
@@ -592,7 +592,7 @@ def _queue_requests(requests: queue.SimpleQueue, busy: threading.Event) -> None:
 def _bake(request: dict, events: baker_process.EventWriter) -> dict:
     """Bake one job; returns its report. Raises what `bake.bake` does."""
     job = job_file.BakeJob(request["job"], request["settings"])
-    chosen = bake.options([*job.arguments(request["out"]), *request["options"]])
+    chosen = read_options([*job.arguments(request["out"]), *request["options"]])
     maker = maker_of(chosen.weights)
     last, said = 0.0, ""
 
@@ -610,7 +610,7 @@ def _bake(request: dict, events: baker_process.EventWriter) -> dict:
                 }
             )
 
-    styles = bake.named_styles(job.settings)
+    styles = named_styles(job.settings)
 
     def made_from(used: list[str], hashes: dict[str, str]) -> dict:
         return manifest.made_from(job.settings, maker, styles, used, hashes)

@@ -25,6 +25,8 @@ from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
+from .opening import open_file
+from .options import OPTIONS
 from .script import add_options, file_path, Parser, quiet, say, utf8
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "tolerance": {"choices": TOLERANCES, "default": REALISTIC, "help": "how much is allowed"},
     "strip": {"type": utf8, "metavar": "NAME", "help": "only the line of this strip"},
 }
-_OF_ENGINE = {name: bake.OPTIONS[name] for name in ("engine", "weights")}
+_OF_ENGINE = {name: OPTIONS[name] for name in ("engine", "weights")}
 
 
 @dataclass
@@ -71,7 +73,7 @@ def options(arguments: list[str], command: str = "bake.py check") -> argparse.Na
 def check(chosen: argparse.Namespace) -> int:
     """Check the files and print what is found; returns the exit code. Raises ThunderError if
     nothing can be started."""
-    client = bake.client_of(chosen)
+    client = bake.client_of(chosen.engine, chosen.weights)
     with quiet():  # what is printed is for programs
         checked = [line for path in chosen.files for line in _check_file(client, path, chosen)]
     say((as_json if chosen.format == "json" else as_text)(checked))
@@ -82,7 +84,7 @@ def check(chosen: argparse.Namespace) -> int:
 
 def _check_file(client: Client, path: str, chosen: argparse.Namespace) -> Iterator[CheckedLine]:
     """Check the lines of a file, which stays open."""
-    _, problem = attempt(bake.open_file, path, "name another file")
+    _, problem = attempt(open_file, path, "name another file")
     if problem:
         yield CheckedLine(path, error=problem)
         return

@@ -28,8 +28,9 @@ from ..thunder_core import files
 from ..thunder_core.batch import manifest
 from ..thunder_core.batch.job_file import BakeJob, folder_name, PICKED
 from ..thunder_core.errors import BadRequest, BadSound, ThunderError
-from . import bake, products
-from .script import quiet, say, SOME_FAILED
+from . import opening, products
+from .line import choose_head, pack_sound
+from .script import quiet, say, say_kept, SOME_FAILED
 
 
 def collect(
@@ -41,8 +42,8 @@ def collect(
     The scene is opened: what is open is lost.
     """
     with quiet():
-        bake.open_file(shared.blend)
-    bake.check_file(allow_newer)
+        opening.open_file(shared.blend)
+    opening.check_file(allow_newer)
     scene = bpy.context.scene
     inputs = [
         shared.blend,
@@ -81,7 +82,7 @@ def collect(
         products.save_blend(transaction.part(names[0]))
         listed = {manifest.MADE_FROM: manifest.sources_of_scene(out, jobs), "takes": rows}
         transaction.write(names[1], json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
-    bake.say_kept(transaction)
+    say_kept(transaction)
     return len(rows)
 
 
@@ -90,7 +91,7 @@ def _add(scene: bpy.types.Scene, job: BakeJob, out: str):
     report) of each, best first."""
     speaking, path = str(job.settings["strip"]), manifest.blend_of_job(out, job)
     given = job.settings.get("head")
-    rig = bake.choose_head(scene, None if given is None else str(given), speaking, new=True)
+    rig = choose_head(scene, None if given is None else str(given), speaking, new=True)
     rows = {
         row["action"]: row
         for row in manifest.read_report(os.path.join(out, job.name)).get("takes", ())
@@ -130,7 +131,7 @@ def _add(scene: bpy.types.Scene, job: BakeJob, out: str):
     strip.keep_speaker(scene, speaking, rig.mesh)
     if (spoken_strip := strip.by_name(scene, speaking)) is not None:
         if job.settings.get("pack"):
-            bake.pack_sound(spoken_strip)
+            pack_sound(spoken_strip)
         with contextlib.suppress(BadSound):
             seeds.remember(
                 scene,
@@ -221,8 +222,8 @@ def commit_scene(out: str, source: str, actions: dict[str, str], chosen: argpars
     scene below `out`.  actions: of the takes, by their jobs. Raises ThunderError."""
     path, job = os.path.join(out, source), os.path.dirname(source)
     with quiet():
-        bake.open_file(path, "bake again")
-    bake.check_file(chosen.allow_newer)
+        opening.open_file(path, "bake again")
+    opening.check_file(chosen.allow_newer)
     scene, done = bpy.context.scene, committing.CommitLog()
     name = f"{os.path.basename(job)}.blend" if job else source
     written = files.Transaction(
@@ -242,5 +243,5 @@ def commit_scene(out: str, source: str, actions: dict[str, str], chosen: argpars
             )
     with written:
         products.save_blend(written.part(name))
-    bake.say_kept(written)
+    say_kept(written)
     return f"{PICKED}/{name}: {done.sentence}"

@@ -21,13 +21,13 @@ _registered: list = []
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names with the others; returns the exit code."""
     # only now: every start of Blender registers the command
-    from . import bake, batch, check, script
+    from . import batch, check, options as of_bake, script
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
     if name in ("bake", "jobs", "check"):
         options, action = (
-            (check.options, check.check) if name == "check" else (bake.options, batch.start)
+            (check.options, check.check) if name == "check" else (of_bake.read_options, batch.start)
         )
         if name == "jobs" and given[:1] not in (["-h"], ["--help"]):
             given = ["--jobs", *given]  # to which the first word belongs

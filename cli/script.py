@@ -28,7 +28,7 @@ from ..thunder_core.batch.settings import (
     text as read_name,
 )
 from ..thunder_core.errors import suggest, ThunderError
-from ..thunder_core.files import is_utf8, printable, VISIBLE
+from ..thunder_core.files import is_utf8, printable, Transaction, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
 
 if TYPE_CHECKING:
@@ -136,6 +136,12 @@ def say(text: str, stream: TextIO | None = None) -> None:
         with open(os.devnull, "w") as nowhere:
             # also for the stream's buffer, and for Blender's output
             os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def say_kept(out: Transaction) -> None:
+    """Print what --force replaced and the new names of the old files."""
+    for name, kept in out.kept.items():
+        say(f"      “{name}” was there and is kept as “{kept}”")
 
 
 class Warnings(list):

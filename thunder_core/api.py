@@ -402,7 +402,7 @@ def _direction(
         and not sliders
     ):
         return None
-    base = Preset("") if preset is None else Presets(SHIPPED).find(preset)
+    base = Preset("") if preset is None else Presets(SHIPPED).look_up(preset)
     for name in sliders.keys() - _SLIDERS.keys():
         raise BadRequest(
             f"There is no slider “{name}”: {_suggestion(name, _SLIDERS)}The sliders are "

@@ -171,7 +171,7 @@ class Presets:
         read = Preset.read(path)
         return replace(read, name=name)
 
-    def find(self, style: str) -> Preset:
+    def look_up(self, style: str) -> Preset:
         """The preset in a .json file, or of a name, in letters of any case. Raises BadRequest."""
         return (
             Preset.read(Path(os.path.abspath(style)))

@@ -17,7 +17,7 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, IO, NamedTuple
 
 from . import system_calls
@@ -172,6 +172,27 @@ def hash_of(path: str | os.PathLike) -> str:
             digest.update(block)
             left -= len(block)
     return digest.hexdigest()
+
+
+def hashes_of(paths: Iterable[str]) -> dict[str, str]:
+    """The hash of each of these paths that is a file and can be read."""
+    hashes = {}
+    for path in paths:
+        if not not_a_file(path):
+            with contextlib.suppress(OSError):  # reported where the file is used
+                hashes[path] = hash_of(path)
+    return hashes
+
+
+def check_unchanged(hashes: Mapping[str, str]) -> None:
+    """Raise BadRequest if a file has changed since it was read: what was made of it would pass for
+    made of the new one."""
+    now = hashes_of(hashes)
+    for path, digest in hashes.items():
+        if now.get(path) != digest:
+            raise BadRequest(
+                f"“{path}” was changed, replaced or removed while it was baked: bake again"
+            )
 
 
 def files_written(folder: str) -> dict[str, str]:

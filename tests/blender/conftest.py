@@ -258,8 +258,8 @@ def bake(blender, client, voice, monkeypatch, capfd):
     """Run bake.py in this process, with the voice and two takes unless other options say so: (exit
     code, what it says). warns: the number of warnings where it succeeds, None for any number of
     sentences."""
-    command, batch, script = (
-        importlib.import_module(f"thunder.cli.{each}") for each in ("bake", "batch", "script")
+    options, batch, script = (
+        importlib.import_module(f"thunder.cli.{each}") for each in ("options", "batch", "script")
     )
 
     def run(*arguments, warns=0):
@@ -268,7 +268,7 @@ def bake(blender, client, voice, monkeypatch, capfd):
         audio = [] if "--audio" in given else ["--audio", voice]
         monkeypatch.setattr(sys, "argv", ["bake.py", *audio, *given])
         capfd.readouterr()
-        code = script.exit_code("bake.py", command.options, batch.start)
+        code = script.exit_code("bake.py", options.read_options, batch.start)
         output, complaints = capfd.readouterr()
         assert "Traceback" not in complaints
         sentences = [line for line in complaints.splitlines() if line.startswith("bake.py: ")]
@@ -281,12 +281,14 @@ def bake(blender, client, voice, monkeypatch, capfd):
 @pytest.fixture
 def baked(blender, client, voice, tmp_path):
     """Bake a take of the voice in this process, unless options say otherwise: the report."""
-    command = importlib.import_module("thunder.cli.bake")
+    command, options = (
+        importlib.import_module(f"thunder.cli.{each}") for each in ("bake", "options")
+    )
 
     def run(*arguments, **how):
         given = [] if {"--strip", "--seconds", "--listen-to"} & {*arguments} else ["--audio", voice]
         given += ["--takes", "1", "--out", tmp_path / "out", "--force", *arguments]
-        return command.bake(command.options([*map(str, given)]), **how)
+        return command.bake(options.read_options([*map(str, given)]), **how)
 
     return run
 

@@ -201,6 +201,7 @@ class PlayedClient:
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
         text="", language="", times="", role="", said="", sums=None, performed_motion=None,
         performed_sound=None, performed_choice=None, performed_keys=(), performed_direction=None,
+        manner="", manner_strength=None,
     ):  # fmt: skip
         seconds, listening = seconds_of(sound), role == "listens"
         common = {

@@ -17,6 +17,7 @@ import pytest
 from performances import read_wav, write_wav
 from running_engine import connection, find_or_skip, ROOT, SAMPLE, stop_engine  # noqa: F401
 from thunder.cli import bake as command, script
+from thunder.cli.options import read_options
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import jobs
@@ -91,7 +92,7 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
 def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, blender, connection):
     def baked(audio, out, *more):
         given = ("--audio", audio, "--quality", "draft", "--npz", "--out", tmp_path / out, *more)
-        return command.bake(command.options([*map(str, given)]))
+        return command.bake(read_options([*map(str, given)]))
 
     samples, rate = read_wav(short_voice)
     other = write_wav(tmp_path / "other.wav", samples[: 2 * rate], rate)

@@ -5,7 +5,7 @@ help."""
 import json
 
 import pytest
-from thunder.cli import bake
+from thunder.cli.options import read_options
 from thunder.scene.takes import take_record, transcript
 from thunder.scene.voice import changes, fingerprint, strip
 from thunder.thunder_core.batch import job_file, settings
@@ -75,10 +75,10 @@ def test_a_job_names_the_words_of_its_voice_or_their_file(tmp_path):
     assert a.settings["transcript"] == "Baby, may be." and b.settings["transcript"] == str(
         tmp_path / "b.TXT"
     )
-    chosen = bake.options(b.arguments("out"))
+    chosen = read_options(b.arguments("out"))
     assert (
         chosen.transcript == str(tmp_path / "b.TXT")
-        and bake.options(a.arguments("out")).transcript == "Baby, may be."
+        and read_options(a.arguments("out")).transcript == "Baby, may be."
     )
     for wrong, sentence in (
         (5, "is not a text"),

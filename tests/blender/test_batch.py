@@ -15,6 +15,8 @@ import pytest
 from browser import browser, DOWN, ENTER, needs_browser, RIGHT
 from performances import noise
 from thunder.cli import bake as command, batch, collect, products, script
+from thunder.cli.line import choose_head
+from thunder.cli.options import direction_of, read_options
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.takes import dialogue, take_record
@@ -35,7 +37,7 @@ def voice(voice):
 @pytest.fixture
 def bake(blender, client):
     def run(*arguments):
-        return command.bake(command.options([str(each) for each in arguments]))
+        return command.bake(read_options([str(each) for each in arguments]))
 
     return run
 
@@ -69,7 +71,7 @@ def test_the_settings_of_a_job_are_options_of_the_command():
             of.append("--recognise")
         if name == "performed-rate":
             of.append("--perform-as=a.csv")
-        chosen = command.options(
+        chosen = read_options(
             [*of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
         )
         assert isinstance(chosen, argparse.Namespace)
@@ -81,23 +83,23 @@ def test_the_settings_of_a_job_are_options_of_the_command():
 )
 def test_each_option_of_a_performance_alone_directs_it(option):
     usual = ["--audio=a.wav", "--out=o"]
-    assert command.direction_of(command.options(usual)) is None
-    assert command.direction_of(command.options([*usual, option])) is not None
+    assert direction_of(read_options(usual)) is None
+    assert direction_of(read_options([*usual, option])) is not None
 
 
 def test_jobs_are_baked_in_the_open_file_where_none_is_named(blender, tmp_path):
     """As in “blender -b shot.blend --python bake.py -- --jobs lines.toml”."""
     usual = ["--jobs", "x", "--out", "o"]
-    assert batch.defaults_of(command.options(usual)).get("blend") is None
+    assert batch.defaults_of(read_options(usual)).get("blend") is None
     path = tmp_path / "shot.blend"
     blender.ops.wm.save_as_mainfile(filepath=str(path))
-    assert batch.defaults_of(command.options(usual))["blend"] == str(path)
-    named = batch.defaults_of(command.options([*usual, f"--blend={tmp_path / 'other.blend'}"]))
+    assert batch.defaults_of(read_options(usual))["blend"] == str(path)
+    named = batch.defaults_of(read_options([*usual, f"--blend={tmp_path / 'other.blend'}"]))
     assert named["blend"] == str(tmp_path / "other.blend")
 
 
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
-    chosen = command.options(
+    chosen = read_options(
         [
             "--jobs",
             "x",
@@ -119,7 +121,7 @@ def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
     }  # fmt: skip
     for option in ("--only=x", "--again", "--list"):
         with pytest.raises(SystemExit):
-            command.options(["--audio", "a.wav", "--out", "o", option])
+            read_options(["--audio", "a.wav", "--out", "o", option])
 
 
 # ---- what a bake writes
@@ -138,7 +140,7 @@ def test_a_bake_writes_what_is_asked_of_all_takes_and_says_all_the_time_what_it_
     client.origin, client.note = "changed", "These weights are yours"
     steps, out, voice = [], tmp_path / "out", noise(tmp_path / "line.wav", 0.6)
     options = ("--takes", "2", "--fps", "25", "--outputs", "blend,npz,csv,sheet,video")
-    given = command.options(["--audio", voice, *options, "--out", str(out)])
+    given = read_options(["--audio", voice, *options, "--out", str(out)])
     report = command.bake(given, steps.append)
     assert report["warnings"] == [client.note]
     assert blender.context.scene.render.fps == 25
@@ -177,7 +179,7 @@ def scene_file(needs_sound, blender, scene, voice, tmp_path):
 
 
 def test_each_dialogue_strip_of_a_scene_is_a_job(bake, blender, scene_file, tmp_path):
-    listed = batch.read_jobs(command.options(["--jobs", str(scene_file), "--takes=1", "--fps=25"]))
+    listed = batch.read_jobs(read_options(["--jobs", str(scene_file), "--takes=1", "--fps=25"]))
     assert [job.name for job in listed.jobs] == ["First_ line", "Second"]
     job = listed.jobs[1]
     assert (
@@ -201,7 +203,7 @@ def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(
     bake, blender, scene_file, tmp_path, capsys
 ):
     out = tmp_path / "out"
-    chosen = command.options(
+    chosen = read_options(
         ["--jobs", str(scene_file), "--out", str(out), "--takes=11", "--outputs=blend"]
     )
     jobs = batch.read_jobs(chosen).jobs
@@ -267,7 +269,7 @@ def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(
     )
     head.build(blender.context.scene.collection, blender.context.view_layer)
     blender.ops.wm.save_as_mainfile(filepath=str(scene_file))
-    chosen = command.options(["--jobs", str(scene_file), "--out", str(tmp_path / "out")])
+    chosen = read_options(["--jobs", str(scene_file), "--out", str(tmp_path / "out")])
     listed = batch.read_jobs(chosen)
     assert listed.refused == {"Second": "Choose who speaks “Second”"}
     run = batch.Run(chosen, str(tmp_path / "out"), listed.jobs)
@@ -275,10 +277,10 @@ def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(
     scene = blender.context.scene
     with pytest.raises(errors.BadHead, match="“Second” has no speaker and .* --head"):
         # a job file may name it: not on whichever head was chosen last
-        command.choose_head(scene, None, "Second")
+        choose_head(scene, None, "Second")
     assert (
-        command.choose_head(scene, "Thunder Head", "Second").mesh.name
-        == command.choose_head(scene, None, "First: line").mesh.name
+        choose_head(scene, "Thunder Head", "Second").mesh.name
+        == choose_head(scene, None, "First: line").mesh.name
     )
     assert [task.job for task in tasks] == [
         "First_ line"
@@ -305,7 +307,7 @@ def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(
         (tmp_path / "out" / name / file).write_bytes(b"my work")
 
     def left(*arguments):
-        chosen = command.options(["--jobs", str(tmp_path / "jobs.toml"), *arguments])
+        chosen = read_options(["--jobs", str(tmp_path / "jobs.toml"), *arguments])
         listed = batch.read_jobs(chosen)
         run = batch.Run(chosen, listed.out, listed.jobs)
         return [task.job for task in run.without_refused(run.tasks(listed.jobs), {})]
@@ -328,7 +330,7 @@ def test_a_run_into_the_folder_of_other_jobs_says_so_before_it_bakes(
 
     def warnings(name, *more):
         given = ["--jobs", str(tmp_path / name), "--out", str(tmp_path / "out"), *more]
-        batch.bake_all(command.options([*given, "--takes", "1", "--outputs", "npz"]))
+        batch.bake_all(read_options([*given, "--takes", "1", "--outputs", "npz"]))
         said = capsys.readouterr()
         return [line for line in said.err.splitlines() if "holds the takes of" in line]
 
@@ -359,7 +361,7 @@ def test_a_run_that_is_stopped_says_what_is_left(
     monkeypatch.setattr(batch, "events_of", events)
     with pytest.raises(KeyboardInterrupt):
         out = ["--out", str(tmp_path / named)] if named else []
-        batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml"), *out]))
+        batch.bake_all(read_options(["--jobs", str(tmp_path / "jobs.toml"), *out]))
     said = capsys.readouterr().out.splitlines()
     assert said == [
         "2 jobs to bake",
@@ -379,7 +381,7 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
         monkeypatch.setattr(
             sys, "argv", ["bake.py", "--jobs", str(tmp_path / "jobs.toml"), *arguments]
         )
-        return script.exit_code("bake.py", command.options, batch.bake_all), *capfd.readouterr()
+        return script.exit_code("bake.py", read_options, batch.bake_all), *capfd.readouterr()
 
     (tmp_path / "jobs.toml").write_text("[jobs.a]\naudio = 'a.wav'\ntake = 3\n[jobs.b]\nsed = 1\n")
     code, _, complaints = start("--out", str(tmp_path / "out"))
@@ -432,11 +434,11 @@ def night(needs_sound, client, blender, scene, tmp_path, jobs_here):
 def bake_all(blender, folder):
     # an open file is what jobs are baked in that name none
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    return batch.bake_all(command.options(["--jobs", str(folder / "jobs.toml")]))
+    return batch.bake_all(read_options(["--jobs", str(folder / "jobs.toml")]))
 
 
 def commit(*arguments):
-    return batch.start(command.options([str(each) for each in arguments]))
+    return batch.start(read_options([str(each) for each in arguments]))
 
 
 def write_picks(night, **ranks):
@@ -549,4 +551,4 @@ def test_a_file_without_picks_is_refused(blender, tmp_path, content, words):
     with pytest.raises(errors.BadRequest, match=words):
         collect.read_picks(str(path))
     with pytest.raises(SystemExit):
-        command.options(["--picks", str(path)])  # without the folder of the page
+        read_options(["--picks", str(path)])  # without the folder of the page

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from characters import add_mesh, deform, drive, grid_mesh, pose, rig_with
 from performances import performance, reopen, show_take
-from thunder.cli import bake
+from thunder.cli.line import choose_head
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import character, head as head_module, mapping_table, reading, rna_paths
 from thunder.scene.host import compat
@@ -425,7 +425,7 @@ def test_a_bake_makes_the_character_that_is_shown_or_chosen_editable(blender, li
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         shown, scene = link(blender, path, "Set"), blender.context.scene
     place = shown.location = (0, 0, 0) if is_chosen else (1, 2, 3)
-    rig = bake.choose_head(scene, None)
+    rig = choose_head(scene, None)
     head_module.check_animatable(rig)
     assert rig.mesh.name == "Face" and rig.mesh.override_library is not None
     blender.context.view_layer.update()
@@ -435,7 +435,7 @@ def test_a_bake_makes_the_character_that_is_shown_or_chosen_editable(blender, li
 def test_an_instance_of_a_collection_of_this_file_is_said(blender, scene):
     instance_of(blender, grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"]))
     with pytest.raises(errors.BadHead, match="“Shown” shows .* Make Instances Real"):
-        bake.choose_head(scene, None)
+        choose_head(scene, None)
 
 
 def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender, scene):

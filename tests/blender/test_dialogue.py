@@ -10,7 +10,7 @@ from characters import small_face
 from drawing import draw
 from few_points import KEYS
 from performances import noise, trim_start
-from thunder.cli import bake
+from thunder.cli.line import choose_voice
 from thunder.operators import add, generate
 from thunder.panels import listen, sidebar
 from thunder.scene.animation import display
@@ -441,7 +441,7 @@ def test_dialogue_in_another_scene_is_named(blender, tmp_path):
     with pytest.raises(errors.BadSound, match="dialogue is in the scene “Edit”"):
         strip.find(blender.context)
     with pytest.raises(errors.BadSound, match="no sound strip “Other”"):
-        bake.choose_voice(scene, None, "Other", None, None)
+        choose_voice(scene, None, "Other", None, None)
 
 
 @pytest.mark.skipif(not strip.has_audio(), reason="this Blender was built without sound")
@@ -452,7 +452,7 @@ def test_a_bake_takes_dialogue_of_another_scene_where_its_frames_are_the_same(bl
     strip.add(edit, noise(tmp_path / "line.wav"), "Line", 10)
 
     def choose():
-        return bake.choose_voice(scene, None, "Line", None, None)
+        return choose_voice(scene, None, "Line", None, None)
 
     voice = choose()
     assert (voice.scene, voice.strip, voice.clock.start) == ("Edit", "Line", 10)

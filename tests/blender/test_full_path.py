@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import wave
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from performances import jaws, read_wav, write_wav
 from processes import is_alive
 from running_engine import connection, ROOT, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from thunder.cli import bake as command, products, script
+from thunder.cli.options import read_options
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
@@ -266,7 +266,7 @@ def test_a_bake_writes_cues_and_vrm_animation_of_every_take(
         str(tmp_path / "out"),
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["bake.py", *arguments])
-    assert script.exit_code("bake.py", command.options, command.bake) == 0
+    assert script.exit_code("bake.py", read_options, command.bake) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {f"take_0{n}.{end}" for n in (1, 2) for end in ("tsv", "json", "vrma")} <= names
     mouths = json.loads((tmp_path / "out" / "take_01.json").read_text())
@@ -467,7 +467,7 @@ def test_the_engine_that_a_bake_names_comes_before_all_others(
     connection.preferences().engine_python = sys.executable
     monkeypatch.setenv("THUNDER_PYTHON", engine_python.find_engine_python())
     named = str(environment / "bin" / "python")
-    client = command.client_of(SimpleNamespace(engine=str(environment), weights=None))
+    client = command.client_of(str(environment), None)
     jobs.run_through("Asking", connection.ask(client, "hello", (0.0, 1.0), "Starting engine"))
     assert (tmp_path / "was_run").exists()
     assert engine_python.find_engine_python(str(environment)) == named

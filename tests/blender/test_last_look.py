@@ -12,7 +12,8 @@ from few_points import KEYS, mirrored, without
 from makers import add_control
 from mathutils import Matrix, Quaternion
 from performances import performance, show_take, walks
-from thunder.cli import bake as bake_module
+from thunder.cli import opening
+from thunder.cli.line import choose_head, say_passed_by
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import last_look, take_record
@@ -82,7 +83,7 @@ def test_a_bake_leaves_the_edit_mode_of_all_objects_of_its_file(blender, scene, 
     blender.context.view_layer.objects.active = armature
     path = str(tmp_path / "edited.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
-    bake_module.open_file(path)
+    opening.open_file(path)
     objects = blender.data.objects
     assert {obj.mode for obj in objects} == {"OBJECT"} and len(objects) == 3
     assert blender.context.view_layer.objects.active.type == "ARMATURE"
@@ -349,12 +350,12 @@ def test_a_rig_of_unknown_names_is_a_character(blender, scene):
 def test_a_bake_says_that_it_took_nothing_of_a_file_for_a_character(blender, scene):
     bare_face(blender, "Toon")
     present = [obj.name for obj in scene.objects]
-    rig = bake_module.choose_head(scene, None)
-    said = bake_module.say_passed_by(rig, present)
+    rig = choose_head(scene, None)
+    said = say_passed_by(rig, present)
     assert "No object of this file (“Toon” …) is a character" in said and "--head" in said
-    assert bake_module.say_passed_by(rig, []) == ""
+    assert say_passed_by(rig, []) == ""
     present = [obj.name for obj in scene.objects]
-    assert bake_module.say_passed_by(bake_module.choose_head(scene, None), present) == ""
+    assert say_passed_by(choose_head(scene, None), present) == ""
 
 
 def test_a_thing_with_a_key_is_no_character(blender, scene):

@@ -15,7 +15,8 @@ import pytest
 from drawing import Context, Layout
 from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
-from thunder.cli import bake, batch
+from thunder.cli import batch
+from thunder.cli.options import read_options
 from thunder.operators import generate, install_engine
 from thunder.panels import listen, preferences, sidebar, tab
 from thunder.scene.engine import connection as connection_module, install, recogniser
@@ -364,17 +365,17 @@ def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, baked, rea
     with pytest.raises(errors.BadWeights, match="no model that recognizes words at “/no/model”"):
         baked("--recognise", "--whisper", "/no/model")
     with pytest.raises(SystemExit):
-        bake.options(["--seconds", "2", "--recognise", "--out", "x"])
+        read_options(["--seconds", "2", "--recognise", "--out", "x"])
 
 
 def test_a_bake_refuses_a_model_of_words_that_it_does_not_recognise(capfd):
     option = "--whisper=/no/model"
     for more in ([], ["--no-recognise"]):
         with pytest.raises(SystemExit):
-            bake.options(["--audio", "a.wav", "--out", "x", option, *more])
+            read_options(["--audio", "a.wav", "--out", "x", option, *more])
         assert "only with argument --recognise" in capfd.readouterr().err
-    bake.options(["--jobs", "jobs.toml", option])  # for the jobs that recognise
-    bake.options(["--audio", "a.wav", "--out", "x", "--language=de"])  # of a transcript
+    read_options(["--jobs", "jobs.toml", option])  # for the jobs that recognise
+    read_options(["--audio", "a.wav", "--out", "x", "--language=de"])  # of a transcript
 
 
 def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, ready):

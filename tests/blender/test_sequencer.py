@@ -10,7 +10,7 @@ import bpy
 import pytest
 from drawing import Layout
 from performances import noise
-from thunder.cli import bake
+from thunder.cli.line import choose_head
 from thunder.operators.listen import THUNDER_OT_check
 from thunder.panels import dialogue as dialogue_panel, preferences
 from thunder.scene.animation import display
@@ -158,10 +158,10 @@ def test_a_head_is_named_by_its_mesh_or_its_rig(blender):
     heads = head.in_scene(scene)
     rigs = [head.owner_of(mesh).name for mesh in heads]
     assert not {*rigs} & {mesh.name for mesh in heads}
-    named = [bake.choose_head(scene, name).mesh for name in (rigs[0], heads[1].name)]
+    named = [choose_head(scene, name).mesh for name in (rigs[0], heads[1].name)]
     assert named == list(heads)
     with pytest.raises(errors.BadHead, match=f"name one of its heads, {', '.join(rigs)}$"):
-        bake.choose_head(scene, "Nobody")
+        choose_head(scene, "Nobody")
 
 
 def listen(scene, name, listener):

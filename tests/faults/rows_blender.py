@@ -16,7 +16,7 @@ import sys
 from unittest import mock
 
 from harness import Case, Fault, maker, ROOT, SAMPLE
-from thunder.cli import bake, batch, script
+from thunder.cli import bake, batch, options, script
 from thunder.scene.engine import install
 from thunder.scene.heads import mapping_table
 from thunder.thunder_core.face import mapping
@@ -39,7 +39,7 @@ def run(case: Case):
     ):
         code = script.exit_code(
             "bake.py",
-            bake.options,
+            options.read_options,
             lambda chosen: batch.bake_all(chosen) if chosen.jobs else bake.bake(chosen),
         )
     return code, said.getvalue()
