@@ -17,6 +17,7 @@ from research.faces.lip_clips import FOLDERS, read_clips, spoken_phones
 from research.harness import add_shared, ROOT, WEIGHTS
 from research.perform_as import speak
 from research.train.corpus import sound_beside
+from research.train.flame import FlameLayer, rotation_matrix
 from research.train.rasteriser import nearest_triangles, normals_at_corners, triangles_of
 from research.train.teacher import likeliest, perform
 from thunder_core.direction import Direction, Style
@@ -24,7 +25,6 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
 from thunder_core.engine.tracking.mouth import tracked_mouth
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Head, load_head, NECK
-from thunder_core.networks.flame import FlameLayer, rotation_matrix
 from thunder_core.spoken import PHONES
 from thunder_core.types import FPS
 from thunder_core.weight_files import SHIPPED

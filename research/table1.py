@@ -51,7 +51,7 @@ from research.train.corpus import Corpus, SAMPLES_PER_FRAME
 from research.train.grid import KNOWN
 from research.train.lip_video import LipVideo
 from research.train.motions import MotionSet
-from research.train.spaces import Lips, SPACES, weights_name
+from research.train.spaces import Lips, MouthNetwork, SPACES, weights_name
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from research.train.teacher import perform, semitones
 from thunder_core.acoustics import level, log_mel, loudness
@@ -59,7 +59,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import WINDOW
 from thunder_core.files import hash_of, write_file
-from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.request import Request
 from thunder_core.types import Columns, Motion, pack, RATE, Speech, unpack
 

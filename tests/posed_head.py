@@ -5,8 +5,8 @@ promise."""
 import numpy as np
 import torch
 
+from research.train.flame import FlameLayer
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT
-from thunder_core.networks.flame import FlameLayer
 from thunder_core.rotation import rotvec_to_matrix
 
 # the lips among mouth_vertices: rings from outside in, each from the left corner over the top

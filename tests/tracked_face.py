@@ -6,9 +6,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from research.faces.landmarks import Front
+from research.train.flame import FlameLayer
 from thunder_core.engine.tracking import spots as table
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
-from thunder_core.networks.flame import FlameLayer
 
 HEAD = load_head()
 # Where the landmarks lie that no contour names, on our own head: x, y in mm.

@@ -19,7 +19,7 @@ from safetensors import safe_open, SafetensorError
 
 from .errors import BadHead, BadWeights
 from .face.head import Head, read_head
-from .files import hash_of, part_of
+from .files import hash_of
 from .shipped import fingerprint_of, LARGEST_WEIGHTS, WEIGHT_ENDINGS, WEIGHTS as SHIPPED
 
 # ---- cards of weight files
@@ -312,21 +312,6 @@ SPEAKER_WIDTH = 256  # values of a speaker embedding
 
 TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that it was trained on
 
-_LANDMARKS = (
-    "inner_lip_upper_mid",
-    "inner_lip_lower_mid",
-    "mouth_corner_left",
-    "mouth_corner_right",
-)
-
-
-def lip_places(head: Head) -> np.ndarray:
-    """Indices [4] among a head's mouth vertices of the inner lips' middles, upper and lower, and of
-    the corners, left and right."""
-    return np.array(
-        [np.flatnonzero(head.mouth_vertices == getattr(head, name))[0] for name in _LANDMARKS]
-    )
-
 
 def trained_mouth(folder: Path) -> Head | None:
     """The mouth that the mouth2s in a folder was trained on; None if it is that of the folder's
@@ -345,49 +330,3 @@ def stored_head(path: Path) -> Head:
         return read_head(path)
     except BadHead as error:
         raise unusable(path, f"is damaged ({error.reason})") from error
-
-
-def save_trained_mouth(folder: Path, head: Head) -> None:
-    """Write the mouth of a head, as a head of its mouth's vertices [n_m] and one vertex for each of
-    the five joints."""
-    ids, joints = head.mouth_vertices, len(head.joints)
-    count = len(ids)
-    place = {int(vertex): number for number, vertex in enumerate(ids)}
-
-    def pad(values):
-        return np.concatenate([values[ids], np.zeros((joints, *values.shape[1:]), values.dtype)])
-
-    template, weights = pad(head.v_template), pad(head.weights)
-    template[count:], weights[count:, 0] = head.joints, 1.0
-    regressor = np.zeros((joints, count + joints), np.float32)
-    regressor[:, count:] = np.eye(joints)
-    folder.mkdir(parents=True, exist_ok=True)
-    with part_of(folder / TRAINED_MOUTH) as part, open(part, "wb") as file:
-        np.savez_compressed(
-            file,
-            v_template=template,
-            shapedirs=pad(head.shapedirs),
-            posedirs=pad(head.posedirs),
-            J_regressor=regressor,
-            weights=weights,
-            kintree_table=head.kintree_table,
-            f=np.array([[0, 1, 2]], np.int32),
-            polygons=np.array([[0, 1, 2, -1]], np.int32),
-            polygon_material=np.zeros(1, np.int32),
-            material_names=np.array(head.material_names[:1]),
-            material_colors=head.material_colors[:1],
-            expression_names=np.array(head.expression_names),
-            mouth_vertices=np.arange(count, dtype=np.int32),
-            mouth_parts=head.mouth_parts,
-            region_names=np.array(["mouth"]),
-            regions=np.ones((1, count + joints), np.float32),
-            **(
-                {
-                    "corrective_pairs": np.array(head.corrective_pairs),
-                    "correctives": pad(head.correctives),
-                }
-                if head.corrective_pairs
-                else {}
-            ),
-            **{name: np.int32(place[getattr(head, name)]) for name in _LANDMARKS},  # type: ignore[arg-type]
-        )

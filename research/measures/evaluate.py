@@ -15,6 +15,7 @@ from research.measures import metrics
 from research.paper_rows import TABLE2_COLUMNS
 from research.systems import load_system
 from research.systems.denoisers import ClipImages
+from research.train.flame import FlameLayer
 from research.train.motions import MotionSet
 from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
@@ -24,7 +25,6 @@ from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
 from thunder_core.face.head import Head, LIPS
-from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Columns, pack
 
 SAMPLES = 32  # S of the paper

@@ -18,12 +18,13 @@ from torch import nn, Tensor
 from research.train.loop import fit, Schedule
 from research.train.m2s import speech_loss, SpeechBatches
 from research.train.motions import MotionSet, TRUE_TO_SOUND
+from research.train.spaces import MouthNetwork, Space
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork, noisy, Standardised
-from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork, Space
+from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.types import Columns, in_group, MOUTH
 
 FRAMES = 70  # length of a training clip, as in the paper

@@ -16,11 +16,11 @@ import torch
 from torch import nn, Tensor
 from tqdm import tqdm
 
+from research.train.flame import FlameLayer
 from research.train.motions import MotionSet, VARIANTS
 from research.train.rasteriser import nearest_triangles, normals, triangles_of
 from thunder_core.face.head import Head
 from thunder_core.files import write_file
-from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Columns, FPS
 
 PIXELS = 48

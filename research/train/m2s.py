@@ -13,15 +13,11 @@ from torch import Tensor
 from research.train.corpus import LONGEST_CROP
 from research.train.loop import fit, Schedule
 from research.train.motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
+from research.train.spaces import MouthNetwork, Space
 from thunder_core.acoustics import gain, log_mel
 from thunder_core.engine.m2s import evidence, WINDOW
 from thunder_core.face.head import Head
-from thunder_core.networks.speech import (
-    MeshToSpeechConfig,
-    MeshToSpeechNetwork,
-    MouthNetwork,
-    Space,
-)
+from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
 from thunder_core.types import FPS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper

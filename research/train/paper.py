@@ -24,10 +24,10 @@ from research.train.loop import fit, Schedule
 from research.train.motions import MotionSet
 from research.train.spaces import SPACES, weights_name
 from research.train.systems import build_learner, LabelledBatches, Labels, REGRESSORS
+from research.train.weight_writing import save_weights
 from thunder_core.face.head import Head
 from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeechNetwork
-from thunder_core.networks.weights import save_weights
 
 NETWORK, ENCODER = "network", "encoder"  # files, without ending, of a finished stage
 BASE = ".base"  # suffix of a system's base

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from research.systems.denoisers import CLIP_PICTURE, Media2FaceConfig, PICTURE
+from research.train.flame import FlameLayer
 from research.train.rasteriser import nearest_triangles, normals_at_corners, triangles_of
 from thunder_core.face.head import Head
-from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Columns
 
 _LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front

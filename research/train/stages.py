@@ -36,8 +36,10 @@ from research.train.graphs import write_graphs
 from research.train.loop import Schedule
 from research.train.m2s import train_m2s
 from research.train.motions import animate, extract_features, MotionSet, open_features, QUIET_CLIPS
+from research.train.spaces import MouthNetwork, Space
 from research.train.teacher import label
 from research.train.track import track
+from research.train.weight_writing import in_bytes, save_trained_mouth, save_weights
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import SpeakerEncoder
 from thunder_core.engine.planning.mouth_map import fitted_encoder
@@ -45,9 +47,9 @@ from thunder_core.engine.speech.encoder import SpeechEncoder, Units
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import hash_of, write_file
 from thunder_core.networks.denoiser import DenoiserNetwork
-from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork, Space
-from thunder_core.networks.weights import in_bytes, load_weights, save_weights
-from thunder_core.weight_files import ENDINGS, save_trained_mouth
+from thunder_core.networks.speech import MeshToSpeechNetwork
+from thunder_core.networks.weights import load_weights
+from thunder_core.weight_files import ENDINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 

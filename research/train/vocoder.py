@@ -20,10 +20,11 @@ from research.train.loop import fit, Schedule
 from research.train.m2s import SpeechBatches
 from research.train.motions import MotionSet, UNITS
 from research.train.shaped_sound import limit_mel, ShapedSound, turns
+from research.train.spaces import MouthNetwork
 from thunder_core.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.m2s import LOG_FLOOR, pitch_of, unit_noise
 from thunder_core.face.head import Head
-from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork, VocoderNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork, VocoderNetwork
 from thunder_core.weight_files import VocoderConfig
 
 FRAMES = 32  # 1.28 s

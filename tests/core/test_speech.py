@@ -10,6 +10,8 @@ from made_whisper import encoder_sizes
 
 from research.train.encoder import LogMel, TrainableEncoder
 from research.train.motions import fit_units
+from research.train.spaces import MouthNetwork
+from research.train.weight_writing import save_trained_mouth
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
 from thunder_core.engine.planning.mouth_map import expect_lips, presence_in
@@ -25,12 +27,12 @@ from thunder_core.engine.speech.encoder import (
 )
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
-from thunder_core.networks.speech import MeshToSpeechNetwork, MouthNetwork
+from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.request import DRAFT, Request
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.types import RATE
-from thunder_core.weight_files import save_trained_mouth, SHIPPED, trained_mouth
+from thunder_core.weight_files import SHIPPED, trained_mouth
 
 
 def test_phone_symbols_of_any_dialect_find_their_place():

@@ -16,6 +16,7 @@ from memory import held_at_most
 from safetensors.torch import save_file
 
 from research.train.card import write_sums
+from research.train.weight_writing import in_bytes, save_weights
 from thunder_core import weight_files
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.loaded import _identify
@@ -24,7 +25,7 @@ from thunder_core.errors import BadWeights
 from thunder_core.files import hash_of
 from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork
 from thunder_core.networks.speech import SpeechEncoderNetwork
-from thunder_core.networks.weights import in_bytes, load_weights, save_weights
+from thunder_core.networks.weights import load_weights
 from thunder_core.request import Request
 from thunder_core.shipped import fingerprint_of
 from thunder_core.spoken import PHONES

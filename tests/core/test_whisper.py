@@ -10,13 +10,13 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForCondi
 
 from research.train.encoder import adopt_whisper, TrainableEncoder, WhisperMel
 from research.train.graphs import write_graphs
+from research.train.weight_writing import save_weights
 from research.train.whisper import read_whisper
 from thunder_core import acoustics
 from thunder_core.acoustics import whisper_mel
 from thunder_core.engine.speech import encoder as engine_encoder
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadWeights
-from thunder_core.networks.weights import save_weights
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import RATE
 

@@ -21,6 +21,7 @@ from processes import cancel, is_alive
 from timing import keeps, until
 
 from research.harness import ROOT
+from research.train.weight_writing import save_weights
 from thunder_core import errors
 from thunder_core.client import Client
 from thunder_core.engine import verbs, worker
@@ -29,7 +30,7 @@ from thunder_core.engine.voice import read_line
 from thunder_core.engine_python import find_engine_python
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork
-from thunder_core.networks.weights import load_weights, save_weights
+from thunder_core.networks.weights import load_weights
 from thunder_core.types import unpack
 from thunder_core.weight_files import SHIPPED
 

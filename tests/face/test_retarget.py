@@ -11,13 +11,13 @@ from made_flame import made_flame, smplx_vertices
 from spoken import spoken
 from stored import compare
 
+from research.train.flame import FlameLayer
 from thunder_core.errors import BadHead
 from thunder_core.face import regions
 from thunder_core.face.head import load_head
 from thunder_core.face.moving import retarget
 from thunder_core.face.moving.driving import Driver, Track
 from thunder_core.face.moving.lips import opening_mm
-from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Motion
 
 # What the made files have in common with FLAME's that they were not made from: other people, other

@@ -11,6 +11,7 @@ import torch
 from made_flame import flame, smplx_vertices
 from scipy.spatial.transform import Rotation
 
+from research.train.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core import rotation
 from thunder_core.errors import BadHead
 from thunder_core.face.head import load_head
@@ -23,7 +24,6 @@ from thunder_core.face.moving.displacement import (
 )
 from thunder_core.face.moving.lips import bundled_lips, opening_mm, width_mm
 from thunder_core.face.points import SkinnedPoints
-from thunder_core.networks.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 

@@ -14,12 +14,12 @@ from research.paper import TEACHER
 from research.perform import Condition, perform_voice
 from research.systems import SYSTEMS
 from research.systems.regressors import Regressor
+from research.train.weight_writing import save_weights
 from thunder_core.animation import motion_file
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import write_sound
 from thunder_core.errors import BadRequest
 from thunder_core.networks.denoiser import DenoiserNetwork
-from thunder_core.networks.weights import save_weights
 from thunder_core.progress import result
 from thunder_core.types import pack, Speech
 from thunder_core.weight_files import SHIPPED

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The head that the whole add-on uses: a FLAME-format asset, ours or a FLAME file of the user;
-numpy only. FLAME's skinning: in numpy in `points.py`, in torch in `networks/flame.py`."""
+numpy only. FLAME's skinning: in numpy in `points.py`, in torch in `research/train/flame.py`."""
 
 from __future__ import annotations
 

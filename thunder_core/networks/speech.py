@@ -8,26 +8,22 @@ embedding. They speak: mesh-to-speech and the vocoder.
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
 
 from ..acoustics import BINS, CLASSES
-from ..face.head import Head, LIPS
+from ..face.head import Head
 from ..spoken import PHONES
-from ..types import Columns
 from ..weight_files import (
     EncoderConfig,
-    lip_places,
     MeshToSpeechConfig,
     SPEAKER_WIDTH,
     trained_mouth,
     VocoderConfig,
 )
 from .bodies import Conformer, Whisper
-from .flame import FlameLayer
 from .weights import load_network, Network
 
 
@@ -83,77 +79,11 @@ class SpeakerEncoderNetwork(nn.Module):
 
 
 # ---- mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame. Its
-# input is the mouth's vertices; the laboratory has others (`research.train.spaces`).
-
-
-# ---- the input
-
-
-class Space(nn.Module):
-    """An input of mesh-to-speech: a function of expression and jaw. channels: n of the expression
-    basis. size: values per frame. shake: noise on them in training."""
-
-    channels: int
-    size: int
-    shake: float
-
-    def of_packed(self, x: Tensor) -> Tensor:
-        """The same of packed motions x [B, T, n + 9]."""
-        columns = Columns(self.channels)
-        return self(x[..., columns.expression], x[..., columns.jaw])
-
-
-class _Vertices(Space):
-    """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from
-    the rest pose.
-
-    The head's rotation is left out, because it does not change what a mouth says.
-    """
-
-    shake = 2e-4  # noise in training, metres: samples are not as smooth as the teacher's motion
-
-    def __init__(self, head: Head, ids: np.ndarray):
-        super().__init__()
-        self.channels = head.channels
-        self.layer = FlameLayer(head, ids)
-        self.rest = nn.Buffer(
-            torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False
-        )
-        self.size = 3 * len(self.rest)
-
-    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
-        """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
-        return (self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest).unflatten(
-            0, jaw.shape[:2]
-        )
-
-
-class MouthNetwork(_Vertices):
-    """`mouth2s`: V_m [B, T, n_m, 3], the mouth that listening and scoring use.
-
-    inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and
-    lower, and of the corners.
-    """
-
-    def __init__(self, head: Head):
-        super().__init__(head, head.mouth_vertices)
-        self.lips = nn.Buffer(torch.from_numpy(lip_places(head)), persistent=False)
-        self.inner = nn.Buffer(torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
-
-    def shape(self, moved: Tensor) -> Tensor:
-        """Gap of the inner lips, distance of the corners, and heights of upper lip and both corners
-        [B, T, 5], metres, of offsets [B, T, n_m, 3]."""
-        placed = moved[:, :, self.lips] + self.rest[self.lips]
-        upper, lower, left, right = placed.unbind(2)
-        apart = torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
-        return torch.cat([apart, placed[..., [0, 2, 3], 1]], -1)
-
-
-# ---- the network
+# input is the mouth's vertices (`research.train.spaces`, where training has others).
 
 
 class MeshToSpeechNetwork(Network):
-    """`mouth2s`, or another `Space`'s: inputs [B, T, …] and speaker [B, 256]
+    """`mouth2s`, or another space's: inputs [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
     Config, file = MeshToSpeechConfig, "m2s"

@@ -1,53 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weight files for torch: what training writes, and networks filled from what `weight_files`
-reads."""
+"""Networks in torch, filled from what `weight_files` reads."""
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
 import torch
-from safetensors.torch import save_file
 from torch import nn, Tensor
 
 from ..errors import BadWeights
-from ..files import part_of, write_file
-from ..weight_files import build_config, GRAPH, misfit, read_weights, SCALE
+from ..weight_files import build_config, misfit, read_weights
 
 N = TypeVar("N", bound=nn.Module)
-_LARGE, _PART = 50_000, 64  # numbers from which a matrix is stored in bytes, and with one scale
-
-
-def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dict) -> None:
-    """Write `path`.safetensors (float tensors as given, contiguous copies) and `path`.json with
-    config and card.
-
-    A graph beside it is removed, because it may be of a network of other sizes: `train.graphs`
-    writes one of this.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(GRAPH).unlink(missing_ok=True)
-    with part_of(path.with_suffix(".safetensors")) as part:
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part)
-    write_file(
-        path.with_suffix(".json"), json.dumps({"config": config, "card": card}, indent=1) + "\n"
-    )
-
-
-def in_bytes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors with large matrices in bytes, and a scale for each part of a row, as an encoder is
-    stored: lips follow the voice as closely (r of real lips ± .001), in half of the space."""
-    stored = dict(tensors)
-    for name, x in tensors.items():
-        if x.ndim > 1 and x.numel() > _LARGE:
-            parts = x.float().view(len(x), -1, math.gcd(_PART, x[0].numel()))
-            scale = (parts.abs().amax(2) / 127).clamp_min(1e-6).half()
-            whole = (parts / scale.float()[..., None]).round().clamp(-127, 127)
-            stored[name], stored[name + SCALE] = whole.to(torch.int8).view_as(x), scale
-    return stored
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:

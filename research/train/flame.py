@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..face.head import Head
-from ..face.points import SkinnedPoints
+from thunder_core.face.head import Head
+from thunder_core.face.points import SkinnedPoints
 
 # vertices processed at once: they fit a core's cache (measured: three times as fast as all at once)
 BLOCK = 120_000
