@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...grid import Grid
 from .. import keyframes, placing
 from . import line_records, stepping
 from .before import (
@@ -109,7 +110,8 @@ class CommitPlan:
 def plan(before: StateBefore, choice: CommitChoice) -> Generator[float, None, CommitPlan]:
     """Decide how a take is committed as chosen. Yields progress; returns the plan."""
     blocks = before.blocks
-    take = stepping.with_even_leads(before.take, before.scene_first, choice.step)
+    grid = Grid(before.scene_first, choice.step)
+    take = stepping.with_even_leads(before.take, grid)
     if choice.to == "OWN" and before.first_action is None:
         choice = replace(choice, to="NEW", how="REPLACE")
     # A whole line that was a strip before, and is one again, is replaced; of a part the other parts
@@ -171,11 +173,10 @@ def plan(before: StateBefore, choice: CommitChoice) -> Generator[float, None, Co
             if chosen
         }
         with_leads, spans = _with_leads(choice, take, under, together)
-    grid = before.scene_first, choice.step
-    first, last = stepping.on_grid(with_leads.first, with_leads.last, *grid)
+    first, last = grid.within(with_leads.first, with_leads.last)
     with_leads = replace(with_leads, first=first, last=last)
     spans = {
-        track: placing.Span(*stepping.on_grid(span.first, span.last, *grid), span.blend)
+        track: placing.Span(*grid.within(span.first, span.last), span.blend)
         for track, span in spans.items()
     }
     return CommitPlan(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...face.moving import displacement
 from ...filters import split_at_gaps
+from ...grid import Grid
 from ...progress import rescale
 from ...types import BLINKS, CLOSED_MM, in_group
 from .. import poses, posing
@@ -18,24 +19,12 @@ from .before import CommittedTake, StateBefore, UNMOVED
 _UNSEEN = 0.1  # share of the error below which a change of one curve is not keyed
 
 
-# ---- the grid: every `step`th frame from `origin`, the scene's first, so that all lines and heads
-# share it
-
-
-def with_even_leads(take: CommittedTake, origin: int, step: int) -> CommittedTake:
+def with_even_leads(take: CommittedTake, grid: Grid) -> CommittedTake:
     """A take whose leads begin and end on the grid; they grow by a few frames of rest."""
     first, last = take.first - take.lead_in, take.last + take.lead_out
     return replace(
-        take,
-        lead_in=take.lead_in + (first - origin) % step,
-        lead_out=take.lead_out + (origin - last) % step,
+        take, lead_in=take.lead_in + grid.since(first), lead_out=take.lead_out + grid.until(last)
     )
-
-
-def on_grid(first: int, last: int, origin: int, step: int) -> tuple[int, int]:
-    """The first and the last frame of the grid from frame `first` to `last`."""
-    first += (origin - first) % step
-    return first, max(first, last - (last - origin) % step)
 
 
 # ---- the poses

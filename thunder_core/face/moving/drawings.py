@@ -9,6 +9,7 @@ from itertools import chain, groupby
 import numpy as np
 
 from ...filters import split_at_gaps
+from ...grid import Grid
 from ...spoken import REST
 from ...types import BLINKS, CLOSED_MM, in_group, LIP_CLOSE, Motion, MOUTH
 from ..drawn_mouths import CLOSED, EYES, FROWN, HALF, MOUTHS, OPEN, OTHERS, SHUT, SMILE
@@ -135,7 +136,7 @@ class DrawnDriver(Driver):
 
     rig: what else moves.  tracks: one for each dial, of DIALS as many.  numbers: of each name of
     the dials the number that shows it.  least: frames for which a mouth is shown at least.
-    step: frames for which each is held, counted from the frame `origin`.
+    step: frames for which each is held, counted from the frame `origin`, as in commits.
     """
 
     is_drawn = True
@@ -156,7 +157,7 @@ class DrawnDriver(Driver):
         parts = [(source, place, 1.0) for place, tells in told for source in tells]
         super().__init__((*rig.tracks, *tracks), (*rig.parts, *parts), rig.turns)
         self.leads = {name: leads.get(name, 0.0) for name in MOUTHS}
-        self.least, self.step, self.origin = least, step, origin
+        self.least, self.grid = least, Grid(origin, step)
 
     def say(
         self,
@@ -214,10 +215,10 @@ class DrawnDriver(Driver):
         `step` frames the one that is there for longest, and what else moves as on the first. One
         that never gives way has those in which most of it lies, so that what is between two of them
         is seen."""
-        at = (frames - self.origin) // self.step
+        step, at = self.grid.step, self.grid.place(frames)
         _, firsts, rows = np.unique(at, return_index=True, return_inverse=True)
         result = values[firsts[rows]]
-        shortest = (self.least, self.least * self.step), (1, 4)  # frames, and of weak ones
+        shortest = (self.least, self.least * step), (1, 4)  # frames, and of weak ones
         for place, (dial, least) in enumerate(zip(self.dials, shortest), len(self.rig.tracks)):
             kept, numbers = self.numbers[dial.kept], np.rint(values[:, place]).astype(int)
             counts = np.zeros((len(firsts), numbers.max(initial=kept) + 1))
@@ -226,7 +227,7 @@ class DrawnDriver(Driver):
             for run in split_at_gaps(np.flatnonzero(numbers == kept)):
                 counts[np.bincount(rows[run]).argmax(), kept] = np.inf
             weak = {self.numbers[name] for name in dial.weak}
-            shortest_held = (-(-count // self.step) for count in least)
+            shortest_held = (-(-count // step) for count in least)
             result[:, place] = hold(counts.argmax(1), kept, weak, *shortest_held)[rows]
         return result
 
