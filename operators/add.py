@@ -533,14 +533,13 @@ class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
-    """Send the head to other programs by the VMC protocol (OSC), as ARKit's shapes, head and eyes:
-    the animation that plays, and what is performed live. Press it again to stop"""
+    """Send the head to other programs by the VMC protocol (OSC), as shapes of ARKit and VRM, head
+    and eyes: the animation that plays, and what is performed live. Press it again to stop; another
+    head goes to another port"""
 
     bl_label = "Send to Other Programs"
     bl_options = {"INTERNAL"}
-    obstacles: Obstacles = (
-        lambda context: "" if live_head.sender.stream else why_no_head(context),
-    )
+    obstacles: Obstacles = (lambda context: "" if live_head.sender.heads else why_no_head(context),)
 
     is_agreed: bool = BoolProperty(
         name="Agreed",
@@ -550,7 +549,9 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
         settings = context.scene.thunder.recording
-        if live_head.sender.stream is not None or receivers.is_agreed(settings.host):
+        rig, _ = attempt(chosen_head, context)
+        stops = rig is None or rig.mesh.name in live_head.sender.heads
+        if stops or receivers.is_agreed(settings.host):
             return self.execute(context)
         self.is_agreed, host = True, settings.host[:_LONGEST_HOST]
         return confirm(
@@ -560,10 +561,13 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
         )  # fmt: skip
 
     def act(self, context: bpy.types.Context):
-        if live_head.sender.stream is not None:
-            live_head.sender.close()
+        rig, _ = attempt(chosen_head, context)
+        sent = live_head.sender.heads
+        if rig is None or rig.mesh.name in sent:
+            for mesh in sent if rig is None else [rig.mesh.name]:  # all where it is gone
+                live_head.sender.stop(mesh)
             return "The head is no longer sent"
-        settings, rig = context.scene.thunder.recording, chosen_head(context)
+        settings = context.scene.thunder.recording
         host, port = settings.host, settings.port
         if not vmc.is_here(host) and not install.may_download():
             raise BadRequest(
@@ -576,7 +580,7 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
                 f"This file names “{host}” to send the face to: press Send to Other Programs and "
                 f"agree, or type its address again"
             )
-        is_looking = live_head.sender.start(context.scene, rig, port, host)
+        is_looking = live_head.sender.start(context.scene, rig, port, host, settings.names)
         receivers.agree(host)
         if is_looking:
             return f"“{rig.owner.name}” is sent to “{host}” as soon as this name is looked up"

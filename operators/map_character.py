@@ -13,6 +13,7 @@ from ..scene.heads import character, detection, drawn, family, head, head_state,
 from ..scene.host.prop import EnumProperty, IntProperty, StringProperty
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face import mapping
+from ..thunder_core.face.drawn_mouths import UNUSED
 from .base import (
     chosen_head,
     InstantWork,
@@ -186,15 +187,18 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
         face = drawn.adopt(context.object, list(context.selected_objects))
         scene.thunder.head = face
         if family.is_drawn(face):
+            plan = character.plan_of(face)
+            mapping_table.keep_plan(scene, face, plan)  # what it shares is copied
             return f"“{face.name}” has drawn mouths already: see them in Thunder Character"
         # it may have lost its number alone
         plan = attempt(character.plan_of, face)[0] if head_state.mapping(face) else None
         if plan is None or not plan.drawn:
             plan = mapping.Mapping("Drawn Mouths", tuple(drawn.found_rules(face)))
         mapping_table.keep_plan(scene, face, plan)
-        self.warn(head.resolve(face).warnings)
-        rules = len(plan.rules)
-        return f"“{face.name}” has {rules} sounds and looks: see them in Thunder Character"
+        plan = character.plan_of(face)
+        self.warn([*head.resolve(face).warnings, *drawn.say_left_out(face, plan)])
+        count = len({rule.source for rule in plan.rules} - {UNUSED})
+        return f"“{face.name}” has {count} sounds and looks: see them in Thunder Character"
 
 
 def _fill(context: bpy.types.Context, obj: bpy.types.Object, found: list[mapping.Rule]) -> str:

@@ -450,9 +450,10 @@ class THUNDER_PT_record(bpy.types.Panel):
         big_button(layout, "thunder.perform_live", icon="PLAY")
         props(layout, settings, "hears", "look_ahead")
         layout.separator()
-        is_sent = live_head.sender.stream is not None
+        rig, _ = attempt(head.find, context.scene, context.object)
+        is_sent = rig is not None and rig.mesh.name in live_head.sender.heads
         layout.operator("thunder.send_face", icon="PLUGIN", depress=is_sent)
-        props(tune(layout.column(), enabled=not is_sent), settings, "port", "host")
+        props(tune(layout.column(), enabled=not is_sent), settings, "port", "host", "names")
         if problem := recording.why_no_range(scene_of(context)):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 

@@ -13,7 +13,7 @@ their requirements.
     environment.py tracker
         what follows faces in videos, with Python 3.11 or 3.12
     environment.py browser
-        Chromium and its driver, for tests of pages; its path
+        Chromium, its driver, and what shows VRM avatars in it, for tests of pages; its path
 
 Prints what it does on stderr and the path of the environment's Python on stdout. Standard library
 only.
@@ -244,6 +244,19 @@ def browser() -> str:
     if not all(map(shutil.which, ("chromium", "chromedriver"))):
         why = "Tests of pages need a browser that is not here"
         install_packages(["chromium", "chromium-driver"], why)
+    if not shutil.which("npm"):
+        install_packages(["npm"], "Tests of pages need what npm installs")
+    folder, lists = VENVS / "browser", sorted((LOCKS / "browser").glob("*.json"))
+    written = folder / STAMP
+    texts = "".join(each.read_text("utf-8") for each in lists)
+    if not written.is_file() or written.read_text("utf-8") != texts:
+        say("installing what shows avatars in a browser: 8 MB to download, 30 MB on disk")
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in lists:
+            shutil.copy(each, folder)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        run(command, "npm failed: look at its output above, then run the same again", folder=folder)
+        written.write_text(texts, "utf-8")
     return shutil.which("chromium") or ""
 
 
@@ -284,12 +297,12 @@ def install_packages(packages: list[str], why: str) -> None:
         )
 
 
-def run(command: list[str], failure: str, env: dict[str, str] | None = None) -> None:
-    """Run a command, its output on stderr. Raises Missing(failure) if it fails."""
-    if (
-        subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env).returncode
-        != 0
-    ):
+def run(
+    command: list[str], failure: str, env: dict[str, str] | None = None, folder: Path | None = None
+) -> None:
+    """Run a command in a folder, its output on stderr. Raises Missing(failure) if it fails."""
+    done = subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env, cwd=folder)
+    if done.returncode:
         raise Missing(failure)
 
 

@@ -55,9 +55,10 @@ class Browser:
         except urllib.error.HTTPError as error:
             raise AssertionError(json.load(error)["value"]["message"]) from None
 
-    def open(self, path: Path) -> None:
-        """Open a file, and wait until it is loaded."""
-        self._ask("POST", "/url", {"url": path.absolute().as_uri()})
+    def open(self, page: Path | str) -> None:
+        """Open a file, or what has an address, and wait until it is loaded."""
+        address = page if isinstance(page, str) else page.absolute().as_uri()
+        self._ask("POST", "/url", {"url": address})
 
     def run(self, script: str, *arguments):
         """What a function body of JavaScript returns."""

@@ -45,3 +45,16 @@ def read_bundle(data):
 def shapes_of(messages):
     """The blend shapes of a bundle's messages, by their names."""
     return dict(values for address, values in messages if address == "/VMC/Ext/Blend/Val")
+
+
+def receive_frame(heard):
+    """The datagrams of a frame, whose last message is that shapes are to be applied."""
+    datagrams = [heard.recv(65536)]
+    while read_bundle(datagrams[-1])[-1][0] != "/VMC/Ext/Blend/Apply":
+        datagrams.append(heard.recv(65536))
+    return datagrams
+
+
+def read_frame(heard):
+    """The messages of the next frame: [(address, values)]."""
+    return [each for datagram in receive_frame(heard) for each in read_bundle(datagram)]

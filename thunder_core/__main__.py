@@ -33,6 +33,12 @@ def options(words: list[str] | None) -> argparse.Namespace:
     for name, default, value, about in (
         ("osc", vmc.PORT, "PORT", "default: %(default)s"),
         ("to", vmc.HERE, "COMPUTER", "default: this one alone"),
+        (
+            "names",
+            "both",
+            "NAMES",
+            "arkit, vrm or %(default)s, the default: what an avatar has both of moves too far",
+        ),
         ("sound", "", "FILE", "heard instead of the microphone"),
         (
             "ahead",
@@ -57,7 +63,10 @@ def live(args: argparse.Namespace) -> int:
         raise BadRequest(f"--mood “{args.mood[:60]}” {error}") from None
     if not 0 < args.ahead <= 1:
         raise BadRequest("--ahead is not between 0 and 1: give seconds, such as .2")
-    motion, stream, told = LiveMotion(), vmc.Stream(args.osc, args.to, True), 0.0
+    if args.names.upper() not in (vmc.ARKIT, vmc.VRM, vmc.BOTH):
+        raise BadRequest(f"--names “{args.names[:60]}” is none of arkit, vrm and both")
+    stream = vmc.Stream(args.osc, args.to, args.names.upper(), True)
+    motion, told = LiveMotion(), 0.0
     with (
         Client(sys.executable) as client,
         contextlib.closing(stream),
@@ -83,8 +92,12 @@ def live(args: argparse.Namespace) -> int:
                     told, said = now, "#" * round(20 * motion.level["peak"])
                     if motion.loudest <= QUIETEST and not args.sound:
                         said = "only silence arrives: is it muted?"
+                    if motion.level.get("away"):
+                        said = "the microphone is gone: reconnect it"
+                    if stream.trouble:
+                        said = "it cannot be reached now: goes on later"
                     print(
-                        f"\rSent to {args.to}:{args.osc}, {motion.delay:.2f} s behind  {said:34s}",
+                        f"\rSent to {args.to}:{args.osc}, {motion.delay:.2f} s behind  {said:39s}",
                         end="", flush=True,
                     )  # fmt: skip
             time.sleep(_EVERY)

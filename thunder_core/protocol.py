@@ -33,6 +33,7 @@ SCORE = "score"  # event of a take that was sent before: its score
 LEVEL = "level"  # event of a recording: how loud it is, and how long
 QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing
 CURVES = "curves"  # event of a live performance: frames of its motion
+AWAY = "The microphone delivers no sound; it is waited for: reconnect it, or wake it up"
 LOST, FULL = "lost", "full"  # why a recording ended by itself: no more sound, no more disk
 ENDINGS = {
     LOST: "The microphone was unplugged or delivers no more sound",

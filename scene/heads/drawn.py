@@ -23,7 +23,16 @@ import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
-from ...thunder_core.face.drawn_mouths import CLOSED, HALF, MOUTHS, NAMES, OPEN, SHUT, stand_in
+from ...thunder_core.face.drawn_mouths import (
+    CLOSED,
+    HALF,
+    MOUTHS,
+    NAMES,
+    OPEN,
+    SHUT,
+    stand_in,
+    UNUSED,
+)
 from ...thunder_core.face.mapping import Mapping, Rule, Target
 from ...thunder_core.face.moving import driving
 from ...thunder_core.face.moving.drawings import Dial, DIALS, DrawnDriver
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 
 _HIDE = ("hide", "hide_viewport", "hide_render")  # properties: of a layer, and of an object
 COPY = "GENERATED"  # kind of frames that share the drawing of another (drawn_frames.py)
+_IN_DATA = ("LAYER", *mapping.IN_MATERIALS)  # kinds that are chosen in data, which may be shared
 _LINE = (0.03, 0.02, 0.03, 1.0)  # of the sample drawing, linear RGBA
 _PEN = 0.0011  # half of the width of its lines, metres
 _MOST = 1000  # images of a sequence, and cells of a sheet, beyond which it is something else
@@ -191,7 +201,7 @@ def bind(face: bpy.types.Object, plan: Mapping) -> binding.Binding:
         dict(plan.leads), plan.least, plan.step,
         next((scene.frame_start for scene in face.users_scene), 1),
     )  # fmt: skip
-    lost = (rule for rule, at in places.items() if not at)
+    lost = (rule for rule, at in places.items() if not at and rule.source != UNUSED)
     return binding.Binding(
         plan, tuple(objects), bound.targets, driver, (*bound.unbound_rules, *lost)
     )
@@ -215,7 +225,66 @@ def faults_of(face: bpy.types.Object, plan: Mapping) -> list[str]:
         f"“{face.name}” has no closed mouth, so its lips do not meet on m, b and p: choose a "
         f"drawing for {CLOSED} in Thunder Character"
     )
-    return [is_open * (not shut), *lost[:1]]
+    return [is_open * (not shut), *_say_shared(face, plan), *lost[:1]]
+
+
+def _shared(face: bpy.types.Object, plan: Mapping) -> list[tuple[Target, bpy.types.ID, list]]:
+    """The materials and Grease Pencil data in which drawings of a head are chosen, and the other
+    objects that show them too; without those that the head has alone."""
+    ours = [face, *face.children_recursive]
+    result = []
+    for target in {rule.target for rule in plan.drawn if rule.target.kind in _IN_DATA}:
+        if target.kind == "LAYER":
+            blocks = [obj.data for obj, *_ in layers_of(face, target)]
+        else:
+            blocks = [bpy.data.materials.get(target.name)]
+        is_linked = any(obj.data is not None and obj.data.users > 1 for obj in ours)
+        for block in (each for each in blocks if each and (is_linked or each.users > 1)):
+            others = [
+                obj
+                for obj in bpy.data.objects
+                if obj not in ours
+                and (obj.data == block or any(s.material == block for s in obj.material_slots))
+            ]
+            result += [(target, block, others)] * bool(others)
+    return result
+
+
+def make_own(face: bpy.types.Object, plan: Mapping) -> Mapping:
+    """A head's mapping after materials and Grease Pencil data that other objects show too were
+    copied for it, so that each keeps its own mouth."""
+    ours, renamed = [face, *face.children_recursive], dict[str, str]()
+    for target, block, _ in _shared(face, plan):
+        if target.kind == "LAYER":
+            for obj in ours:
+                if obj.data == block:
+                    obj.data = obj.data.copy()
+        elif block.name not in renamed:
+            copy = block.copy()
+            renamed[block.name] = copy.name
+            for slot in chain(*(obj.material_slots for obj in ours)):
+                if slot.material == block:
+                    slot.link = "OBJECT" if slot.id_data.data.users > 1 else slot.link
+                    slot.material = copy
+    rules = (
+        replace(rule, target=replace(rule.target, name=renamed.get(rule.target.name, "")))
+        if rule.target.kind in mapping.IN_MATERIALS and rule.target.name in renamed
+        else rule
+        for rule in plan.rules
+    )
+    return replace(plan, rules=tuple(rules)) if renamed else plan
+
+
+def _say_shared(face: bpy.types.Object, plan: Mapping) -> list[str]:
+    """A sentence where a head that was copied shows the mouths of another, "" else."""
+    for _, block, others in _shared(face, plan):
+        heads = [obj for obj in others if family.is_drawn(obj) or family.drawn_above(obj)]
+        if heads:
+            return [
+                f"“{face.name}” shares “{block.name}” with “{heads[0].name}”, so that both show "
+                f"one mouth: select it and press Add Drawn Mouth, which gives it its own"
+            ]
+    return []
 
 
 # ---- drivers
@@ -224,7 +293,9 @@ def faults_of(face: bpy.types.Object, plan: Mapping) -> list[str]:
 def wire(face: bpy.types.Object, plan: Mapping) -> None:
     """Let a head's numbers show what its mapping has for them; drivers of an earlier one go. Raises
     BadHead, and then nothing was changed."""
-    used = list(_uses(_places(face, plan)))
+    places = _places(face, plan)
+    used = list(_uses(places))
+    unused = [*chain(*(at for rule, at in places.items() if rule.source == UNUSED))]
     _unwire(face)
     for target in {rule.target for rule in plan.drawn if rule.target.kind == "DRAWING"}:
         for obj, layer, _ in layers_of(face, target):
@@ -248,6 +319,9 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
         )
         face.property_overridable_library_set(rna_paths.property_path(label), True)
         face.update_tag()  # a driver that does not see the number yet would stop for good
+        for block, path, index, _ in unused if dial == DIALS[0] else ():
+            if path.endswith(_HIDE):
+                curves.setdefault((block, path, index), {0: 1})
         for (block, path, index), values in curves.items():
             _drive(face, rna_paths.property_path(label), block, path, index, values)
 
@@ -313,30 +387,89 @@ def things_of(face: bpy.types.Object) -> list[list[tuple[Target, int]]]:
 
 
 def by_names(face: bpy.types.Object) -> list[Rule]:
-    """Rules for the sounds and looks that a head's drawings are named after."""
-    named = {to.name: to for to, _ in chain(*things_of(face)) if to.kind not in mapping.NUMBERED}
+    """Rules for the sounds and looks that a head's drawings are named after, and for mouths beside
+    them that no sound has."""
+    named = {to.name: to for to in _named(face)}
     found = drawing_names.by_names(list(named))
-    return [Rule(source, named[found[source]]) for source in NAMES if source in found]
+    rules = [Rule(source, named[found[source]]) for source in NAMES if source in found]
+    if not any(rule.source in MOUTHS for rule in rules):
+        return rules
+    beside, _ = drawing_names.left_over(list(named), found)
+    return rules + [Rule(UNUSED, named[name]) for name in beside]
+
+
+def _named(face: bpy.types.Object) -> list[Target]:
+    """What a head may show by its name."""
+    return [to for to, _ in chain(*things_of(face)) if to.kind not in mapping.NUMBERED]
 
 
 def in_order(face: bpy.types.Object, chart: str = "", first: int = 1) -> list[Rule]:
     """Rules for a head's drawings in the order of a usual chart, the mouth of its first row being
-    number `first` of them. What has most drawings is taken; chart: "" for that of so many."""
+    number `first` of them; names with numbers are in the order of these. What has most drawings is
+    taken; chart: "" for that of so many. Objects and layers beyond the chart have no sound."""
     sets = [each for each in things_of(face) if len(each) > 1]
     rows = max(sets, key=lambda of: (of[0][0].kind in mapping.NUMBERED, len(of)), default=[])
-    charts = {len(sounds): name for name, sounds in CHARTS.items()}
-    order = CHARTS[chart or charts.get(len(rows), "Twelve Sounds")]
-    return [
+    is_named = bool(rows) and rows[0][0].kind not in mapping.NUMBERED
+    if is_named and all(re.search(r"\d", to.name) for to, _ in rows):
+        rows = sorted(rows, key=lambda row: int(re.findall(r"\d+", row[0].name)[-1]))
+    order = CHARTS[chart or _chart_of(len(rows))]
+    rules = [
         Rule(source, target, float(number))
         for (_, sounds), (target, number) in zip(order, rows[first - 1 :])
         for source in sounds
     ]
+    used = {rule.target for rule in rules}
+    beside = [target for target, _ in rows if target not in used] if is_named and rules else ()
+    return rules + [Rule(UNUSED, target) for target in beside]
+
+
+def _chart_of(count: int) -> str:
+    """The chart of so many drawings."""
+    return {len(sounds): name for name, sounds in CHARTS.items()}.get(count, "Twelve Sounds")
 
 
 def found_rules(face: bpy.types.Object) -> list[Rule]:
     """Rules by names; the mouths in order if none has a name that is known."""
     rules = by_names(face)
     return rules if any(r.source in MOUTHS for r in rules) else [*in_order(face), *rules]
+
+
+def say_left_out(face: bpy.types.Object, plan: Mapping) -> list[str]:
+    """Sentences on what a mapping that was just found makes of a head's drawings: their order, if
+    their names say nothing, those that are never seen, and those that it leaves as they are."""
+    rules = plan.drawn
+    found = {rule.source: rule.target.name for rule in rules}
+    names = list(dict.fromkeys(to.name for to in _named(face)))
+    known = drawing_names.by_names(names)
+    if not any(name in MOUTHS for name in known):
+        order = dict[str, list[str]]()
+        for rule in rules:
+            numbered = rule.target.kind in mapping.NUMBERED
+            what = f"{round(rule.weight)}" if numbered else rule.target.name
+            order.setdefault(what, []).append(rule.source)
+        said = ", ".join(f"{what} {' / '.join(sounds)}" for what, sounds in order.items())
+        return [
+            f"The names of these drawings say nothing, so they are taken in their order: {said}. "
+            f"Change it by Fill In Order, or in the rows of Thunder Character"
+        ]
+    unused = [rule.target.name for rule in rules if rule.source == UNUSED]
+    _, unknown = drawing_names.left_over(names, found)
+    return [
+        sentence.format("”, “".join(which))
+        for sentence, which in (
+            (
+                "Hidden, because other drawings show their sounds: “{}”. Choose them in the rows "
+                "of Thunder Character to see them",
+                unused,
+            ),
+            (
+                "Not known as mouths, so always seen: “{}”. Choose a sound for them in the rows of "
+                "Thunder Character, or Not Shown",
+                unknown,
+            ),
+        )
+        if which
+    ]
 
 
 def tilt(plan: Mapping, of: str = "", bone: str = "") -> Mapping:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A head that shows a live performance: its controls are set, no key is written, and the pose that
-it had before comes back; and a head that is sent to other programs as it plays.
+it had before comes back; and heads that are sent to other programs as they play.
 
 The scene remembers that pose meanwhile (`MARK`): a file that is saved, or a step that is undone to,
 in the middle of a performance gives it back as soon as it is read.
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager, ExitStack, suppress
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
 from ...thunder_core import records, vmc
 from ...thunder_core.animation.live_motion import LiveMotion
-from ...thunder_core.errors import BadHead, ThunderError
+from ...thunder_core.errors import BadHead, BadRequest, ThunderError
 from ...thunder_core.face.moving import mouths
 from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, pack, unpack
@@ -64,8 +65,8 @@ class LiveHead:
     def end(self) -> None:
         """Give the head back its pose, if it is still there and spoke; what is sent is eased to
         rest."""
-        if give_back() and sender.stream is not None:
-            sender.stream.rest()
+        if give_back():
+            sender.rest(self.mesh)
 
 
 def _is_there(rig: head.Rig | None, scene: bpy.types.Scene) -> bool:
@@ -95,76 +96,128 @@ def give_back(for_a_frame: bool = False) -> bool:
     return bool(scenes)
 
 
-class Sender(jobs.Part):
-    """Sends a head to other programs while it is on: whenever Blender shows it otherwise, as it
-    is animated or posed, and every frame of a live performance. It is off in every file that is
-    opened, in which poses are given back that were saved in the middle of a performance.
+@dataclass
+class _Sent:
+    """A head that is sent. to: host and port.  rig: its rig, None until it is looked up again."""
 
-    trouble: the sentence with which it ended by itself, "" if it did not.
+    stream: vmc.Stream
+    to: tuple[str, int]
+    scene: str
+    rig: head.Rig | None
+
+
+class Sender(jobs.Part):
+    """Sends heads to other programs, each to a port of its own, while they are on: whenever Blender
+    shows them otherwise, as they are animated or posed, and every frame of a live performance. It
+    is off in every file that is opened, in which poses are given back that were saved in the middle
+    of a performance.
+
+    ended: the sentence with which one ended by itself, "" if none did.
     """
 
-    trouble = ""
-    stream: vmc.Stream | None = None
-    _rig: head.Rig | None = None
-    _ends = ExitStack()
+    ended = ""
 
     def __init__(self) -> None:
         self.task = jobs.Task(self._look, any_time=True)
+        self._sent: dict[str, _Sent] = {}  # by the names of their meshes
+        self._ends = ExitStack()
 
-    def start(self, scene: bpy.types.Scene, rig: head.Rig, port: int, host: str) -> bool:
-        """Send a head of a scene from now on; whether a name has to be looked up first. Raises
-        BadRequest."""
-        self.close()
-        self.stream, self._rig, self.names = (
-            vmc.Stream(port, host), rig, (scene.name, rig.mesh.name),
-        )  # fmt: skip
-        self._ends.callback(self.stream.close)
-        for event in ("frame_change_post", "depsgraph_update_post"):
-            self._ends.enter_context(jobs.handled(event, self._show))
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The names of the meshes of the heads that are sent."""
+        return tuple(self._sent)
+
+    @property
+    def trouble(self) -> str:
+        """Why one ended by itself, or cannot be reached now; "" for nothing."""
+        return next(filter(None, (each.stream.trouble for each in self._sent.values())), self.ended)
+
+    def start(
+        self, scene: bpy.types.Scene, rig: head.Rig, port: int, host: str, names: str = vmc.BOTH
+    ) -> bool:
+        """Send a head of a scene from now on; whether a name has to be looked up first. names: of
+        its shapes. Raises BadRequest."""
+        self.stop(rig.mesh.name)
+        for name, other in self._sent.items():
+            if other.to == (host, port):
+                raise BadRequest(
+                    f"Port {port} of {host} gets “{name}” already: choose another Port for "
+                    f"“{rig.owner.name}”, and in the program that shows it"
+                )
+        stream = vmc.Stream(port, host, names)
+        if not self._sent:
+            for event in ("frame_change_post", "depsgraph_update_post"):
+                self._ends.enter_context(jobs.handled(event, self._show))
+        self._sent[rig.mesh.name] = _Sent(stream, (host, port), scene.name, rig)
+        self.ended = ""
         self.task.start(_LOOK_SECONDS)
-        return self.stream.is_looking
+        return stream.is_looking
 
     def _look(self) -> float | None:
-        """Wait for the computer, which nobody is told of where nothing moves meanwhile."""
-        with self._said():
-            return None if self.stream is None or self.stream.is_found else _LOOK_SECONDS
-        return None
+        """Wait for the computers, which nobody is told of where nothing moves meanwhile."""
+        waits = False
+        for mesh, sent in list(self._sent.items()):
+            with self._said(mesh):
+                waits = not sent.stream.is_found or waits
+        return _LOOK_SECONDS if waits else None
 
-    def send(self, row: np.ndarray, seconds: float) -> None:
-        """Send a row [channels + 9], if it is on."""
-        if self.stream is not None:
-            with self._said():
-                self.stream.send(row, head.channel_names(), seconds)
+    def stop(self, mesh: str) -> None:
+        """Send a head no more."""
+        if mesh in self._sent:
+            self._sent.pop(mesh).stream.close()
+        if not self._sent:
+            self._ends.close()
+
+    def send(self, mesh: str, row: np.ndarray, seconds: float) -> None:
+        """Send a row [channels + 9] of a head, if it is on."""
+        if mesh in self._sent:
+            with self._said(mesh):
+                self._sent[mesh].stream.send(row, head.channel_names(), seconds)
+
+    def rest(self, mesh: str) -> None:
+        """Ease what is sent of a head to rest."""
+        if mesh in self._sent:
+            self._sent[mesh].stream.rest()
 
     def _show(self, scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-        if scene.name != self.names[0] or MARK in scene or bpy.app.is_job_running("RENDER"):
+        if MARK in scene or bpy.app.is_job_running("RENDER"):
             return
-        with self._said(), head.expect(self.names[1]):
-            if not _is_there(self._rig, scene):
-                self._rig = head.look_up(*self.names)[1]
-            values = self._rig.evaluate(depsgraph)[None]
-            self.send(
-                pack(self._rig.driver.read(values, head.channel_names()))[0],
-                scene.frame_current_final * scene.render.fps_base / scene.render.fps,
-            )
+        for mesh, sent in list(self._sent.items()):
+            if sent.scene != scene.name:
+                continue
+            with self._said(mesh), head.expect(mesh):
+                if not _is_there(sent.rig, scene):
+                    sent.rig = head.look_up(sent.scene, mesh)[1]
+                values = sent.rig.evaluate(depsgraph)[None]
+                self.send(
+                    mesh,
+                    pack(sent.rig.driver.read(values, head.channel_names()))[0],
+                    scene.frame_current_final * scene.render.fps_base / scene.render.fps,
+                )
 
     @contextmanager
-    def _said(self):
-        """End with a sentence where the block raises an error."""
+    def _said(self, mesh: str):
+        """End the sending of a head with a sentence where the block raises an error, and show what
+        is said of it otherwise."""
+        before = self.trouble
         try:
             yield
         except ThunderError as error:
-            self.close()
-            self.trouble = f"The head is no longer sent: {error}"
+            self.stop(mesh)
+            self.ended = f"The head is no longer sent: {error}"
+        if self.trouble != before:
             jobs.redraw()
 
     def release(self) -> None:
-        self._rig = LiveHead.rig = None
+        LiveHead.rig = None
+        for each in self._sent.values():
+            each.rig = None
 
     def close(self) -> None:
         """Send nothing more."""
-        self._ends.close()
-        self.stream, self._rig, self.trouble = None, None, ""
+        for mesh in self.heads:
+            self.stop(mesh)
+        self.ended = ""
 
     def undone(self) -> None:
         give_back()  # a performance that goes on poses it again

@@ -127,6 +127,8 @@ def keep_plan(scene: bpy.types.Scene, obj: bpy.types.Object, plan: mapping.Mappi
 def _keep(obj: bpy.types.Object, plan: mapping.Mapping) -> None:
     """Store a mapping; drawings are wired to it. Raises BadHead, and then nothing was changed."""
     before = head_state.mapping(obj)
+    if plan.drawn:
+        plan = drawn.make_own(obj, plan)
     head_state.keep_mapping(obj, plan.to_json())
     if plan.drawn or family.is_drawn(obj):
         try:

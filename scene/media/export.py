@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import bpy
 import numpy as np
 
-from ...thunder_core.animation import cue_file, livelink, motion_file, vrma
+from ...thunder_core.animation import cue_file, glb, livelink, motion_file, vrma
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadRequest, NoSpace
 from ...thunder_core.face import mapping
@@ -41,6 +43,13 @@ _LEFT = (
     "Shape keys that are muted, relative to another or cut by a vertex group are not as they look, "
     "since the mesh is linked: {}"
 )
+_BLENDED = (
+    "Poses that are held are blended from one frame to the next where other keys of the same mesh "
+    "or bone move between frames: {}"
+)
+_HELD = 1e-5  # most that a value changes from a frame to halfway to the next, where it is held
+ALL, IN_PART = "all", "in part"
+_FLAGS = b"\x0cKeyAttrFlagsi"  # how FBX writes the kind of a curve's keys: one number
 _BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is reported
 
 
@@ -288,6 +297,64 @@ def _plain_keys(shot: Shot) -> Iterator[list[str]]:
             bpy.data.meshes.remove(plain)
 
 
+# ---- poses that are held
+
+
+def _is_still(rows: np.ndarray) -> np.ndarray:
+    """Which columns of values at frames and halfway to the next, in turns, [2 T, C], are held from
+    each frame to the next, [C]."""
+    return (np.abs(rows[1::2] - rows[0::2]) < _HELD).all(axis=0)
+
+
+def _holds(shot: Shot) -> str:
+    """Whether the animation of a head holds its poses from each frame to the next, as keys that are
+    Constant do: ALL of it, IN_PART, or "" for none."""
+    clock = Clock.of(shot.scene, shot.first)
+    seconds = (shot.last - shot.first) / clock.fps
+    rows = result(keying.read_values(shot.rig, clock, seconds, 2 * clock.fps))
+    rows = rows[: len(rows) // 2 * 2]
+    moves = np.ptp(rows, axis=0) > _HELD if len(rows) else np.zeros(0, bool)
+    held = _is_still(rows) & moves
+    return "" if not held.any() else ALL if held[moves].all() else IN_PART
+
+
+def _moving(shot: Shot) -> set[str]:
+    """The names of the bones and objects of a shot that move, or whose shape keys do, between a
+    frame and the next, as Blender shows them."""
+    objects, moving = objects_of(shot.scene, shot.rig), set[str]()
+    for frame in range(shot.first, shot.last):
+        poses = list[dict]()
+        for share in (0.0, 0.5):
+            shot.scene.frame_set(frame, subframe=share)
+            poses.append(dict(chain(*(_pose_of(shot.view_layer.depsgraph, o) for o in objects))))
+        moving |= {
+            name
+            for name, pose in poses[0].items()
+            if np.abs(pose - poses[1][name]).max(initial=0) > _HELD
+        }
+    return moving
+
+
+def _pose_of(depsgraph: bpy.types.Depsgraph, obj: bpy.types.Object) -> Iterator[tuple]:
+    """The names of an object and its bones, and what is seen of each: its place in its parent, and
+    the object's shape keys too."""
+    seen = obj.evaluated_get(depsgraph)
+    keys = getattr(seen.data, "shape_keys", None)
+    values = [block.value for block in keys.key_blocks] if keys is not None else []
+    yield obj.name, np.append(np.ravel(seen.matrix_local), values)
+    for bone in seen.pose.bones if seen.pose else ():
+        place = bone.parent.matrix.inverted_safe() @ bone.matrix if bone.parent else bone.matrix
+        yield bone.name, np.ravel(place)
+
+
+def _say_blended(shot: Shot, form: str) -> list[str]:
+    """A sentence where poses are held that programs that read a format blend into each other."""
+    return [
+        f"{form} cannot hold a pose from one frame to the next: players that draw more often than "
+        f"{Clock.of(shot.scene, 0).fps:.4g} times a second blend held poses between two frames"
+    ] * bool(_holds(shot))
+
+
 # ---- Blender's exporters
 
 
@@ -360,6 +427,9 @@ def _write_gltf(shot: Shot, path: str) -> list[str]:
         export_extras=False,
     )
     notes = _rig_notes(shot)
+    if _holds(shot):
+        blended = glb.hold(path, _moving(shot))
+        notes += _notes((_BLENDED, blended))
     if shot.first < 0 and not shot.from_zero:
         notes.append("glTF has no time before 0: frames below 0 are left out")
     return notes
@@ -386,7 +456,23 @@ def _write_fbx(shot: Shot, path: str) -> list[str]:
         path_mode="COPY",
         embed_textures=True,
     )
-    return _rig_notes(shot)
+    if _holds(shot) == ALL and not _moving(shot):
+        _hold_fbx(path)
+        return _rig_notes(shot)
+    return _rig_notes(shot) + _say_blended(shot, "This FBX")
+
+
+def _hold_fbx(path: str) -> None:
+    """Let all keys of an FBX file hold their value until the next."""
+    with open(path, "r+b") as file:
+        data, at = bytearray(file.read()), -1
+        while (at := data.find(_FLAGS, at + 1)) >= 0:
+            place = at + len(_FLAGS) + 12  # behind how many they are, in which encoding and bytes
+            (flags,) = struct.unpack_from("<i", data, place)
+            # bits 1 to 3: constant, linear, cubic
+            struct.pack_into("<i", data, place, flags & ~0b1110 | 0b10)
+        file.seek(0)
+        file.write(data)
 
 
 def _write_usd(shot: Shot, path: str, cached: bool = False) -> list[str]:
@@ -403,7 +489,7 @@ def _write_usd(shot: Shot, path: str, cached: bool = False) -> list[str]:
         export_custom_properties=False,
         evaluation_mode="RENDER",
     )
-    return [] if cached else _rig_notes(shot)
+    return ([] if cached else _rig_notes(shot)) + _say_blended(shot, "USD")
 
 
 def _write_alembic(shot: Shot, path: str) -> list[str]:
@@ -421,7 +507,7 @@ def _write_alembic(shot: Shot, path: str) -> list[str]:
         face_sets=True,
         evaluation_mode="RENDER",
     )
-    return []
+    return _say_blended(shot, "Alembic")
 
 
 # ---- curves
@@ -463,7 +549,8 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
 
 
 def _write_vrma(shot: Shot, path: str) -> list[str]:
-    vrma.write(path, motion_of(shot), head.channel_names(), max(0.0, _start_of(shot)))
+    is_held = _holds(shot) == ALL
+    vrma.write(path, motion_of(shot), head.channel_names(), max(0.0, _start_of(shot)), is_held)
     return []
 
 

@@ -603,6 +603,16 @@ class ThunderRecording(bpy.types.PropertyGroup):
         update=_agree,
         description="Name or address of the computer that gets the face; by default this one",
     )
+    names: str = EnumProperty(
+        name="Names",
+        default=vmc.BOTH,
+        items=(
+            (vmc.ARKIT, "ARKit", "ARKit's 52 shapes, for avatars with Perfect Sync"),
+            (vmc.VRM, "VRM", "VRM's mouths and blinks (A I U E O, aa ih ou ee oh), as VRoid's"),
+            (vmc.BOTH, "Both", "Any avatar moves; one that has both kinds moves too far"),
+        ),
+        description="Names by which the face is sent: choose those that the avatar has",
+    )
 
 
 class ThunderPart(bpy.types.PropertyGroup):

@@ -23,7 +23,7 @@ from ...thunder_core.animation.live_motion import LiveMotion
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, ThunderError, WorkerDied
-from ...thunder_core.protocol import ENDINGS, QUIETEST
+from ...thunder_core.protocol import AWAY, ENDINGS, QUIETEST
 from ..heads.live_head import give_back, LiveHead, sender
 from ..host import compat, jobs, playback
 from . import mixdown, strip
@@ -190,7 +190,7 @@ class Recording:
             try:
                 self.face.show(row, self.motion)
                 seconds = time.perf_counter() - self.motion.began
-                sender.send(row, seconds)
+                sender.send(self.face.mesh, row, seconds)
                 if self.voice is not None and self.heard is None:
                     sound = self.live["sound"]  # a file, or it and a channel
                     span = seconds - self.motion.delay, mixdown.LONGEST
@@ -268,6 +268,7 @@ class Recording:
             else f"{self.title} {spoken // 60}:{spoken % 60:02d}"
         )
         note = SILENT if self.is_silent and self.motion.level["seconds"] > LISTENED else ""
+        note = AWAY if self.motion.level.get("away") else note
         if self.live and left <= 0:
             message += f", {self.motion.delay:.1f} s behind"
             if not note and self.motion.hop > _SLOW:

@@ -381,6 +381,120 @@ def test_a_name_that_is_known_wins_over_the_order(blender, scene):
     assert {rule.target.kind for rule in drawn.found_rules(obj)} == {"DRAWING"}
 
 
+CHARTS = {
+    "Preston Blair": "AI E O U etc L WQ MBP FV rest",
+    "Character Animator": "Neutral Aah D Ee F L M Oh R S Uh W-Oo Smile Surprised",
+    "Moho": "mouth_AI mouth_E mouth_O mouth_U mouth_etc mouth_L mouth_WQ mouth_MBP mouth_FV mouth_rest",
+    "Toon Boom": "A B C D E F G X",
+    "Rhubarb": "A B C D E F G H X",
+    "kana": "あ い う え お ん",
+    "vowels": "mouth_a mouth_i mouth_u mouth_e mouth_o mouth_n",
+    "plain words": "Mouth_Closed Mouth_Open Mouth_Wide Mouth_O Mouth_Teeth Mouth_Smile",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_one_drawing_of_a_chart_is_seen_on_every_frame_and_none_for_one_frame(
+    blender, scene, chart
+):
+    names = CHARTS[chart].split()
+    parts = swapped(blender, scene, *names)
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    rig = head.resolve(scene.thunder.head)
+    random = np.random.default_rng(5)
+    starts = np.arange(0.1, 2.8, 0.06)
+    phones = random.choice("M F UW OW AA EH IY L TH S T W P ER K".split(), len(starts))
+    said = [[phone, at, at + 0.06] for phone, at in zip(phones.tolist(), starts.tolist())]
+    shown(scene, rig, open_take(0.15), said)
+    seen = []
+    for frame in range(15, 95):
+        scene.frame_set(frame)
+        visible = [part.name for part in parts if part.visible_get()]
+        assert len(visible) == 1, (frame, visible)
+        assert [part.name for part in parts if not part.hide_render] == visible
+        seen += visible
+    assert len(set(seen)) > 3
+    lengths = [len(list(same)) for _, same in groupby(seen)]
+    assert min(lengths[1:-1]) >= 2
+
+
+def test_what_is_hidden_and_what_is_not_known_is_said(blender, scene, capfd):
+    parts = swapped(blender, scene, "MBP", "AI", "AI.001", "WQ", "OO", "Nose", "Hat")
+    blender.ops.thunder.add_drawn_mouth()
+    said = capfd.readouterr().out
+    assert "Hidden, because other drawings show their sounds: “AI.001”, “WQ”." in said
+    assert "Not known as mouths, so always seen: “Hat”, “Nose”." in said
+    assert [part.hide_render for part in parts] == [False, True, True, True, True, False, False]
+    row = next(each for each in scene.thunder.table if each.source == "OH")
+    row.kind, row.target = "SHOW", "WQ"  # a drawing that was hidden is given a sound
+    scene.thunder.head["Thunder Mouth"] = MOUTHS.index("OH")
+    scene.thunder.head.update_tag()
+    blender.context.view_layer.update()
+    assert not parts[3].hide_render and parts[0].hide_render
+
+
+def test_numbered_drawings_are_taken_by_their_numbers_and_the_order_is_said(blender, scene, capfd):
+    names = [f"m{number}" for number in (10, 2, 1, 3, 12, 4, 5, 6, 7, 8, 9, 11, 13)]
+    parts = swapped(blender, scene, *names)
+    blender.ops.thunder.add_drawn_mouth()
+    said = capfd.readouterr().out
+    assert "are taken in their order: m1 M B P, m2 F V, m3 OO," in said
+    assert "Change it by Fill In Order" in said
+    assert next(part for part in parts if part.name == "m13").hide_render
+
+
+def test_two_heads_that_share_a_sheet_keep_their_own_mouths(blender, scene):
+    faces = [sheet_on(blender, scene, "CELL")[0]]
+    faces.append(faces[0].copy())  # with the same mesh and material
+    scene.collection.objects.link(faces[1])
+    for face in faces:
+        blender.ops.object.select_all(action="DESELECT")
+        blender.context.view_layer.objects.active = face
+        assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+
+    def cells():
+        scene.frame_set(scene.frame_current)
+        nodes = [face.material_slots[0].material.node_tree.nodes for face in faces]
+        return [tuple(each["Mapping"].inputs["Location"].default_value)[:2] for each in nodes]
+
+    before = cells()
+    faces[0]["Thunder Mouth"] = MOUTHS.index("OO")
+    faces[0].update_tag()
+    assert cells()[0] != before[0] and cells()[1] == before[1]
+    assert not any("shares" in each for face in faces for each in head.resolve(face).warnings)
+
+
+def test_a_copy_of_a_head_that_shows_the_mouth_of_the_other_says_how_it_gets_its_own(
+    blender, scene
+):
+    plane, *_ = sheet_on(blender, scene, "CELL")
+    blender.ops.thunder.add_drawn_mouth()
+    twin = plane.copy()
+    scene.collection.objects.link(twin)
+    [said] = head.resolve(twin).warnings
+    assert said.startswith(f"“{twin.name}” shares “Mouths") and "press Add Drawn Mouth" in said
+    blender.context.view_layer.objects.active = twin
+    blender.ops.thunder.add_drawn_mouth()
+    assert not head.resolve(twin).warnings and not head.resolve(plane).warnings
+    assert twin.material_slots[0].material != plane.material_slots[0].material
+
+
+def test_layers_that_two_heads_share_are_copied(blender, scene):
+    one = drawing_with(blender, scene, MBP=(), A=(), O=())
+    other = one.copy()
+    scene.collection.objects.link(other)
+    for obj in (one, other):
+        blender.context.view_layer.objects.active = obj
+        blender.ops.thunder.add_drawn_mouth()
+    one["Thunder Mouth"], other["Thunder Mouth"] = MOUTHS.index("AH"), MOUTHS.index("M B P")
+    for obj in (one, other):
+        obj.update_tag()
+    blender.context.view_layer.update()
+    assert [[layer.name for layer in obj.data.layers if not layer.hide] for obj in (one, other)] == [
+        ["A"], ["MBP"],
+    ]  # fmt: skip
+
+
 def test_nothing_drawn_ends_in_a_sentence(blender, scene):
     swapped(blender, scene, "Cube")
     with pytest.raises(RuntimeError, match="Nothing here shows one of several mouths: select"):

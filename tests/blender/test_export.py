@@ -15,10 +15,11 @@ from performances import set_keys
 from thunder.operators import share
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
+from thunder.scene.host import compat
 from thunder.scene.media import export as export_module
 from thunder.scene.takes import take_list
 from thunder.thunder_core import errors, progress, types
-from thunder.thunder_core.animation import motion_file, timing
+from thunder.thunder_core.animation import glb, motion_file, timing
 from thunder.thunder_core.direction import Direction, Style
 from thunder.thunder_core.face.moving import driving
 
@@ -351,6 +352,61 @@ def test_the_scene_stays_as_it_was(blender, shown, tmp_path, key):
     before = state()
     path, _ = export(blender, scene, rig, key, tmp_path)
     assert state() == before and [*tmp_path.iterdir()] == [path]
+
+
+def hold_poses(action, but=""):
+    """Make all curves of an action Constant, but those of a name."""
+    for curve in compat.all_curves(action):
+        for point in curve.keyframe_points if not but or but not in curve.data_path else ():
+            point.interpolation = "CONSTANT"
+
+
+def samplers_of(path):
+    """How the animation of each node of a glTF goes from one key to the next."""
+    document, _ = glb.read(path)
+    (animation,) = document["animations"]
+    return {
+        (document["nodes"][each["target"]["node"]]["name"], each["target"]["path"]): (
+            animation["samplers"][each["sampler"]].get("interpolation", "LINEAR")
+        )
+        for each in animation["channels"]
+    }
+
+
+def test_poses_that_are_held_stay_held_in_files_that_can_and_others_say_so(blender, tmp_path):
+    scene, face = blender.context.scene, small_face(blender, KEYS)
+    skin(blender, face)
+    scene.render.fps, rig = 25, head.resolve(face)
+    show(rig, scene)
+    path, notes = export(blender, scene, rig, "GLTF", tmp_path)
+    assert samplers_of(path)[face.name, "weights"] == "LINEAR"
+    for action in filter(
+        None, (target.animation_data and target.animation_data.action for target in rig.targets)
+    ):
+        hold_poses(action)
+    path, notes = export(blender, scene, rig, "GLTF", tmp_path)
+    assert set(samplers_of(path).values()) == {"STEP"} and not notes
+    flags, at = [], -1
+    path, notes = export(blender, scene, rig, "FBX", tmp_path)
+    data = path.read_bytes()
+    while (at := data.find(b"\x0cKeyAttrFlagsi", at + 1)) >= 0:
+        flags.append(struct.unpack_from("<3Ii", data, at + 14))
+    assert len(flags) > 5 and not notes
+    assert all(count == 1 and kind & 0b1110 == 0b10 for count, _, _, kind in flags)
+    bring_back(blender, "FBX", path, (25, 1.0))  # it is still a file that is read
+
+
+@pytest.mark.parametrize("key", ["GLTF", "FBX", "USD", "ALEMBIC"])
+def test_poses_that_cannot_be_held_are_said(blender, tmp_path, key):
+    scene, face = blender.context.scene, small_face(blender, KEYS)
+    scene.render.fps, rig = 25, head.resolve(face)
+    show(rig, scene)
+    for target in rig.targets:
+        hold_poses(target.animation_data.action, but="jawOpen")
+    path, notes = export(blender, scene, rig, key, tmp_path)
+    assert any("held" in each or "hold a pose" in each for each in notes)
+    if key == "GLTF":
+        assert samplers_of(path)[face.name, "weights"] == "LINEAR"
 
 
 def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, shown, tmp_path):

@@ -2,6 +2,7 @@
 """A head that performs while somebody speaks: it moves, own characters too, and whatever ends it,
 its pose, its keys and the file are as before, and what was spoken is kept."""
 
+import errno
 import importlib
 import os
 import socket
@@ -108,7 +109,7 @@ def test_who_scrubs_meanwhile_sees_the_pose_of_the_present_frame_after_it(
     sender.start(scene, rig, 39539, "127.0.0.1")
     scene.frame_set(entry.first + 30)
     taken, sent = booth(), []
-    sender.stream.send = lambda row, *_: sent.append(row)
+    sender._sent[rig.mesh.name].stream.send = lambda row, *_: sent.append(row)
     scene.frame_set(entry.first + 40)  # while the engine starts
     sent.clear()
     hear(taken)
@@ -347,12 +348,10 @@ def test_a_live_face_is_sent_to_other_programs_if_that_is_chosen(booth, posed):
         taken = booth()
         hear(taken)
         taken._pose()
-        sent = osc.shapes_of(osc.read_bundle(heard.recv(65536)))
+        sent = osc.shapes_of(osc.read_frame(heard))
         assert sent["MouthSmileLeft"] == pytest.approx(0.6)
         taken._end_pose()
-        smiles = [
-            osc.shapes_of(osc.read_bundle(heard.recv(65536)))["MouthSmileLeft"] for _ in range(7)
-        ]
+        smiles = [osc.shapes_of(osc.read_frame(heard))["MouthSmileLeft"] for _ in range(7)]
         assert 0 < smiles[3] < smiles[0] < 0.6 and smiles[-3:] == [0, 0, 0]
         heard.setblocking(False)
         booth()._end_pose()  # before it shows anything
@@ -391,8 +390,8 @@ def test_a_voice_ends_when_its_last_frame_is_shown(booth, posed):
 def sent_to(posed):
     """A receiver to which the stage's head is sent, and what it gets next: shapes by names."""
     with osc.receiver() as (heard, port):
-        posed[0].thunder.recording.port = port
-        yield lambda: osc.shapes_of(osc.read_bundle(heard.recv(65536))), heard
+        posed[0].thunder.recording.port, posed[0].thunder.recording.names = port, "ARKIT"
+        yield lambda: osc.shapes_of(osc.read_frame(heard)), heard
         sender.close()
 
 
@@ -429,7 +428,7 @@ def test_an_own_character_is_sent_by_what_its_keys_mean(blender):
         sender.start(scene, head.find(scene, hero), port, "127.0.0.1")
         keys["Mouth_Smile_L"].value = 0.5
         blender.context.view_layer.update()  # as the window does at once
-        sent = osc.shapes_of(osc.read_bundle(heard.recv(65536)))
+        sent = osc.shapes_of(osc.read_frame(heard))
         assert sent["MouthSmileLeft"] == pytest.approx(0.5) and sent["EyeBlinkLeft"] == 0
         sender.close()
 
@@ -440,33 +439,72 @@ def test_a_sending_that_the_head_ends_is_said_in_the_panel(posed, entry, blender
     name = rig.mesh.name
     sender.start(scene, rig, 39539, "127.0.0.1")
     scene.frame_set(2)
-    assert sender.stream is not None and sender.trouble == ""
+    assert sender.heads == (name,) and sender.trouble == ""
     GONE[gone](blender, rig)
     blender.context.view_layer.update()  # as the window does at once
     scene.frame_set(3)
-    assert sender.stream is None
+    assert not sender.heads
     assert sender.trouble.startswith(f"The head is no longer sent: “{name}” was removed, renamed")
     assert sender.trouble in sidebar.notes(blender.context)
 
 
-def test_a_computer_that_goes_away_ends_the_sending_and_not_the_performance(posed, monkeypatch):
+def test_an_address_that_is_forbidden_ends_the_sending_and_not_the_performance(posed, monkeypatch):
     def fail(*_):
         raise errors.BadRequest("“studio” is no computer that can be reached: give its name")
 
+    mesh = posed[1].mesh.name
     sender.start(*posed, 39539, "127.0.0.1")
-    monkeypatch.setattr(sender.stream, "send", fail)
-    sender.send(SPEAKS, 0.0)
-    assert sender.stream is None
+    monkeypatch.setattr(sender._sent[mesh].stream, "send", fail)
+    sender.send(mesh, SPEAKS, 0.0)
+    assert not sender.heads
     assert sender.trouble.startswith("The head is no longer sent: “studio” is no computer")
     sender.start(*posed, 39539, "127.0.0.1")
     assert sender.trouble == ""
     sender.close()
 
 
+def test_a_network_that_is_gone_is_said_in_the_panel_until_it_is_back(posed, blender, monkeypatch):
+    def fail(data):
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    mesh = posed[1].mesh.name
+    sender.start(*posed, 39539, "127.0.0.1")
+    stream = sender._sent[mesh].stream
+    monkeypatch.setattr(stream, "_socket", SimpleNamespace(send=fail, close=print))
+    monkeypatch.setattr(stream, "_connect", lambda: stream._socket)
+    sender.send(mesh, SPEAKS, 0.0)
+    assert sender.heads == (mesh,)
+    (said,) = [each for each in sidebar.notes(blender.context) if "cannot be reached now" in each]
+    monkeypatch.setattr(stream, "_socket", SimpleNamespace(send=len, close=print))
+    stream._lost_at -= 5.0
+    sender.send(mesh, SPEAKS, 0.0)
+    assert sender.trouble == "" and said not in sidebar.notes(blender.context)
+    sender.close()
+
+
+def test_two_heads_go_to_a_program_each_and_never_to_the_same(blender, tmp_path):
+    scene = blender.context.scene
+    faces = [make_hero(blender, "Jaw_Open", "Eye_Blink_L", "Eye_Blink_R") for _ in range(2)]
+    with osc.receiver() as one, osc.receiver() as other:
+        for face, (_, port), names in zip(faces, (one, other), ("ARKIT", "VRM")):
+            sender.start(scene, head.find(scene, face), port, "127.0.0.1", names)
+        with pytest.raises(errors.BadRequest, match="gets “.*” already: choose another Port for"):
+            sender.start(scene, head.find(scene, faces[0]), other[1], "127.0.0.1")
+        sender.start(scene, head.find(scene, faces[0]), one[1], "127.0.0.1")
+        for face, value in zip(faces, (0.6, 0.2)):
+            face.data.shape_keys.key_blocks["Jaw_Open"].value = value
+        blender.context.view_layer.update()
+        jaw, vowel = (osc.shapes_of(osc.read_frame(heard)) for heard, _ in (one, other))
+        assert jaw["JawOpen"] > 2 * vowel["aa"] > 0.2 and "JawOpen" not in vowel
+        sender.stop(faces[0].name)
+        assert sender.heads == (faces[1].name,)
+        sender.close()
+
+
 def test_sending_ends_with_the_file(posed, blender):
     sender.start(*posed, 39539, "127.0.0.1")
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    assert sender.stream is None
+    assert not sender.heads
 
 
 def test_a_face_goes_to_another_computer_only_where_blender_may_go_online(
@@ -477,7 +515,7 @@ def test_a_face_goes_to_another_computer_only_where_blender_may_go_online(
     settings.host = "studio.local"
     with pytest.raises(RuntimeError, match="to send a face to “studio.local”"):
         blender.ops.thunder.send_face()
-    assert sender.stream is None
+    assert not sender.heads
 
 
 def test_a_head_performs_the_chosen_voice_and_nothing_is_kept(booth, posed, tmp_path, monkeypatch):
@@ -798,23 +836,23 @@ def strange(posed, tmp_path, monkeypatch):
 def test_nothing_is_sent_to_an_address_of_a_file_before_the_user_agrees(strange, blender):
     with pytest.raises(RuntimeError, match=f"This file names “{FAR}” to send the face to: press"):
         blender.ops.thunder.send_face()
-    assert sender.stream is None
+    assert not sender.heads
     assert blender.ops.thunder.send_face(is_agreed=True) == {"FINISHED"}
-    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is None
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and not sender.heads
     receivers._agreed.hosts.clear()  # another session
-    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is not None
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.heads
 
 
 def test_who_types_an_address_is_not_asked(strange, blender):
     strange.host = "192.0.2.8"
-    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is not None
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.heads
 
 
 def test_this_computer_needs_no_question(strange, blender, monkeypatch):
     monkeypatch.setattr(operators.install, "may_download", lambda: False)
     monkeypatch.setattr(receivers, "agree", lambda host: None)
     strange.host = "localhost"
-    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.stream is not None
+    assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.heads
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"\0" * 99, bytes(2**17)])
@@ -838,10 +876,11 @@ def test_a_name_that_nobody_has_is_said_in_the_panel(strange, blender, monkeypat
     strange.host = "studio.invalid"
     began = time.monotonic()
     assert blender.ops.thunder.send_face() == {"FINISHED"}
-    assert time.monotonic() - began < 2 and sender.stream.is_looking
+    [sent] = sender._sent.values()
+    assert time.monotonic() - began < 2 and sent.stream.is_looking
     assert sender.task.step() == pytest.approx(0.1)
     looks.set()
-    until(lambda: not sender.stream.is_looking)
-    assert sender.task.step() is None and sender.stream is None
+    until(lambda: not sent.stream.is_looking)
+    assert sender.task.step() is None and not sender.heads
     assert "“studio.invalid” is no computer that can be reached" in sender.trouble
     assert sender.trouble in sidebar.notes(blender.context)

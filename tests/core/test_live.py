@@ -236,6 +236,32 @@ def test_the_worker_records_what_it_performs(tmp_path):
     assert (kept[: len(noise)] == noise[: len(kept)]).all()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
+def test_a_microphone_that_comes_back_is_heard_again_and_its_pause_is_silence(tmp_path):
+    noise = np.random.default_rng(1).integers(-9000, 9000, microphone.RATE).astype("<i2")
+    spoken, out = tmp_path / "spoken.wav", tmp_path / "out.wav"
+    soundfile.write(spoken, noise, microphone.RATE)
+    with Client(engine_with(tmp_path, spoken, "back:0.4")) as client:
+        pending, levels = client.request("live", path=str(out), ahead=0.2), []
+        until(
+            lambda: (
+                levels.extend(each for each in pending.poll() if each["event"] == "level")
+                or pending.done
+                or any(each["away"] for each in levels)
+                and levels[-1]["seconds"] > 1.6
+            )
+        )
+        assert not pending.done, pending.error
+        client.request("finish").wait(timeout=10)
+        assert pending.wait(timeout=10)["ended"] == ""
+    kept, _ = soundfile.read(out, dtype="int16")
+    assert (kept[: int(0.4 * microphone.RATE)] == noise[: int(0.4 * microphone.RATE)]).all()
+    gap = np.flatnonzero(np.abs(kept[int(0.4 * microphone.RATE) :]) > 0)[0] / microphone.RATE
+    assert 0.4 < gap < 1.5, "the pause is not as long as it was"
+    begins = [each["began"] for each in levels]
+    assert np.ptp(begins) < 0.15, "what comes after the pause is at another time"
+
+
 def test_a_face_that_fails_ends_the_recording_with_its_sentence():
     class Failing:
         heard = 0
@@ -281,6 +307,55 @@ def test_what_is_shown_never_goes_back_and_is_as_late_as_it_must_be():
     assert (np.diff(frames) >= 0).all() and np.diff(frames).max() < 1.0
     behind = (times - 100 - frames / FPS)[50:-100]
     assert 0.35 < behind.min() and behind.max() < 0.52 and np.diff(frames)[50:-100].min() > 0.2
+
+
+def late_by(lateness, hops):
+    """The delays that are told while frames of hops arrive late, s: (when, delay) each."""
+    shown, told, queue_, step = LiveMotion(), [], [], 4 / FPS
+    shown.began = 0.0
+    for number in range(hops):
+        first = 4 * number
+        event = {
+            "event": "curves",
+            "first": first,
+            "values": [[float(first + i)] for i in range(4)],
+        }
+        made = (first + 4) / FPS + lateness(number)
+        queue_.append((made, event | {"phones": ["M"] * 4, "hop": step, "made": made}))
+    for now in np.arange(0.0, hops * step, 0.02):
+        while queue_ and queue_[0][0] <= now:
+            shown.add(queue_.pop(0)[1])
+        if (row := shown.at(now)) is not None:
+            told.append((now, shown.delay, now - row[0] / FPS))
+    return np.array(told)
+
+
+def test_the_delay_does_not_creep_where_some_frames_come_late_and_is_the_one_that_was():
+    rng = np.random.default_rng(3)
+    now, told, was = late_by(lambda n: 0.3 + 0.9 * (rng.random() < 0.1), 400).T
+    assert told == pytest.approx(was), "what is told is not what was"
+    usual = [told[(now > begin) & (now < begin + 8)] for begin in range(10, 50, 8)]
+    assert np.ptp([np.median(each) for each in usual]) < 0.05
+    assert np.median(told[now > 10]) < 0.3 + 2 * 4 / FPS
+
+
+def test_the_clock_of_a_sound_card_does_not_make_the_delay_grow():
+    blocks, stop, levels = queue.SimpleQueue(), threading.Event(), []
+    size, drift = 2 * 960, 2e-4  # 20 ms each, by a clock that is slow, and half a second lost
+    for number in range(1, 3000):
+        at = 100.0 + 0.02 * number * (1 + drift) + 0.5 * (number > 2000)
+        blocks.put((at + 0.005 * (number % 7 != 0), bytes(size)))
+
+    def note(level):
+        levels.append(level)
+        if level["seconds"] > 59.9:
+            stop.set()
+
+    microphone._write("", blocks, stop, note)
+    seconds, began = (np.array([each[name] for each in levels]) for name in ("seconds", "began"))
+    behind = 100.0 + seconds * (1 + drift) + 0.5 * (seconds > 40.0) - (began + seconds)
+    assert np.abs(behind[seconds < 40]).max() < 0.01
+    assert np.abs(behind[seconds > 46]).max() < 0.01
 
 
 def test_it_is_over_when_the_last_frame_is_shown_or_waited_for_too_long():

@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import nullcontext, suppress
-from types import SimpleNamespace
+from contextlib import suppress
 from unittest.mock import Mock
 
 import numpy as np
@@ -46,17 +45,17 @@ def row_of(jaw=0.0, head=(0, 0, 0), eyes=(0, 0, 0), **values):
     return row
 
 
-def test_a_frame_is_one_bundle_with_52_shapes_and_the_bones(receiver):
+def test_a_frame_is_a_bundle_with_52_shapes_and_the_bones(receiver):
     heard, port = receiver
-    stream = vmc.Stream(port)
+    stream = vmc.Stream(port, names=vmc.ARKIT)
     turn = np.array([0.1, 0.2, -0.3])
     stream.send(row_of(JAW_OPEN_RADIANS / 2, turn, mouthSmileLeft=0.25), CHANNELS, 1.5)
-    messages = osc.read_bundle(heard.recv(65536))
+    messages = osc.read_frame(heard)
     stream.close()
     shapes = osc.shapes_of(messages)
     assert len(shapes) == 52 and shapes["JawOpen"] == pytest.approx(0.5)
     assert shapes["MouthSmileLeft"] == pytest.approx(0.25) and shapes["EyeBlinkLeft"] == 0
-    assert [a for a, _ in messages].index("/VMC/Ext/Blend/Apply") == 54
+    assert [a for a, _ in messages].index("/VMC/Ext/Blend/Apply") == len(messages) - 1 == 57
     assert messages[:2] == [("/VMC/Ext/OK", [1]), ("/VMC/Ext/T", [1.5])]
     bones = {v[0]: v[1:] for address, v in messages if address == "/VMC/Ext/Bone/Pos"}
     assert set(bones) == {"Head", "LeftEye", "RightEye"} and bones["LeftEye"][-1] == 1
@@ -78,7 +77,7 @@ def test_a_name_is_looked_up_where_programs_listen(receiver, monkeypatch):
     udp = [(kind, socket.SOCK_DGRAM, 17, "", place) for kind, place in found]
     monkeypatch.setattr(vmc.socket, "getaddrinfo", lambda *_, **__: udp)
     vmc.Stream(port, "localhost", waits=True).send(row_of(), CHANNELS, 0.0)
-    assert len(osc.read_bundle(heard.recv(65536))) == 58
+    assert len(osc.read_frame(heard)) == 58 + 16
 
 
 @pytest.mark.parametrize("found", [True, False])
@@ -124,19 +123,68 @@ def test_a_broadcast_address_is_a_sentence(host):
         vmc.Stream(39539, host).send(row_of(), CHANNELS, 0.0)
 
 
+def test_avatars_of_vrm_get_their_own_mouths_and_blinks_by_old_and_new_names(receiver):
+    heard, port = receiver
+    stream = vmc.Stream(port, names=vmc.VRM)
+    row = row_of(JAW_OPEN_RADIANS / 2, eyeBlinkLeft=0.9, eyeBlinkRight=0.4, mouthPucker=0.2)
+    stream.send(row, CHANNELS, 0.0)
+    shapes = osc.shapes_of(osc.read_frame(heard))
+    assert "JawOpen" not in shapes and shapes["aa"] == shapes["A"] == pytest.approx(0.5, abs=0.05)
+    assert shapes["ou"] == shapes["U"] == pytest.approx(0.2)
+    assert shapes["blink"] == shapes["Blink"] == pytest.approx(0.4)
+    assert shapes["blinkLeft"] == shapes["Blink_L"] == pytest.approx(0.5)
+    stream.close()
+
+
+class Network:
+    """A socket of a network that loses what is sent, with an error of the system."""
+
+    code = 0
+
+    def __init__(self, *_):
+        self.connect = self.close = self.setblocking = lambda *_: None
+        self.sent = []
+
+    def send(self, data):
+        if self.code:
+            raise OSError(self.code, os.strerror(self.code))
+        self.sent.append(data)
+
+
 @pytest.mark.parametrize(
     "code, is_said",
-    [(errno.EHOSTUNREACH, True), (errno.ENOBUFS, False), (errno.ECONNREFUSED, False)],
-)
-def test_a_computer_that_goes_away_is_a_sentence_and_a_lost_frame_is_none(
+    [
+        (errno.EHOSTUNREACH, True), (errno.ENETUNREACH, True), (errno.EADDRNOTAVAIL, True),
+        (errno.ENOBUFS, False), (errno.ECONNREFUSED, False),
+    ],
+)  # fmt: skip
+def test_a_network_that_goes_away_is_said_and_the_face_is_sent_on_when_it_is_back(
     code, is_said, monkeypatch
 ):
-    def fail(data):
-        raise OSError(code, os.strerror(code))
-
+    opened, now = [], 100.0
+    monkeypatch.setattr(vmc.socket, "socket", lambda *_: opened.append(Network()) or opened[-1])
+    monkeypatch.setattr(vmc.time, "monotonic", lambda: now)
     stream = vmc.Stream()
-    monkeypatch.setattr(stream, "_socket", SimpleNamespace(send=fail))
-    with pytest.raises(BadRequest, match="can be reached") if is_said else nullcontext():
+    monkeypatch.setattr(Network, "code", code)
+    for _ in range(30):
+        stream.send(row_of(), CHANNELS, 0.0)
+        now += 0.1
+    said = "“127.0.0.1” cannot be reached now; the face is sent on as soon as the network is back"
+    assert stream.trouble == said * is_said
+    # from another address of this computer, which it may have by now
+    assert len(opened) == 1 + 3 * is_said
+    monkeypatch.setattr(Network, "code", 0)
+    stream.send(row_of(), CHANNELS, 0.0)
+    assert opened[-1].sent
+    now += 5.0
+    assert stream.trouble == ""
+
+
+def test_an_address_that_the_system_forbids_is_a_sentence(monkeypatch):
+    stream = vmc.Stream()
+    monkeypatch.setattr(Network, "code", errno.EPERM)
+    monkeypatch.setattr(stream, "_socket", Network())
+    with pytest.raises(BadRequest, match="can be reached"):
         stream.send(row_of(), CHANNELS, 0.0)
 
 
@@ -145,6 +193,7 @@ def test_a_computer_that_goes_away_is_a_sentence_and_a_lost_frame_is_none(
     [
         (["--mood", "hapy"], "--mood “hapy” is no mood that is known"),
         (["--ahead", "7"], "--ahead is not between 0 and 1: give seconds, such as .2"),
+        (["--names", "vrchat"], "--names “vrchat” is none of arkit, vrm and both"),
         (["--osc", "99999"], "There is no port 99999: give one from 1 to 65535"),
     ],
 )
@@ -169,13 +218,13 @@ def test_the_command_ends_with_a_sentence_where_its_microphone_does(
 
 
 def last_of(heard):
-    """The messages of the last bundle that arrived."""
+    """The messages of the last frame that arrived."""
     heard.setblocking(False)
-    last = b""
+    last = []
     with suppress(BlockingIOError):
         while True:
-            last = heard.recv(65536)
-    return osc.read_bundle(last)
+            last = osc.read_frame(heard)
+    return last
 
 
 def is_at_rest(messages):
@@ -229,7 +278,7 @@ def test_all_that_was_heard_is_sent_and_then_a_face_at_rest(
     sent = []
     with suppress(TimeoutError):
         while True:
-            sent.append(osc.read_bundle(heard.recv(65536)))
+            sent.append(osc.read_frame(heard))
     before, *eased = (osc.shapes_of(each)["MouthPucker"] for each in sent[-8:])
     assert before == pytest.approx(0.7) and 0.05 < eased[0] < 0.69 and np.ptp(np.diff(eased)) < 0.3
     assert sorted(eased)[::-1] == eased and all(map(is_at_rest, sent[-3:]))
@@ -301,7 +350,7 @@ def test_the_command_sends_a_face_that_speaks(receiver, tmp_path):
     ) as process:  # fmt: skip
         jaws, end = [], time.monotonic() + 90
         while (len(jaws) < 60 or np.ptp(jaws) < 0.1) and time.monotonic() < end:
-            jaws.append(osc.shapes_of(osc.read_bundle(heard.recv(65536)))["JawOpen"])
+            jaws.append(osc.shapes_of(osc.read_frame(heard))["JawOpen"])
         if os.name != "nt":
             process.terminate()
             assert process.wait(20) == 128 + signal.SIGTERM

@@ -10,7 +10,7 @@ from thunder_core.face import mapping
 from thunder_core.face.drawn_mouths import EYES, MOUTHS, stand_in
 from thunder_core.face.moving import drawings, driving
 from thunder_core.face.moving.drawings import hold
-from thunder_core.face.reading.drawing_names import by_names
+from thunder_core.face.reading.drawing_names import by_names, left_over
 from thunder_core.types import Motion
 
 CHANNELS = (
@@ -56,11 +56,43 @@ def named(numbers):
             {"M B P": "LipsClosed", "AH": "LipsA", "EE": "LipsE", "OH": "LipsO.001",
              "Smile": "LipsSmile"},
         ),
+        (
+            "Neutral Aah D Ee F L M Oh R S Uh W-Oo Smile Surprised",
+            {"AH": "Aah", "OO": "W-Oo", "EH": "Uh", "M B P": "M", "Rest": "Neutral",
+             "S CH": "S", "T D K": "D", "Smile": "Smile"},
+        ),
+        (
+            "A B C D E F G X",
+            {"M B P": "A", "EE": "B", "EH": "C", "AH": "D", "OH": "E", "OO": "F", "F V": "G"},
+        ),
+        (
+            "口あ 口い 口う 口え 口お 口ん",
+            {"AH": "口あ", "EE": "口い", "OO": "口う", "EH": "口え", "OH": "口お", "M B P": "口ん"},
+        ),
+        ("ｱ ｲ ｳ ｴ ｵ", {"AH": "ｱ", "EE": "ｲ", "OO": "ｳ", "EH": "ｴ", "OH": "ｵ", "M B P": None}),
+        ("a i u e o n", {"M B P": "n", "T D K": None, "EE": "i"}),
+        (
+            "MouthClosed MouthOpen MouthWide MouthO MouthTeeth",
+            {"M B P": "MouthClosed", "AH": "MouthOpen", "EE": "MouthWide", "OH": "MouthO"},
+        ),
+        ("MBP AI AI.001 E", {"AH": "AI"}),
     ],
 )  # fmt: skip
 def test_drawings_are_known_by_the_names_of_the_usual_tools(names, wanted):
     found = by_names(names.split())
     assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_an_open_mouth_is_never_shown_for_closed_lips_or_in_a_pause():
+    for names in ("あ い う え お", "a i u e o", "あ い う え お ん"):
+        found = by_names(names.split())
+        for sound in ("M B P", "Rest", "Smile", "Frown"):
+            assert found[stand_in(sound, found)] not in "あa"
+
+
+def test_mouths_beside_those_of_the_sounds_are_told_from_what_is_not_known():
+    names = ["mouth_AI", "mouth_WQ", "mouth_U", "mouth_MBP", "mouth_AI.001", "Hat", "eye_wide"]
+    assert left_over(names, by_names(names)) == (["mouth_WQ", "mouth_AI.001"], ["Hat"])
 
 
 def test_names_that_say_nothing_are_not_guessed():

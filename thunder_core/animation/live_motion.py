@@ -15,6 +15,9 @@ from ..types import FPS
 
 _HELD = 100  # frames that are kept
 _LATEST = 25  # arrivals by whose lateness the delay goes
+# of these the share that is there in time: what comes later than usual is dropped, else the delay
+# would creep on a busy computer
+_IN_TIME = 0.8
 # seconds in which the delay follows what is needed: soon where frames are late, slowly back; and
 # those after the last arrival in which what is left is shown
 _LONGER, _SHORTER, _WAITS = 0.15, 3.0, 5.0
@@ -78,7 +81,8 @@ class LiveMotion:
         """The row [C] to be seen now, None before the first."""
         if not len(self._rows):
             return None
-        needed, passed = max(self._needed), max(0.0, now - self._asked)  # infinite at first
+        needed = sorted(self._needed)[math.ceil(_IN_TIME * len(self._needed)) - 1]
+        passed = max(0.0, now - self._asked)  # infinite at first
         seconds = _LONGER if needed > self._behind else _SHORTER
         self._behind += (needed - self._behind) * -math.expm1(-passed / seconds)
         last = self._first + len(self._rows) - 1

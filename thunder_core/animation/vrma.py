@@ -2,9 +2,7 @@
 """Writes a performance as VRM animation (.vrma): a glTF whose nodes are the bones, expressions and
 gaze of any VRM avatar; numpy only."""
 
-import json
 import os
-import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +11,7 @@ from ..face.moving import driving
 from ..face.reading import conventions
 from ..rotation import rotvec_to_quaternion
 from ..types import Motion
+from . import glb
 
 EXTENSION = "VRMC_vrm_animation"
 VOWELS = ("aa", "ih", "ou", "ee", "oh")
@@ -35,7 +34,7 @@ _BONES = {
         )
     },
 }
-_FLOAT, _MAGIC, _CHUNKS = 5126, b"glTF", (b"JSON", b"BIN\0")
+_FLOAT = 5126
 
 
 def expressions(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
@@ -67,9 +66,14 @@ def _below(name: str) -> list[str]:
 
 
 def write(
-    path: str | os.PathLike, motion: Motion, channels: Sequence[str], start: float = 0.0
+    path: str | os.PathLike,
+    motion: Motion,
+    channels: Sequence[str],
+    start: float = 0.0,
+    is_held: bool = False,
 ) -> None:
-    """Write a motion of any rate. start: time of its first frame, seconds, not negative."""
+    """Write a motion of any rate. start: time of its first frame, seconds, not negative.  is_held:
+    whether each frame is held until the next."""
     weights, (head, eyes) = expressions(motion, channels), motion.turns
     names = [*_BONES, *weights, "lookAt"]
     nodes = [
@@ -105,7 +109,10 @@ def write(
         "animations": [
             {
                 "name": "Performance",
-                "samplers": [{"input": 0, "output": n} for n in range(1, len(arrays))],
+                "samplers": [
+                    {"input": 0, "output": n, "interpolation": "STEP" if is_held else "LINEAR"}
+                    for n in range(1, len(arrays))
+                ],
                 "channels": [
                     {"sampler": n, "target": {"node": names.index(name), "path": path}}
                     for n, (name, path) in enumerate(moved)
@@ -128,9 +135,4 @@ def write(
         ],
         "buffers": [{"byteLength": offsets[-1]}],
     }
-    text = json.dumps(document).encode()
-    parts = text + b" " * (-len(text) % 4), b"".join(array.tobytes() for array in arrays)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<4sII", _MAGIC, 2, 12 + sum(8 + len(part) for part in parts)))
-        for kind, part in zip(_CHUNKS, parts):
-            file.write(struct.pack("<I4s", len(part), kind) + part)
+    glb.write(path, document, b"".join(array.tobytes() for array in arrays))

@@ -206,8 +206,8 @@ def perform(
 ) -> dict:  # fmt: skip
     """Perform what is heard until `stop` is set. Returns what the recording does.
 
-    listen: `microphone.record` or `play`, but for its last three arguments.  give: gets the events
-    of both. A face that fails ends it, and its error is raised; what was recorded stays.
+    listen: `microphone.record` or `play`, but for `stop`, `on_level` and `on_block`.  give: gets
+    the events of both. A face that fails ends it, and its error is raised; what was recorded stays.
     """
     blocks: queue.SimpleQueue = queue.SimpleQueue()
     with ThreadPoolExecutor(1, "face") as pool:

@@ -12,6 +12,7 @@ import queue
 import shutil
 import time
 import wave
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,12 @@ BLOCK_MS = 20  # milliseconds of sound that arrive at once
 PATIENCE = 5.0
 CLOSING = 0.5  # seconds that a driver has to close it; the process that records ends soon anyway
 SILENCE = 2.0  # seconds without a block after which a microphone counts as unplugged
+# seconds in which one that was unplugged, asleep or exchanged may come back, and from one try to
+# the next
+AWAY, _RETRY = 20.0, 0.5
+# Blocks, 5 s, whose arrivals tell when the first sample was: clocks of sound cards are not exact,
+# and busy computers lose samples.
+_ARRIVALS = 5000 // BLOCK_MS
 SPARE = 8_000_000  # bytes left free on a disk, so that the .blend can still be saved
 LOUDEST = 32767  # of 16 bits
 # all real ones
@@ -48,24 +55,38 @@ def record(
     stop: Event,
     on_level: Callable[[dict], None],
     on_block: Callable[[bytes], object] = len,
+    waits: bool = False,
 ) -> dict:
     """Record a microphone to a WAV file, 16 bits, mono, until `stop` is set.
 
     path: "" for no file.  name: one of `names`, "" for the one that the system has chosen.
     on_block gets the samples of every block, int16 at RATE.  on_level gets
     {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began": time.perf_counter() of
-    the first sample}; it may raise to stop, and the file stays. Returns the same, the peak of all,
-    with `ended`: "", LOST (no sound arrives any more) or FULL (the disk).
+    the first sample, as the last five seconds tell it, "away": whether it is waited for}; it may
+    raise to stop, and the file stays.  waits: whether a microphone that delivers no more may come
+    back within AWAY seconds; silence stands for what is missing. Returns the same, the peak of all
+    and the beginning as the first five seconds tell it, with `ended`: "", LOST (no sound arrives
+    any more) or FULL (the disk).
     Raises NoMicrophone or NoSpace if nothing can be recorded.
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
     _check_space(path)
-    device = _call_driver(PATIENCE, _open, blocks, name)
-    try:
-        about = _write(path, blocks, stop, on_level, on_block)
-    finally:
+    devices = [_call_driver(PATIENCE, _open, blocks, name)]
+
+    def close() -> None:
+        while devices:
+            with contextlib.suppress(NoMicrophone, miniaudio.MiniaudioError):
+                _call_driver(CLOSING, devices.pop().close)
+
+    def open_again() -> None:
+        close()
         with contextlib.suppress(NoMicrophone):
-            _call_driver(CLOSING, device.close)
+            devices.append(_call_driver(PATIENCE, _open, blocks, name))
+
+    try:
+        about = _write(path, blocks, stop, on_level, on_block, open_again, AWAY * waits)
+    finally:
+        close()
     if not about["seconds"]:
         if path:
             Path(path).unlink()
@@ -82,28 +103,53 @@ def _write(
     stop: Event,
     on_level: Callable[[dict], None],
     on_block: Callable[[bytes], object] = len,
+    open_again: Callable[[], None] = lambda: None,
+    away: float = 0.0,
 ) -> dict:
     """Write blocks as they arrive. Returns what `record` does."""
     count, began, loudest, ended, last = 0, math.inf, 0.0, "", False
+    arrivals, since = deque[float](maxlen=_ARRIVALS), 0.0
     file = wave.open(path, "wb") if path else None
     if file is not None:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
+
+    def add(block: bytes, peak: float) -> None:
+        nonlocal count
+        on_block(block)
+        if file is not None:
+            file.writeframes(block)  # and the header, whose length is right again
+        count += len(block) // 2
+        about = {"peak": peak, "seconds": count / RATE, "away": bool(since)}
+        on_level({**about, "began": min(arrivals, default=began)})
+        _check_space(path)
+
     try:
         while not last:
             last = stop.is_set()  # before the block that arrives next, so that it is the last
-            now, block = blocks.get(timeout=SILENCE if count else PATIENCE)
-            on_block(block)
-            if file is not None:
-                file.writeframes(block)  # and the header, whose length is right again
-            samples = np.frombuffer(block, np.int16)
-            count += len(samples)
-            began = min(began, now - count / RATE)  # blocks arrive late, never early
+            try:
+                now, block = blocks.get(timeout=_RETRY if since else SILENCE if count else PATIENCE)
+            except queue.Empty:
+                now = time.perf_counter()
+                since = since or now
+                if last or not count or now >= since + away:
+                    raise
+                open_again()
+                missing = min(now - min(arrivals) - count / RATE, SILENCE + away)  # or it slept
+                block = bytes(2 * max(0, int(missing * RATE)))
+                arrivals.clear()
+                arrivals.append(now - (count + len(block) // 2) / RATE)
+                add(block, 0.0)
+                continue
+            samples, since = np.frombuffer(block, np.int16), 0.0
+            # blocks arrive late, never early
+            arrivals.append(now - (count + len(samples)) / RATE)
+            if len(arrivals) < _ARRIVALS:
+                began = min(began, arrivals[-1])
             peak = min(1.0, float(np.abs(samples.astype(np.int32)).max(initial=0)) / LOUDEST)
             loudest = max(loudest, peak)
-            on_level({"peak": peak, "seconds": count / RATE, "began": began})
-            _check_space(path)
+            add(block, peak)
     except queue.Empty:
-        ended = LOST
+        ended = "" if last else LOST
     except (OSError, NoSpace):
         ended = FULL
     finally:

@@ -204,7 +204,9 @@ def _live(worker, args, progress):
         float(direction.manner_strength[0]),
     )
     face.prepare()
-    record = functools.partial(microphone.record, args.get("path", ""), args.get("microphone", ""))
+    record = functools.partial(
+        microphone.record, args.get("path", ""), args.get("microphone", ""), waits=True
+    )
     listen = record if speech is None else functools.partial(live.play, speech)
     return live.perform(face, listen, progress.give, worker.stop_recording)
 

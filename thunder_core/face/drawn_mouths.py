@@ -14,6 +14,7 @@ OPEN, HALF, SHUT = "Eyes Open", "Eyes Half Shut", "Eyes Shut"
 MOUTHS = (*MOUTH_SOUNDS, SMILE, FROWN)
 EYES = (OPEN, HALF, SHUT, "Eyes Left", "Eyes Right", "Eyes Up", "Eyes Down")
 NAMES = (*MOUTHS, *EYES)
+UNUSED = "Not Shown"  # of drawings of mouths that are shown for no sound, and so are hidden
 
 # what is shown of a sound that has no drawing, the likest first
 _LIKE = MappingProxyType({

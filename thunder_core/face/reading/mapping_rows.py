@@ -9,11 +9,11 @@ from typing import Any
 from ...spoken import MOUTH_SOUNDS
 from ...types import GAZE
 from .. import mapping
-from ..drawn_mouths import NAMES
+from ..drawn_mouths import NAMES, UNUSED
 from . import conventions
 from .bones import jaw_rules
 
-DRAWN_ROWS = (*NAMES, "neck")  # of a head of drawings
+DRAWN_ROWS = (*NAMES, "neck", UNUSED)  # of a head of drawings
 
 
 def rows_of(plan: mapping.Mapping, channels: Sequence[str]) -> list[dict]:
