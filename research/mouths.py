@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from research.articulation import read_phones
+from research.espeak_voice import speak
 from research.faces.lip_clips import FOLDERS, read_clips, spoken_phones
 from research.harness import add_shared, ROOT, WEIGHTS
-from research.perform_as import speak
 from research.train.corpus import sound_beside
 from research.train.flame import FlameLayer, rotation_matrix
 from research.train.rasteriser import nearest_triangles, normals_at_corners, triangles_of

@@ -10,21 +10,17 @@ with a fresh take of the same seed and direction, beside that of two fresh takes
 research/results/perform_as.txt.
 """
 
-import shutil
-import subprocess
-import tempfile
 from argparse import ArgumentParser, Namespace
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 
+from research.espeak_voice import speak
 from research.harness import add_shared, report, results_file
 from research.hits import gesture
 from thunder_core.direction import DirectionRequest
 from thunder_core.engine.another_voice import align_words, move, PAUSE, upper_columns
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.request import Request, SourcePerformance
 from thunder_core.types import pack, SampledTake, Speech
@@ -45,16 +41,6 @@ VOICES = (("", 150), ("+f3", 170))  # of espeak-ng, and words a minute
 LEAST, CARRIED = 4.0, 0.7  # degrees, share
 
 
-def speak(text: str, voice: str, speed: int) -> Speech:
-    """A text as espeak-ng says it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "voice.wav"
-        subprocess.run(
-            ["espeak-ng", "-v", voice, "-s", str(speed), "-w", str(path), text], check=True
-        )
-        return read_sound(path)
-
-
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "weights", "seed", "results")
@@ -63,8 +49,6 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Move takes between all pairs, and write the table."""
-    if shutil.which("espeak-ng") is None:
-        raise SystemExit("espeak-ng, which speaks the lines, is not installed: install it")
     engine, rng = Engine.load(args.weights, device="cpu"), np.random.default_rng(args.seed)
     names = engine.head.expression_names
     sounds = {

@@ -247,8 +247,6 @@ def blender():
 @pytest.mark.parametrize("name", [*BENCHES, *IN_BLENDER])
 def test_a_bench_runs(name, request, tmp_path, unchanged):
     words = (BENCHES | IN_BLENDER)[name]
-    if name in ("mouths", "perform_as") and shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng is not installed")
     if name == "table1":
         pytest.importorskip("pesq")
     known = {"out": tmp_path}
