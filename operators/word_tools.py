@@ -428,8 +428,8 @@ class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):
 
 class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
     """Read what the voice says from a text, a chat or a script (.txt, .md, .ssml), from subtitles
-    (.srt, .vtt, .sbv, .ass), or from the times of words of Azure, Amazon Polly or ElevenLabs
-    (.json), and find its words"""
+    (.srt, .vtt, .sbv, .ass), or from the times of words of Azure, Amazon Polly, ElevenLabs or
+    Google (.json), and find its words"""
 
     filter_glob: str = StringProperty(
         default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}

@@ -68,7 +68,7 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadTex
         ) from error
     except OSError as error:
         raise BadRequest(f"“{path}” cannot be read ({error.strerror}): {advice}") from error
-    if of_service:
+    if of_service or timings.is_told(text):
         try:
             return _words_in(*timings.read(text), part)
         except BadRequest as error:

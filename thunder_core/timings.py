@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When a synthesised voice says its words, as the services that speak them write it: word
-boundaries and visemes of Azure, speech marks of Amazon Polly, characters with times of ElevenLabs.
+boundaries and visemes of Azure, speech marks of Amazon Polly, characters with times of ElevenLabs,
+timepoints of Google Cloud.
 
 Fields, from the services' public documentation, seconds unless said otherwise:
 Azure: “Text”, “AudioOffset”, “Duration” (ms in a batch's .word.json, 100 ns in events), “VisemeId”.
 Polly, a mark a line: “time” (ms), “type” (word, viseme, sentence, ssml), “value”.
 ElevenLabs: “alignment” and “normalized_alignment” with “characters”,
 “character_start_times_seconds” and “character_end_times_seconds”.
+Google: “timepoints”, “markName” (the word that the mark is before) and “timeSeconds” of each.
 """
 
+import html
 import json
 import math
 import re
@@ -32,6 +35,7 @@ _TICKS_APART, _TICKS, _MS = 20_000, 1e7, 1e3
 # sound in a file of words, which nothing needs and which is longer than all else
 _AUDIO = re.compile(r'("audio_?(?:base64|content)?"\s*:\s*)"[A-Za-z0-9+/=_-]*"', re.IGNORECASE)
 _TAG = re.compile(r"\[[^][]*\]|</?\w[^<>]*>")  # [laughs], <break/>
+_WRITTEN = re.compile(r"\S")
 # Phones of ARPABET that a viseme may be; of a vowel also those that it is often heard as.
 _PHONES_OF_AZURE = dict(
     enumerate(
@@ -50,7 +54,7 @@ _PHONES_OF_POLLY = {
 }  # fmt: skip
 
 
-_AZURE, _POLLY, _ELEVENLABS = "Azure", "Amazon Polly", "ElevenLabs"
+_AZURE, _POLLY, _ELEVENLABS, _GOOGLE = "Azure", "Amazon Polly", "ElevenLabs", "Google Cloud"
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,11 @@ class Times:
         return Times(words, sounds)
 
 
+def is_told(text: str) -> bool:
+    """Whether a text is a service's rather than what is said: Polly's own example is a .txt."""
+    return re.match(r'\s*\[?\s*\{\s*"', text) is not None
+
+
 def read(text: str) -> tuple[str, Times]:
     """The text of a service's file, and when it is said. Raises BadRequest, whose message goes on
     after the file's name."""
@@ -125,7 +134,10 @@ def read(text: str) -> tuple[str, Times]:
             words += found
         else:
             (sounds if "viseme" in source else words).append(source["row"])
-    units = {_AZURE: _unit_of_azure([*words, *sounds]), _POLLY: _MS, _ELEVENLABS: 1.0}
+    if words and all(row.service == _GOOGLE and row.said.isdigit() for row in words):
+        raise BadRequest("has marks that are named by numbers: name each as the word behind it")
+    unit = _unit_of_azure([*words, *sounds])
+    units = {_AZURE: unit, _POLLY: _MS, _ELEVENLABS: 1.0, _GOOGLE: 1.0}
     words, sounds = (
         sorted((_in_seconds(row, units[row.service]) for row in rows), key=lambda row: row.start)
         for rows in (words, sounds)
@@ -135,7 +147,7 @@ def read(text: str) -> tuple[str, Times]:
         raise BadRequest(
             "holds sounds but no words with times: have the service write its words too"
             if sounds
-            else "holds no words with times as Azure, Amazon Polly and ElevenLabs write them"
+            else "holds no words with times as Azure, Amazon Polly, ElevenLabs and Google have them"
         )
     return said, times
 
@@ -146,10 +158,12 @@ def _place(words: list[_Row], sounds: list[_Row]) -> tuple[str, Times]:
     texts: list[str] = []
     pauses = [each.start for each in sounds if each.said == "SIL"]
     for word, after in zip(words, [*(each.start for each in words[1:]), math.inf]):
-        if not (names := split(word.said)):  # punctuation
-            texts[-1:] = [texts[-1] + word.said] if texts else []
+        # Polly has words as they are in SSML, and its tags as words
+        written = html.unescape(_TAG.sub(" ", word.said)).strip()
+        if not (names := split(written)):  # punctuation
+            texts[-1:] = [texts[-1] + written] if texts else []
             continue
-        texts.append(word.said)
+        texts.append(written)
         pause = bisect_right(pauses, word.start)
         end = (
             word.start + word.length
@@ -220,6 +234,9 @@ def _entries(text: str) -> Iterator[dict]:
             if "sentence" not in kind:
                 length = _length(names.get("duration"))
                 yield {"row": _Row(said, _number(start), length, _AZURE)}
+        elif "markname" in names and "timeseconds" in names:
+            said = str(names["markname"])
+            yield {"row": _Row(said, _number(names["timeseconds"]), None, _GOOGLE)}
         elif "characters" in names and "characterstarttimesseconds" in names:
             yield {
                 "characters": names["characters"],
@@ -233,19 +250,15 @@ def _entries(text: str) -> Iterator[dict]:
 
 
 def _parse(text: str) -> list:
-    """The values of a file: one, or one a line. Raises BadRequest."""
-    try:
-        return [json.loads(re.sub(r",(\s*[\]}]\s*)$", r"\1", text))]
-    except RecursionError as error:
-        raise BadRequest("holds lists in too many lists") from error
-    except ValueError:
-        pass
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
+    """The values of a file: one, or several, one after the other. Raises BadRequest."""
+    text, found, at = re.sub(r",(\s*[\]}]\s*)$", r"\1", text), list[object](), 0
+    while (begin := _WRITTEN.search(text, at)) is not None:
         try:
-            found += [json.loads(line)] if line.strip() else []
+            value, at = json.JSONDecoder().raw_decode(text, begin.start())
         except (ValueError, RecursionError) as error:
-            raise BadRequest(f"is not JSON, nor has it JSON in line {number}") from error
+            line = text.count("\n", 0, begin.start()) + 1
+            raise BadRequest(f"is not JSON, nor has it JSON in line {line}") from error
+        found.append(value)
     return found
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The times of words and sounds that Azure, Amazon Polly and ElevenLabs write are read, lead where the
-voice alone would leave it open, and end in one sentence where they are none."""
+"""The times of words and sounds that Azure, Amazon Polly, ElevenLabs and Google write are read, lead
+where the voice alone would leave it open, and end in one sentence where they are none."""
 
 import json
 import time
@@ -59,6 +59,18 @@ POLLY = [{"time": 6, "type": "sentence", "start": 0, "end": 15, "value": "Both b
 )  # fmt: skip
 
 
+AZURE_PYTHON = [  # as its events are commonly printed
+    {"audio_offset": ticks(start), "duration": f"0:00:00.{round(1e6 * (end - start)):06d}", "text": text,
+     "text_offset": 9, "word_length": len(text), "boundary_type": "SpeechSynthesisBoundaryType.Word"}
+    for text, start, end in WORDS
+]  # fmt: skip
+GOOGLE = {
+    "audioContent": "UklGRg==" * 500,
+    "timepoints": [{"markName": text, "timeSeconds": start} for text, start, _ in WORDS],
+    "audioConfig": {"audioEncoding": "LINEAR16", "sampleRateHertz": 24000, "pitch": 0},
+}
+
+
 def elevenlabs(text):
     """Characters of a text, each 50 ms long."""
     starts = [round(0.05 * n, 3) for n in range(len(text))]
@@ -89,6 +101,9 @@ def lines(marks):
         ({"words": AZURE_EVENTS[:4], "visemes": AZURE_EVENTS[5:]}, [0.4, 0.7, 1.1], 9),
         (EDGE, [0.4, 0.7, 1.1], 0),
         (lines(POLLY), [0.42, 0.72, 1.1], 9),
+        (" ".join(map(json.dumps, POLLY)), [0.42, 0.72, 1.1], 9),
+        (AZURE_PYTHON, [0.42, 0.72, 1.72], 0),
+        (GOOGLE, [0.42, 0.72, 1.72], 0),
     ],
 )
 def test_each_service_tells_the_same_words(tmp_path, content, ends, sounds):
@@ -116,6 +131,27 @@ def test_characters_become_words_and_numbers_are_read_as_they_are_said(tmp_path)
     assert len(times.words) == len(spoken.split(text)) == 4
 
 
+def test_markup_is_no_word_and_what_it_escapes_is_read(tmp_path):
+    """Of a text in SSML, Polly has pauses among the words, and those as the text has them."""
+    marks = [
+        (6, "Mary"),
+        (325, "didn&apos;t"),
+        (897, '<break time="300ms"/>'),
+        (1291, "see"),
+        (1400, "R&amp;B"),
+    ]
+    content = lines({"time": at, "type": "word", "value": value} for at, value in marks)
+    text, _, times = read(tmp_path, content, "output.txt")
+    assert text == "Mary didn't see R&B" and len(times.words) == 5, "R and B are two words"
+    assert times.words[1] == pytest.approx((0.325, 0.897)) and times.words[2][0] == 1.291
+
+
+def test_a_text_file_of_a_service_is_told_by_what_is_in_it(tmp_path):
+    assert read(tmp_path, lines(POLLY), "marks.txt").text == "Both big bells"
+    for said in ("[door slams] Both bells", "{Both} bells", '"Both" bells'):
+        assert read(tmp_path, said, "said.txt") == (said, "", None)
+
+
 def test_a_strip_takes_its_words_on_its_own_clock(tmp_path):
     part = subtitles.PlayedPart(0.41, 0.71, 2.0, 100.0)
     text, _, times = read(tmp_path, lines(POLLY), "line.marks", part)
@@ -131,7 +167,7 @@ def test_a_strip_takes_its_words_on_its_own_clock(tmp_path):
         ("Both big bells", "is not JSON, nor has it JSON in line 1"),
         (lines(POLLY) + '{"time":', "is not JSON, nor has it JSON in line 15"),
         ("[" * 100_000, "lists in too many lists|is not JSON"),
-        ([], "holds no words with times as Azure, Amazon Polly and ElevenLabs write them"),
+        ([], "holds no words with times as Azure, Amazon Polly, ElevenLabs and Google have them"),
         ({"a": 1}, "holds no words with times"),
         (AZURE_EVENTS[5:], "holds sounds but no words with times: have the service write its words"),
         ([{"Text": "a", "AudioOffset": -1, "Duration": 2}], "has a time that is none: -1"),
@@ -140,6 +176,12 @@ def test_a_strip_takes_its_words_on_its_own_clock(tmp_path):
         ([{"time": 9e10, "type": "word", "value": "a"}], "has a word or sound at 90,000,000 s"),
         ({"alignment": dict(elevenlabs("ab"), characters=["a"])}, "without as many starts and ends"),
         (lines([elevenlabs("one two"), elevenlabs("three")]), "has times that go back"),
+        ("", "is empty"),
+        ({"timepoints": [{"markName": "1", "timeSeconds": 0.1}]}, "are named by numbers: name each"),
+        ({"timepoints": [{"markName": "a", "timeSeconds": -0.1}]}, "has a time that is none: -0.1"),
+        ({"timepoints": []}, "holds no words with times"),
+        ([dict(POLLY[1], time=-5)], "has a time that is none: -5"),
+        ({"alignment": dict(elevenlabs("a"), character_end_times_seconds=[None])}, "that is none: None"),
     ],
 )  # fmt: skip
 def test_other_files_end_in_one_sentence(tmp_path, content, said):
