@@ -56,6 +56,9 @@ WORDS_LICENCE = (
 )
 
 
+KANJI_LICENCE = "pykakasi and its dictionary are free software (GPL-3), as Thunder is."
+
+
 def _source(needs: installer.Size) -> str:
     """How much is downloaded, as the start of a sentence."""
     return f"A{install.download(needs)[1:]}"
@@ -203,6 +206,22 @@ class THUNDER_OT_remove_recogniser(_Removes, bpy.types.Operator):
     bl_label = "Remove Word Recognition"
     component = install.RECOGNISER
     kept = "Downloaded models go too; transcripts are kept"
+
+
+class THUNDER_OT_install_kanji(_InstallsComponent, bpy.types.Operator):
+    """Install what reads the kanji of transcripts into an environment of its own. Its size and its
+    licence are shown first"""
+
+    bl_label = "Install Kanji Reading…"
+    component, licence = install.KANJI, KANJI_LICENCE
+
+
+class THUNDER_OT_remove_kanji(_Removes, bpy.types.Operator):
+    """Delete what reads kanji. Transcripts are kept"""
+
+    bl_label = "Remove Kanji Reading"
+    component = install.KANJI
+    kept = "Transcripts are kept"
 
 
 class THUNDER_OT_install_tracker(_InstallsComponent, bpy.types.Operator):

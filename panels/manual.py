@@ -34,6 +34,7 @@ SECTIONS = {
     "shape#shape": "*_shape *_closure *_emotion ThunderShape *.thunder_emotion",
     "shape#mix": "choose_part *_cut mix_takes ThunderMix ThunderCut",
     "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
+    "words#languages": "*_kanji",
     "words#recognize-words": "recognise_* *_recogniser download_model "
     "ThunderScene.recognise_words ThunderScene.language ThunderPreferences.whisper",
     "shape#transcript": "*_transcript ThunderTranscript",

@@ -85,6 +85,11 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         _draw_engine(layout, context, self)
         _draw_words(layout, context, self)
         _draw_component(
+            layout, context, install.KANJI, False,
+            ("Kanji reading: ready", "Kanji reading: not installed"),
+            "Lets lips follow Japanese transcripts with kanji",
+        )  # fmt: skip
+        _draw_component(
             layout, context, install.TRACKER, bool(os.environ.get("THUNDER_TRACKER")),
             ("Videos of Actors: ready", "Videos of Actors: not installed"),
             "Makes captured faces of videos",

@@ -15,8 +15,8 @@ from research.harness import ROOT
 LISTS = ROOT / "requirements"
 # a later list is constrained by the earlier ones
 ORDER = (
-    "engine", "card", "waveform", "develop", "flame", "test", "recognise", "cluster", "guides",
-    "tracker",
+    "engine", "card", "waveform", "develop", "flame", "test", "recognise", "kanji", "cluster",
+    "guides", "tracker",
 )  # fmt: skip
 # triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses;
 # cuSOLVER (0.2 GB) is loaded when torch.linalg is used on such a card, which nothing here does. The

@@ -45,9 +45,9 @@ TRACKER_PYTHONS = ("3.11", "3.12")
 # option → lists beside the engine's
 MORE = {
     "card": ("card",),
-    "develop": ("card", "waveform", "develop", "recognise"),
-    "tests": ("card", "waveform", "develop", "flame", "test", "recognise"),
-    "cluster": ("card", "waveform", "develop", "flame", "test", "recognise", "cluster"),
+    "develop": ("card", "waveform", "develop", "recognise", "kanji"),
+    "tests": ("card", "waveform", "develop", "flame", "test", "recognise", "kanji"),
+    "cluster": ("card", "waveform", "develop", "flame", "test", "recognise", "kanji", "cluster"),
 }
 UNCOMPILED = ("card", "waveform")  # torch's and transformers' files, of which few are imported
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from

@@ -34,6 +34,7 @@ class Client:
     weights: folder of the model files, None for those shipped with this package.
     device: "cpu", "cuda:0" …, None for the best available.
     verbs: module of the engine with what it does for requests, "" for `verbs`.
+    kanji: virtual environments, the first of which has what reads kanji.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class Client:
         weights: str | None = None,
         device: str | None = None,
         verbs: str = "",
+        kanji=(),
     ):
         self.python, self.verbs = python, verbs
-        self.venvs = tuple(venvs)
+        self.venvs, self.kanji = tuple(venvs), tuple(kanji)
         self.weights = weights
         self.device = device
         self._process: WorkerProcess | None = None
@@ -117,6 +119,8 @@ class Client:
                 command += ["--device", self.device]
             if self.verbs:
                 command += ["--verbs", self.verbs]
+            for kanji in self.kanji[:1]:
+                command += ["--kanji", kanji]
             self._process = WorkerProcess(command, folder, self._send_again, python.libraries)
 
     def request(self, verb: str, **args) -> Pending:

@@ -88,9 +88,18 @@ class Size(NamedTuple):
 # for graphics cards.
 PROCESSOR = Size(0.05e9, 0.17e9, 1)
 WORDS = Size(0.1e9, 0.38e9, 1)
+KANJI = Size(0.003e9, 0.04e9, 1)
 FACES = Size(0.17e9, 0.56e9, 1)
 CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
-OF_PACKAGE = {"faster-whisper": WORDS, "mediapipe": FACES, "torch": CARD}  # that a list has
+OF_PACKAGE = {  # that a list has
+    "faster-whisper": WORDS, "mediapipe": FACES, "pykakasi": KANJI, "torch": CARD,
+}  # fmt: skip
+
+
+def packages_in(folder: str) -> list[str]:
+    """The folders of packages in a virtual environment."""
+    patterns = ("lib/python*/site-packages", "Lib/site-packages")
+    return [path for each in patterns for path in glob.glob(os.path.join(folder, each))]
 
 
 class Failed(Exception):

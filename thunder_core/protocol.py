@@ -11,9 +11,10 @@ from collections.abc import Mapping
 PROTOCOL = 6
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
 # events before takes: one channel of the sound was chosen, nobody speaks in the sound, its text is
-# another's, it is hard to understand, lips cannot follow the letters of its text
+# another's, it is hard to understand, lips cannot follow the letters of its text, or its kanji
 CHANNEL, UNSPOKEN, OTHER_TEXT, UNCLEAR = "channel", "unspoken", "other_text", "unclear"
-OTHER_SCRIPT = "other_script"
+OTHER_SCRIPT, KANJI = "other_script", "kanji"
+SOUNDS = "sounds"  # what of a text is not read where espeak-ng cannot be used
 NOTES = {
     UNSPOKEN: "Nobody speaks in “{}”, so its takes will show an idle face: if somebody should "
     "speak, choose another sound or Channel",
@@ -21,6 +22,8 @@ NOTES = {
     "all its words, from the first to the last",
     OTHER_SCRIPT: "Lips cannot follow the transcript of “{}”, because the letters of its alphabet "
     "are not known as sounds; they follow the voice alone: write what is said in Latin letters",
+    KANJI: "The kanji of “{}” cannot be read yet, so lips follow its kana and the voice: install "
+    "Kanji Reading in the preferences, or write in kana what is said",
     UNCLEAR: "“{}” is hard to understand (noise, other voices or fast speech), so its takes may "
     "miss the same m, b, p, f and v: use a cleaner recording, or give its words with Add "
     "Transcript (in a bake: --transcript) and generate again",

@@ -187,11 +187,11 @@ def is_unknown_alphabet(text: str) -> bool:
     return 2 * known < len(letters)
 
 
-def has_kanji(text: str) -> bool:
-    """Whether a Japanese text has characters that kana alone would say how to read."""
-    return languages.guess(text)[0] == languages.KANA and any(
-        "\u3400" <= c <= "\u9fff" for c in text
-    )
+def has_kanji(text: str, language: str = "") -> bool:
+    """Whether a text is Japanese ("": if it seems so) and has characters that kana alone would say
+    how to read."""
+    is_japanese = (language or languages.guess(text)[0]) == languages.KANA
+    return is_japanese and any("\u3400" <= c <= "\u9fff" for c in text)
 
 
 def slice_text(text: str, first: int, behind: int) -> str:

@@ -71,6 +71,18 @@ def find_runtime() -> None:
         os.add_dll_directory(folder)
 
 
+def path_for_c(path: str) -> bytes:
+    """The path of a file that is there, for a library in C. On Windows, where such open no files
+    by UTF-8, its short name, which is ASCII on most disks, in the system's code page."""
+    if not WINDOWS:
+        return os.fsencode(path)
+    import ctypes
+
+    short = ctypes.create_unicode_buffer(260)
+    length = ctypes.windll.kernel32.GetShortPathNameW(path, short, len(short))  # type: ignore[attr-defined]
+    return (short.value if 0 < length < len(short) else path).encode("mbcs", "replace")
+
+
 def is_mine(status: os.stat_result) -> bool:
     """Whether a file belongs to this user. Always True on Windows, which has no such field."""
     return WINDOWS or status.st_uid == os.getuid()

@@ -154,8 +154,9 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     ) != (python, device, folder):
         stop()
     if _engine.client is None:
-        _engine.client = Client(python, venvs=venvs(), weights=folder, device=device)
-    _engine.client.venvs = venvs()  # the engine may have been installed since
+        _engine.client = Client(python, weights=folder, device=device)
+    # these may have been installed since
+    _engine.client.venvs, _engine.client.kanji = venvs(), install.KANJI.venvs()
     return _engine.client
 
 

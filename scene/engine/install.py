@@ -23,8 +23,8 @@ from ...thunder_core.worker_process import environment, LineProcess, STOP_PATIEN
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-CARD_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
-    LOCK.with_name(f"{name}.txt") for name in ("card", "recognise", "tracker")
+CARD_LOCK, RECOGNISE_LOCK, KANJI_LOCK, TRACKER_LOCK = (
+    LOCK.with_name(f"{name}.txt") for name in ("card", "recognise", "kanji", "tracker")
 )
 _LONGEST_STAMP = 2**20  # bytes of what an installation notes of itself
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
@@ -83,6 +83,7 @@ class Component:
 
 
 RECOGNISER = Component("recogniser", RECOGNISE_LOCK, installer.WORDS)
+KANJI = Component("kanji", KANJI_LOCK, installer.KANJI)
 TRACKER = Component("tracker", TRACKER_LOCK, installer.FACES, installer.NEWEST_OF["mediapipe"])
 
 
@@ -120,10 +121,7 @@ def lock_hash(lock: Path, changed: int) -> str:
 @lru_cache(maxsize=4)
 def versions_in(place: str) -> dict:
     """Versions of an environment's packages that matter, from the names of what pip left."""
-    packages = (
-        *Path(place).glob("lib/python*/site-packages/*.dist-info"),
-        *Path(place).glob("Lib/site-packages/*.dist-info"),
-    )
+    packages = (info for each in installer.packages_in(place) for info in Path(each).iterdir())
     names = (info.name.removesuffix(".dist-info").partition("-") for info in packages)
     return {
         name: version
@@ -140,12 +138,17 @@ def has(package: str) -> bool:
 def size(needs: installer.Size) -> str:
     """The size of an environment as a phrase."""
     minutes = f"about {needs.minutes} minutes" if needs.minutes > 1 else "less than a minute"
-    return f"{needs.disk / 1e9:.1f} GB of disk space, {minutes}"
+    return f"{_amount(needs.disk)} of disk space, {minutes}"
 
 
 def download(needs: installer.Size) -> str:
     """How much is downloaded for it, as a phrase."""
-    return f"about {needs.download / 1e9:.2g} GB to download"
+    return f"about {_amount(needs.download)} to download"
+
+
+def _amount(count: float) -> str:
+    """So many bytes as a phrase."""
+    return f"{count / 1e9:.2g} GB" if count >= 0.05e9 else f"{count / 1e6:.0f} MB"
 
 
 def may_download() -> bool:

@@ -21,6 +21,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
 from ...thunder_core.progress import map_progress
+from ...thunder_core.protocol import KANJI, SOUNDS
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.timings import Times
 from ...thunder_core.types import FPS
@@ -359,7 +360,7 @@ class FoundWords:
     each with its scene frame.  left_out: what a model recognised where nobody says it, likewise.
     wordless: (seconds, scene frame) of speech without words.  languages: the names of those that
     were recognised.  is_mistimed: whether a file told times at which the voice does not say
-    them."""
+    them.  unread: what of the text is not read though it might be, as of the engine's answer."""
 
     spoken: Spoken
     unheard: tuple[tuple[str, int], ...]
@@ -367,6 +368,7 @@ class FoundWords:
     wordless: tuple[tuple[float, int], ...] = ()
     languages: str = ""
     is_mistimed: bool = False
+    unread: str = ""
 
     @property
     def sentence(self) -> str:
@@ -389,10 +391,10 @@ class FoundWords:
                 "The letters of this alphabet are not known as sounds: words are placed by their "
                 "length, and lips follow the voice alone. Write what is said in Latin letters"
             )
-        if spoken.has_kanji(self.spoken.text):
+        if self.unread == KANJI:
             return (
-                "Kanji are not read yet: lips follow the kana and the voice. Write in kana what "
-                "they say"
+                "Kanji cannot be read yet: lips follow the kana and the voice. Install Kanji "
+                "Reading in the preferences, or write in kana what is said"
             )
         if self.spoken.words and not self.spoken.matches:
             return (
@@ -403,6 +405,11 @@ class FoundWords:
             return (
                 "The voice does not say these words at the file's times: they were found in the "
                 "voice. Check that the file is of this recording"
+            )
+        if self.unread == SOUNDS:
+            return (
+                "The transcript is read letter by letter, as espeak-ng cannot be used here: "
+                "install Thunder again, in a folder of a shorter path"
             )
         if not self.unheard:
             return ""
@@ -545,7 +552,7 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
         (end - start, round(state.origin + (begin + start) * state.fps))
         for start, end in answer.get("wordless", ())
     )
-    return FoundWords(content, unheard, left_out, wordless)
+    return FoundWords(content, unheard, left_out, wordless, unread=answer.get("unread", ""))
 
 
 def _store(record: ThunderTranscript, packed: str, recording: str) -> None:

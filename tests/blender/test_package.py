@@ -33,6 +33,7 @@ NEEDED = {
     "requirements/engine.txt",
     "requirements/card.txt",
     "requirements/recognise.txt",
+    "requirements/kanji.txt",
     "requirements/tracker.txt",
     "requirements/cluster.txt",
     "thunder_core/engine/worker.py",

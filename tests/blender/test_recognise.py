@@ -409,6 +409,7 @@ def asked_before(kind, operator):
     "operator, component, size, licence",
     [
         ("install_recogniser", install.RECOGNISER, "0.1 GB", "MIT"),
+        ("install_kanji", install.KANJI, "3 MB", "GPL"),
         ("install_tracker", install.TRACKER, "0.17 GB", "Apache"),
     ],
 )
@@ -427,7 +428,7 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(
     # a window of preferences as Blender opens it, less what is beside the dialog's text
     assert len(lines) > 1 and max(map(len, lines)) / tab.LETTERS_PER_PIXEL < 700
     said = " ".join(lines)
-    assert f"About {size} to download" in said and "GB of disk space" in said and licence in said
+    assert f"About {size} to download" in said and "B of disk space" in said and licence in said
     kind.begin(kind)
     assert begun == [{"component": component}]
     assert component.folder() != install.folder() and component.state().kind == "ABSENT"

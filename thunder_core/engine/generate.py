@@ -21,7 +21,7 @@ from ..errors import BadRequest, Cancelled
 from ..face.moving.driving import visible_motion
 from ..findings import LipSyncScore
 from ..progress import Progress, share
-from ..protocol import OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
+from ..protocol import KANJI, OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
 from ..system_calls import release_free_memory
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
@@ -30,7 +30,7 @@ from .diffusion import Inpainting
 from .loaded import Loaded, LONG, Thunder
 from .network import CPU, LazyNetwork, processors
 from .performance import follow_voice, perform_planned, Performance
-from .speech.transcript import is_followed
+from .speech.transcript import is_followed, unread
 from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
 
 _SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
@@ -108,10 +108,13 @@ def hear(
     identity = engine.identity
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
     has_text = direction.text != ""
-    other_script = speaks and has_text and not is_followed(direction.text, direction.language)
+    written = direction.text, direction.language
+    other_script = speaks and has_text and not is_followed(*written)
+    has_kanji = speaks and unread(*written) == KANJI
     notes = {
-        OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, OTHER_SCRIPT: other_script,
-        UNCLEAR: is_unclear and not other_script,  # it asks for the text
+        OTHER_TEXT: not says_text and not has_kanji, UNSPOKEN: role == IDLE,
+        OTHER_SCRIPT: other_script, KANJI: has_kanji,
+        UNCLEAR: is_unclear and not (other_script or has_kanji),  # it asks for the text
     }  # fmt: skip
     for note in (note for note, is_so in notes.items() if is_so):
         on_note(note)

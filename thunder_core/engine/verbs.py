@@ -34,6 +34,7 @@ from .generate import generate, hear
 from .manner_learning import learn
 from .speech.audio import read_sound, write_sound
 from .speech.recognition import Recogniser
+from .speech.transcript import unread
 
 # ---- requests
 
@@ -138,6 +139,7 @@ def _spoken(worker, args, progress):
         "sounds": [astuple(each) for each in sounds],
         "words": [astuple(each) for each in words],
         "matches": matches,
+        "unread": unread(text, args.get("language", "")),
     }
 
 
@@ -156,6 +158,7 @@ def _recognise(worker, args, progress):
         "wordless": found.wordless,
         "languages": found.languages,
         "matches": found.matches,
+        "unread": unread(found.text),
     }
 
 

@@ -398,7 +398,12 @@ def main():
         "there is one, else cpu",
     )
     parser.add_argument("--verbs", default="verbs", help="module with what is done for requests")
+    parser.add_argument("--kanji", default="", help="environment with what reads kanji")
     options = parser.parse_args()
+    if options.kanji:
+        from ..installer import packages_in
+
+        sys.path += packages_in(options.kanji)  # last: all that the engine has is the engine's
 
     # Takes are worked on beside each other, and results must not depend on the number of cores.
     # numpy reads these when it is loaded.

@@ -3,8 +3,9 @@
 by their names in Unicode. What each sound is heard as by the encoder, whose phones are English.
 
 The library keeps one language and one text at a time, and crashes if two threads use it: all calls
-hold a lock. Without it, or without a dictionary for a language, `pronounce` returns None and
-letters stand for sounds (`transcript.letters`).
+hold a lock. Without it, where its data lie too deep for it (160 bytes of path), or without a
+dictionary for a language, `pronounce` returns None and letters stand for sounds
+(`transcript.letters`).
 """
 
 import ctypes
@@ -17,6 +18,7 @@ from functools import lru_cache
 from itertools import chain
 
 from ...languages import KANA, VOICES
+from ...system_calls import path_for_c
 
 _AT_ONCE = 40  # words of a call
 LONGEST = 20_000  # words of a text that are looked up; the letters of a longer one stand for sounds
@@ -159,13 +161,13 @@ def _library() -> ctypes.CDLL | None:
         import espeakng_loader
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
-        folder = espeakng_loader.get_data_path().encode()
+        folder = path_for_c(espeakng_loader.get_data_path())
         library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         library.espeak_TextToPhonemes.argtypes = [
             ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int,
         ]  # fmt: skip
         began = library.espeak_Initialize(_RETRIEVAL, 0, ctypes.c_char_p(folder), _NO_EXIT)
-    except (ImportError, OSError, AttributeError):
+    except (ImportError, OSError, AttributeError, RuntimeError):
         return None
     return library if began > 0 else None
 

@@ -21,6 +21,7 @@ from itertools import chain, groupby, pairwise
 import numpy as np
 
 from ... import languages
+from ...protocol import KANJI, SOUNDS
 from ...spoken import (
     BILABIALS as _BILABIALS,
     is_unknown_alphabet,
@@ -32,9 +33,10 @@ from ...spoken import (
     Word,
 )
 from ...timings import Times
+from . import kanji
 from .cues import raise_to, raise_to_clear, SURE
 from .encoder import softmax
-from .phonemes import Phoneme, pronounce
+from .phonemes import is_here, Phoneme, pronounce
 
 RATE = 50.0  # rows of the encoder's phones per second
 _LEAST_CLOSURE = 2  # of these, of an m, b or p: a shorter one is lost between frames
@@ -153,12 +155,15 @@ _MOST_SAID = 0.8  # share of words said with which the first way is enough
 _RULED_OUT, _RULED_OUT_BY_LIPS = np.log(0.03), np.log(0.01)
 
 
+# Confidence in a word above which takes follow it: lower than that at which it counts as found, as
+# accents make some words hard to know and closures that are missed are seen first.
+_HEARD = 0.3
 # A text lowers no w, oo or o that is heard more than this within so many rows of a sound that may
 # be one.
 _HEARD_ROUND, _NEAR_ROUND = 0.15, 5
-# Probability to which rounding is raised where it is hardly heard: at .9 lips are narrower by 8.5
-# mm than at rest, people's by 6.9.
-_AS_ROUND = 0.65
+# Probability to which rounding is raised where it is hardly heard: more would round lips further
+# where people do so least (at .65 by .3 mm on oo and o, 1.6 on w; research/people_or_take.py).
+_AS_ROUND = 0.55
 # Least rows of a vowel, of one that is long and stressed, and of w.
 _VOWEL, _LONG_VOWEL, _GLIDE = 3, 4, 2
 _ROUNDEST = tuple(PHONES.index(name) for name in "UW W OW".split())
@@ -211,6 +216,15 @@ def is_followed(text: str, language: str = "") -> bool:
     return not is_unknown_alphabet(text) or sounds(text, language) is not None
 
 
+def unread(text: str, language: str = "") -> str:
+    """What of a text is not read here though it might be: KANJI, or SOUNDS where espeak-ng cannot
+    be used; "" for nothing."""
+    if kanji.are_unread(text, language):
+        return KANJI
+    is_of_espeak = (language or languages.guess(text)[0]) in languages.VOICES
+    return SOUNDS if is_of_espeak and not is_here() else ""
+
+
 def _with_pauses(words: Iterable[Iterable[Letter]]) -> list[Letter]:
     result = [pause := Letter(" ", (SILENCE,), True, False)]
     for word in words:
@@ -227,8 +241,8 @@ def _plain(word: str) -> str:
 def sounds(text: str, language: str = "") -> list[Letter] | None:
     """The sounds of a text, with a pause around each word, in a language ("": the one that it seems
     to be written in); None where nothing tells them."""
-    words = split(text)
-    spoken = pronounce(tuple(words), language or languages.guess(text)[0]) if words else None
+    words, language = split(text), language or languages.guess(text)[0]
+    spoken = pronounce(kanji.in_kana(text, language), language) if words else None
     if spoken is None or not any(spoken):
         return None
     return _with_pauses(
@@ -516,7 +530,7 @@ def follow(
             may_round[max(0, start - _NEAR_ROUND) : end + _NEAR_ROUND] = True
     may_round &= belief[:, ROUNDED].sum(1) > _HEARD_ROUND
     for letter, start, end in spoken:
-        if letter.phones and found[letter.number].is_found:
+        if letter.phones and found[letter.number].sure >= _HEARD:
             _say(result, belief, letter, start, end, may_round)
     return result, found
 
@@ -709,7 +723,11 @@ def _find_words(
     """`words` of a text whose letters are at these places."""
     result, before = [], 0.0
     spans: dict[int, list] = {}
-    for letter, (start, end) in zip(sequence, places):
+    # a sound stands in the list once for each of its rows, and counts once
+    for _, rows in groupby(zip(sequence, places), lambda each: id(each[0])):
+        letters_of, placed = zip(*rows)
+        start, end = placed[0][0], max(end for _, end in placed)
+        letter = letters_of[0]
         p = _likely(belief[start:end], letter.phones) if start >= 0 else np.zeros(1)
         spans.setdefault(letter.number, []).append((start, end, float(p.max())))
     for number, word in enumerate(split(text)):
