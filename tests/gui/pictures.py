@@ -8,6 +8,7 @@ Without names all of PICTURES and FILMS, and the sheet of the sample's eight tak
 made by the shipped weights. Nothing is written where a scenario fails.
 """
 
+import json
 import os
 import re
 import shutil
@@ -46,6 +47,14 @@ LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 80, 700_000
 LIVE_SIZE, LIVE = (960, 640), (0, 44, 792, 640)
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
 TAKES_FILM, TAKES_FILM_BYTES = "eight_takes", 6_000_000
+SCRIPTS, SCRIPTS_BOX, SCRIPTS_WIDE = "scripts", (290, 250, 850, 790), 300
+# voice of espeak-ng ("": the sample is heard), what is said, a round word of it, and how far in it
+LINES = (
+    ("", SAMPLE_TEXT, 16, 0.4), ("", SAMPLE_TEXT, 5, 0.6),
+    ("de", "Wir sind fünf Freunde und haben schöne Vögel.", 2, 0.4),
+    ("ja", "友達と映画を見に行った", 2, 0.6), ("cmn", "妈妈把苹果放在门旁边。", 4, 0.6),
+)  # fmt: skip
+SAID = {"友達と映画を見に行った": "ともだちと えいがを みに いった"}  # espeak-ng speaks no kanji
 FILMS = (FILM, FIRST_FILM, WORDS_FILM, SPOKEN_FILM, LIVE_FILM, TAKES_FILM)
 
 PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
@@ -163,6 +172,33 @@ def film_takes(blender: RealBlender, folder: Path) -> None:
     print(f"  docs/pictures/{TAKES_FILM}.mp4, {TAKES_FILM}_sheet.png", flush=True)
 
 
+def draw_scripts(blender: RealBlender, folder: Path, out: Path) -> None:
+    """Lines in several scripts side by side: the face on a round sound over its words."""
+    from research.espeak_voice import write
+
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for number, (voice, text, *where) in enumerate(LINES):
+        sound = folder / f"{number}.wav" if voice else SAMPLE
+        if voice:
+            write(SAID.get(text, text), voice, sound, 140)
+        lines.append([str(sound), text, *where])
+    (folder / "lines.json").write_text(json.dumps(lines), encoding="utf-8")
+    os.environ["THUNDER_LINES"] = str(folder / "lines.json")
+    blender.act("word_scenarios.reads_scripts", timeout=2400)
+    taken = TAKEN / "word_scenarios.reads_scripts"
+    each = [
+        Image.open(taken / f"line_{n}.png").convert("RGB").crop(SCRIPTS_BOX)
+        for n in range(len(LINES))
+    ]
+    size = SCRIPTS_WIDE, round(SCRIPTS_WIDE * each[0].height / each[0].width)
+    sheet = Image.new("RGB", (len(each) * (size[0] + 4) - 4, size[1]), (20, 20, 20))
+    for number, picture in enumerate(each):
+        sheet.paste(picture.resize(size, Image.Resampling.LANCZOS), (number * (size[0] + 4), 0))
+    sheet.save(folder / "sheet.png")
+    cut(folder / "sheet.png", (0, 0, *sheet.size), out)
+
+
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
     FILM: (
         "picture_scenarios.film",
@@ -199,6 +235,10 @@ def make(blender: RealBlender, names: list[str]) -> None:
             print(f"· bake.py and grid_film.py: {name}", flush=True)
             film_takes(blender, blender.scratch / name)
             continue
+        if name == SCRIPTS:
+            draw_scripts(blender, blender.scratch / name, OUT / f"{name}.png")
+            print(f"  docs/pictures/{name}.png", flush=True)
+            continue
         if name in OF_SCENARIOS:
             scenario, join_pictures, out = OF_SCENARIOS[name]
             options = {"package": make_package()} if name == FIRST_FILM else {}
@@ -217,16 +257,16 @@ def main() -> int:
     if path is None:
         print("Name a real Blender: BLENDER=/path/to/blender make docs-pictures", file=sys.stderr)
         return 1
-    unknown = set(sys.argv[1:]) - {*PICTURES, *FILMS}
+    every = (*PICTURES, *FILMS, SCRIPTS)
+    unknown = set(sys.argv[1:]) - set(every)
     if unknown:
         print(
-            f"There is no picture {', '.join(sorted(unknown))}: choose of "
-            f"{', '.join((*PICTURES, *FILMS))}",
+            f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(every)}",
             file=sys.stderr,
         )
         return 2
     with tempfile.TemporaryDirectory(prefix="pictures_") as scratch:
-        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, *FILMS])
+        make(RealBlender(path, Path(scratch)), sys.argv[1:] or list(every))
     return 0
 
 

@@ -57,17 +57,17 @@ def only_open(*names):
         bpy.utils.register_class(panel)
 
 
-def scene_with_voice_and_head(hand, *panels):
-    """Steps that make an empty shot with the sample in the sequencer and the bundled head, looked
-    at from the front, and open these panels alone."""
+def scene_with_voice_and_head(hand, *panels, sound=SAMPLE, text=SAMPLE_TEXT):
+    """Steps that make an empty shot with the sample, or another sound with its text, in the
+    sequencer and the bundled head, looked at from the front, and open these panels alone."""
     if panels:
         only_open(*panels)
     hand.clear()
     hand.scene.render.fps = 25
-    strip = compat.strips(hand.scene.sequence_editor_create()).new_sound("dialogue", SAMPLE, 1, 1)
+    strip = compat.strips(hand.scene.sequence_editor_create()).new_sound("dialogue", sound, 1, 1)
     hand.scene.frame_end = int(strip.frame_final_end)
     if "THUNDER_SAMPLED" in os.environ:  # in pictures takes name the words that they hit
-        transcript.ensure(hand.scene, strip.name).text = SAMPLE_TEXT
+        transcript.ensure(hand.scene, strip.name).text = text
     assert hand.call(bpy.ops.thunder.add_head) == {"FINISHED"}
     hand.look_from_the_front()
     overlay = hand.viewport.spaces.active.overlay

@@ -2,6 +2,8 @@
 """The track of words and sounds in a real window: at every zoom, over an hour of dialogue; and a
 line mended by its words."""
 
+import json
+import os
 import time
 
 import bpy
@@ -138,6 +140,31 @@ def mends_a_line(hand):
     yield 1.0
     assert not hand.window.screen.is_animation_playing and not scene.use_preview_range
     assert word_places.current(bpy.context).frames == there[3].frames
+
+
+def reads_scripts(hand):
+    """Lines of THUNDER_LINES, a file of JSON: each a sound, its text, a word's number and how far in
+    it the picture line_N.png is taken, 0 to 1: the face over the track of its words."""
+    with open(os.environ["THUNDER_LINES"], encoding="utf-8") as file:
+        lines = json.load(file)
+    area = None
+    for number, (sound, text, word, share) in enumerate(lines):
+        yield from scene_with_voice_and_head(hand, "words", sound=sound, text=text)
+        scene, view = hand.scene, bare_view(hand)
+        scene.thunder.count = 1
+        yield from call(hand, bpy.ops.thunder.generate)
+        yield from call(hand, bpy.ops.thunder.find_words)
+        first, last = word_places.line(bpy.context).words[word].frames
+        area = area or (yield from split(hand))
+        view.region_3d.view_distance *= 0.3
+        view.region_3d.view_location.z += 0.02
+        look_at(hand, area, first - 12, last + 12)
+        scene.frame_set(round(first + share * (last - first)))
+        yield from hand.settle()
+        hand.photograph(f"line_{number}")
+        strips = compat.strips(scene.sequence_editor)
+        strips.remove(strips[0])
+        yield 0.5
 
 
 def split(hand):

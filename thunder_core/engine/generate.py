@@ -107,10 +107,10 @@ def hear(
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity = engine.identity
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
-    has_text = direction.text != ""
     written = direction.text, direction.language
-    other_script = speaks and has_text and not is_followed(*written)
-    has_kanji = speaks and unread(*written) == KANJI
+    has_text = speaks and direction.text != ""
+    other_script = has_text and not is_followed(*written)
+    has_kanji = has_text and unread(*written) == KANJI
     notes = {
         OTHER_TEXT: not says_text and not has_kanji, UNSPOKEN: role == IDLE,
         OTHER_SCRIPT: other_script, KANJI: has_kanji,
