@@ -147,7 +147,7 @@ def reads_scripts(hand):
     it the picture line_N.png is taken, 0 to 1: the face over the track of its words."""
     with open(os.environ["THUNDER_LINES"], encoding="utf-8") as file:
         lines = json.load(file)
-    area = None
+    area = yield from split(hand)
     for number, (sound, text, word, share) in enumerate(lines):
         yield from scene_with_voice_and_head(hand, "words", sound=sound, text=text)
         scene, view = hand.scene, bare_view(hand)
@@ -155,7 +155,6 @@ def reads_scripts(hand):
         yield from call(hand, bpy.ops.thunder.generate)
         yield from call(hand, bpy.ops.thunder.find_words)
         first, last = word_places.line(bpy.context).words[word].frames
-        area = area or (yield from split(hand))
         view.region_3d.view_distance *= 0.3
         view.region_3d.view_location.z += 0.02
         look_at(hand, area, first - 12, last + 12)
