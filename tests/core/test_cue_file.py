@@ -60,6 +60,15 @@ def test_a_part_of_a_line_begins_at_its_own_time():
     assert shapes[0] == (10.0, 10.1, "D") and shapes[-1] == (10.8, 11.0, "X")
 
 
+@pytest.mark.parametrize("sure, letter", [(0.29, "B"), (0.45, "A")])
+def test_lips_shut_only_for_an_m_b_or_p_that_is_likelier_than_not(sure, letter):
+    """Of “who” a p is heard at its start, hardly."""
+    sounds = [["P", 0.4, 0.44, sure, [["Y", 0.15], ["B", 0.13]]], ["UW", 0.44, 0.6, 0.9, []]]
+    cues = cue_file.cues_of(Spoken(sounds, (), "", True), 0.0, np.full(25, 3.0))
+    assert [cue.value for cue in cues if cue.kind == "shape"] == ["X", letter, "F", "X"]
+    assert [cue.value for cue in cues if cue.kind == "sound"] == ["P", "UW"]
+
+
 def test_the_table_and_rhubarbs_json_are_read_back():
     cues = cue_file.cues_of(SPOKEN, 0.0, opened())
     head, *lines = cue_file.as_table(cues).splitlines()

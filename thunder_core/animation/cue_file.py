@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..face.drawn_mouths import CLOSED
 from ..spoken import SOUND_OF, Spoken
 from ..types import FPS
 
@@ -19,6 +20,7 @@ _LETTER_OF = {phone: letter for letter, phones in _LETTERS.items() for phone in 
 # vowels whose shape the take's opening tells: B, C from so many millimetres on, D
 _OPEN_VOWELS = "AA AE AH AY AW EH EY".split()
 _OPENINGS = (6.5, 12.0)
+_LIKELY = 0.5  # probability of an m, b or p from which lips shut for it
 _SHORT = 0.1  # seconds of a pause in which the mouth keeps its shape
 
 
@@ -46,18 +48,33 @@ def cues_of(
     """
     end = begin + len(opening) / FPS
     words = [Cue(w.start, w.end, "word", w.text) for w in spoken.words if w.is_found]
-    sounds = [Cue(start, stop, "sound", phone) for phone, start, stop, *_ in spoken.sounds]
+    sounds = [Cue(row[1], row[2], "sound", row[0]) for row in spoken.sounds]
+    seen = [Cue(row[1], row[2], "seen", _seen(*row[:5])) for row in spoken.sounds]
     cues = [
         cue._replace(start=max(cue.start + shift, begin), end=min(cue.end + shift, end))
-        for cue in (*words, *sounds)
+        for cue in (*words, *sounds, *seen)
     ]
-    cues = [cue for cue in cues if cue.start < cue.end]
-    said = [(cue.value, cue.start, cue.end) for cue in cues if cue.kind == "sound"]
+    said = [(cue.value, cue.start, cue.end) for cue in cues if cue.kind == "seen"]
+    said = [row for row in said if row[1] < row[2]]
+    cues = [cue for cue in cues if cue.start < cue.end and cue.kind != "seen"]
     kept = shapes or mouths_of(said, opening, begin, rhubarb_mouth)
     ends = [start for start, _ in kept[1:]] + [end]
     cues += [Cue(start, stop, "shape", shape or IDLE) for (start, shape), stop in zip(kept, ends)]
     order = ("word", "sound", "shape")
     return sorted(cues, key=lambda cue: (cue.start, order.index(cue.kind)))
+
+
+def _seen(
+    phone: str, start: float, end: float, sure: float = 1.0, others: Sequence[Sequence] = ()
+) -> str:
+    """The phone whose mouth is seen for one that was heard: of an m, b or p that is less likely
+    than not, which nobody would see closed, the likeliest other."""
+    closes = SOUND_OF.get(phone) == CLOSED
+    likely = sure + sum(chance for name, chance in others if SOUND_OF.get(name) == CLOSED)
+    open_ones = [each for each in others if SOUND_OF.get(each[0]) != CLOSED]
+    if closes and likely < _LIKELY and open_ones:
+        return str(max(open_ones, key=lambda each: each[1])[0])
+    return phone
 
 
 def mouths_of(
