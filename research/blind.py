@@ -71,7 +71,7 @@ LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (20, 3.0), "E": (10, 4.0), "F": (10
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
     "B": {"check": 2, "fit": 1, "de": 4, "zh": 4},
-    "G": {"check": 3, "de": 3, "zh": 3},
+    "G": {"check": 4, "de": 4, "zh": 4},
 }
 WIDE = 1400  # pixels of a page
 TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)

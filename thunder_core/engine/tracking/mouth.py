@@ -4,7 +4,8 @@ head that look so to the tracker.
 
 A tracker bends what it sees: with an open jaw the upper lip seems to rise, a chin goes two thirds
 of its way, a rounded mouth narrows by half. So landmarks are read by what the tracker made of our
-own heads, filmed with known channels (`python -m research.faces.slopes`), not by their shape.
+own heads, filmed with known channels (`python -m research.faces.slopes DATA`), not by their shape;
+what looks alike is shared as the channels of takes go together.
 """
 
 from __future__ import annotations
@@ -25,15 +26,9 @@ JAW = "jaw"  # the last column of the slopes
 JAW_UNIT = 0.1  # radians of the jaw by which a slope is
 _JAW_MOST = 0.35  # radians
 _CHIN = (*CHIN, 199)  # landmarks
-_PARTED = 0.5  # deviation of the lips' own opening from that which is seen, mm
+_DESCENTS = 3  # one after the other: channels that go together are found slowly
+_PARTED = 0.4  # deviation of the lips' own opening from that which is seen, mm
 _STEP, _USUAL_JAW = 0.3, 0.06  # of a channel, and radians, about which the opening's slopes are
-# Deviations of channels before anything is seen of them, which are what shares one look among the
-# channels that make it. Chosen on filmed takes of other voices than the figures are of; no tracker
-# sees shrugs, presses and rolls.
-USUAL = {
-    "mouthClose": 0.15, "mouthFunnel": 0.17, "mouthPucker": 0.15, "mouthLowerDown": 0.3,
-    "mouthUpperUp": 0.12, "mouthFrown": 0.25, "mouthSmile": 0.08, "mouthStretch": 0.18, JAW: 0.8,
-}  # fmt: skip
 
 
 def mouth_signals(points: np.ndarray) -> np.ndarray:
@@ -51,8 +46,9 @@ class TrackedMouth:
 
     channels [k, n]: which of the head's move together.  slopes [6, k + 1]: tracked millimetres by a
     unit of each, and by JAW_UNIT of the jaw.  missed [6, 6]: covariance of what they miss of films,
-    mm².  usual [k + 1]: see USUAL.  opens [k + 1]: by how many millimetres a unit of each parts
-    the head's own lips.
+    mm².  usual [k + 1, k + 1]: second moments of channels and jaw before anything is seen of them,
+    which share one look among the channels that make it.  opens [k + 1]: by how many millimetres a
+    unit of each parts the head's own lips.
     """
 
     channels: np.ndarray
@@ -65,13 +61,14 @@ class TrackedMouth:
         """(expression [T, n], jaw [T, 3]) that is likeliest where the tracker shows signals [T, 6]
         above rest, mm: none below 0."""
         weighted = np.linalg.solve(self.missed, self.slopes)
-        gram = self.slopes.T @ weighted + np.diag(self.usual**-2)
+        gram = self.slopes.T @ weighted + np.linalg.inv(self.usual)
         # lips part as far as they are seen to, so that those that are seen shut are shut
         gram += np.outer(self.opens, self.opens) / _PARTED**2
         pull = signals @ weighted + np.maximum(signals[:, :1], 0.0) * self.opens / _PARTED**2
         most = np.append(np.ones(len(self.channels)), _JAW_MOST / JAW_UNIT)
-        start = np.zeros((len(signals), len(most)))
-        found = descend(gram, pull, 0 * most, 0 * most, most, start)
+        found = np.zeros((len(signals), len(most)))
+        for _ in range(_DESCENTS):
+            found = descend(gram, pull, 0 * most, 0 * most, most, found)
         jaw = np.zeros((len(signals), 3))
         jaw[:, 0] = JAW_UNIT * found[:, -1]
         return found[:, :-1] @ self.channels, jaw
@@ -87,17 +84,17 @@ def columns_of(name: str, names: tuple[str, ...]) -> np.ndarray:
 
 
 def of_table(table: dict) -> TrackedMouth:
-    """The mouth that the slopes of a table tell: "channels", names; "slopes", "missed"."""
+    """The mouth that the slopes of a table tell: "channels", names; "slopes", "missed", "usual"."""
     names = table["channels"]
-    usual = [USUAL[name.removesuffix("Left").removesuffix("Right")] for name in (*names, JAW)]
     moved = np.array([columns_of(name, load_head().expression_names) for name in names], float)
     x = np.concatenate([_STEP * moved, np.zeros((2, moved.shape[1]))])
     jaw = np.full((len(x), 3), [_USUAL_JAW, 0.0, 0.0])
     jaw[-1, 0] += JAW_UNIT
     opening = bundled_mouth().measure(x, jaw)[:, OPENING]
     opens = np.append((opening[:-2] - opening[-2]) / _STEP, opening[-1] - opening[-2])
-    slopes, missed = (np.array(table[name]) for name in ("slopes", "missed"))
-    return TrackedMouth(moved, slopes, missed, np.array(usual), opens)
+    return TrackedMouth(
+        moved, *(np.array(table[name]) for name in ("slopes", "missed", "usual")), opens
+    )
 
 
 @lru_cache(maxsize=1)
