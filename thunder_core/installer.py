@@ -88,7 +88,7 @@ class Size(NamedTuple):
 # for graphics cards.
 PROCESSOR = Size(0.05e9, 0.17e9, 1)
 WORDS = Size(0.1e9, 0.38e9, 1)
-KANJI = Size(0.003e9, 0.04e9, 1)
+KANJI = Size(0.003e9, 0.024e9, 1)
 FACES = Size(0.17e9, 0.56e9, 1)
 CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
 OF_PACKAGE = {  # that a list has

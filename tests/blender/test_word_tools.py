@@ -613,6 +613,9 @@ def test_times_of_a_speech_service_are_shown_kept_and_given_to_takes(
     assert request.times.sounds[1][0] == ("P", "B", "M")
     late = word_places.FoundWords(transcript.read(record), (), is_mistimed=True)
     assert "does not say these words at the file's times" in late.warning
+    for unread, said in (("kanji", "Install Kanji Reading"), ("sounds", "letter by letter")):
+        found = word_places.FoundWords(transcript.read(record), (), unread=unread)
+        assert said in found.warning
     record.text = "a lump"  # of which the file says nothing
     assert transcript.add_words(DirectionRequest(), voiced_scene, voice).times is None
     (tmp_path / "bad.json").write_text("[]")
@@ -635,7 +638,6 @@ def test_what_is_not_heard_is_named_word_by_word(blender, voiced_scene, client):
     assert other.warning.startswith("The voice does not seem to say this transcript")
     for text, said in (
         ("שלום", "words are placed by their length, and lips follow the voice alone"),
-        ("ママ今日は", "Write in kana what they say"),
         ("ままは", ""),
     ):
         transcript.ensure(voiced_scene, "line").text = text

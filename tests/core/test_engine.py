@@ -2,6 +2,7 @@
 """The embedded engine's promises: same seed same take, rest in silence, a score that prefers the
 right motion."""
 
+import sys
 import time
 import timeit
 from dataclasses import replace
@@ -19,6 +20,7 @@ from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
 from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.mouth_map import OPENING_OF, phone_probabilities
+from thunder_core.engine.speech import kanji
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import SPOKEN
 from thunder_core.filters import highest
@@ -217,7 +219,9 @@ def test_a_listener_hears_accents_and_an_idle_face_none(engine, sample):
     assert not idle.accents.any() and not len(idle.phrasing.accents)
 
 
-def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine, sample):
+def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(
+    engine, sample, monkeypatch
+):
     others = sum(np.roll(sample.samples, shift)[::-1] for shift in (20000, 50000, 90000))
     noisy = Speech((sample.samples + 0.7 * others).astype(np.float32))
     for sound, wanted in (
@@ -229,11 +233,15 @@ def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine,
         (take,) = engine.generate(sound, Request(1, 1, steps=2), on_note=noticed.append)
         assert noticed == wanted and ("unclear" in take.provenance) == (wanted == ["unclear"])
     # its words are there, so they are not asked for
-    direction = DirectionRequest(text="สวัสดีตอนเช้า")
-    for sound in (sample, noisy):
-        noticed = []
-        engine.generate(sound, Request(1, 1, steps=2, direction=direction), on_note=noticed.append)
-        assert noticed == ["other_script"]
+    for text, said in (("สวัสดีตอนเช้า", "other_script"), ("学校へ行く", "kanji")):
+        direction = DirectionRequest(text=text)
+        monkeypatch.setitem(sys.modules, "pykakasi", None)
+        kanji._reader.cache_clear()
+        for sound in (sample, noisy):
+            request, noticed = Request(1, 1, steps=2, direction=direction), []
+            engine.generate(sound, request, on_note=noticed.append)
+            assert noticed == [said]
+    kanji._reader.cache_clear()
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.77])

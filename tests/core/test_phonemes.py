@@ -3,17 +3,27 @@
 of rounding reaches the phones that takes are sampled by."""
 
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from made_belief import belief_of
 
+from research.harness import ROOT
 from thunder_core import languages, spoken
 from thunder_core.engine.speech.cues import carry_rounding
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phonemes import is_here, LONGEST, pronounce, read_kana
-from thunder_core.engine.speech.transcript import follow, is_followed, letters, sounds, words
+from thunder_core.engine.speech.transcript import (
+    follow,
+    is_followed,
+    letters,
+    sounds,
+    unread,
+    words,
+)
 from thunder_core.spoken import BILABIALS, PHONES, ROUNDED, split
 
 TEXTS = {
@@ -42,6 +52,22 @@ def test_the_language_of_a_text_is_told_and_read(code):
     assert all(read) or (code == "ja" and read.count(False) == 1), "kanji alone are not read"
     assert {phone for word in said for each in word for phone in each.phones} <= {*PHONES}
     assert not spoken.is_other_script(text)
+
+
+DEEP = """
+import espeakng_loader
+from thunder_core.engine.speech import transcript
+espeakng_loader.get_data_path = lambda: {deep!r}
+print(transcript.unread("Hello"), transcript.unread("学校"), transcript.sounds("Hello"))
+"""
+
+
+def test_without_its_data_letters_stand_for_sounds_and_that_is_said(tmp_path):
+    """Where they lie too deep for espeak-ng: another call would end the process."""
+    code = DEEP.format(deep=str(tmp_path / ("x" * 160)))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["sounds", "sounds", "None"] and done.returncode == 0
+    assert unread("Hello") == unread("学校", "zh") == ""
 
 
 @pytest.mark.parametrize("text", ["Мама мыла раму", "مرحبا بكم", "แม่พาพี่", "", "1984"])
