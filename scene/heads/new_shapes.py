@@ -38,7 +38,8 @@ TORN = "thunder_torn"  # of a mesh: JSON of what is wrong with them, and their n
 _PART = "Part "  # of the names under which parts are kept with dots
 NO_DOTS = "There are no dots on this face: press Mark the Face first"
 _DOT_SIZE = 0.016  # of the width of what is marked
-_LEAST = 600  # vertices of a face that has lips and lids
+# vertices of a face that has lips and lids, and those that shapes are made of: half a GB
+_LEAST, _MOST = 600, 300_000
 _SAME = 1e-6  # of a face's size: a vertex that moves less is still, a face that is as thin flat
 Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
 
@@ -380,6 +381,12 @@ def _geometry(
     """Points [V, 3] and triangles [F, 3] of a face and its parts at rest, in axes that `inward`
     brings the world to, and how many points each has. Raises BadHead where no keys can be added."""
     points, triangles, sizes = [], [], []
+    vertices = sum(len(obj.data.vertices) for obj in (face, *parts))
+    if vertices > _MOST:
+        raise BadHead(
+            f"“{face.name}” has {vertices:,} vertices with its parts, more than {_MOST:,}, which "
+            f"would take gigabytes: use its mesh before it was subdivided"
+        )
     for obj in (face, *parts):
         _check(obj)
         mesh, keys = obj.data, obj.data.shape_keys

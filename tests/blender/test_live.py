@@ -843,6 +843,20 @@ def test_nothing_is_sent_to_an_address_of_a_file_before_the_user_agrees(strange,
     assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.heads
 
 
+def test_who_presses_the_button_is_asked_once(strange, blender, monkeypatch):
+    asked = []
+
+    def confirm(operator, context, event, title, button, message):
+        asked.append(message)
+        return operator.execute(context)  # as Blender calls it where the user agrees
+
+    monkeypatch.setattr(operators, "confirm", confirm)
+    for _ in range(3):  # on, off, on
+        assert blender.ops.thunder.send_face("INVOKE_DEFAULT") == {"FINISHED"}
+    assert sender.stream is not None and len(asked) == 1
+    assert asked[0].startswith(f"This file names “{FAR}”, port 39539: the face, and what you")
+
+
 def test_who_types_an_address_is_not_asked(strange, blender):
     strange.host = "192.0.2.8"
     assert blender.ops.thunder.send_face() == {"FINISHED"} and sender.heads

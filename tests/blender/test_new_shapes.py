@@ -459,6 +459,15 @@ def test_a_face_that_is_renamed_meanwhile_gets_its_shapes(marked, stop_after):
     assert bpy.context.scene.thunder.head == marked and marked.data.shape_keys is not None
 
 
+def test_a_face_of_very_many_vertices_is_refused_at_once(face):
+    face.data.vertices.add(new_shapes._MOST)
+    with pytest.raises(
+        RuntimeError, match="more than 300,000, which would take gigabytes: use its"
+    ):
+        bpy.ops.thunder.mark_face()
+    assert new_shapes.dots_of(face) is None
+
+
 def test_only_meshes_count_as_parts_of_a_face(marked):
     """Whatever a file names as such."""
     root = new_shapes.dots_of(marked)
