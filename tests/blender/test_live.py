@@ -844,16 +844,19 @@ def test_nothing_is_sent_to_an_address_of_a_file_before_the_user_agrees(strange,
 
 
 def test_who_presses_the_button_is_asked_once(strange, blender, monkeypatch):
-    asked = []
+    """As a window calls it, which this Blender has not."""
+    asked, press = [], operators.THUNDER_OT_send_face.invoke
+    monkeypatch.setattr(operators, "confirm", lambda *all: asked.append(all[-1]) or all[0].agree())
 
-    def confirm(operator, context, event, title, button, message):
-        asked.append(message)
-        return operator.execute(context)  # as Blender calls it where the user agrees
+    def button():
+        pressed = SimpleNamespace(is_agreed=False)
+        pressed.execute = lambda context: blender.ops.thunder.send_face(is_agreed=pressed.is_agreed)
+        pressed.agree = lambda: pressed.execute(None)  # as Blender does where the user agrees
+        return pressed
 
-    monkeypatch.setattr(operators, "confirm", confirm)
     for _ in range(3):  # on, off, on
-        assert blender.ops.thunder.send_face("INVOKE_DEFAULT") == {"FINISHED"}
-    assert sender.stream is not None and len(asked) == 1
+        assert press(button(), blender.context, None) == {"FINISHED"}
+    assert sender.heads and len(asked) == 1
     assert asked[0].startswith(f"This file names “{FAR}”, port 39539: the face, and what you")
 
 
