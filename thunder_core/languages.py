@@ -99,8 +99,7 @@ def guess(text: str) -> tuple[str, bool]:
         return "", False
     # kana among hanzi tell that it is Japanese
     if 8 * (counts["HIRAGANA"] + counts["KATAKANA"]) > counts["CJK"] > 0:
-        counts[KANA.upper()] = counts.pop("CJK")
-        counts["HIRAGANA"] += counts.pop(KANA.upper())
+        counts["HIRAGANA"] += counts.pop("CJK")
     script = counts.most_common(1)[0][0]
     if script == "ARABIC":
         return ("fa", True) if any(c in _PERSIAN for c in lower) else ("", False)
