@@ -97,7 +97,7 @@ What you make with it is yours.
 A package brings ONNX Runtime, safetensors, soundfile, soxr, espeak-ng, miniaudio and cffi along; *Graphics Card…*, and *Install Engine* in a clone, \
 download what is listed here. The packages say these licences of themselves; libraries inside their wheels have theirs beside them.
 
-Ray (`bake.py --cluster`, Apache-2.0) is installed by choice.
+Ray (`bake.py --cluster`, Apache-2.0) and pykakasi (*Install Kanji Reading…*, GPL-3.0-or-later) are installed by choice.
 
 """
 
