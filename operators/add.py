@@ -588,7 +588,7 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):
-    """End it and keep what was spoken"""
+    """End the recording or the live performance, and keep what was spoken"""
 
     bl_options = {"INTERNAL"}
     obstacles: Obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)

@@ -120,7 +120,10 @@ class ChoosesFile(_Operator):
     """An operator whose file or folder is chosen in the file browser first."""
 
     filepath: str = StringProperty(
-        name="File", subtype="FILE_PATH", options={"SKIP_SAVE", "SKIP_PRESET"}
+        name="File",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE", "SKIP_PRESET"},
+        description="File that is read, or written",
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):

@@ -59,7 +59,8 @@ _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-scr
 
 
 class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
-    """Generate takes of the voice, ranked by Lip-Sync"""
+    """Generate takes of the chosen voice on the chosen head, ranked by Lip-Sync, and show the best.
+    How many, their seed and quality are settings of the scene"""
 
     bl_label = "Generate Takes"
 
@@ -418,7 +419,9 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
 
     obstacles: Obstacles = (why_no_head,)
 
-    target: str = EnumProperty(name="Target", items=_look_targets)
+    target: str = EnumProperty(
+        name="Target", items=_look_targets, description="What the eyes look at"
+    )
 
     def act(self, context: bpy.types.Context) -> None:
         direction = sliders.ensure(chosen_head(context).owner)

@@ -213,7 +213,7 @@ class THUNDER_OT_remove_closure(_AtFrame, bpy.types.Operator):
 
 
 class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
-    """Reset all sliders. Keys you edited are kept"""
+    """Reset all sliders that change the shown take. Keys you edited are kept"""
 
     bl_label = "Reset"
     obstacles: Obstacles = (
@@ -240,7 +240,7 @@ class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator
 
 
 class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
-    """Remove the curve. The slider then sets the strength for the whole take"""
+    """Remove the curve of the emotion's strength. The slider then sets it for the whole take"""
 
     bl_label = "Remove Strength Curve"
 
