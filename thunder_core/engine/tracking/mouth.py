@@ -92,9 +92,8 @@ def of_table(table: dict) -> TrackedMouth:
     jaw[-1, 0] += JAW_UNIT
     opening = bundled_mouth().measure(x, jaw)[:, OPENING]
     opens = np.append((opening[:-2] - opening[-2]) / _STEP, opening[-1] - opening[-2])
-    return TrackedMouth(
-        moved, *(np.array(table[name]) for name in ("slopes", "missed", "usual")), opens
-    )
+    slopes, missed, usual = (np.array(table[name]) for name in ("slopes", "missed", "usual"))
+    return TrackedMouth(moved, slopes, missed, usual, opens)
 
 
 @lru_cache(maxsize=1)
