@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make shapes for a face that has none: dots on it, then its keys."""
+"""Make shapes for a face that has none: dots on it, then its keys; one that has some is mapped."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from contextlib import suppress
 import bpy
 
 from ..scene.engine import connection, install
-from ..scene.heads import family, new_shapes
+from ..scene.heads import character, family, mapping_table, new_shapes
+from ..scene.host.jobs import Step
 from ..scene.voice import strip
 from ..thunder_core.client import Client
 from ..thunder_core.engine_python import find_tracker
-from ..thunder_core.errors import attempt, NoEngine, WorkerDied
-from .base import HasObstacles, Obstacles, SlicedWork, why_not_in_object_mode
+from ..thunder_core.errors import attempt, BadHead, NoEngine, WorkerDied
+from .base import Obstacles, SlicedWork, why_not_in_object_mode
 
 _VIEW = 8.0  # how far the view is from dots, of their size
 
@@ -29,13 +30,50 @@ def _parts(context: bpy.types.Context, face: bpy.types.Object) -> list[bpy.types
     return [obj for obj in others if family.is_around(face, obj)]
 
 
-class _OnFace(HasObstacles):
-    """An operator on the face that is chosen, or whose dots are."""
+class _OnFace(SlicedWork):
+    """An operator whose `work(context, face)`, as of `begin`, is done on the face that is chosen,
+    or whose dots are, and reported by `show(context, value)`; a character that has shapes already
+    is mapped instead, unless it is the one that is animated."""
 
     obstacles: Obstacles = (
         why_not_in_object_mode,
         lambda context: "" if _face(context) is not None else "Choose the mesh of the face first",
     )
+
+    def begin(self, context: bpy.types.Context):
+        face = _face(context)
+        has_dots = new_shapes.dots_of(face) is not None
+        speaker = None if has_dots else new_shapes.speaker_of(face)
+        if speaker is None or speaker == context.scene.thunder.head:
+            return self.work(context, face)
+        return "Mapping the face", _map(context.scene, speaker)
+
+    def finish(self, context: bpy.types.Context, value: object) -> None:
+        if isinstance(value, str):
+            self.tell({"INFO"}, value)
+            _let_speak(context)
+        else:
+            self.show(context, value)
+
+
+def _map(scene: bpy.types.Scene, face: bpy.types.Object):
+    """Map a character by its own shapes, as Find by Names does, and animate it. Returns what to
+    report."""
+    yield Step(0.5, "Reading its shapes", busy=True)
+    plan = character.plan_of(face)
+    mapping_table.keep_plan(scene, face, plan)
+    scene.thunder.head = face
+    return (
+        f"“{face.name}” has shapes already and is mapped by them: {plan.name}, "
+        f"{len(plan.used)} channels. Press again to make those that it lacks"
+    )
+
+
+def _let_speak(context: bpy.types.Context) -> None:
+    """Generate takes for the head if there is a voice."""
+    if not attempt(strip.find, context)[1]:
+        with suppress(RuntimeError):  # it reports its own errors
+            bpy.ops.thunder.generate("INVOKE_DEFAULT")  # type: ignore[attr-defined]
 
 
 def _mark(face: bpy.types.Object, parts: list[bpy.types.Object]):
@@ -49,18 +87,18 @@ def _mark(face: bpy.types.Object, parts: list[bpy.types.Object]):
     return (yield from new_shapes.mark(connection.start_client(), connection.ask, face, parts))
 
 
-class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_mark_face(_OnFace, bpy.types.Operator):
     """Put 24 dots on the chosen face, about where they belong, to drag them where they do. Also
-    select eyes, teeth and tongue that are objects of their own"""
+    select eyes, teeth and tongue that are objects of their own. A face that has shapes, as VRM's,
+    is mapped instead"""
 
     bl_label = "Mark the Face"
 
-    def begin(self, context: bpy.types.Context):
-        face = _face(context)
+    def work(self, context: bpy.types.Context, face: bpy.types.Object):
         return "Marking the face", _mark(face, _parts(context, face))
 
-    def finish(self, context: bpy.types.Context, marked: tuple) -> None:
-        root, _ = marked
+    def show(self, context: bpy.types.Context, marked: tuple) -> None:
+        root, is_seen = marked
         for each in (root, *root.children):
             each.hide_set(False)
         # what is selected while dots are dragged would move with them
@@ -74,32 +112,35 @@ class THUNDER_OT_mark_face(_OnFace, SlicedWork, bpy.types.Operator):
             view.view_perspective, view.view_rotation = "ORTHO", root.matrix_world.to_quaternion()
             view.view_location = root.matrix_world.translation
             view.view_distance = _VIEW * root.empty_display_size
-        super().finish(context, marked)
-
-    def outcome(self, marked: tuple):
-        if marked[1] is None:
-            return "Dots lie as they did: delete one of them to mark the face anew"
-        if marked[1]:
-            return "Dots lie where a picture of the face has them: drag those that are off"
-        return "Dots lie by proportions alone: drag each to its place, then press Make Shapes"
+        self.tell({"INFO"}, _WHERE[is_seen])
 
 
-class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
+_WHERE = {
+    None: "Dots lie as they did: delete one of them to mark the face anew",
+    True: "Dots lie where a picture of the face has them: drag those that are off",
+    False: "Dots lie by proportions alone: drag each to its place, then press Make Shapes",
+}
+
+
+class THUNDER_OT_make_shapes(_OnFace, bpy.types.Operator):
     """Make the shape keys that the face lacks, where its dots are, and generate takes if there is a
     voice. Keys of its own, and made ones that were sculpted, stay. Also select eyes, teeth and
     tongue that are objects of their own"""
 
     obstacles: Obstacles = (
         lambda context: (
-            "" if new_shapes.dots_of(_face(context)) is not None else new_shapes.NO_DOTS
+            ""
+            if new_shapes.dots_of(face := _face(context)) is not None
+            or family.face_of(face) not in (None, context.scene.thunder.head)
+            else new_shapes.NO_DOTS
         ),
     )
 
-    def begin(self, context: bpy.types.Context):
-        face = _face(context)
+    def work(self, context: bpy.types.Context, face: bpy.types.Object):
         self.face = face.session_uid  # it may be renamed meanwhile
         root = new_shapes.dots_of(face)
-        assert root is not None
+        if root is None:
+            raise BadHead(new_shapes.NO_DOTS)
         kept = new_shapes.parts_of(root)
         return "Making shapes", new_shapes.make(
             connection.start_client(),
@@ -109,7 +150,7 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
             context.evaluated_depsgraph_get(),
         )
 
-    def finish(self, context: bpy.types.Context, names: list[str]) -> None:
+    def show(self, context: bpy.types.Context, names: tuple[list[str], list[str]]) -> None:
         face = next(each for each in bpy.data.objects if each.session_uid == self.face)
         if (root := new_shapes.dots_of(face)) is not None:  # not deleted meanwhile
             for each in (*root.children, root):
@@ -122,6 +163,4 @@ class THUNDER_OT_make_shapes(_OnFace, SlicedWork, bpy.types.Operator):
         speaks = "" if can_speak else ": Use a Sample Voice and Generate Takes let the face speak"
         self.tell({"INFO"}, f"Made {len(made)} shape keys{stay}{speaks}")
         self.warn(new_shapes.say_faults(face))
-        if can_speak:
-            with suppress(RuntimeError):  # it reports its own errors
-                bpy.ops.thunder.generate("INVOKE_DEFAULT")  # type: ignore[attr-defined]
+        _let_speak(context)

@@ -203,6 +203,8 @@ class THUNDER_PT_character(bpy.types.Panel):
         faults = [*character.faults_of(resolved.face), *new_shapes.say_faults(resolved.face)]
         for sentence in filter(None, faults):
             wrapped_label(layout, sentence, context, icon="ERROR")
+        if len(new_shapes.marked_faults(resolved.face)):
+            layout.prop(context.scene.thunder, "show_faults")
         if any(faults) and resolved.face.type == "MESH":
             shape_buttons(layout.column(align=True), context)
 

@@ -3,8 +3,10 @@
 
 `python -m research make_shapes --data FOLDER` reads heads/ in it. Dots are the tracker's; how many
 of them lie where they would be marked by hand, at vertices listed here, is told. Blinks are looked
-at over the whole ball from three views; a hole is mm² of the skin's back at mouthRollLower. Two of
-the heads, marked *, were looked at only for the results.
+at over the whole ball from three views; a hole is mm² of the skin's back at mouthRollLower; seams
+are how far what a file doubles comes apart. Two of the heads, marked *, were looked at only for the
+results. `--more FOLDER` adds heads that are kept elsewhere: NAME.npz with points [V, 3], triangles
+[F, 3] and their makers' shapes, names and shapes [n, V, 3].
 """
 
 import time
@@ -18,6 +20,7 @@ import thunder_core.api as thunder
 from research.harness import add_shared, report, results_file
 from thunder_core.client import Client, temporary_arrays
 from thunder_core.engine_python import find_tracker
+from thunder_core.errors import BadHead
 from thunder_core.face.head import load_head
 from thunder_core.face.making import dots, judging, shapes
 from thunder_core.face.making.laying import model
@@ -50,11 +53,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The options."""
     add_shared(parser, "data", "results")
     parser.add_argument("--heads", nargs="*", help="names of those to look at (default: all)")
+    parser.add_argument("--more", type=Path, help="folder of other heads")
 
 
 def run(args: Namespace) -> None:
     """Measure all heads, write the table."""
-    heads = strangers(args.data)
+    heads = strangers(args.data) | others(args.more)
     takes = [each.motion for each in thunder.perform(thunder.sample(), takes=2, seed=1)]
     ours, rows = Ours(takes), []
     with Client(find_tracker(), verbs="tracker") as tracker:
@@ -62,13 +66,14 @@ def run(args: Namespace) -> None:
             if not args.heads or name in args.heads:
                 marks = marks_by(tracker, face)
                 row = measure(name, (*face[:2], marks), ours, truth)
-                rows.append(row + dots_placed(face, marks))
+                rows.append(row + (dots_placed(face, marks) if len(face[2]) else ""))
                 print(rows[-1], flush=True)
-    report(results_file(args.results, "make_shapes.txt", not args.heads), [HEADING, *rows])
+    is_whole = not args.heads and not args.more
+    report(results_file(args.results, "make_shapes.txt", is_whole), [HEADING, *rows])
 
 
 HEADING = (
-    "head                 vertices  CPU s  gap r  slope  shut mm (worst)  blink leaves mm  flips   hole  "
+    "head                 vertices  CPU s  gap r  slope  shut mm (worst)  blink leaves mm  flips   hole  seams  "
     "mouth cos  lids cos  dots (by proportions)"
 )
 
@@ -105,6 +110,17 @@ def strangers(data: Path) -> dict[str, tuple[Face, dict[str, np.ndarray]]]:
     for base, change in DEFORMED:
         face = faces[base.strip("*")]
         result[f"{base} {change.__name__}"] = deformed(face, change), {}
+    return result
+
+
+def others(folder: Path | None) -> dict[str, tuple[Face, dict[str, np.ndarray]]]:
+    """The same of the heads in a folder; where their dots belong is not known."""
+    result = {}
+    for path in sorted(folder.glob("*.npz")) if folder is not None else ():
+        with np.load(path) as file:
+            truth = dict(zip(map(str, file["names"]), file["shapes"].astype(float)))
+            points = file["points"].astype(np.float64)
+            result[path.stem] = (points, file["triangles"], np.empty((0, 3))), truth
     return result
 
 
@@ -220,16 +236,21 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     points, triangles, marks = face
     warp = Warp.rigid(marks, model().skin.points[model().dots])
     started = time.process_time()
-    made = shapes.make(points, triangles, marks)
+    try:
+        made = shapes.make(points, triangles, marks)
+    except BadHead as error:
+        return f"{name:20s} {len(points):8d} {error}"
     seconds = time.process_time() - started
     moves, places = made.moves @ warp.turn.astype(np.float32), warp(points)
-    skin, ids = _skin(places, triangles, warp(marks))
-    lips = ids[shapes.inner_lips(skin, warp(marks))]
+    # one vertex of those that a file doubles stands for all
+    place, joined, marked = shapes._joined(places, triangles, warp(marks))
+    skin, ids = shapes.skin_of(places, joined, pieces(len(places), joined), marked)
+    lips = ids[shapes.inner_lips(skin, marked)]
     apart = moves[:, lips[0], 1] - moves[:, lips[1], 1]
     values = [values_of(take, made.names) for take in ours.takes]
     gap, own = np.concatenate([each @ apart for each in values]), np.concatenate(ours.gaps)
     shut = gap[own < _TOUCHING_MM]
-    seen = np.flatnonzero(judging.seen_of(skin, warp(marks)))
+    seen = np.flatnonzero(judging.seen_of(skin, marked))
     middles = skin.points[skin.triangles].mean(1)
     if len(ours.flips):
         far = np.array([((ours.flips - each) ** 2).sum(1).min() for each in middles[seen]])
@@ -242,19 +263,21 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     blink = moves[made.names.index("eyeBlinkLeft")] + moves[made.names.index("eyeBlinkRight")]
     is_bare = made.is_eye > 0
     is_bare[ids] = True
-    bare, left = triangles[is_bare[triangles].all(1)], []
+    bare, left = joined[is_bare[joined].all(1)], []
     for by in (1, 0):
-        for side in (1, 2):
+        for side in (1, 2) if made.is_eye.any() else ():
             ball = places[made.is_eye == side]
             middle, radius = (ball.min(0) + ball.max(0)) / 2, np.ptp(ball[:, 1]) / 2
             ball = made.is_eye > 0, middle, radius
             left.append(judging.left_open(places + blink * by, bare, *ball))
     roll = moves[made.names.index("mouthRollLower")][ids]
-    hole = judging.back_shown(skin, roll, warp(marks)[dots.IS_MOUTH])[2]
+    hole = judging.MouthView.of(skin, marked[dots.IS_MOUTH]).back_shown(roll)[2]
+    seams = np.linalg.norm(moves - moves[:, place], axis=2).max()
     row = (
         f"{name:20s} {len(points):8d} {seconds:6.1f} {np.corrcoef(gap, own)[0, 1]:6.3f} "
         f"{np.polyfit(own, gap, 1)[0]:6.2f} {shut.mean():8.2f} ({np.abs(shut).max():.2f})"
-        f"     {max(left[:2]):6.2f} of {max(left[2:]):5.1f} {flips[seen].sum():6d} {hole:5.1f}"
+        f"     {max(left[:2], default=np.nan):6.2f} of {max(left[2:], default=np.nan):5.1f} "
+        f"{flips[seen].sum():6d} {hole:5.1f} {seams:5.2f} "
     )
     alike = [_likeness(made, truth, start) if truth else np.nan for start in ("mouth", "eye")]
     return row + "".join(f"{each:10.2f}" for each in alike).replace("nan", "   ")
@@ -288,8 +311,3 @@ def _likeness(made, truth, start: str) -> float:
         for a, b in [(made.moves[made.names.index(name)], truth[name])]
     ]
     return float(np.median(cosines))
-
-
-def _skin(places, triangles, marks):
-    piece = pieces(len(places), triangles)
-    return shapes.skin_of(places, triangles, piece, marks)

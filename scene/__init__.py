@@ -8,12 +8,12 @@ def modules() -> tuple:
     from .host import jobs, language
     from .media import grid
     from .properties import settings
-    from .review import checking, listening, overlay
+    from .review import checking, fault_marks, listening, overlay
     from .takes import keep, mix, transcript
     from .takes.direction import sliders
     from .takes.shape import applying
 
     return (
         language, jobs, sliders, settings, applying, mix, keep, transcript,
-        grid, checking, listening, overlay,
+        grid, checking, listening, overlay, fault_marks,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.face.making import dots, shapes
 from ...thunder_core.face.regions import Warp
 from ..host import playback
-from ..host.jobs import Step
+from ..host.jobs import Memory, session, Step
 from . import character, family
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _DOT_SIZE = 0.016  # of the width of what is marked
 _LEAST, _MOST = 600, 300_000
 _SAME = 1e-6  # of a face's size: a vertex that moves less is still, a face that is as thin flat
 Ask = Callable[..., Generator[Step, None, dict]]  # connection.ask
+# of meshes whose keys were made in this session: the triangles [N, 3] in which each is not good
+spots = session.add(Memory()).known
 
 # ---- dots
 
@@ -71,6 +73,16 @@ def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
     while obj is not None and obj.type == "EMPTY" and obj.parent is not None:
         obj = obj.parent
     return obj if obj is not None and obj.type == "MESH" else None
+
+
+def speaker_of(face: bpy.types.Object) -> bpy.types.Object | None:
+    """The face of a character that speaks by shapes of its own, as those of VRM, VRChat and Ready
+    Player Me do; None for one that lacks some, or whose shapes were made."""
+    speaker = family.face_of(face)
+    if speaker is None or family.is_drawn(speaker) or _made(speaker.data):
+        return None
+    lacks = character.reach_of(speaker, character.plan_of(speaker)).faults
+    return None if {"open", "wide", "round"} & set(lacks) else speaker
 
 
 def mark(
@@ -208,10 +220,16 @@ def make(
                 done = (number * len(wanted) + place + 1) / steps
                 yield Step(0.85 + 0.15 * done, "Writing shape keys", busy=True)
         faults = {
-            fault: [name for name in names if name in wanted]
-            for fault, names in answer["faults"].items()
+            fault: {name: ids for name, ids in named.items() if name in wanted}
+            for fault, named in answer["faults"].items()
         }
-        face.data[TORN] = json.dumps(faults)
+        face.data[TORN] = json.dumps({fault: list(named) for fault, named in faults.items()})
+        skin = triangles[triangles.max(1) < sizes[0]]
+        spots[face.data.session_uid] = {
+            name: skin[np.isin(skin, ids).any(1)]
+            for named in faults.values()
+            for name, ids in named.items()
+        }
         back.pop_all()
     return wanted, sorted(kept & set(answer["names"]))
 
@@ -337,6 +355,13 @@ def faults_of(face: bpy.types.Object) -> dict[str, list[str]]:
 def torn(face: bpy.types.Object) -> list[str]:
     """Names of the keys that have any of them."""
     return sorted(set().union(*faults_of(face).values()))
+
+
+def marked_faults(face: bpy.types.Object) -> np.ndarray:
+    """The triangles in which keys have such faults that were made in this session, [N, 3]."""
+    here = spots.get(face.data.session_uid) if face.type == "MESH" else None
+    left = [here[name] for name in torn(face) if name in here] if here else []
+    return np.concatenate([np.empty((0, 3), int), *left])
 
 
 def say_faults(face: bpy.types.Object) -> list[str]:

@@ -792,6 +792,11 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope "
         "sheet and sequencer",
     )
+    show_faults: bool = BoolProperty(
+        name="Red on the Face",
+        default=True,
+        description="Show in the viewport, in red, where shapes that Make Shapes made are not good",
+    )
     takes: Collection[ThunderTake] = CollectionProperty(type=ThunderTake)
     sort: str = EnumProperty(
         name="Sort", items=browsing.SORTS, description="Order of the takes in the list"

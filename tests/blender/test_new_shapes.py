@@ -10,10 +10,20 @@ import numpy as np
 import pytest
 from drawing import draw
 from file_state import differences, state_of_file
+from makers import MAKERS, read_anatomy
 from mathutils import Matrix, Vector
 from running_engine import connection, find_or_skip, stop_engine  # noqa: F401
-from thunder.scene.heads import character as character_module, detection, family, head, new_shapes
+from thunder.operators.base import SlicedWork
+from thunder.scene.heads import (
+    character as character_module,
+    detection,
+    family,
+    head,
+    head_state,
+    new_shapes,
+)
 from thunder.scene.host import jobs
+from thunder.scene.review import fault_marks
 from thunder.scene.takes import mouth_pictures
 from thunder.thunder_core import errors
 from thunder.thunder_core.face.head import load_head
@@ -23,10 +33,11 @@ from thunder.thunder_core.face.making.laying import model
 BROAD, SIZE = np.array([1.07, 0.94, 1.04]), 11.0  # of a stranger made of the bundled head
 
 
-def bare_face():
-    """The bundled head's mesh, broader and eleven times as large, without keys."""
+def bare_face(moved=0.0):
+    """The bundled head's mesh, whose vertices may be moved [V, 3], metres, broader and eleven times
+    as large, without keys."""
     head = load_head()
-    points = head.v_template * BROAD * SIZE
+    points = (head.v_template + moved) * BROAD * SIZE
     places = np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1)
     mesh = bpy.data.meshes.new("Stranger")
     mesh.from_pydata(places.tolist(), [], head.f.tolist())
@@ -258,6 +269,66 @@ def test_a_posed_character_is_read_at_rest_and_its_dots_lie_on_the_pose(face):
     assert np.allclose(apart, np.linalg.norm(np.diff(wanted_places(), axis=0), axis=1), atol=0.05)
     assert [each.show_viewport for each in face.modifiers] == [True, True]
     assert tuple(rig.pose.bones[0].rotation_euler) != (0, 0, 0)
+
+
+@pytest.mark.parametrize("maker", ["VRoid", "ARKit behind a prefix", "Ready Player Me (Oculus)"])
+def test_a_character_that_has_shapes_is_mapped_by_one_press(
+    blender, connection, monkeypatch, maker  # noqa: F811
+):
+    """Of either button, and gets dots by another."""
+    told = []
+    monkeypatch.setenv("THUNDER_TRACKER", "/nowhere")
+    monkeypatch.setattr(SlicedWork, "tell", lambda self, kind, text: told.append(text))
+    face = MAKERS[maker](blender, read_anatomy())
+    scene, press = bpy.context.scene, bpy.ops.thunder
+    bpy.context.view_layer.objects.active = face
+    face.select_set(True)
+    names = face.data.shape_keys.key_blocks.keys()
+    for button in (press.mark_face, press.make_shapes):
+        scene.thunder.head, told[:] = None, []
+        assert button() == {"FINISHED"}
+        assert scene.thunder.head == face and head_state.mapping(face)
+        assert "has shapes already and is mapped by them" in told[0]
+        assert new_shapes.dots_of(face) is None
+    assert not press.make_shapes.poll() and press.mark_face() == {"FINISHED"}
+    assert new_shapes.is_marked(face) and names == face.data.shape_keys.key_blocks.keys()
+
+
+def test_where_a_key_is_not_good_the_face_is_red_until_it_is_sculpted(
+    blender, connection, monkeypatch, tmp_path  # noqa: F811
+):
+    """A left eye that is shut at rest; nothing of it is stored."""
+    monkeypatch.setenv("THUNDER_TRACKER", "/nowhere")
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    own = model()
+    shut = np.zeros((len(own.points), 3))
+    shut[own.ids] = 1e-3 * own.lids[0].shut(own.skin.points, own.skin)
+    face = mark(bare_face(shut))
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert "No eye opens between its dots: eyeBlinkLeft." in new_shapes.say_faults(face)[0]
+    graph = bpy.context.evaluated_depsgraph_get()
+    red = fault_marks.corners_of(face, graph)
+    eye = to_world(face, own.eyes[0] / 1e3)
+    far = np.linalg.norm(red - eye, axis=2) / SIZE
+    assert 20 < len(red) and far.max() < 0.035
+    face.location.x += 5.0
+    face.modifiers.new("Subdivision", "SUBSURF")
+    bpy.context.view_layer.update()
+    assert np.allclose(fault_marks.corners_of(face, graph) - red, [5, 0, 0], atol=0.01 * SIZE)
+    assert "show_faults" in draw(bpy.types.THUNDER_PT_character, bpy.context).of("prop")
+    path = str(tmp_path / "red.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path, copy=True)
+    face.data.shape_keys.key_blocks["eyeBlinkLeft"].data[0].co.x += 0.1
+    assert not len(fault_marks.corners_of(face, graph)) and not new_shapes.say_faults(face)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    face, graph = bpy.data.objects["Stranger"], bpy.context.evaluated_depsgraph_get()
+    assert new_shapes.say_faults(face) and not len(fault_marks.corners_of(face, graph))
+
+
+def to_world(face, place):
+    """A place of the bundled head, metres, on a face made of it."""
+    x, y, z = place * BROAD * SIZE
+    return np.array(face.matrix_world @ Vector((x, -z, y)))
 
 
 def separate():

@@ -337,6 +337,14 @@ def test_vertices_that_a_file_doubles_along_seams_are_joined(island):
     assert np.abs(cut.moves - whole.moves[:, ids]).max() < 0.05
 
 
+def test_a_head_that_is_shaded_flat_is_whole_again():
+    """Every triangle has its own vertices, also where shut lips touch."""
+    points, triangles = POINTS[HEAD.f].reshape(-1, 3), np.arange(HEAD.f.size).reshape(-1, 3)
+    place = joining.join(len(points), joining.open_seams(points, triangles)[0])
+    pairs = np.unique(np.stack([place, HEAD.f.ravel()]), axis=1)
+    assert len(pairs.T) == len(np.unique(place)) == len(np.unique(HEAD.f))
+
+
 def test_a_strip_of_tears_on_a_lid_is_not_joined_to_it():
     """Its vertices lie where those of the rim do, but the rim is no open edge."""
     rim = np.array([[0, 1, 4], [1, 5, 4], [4, 5, 8], [5, 9, 8]])  # skin goes on under the strip
@@ -374,9 +382,23 @@ def test_the_inside_of_a_lip_that_comes_through_its_outside_goes_behind_it():
     move = np.where(np.arange(800) < 400, -7.0, -3.0)[:, None] * np.array([0.0, 0.0, 1.0])
     mouth = np.array([[0.0, 0.0, 0.0], [19.0, 19.0, 0.0]])
     seen = np.arange(len(lip.triangles)) < len(front)
-    assert judging.back_shown(lip, move, mouth)[2] > 300
-    assert shapes._hide_back(lip, move, mouth, seen) == 0
+    view = judging.MouthView.of(lip, mouth)
+    assert view.back_shown(move)[2] > 300
+    assert shapes._hide_inside(view, move, seen)[1] == 0
     assert (move[:400, 2] == -7).all() and (move[400:, 2] < -5).all()
+
+
+def test_a_lip_that_goes_back_stays_before_teeth():
+    """A lip that goes back by 7 mm, and a tooth 3 mm behind it."""
+    y, x = (each.ravel() for each in np.mgrid[:20.0, :20.0])
+    first = np.flatnonzero((x < 19) & (y < 19))
+    front = (first[:, None, None] + np.array([[0, 1, 21], [0, 21, 20]])).reshape(-1, 3)
+    lip, tooth = (Surface(np.c_[x, y, 0 * x - far], front) for far in (0, 3))
+    move = np.tile([0.0, 0.0, -7.0], (400, 1))
+    view = judging.MouthView.of(lip, np.array([[0.0, 0.0, 0.0], [19.0, 19.0, 0.0]]), tooth)
+    assert len(view.pierced(move)[0]) > 1000
+    shapes._hide_inside(view, move, np.ones(len(front), bool))
+    assert not len(view.pierced(move)[0]) and (move[:, 2] > -3).all() and (move[:, 2] < -2).all()
 
 
 @pytest.mark.parametrize("side", ["Left", "Right"])
@@ -384,4 +406,7 @@ def test_an_eye_that_is_shut_at_rest_is_named(side):
     points = POINTS.copy()
     own = model()
     points[own.ids] += own.lids[("Left", "Right").index(side)].shut(own.skin.points, own.skin)
-    assert shapes.make(points, HEAD.f, points[MARKED]).faults["no eye"] == ("eyeBlink" + side,)
+    named = shapes.make(points, HEAD.f, points[MARKED]).faults["no eye"]
+    assert list(named) == ["eyeBlink" + side]
+    far = np.linalg.norm(points[named["eyeBlink" + side]] - own.eyes[("Left", "Right").index(side)], axis=1)
+    assert 20 < len(far) and far.max() < 30

@@ -247,7 +247,11 @@ def _make_shapes(worker, args, progress):
     made = shapes.make(points, _triangles(args), marks, progress)
     file = os.path.join(args["folder"], "moves.npy")
     save_array(file, made.moves)
-    return {"names": made.names, "moves": file, "faults": made.faults}
+    faults = {
+        fault: {name: ids.tolist() for name, ids in spots.items()}
+        for fault, spots in made.faults.items()
+    }
+    return {"names": made.names, "moves": file, "faults": faults}
 
 
 def _triangles(args):

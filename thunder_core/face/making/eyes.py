@@ -18,6 +18,9 @@ _TIGHT = 4  # pixels from skin that belong to an opening only beside others
 _MEET = 0.2  # where lids meet: so much of the opening above the lower one
 _LIDS = (32.0, 26.0)  # degrees above the upper rim and below the lower one where nothing moves
 _WIDE = (-0.06, 0.28)  # by which lower and upper rim rise where the eye is opened wide
+# and where it looks up or down: the medians of ICT-FaceKit, MakeHuman and Ready Player Me, whose
+# upper rim falls by .67, .38 and .27 of the opening; looking aside moves none by .03
+_LOOKS = {"eyeLookUp": (0.16, 0.17), "eyeLookDown": (-0.21, -0.38)}
 _COVERS = (0.75, 2.6)  # radii of the ball between which skin belongs to lids
 _INNER = (0.72, 0.88)  # radii: what is further in is behind the eye
 _LID_END = (1.2, 1.75)  # radii: skin that is further out is brow and nose
@@ -69,6 +72,11 @@ class Eye:
     def widened(self, points: np.ndarray, skin: Surface | None = None) -> np.ndarray:
         """How far lids move where the eye is opened wide, [P, 3]; arguments as of `shut`."""
         return self._moved(points, _WIDE, skin, False)
+
+    def followed(self, name: str, points: np.ndarray, skin: Surface | None = None) -> np.ndarray:
+        """How far lids move where the eye looks as a key's name says, [P, 3]; arguments as of
+        `shut`."""
+        return self._moved(points, _LOOKS.get(name, (0.0, 0.0)), skin, False)
 
     def _moved(self, points, rises, skin: Surface | None, is_shut: bool) -> np.ndarray:
         """How far lids move whose rims, lower and upper, rise by shares of the opening:

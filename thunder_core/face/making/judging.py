@@ -2,6 +2,9 @@
 """Judges shapes that were made for a face by what is seen of them: what a blink leaves open, holes
 in which the skin's back shows, skin that tears; numpy only."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from ...rotation import rotvec_to_matrix
@@ -28,9 +31,9 @@ def seen_of(skin: Surface, marked: np.ndarray) -> np.ndarray:
     return seen[skin.triangles].all(1)
 
 
-def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> float:
-    """The area of triangles seen [F] that a movement [K, 3] turns over or stretches more than
-    threefold, in square units."""
+def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, float]:
+    """Which triangles seen [F] a movement [K, 3] turns over or stretches more than threefold, [F],
+    and their area, in square units."""
     moved = Surface(skin.points + move, skin.triangles)
     flips = (skin.corner_normals * moved.corner_normals).sum(1) < 0
 
@@ -39,7 +42,8 @@ def torn(skin: Surface, move: np.ndarray, seen: np.ndarray) -> float:
         return np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
 
     tears = (lengths(moved.points) > _STRETCH * lengths(skin.points) + _STRETCH_MM).any(1)
-    return float(np.linalg.norm(skin.corner_normals, axis=1)[seen & (flips | tears)].sum() / 2)
+    tears = seen & (flips | tears)
+    return tears, float(np.linalg.norm(skin.corner_normals, axis=1)[tears].sum() / 2)
 
 
 def left_open(
@@ -70,40 +74,74 @@ def left_open(
     return float(highest)
 
 
-def back_shown(
-    skin: Surface, move: np.ndarray, mouth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Where a movement [K, 3] shows the skin's back, which is not seen at rest, round the places of
-    a mouth [M, 3]: of each pixel the triangle [N], and how far its back lies before the front of
-    the skin there, mm [N]; the area of all, mm²."""
-    low, high = mouth.min(0) - _LIPS_MM, mouth.max(0) + _LIPS_MM
-    # what may come into the picture, as a chin that rises
-    is_near = (skin.points > low - _LIPS_MM).all(1)
-    is_near &= (skin.points[:, :2] < high[:2] + _LIPS_MM).all(1)
-    near = np.flatnonzero(is_near[skin.triangles].any(1))
-    triangles, window = skin.triangles[near], (low[:2], high[:2])
+@dataclass(frozen=True)
+class MouthView:
+    """A mouth from the front. skin.  triangles [N, 3]: of skin near it, which may come into the
+    picture, as a chin that rises.  low, high [2]: its corners.  hidden: what lies in the mouth,
+    as teeth; None for nothing."""
 
-    def look(points, which):
-        """Triangles seen [H, W], whether these show their backs, and their distances [H, W]."""
-        view = front_view(points, triangles[which], *window, _HOLE_MM)
+    skin: Surface
+    triangles: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    hidden: Surface | None
+
+    @classmethod
+    def of(cls, skin: Surface, mouth: np.ndarray, hidden: Surface | None = None) -> "MouthView":
+        """Round the marked places of a mouth [M, 3]."""
+        low, high = mouth.min(0) - _LIPS_MM, mouth.max(0) + _LIPS_MM
+        is_near = (skin.points > low - _LIPS_MM).all(1)
+        is_near &= (skin.points[:, :2] < high[:2] + _LIPS_MM).all(1)
+        return cls(skin, skin.triangles[is_near[skin.triangles].any(1)], low[:2], high[:2], hidden)
+
+    def look(self, points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles seen [H, W], −1 for none, and how far in front they are there [H, W]."""
+        view = front_view(points, triangles, self.low, self.high, _HOLE_MM)
         has = view.triangle >= 0
         row, column = np.nonzero(has)
-        place = view.x[column], view.y[row]
+        spots = spots_seen(points, triangles, view.triangle[has], view.x[column], view.y[row])
         depth = np.full(has.shape, -np.inf)
-        spots = spots_seen(points, triangles[which], view.triangle[has], *place)
         depth[has] = spots.of(points[:, 2])
-        return np.where(has, which[view.triangle], -1), depth
+        return view.triangle, depth
 
-    def faces_back(points):
-        return Surface(points, triangles).corner_normals[:, 2] < 0
+    def faces_back(self, points: np.ndarray) -> np.ndarray:
+        """Which triangles turn their backs to the front, [N]."""
+        return Surface(points, self.triangles).corner_normals[:, 2] < 0
 
-    every, now = np.arange(len(triangles)), skin.points + move
-    (rest, rest_depth), (shown, depth) = look(skin.points, every), look(now, every)
-    is_hole = (shown >= 0) & faces_back(now)[shown] & (depth > rest_depth - _DEEP_MM)
-    is_hole &= ~((rest >= 0) & faces_back(skin.points)[rest])
-    if not is_hole.any():
-        return np.empty(0, int), np.empty(0), 0.0
-    behind = look(now, np.flatnonzero(~faces_back(now)))[1]
-    behind, depth = behind[is_hole], depth[is_hole]
-    before = np.where(np.isfinite(behind), depth - np.maximum(behind, -1e6), 0.0)
-    return near[shown[is_hole]], before, float(is_hole.sum() * _HOLE_MM**2)
+    @cached_property
+    def rest(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is seen of the skin at rest."""
+        return self.look(self.skin.points, self.triangles)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """How far in front what lies in the mouth is where skin hides it at rest, [H, W]."""
+        if self.hidden is None:
+            return np.full(self.rest[1].shape, -np.inf)
+        depth = self.look(self.hidden.points, self.hidden.triangles)[1]
+        return np.where(depth < self.rest[1], depth, -np.inf)
+
+    def back_shown(self, move: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Where a movement [K, 3] shows the skin's back, which is not seen at rest: of each pixel
+        the vertices of its triangle [N, 3], and how far its back lies before the front of the skin
+        there, mm [N]; the area of all, mm²."""
+        now = self.skin.points + move
+        (rest, rest_depth), (shown, depth) = self.rest, self.look(now, self.triangles)
+        is_back = self.faces_back(now)
+        is_hole = (shown >= 0) & is_back[shown] & (depth > rest_depth - _DEEP_MM)
+        is_hole &= ~((rest >= 0) & self.faces_back(self.skin.points)[rest])
+        if not is_hole.any():
+            return np.empty((0, 3), int), np.empty(0), 0.0
+        behind = self.look(now, self.triangles[~is_back])[1][is_hole]
+        before = depth[is_hole] - np.maximum(behind, -1e6)
+        before = np.where(np.isfinite(behind), before, 0.0)
+        return self.triangles[shown[is_hole]], before, float(is_hole.sum() * _HOLE_MM**2)
+
+    def pierced(self, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where what lies in the mouth comes through skin that is seen at rest, as a movement
+        [K, 3] brings this behind it: as of `back_shown`, without the area."""
+        shown, depth = self.look(self.skin.points + move, self.triangles)
+        is_front = np.isin(np.arange(len(self.triangles)), self.rest[0])
+        by = self.inside - np.where(shown < 0, np.inf, depth)
+        is_pierced = is_front[shown] & (by > 0) & (by < _DEEP_MM)
+        return self.triangles[shown[is_pierced]], by[is_pierced]

@@ -19,7 +19,7 @@ from ..regions import distances, LIP_AROUND, LOWER, pieces, UPPER, Warp
 from . import dots
 from .eyes import Eye, eye_of, fade
 from .joining import join, open_seams
-from .judging import back_shown, left_open, seen_of, torn
+from .judging import left_open, MouthView, seen_of, torn
 from .laying import BALL_MM, GAZE, lay, Model, model, NORMALS_MM
 from .surface import Surface
 
@@ -49,9 +49,10 @@ _NO_MOUTH = (
 # strength of shapes that people combine, share of a triangle's area below which it counts as folded
 # in a pose, and most times that folds are evened
 _BOTH, _FOLDED, _ROUNDS = 0.5, 0.06, 16
-# most times that a lip's inside goes back, how far behind the outside, and the steps to what lies
+# most times that a lip comes before teeth, and that its inside goes back, how far behind the outside, and the steps to what lies
 # beside it that it takes along; a smaller hole is none, mm²
 _BACK_ROUNDS, _BACK_MM, _BACK_SPREAD, _BACK_MM2 = 4, 0.3, 3, 1.0
+_BACK_PIXELS = 6  # of teeth that show
 _BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
 _ROUND = 0.25  # of its size, by which a disc may be wider than it is high
 _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may be from ours
@@ -62,6 +63,7 @@ _EYES_MM, _EYE_OFF_MM = (6.0, 45.0), 25.0  # radii of eyes, and how far they may
 TORN, OPEN, HOLE, NO_EYE = FAULTS = ("torn", "open", "hole", "no eye")
 _OPEN_MM, _HOLE_MM2 = 0.5, 10.0  # larger ones are told
 _OPEN_STEP_MM = 0.2  # pixels in which these are looked for
+_BESIDE = 0.3  # of an eye's width, within which of its dots skin is shown to have no eye
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,13 @@ class Made:
     """Shapes that were made. names: of n keys.  moves [n, V, 3]: in the mesh's own axes and unit.
 
     is_eye [V]: 1 for the left eye's ball, 2 for the right one's, 0 elsewhere.  faults: of FAULTS
-    the names of those that have it.
+    those that have it, and at which vertices [N].
     """
 
     names: tuple[str, ...]
     moves: np.ndarray
     is_eye: np.ndarray
-    faults: dict[str, tuple[str, ...]]
+    faults: dict[str, dict[str, np.ndarray]]
 
 
 def make(
@@ -113,9 +115,10 @@ def make(
     seen = seen_of(skin, marked)
     unfold(skin, moved, seen, ours.names, eyes)
     let_meet(moved)  # what was evened parts lips less
-    mouth = marked[dots.IS_MOUTH]
+    middle = laid[np.concatenate(_seam(ours))].mean(0)
+    view = MouthView.of(skin, marked[dots.IS_MOUTH], _in_mouth(face, triangles, piece, ids, middle))
     backs = {
-        name: _hide_back(skin, move, mouth, seen)
+        name: _hide_inside(view, move, seen)
         for name, move in zip(ours.names, moved)
         if name.startswith("mouth") and name != LIP_CLOSE
     }
@@ -125,13 +128,22 @@ def make(
     is_eye = np.zeros(len(face), np.uint8)
     for side, (_, _, ball) in enumerate(eyeballs):
         is_eye[ball] = 1 + side
-    _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves)
-    gaze_names, gaze = _gaze(face, is_eye, [middle for middle, _, _ in eyeballs])
+    hung = _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves, middle)
+    middles = [middle for middle, _, _ in eyeballs]
+    gaze_names, gaze = _gaze(face, is_eye, middles, eyes, (skin, ids), hung)
     faults = {
         TORN: _torn(ours, skin, moved, seen),
-        OPEN: _left_open(face, triangles, moves, names, ids, is_eye, eyes),
+        OPEN: _left_open(face, triangles, moves, names, (skin, ids), is_eye, eyes),
         HOLE: _holes(ours, backs),
-        NO_EYE: tuple("eyeBlink" + side for side, eye in zip(_SIDES, eyes) if eye is None),
+        NO_EYE: {
+            "eyeBlink" + _SIDES[side]: _lids_near(skin, marked[dots.LIDS[side]])
+            for side, eye in enumerate(eyes)
+            if eye is None
+        },
+    }
+    faults = {
+        fault: {name: np.flatnonzero(np.isin(place, ids[spots])) for name, spots in named.items()}
+        for fault, named in faults.items()
     }
     names, moves = names + gaze_names, np.concatenate([moves, gaze])[:, place]
     moves = moves @ np.linalg.inv(warp.turn).astype(np.float32)
@@ -218,7 +230,8 @@ def inner_lips(skin: Surface, marked: np.ndarray) -> np.ndarray:
         raise BadHead(_NO_MOUTH)
     result = []
     for vertex, sign in zip(near, (1, -1)):
-        among = is_near & (joined == joined[vertex]) & (beside < max(0.06 * width, beside[vertex]))
+        # as far aside the lips' line is higher or lower
+        among = is_near & (joined == joined[vertex]) & (beside < 0.02 * width + beside[vertex])
         result.append(np.where(among, sign * skin.points[:, 1], np.inf).argmin())
     return np.array(result)
 
@@ -419,10 +432,26 @@ def _let_meet(over: Surface, skin: Surface, sides, seam, parts, moved) -> None:
 # ---- parts that are no skin
 
 
-def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves) -> None:
-    """Let each loose piece follow: teeth and tongue as ours, others the skin near them."""
+def _is_in_mouth(centre: np.ndarray) -> bool:
+    """Whether the middle of a piece, from that of the lips, [3], is teeth or tongue."""
+    return bool((np.abs(centre) < _MOUTH_BOX).all() and centre[2] < 0)
+
+
+def _in_mouth(face, triangles, piece, ids, middle) -> Surface:
+    """Teeth and tongue; middle [3]: of the lips."""
+    kept = [
+        label
+        for label in np.unique(piece[triangles[:, 0]])
+        if label != piece[ids[0]] and _is_in_mouth(face[piece == label].mean(0) - middle)
+    ]
+    return Surface(face, triangles[np.isin(piece[triangles[:, 0]], kept)])
+
+
+def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves, middle) -> np.ndarray:
+    """Let each loose piece follow: teeth and tongue as ours, others the skin near them. Returns the
+    vertices of these."""
     (skin, ids), (eyes, is_eye) = of_skin, of_eyes
-    middle = laid[np.concatenate(_seam(ours))].mean(0)
+    others = [np.arange(0)]
     inner = np.flatnonzero(ours.kind)
     kinds = ours.kind[inner]
     carried = ours.points[inner]
@@ -432,7 +461,7 @@ def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves) -
         if label == piece[ids[0]] or is_eye[part].any():
             continue
         points, centre = face[part], face[part].mean(0) - middle
-        if (np.abs(centre) < _MOUTH_BOX).all() and centre[2] < 0:
+        if _is_in_mouth(centre):
             votes = _near(carried, points, np.eye(4)[kinds]).mean(0)
             which = kinds == votes.argmax() if votes.max() > 0.55 else kinds > 0
             among = np.moveaxis(ours.moves[:, inner[which]], 0, 1)
@@ -440,9 +469,11 @@ def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves) -
         elif np.ptp(points[:, 0]) < _RIGID_MM or centre[1] < 0:
             hung = _near(skin.points, points, np.moveaxis(moves[:, ids], 0, 1), _LOOSE_MM)
             moves[:, part] = np.moveaxis(hung, 1, 0)
+            others.append(part)
             for side, eye in _open(eyes):
                 moves[ours.names.index("eyeBlink" + side), part] = eye.shut(points)
                 moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
+    return np.concatenate(others)
 
 
 def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
@@ -459,15 +490,18 @@ def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _gaze(face, is_eye, middles) -> tuple[list[str], np.ndarray]:
-    """Names and moves of the keys by which the eyes look round."""
-    names, moves = [], []
+def _gaze(face, is_eye, middles, eyes, of_skin, hung) -> tuple[list[str], np.ndarray]:
+    """Names and moves of the keys by which the eyes look round, and their lids follow."""
+    (skin, ids), names, moves = of_skin, [], []
     for side, word in enumerate(_SIDES):
-        ball = np.flatnonzero(is_eye == 1 + side)
+        ball, eye = np.flatnonzero(is_eye == 1 + side), eyes[side]
         for name, (up, across) in GAZE.items() if len(ball) else ():
             angles = np.array([[up, across * (1, -1)[side], 0.0]])
             turn = rotvec_to_matrix(angles)[0]
             each = np.zeros((len(face), 3), np.float32)
+            if eye is not None and up:
+                each[hung] = eye.followed(name, face[hung])
+                each[ids] = eye.followed(name, skin.points, skin)
             away = face[ball] - middles[side]
             each[ball] = away @ turn.T - away
             names.append(name + word)
@@ -478,57 +512,80 @@ def _gaze(face, is_eye, middles) -> tuple[list[str], np.ndarray]:
 # ---- judging
 
 
-def _torn(ours: Model, skin: Surface, moved: np.ndarray, seen: np.ndarray) -> tuple[str, ...]:
-    """Names of the movements [n, K, 3] that tear more of the skin than ours."""
-    ours_seen = seen_of(ours.skin, ours.skin.points[ours.dots])
-    return tuple(
-        name for name, move, own in zip(ours.names, moved, ours.moved)
-        if torn(skin, move, seen) > _TORN[0] * torn(ours.skin, own, ours_seen) + _TORN[1]
-    )  # fmt: skip
+# Each of these gives names, and the vertices of the skin where they have a fault.
 
 
-def _holes(ours: Model, backs: dict[str, float]) -> tuple[str, ...]:
-    """Of areas in which shapes show the skin's back, mm², the names of those that are larger than
-    with ours."""
-    mouth = ours.skin.points[ours.dots][dots.IS_MOUTH]
+def _torn(
+    ours: Model, skin: Surface, moved: np.ndarray, seen: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The movements [n, K, 3] that tear more of the skin than ours."""
+    ours_seen, result = seen_of(ours.skin, ours.skin.points[ours.dots]), {}
+    for name, move, own in zip(ours.names, moved, ours.moved):
+        tears, area = torn(skin, move, seen)
+        if area > _TORN[0] * torn(ours.skin, own, ours_seen)[1] + _TORN[1]:
+            result[name] = np.unique(skin.triangles[tears])
+    return result
+
+
+def _holes(ours: Model, backs: dict[str, tuple[np.ndarray, float]]) -> dict[str, np.ndarray]:
+    """Of vertices where shapes show the skin's back, and the areas of that, mm², those of which it
+    is larger than with ours."""
+    view = MouthView.of(ours.skin, ours.skin.points[ours.dots][dots.IS_MOUTH])
     own = {
-        name: back_shown(ours.skin, ours.moved[ours.names.index(name)], mouth)[2]
-        for name, area in backs.items()
+        name: view.back_shown(ours.moved[ours.names.index(name)])[2]
+        for name, (_, area) in backs.items()
         if area > _HOLE_MM2
     }
-    return tuple(name for name, area in own.items() if backs[name] > area + _HOLE_MM2)
+    return {name: backs[name][0] for name, area in own.items() if backs[name][1] > area + _HOLE_MM2}
 
 
-def _left_open(face, triangles, moves, names, ids, is_eye, eyes) -> tuple[str, ...]:
-    """Names of the blinks that leave too much of a ball in sight."""
-    is_bare = is_eye > 0
+def _lids_near(skin: Surface, lids: np.ndarray) -> np.ndarray:
+    """Vertices near the marked places of an eye's lids [4, 3]."""
+    reach = _BESIDE * np.linalg.norm(lids[0] - lids[1])
+    return np.flatnonzero(distances(skin.points, lids).min(1) < reach**2)
+
+
+def _left_open(face, triangles, moves, names, of_skin, is_eye, eyes) -> dict[str, np.ndarray]:
+    """The blinks that leave too much of a ball in sight."""
+    (skin, ids), is_bare = of_skin, is_eye > 0
     is_bare[ids] = True
-    bare, result = triangles[is_bare[triangles].all(1)], []
+    bare, result = triangles[is_bare[triangles].all(1)], {}
     for side, eye in _open(eyes):
         shut = face + moves[names.index(name := "eyeBlink" + side)]
         is_ball = is_eye == 1 + _SIDES.index(side)
         ball = is_eye > 0, eye.middle, eye.radius, _OPEN_STEP_MM
         if is_ball.any() and left_open(shut, bare, *ball) > _OPEN_MM:
-            result.append(name)
-    return tuple(result)
+            result[name] = np.flatnonzero(eye.is_rim(skin.points))
+    return result
 
 
-def _hide_back(skin: Surface, move: np.ndarray, mouth: np.ndarray, seen: np.ndarray) -> float:
-    """Change a movement [K, 3] that shows the back of a lip's inside, as its outside goes farther
-    back: what is not seen at rest goes behind that; returns the area that it still shows, mm².
-    mouth [M, 3]: its marked places; seen [F]."""
-    is_inside = np.ones(len(move), bool)
+def _hide_inside(
+    view: MouthView, move: np.ndarray, seen: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Change a movement [K, 3] that brings a lip behind teeth, or its outside behind its inside:
+    the lip stays before teeth, and what is not seen at rest goes behind it. Returns the vertices of
+    what still shows its back, and its area, mm². seen [F]."""
+    skin, is_inside = view.skin, np.ones(len(move), bool)
     is_inside[skin.triangles[seen]] = False
+
+    def push(where, by, sign, may) -> None:
+        pushed = np.zeros(len(move))
+        np.maximum.at(pushed, where, by[:, None] + _BACK_MM)
+        for _ in range(_BACK_SPREAD):
+            pushed = np.maximum(pushed, 0.8 * skin.around(pushed)) * may
+        move[:, 2] += sign * pushed
+
+    for _ in range(_BACK_ROUNDS):
+        where, by = view.pierced(move)
+        if len(where) < _BACK_PIXELS:
+            break
+        push(where, by, 1.0, True)
     for left in reversed(range(_BACK_ROUNDS)):
-        triangles, before, area = back_shown(skin, move, mouth)
+        where, by, area = view.back_shown(move)
         if area < _BACK_MM2 or not left:
             break
-        push = np.zeros(len(move))
-        np.maximum.at(push, skin.triangles[triangles], before[:, None] + _BACK_MM)
-        for _ in range(_BACK_SPREAD):
-            push = np.maximum(push, 0.8 * skin.around(push)) * is_inside
-        move[:, 2] -= push
-    return area
+        push(where, by, -1.0, is_inside)
+    return np.unique(where), area
 
 
 def unfold(
