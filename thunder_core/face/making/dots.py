@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import BadHead
 from ..head import EYE_LEFT, EYE_RIGHT, Head
-from ..regions import distances, front_view, FrontView, Spots, spots_seen, Warp
+from ..regions import distances, front_view, FrontView, pieces, Spots, spots_seen, Warp
 from .surface import Surface
 
 # name → vertex of the bundled head; those on the left side have partners on the right
@@ -24,6 +24,9 @@ LIDS = np.array(
     [[NAMES.index(f"{name}, {side}") for name in list(SIDES)[:4]] for side in ("left", "right")]
 )
 INNER_LIPS = [NAMES.index(f"{lip} lip, inside") for lip in ("upper", "lower")]
+_CORNERS = [NAMES.index(f"mouth corner, {side}") for side in ("left", "right")]
+_EDGES = [NAMES.index(f"{lip} lip, edge") for lip in ("upper", "lower")]
+_CHIN = NAMES.index("chin")
 IS_MOUTH = np.array([name.startswith(("mouth", "upper lip", "lower lip")) for name in NAMES])
 IS_LID = np.array(["eye" in name or "lid" in name for name in NAMES])
 # [24]: of each the one on the other side of the face
@@ -48,6 +51,9 @@ _PIXELS, _LEAST, _REACH = 240, 0.2, 0.7
 # how bright the background is, and skin without light; where the light is
 _BEHIND, _DARK, _LIGHT = 0.24, 0.16, np.array([0.0, 0.3, 0.95])
 _DEPTH = 0.3  # how much of a distance along z counts where a place is looked for
+# a slit between lips: pixels over which its parts belong together, its least width in that of what
+# is seen, and how far it is below the eyes at least, in the usual distance
+_CUT, _WIDE, _BELOW = 2, 0.04, 0.6
 _FINER = 0.05  # of a head's size, by which vertices lie nearer to a face than the surface does
 # of a marked face at our size: mm by which two dots are surely better in each other's place,
 # and by which one is on no face; how wide dots lie at least, of their length
@@ -124,6 +130,69 @@ def on_front(places: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> n
     seen = spots.of(points)
     level = np.array([1.0, 1.0, _DEPTH])
     return seen[distances(places * level, seen * level).argmin(1)]
+
+
+def by_slit(
+    places: np.ndarray, points: np.ndarray, triangles: np.ndarray
+) -> np.ndarray | None:
+    """Places [24, 3] on the front of a mesh moved to the slit between its lips, and to the chin
+    below: where neighbours in a picture are none on the skin. None where no slit is seen."""
+    view, has, spots = look_at(points, triangles, places, _PIXELS, _REACH)
+    seen = np.full((*has.shape, 3), np.nan)
+    seen[has] = spots.of(points)
+    corners = triangles[view.triangle]
+    beside = corners[1:, :, :, None] == corners[:-1, :, None]
+    is_cut = np.zeros(has.shape, bool)
+    is_cut[:-1] = ~beside.any((2, 3)) & has[1:] & has[:-1]
+    eyes, lips, chin = (places[each].mean(0) for each in (LIDS.ravel(), INNER_LIPS, [_CHIN]))
+    middle = int(np.abs(view.x - lips[0]).argmin())
+    high, low = eyes[1] + _BELOW * (lips - eyes)[1], chin[1]
+    is_cut &= ((view.y < high) & (view.y > low))[:, None]
+    patch = patches(grown(is_cut, _CUT))
+    across = {int(each) for each in patch[:, middle - _CUT : middle + _CUT + 1].ravel()} - {-1}
+    widths = {each: np.ptp(np.nonzero((patch == each) & is_cut)[1]) for each in across}
+    best = max(widths, key=lambda each: widths[each], default=-1)
+    if widths.get(best, 0) < _WIDE * has.any(0).sum():
+        return None
+    row, column = np.nonzero((patch == best) & is_cut)
+    ends = [seen[row[at], column[at]] for at in (column.argmax(), column.argmin())]
+    near = np.abs(column - middle) <= np.abs(column - middle).min()
+    upper, lower = seen[row[near].min(), middle], seen[row[near].max() + 1, middle]
+    under = seen[row[near].max() + 1 :, middle]
+    ends_at = (is_cut[row[near].max() + 1 :, middle] | np.isnan(under[:, 2])).argmax()
+    under = under[: ends_at or None]
+    chin_now = under[np.nanargmax(under[:, 2] - under[:, 1])]
+    result, level = places.copy(), [chin[1], lips[1], eyes[1]]
+    lies = places[:, 1] < eyes[1]
+    result[lies, 1] = np.interp(places[lies, 1], level, [chin_now[1], lower[1], eyes[1]])
+    wide = np.linalg.norm(ends[0] - ends[1]) / np.linalg.norm(np.ptp(places[_CORNERS], axis=0))
+    result[_EDGES] = np.array([upper, lower]) + wide * (places[_EDGES] - places[INNER_LIPS])
+    result = on_front(result, points, triangles)
+    result[INNER_LIPS], result[_CORNERS], result[_CHIN] = (upper, lower), ends, chin_now
+    return result
+
+
+def grown(picture: np.ndarray, times: int = 1) -> np.ndarray:
+    """Pixels [H, W] with those beside them."""
+    for _ in range(times):
+        wide = np.pad(picture, 1)
+        picture = wide[1:-1, 1:-1] | wide[:-2, 1:-1] | wide[2:, 1:-1]
+        picture = picture | wide[1:-1, :-2] | wide[1:-1, 2:]
+    return picture
+
+
+def patches(picture: np.ndarray) -> np.ndarray:
+    """Which patch of connected pixels [H, W] each belongs to, −1 for none."""
+    ids = np.arange(picture.size).reshape(picture.shape)
+    pairs = [
+        np.stack([one[both], other[both]], 1)
+        for one, other, both in (
+            (ids[1:], ids[:-1], picture[1:] & picture[:-1]),
+            (ids[:, 1:], ids[:, :-1], picture[:, 1:] & picture[:, :-1]),
+        )
+    ]
+    found = pieces(picture.size, np.concatenate(pairs)[:, [0, 1, 1]]).reshape(picture.shape)
+    return np.where(picture, found, -1)
 
 
 def _eyes_by_proportion(points: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...filters import smoothstep
-from ..regions import front_view, pieces, spots_seen
+from ..regions import front_view, spots_seen
+from .dots import grown, patches
 from .surface import Surface
 
 # the picture of the ball: its pixels, how far it reaches, the least opening of an eye; degrees
@@ -122,12 +123,6 @@ def placed(azimuth: np.ndarray, elevation: np.ndarray, far: np.ndarray) -> np.nd
     return far[:, None] * np.stack([np.sin(a) * np.cos(b), np.sin(b), np.cos(a) * np.cos(b)], 1)
 
 
-def _grown(picture: np.ndarray) -> np.ndarray:
-    """Pixels [H, W] with those beside them."""
-    wide = np.pad(picture, 1)
-    return wide[1:-1, 1:-1] | wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
-
-
 def eye_of(skin: Surface, marks: np.ndarray, middle: np.ndarray, radius: float) -> Eye | None:
     """The eye of a ball: of what the skin leaves bare of it what is nearest to the marked places
     of its lids [4, 3]. None where it is shut, or no eye is there."""
@@ -141,18 +136,9 @@ def eye_of(skin: Surface, marks: np.ndarray, middle: np.ndarray, radius: float) 
     frame = np.full(2, _FRAME)
     view = front_view(sky, skin.triangles[covers], -frame, frame, _DEGREES)
     bare = view.triangle < 0
-    tight = bare  # beside a corner skin may bend away, as to the nose: what is narrow is no way out
-    for _ in range(_TIGHT):
-        tight = ~_grown(~tight)
-    ids = np.arange(bare.size).reshape(bare.shape)
-    pairs = [
-        np.stack([one[both], other[both]], 1)
-        for one, other, both in (
-            (ids[1:], ids[:-1], tight[1:] & tight[:-1]),
-            (ids[:, 1:], ids[:, :-1], tight[:, 1:] & tight[:, :-1]),
-        )
-    ]
-    patch = pieces(bare.size, np.concatenate(pairs)[:, [0, 1, 1]]).reshape(bare.shape)
+    # beside a corner skin may bend away, as to the nose: what is narrow is no way out
+    tight = ~grown(~bare, _TIGHT)
+    patch = patches(tight)
     x, y = np.meshgrid(view.x, view.y)
     there = [each[0] for each in seen(marks.mean(0)[None] - middle)]
     off, best = np.hypot(x - there[0], y - there[1]), None
@@ -166,7 +152,7 @@ def eye_of(skin: Surface, marks: np.ndarray, middle: np.ndarray, radius: float) 
     if best is None:
         return None
     for _ in range(2 * _TIGHT):
-        best = bare & _grown(best)
+        best = bare & grown(best)
     columns = np.flatnonzero(best.any(0))
     top = best[:, columns].argmax(0)
     bottom = len(best) - 1 - best[::-1, columns].argmax(0)

@@ -128,9 +128,9 @@ def make(
     is_eye = np.zeros(len(face), np.uint8)
     for side, (_, _, ball) in enumerate(eyeballs):
         is_eye[ball] = 1 + side
-    hung = _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves, middle)
+    lashes = _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves, middle)
     middles = [middle for middle, _, _ in eyeballs]
-    gaze_names, gaze = _gaze(face, is_eye, middles, eyes, (skin, ids), hung)
+    gaze_names, gaze = _gaze(face, is_eye, middles, eyes, (skin, ids), lashes)
     faults = {
         TORN: _torn(ours, skin, moved, seen),
         OPEN: _left_open(face, triangles, moves, names, (skin, ids), is_eye, eyes),
@@ -311,6 +311,8 @@ def guess(
         if is_seen := dots.is_upright(seen, places):
             # lids lie nearer to where they belong by eyeballs
             places = np.where((dots.IS_LID & (eyes is not None))[:, None], places, seen)
+    if not is_seen and (cut := dots.by_slit(places, turned, skin)) is not None:
+        places = cut
     return places @ turn.T, ahead, is_seen
 
 
@@ -447,11 +449,11 @@ def _in_mouth(face, triangles, piece, ids, middle) -> Surface:
     return Surface(face, triangles[np.isin(piece[triangles[:, 0]], kept)])
 
 
-def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves, middle) -> np.ndarray:
+def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves, middle) -> list:
     """Let each loose piece follow: teeth and tongue as ours, others the skin near them. Returns the
-    vertices of these."""
+    vertices of those that hang on lids of the left and of the right eye, as lashes."""
     (skin, ids), (eyes, is_eye) = of_skin, of_eyes
-    others = [np.arange(0)]
+    lashes = [[np.arange(0)], [np.arange(0)]]
     inner = np.flatnonzero(ours.kind)
     kinds = ours.kind[inner]
     carried = ours.points[inner]
@@ -469,11 +471,12 @@ def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves, m
         elif np.ptp(points[:, 0]) < _RIGID_MM or centre[1] < 0:
             hung = _near(skin.points, points, np.moveaxis(moves[:, ids], 0, 1), _LOOSE_MM)
             moves[:, part] = np.moveaxis(hung, 1, 0)
-            others.append(part)
             for side, eye in _open(eyes):
-                moves[ours.names.index("eyeBlink" + side), part] = eye.shut(points)
-                moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
-    return np.concatenate(others)
+                if eye.is_rim(points).any():  # and is no brow
+                    moves[ours.names.index("eyeBlink" + side), part] = eye.shut(points)
+                    moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
+                    lashes[_SIDES.index(side)].append(part)
+    return [np.concatenate(each) for each in lashes]
 
 
 def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
@@ -490,7 +493,7 @@ def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _gaze(face, is_eye, middles, eyes, of_skin, hung) -> tuple[list[str], np.ndarray]:
+def _gaze(face, is_eye, middles, eyes, of_skin, lashes) -> tuple[list[str], np.ndarray]:
     """Names and moves of the keys by which the eyes look round, and their lids follow."""
     (skin, ids), names, moves = of_skin, [], []
     for side, word in enumerate(_SIDES):
@@ -500,7 +503,7 @@ def _gaze(face, is_eye, middles, eyes, of_skin, hung) -> tuple[list[str], np.nda
             turn = rotvec_to_matrix(angles)[0]
             each = np.zeros((len(face), 3), np.float32)
             if eye is not None and up:
-                each[hung] = eye.followed(name, face[hung])
+                each[lashes[side]] = eye.followed(name, face[lashes[side]])
                 each[ids] = eye.followed(name, skin.points, skin)
             away = face[ball] - middles[side]
             each[ball] = away @ turn.T - away
