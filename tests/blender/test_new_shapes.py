@@ -273,7 +273,10 @@ def test_a_posed_character_is_read_at_rest_and_its_dots_lie_on_the_pose(face):
 
 @pytest.mark.parametrize("maker", ["VRoid", "ARKit behind a prefix", "Ready Player Me (Oculus)"])
 def test_a_character_that_has_shapes_is_mapped_by_one_press(
-    blender, connection, monkeypatch, maker  # noqa: F811
+    blender,
+    connection,
+    monkeypatch,
+    maker,  # noqa: F811
 ):
     """Of either button, and gets dots by another."""
     told = []
@@ -295,7 +298,10 @@ def test_a_character_that_has_shapes_is_mapped_by_one_press(
 
 
 def test_where_a_key_is_not_good_the_face_is_red_until_it_is_sculpted(
-    blender, connection, monkeypatch, tmp_path  # noqa: F811
+    blender,
+    connection,
+    monkeypatch,
+    tmp_path,  # noqa: F811
 ):
     """A left eye that is shut at rest; nothing of it is stored."""
     monkeypatch.setenv("THUNDER_TRACKER", "/nowhere")

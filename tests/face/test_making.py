@@ -408,5 +408,7 @@ def test_an_eye_that_is_shut_at_rest_is_named(side):
     points[own.ids] += own.lids[("Left", "Right").index(side)].shut(own.skin.points, own.skin)
     named = shapes.make(points, HEAD.f, points[MARKED]).faults["no eye"]
     assert list(named) == ["eyeBlink" + side]
-    far = np.linalg.norm(points[named["eyeBlink" + side]] - own.eyes[("Left", "Right").index(side)], axis=1)
+    far = np.linalg.norm(
+        points[named["eyeBlink" + side]] - own.eyes[("Left", "Right").index(side)], axis=1
+    )
     assert 20 < len(far) and far.max() < 30

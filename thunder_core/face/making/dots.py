@@ -53,7 +53,7 @@ _BEHIND, _DARK, _LIGHT = 0.24, 0.16, np.array([0.0, 0.3, 0.95])
 _DEPTH = 0.3  # how much of a distance along z counts where a place is looked for
 # a slit between lips: pixels over which its parts belong together, its least width in that of what
 # is seen, and how far it is below the eyes at least, in the usual distance
-_CUT, _WIDE, _BELOW = 2, 0.04, 0.6
+_CUT, _WIDE, _BELOW = 2, 0.04, 0.5
 _FINER = 0.05  # of a head's size, by which vertices lie nearer to a face than the surface does
 # of a marked face at our size: mm by which two dots are surely better in each other's place,
 # and by which one is on no face; how wide dots lie at least, of their length
@@ -132,9 +132,7 @@ def on_front(places: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> n
     return seen[distances(places * level, seen * level).argmin(1)]
 
 
-def by_slit(
-    places: np.ndarray, points: np.ndarray, triangles: np.ndarray
-) -> np.ndarray | None:
+def by_slit(places: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> np.ndarray | None:
     """Places [24, 3] on the front of a mesh moved to the slit between its lips, and to the chin
     below: where neighbours in a picture are none on the skin. None where no slit is seen."""
     view, has, spots = look_at(points, triangles, places, _PIXELS, _REACH)

@@ -49,8 +49,8 @@ _NO_MOUTH = (
 # strength of shapes that people combine, share of a triangle's area below which it counts as folded
 # in a pose, and most times that folds are evened
 _BOTH, _FOLDED, _ROUNDS = 0.5, 0.06, 16
-# most times that a lip comes before teeth, and that its inside goes back, how far behind the outside, and the steps to what lies
-# beside it that it takes along; a smaller hole is none, mm²
+# most times that a lip comes before teeth, and that its inside goes back, how far behind the
+# outside, and the steps to what lies beside it that it takes along; a smaller hole is none, mm²
 _BACK_ROUNDS, _BACK_MM, _BACK_SPREAD, _BACK_MM2 = 4, 0.3, 3, 1.0
 _BACK_PIXELS = 6  # of teeth that show
 _BALL_TRIANGLES, _BALL_OFF = 60, 0.08  # what a ball has at least, and of its radius may be off
@@ -128,7 +128,8 @@ def make(
     is_eye = np.zeros(len(face), np.uint8)
     for side, (_, _, ball) in enumerate(eyeballs):
         is_eye[ball] = 1 + side
-    lashes = _parts(ours, laid, triangles, face, piece, (skin, ids), (eyes, is_eye), moves, middle)
+    of_eyes = eyes, is_eye
+    lashes = _parts(ours, laid, (triangles, face, piece), middle, (skin, ids), of_eyes, moves)
     middles = [middle for middle, _, _ in eyeballs]
     gaze_names, gaze = _gaze(face, is_eye, middles, eyes, (skin, ids), lashes)
     faults = {
@@ -269,11 +270,13 @@ def _irises(points: np.ndarray, triangles: np.ndarray, piece: np.ndarray) -> lis
     return found
 
 
-def eyes_among(found: list[tuple], width: float) -> np.ndarray | None:
+def eyes_among(found: list[tuple], points: np.ndarray) -> np.ndarray | None:
     """Middles [2, 3] of the left and the right eye: the foremost pair of equal balls side by side
-    on a head of this width; None without one."""
+    on a head, as wide as points [V, 3] above them are; None without one."""
     best, result = -np.inf, None
     for left, size, _ in found:
+        above = points[points[:, 1] > left[1], 0]  # of a body none
+        width = np.ptp(above) if len(above) else 0.0
         for right, other, _ in found:
             apart = left[0] - right[0]
             level = abs(left - right)[1:].max() < 0.25 * apart
@@ -299,10 +302,9 @@ def guess(
     ahead = dots.ahead(points, triangles)
     turn = np.stack([np.cross([0, 1, 0], ahead), [0, 1, 0], ahead], 1)
     turned = points @ turn
-    width = float(np.ptp(turned[:, 0]))
-    eyes = eyes_among(balls(turned, triangles, piece), width)
+    eyes = eyes_among(balls(turned, triangles, piece), turned)
     if eyes is None:
-        eyes = eyes_among(_irises(turned, triangles, piece), width)
+        eyes = eyes_among(_irises(turned, triangles, piece), turned)
     places = dots.guess(load_head(), turned, skin, eyes)
     found, is_seen = find(turned, triangles, places), False
     if found is not None:
@@ -449,11 +451,11 @@ def _in_mouth(face, triangles, piece, ids, middle) -> Surface:
     return Surface(face, triangles[np.isin(piece[triangles[:, 0]], kept)])
 
 
-def _parts(ours: Model, laid, triangles, face, piece, of_skin, of_eyes, moves, middle) -> list:
+def _parts(ours: Model, laid, of_face, middle, of_skin, of_eyes, moves) -> list[np.ndarray]:
     """Let each loose piece follow: teeth and tongue as ours, others the skin near them. Returns the
     vertices of those that hang on lids of the left and of the right eye, as lashes."""
-    (skin, ids), (eyes, is_eye) = of_skin, of_eyes
-    lashes = [[np.arange(0)], [np.arange(0)]]
+    (triangles, face, piece), (skin, ids), (eyes, is_eye) = of_face, of_skin, of_eyes
+    lashes: list[list[np.ndarray]] = [[np.arange(0)], [np.arange(0)]]
     inner = np.flatnonzero(ours.kind)
     kinds = ours.kind[inner]
     carried = ours.points[inner]
@@ -518,9 +520,7 @@ def _gaze(face, is_eye, middles, eyes, of_skin, lashes) -> tuple[list[str], np.n
 # Each of these gives names, and the vertices of the skin where they have a fault.
 
 
-def _torn(
-    ours: Model, skin: Surface, moved: np.ndarray, seen: np.ndarray
-) -> dict[str, np.ndarray]:
+def _torn(ours: Model, skin: Surface, moved: np.ndarray, seen: np.ndarray) -> dict[str, np.ndarray]:
     """The movements [n, K, 3] that tear more of the skin than ours."""
     ours_seen, result = seen_of(ours.skin, ours.skin.points[ours.dots]), {}
     for name, move, own in zip(ours.names, moved, ours.moved):
@@ -562,9 +562,7 @@ def _left_open(face, triangles, moves, names, of_skin, is_eye, eyes) -> dict[str
     return result
 
 
-def _hide_inside(
-    view: MouthView, move: np.ndarray, seen: np.ndarray
-) -> tuple[np.ndarray, float]:
+def _hide_inside(view: MouthView, move: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, float]:
     """Change a movement [K, 3] that brings a lip behind teeth, or its outside behind its inside:
     the lip stays before teeth, and what is not seen at rest goes behind it. Returns the vertices of
     what still shows its back, and its area, mm². seen [F]."""
