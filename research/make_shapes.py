@@ -3,10 +3,11 @@
 
 `python -m research make_shapes --data FOLDER` reads heads/ in it. Dots are the tracker's; how many
 of them lie where they would be marked by hand, at vertices listed here, is told. Blinks are looked
-at over the whole ball from three views; a hole is mm² of the skin's back at mouthRollLower; seams
-are how far what a file doubles comes apart. Two of the heads, marked *, were looked at only for the
-results. `--more FOLDER` adds heads that are kept elsewhere: NAME.npz with points [V, 3], triangles
-[F, 3] and their makers' shapes, names and shapes [n, V, 3].
+at over the whole ball from three views; shut is how far lips are off where ours touch; a hole is mm²
+of the skin's back at mouthRollLower; seams are how far what a file doubles comes apart. Two of the
+heads, marked *, were looked at only for the results. `--more FOLDER` adds heads that are kept
+elsewhere: NAME.npz with points [V, 3], triangles [F, 3] and their makers' names and shapes
+[n, V, 3].
 """
 
 import time
@@ -191,18 +192,23 @@ DEFORMED = [
 
 
 class Ours:
-    """Takes on our head. gaps: of its lips, [T] mm each.  flips: middles of triangles that turn
-    over in one."""
+    """Takes on our head. gaps: of its lips, between the vertices by which other heads are measured,
+    [T] mm.  is_shut: where they touch, [T].  flips: middles of triangles that turn over in
+    one."""
 
     def __init__(self, takes: list[Motion]):
         head = load_head()
         self.takes = takes
-        lips = [head.inner_lip_upper_mid, head.inner_lip_lower_mid]
-        self.gaps = []
+        own = model()
+        found = own.ids[shapes.inner_lips(own.skin, own.skin.points[own.dots])]
+        lips = [head.inner_lip_upper_mid, head.inner_lip_lower_mid, *found]
+        at_rest = 1e3 * head.v_template[lips, 1]
+        gaps = []
         for take in takes:
             places = 1e3 * SkinnedPoints.of(head, lambda v: v[lips]).of_motion(take)
-            self.gaps.append(places[:, 0, 1] - places[:, 1, 1])
-        own = model()
+            gaps.append((places[:, ::2, 1] - places[:, 1::2, 1]) - (at_rest[::2] - at_rest[1::2]))
+        touching, self.gaps = np.concatenate(gaps).T
+        self.is_shut = touching < _TOUCHING_MM
         points = SkinnedPoints.of(head, lambda v: v[own.ids])
         over = np.zeros(len(own.skin.triangles), bool)
         for take in takes:
@@ -248,8 +254,8 @@ def measure(name: str, face: Face, ours: Ours, truth: dict[str, np.ndarray]) -> 
     lips = ids[shapes.inner_lips(skin, marked)]
     apart = moves[:, lips[0], 1] - moves[:, lips[1], 1]
     values = [values_of(take, made.names) for take in ours.takes]
-    gap, own = np.concatenate([each @ apart for each in values]), np.concatenate(ours.gaps)
-    shut = gap[own < _TOUCHING_MM]
+    gap, own = np.concatenate([each @ apart for each in values]), ours.gaps
+    shut = (gap - own)[ours.is_shut]
     seen = np.flatnonzero(judging.seen_of(skin, marked))
     middles = skin.points[skin.triangles].mean(1)
     if len(ours.flips):

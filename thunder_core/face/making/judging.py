@@ -16,6 +16,7 @@ _VIEWS, _VIEW_MM = (-0.9, 0.0, 0.9), 0.6  # radians and pixels by which what is 
 _SIDES = (-25.0, 0.0, 25.0)  # degrees from which an eye is seen
 # round a mouth, pixels of holes, and how deep behind the skin these may be
 _LIPS_MM, _HOLE_MM, _DEEP_MM = 15.0, 0.4, 12.0
+_CLOSE_MM = 1.0  # by which a lip that goes back may come behind teeth
 _STRETCH, _STRETCH_MM = 3.0, 2.0  # a longer edge is torn: so many times, and mm more
 
 
@@ -140,8 +141,10 @@ class MouthView:
     def pierced(self, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where what lies in the mouth comes through skin that is seen at rest, as a movement
         [K, 3] brings this behind it: as of `back_shown`, without the area."""
+        front = np.unique(self.rest[0])
+        if not (move[self.triangles[front[front >= 0]], 2] < -_CLOSE_MM).any():
+            return np.empty((0, 3), int), np.empty(0)
         shown, depth = self.look(self.skin.points + move, self.triangles)
-        is_front = np.isin(np.arange(len(self.triangles)), self.rest[0])
         by = self.inside - np.where(shown < 0, np.inf, depth)
-        is_pierced = is_front[shown] & (by > 0) & (by < _DEEP_MM)
+        is_pierced = np.isin(shown, front) & (by > 0) & (by < _DEEP_MM)
         return self.triangles[shown[is_pierced]], by[is_pierced]
