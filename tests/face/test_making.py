@@ -11,7 +11,7 @@ from thunder_core.face.head import load_head
 from thunder_core.face.making import dots, joining, judging, laying, shapes
 from thunder_core.face.making.laying import model
 from thunder_core.face.making.surface import Surface
-from thunder_core.face.regions import LOWER, UPPER, Warp
+from thunder_core.face.regions import LOWER, pieces, UPPER, Warp
 from thunder_core.rotation import rotvec_to_matrix
 
 HEAD = load_head()
@@ -145,6 +145,29 @@ def test_a_tracker_finds_dots_in_a_picture_of_a_stranger():
     wanted = broad(POINTS[MARKED])
     off = np.linalg.norm(np.array(seen[0]["marks"]) - wanted, axis=1)
     assert (off < 0.03 * np.ptp(wanted[:, 0])).sum() > 16
+
+
+def test_the_mouth_of_a_face_that_no_tracker_sees_is_found_by_its_slit():
+    """Proportions that put mouth and chin 15 mm too low, as a drawn face's are others."""
+    low = np.clip((10 - POINTS[MARKED, 1]) / 70, 0, 1)[:, None] * [0, -15, 0]
+    piece = pieces(len(POINTS), HEAD.f)
+    skin = HEAD.f[piece[HEAD.f[:, 0]] == piece[MARKED[0]]]
+    found = dots.by_slit(POINTS[MARKED] + low, POINTS, skin)
+    off = np.linalg.norm(found - POINTS[MARKED], axis=1)
+    names = [
+        *(f"{lip} lip, {at}" for lip in ("upper", "lower") for at in ("inside", "edge")),
+        "chin",
+    ]
+    far = {name: off[dots.NAMES.index(name)] for name in (*names, "mouth corner, left")}
+    assert max(far.values()) < 8, far
+    assert dots.by_slit(POINTS[MARKED] + low, POINTS, filled_mouth()) is None
+
+
+def test_eyes_of_a_whole_body_are_found_beside_its_arms():
+    arms = np.array([[-900.0, -300, 0], [900, -300, 0], [0, -1500, 0]])
+    found = shapes.balls(POINTS, HEAD.f, pieces(len(POINTS), HEAD.f))
+    eyes = shapes.eyes_among(found, np.concatenate([POINTS, arms]))
+    assert np.allclose(eyes, model().eyes, atol=1.5)
 
 
 def swapped(*pairs):

@@ -19,9 +19,9 @@ _TIGHT = 4  # pixels from skin that belong to an opening only beside others
 _MEET = 0.2  # where lids meet: so much of the opening above the lower one
 _LIDS = (32.0, 26.0)  # degrees above the upper rim and below the lower one where nothing moves
 _WIDE = (-0.06, 0.28)  # by which lower and upper rim rise where the eye is opened wide
-# and where it looks up or down: the medians of ICT-FaceKit, MakeHuman and Ready Player Me, whose
-# upper rim falls by .67, .38 and .27 of the opening; looking aside moves none by .03
-_LOOKS = {"eyeLookUp": (0.16, 0.17), "eyeLookDown": (-0.21, -0.38)}
+# and where it looks up or down: ICT-FaceKit's, which by degree of the ball's turn lie between those
+# of MakeHuman and of Ready Player Me (upper rim down by .93, 1.15, .44); looking aside moves none
+_LOOKS = {"eyeLookUp": (0.16, 0.32), "eyeLookDown": (-0.22, -0.67)}
 _COVERS = (0.75, 2.6)  # radii of the ball between which skin belongs to lids
 _INNER = (0.72, 0.88)  # radii: what is further in is behind the eye
 _LID_END = (1.2, 1.75)  # radii: skin that is further out is brow and nose
