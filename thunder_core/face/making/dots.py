@@ -51,6 +51,7 @@ _PIXELS, _LEAST, _REACH = 240, 0.2, 0.7
 # how bright the background is, and skin without light; where the light is
 _BEHIND, _DARK, _LIGHT = 0.24, 0.16, np.array([0.0, 0.3, 0.95])
 _DEPTH = 0.3  # how much of a distance along z counts where a place is looked for
+_FLIP = np.array([-1.0, 1.0, 1.0])  # to the other side
 # a slit between lips: pixels over which its parts belong together, its least width in that of what
 # is seen, and how far it is below the eyes at least, in the usual distance
 _CUT, _WIDE, _BELOW = 2, 0.04, 0.5
@@ -163,6 +164,10 @@ def by_slit(places: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> np
     result, level = places.copy(), [chin[1], lips[1], eyes[1]]
     lies = places[:, 1] < eyes[1]
     result[lies, 1] = np.interp(places[lies, 1], level, [chin_now[1], lower[1], eyes[1]])
+    # alike on both sides, as dots are
+    middle_x = np.array([upper[0], 0.0, 0.0])
+    left = np.mean([ends[0] - middle_x, (ends[1] - middle_x) * _FLIP], axis=0)
+    ends = [left + middle_x, left * _FLIP + middle_x]
     wide = np.linalg.norm(ends[0] - ends[1]) / np.linalg.norm(np.ptp(places[_CORNERS], axis=0))
     result[_EDGES] = np.array([upper, lower]) + wide * (places[_EDGES] - places[INNER_LIPS])
     result = on_front(result, points, triangles)
