@@ -182,7 +182,6 @@ retrain:
 	@$(PERFORM_SPEECH) && \
 	if [ -n "$(CORES)" ]; then launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"; fi && \
 	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
-	stage denoiser --m2s mouth --start "$(TRAINED)/weights" --steps $(TOGETHER_STEPS) --rate 4e-4 && \
 	launch=-m threads= && stage distil --steps $(DISTIL_STEPS) && stage graphs && \
 	"$$engine" -m research train --weights "$(TRAINED)/weights" card
 

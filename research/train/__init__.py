@@ -2,7 +2,7 @@
 """Everything that makes the weights: corpus, teacher, losses, loops. Never needed to use them.
 
 `python -m research train [--cache CACHE …] STAGE` runs a stage, resumable and seeded. A complete run
-has them in this order: corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil → graphs;
+has them in this order: corpus → hear → animate → m2s → denoiser → distil → graphs;
 each exports what the next one needs. Others train encoder and vocoder, which ship too, fit people's
 numbers, write the weights' card, and train what is only measured (docs/training.md).
 """

@@ -507,7 +507,7 @@ def test_what_the_pages_and_the_makefile_tell_people_to_run_is_every_stage():
     """Each of these is run by `trained`, but for those that are tested elsewhere."""
     names = {words[0] for words in documented()}
     assert names == {*STAGES}
-    chain = "corpus hear animate m2s vocoder denoiser denoiser distil graphs card".split()
+    chain = "corpus hear animate m2s vocoder denoiser distil graphs card".split()
     assert [words[0] for words in documented()][: len(chain)] == chain
 
 
