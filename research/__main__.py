@@ -9,6 +9,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from thunder_core.errors import ThunderError
+
 FOLDER = Path(__file__).resolve().parent
 # what a change of the product must pass
 GATES = ("lips", "habits", "articulation", "commit", "speed", "faults")
@@ -60,6 +62,8 @@ def main(words: list[str] | None = None) -> None:
             f"{name} needs “{missing.name}”, which this Python lacks: make develop installs it, and "
             f".venv/engine/bin/python -m research {name} has it"
         ) from None
+    except ThunderError as error:
+        raise SystemExit(str(error)) from None
     if code:
         raise SystemExit(code)
 

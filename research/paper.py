@@ -41,6 +41,7 @@ from research.measures.metrics import kinematic_beats, pose_diversity, score_bea
 from research.paper_rows import MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
 from research.systems.denoisers import ClipImages
 from research.train.corpus import Corpus
+from research.train.ear import Ear
 from research.train.grid import KNOWN
 from research.train.motions import MotionSet
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, select_rows, STAGES
@@ -396,6 +397,7 @@ def add_arguments(p: ArgumentParser) -> None:
         help="of DPM-Solver++; 1000: all of them, sampled as the paper does; several: compared",
     )
     p.add_argument("--clip", type=Path, help="the CLIP folder that Media2Face was trained with")
+    p.add_argument("--ear", type=Path, help="the wav2vec 2.0 or HuBERT folder of the training")
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     p.add_argument(
         "--split",
@@ -431,6 +433,7 @@ def run(args: Namespace) -> None:
         )
     head = load_head()
     clip = ClipImages(args.clip) if args.clip else None
+    ear = Ear(args.ear) if args.ear else None
     clips = of_corpus(args)
     rows: Rows = {}
     measured = Measured(head)
@@ -439,7 +442,7 @@ def run(args: Namespace) -> None:
             row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
             for seed, folder in folders.items():
                 perform, of = contestant(
-                    name, folder, head, steps, args.guidance, clip, args.device
+                    name, folder, head, steps, args.guidance, clip, args.device, ear
                 )
                 figures = measure(
                     perform,
@@ -462,6 +465,7 @@ def run(args: Namespace) -> None:
         "samples": args.samples,
         "guidance": args.guidance,
     }
+    about |= {"ear": ear.name} if ear else {}
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
     if args.heads or args.grid:
         about |= {"data": {"ba": beat_alignment(clips, head), "div": diversity(clips, head)}}
@@ -478,7 +482,7 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
     apart = (
         GRID if args.grid else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
     )  # fmt: skip
-    kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
+    kept = args.guidance == 1.0 and not args.ear and (len(args.steps) > 1 or not args.only)
     if apart in ("", HEADS, GRID):
         kept = (
             kept
@@ -550,13 +554,13 @@ def beat_alignment(clips: Sequence[Clip], head: Head) -> dict[str, float]:
 
 def contestant(
     name: str, folder: Path, head: Head, steps: int, guidance: float,
-    clip: ClipImages | None, device: str = "cpu"
+    clip: ClipImages | None, device: str = "cpu", ear: Ear | None = None
 ) -> tuple[Contestant, str]:  # fmt: skip
-    """A system of a folder, and a short description."""
+    """A system of a folder, and a short description. Raises BadRequest, BadWeights."""
     if name == TEACHER:
         return TeacherAgain(list(head.expression_names)), TEACHER
     system = SYSTEM_OF.get(name, "thunder")
-    return Trained(system, folder, head, steps, guidance, clip, device), digest_of(folder)
+    return Trained(system, folder, head, steps, guidance, clip, device, ear), digest_of(folder)
 
 
 def figures_file(args: Namespace, name: str, folder: Path, steps: int) -> Path:

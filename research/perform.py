@@ -20,6 +20,7 @@ from research.harness import add_shared, SAMPLE
 from research.measures.evaluate import Trained
 from research.paper import SYSTEM_OF, TEACHER
 from research.systems.denoisers import CLIP_PICTURE, ClipImages, LABELS, PICTURE
+from research.train.ear import Ear
 from research.train.paper import NETWORK
 from research.train.teacher import likeliest, perform, semitones
 from thunder_core.animation import motion_file
@@ -147,10 +148,10 @@ def perform_as_trained(
 
 def perform_voice(
     engine: Engine, network: str, speech: Speech, seeds: Sequence[int], condition: Condition,
-    steps: int = 20, guidance: float = 1.0,
+    steps: int = 20, guidance: float = 1.0, ear: Path | None = None,
 ) -> list[Take]:  # fmt: skip
-    """Takes of a voice by the system in a folder, or by the teacher, best lip-sync first. Raises
-    BadRequest, BadWeights."""
+    """Takes of a voice by the system in a folder, or by the teacher, best lip-sync first. ear: what
+    the system hears through, if it learned so. Raises BadRequest, BadWeights."""
     folder = Path(network)
     system = TEACHER if network == TEACHER else SYSTEM_OF.get(folder.name, "")
     if not system or system != TEACHER and not (folder / f"{NETWORK}.json").is_file():
@@ -165,7 +166,8 @@ def perform_voice(
     if system == TEACHER:
         make = partial(perform_as_teacher, engine, voice, samples, condition.mood)
     else:
-        trained = Trained(system, folder, engine.head, steps, guidance)
+        heard = Ear(ear) if ear else None
+        trained = Trained(system, folder, engine.head, steps, guidance, ear=heard)
         make = partial(perform_as_trained, engine, voice, samples, trained, condition)
     takes = [
         (seed, motion, engine.score(speech, motion).total)
@@ -183,6 +185,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--reference", type=Path, help="a motion .npz, whose style diffposetalk takes")
     p.add_argument("--picture", type=Path, help="a face, in whose mood media2face performs")
     p.add_argument("--clip", type=Path, help="the CLIP folder that media2face was trained with")
+    p.add_argument("--ear", type=Path, help="the wav2vec 2.0 or HuBERT folder it was trained with")
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     add_shared(p, "weights", "seed", steps=20, takes=4)
 
@@ -194,7 +197,7 @@ def run(args: Namespace) -> None:
     try:
         engine, speech = Engine.load(args.weights, device="cpu"), read_sound(args.audio)
         takes = perform_voice(
-            engine, args.network, speech, seeds, condition, args.steps, args.guidance
+            engine, args.network, speech, seeds, condition, args.steps, args.guidance, args.ear
         )
     except ThunderError as error:
         sys.exit(str(error))

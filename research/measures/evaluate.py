@@ -4,6 +4,7 @@ teacher's performance, or a person's."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from research.measures import metrics
 from research.paper_rows import TABLE2_COLUMNS
 from research.systems import load_system
 from research.systems.denoisers import ClipImages
+from research.train.ear import Ear
 from research.train.flame import FlameLayer
 from research.train.motions import MotionSet
 from research.train.pictures import pictures_for
@@ -24,6 +26,7 @@ from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
+from thunder_core.errors import BadRequest
 from thunder_core.face.head import Head, LIPS
 from thunder_core.types import Columns, pack
 
@@ -150,6 +153,7 @@ class Trained:
 
     folder: of the training chain (`train.paper`), or a weights folder as Blender has it, of which
     it is the diffusion model.  clip: what Media2Face sees pictures through, if it learned so.
+    ear: what it hears through, if it learned so. Raises BadRequest for another one.
     """
 
     def __init__(
@@ -161,8 +165,16 @@ class Trained:
         guidance: float = 1.0,
         clip: ClipImages | None = None,
         device: str = "cpu",
+        ear: Ear | None = None,
     ):
         in_chain = (folder / "network.json").is_file()
+        card = json.loads((folder / "network.json").read_text())["card"] if in_chain else {}
+        if (needed := card.get("ear", "")) != (ear.name if ear else ""):
+            raise BadRequest(
+                f"“{folder}” learned to hear through {needed or 'the encoder'}: "
+                + ("name its folder with --ear" if needed else "leave --ear out")
+            )
+        self.ear = ear
         self.network = load_system(system, folder, "network" if in_chain else "denoiser")
         if clip is not None and getattr(self.network.config, "clip", 0):
             self.network.look_through(clip)
@@ -175,6 +187,8 @@ class Trained:
     def features_of(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """What the system is given of a sound [T, d], whose features by the usual encoder are
         known."""
+        if self.ear is not None:
+            return self.ear(samples, len(features))
         if self.encoder is None:
             return features
         phones = phonetic(*self.encoder.analyse(samples), len(features))

@@ -210,6 +210,7 @@ class MotionSet:
         self.corpus, self.people = corpus, people
         self._odds: dict[tuple[int, ...], np.ndarray] = {}
         self.rows, self.features, self.encoder = open_features(folder)
+        self.ear = ""  # name of the ear whose features these are, where they are not the encoder's
         total = len(self.features)
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
         self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(
@@ -264,11 +265,16 @@ class MotionSet:
         """Speech features float32 [n, d] of frames of the set, with the phones that a variant
         performs."""
         features = self.features[at].astype(np.float32)
-        if variant >= TRUE_TO_SOUND:
+        if variant >= TRUE_TO_SOUND and not self.ear:
             features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] = self.heard[
                 variant - TRUE_TO_SOUND, at
             ]
         return features
+
+    def use_features(self, features: np.ndarray, ear: str) -> None:
+        """Hear through an ear (`ear.Ear`) of this name: its features [F, d] instead of the
+        encoder's."""
+        self.features, self.ear = features, ear
 
     def is_measured(self, number: int) -> bool:
         """Whether lips of a row are a person's, not the teacher's."""

@@ -14,6 +14,7 @@ from research.systems.denoisers import ClipImages
 from research.train import lip_video, sv2s
 from research.train.card import write_card, write_sums
 from research.train.denoiser import M2S_WEIGHT
+from research.train.ear import Ear, hear_by
 from research.train.encoder import adopt_whisper, train_encoder, TrainableEncoder
 from research.train.facegood import convert_facegood
 from research.train.grid import convert_grid, gather_people, turn_heads
@@ -123,7 +124,9 @@ def _paper(workspace: Workspace, args: Namespace) -> str:
     budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
     stages, motions, lines = select_stages(args.only), workspace.motions(args.people), []
     clip = ClipImages(args.clip) if args.clip else None
-    workspace.run_folder("paper", workspace.performances)
+    if args.ear:
+        hear_by(motions, Ear(args.ear), workspace.motions_folder)
+    workspace.run_folder("paper", workspace.performances, motions.ear)
     for seed in args.seeds or [workspace.seed]:
         chain = Chain(
             motions,
@@ -284,6 +287,12 @@ STAGES = {
                 "--clip",
                 type=Path,
                 help="folder of a CLIP network of transformers: Media2Face sees pictures through it",
+            ),
+            option(
+                "--ear",
+                type=Path,
+                help="folder of a wav2vec 2.0 or HuBERT of transformers, frozen: all systems hear "
+                "through it instead of the encoder",
             ),
             option(
                 "--seeds",

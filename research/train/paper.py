@@ -203,6 +203,8 @@ class Chain:
                 f"{stage.space}2s learned another head's movements (python -m "
                 f"research train space {stage.space})"
             )
+        if stage.trained_encoder and self.motions.ear:
+            return "it trains the encoder, and --ear is frozen"
         if stage.trained_encoder and not (self.weights / "encoder.json").is_file():
             return "there is no speech encoder"
         return ""
@@ -297,6 +299,8 @@ class Chain:
             card |= {"m2s_weight": self.budget.m2s_weight} | (
                 {"m2s_masked": True} if stage.masked else {}
             )
+        if self.motions.ear:
+            card["ear"] = self.motions.ear
         if stage.trained_encoder:
             tensors = {
                 k: v

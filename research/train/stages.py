@@ -125,18 +125,19 @@ class Workspace:
         self.require(self.motions_folder / "directions.npy", "animate")
         return MotionSet(corpus, self.motions_folder, people)
 
-    def run_folder(self, name: str, learned: Path) -> Path:
-        """The folder of a training, which remembers what it learned from, a file. Raises SystemExit
-        where that was other data: a checkpoint goes on, and would pass for a network of these."""
-        folder, digest = self.runs / name, hash_of(learned).encode()
+    def run_folder(self, name: str, learned: Path, ear: str = "") -> Path:
+        """The folder of a training, which remembers what it learned from, a file, and through which
+        ear. Raises SystemExit where that was other data: a checkpoint goes on, and would pass for a
+        network of these."""
+        folder, digest = self.runs / name, (hash_of(learned) + ear).encode()
         kept = folder / "learned_from.sha256"
         if not kept.exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_file(kept, lambda file: file.write(digest))
         if kept.read_bytes() != digest:
             raise SystemExit(
-                f"{folder} holds a training on other recordings or performances: name another "
-                f"folder with --runs, or remove this one"
+                f"{folder} holds a training on other recordings or performances, or through another "
+                f"ear: name another folder with --runs, or remove this one"
             )
         return folder
 
