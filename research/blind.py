@@ -12,7 +12,8 @@ TREE's.  D: one take from its start, ten heads a second, cut above the mouth, to
 F: the same with whole heads.
 E: eight takes of a line in no order, and words of the list: which row is each one's? `--votes FILE`
 counts answers: a line “page, word, row” each of E, “page, A” (B, or = for a tie) each of the others,
-which are also counted by sounds that the pages have, with 90 % limits.
+which are also counted by sounds that the pages have, with 95 % limits. `study` shows such pairs as
+films with sound.
 
 Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
 is kept.
@@ -30,7 +31,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.stats import binomtest
 
 from research.faces.landmarks import LIP_ACROSS
 from research.faces.lip_clips import LipClip, read_clips, SILENT, spoken_phones
@@ -39,6 +39,7 @@ from research.harness import add_shared, discard_old_takes, ROOT, write_json
 from research.measures.told_apart import fill
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
+from research.votes import draw_sides, read_key, read_votes, share, write_key
 from research.words_aligned import lexicon, lines_of, starts_of
 from thunder_core.animation.traits import seen
 from thunder_core.direction_words import SEEN, stand_out
@@ -97,18 +98,18 @@ class Voice:
     said: list[str]
     words: list[tuple[int, str]]
 
-    def spoken(self, first: int) -> bool:
-        """Whether enough is said in the moment from a frame on."""
+    def spoken(self, first: int, frames: int) -> bool:
+        """Whether enough is said in the moment of so many frames from one on."""
         # sounds are a frame or two longer than their takes
-        voiced = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + LONG]]
-        return len(voiced) == LONG and np.mean(voiced) >= SPOKEN
+        voiced = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + frames]]
+        return len(voiced) == frames and np.mean(voiced) >= SPOKEN
 
-    def moments(self, count: int, rng: np.random.Generator) -> list[int]:
+    def moments(self, count: int, rng: np.random.Generator, frames: int = LONG) -> list[int]:
         """First frames of up to so many moments that do not overlap."""
         chosen: list[int] = []
         for first in rng.permutation(len(self.said)):
-            if len(chosen) < count and self.spoken(first):
-                if all(abs(first - other) >= LONG for other in chosen):
+            if len(chosen) < count and self.spoken(first, frames):
+                if all(abs(first - other) >= frames for other in chosen):
                     chosen.append(int(first))
         return chosen
 
@@ -146,9 +147,9 @@ def readers(data: Path, most: int, shortest: float) -> dict[str, list[Voice]]:
     return voices
 
 
-def was_seen(person: LipClip, first: int) -> bool:
+def was_seen(person: LipClip, first: int, frames: int = LONG) -> bool:
     """Whether the tracker saw a person in all frames of a moment."""
-    return set(range(first, first + LONG)) <= set(person.held[2].tolist())
+    return set(range(first, first + frames)) <= set(person.held[2].tolist())
 
 
 def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> None:
@@ -208,14 +209,17 @@ class Page:
 
 
 def plan(
-    voices: Iterable[list[Voice]], counts: dict[str, int], rng: np.random.Generator
-) -> list[tuple[Voice, int]]:
+    voices: Iterable[list[Voice]], counts: dict[str, int], rng: np.random.Generator,
+    frames: int = LONG,
+) -> list[tuple[Voice, int]]:  # fmt: skip
     """Moments (voice, first frame) of the recordings of each voice, in no order."""
     chosen = []
     for lines in voices:
         count = counts.get(lines[0].group, 0)
         of_voice = [
-            (line, first) for line in lines for first in line.moments(-(-count // len(lines)), rng)
+            (line, first)
+            for line in lines
+            for first in line.moments(-(-count // len(lines)), rng, frames)
         ]
         chosen += of_voice[:count]
     return [chosen[number] for number in rng.permutation(len(chosen))]
@@ -224,12 +228,8 @@ def plan(
 def begin(part: str, out: Path, pages: list[dict], names: Sequence[str]) -> list[list[str]]:
     """Write the key of pages of which each has one side of these names as A, in half of them the
     first; returns the sides A, B of each page."""
-    swapped = np.random.default_rng([len(pages), ord(part)]).permutation(len(pages)) % 2
-    sides = [list(names[::-1] if each else names) for each in swapped]
-    key = {
-        f"{n:03d}": page | dict(zip("AB", s)) for n, (page, s) in enumerate(zip(pages, sides), 1)
-    }
-    write_json(out / "keys" / f"{part}.json", key)
+    sides = draw_sides(names, len(pages), [len(pages), ord(part)])
+    write_key(out / "keys" / f"{part}.json", pages, sides)
     return sides
 
 
@@ -310,34 +310,24 @@ def write_readings(clips: Sequence[LipClip], sides: dict[str, Path]) -> None:
 
 
 def count_votes(votes: Path, part: str, out: Path) -> list[str]:
-    """Lines: how often each side is liked, of the pages that were decided, with 90 % limits; and of
+    """Lines: how often each side is liked, of the pages that were decided, with 95 % limits; and of
     the pages that have some sound."""
-    key = json.loads((out / "keys" / f"{part}.json").read_text(encoding="utf-8"))
-    keys = {page: about for page, about in key.items() if page.isdecimal()}
-    said: list[tuple[dict, str]] = []
-    for line in filter(None, votes.read_text(encoding="utf-8").splitlines()):
-        page, side = (word.strip() for word in line.split(",")[:2])
-        page = page.removeprefix(part).zfill(3)
-        if page not in keys or side not in ("A", "B", "="):
-            raise SystemExit(f"“{line}” is no vote: write a page and A, B or =, as in “1, A”")
-        said.append((keys[page], side))
-    names = sorted({page[side] for page in keys.values() for side in "AB"})
+    key = read_key(out / "keys" / f"{part}.json")
+    said = read_votes(votes, key, part)
+    names = sorted({page[side] for page in key.values() for side in "AB"})
     lines = [
         f"{'':14s}"
         + "".join(f"{name:>10s}" for name in names)
         + f"{'ties':>6s}   first, of decided"
     ]
     for sound, phones in {"all": None, **SOUNDS_OF}.items():
-        some = [x for x in said if phones is None or set(phones) & set(x[0].get("said", ()))]
-        counts = [sum(page.get(side) == name for page, side in some) for name in names]
-        decided = sum(counts)
-        if not decided:
-            continue
-        low, high = binomtest(counts[0], decided).proportion_ci(0.9, "wilson")
-        lines.append(
-            f"{sound:14s}" + "".join(f"{n:10d}" for n in counts) + f"{len(some) - decided:6d}"
-            f"{counts[0] / decided:8.0%} [{low:.0%}, {high:.0%}]"
-        )
+        some = [v for v in said if phones is None or set(phones) & set(key[v.pair].get("said", ()))]
+        counts = [sum(vote.liked == name for vote in some) for name in names]
+        if sum(counts):
+            lines.append(
+                f"{sound:14s}" + "".join(f"{n:10d}" for n in counts)
+                + f"{len(some) - sum(counts):6d}   {share(counts[0], sum(counts))}"
+            )  # fmt: skip
     return lines
 
 

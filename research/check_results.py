@@ -51,6 +51,7 @@ COMMANDS = {
     "make_shapes": "make_shapes --data {thunder_data}",
     "manner": "manner --data {thunder_data}",
     "recognised": "recognise --data {thunder_data} --model {thunder_whisper}",
+    "emotion": "emotion --cache {cache} --runs {runs}",
     "events": "events --data {thunder_data}",
     "check_animation": "check_animation --data {thunder_data} --solved {scratch}",
     "unclear": "unclear --data {thunder_data}",

@@ -53,6 +53,8 @@ BENCHES = {
     "--list-out {out}/y.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "drawn": "--data {source} --lines 1 --results {out}/x.txt",
+    "emotion": "--cache {cache} --runs {runs} --seeds 1 --voices 1 --samples 1 --learn 2 --results "
+    "{out}/x.txt",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
     "habits": "--data {data} --solved {solved} --takes 2 --readings 2 --results {out}/x.txt",
@@ -76,6 +78,7 @@ BENCHES = {
     "recognise": "--data {source} --model {whisper} --recordings 2 --lines 1 --takes 1 --clips 1 "
     "--clip-takes 1 --results {out}/x.txt",
     "speed": "--quick",
+    "study": "make {out}/study --data {data} --solved {solved} --pairs 2 --catch 1 --seconds 1 --size 64",
     "style_from": "--cache {cache} --results {out}/x.txt",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results "
     "{out}/x.json",
@@ -86,7 +89,7 @@ BENCHES = {
 IN_BLENDER = {"head_sheet": "{out}/x.png --size 30 --samples 1 --poses jawOpen"}
 OF_NETWORK = {"lock"}
 # others import them
-LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
+LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool", "votes"}
 CALLED = {"takes_in_blender", "takes_of_tree", "start_of_tree"}  # by commit, speed
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
