@@ -59,7 +59,8 @@ body { font: 16px/1.5 system-ui, sans-serif; background: #22252a; color: #e8e8e8
 button, input { font: inherit; padding: .3rem .9rem; }
 [hidden] { display: none !important; }
 #films { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
-figure { margin: 0; text-align: center; } video { width: 100%; background: #000; display: block; }
+h1 { font-size: 1.2rem; } h1, p { margin: .4rem 0; } figure { margin: 0; text-align: center; }
+video { height: min(50vh, 448px); max-width: 100%; background: #000; }
 fieldset { border: 0; border-top: 1px solid #555; margin: 0; padding: .4rem 0; }
 legend { padding: 0; float: left; width: 100%; }
 .scale { display: grid; grid-template-columns: repeat(7, 1fr); clear: both; }

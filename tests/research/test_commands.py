@@ -53,7 +53,7 @@ BENCHES = {
     "--list-out {out}/y.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "drawn": "--data {source} --lines 1 --results {out}/x.txt",
-    "emotion": "--cache {cache} --runs {runs} --seeds 1 --voices 1 --samples 1 --learn 2 --results "
+    "emotion": "--cache {cache} --runs {runs} --seeds 1 --voices 1 --samples 1 --results "
     "{out}/x.txt",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
