@@ -11,8 +11,10 @@ Without a picture: the same networks, told nothing; another teacher: its perform
 Written to research/results/emotion.txt.
 """
 
+import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from research.measures.evaluate import figures, Measured, MOST_FRAMES, Trained
 from research.moods import NAMES, packed_motions
 from research.paper import claims, digest_of, Rows, SOLVER_STEPS, table
 from research.systems.denoisers import LABELS
+from research.train.denoiser import FRAMES
 from research.train.paper import folder_of, NETWORK, ROWS
 from research.train.pictures import pictures_for
 from thunder_core.engine.engine import Engine
@@ -88,6 +91,13 @@ def likeness(means: np.ndarray, true: np.ndarray, spread: np.ndarray) -> tuple[f
     return float(alike[right, right].mean()), float((alike.argmax(1) == right).mean())
 
 
+def describe(name: str, seed: int, folder: Path) -> str:
+    """A network: row, seed, checksum, and how long it learned."""
+    card = json.loads((folder / f"{NETWORK}.json").read_text(encoding="utf-8"))["card"]
+    length = f"{card['base_steps']} + {card['steps']} steps of {card['batch']} × {FRAMES} frames"
+    return f"{name} {seed} {digest_of(folder)} ({length})"
+
+
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "cache", "runs", "weights", "split", "results", voices=10)
@@ -142,9 +152,7 @@ def run(args: Namespace) -> None:
         named[row] = np.mean(each, 0)
     lines = [
         f"{len(unseen)} lines of {args.split} in {len(LABELS)} moods, {args.samples} samples; networks "
-        + ", ".join(
-            f"{name} {seed} {digest_of(folder)}" for (name, seed), folder in folders.items()
-        ),
+        + ", ".join(describe(name, seed, folder) for (name, seed), folder in folders.items()),
         "",
         f"{'':36s}{'seeds':>6s}"
         + "".join(f"{column:>9s}" for column in COLUMNS)

@@ -115,7 +115,7 @@ def choose_moments(args: Namespace, sides: dict[str, Path]) -> list[tuple[Voice,
         all_of = plan(voices, dict.fromkeys({v.group for [v] in voices}, args.pairs), rng, frames)
         if PERSON in sides:
             all_of = [(v, at) for v, at in all_of if was_seen(people[v.name], at, frames)]
-        turn: dict[str, int] = {}
+        turn: dict[tuple[str, int], int] = {}
         for voice, at in all_of:
             turn[voice.name, at] = sum(name == voice.name for name, _ in turn)
         moments = sorted(all_of, key=lambda each: turn[each[0].name, each[1]])

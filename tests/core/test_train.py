@@ -573,7 +573,7 @@ def test_the_page_of_own_weights_says_what_was_copied_and_what_was_learned(train
     learned = dict(re.findall(r"^- `(\S+)`: (.*)", page, re.M))
     assert set(learned) == {"units", "m2s", "vocoder", "denoiser", "distilled"}
     assert learned["denoiser"] == (
-        "diffusion model, THUNDER-F with mouth2s loss; teacher's motions over the corpus; stage denoiser, steps 1, "
+        "diffusion model, THUNDER-F without M2S loss; teacher's motions over the corpus; stage denoiser, steps 1, "
         "seed 1, rate 0.001, 0.4 minutes of recordings"
     )
     assert "stage hear, 0.4 minutes of recordings" in learned["units"]
