@@ -89,7 +89,15 @@ BENCHES = {
 IN_BLENDER = {"head_sheet": "{out}/x.png --size 30 --samples 1 --poses jawOpen"}
 OF_NETWORK = {"lock"}
 # others import them
-LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool", "votes"}
+LIBRARIES = {
+    "harness",
+    "corpus_lines",
+    "paper_rows",
+    "lines_run",
+    "viseme_tool",
+    "votes",
+    "espeak_voice",
+}
 CALLED = {"takes_in_blender", "takes_of_tree", "start_of_tree"}  # by commit, speed
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
