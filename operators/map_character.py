@@ -191,8 +191,9 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
             mapping_table.keep_plan(scene, face, plan)  # what it shares is copied
             return f"“{face.name}” has drawn mouths already: see them in Thunder Character"
         # it may have lost its number alone
-        plan = attempt(character.plan_of, face)[0] if head_state.mapping(face) else None
-        if plan is None or not plan.drawn:
+        kept = attempt(character.plan_of, face)[0] if head_state.mapping(face) else None
+        plan = kept or mapping.Mapping("Drawn Mouths", ())
+        if not plan.drawn:
             plan = mapping.Mapping("Drawn Mouths", tuple(drawn.found_rules(face)))
         mapping_table.keep_plan(scene, face, plan)
         plan = character.plan_of(face)
