@@ -187,8 +187,8 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
         face = drawn.adopt(context.object, list(context.selected_objects))
         scene.thunder.head = face
         if family.is_drawn(face):
-            plan = character.plan_of(face)
-            mapping_table.keep_plan(scene, face, plan)  # what it shares is copied
+            # what it shares is copied
+            mapping_table.keep_plan(scene, face, character.plan_of(face))
             return f"“{face.name}” has drawn mouths already: see them in Thunder Character"
         # it may have lost its number alone
         kept = attempt(character.plan_of, face)[0] if head_state.mapping(face) else None

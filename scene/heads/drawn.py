@@ -262,10 +262,11 @@ def make_own(face: bpy.types.Object, plan: Mapping) -> Mapping:
         elif block.name not in renamed:
             copy = block.copy()
             renamed[block.name] = copy.name
-            for slot in chain(*(obj.material_slots for obj in ours)):
-                if slot.material == block:
-                    slot.link = "OBJECT" if slot.id_data.data.users > 1 else slot.link
-                    slot.material = copy
+            for obj in ours:
+                for slot in obj.material_slots:
+                    if slot.material == block:
+                        slot.link = "OBJECT" if obj.data.users > 1 else slot.link
+                        slot.material = copy
     rules = (
         replace(rule, target=replace(rule.target, name=renamed.get(rule.target.name, "")))
         if rule.target.kind in mapping.IN_MATERIALS and rule.target.name in renamed

@@ -341,10 +341,10 @@ def _pose_of(depsgraph: bpy.types.Depsgraph, obj: bpy.types.Object) -> Iterator[
     seen = obj.evaluated_get(depsgraph)
     keys = getattr(seen.data, "shape_keys", None)
     values = [block.value for block in keys.key_blocks] if keys is not None else []
-    yield obj.name, np.append(np.ravel(seen.matrix_local), values)
+    yield obj.name, np.append(np.array(seen.matrix_local), values)
     for bone in seen.pose.bones if seen.pose else ():
         place = bone.parent.matrix.inverted_safe() @ bone.matrix if bone.parent else bone.matrix
-        yield bone.name, np.ravel(place)
+        yield bone.name, np.array(place)
 
 
 def _say_blended(shot: Shot, form: str) -> list[str]:
