@@ -129,7 +129,7 @@ def count(votes: Sequence[Vote], key: dict[str, dict], least: float = 1.0) -> li
     judges = sorted({vote.judge for vote in plain})
     names = sorted({key[vote.pair][side] for vote in plain for side in "AB"})
     lines = [
-        f"{len(judges)} judges: "
+        f"{len(judges)} judge{'s' * (len(judges) > 1)}: "
         + ", ".join(
             judge
             + (" (catch pairs {} of {})".format(*caught[judge]) if judge in caught else "")
