@@ -32,6 +32,7 @@ from ..scene.takes.generation import perform
 from ..scene.voice import changes, strip
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.manner import describe
+from ..thunder_core.translation import plural
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
     ChoosesFile,
@@ -93,7 +94,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, takes: list[keying.TakeData]) -> None:
         best = takes[0]
         if (role := take_record.role_of(best.provenance)) != SPEAKS:
-            many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"
+            many = take_list.count_in_words(len(takes))
             what = (
                 f"Generated {many} of a listener"
                 if role == LISTENS
@@ -240,12 +241,14 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         return "Generating takes", dialogue.generate(client, scene, todo, how)
 
     def finish(self, context: bpy.types.Context, left_out: list[str]) -> None:
-        strips = self.strips - len(left_out)
-        takes = len(self.takes)
+        strips, takes = self.strips - len(left_out), take_list.count_in_words(len(self.takes))
         self.tell(
             {"INFO"},
-            f"Generated {takes} take{'' if takes == 1 else 's'} for {strips} "
-            f"strip{'' if strips == 1 else 's'}",
+            plural(
+                strips,
+                f"Generated {takes} for {strips} strip",
+                f"Generated {takes} for {strips} strips",
+            ),
         )
         for sentence in self.pieces:
             self.tell({"INFO"}, sentence)
@@ -533,12 +536,20 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     @property
     def changed_so_far(self):
-        return f"eyes of {self.aimed} take{'s' * (self.aimed > 1)} aimed" if self.aimed else ""
+        count = self.aimed
+        aimed = plural(count, f"eyes of {count} take aimed", f"eyes of {count} takes aimed")
+        return aimed if count else ""
 
     def outcome(self, counts: tuple[int, int]):
         count, left = counts
-        kept = f"; {left} edited or shaped stay{'s' if left == 1 else ''} as before" if left else ""
-        return f"Aimed the eyes of {count} take{'' if count == 1 else 's'}{kept}"
+        kept = plural(
+            left,
+            f"; {left} edited or shaped stays as before",
+            f"; {left} edited or shaped stay as before",
+        ) * bool(left)  # fmt: skip
+        return plural(
+            count, f"Aimed the eyes of {count} take{kept}", f"Aimed the eyes of {count} takes{kept}"
+        )
 
 
 class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):

@@ -16,6 +16,7 @@ from ..scene.review import checking, listening, live_score
 from ..scene.takes import take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
+from ..thunder_core.translation import plural
 from .base import (
     chosen_head,
     HasObstacles,
@@ -46,7 +47,7 @@ class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
         return "Scoring takes", live_score.score_again(connection.start_client(), context)
 
     def outcome(self, count: int):
-        return f"Scored {count} take{'' if count == 1 else 's'}"
+        return plural(count, f"Scored {count} take", f"Scored {count} takes")
 
 
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
@@ -238,4 +239,8 @@ class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):
     def act(self, context: bpy.types.Context):
         count = len(context.scene.thunder_check.ignored)
         context.scene.thunder_check.ignored.clear()
-        return f"{count} ignored problem{'s' * (count > 1)} will be listed again: press Check"
+        return plural(
+            count,
+            f"{count} ignored problem will be listed again: press Check",
+            f"{count} ignored problems will be listed again: press Check",
+        )

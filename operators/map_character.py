@@ -14,6 +14,7 @@ from ..scene.host.prop import EnumProperty, IntProperty, StringProperty
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face import mapping
 from ..thunder_core.face.drawn_mouths import UNUSED
+from ..thunder_core.translation import plural
 from .base import (
     chosen_head,
     InstantWork,
@@ -123,7 +124,10 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
             obj,
             replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints),
         )
-        return f"“{source}” moves {len(rules)} target{'s' * (len(rules) != 1)} now"
+        count = len(rules)
+        return plural(
+            count, f"“{source}” moves {count} target now", f"“{source}” moves {count} targets now"
+        )
 
 
 class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
@@ -253,5 +257,5 @@ class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context):
         count = drawn_frames.copy_drawings(context.scene, chosen_head(context))
-        frames = f"{count} frame{'s' * (count != 1)}"
+        frames = plural(count, f"{count} frame", f"{count} frames")
         return f"Copied drawings to {frames}: switch the modifiers on to follow keys again"

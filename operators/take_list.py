@@ -14,6 +14,7 @@ from ..scene.host.language import translated
 from ..scene.host.prop import EnumProperty, IntProperty
 from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest
+from ..thunder_core.translation import plural
 from .base import InstantWork, NeedsTakes, Obstacles, SlicedWork, why_none_shown
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         return len(result)
 
     def outcome(self, count: int):
-        return f"{count} take{'s' * (count > 1)} deleted"
+        return plural(count, f"{count} take deleted", f"{count} takes deleted")
 
 
 class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
@@ -222,7 +223,7 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
     def act(self, context: bpy.types.Context):
         count = take_list.adopt(context.scene, head.find(context.scene, context.object))
         hidden = "" if take_list.of_voice(context) else ": choose their voice to list them"
-        return f"Added {count} take{'s' * (count > 1)}{hidden}"
+        return plural(count, f"Added {count} take{hidden}", f"Added {count} takes{hidden}")
 
 
 def _index_after(context: bpy.types.Context, index: int) -> int:

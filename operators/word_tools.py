@@ -23,6 +23,7 @@ from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.moving.shaping import PARTS
 from ..thunder_core.spoken import CLOSES
 from ..thunder_core.timings import Times
+from ..thunder_core.translation import plural
 from .base import (
     FileWork,
     HasObstacles,
@@ -206,7 +207,7 @@ class THUNDER_OT_clear_word(OnWord, InstantWork, bpy.types.Operator):
     def act(self, context: bpy.types.Context):
         count = word_places.clear(context, word_places.current(context))
         jobs.redraw(jobs.TIMELINES)
-        return f"Removed {count} mark{'s' * (count != 1)}"
+        return plural(count, f"Removed {count} mark", f"Removed {count} marks")
 
 
 class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
@@ -409,7 +410,8 @@ class THUNDER_OT_recognise_words(SlicedWork, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, found: Any) -> None:
         count = len(found.spoken.words)
         if count:
-            words = f"{count} word{'s' * (count != 1)} ({found.languages})"
+            in_them = found.languages
+            words = plural(count, f"{count} word ({in_them})", f"{count} words ({in_them})")
             self.tell({"INFO"}, f"Recognized {words}: correct the transcript where it is wrong")
         else:
             self.tell({"INFO"}, "Recognized no words: type the transcript if somebody speaks")

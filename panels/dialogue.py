@@ -13,6 +13,7 @@ from ..scene.host.language import translated
 from ..scene.takes import dialogue, take_list
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
+from ..thunder_core.translation import plural
 from .tab import big_button, shorten, text_width, tune
 from .takes import width
 
@@ -126,7 +127,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     )
     todo = len(dialogue.lines_to_generate(scene))
     text = (
-        f"Generate for {todo} Strip{'' if todo == 1 else 's'}"
+        plural(todo, f"Generate for {todo} Strip", f"Generate for {todo} Strips")
         if todo
         else "Generate for All Strips"
     )

@@ -24,6 +24,7 @@ from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
 from ..thunder_core.own_files import say_damaged
 from ..thunder_core.spoken import is_other_script
+from ..thunder_core.translation import plural
 from ..thunder_core.whisper import names_of
 from . import character, dialogue
 from .tab import (
@@ -195,13 +196,11 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if not is_short:
             wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")
         n, m = len(takes), len(lines)
-        text = (
-            f"Re-sync {n} Take{'s' * (n > 1)} and {m} Line{'s' * (m > 1)}"
-            if takes and lines
-            else f"Re-sync {n} Take{'s' * (n > 1)}"
-            if takes
-            else f"Re-sync {m} Line{'s' * (m > 1)}"
-        )
+        of_takes = plural(n, f"{n} Take", f"{n} Takes")
+        of_lines = plural(m, f"{m} Line", f"{m} Lines")
+        what = of_takes if takes else of_lines
+        both = takes and lines
+        text = f"Re-sync {of_takes} and {of_lines}" if both else f"Re-sync {what}"
         layout.operator("thunder.resync", text=translated(text), icon="FILE_REFRESH")
 
     def _draw_head(

@@ -17,7 +17,7 @@ from ..scene.takes import browsing, grades, keep, take_list
 from ..scene.voice import changes
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
-from ..thunder_core.translation import pieces
+from ..thunder_core.translation import pieces, plural
 from .tab import BUTTON, buttons, is_divided, Popover, Tab, text_width, tune, wrapped_label
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class THUNDER_PT_batches(Popover, bpy.types.Panel):
                 emboss=False,
             ).batch = batch[0].batch
             tune(row.row(align=True), alignment="RIGHT", active=False).label(
-                text=translated(f"{len(batch)} take{'s' * (len(batch) > 1)}")
+                text=translated(take_list.count_in_words(len(batch)))
             )
         self.layout.operator(
             "thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH"
@@ -279,7 +279,8 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         if not THUNDER_PT_batches.poll(context):
             return
         folded = sum(len(batch) for batch in take_list.batches(context) if batch[0].folded)
-        text = f"{folded} Earlier Take{'s' * (folded != 1)}" if folded else "Earlier Takes"
+        text = plural(folded, f"{folded} Earlier Take", f"{folded} Earlier Takes")
+        text = text if folded else "Earlier Takes"
         self.layout.popover("THUNDER_PT_batches", text=translated(text))
 
     def draw(self, context: bpy.types.Context) -> None:

@@ -11,7 +11,7 @@ import keyword
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from thunder_core.translation import BETWEEN, read  # noqa: E402
+from thunder_core.translation import BETWEEN, entries, forms_in, unquote  # noqa: E402
 from thunder_core.whisper import LANGUAGES  # noqa: E402
 
 FILES = ROOT / "assets" / "languages"
@@ -37,12 +37,12 @@ _SENTENCE = re.compile(r"(?=.*\b[a-z]{2,}\b.*\s.*\b[a-z]{2,}\b)[A-Z“{…][^_=|
 
 def template_of(node: Any) -> str:
     """An f-string, or a text with empty braces, as the template of what it makes: its values are
-    named by the last name in each, an s or nothing is {s}."""
+    named by the last name in each."""
 
     def name_of(value: str) -> str:
         names = re.findall(r"(?<!\d)[a-z_]\w*", re.sub(r"'[^']*'", "", value.lower()))
         names = ["value", *(name for name in names if not keyword.iskeyword(name))]
-        return "{s}" if "'s'" in value else f"{{{names[-1]}}}"
+        return f"{{{names[-1]}}}"
 
     def numbered(found: re.Match) -> str:
         used[name := found[1] or "value"] += 1
@@ -96,13 +96,31 @@ def texts_of(path: Path) -> Iterator[tuple[int, str, str]]:
             yield node.lineno, text, _LABEL.match(text) and kind or (MESSAGE if is_sentence else "")
 
 
+def code_files() -> Iterator[Path]:
+    """The Python files whose texts an animator may read."""
+    for folder in FOLDERS:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+@cache
+def plurals() -> dict[str, str]:
+    """The texts of one thing that the code has with one of many, and those of many."""
+    result = {}
+    for path in code_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="plural"), args=[_, one, many]):
+                    result[template_of(one)] = template_of(many)
+    return result
+
+
 @cache
 def collect() -> tuple[dict[str, tuple[str, str]], set[str]]:
     """Texts that an animator may read → where each is first, and its kind; and all texts of the
     code."""
     shown: dict[str, tuple[str, str]] = {}
     known = set(BETWEEN)
-    for path in (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))):
+    for path in code_files():
         where = path.relative_to(ROOT)
         for line, text, kind in texts_of(path):
             known.add(text)
@@ -120,15 +138,24 @@ def collect() -> tuple[dict[str, tuple[str, str]], set[str]]:
     return shown, known | {text.lower() for text in known} | {text.title() for text in known}
 
 
-def entry(context: str, text: str, said: str, *notes: str) -> str:
-    """An entry of a .po file. notes: where it is in the code."""
-    rows = {"msgctxt": context, "msgid": text, "msgstr": said}
+def entry(context: str, text: str, many: str, said: Sequence[str], *notes: str) -> str:
+    """An entry of a .po file, as of `translated`. notes: where it is in the code."""
+    rows = {"msgctxt": context, "msgid": text, "msgid_plural": many}
+    rows |= {f"msgstr[{n}]" if many else "msgstr": each for n, each in enumerate(said)}
     lines = [f"#: {' '.join(notes)}"] * bool(notes) + [
         f"{row} {json.dumps(value, ensure_ascii=False)}"
         for row, value in rows.items()
-        if value or row != "msgctxt"
+        if value or row not in ("msgctxt", "msgid_plural")
     ]
     return "\n".join([*lines, "\n"])
+
+
+def translated(po: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """Context, text, text of many things and translation, or its forms, of what a .po file has."""
+    for flags, context, text, said, many, lines in entries(po):
+        forms = (unquote(said),) if said else forms_in(lines)
+        if text and forms and "fuzzy" not in flags:
+            yield unquote(context), unquote(text), unquote(many), forms
 
 
 def main(folder: Path) -> None:
@@ -136,17 +163,29 @@ def main(folder: Path) -> None:
     shown, known = collect()
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(FILES.glob("*.po"))}
     # what one language translates the others may need to
-    keys = dict.fromkeys(key for text in files.values() for key in read(text) if key[1] in known)
-    all_keys = dict.fromkeys([*(("", text) for text in shown), *keys])
-    template = [entry(*key, "", *shown.get(key[1], ())) for key in all_keys]
+    pairs = plurals()
+    keys = dict.fromkeys(
+        each[:3]
+        for text in files.values()
+        for each in translated(text)
+        if each[1] in known and each[2] == pairs.get(each[1], "")
+    )
+    new_keys = (("", text, pairs.get(text, "")) for text in shown if text not in pairs.values())
+    all_keys = dict.fromkeys([*new_keys, *keys])
+    template = [entry(*key, unsaid(key), *shown.get(key[1], ())) for key in all_keys]
     _write(folder / "thunder.pot", HEAD, template)
     for name, text in files.items():
-        said = read(text)
-        texts = {text for _, text in said}
-        kept = [entry(*key, said[key]) for key in said if key in keys]
-        new = [entry(*key, "") for key in keys if key[1] not in texts]
+        said = list(translated(text))
+        texts = {each[1] for each in said if each[:3] in keys}
+        kept = [entry(*each) for each in said if each[:3] in keys]
+        new = [entry(*key, unsaid(key)) for key in keys if key[1] not in texts]
         _write(folder / name, text.partition("\n\n")[0], kept + new)
         print(f"{folder / name}: {len(new)} new, {len(said) - len(kept)} gone")
+
+
+def unsaid(key: tuple[str, str, str]) -> tuple[str, ...]:
+    """What an entry says that nobody has translated: two forms where it has one for many."""
+    return ("", "") if key[2] else ("",)
 
 
 def _write(path: Path, head: str, entries: list[str]) -> None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 from .animation import keyframes
+from .translation import plural
 
 Fault = StrEnum("Fault", ["SHIFTED", "OPEN", "STILL", "MOVES", "OTHER", "SIZE", "MUMBLED", "FLAT"])
 SHIFTED, OPEN, STILL, MOVES, OTHER, SIZE, MUMBLED, FLAT = Fault
@@ -77,12 +78,11 @@ class Finding:
             return f"Lips stay flat on {where}, which is round"
         if self.kind == SHIFTED:
             count = max(1, round(abs(self.size) * fps))
-            s, place, is_late = "s" * (count > 1), self._place_in_words(place), self.size > 0
-            if self.whole:
-                late, early = f"late by {count} frame{s}", f"early by {count} frame{s}"
-                return f"The whole line is {late if is_late else early}"
-            late, early = f"late by {count} frame{s}{place}", f"early by {count} frame{s}{place}"
-            return f"Lips are {late if is_late else early}"
+            frames = plural(count, f"{count} frame", f"{count} frames")
+            place = "" if self.whole else self._place_in_words(place)
+            late, early = f"late by {frames}{place}", f"early by {frames}{place}"
+            by = late if self.size > 0 else early
+            return f"The whole line is {by}" if self.whole else f"Lips are {by}"
         place = self._place_in_words(place)
         if self.kind == STILL:
             return f"The mouth stands still{place}: {self.size:.1f} s"
@@ -91,15 +91,14 @@ class Finding:
     def label(self, fps: float) -> str:
         """What is wrong in a few words, for a row of a list."""
         count = max(1, round(abs(self.size) * fps))
+        frames = plural(count, f"{count} frame", f"{count} frames")
         what = {
             OTHER: "another line?",
             SIZE: f"opens {self.size:.0%}",
             MUMBLED: "mumbles",
             OPEN: f"{self.sound} open",
             FLAT: f"{self.sound} flat",
-            SHIFTED: f"{count} frame{'s' * (count > 1)} late"
-            if self.size > 0
-            else f"{count} frame{'s' * (count > 1)} early",
+            SHIFTED: f"{frames} late" if self.size > 0 else f"{frames} early",
             STILL: "stands still",
             MOVES: "moves in silence",
         }[self.kind]

@@ -11,27 +11,76 @@ engine too, and only what shows it to the animator translates it.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from gettext import c2py
 from itertools import product
 
 _QUOTED = r'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"\n'
-_ENTRY = re.compile(rf"(?:^#, (.*)\n)?^(?:msgctxt {_QUOTED})?msgid {_QUOTED}msgstr {_QUOTED}", re.M)
+_ENTRY = re.compile(
+    rf"(?:^#, (.*)\n)?^(?:msgctxt {_QUOTED})?msgid {_QUOTED}"
+    rf"(?:msgstr {_QUOTED}|msgid_plural {_QUOTED}((?:msgstr\[.*\n)+))",
+    re.M,
+)
+_FORM = re.compile(rf"msgstr\[\d\] {_QUOTED}")
+_RULE = re.compile(r"Plural-Forms:.*plural=([^;\\]*)")
 _VALUE = re.compile(r"\{(\w+)\}")
+_ENGLISH = "n != 1"  # which of its two forms English has for n things
 _WORD = re.compile(r"[^\W\d]{3}")
 _TELLS = 10  # letters that a template ends with at least, for a word that is not known before them
 
 
+def entries(po: str) -> list[tuple[str, str, str, str, str, str]]:
+    """Every entry of a .po file as it is written there: flags such as “fuzzy”, context, text,
+    translation, and of one of many things their text and `forms`."""
+    return _ENTRY.findall(f"{po}\n".replace("\r", "").replace('"\n"', ""))
+
+
+def forms_in(lines: str) -> tuple[str, ...]:
+    """gettext's forms of a translation, in the lines of a .po file that say them; none where one
+    is missing."""
+    forms = tuple(map(unquote, _FORM.findall(lines)))
+    return forms if all(forms) else ()
+
+
+def plural_rule(po: str) -> Callable[[int], int]:
+    """Which of gettext's forms a .po file's language has for a count, as its head says; as English
+    has it where that says none."""
+    rule = _RULE.search(po)
+    try:
+        return c2py(rule[1] if rule else _ENGLISH)
+    except ValueError:  # somebody's own file
+        return c2py(_ENGLISH)
+
+
 def read(po: str) -> dict[tuple[str, str], str]:
     """(context, text) → translation of every translated entry of a .po file; the context is "" for
-    entries without one. What tools mark as fuzzy is left out."""
-    whole_lines = f"{po}\n".replace("\r", "").replace('"\n"', "")
-    return {
-        (_unquote(context), _unquote(text)): _unquote(said)
-        for flags, context, text, said in _ENTRY.findall(whole_lines)
-        if text and said and "fuzzy" not in flags  # without a text: what the file says of itself
-    }
+    entries without one. What tools mark as fuzzy is left out. Also of the text of many things,
+    whose forms are in the contexts that `form_context` names."""
+    result, rule = {}, plural_rule(po)
+    for flags, context, text, said, many, lines in entries(po):
+        if "fuzzy" in flags:
+            continue
+        if said and text:  # without a text: what the file says of itself
+            result[unquote(context), unquote(text)] = unquote(said)
+        elif forms := forms_in(lines):  # English has the second for all numbers but 1
+            result[unquote(context), unquote(text)] = forms[0]
+            result[unquote(context), unquote(many)] = forms[min(rule(2), len(forms) - 1)]
+            result |= {(form_context(n), unquote(many)): form for n, form in enumerate(forms)}
+    return result
 
 
-def _unquote(text: str) -> str:
+def form_context(form: int) -> str:
+    """The context of one of gettext's forms."""
+    return f"plural {form}"
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """The text of one thing, or of many. Translators get both as one entry; what it is in another
+    language follows the first number in it."""
+    return one if count == 1 else many
+
+
+def unquote(text: str) -> str:
+    """A text as it is meant, of one that a .po file has in quotes."""
     if "\\" in text:
         return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)
     return text
@@ -52,7 +101,7 @@ def _pattern(template: str) -> tuple[str, re.Pattern, list[str]]:
     quoted = [name for name in names if f"“{{{name}}}”" in template]
     pattern = re.escape(fixed[0])
     for place, name in enumerate(names):
-        kind = "s?" if re.fullmatch(r"s\d?", name) else "[^”]*" if name in quoted else ".*?"
+        kind = "[^”]*" if name in quoted else ".*?"
         # a value that comes twice is the same
         pattern += f"(?P={name})" if name in names[:place] else f"(?P<{name}>{kind})"
         pattern += re.escape(fixed[place + 1])
@@ -63,13 +112,17 @@ def _pattern(template: str) -> tuple[str, re.Pattern, list[str]]:
 BETWEEN = (". ", "; ", ": ", ", ", " · ")
 
 
-def translate(text: str, lookups: Sequence[Callable[[str], str]], templates: list[str]) -> str:
+def translate(
+    text: str, lookups: Sequence[Callable[[str], str]], templates: list[str],
+    form_of: Callable[[str, int], str] = lambda template, count: template,
+) -> str:  # fmt: skip
     """A text in another language; as it is where neither it, nor its template, nor all its parts
     are known.
 
     lookups: each gives a text's translation, or the text itself; the first that knows a text says
-    it, and that first of all knows templates.  templates: as of `sort_templates`. Values are
-    translated too, but for those in quotes, which are names that people gave.
+    it, and that first of all knows templates.  templates: as of `sort_templates`.  form_of: the
+    translation of a template for a count, the template itself where it has no such forms. Values
+    are translated too, but for those in quotes, which are names that people gave.
     """
 
     @cache  # parts of parts come again and again
@@ -101,7 +154,13 @@ def translate(text: str, lookups: Sequence[Callable[[str], str]], templates: lis
                 # “{keys} keys” is not what every sentence was made of that ends so
                 is_sure = len(fixed) >= _TELLS or not template.startswith(tuple(unknown))
                 if not unknown or (best == text and is_sure):
-                    best = _VALUE.sub(lambda place: values[place[1]], lookups[0](template))
+                    counts = [
+                        int(each) for name, each in found.groupdict().items()
+                        if name not in quoted and each.isdecimal()
+                    ]  # fmt: skip
+                    said = form_of(template, counts[0]) if counts else template
+                    said = lookups[0](template) if said == template else said
+                    best = _VALUE.sub(lambda place: values[place[1]], said)
                 if not unknown:
                     break
         return best

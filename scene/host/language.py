@@ -8,6 +8,7 @@ has another sense (“Normal” of a mesh, “Lead” as a metal), the context i
 a context is for all of them.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
@@ -16,12 +17,13 @@ import bpy
 
 from ...thunder_core.own_files import left_out_if_damaged
 from ...thunder_core.text_files import read_text
-from ...thunder_core.translation import read, sort_templates, translate
+from ...thunder_core.translation import form_context, plural_rule, read, sort_templates, translate
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "languages"
 CONTEXT = "Thunder"
 _LARGEST = 2**22  # largest file of a language, bytes
 _templates: list[str] = []  # texts with values, of all languages
+_rules: dict[str, Callable[[int], int]] = {}  # by languages: of its plural
 
 
 def dictionaries() -> dict[str, dict[tuple[str, str], str]]:
@@ -29,7 +31,8 @@ def dictionaries() -> dict[str, dict[tuple[str, str], str]]:
     result = {}
     for path in sorted(FOLDER.glob("*.po")):
         with left_out_if_damaged(path):
-            entries = read(read_text(path, _LARGEST))
+            po = read_text(path, _LARGEST)
+            entries, _rules[path.stem] = read(po), plural_rule(po)
             result[path.stem] = {
                 (one, text): entries[context, text]
                 for context, text in sorted(entries, key=itemgetter(0))  # those without one first
@@ -58,5 +61,9 @@ def translated(text: str) -> str:
 
 @lru_cache(4096)
 def _translated(text: str, language: str) -> str:
-    lookup = bpy.app.translations.pgettext_iface
-    return translate(text, (lambda each: lookup(each, CONTEXT), lookup), _templates)
+    lookup, rule = bpy.app.translations.pgettext_iface, _rules.get(language)
+
+    def form_of(template: str, count: int) -> str:
+        return template if rule is None else lookup(template, form_context(rule(count)))
+
+    return translate(text, (lambda each: lookup(each, CONTEXT), lookup), _templates, form_of)

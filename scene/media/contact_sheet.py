@@ -95,8 +95,7 @@ def make(
     fps = scene.render.fps / scene.render.fps_base
     with _Sheet(scene, rig, PAPER, ROW_PIXELS) as sheet:
         yield jobs.Step(0.0, "Setting up the sheet", busy=True)
-        count = translated(f"{len(rows)} take{'s' * (len(rows) > 1)}")
-        title = f"{entries[0].voice}  ·  {count}"
+        title = f"{entries[0].voice}  ·  {translated(take_list.count_in_words(len(rows)))}"
         has_loudness = loudness is not None and np.max(loudness, initial=0.0) > 0
         parts = [sheet.title(title, chosen, has_loudness, any(row.choice.hits for row in rows))]
         for number, entry in enumerate(listed, start=1):

@@ -20,6 +20,7 @@ from ...thunder_core.face.drawn_mouths import MOUTHS
 from ...thunder_core.face.moving import lips
 from ...thunder_core.findings import OPEN, OTHER, SHIFTED, SIZE
 from ...thunder_core.progress import rescale
+from ...thunder_core.translation import plural
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
@@ -225,7 +226,8 @@ def summary(findings: list) -> str:
     """What a check found, in a sentence."""
     if not findings:
         return "No lip-sync problems found"
-    return f"{len(findings)} lip-sync problem{'s' * (len(findings) > 1)} found"
+    count = len(findings)
+    return plural(count, f"{count} lip-sync problem found", f"{count} lip-sync problems found")
 
 
 def go(context: bpy.types.Context, row: ThunderFinding) -> None:
@@ -338,9 +340,11 @@ def mend(
     yield 0.5
     if finding.kind == findings.SHIFTED:
         frames = -round(finding.size * clock.fps)
-        how = (
-            f"Moved the mouth by {abs(frames)} frame{'s' * (abs(frames) != 1)}, "
-            f"{'earlier' if frames < 0 else 'later'}"
+        count, way = abs(frames), "earlier" if frames < 0 else "later"
+        how = plural(
+            count,
+            f"Moved the mouth by {count} frame, {way}",
+            f"Moved the mouth by {count} frames, {way}",
         )
         return _rewrite(
             rig, curves, how, lambda keys: findings.shift_keys(keys, first, last, frames)

@@ -14,6 +14,7 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction_words import words_of_request, words_of_take
 from ...thunder_core.errors import attempt, BadRequest
+from ...thunder_core.translation import plural
 from ...thunder_core.types import LISTENS, SPEAKS
 from ..animation import display, keying
 from ..heads import head, head_state
@@ -252,6 +253,11 @@ def batches(context: bpy.types.Context) -> list[list]:
     for entry in takes_of_voice(context):
         result.setdefault(entry.batch, []).append(entry)
     return [result[number] for number in sorted(result, reverse=True)]
+
+
+def count_in_words(count: int) -> str:
+    """So many takes, in words."""
+    return plural(count, f"{count} take", f"{count} takes")
 
 
 def heading(batch: list) -> str:

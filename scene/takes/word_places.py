@@ -24,6 +24,7 @@ from ...thunder_core.progress import map_progress
 from ...thunder_core.protocol import KANJI, SOUNDS
 from ...thunder_core.spoken import Spoken
 from ...thunder_core.timings import Times
+from ...thunder_core.translation import plural
 from ...thunder_core.types import FPS
 from ..engine import connection, recogniser
 from ..host import jobs
@@ -374,7 +375,7 @@ class FoundWords:
     def sentence(self) -> str:
         """The message for the animator."""
         words, sounds = len(self.spoken.words), len(self.spoken.sounds)
-        sound = f"{sounds} sound{'s' * (sounds != 1)}"
+        sound = plural(sounds, f"{sounds} sound", f"{sounds} sounds")
         return (
             f"Found {words - len(self.unheard)} of {words} words and {sound}"
             if words

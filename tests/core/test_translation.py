@@ -14,7 +14,14 @@ import thunder_core.engine.pipeline  # noqa: F401, marks steps
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.errors import ThunderError
 from thunder_core.findings import Fault, Finding
-from thunder_core.translation import read, sort_templates, translate, wrap
+from thunder_core.translation import (
+    form_context,
+    plural_rule,
+    read,
+    sort_templates,
+    translate,
+    wrap,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 _spec = importlib.util.spec_from_file_location("languages", ROOT / "setup" / "languages.py")
@@ -66,7 +73,14 @@ ELSEWHERE = {  # of these what only bakes, scripts and a client of another versi
     "Energy, brows and head follow how lively the voice sounds",  # a tooltip
     "{text}, lips within {errors} mm",  # each part is translated
 }
-ENTRIES = {path.stem: read(path.read_text(encoding="utf-8")) for path in FILES}
+ENTRIES = {
+    path.stem: {
+        key: said
+        for key, said in read(path.read_text(encoding="utf-8")).items()
+        if not key[0].startswith(form_context(0)[:-1])  # which others than English need
+    }
+    for path in FILES
+}
 COMPLETE = ("de_DE", "es", "fr_FR", "ja_JP", "zh_HANS")  # others may have as much as they like
 
 
@@ -84,14 +98,12 @@ def placeholders(template):
 
 def faults(po, known):
     """What is wrong with the file of a language: texts that are not in the code, and values that a
-    translation lost or invented. An {s} of English may be lost."""
+    translation lost or invented."""
     entries = read(po)
     return [f"gone: {text}" for _, text in entries if text not in known] + [
         f"other values: {text}"
         for (_, text), said in entries.items()
-        if not set(placeholders(text)) - {"s", "s2"}
-        <= set(placeholders(said))
-        <= set(placeholders(text))
+        if set(placeholders(text)) != set(placeholders(said))
     ]
 
 
@@ -106,9 +118,10 @@ def test_all_that_is_translated_is_in_the_code_and_keeps_its_values(path, code):
 
 
 def test_a_text_that_is_gone_and_a_value_that_is_lost_are_named():
-    po = languages.entry("", "Old label", "Alt") + languages.entry("", "{n} takes", "Takes")
-    po += languages.entry("", "{n} take{s}", "{n} Take(s)")
-    found = faults(po, {"{n} takes", "{n} take{s}"})
+    entry = languages.entry
+    po = entry("", "Old label", "", ["Alt"]) + entry("", "{n} takes", "", ["Takes"])
+    po += entry("", "{n} line", "{n} lines", ["{n} Zeile", "{n} Zeilen"])
+    found = faults(po, {"{n} takes", "{n} line", "{n} lines"})
     assert found == ["gone: Old label", "other values: {n} takes"]
 
 
@@ -130,10 +143,7 @@ def test_each_sentence_is_known_by_its_template(language, name):
     say = in_language(language)
     for (_, text), said in ENTRIES[language].items():
         if names := placeholders(text):
-            values = {
-                each: "s" if each in ("s", "s2") else name if f"“{{{each}}}”" in text else "7"
-                for each in names
-            }
+            values = {each: name if f"“{{{each}}}”" in text else "7" for each in names}
             assert say(text.format(**values)) == said.format(**values), text
 
 
@@ -248,8 +258,27 @@ def test_what_is_put_together_is_said_in_each_languages_order():
     assert german("looks away in a pause") == "blickt weg in einer Pause"
     assert german("Strip 2 of 5: analyzing the voice") == "Streifen 2 von 5: Stimme wird analysiert"
     assert german("Poor: Lips are late by 3 frames from “a” to “b”") == (
-        "Schwach: Lippen sind 3 Bild(er) zu spät von „a“ bis „b“"
+        "Schwach: Lippen sind 3 Bilder zu spät von „a“ bis „b“"
     )
+
+
+def test_a_count_takes_the_form_that_its_language_has_for_it():
+    """By the rule in the head of its file, of which English may have another."""
+    po = 'msgid ""\nmsgstr "Plural-Forms: nplurals=3; plural=n%10==1 ? 0 : n>4 ? 2 : 1;\\n"\n\n'
+    po += languages.entry("", "{n} take", "{n} takes", ["{n} дубль", "{n} дубля", "{n} дублей"])
+    entries, rule = read(po), plural_rule(po)
+    texts = {text: said for (_, text), said in entries.items()}
+
+    def say(text):
+        return translate(
+            text, [lambda each: texts.get(each, each)], sort_templates(texts),
+            lambda each, count: entries.get((form_context(rule(count)), each), each),
+        )  # fmt: skip
+
+    assert [say(f"{n} take{'s' * (n != 1)}") for n in (1, 3, 7, 21)] == [
+        "1 дубль", "3 дубля", "7 дублей", "21 дубль",
+    ]  # fmt: skip
+    assert plural_rule("Plural-Forms: nplurals=2; plural=oh no;")(1) == 0
 
 
 def test_what_is_not_known_stays_english_as_a_whole():
@@ -275,16 +304,17 @@ def test_files_of_translators_tools_are_read():
 def test_a_language_gets_what_is_new_and_loses_what_is_gone(tmp_path, monkeypatch, capsys):
     """All else of its file stays as it is."""
     start, entry = f"{languages.HEAD}\n\n", languages.entry
-    known = entry("", "Generate Takes", "Los") + entry("Operator", "Add Head", "Kopf")
+    known = entry("", "Generate Takes", "", ["Los"]) + entry("Operator", "Add Head", "", ["Kopf"])
+    known += entry("", "{count} take deleted", "{count} takes deleted", ["{count} T", "{count} Ts"])
     files = {
-        "xx.po": start + entry("", "A button of before", "Weg") + known,
-        "yy.po": start + known + entry("", "Add Transcript", "Text"),
+        "xx.po": start + entry("", "A button of before", "", ["Weg"]) + known,
+        "yy.po": start + known + entry("", "Add Transcript", "", ["Text"]),
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text[:-1])
     monkeypatch.setattr(languages, "FILES", tmp_path)
     languages.main(tmp_path / "out")
-    files["xx.po"] = start + known + entry("", "Add Transcript", "")
+    files["xx.po"] = start + known + entry("", "Add Transcript", "", [""])
     assert capsys.readouterr().out.count("1 new, 1 gone") == 1
     for name, text in files.items():
         assert (tmp_path / "out" / name).read_text() == text[:-1]
@@ -300,7 +330,7 @@ def test_labels_names_items_templates_and_tooltips_are_collected(code):
         "Voice Guidance",  # of a property
         "Copy of My Action",  # an item
         "Add the take on top of your animation",
-        "{count} take{s} deleted",
+        "{count} takes deleted",
         "The engine did not respond for {silence_deadline} minutes and was ended: try again",
         "Articulation",  # of a slider
         "Lips close",  # a tooltip of two words, of an item named by one letter

@@ -24,6 +24,7 @@ from ..progress import Progress, share
 from ..protocol import KANJI, OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
 from ..system_calls import release_free_memory
+from ..translation import plural
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
@@ -257,7 +258,8 @@ class _Work:
 
     def _report(self, seeds: Sequence[int], fraction: float, message: str = "") -> None:
         """Note how far the takes of some seeds are, 0 … 1. Raises Cancelled once nobody waits."""
-        of = f"{self._count} take{'s' if self._count > 1 else ''}"
+        count = self._count
+        of = plural(count, f"{count} take", f"{count} takes")
         sampled = (
             f"{self.arrived} of {of} sampled"
             if self.arrived

@@ -20,6 +20,7 @@ from ....thunder_core.animation.commit.before import CommitChoice
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
 from ....thunder_core.progress import map_progress
+from ....thunder_core.translation import plural
 from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
@@ -186,15 +187,18 @@ class CommitLog:
                 if self.already
                 else "No line was committed"
             )
-        text = (
-            f"{lines} line{'' if lines == 1 else 's'} committed on {heads} "
-            f"head{'' if heads == 1 else 's'}"
+        done = plural(lines, f"{lines} line", f"{lines} lines")
+        text = plural(
+            heads, f"{done} committed on {heads} head", f"{done} committed on {heads} heads"
         )
         if self.already:
             text += f", {len(self.already)} before"
         made = [action for action in bpy.data.actions if action.session_uid in self.actions]
         keys = reading.key_count(made)
-        text += f": {keys} keys in {len(made)} action{'' if len(made) == 1 else 's'}"
+        count = len(made)
+        actions = plural(count, f"{count} action", f"{count} actions")
+        written = f"{keys} keys in {actions}"
+        text = f"{text}: {written}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{text}, lips within {max(errors):.2f} mm" if errors else text
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...translation import plural
 from .. import keyframes, placing, posing
 from ..keys import PoseKeys, SAMPLES
 from ..poses import Column, poses_in, REGIONS
@@ -390,7 +391,7 @@ class Report:
         poses = poses_in(self.poses or ())
         costs = [
             f"Committed to “{name}”: {keys} on {self.key_frames} of {self.frames} frames",
-            *([f"{poses} mouth pose{'' if poses == 1 else 's'}"] if self.poses else []),
+            *([plural(poses, f"{poses} mouth pose", f"{poses} mouth poses")] if self.poses else []),
             *self._costs,
         ]
         return ", ".join(costs)
