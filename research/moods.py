@@ -16,7 +16,8 @@ import numpy as np
 
 from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
 from research.harness import add_shared, describe_sampling, report, results_file
-from thunder_core.direction import Direction, MOODS, Style
+from research.train.readings import draw_reading, style_of_speaker
+from thunder_core.direction import Direction, MOODS
 from thunder_core.engine.engine import Engine
 from thunder_core.types import Columns, in_group, MOUTH, pack
 
@@ -61,7 +62,7 @@ def packed_motions(
         performances = []
         for mood, name in enumerate(NAMES):
             rng = np.random.default_rng([seed, number, mood])
-            style = Style.of_speaker(f"{seed} {number} {mood}").draw_reading(rng)
+            style = draw_reading(style_of_speaker(f"{seed} {number} {mood}"), rng)
             performances.append((Direction(style, name), rng))
         if by_teacher:
             performed = line.perform(performances)

@@ -51,11 +51,11 @@ from research.train.corpus import Corpus, SAMPLES_PER_FRAME
 from research.train.grid import KNOWN
 from research.train.lip_video import LipVideo
 from research.train.motions import MotionSet
+from research.train.readings import direction_of_clip
 from research.train.spaces import Lips, MouthNetwork, SPACES, weights_name
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from research.train.teacher import perform, semitones
 from thunder_core.acoustics import level, log_mel, loudness
-from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import WINDOW
 from thunder_core.files import hash_of, write_file
@@ -232,7 +232,7 @@ def perform_line(engine: Engine, line: Line, number: int, voices: list[str], see
     """The teacher's performance of a line in the style of one of the training `voices`."""
     frames = len(line.samples) // SAMPLES_PER_FRAME
     rng = np.random.default_rng([seed, number])
-    direction = Direction.of_clip(voices[int(rng.integers(len(voices)))], rng)
+    direction = direction_of_clip(voices[int(rng.integers(len(voices)))], rng)
     features = map_features(engine.thunder.encoder, line.samples, frames)
     channels, loud = list(engine.head.expression_names), loudness(line.samples, frames)
     return perform(

@@ -10,7 +10,7 @@ import soundfile
 
 from research.train.corpus import Corpus, SAMPLES_PER_FRAME
 from research.train.motions import MotionSet, TRUE_TO_SOUND, VARIANTS
-from thunder_core.direction import Direction
+from research.train.readings import direction_of_clip
 from thunder_core.engine.planning.mouth_map import mouth_map
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import EVENTS
@@ -77,7 +77,7 @@ def made_motions(folder: Path, head: Head, frames: int = 110) -> MotionSet:
     np.save(
         motions / "directions.npy",
         np.stack(
-            [[Direction.of_clip(s, rng).vector() for s, _ in SPLITS] for _ in range(VARIANTS)]
+            [[direction_of_clip(s, rng).vector() for s, _ in SPLITS] for _ in range(VARIANTS)]
         ),
     )
     rows = [

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -231,7 +230,6 @@ AXES = (
     ),
 )
 SLIDERS = tuple(axis.name for axis in AXES if axis.slider)
-_FURTHEST = 2.5  # largest deviation of speakers and readings
 
 
 @dataclass(frozen=True)
@@ -260,25 +258,6 @@ class Style:
         """The style at the given deviations [len(AXES)], clipped to the axes' ranges."""
         return Style(
             **{axis.name: axis.value(float(by)) for axis, by in zip(AXES, deviations, strict=True)}
-        )
-
-    @staticmethod
-    def of_speaker(name: str) -> Style:
-        """The usual style of a person, who is known by name: the same name has the same style on
-        any machine."""
-        drawn = [
-            np.random.default_rng(
-                [zlib.crc32(name.encode()), zlib.crc32(axis.name.encode())]
-            ).standard_normal()
-            for axis in AXES
-        ]
-        return Style.of_vector(np.clip(drawn, -_FURTHEST, _FURTHEST))
-
-    def draw_reading(self, rng: np.random.Generator) -> Style:
-        """The same person reading once, a little different every time."""
-        by = rng.standard_normal(len(AXES)).clip(-_FURTHEST, _FURTHEST)
-        return Style.of_vector(
-            self.vector() + by * [axis.readings / axis.speakers for axis in AXES]
         )
 
     def shift(self, deviations: Mapping[str, float], strength: float) -> Style:
@@ -311,8 +290,6 @@ MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
 )})  # fmt: skip
 # What a direction may name as its mood; `as heard` is none that models know.
 CHOICES: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in _NO_FILES} | {**MOODS})
-_SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
-_LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
 _ROUNDING = 1e-3  # deviations or strengths outside a range that are accepted as rounding
 
 # those with a number in a direction's vector
@@ -358,18 +335,6 @@ class Direction:
             Style.of_vector(vector[: len(AXES)]),
             strongest if named else NEUTRAL,
             moods[strongest] if named else 1.0,
-        )
-
-    @staticmethod
-    def of_clip(speaker: str, rng: np.random.Generator) -> Direction:
-        """A reading of one clip by a person of this name, in a mood drawn from the generator."""
-        style = Style.of_speaker(speaker).draw_reading(rng)
-        if rng.random() < _SHARE_OF_NEUTRAL:
-            return Direction(style)
-        return Direction(
-            style,
-            MOOD_NAMES[rng.integers(len(MOOD_NAMES))],
-            float(rng.uniform(_LEAST_STRENGTH, 1.0)),
         )
 
 

@@ -78,9 +78,11 @@ class Finding:
             return f"Lips stay flat on {where}, which is round"
         if self.kind == SHIFTED:
             count = max(1, round(abs(self.size) * fps))
-            frames = plural(count, f"{count} frame", f"{count} frames")
             place = "" if self.whole else self._place_in_words(place)
-            late, early = f"late by {frames}{place}", f"early by {frames}{place}"
+            late = plural(count, f"late by {count} frame{place}", f"late by {count} frames{place}")
+            early = plural(
+                count, f"early by {count} frame{place}", f"early by {count} frames{place}"
+            )
             by = late if self.size > 0 else early
             return f"The whole line is {by}" if self.whole else f"Lips are {by}"
         place = self._place_in_words(place)

@@ -20,6 +20,7 @@ from research.train.ear import Ear
 from research.train.flame import FlameLayer
 from research.train.motions import MotionSet
 from research.train.pictures import pictures_for
+from research.train.readings import direction_of_clip
 from research.train.systems import REFERENCE
 from research.train.teacher import perform, semitones
 from thunder_core.acoustics import loudness
@@ -130,7 +131,7 @@ class Clip:
             : 4 * self.frames
         ]
         vector = motions.directions[0, self.number]
-        anybody = Direction.of_clip(f"anybody {seed}", np.random.default_rng([seed, self.number]))
+        anybody = direction_of_clip(f"anybody {seed}", np.random.default_rng([seed, self.number]))
         direction = Direction.of_vector(vector) if np.isfinite(vector).all() else anybody
         return Played(
             said, direction, self.features if motions.encoder == fitted_encoder() else None

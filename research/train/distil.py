@@ -21,6 +21,7 @@ from research.train.denoiser import DenoiserLoss, HIDE_EVENTS
 from research.train.loop import fit, Schedule
 from research.train.m2s import SpeechBatches
 from research.train.motions import MotionSet, VARIANTS
+from research.train.readings import direction_of_clip
 from thunder_core.direction import Direction
 from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
 from thunder_core.engine.performance import draw_style
@@ -112,7 +113,7 @@ def _sample_lines(
     for start in tqdm(range(0, count, BATCH), desc="sampling lines", mininterval=10):
         seeds = rng.integers(1 << 30, size=min(BATCH, count - start))
         directions = [
-            Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds
+            Direction() if rng.random() < 0.5 else direction_of_clip(str(s), rng) for s in seeds
         ]
         style = np.concatenate(
             [

@@ -22,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 from research.train.corpus import Corpus, SAMPLES_PER_FRAME
+from research.train.readings import direction_of_clip
 from research.train.teacher import perform_planned, semitones
 from thunder_core.acoustics import loudness
 from thunder_core.behaviour import MOODS_FOLDER
@@ -501,7 +502,7 @@ def _perform(job: ClipJob, number: int) -> tuple[np.ndarray, ...]:
     motions, events, heard_phones, directions = [], [], [], []
     for variant in range(VARIANTS):
         rng = np.random.default_rng([job.seed, number, variant])
-        direction = Direction.of_clip(speaker, rng) if lips is None else Direction()
+        direction = direction_of_clip(speaker, rng) if lips is None else Direction()
         hears = features
         if variant >= TRUE_TO_SOUND:
             if speaks and captured is None and lips is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import find_peaks
 
+from research.train.readings import direction_of_clip
 from research.train.teacher_mouth import mouth, Stresses
 from thunder_core import filters
 from thunder_core.acoustics import level, track
@@ -300,7 +301,7 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
     """
     of_mouth, of_upper_face, of_direction, of_choice = rng.spawn(4)
     if direction is None:
-        direction = Direction.of_clip(str(of_direction.integers(1 << 32)), of_direction)
+        direction = direction_of_clip(str(of_direction.integers(1 << 32)), of_direction)
     voice = prosody(phones, heard, pitch)
     choice = draw_any(voice, of_choice)
     if listens:

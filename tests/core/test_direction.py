@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 
+from research.train.readings import direction_of_clip, draw_reading, style_of_speaker
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, SLIDERS, Style
 from thunder_core.direction_presets import Preset, Presets, SHIPPED
 from thunder_core.direction_words import words
 from thunder_core.errors import BadRequest, NoSpace
 from thunder_core.named_files import NamedFiles
 
-SPEAKERS = [Style.of_speaker(f"speaker {i}") for i in range(400)]
+SPEAKERS = [style_of_speaker(f"speaker {i}") for i in range(400)]
 
 
 def test_the_usual_style_is_the_origin_and_the_panels_sliders_are_numbers_of_it():
@@ -24,12 +25,12 @@ def test_the_usual_style_is_the_origin_and_the_panels_sliders_are_numbers_of_it(
 
 
 def test_a_speaker_is_known_by_name_and_readings_of_one_are_more_alike_than_speakers():
-    assert Style.of_speaker("3331") == Style.of_speaker("3331") != Style.of_speaker("3332")
-    assert Style.of_speaker("3331").energy == pytest.approx(1.132, abs=1e-3), (
+    assert style_of_speaker("3331") == style_of_speaker("3331") != style_of_speaker("3332")
+    assert style_of_speaker("3331").energy == pytest.approx(1.132, abs=1e-3), (
         "corpora made before have other speakers"
     )
     rng = np.random.default_rng(0)
-    readings = np.array([Style().draw_reading(rng).vector() for _ in range(300)])
+    readings = np.array([draw_reading(Style(), rng).vector() for _ in range(300)])
     assert (readings.std(0) < 0.7).all() and (readings.std(0) > 0.1).all()
 
 
@@ -59,7 +60,7 @@ def test_a_mood_changes_more_the_stronger_it_is_and_a_vector_leads_back(mood):
 
 def test_the_corpus_has_every_mood_and_much_that_is_neutral():
     rng = np.random.default_rng(1)
-    drawn = [Direction.of_clip("somebody", rng) for _ in range(600)]
+    drawn = [direction_of_clip("somebody", rng) for _ in range(600)]
     moods = [direction.mood for direction in drawn]
     assert set(moods) == set(MOODS) and 0.28 < moods.count(NEUTRAL) / len(moods) < 0.42
     assert min(d.strength for d in drawn) >= 0.25

@@ -8,6 +8,7 @@ import pytest
 
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from research.train import teacher, teacher_mouth
+from research.train.readings import style_of_speaker
 from research.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
@@ -48,7 +49,7 @@ def play(*phones, seed=0, direction=Direction(), each=8):
 
 @pytest.mark.parametrize(
     "direction",
-    [Direction(Style.of_speaker(str(seed))) for seed in range(4)]
+    [Direction(style_of_speaker(str(seed))) for seed in range(4)]
     + [
         Direction(mood=mood)
         for mood in "amused tense angry afraid surprised disgusted doubtful bored".split()

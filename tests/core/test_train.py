@@ -61,8 +61,8 @@ from research.train.motions import (
     teacher_code,
     VARIANTS,
 )
+from research.train.readings import style_of_speaker
 from research.train.stages import pieces, version, Workspace
-from thunder_core.direction import Style
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.mouth_map import fitted_encoder
@@ -679,7 +679,7 @@ def test_a_face_that_listens_keeps_its_mouth_shut_and_is_not_the_speaker_s(corpu
     )
     assert jaw[:, :25].max() > 0.03 > 0.001 > np.abs(jaw[:, 25:50]).max()
     assert head[:, 25:50].std() > 0
-    usual = Style.of_speaker("Ada").vector()
+    usual = style_of_speaker("Ada").vector()
     assert np.abs(read(folder)[1][:, 1, : len(usual)] - usual).mean() > 0.5
     assert motions.of("train") == [0, 2, 3] and motions.of("train", listening=True) == [0, 1, 2, 3]
     assert not motions.samples(1, 0, 25).any() and motions.samples(0, 0, 25).any()
