@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         | bpy.types.GreasePencil
         | bpy.types.Material
         | bpy.types.NodeTree
+        | bpy.types.Scene
     )
 
 

@@ -47,8 +47,8 @@ def stale_takes(scene: bpy.types.Scene) -> list[tuple]:
         key = entry.action.get(fingerprint.STATE) if entry.action is not None else None, entry.voice
         if key not in known:
             known[key] = change(scene, entry)
-        if known[key] is not None and known[key].kind != "GONE":
-            stale.append((entry, known[key]))
+        if (found := known[key]) is not None and found.kind != "GONE":
+            stale.append((entry, found))
     return stale
 
 

@@ -23,7 +23,6 @@ from ..host.drawing import once
 
 if TYPE_CHECKING:
     from ..properties.settings import ThunderTake
-    from ..takes import word_places
 
 
 CHANNEL = "thunder_channel"  # property of a strip: its channel, as a number
@@ -78,7 +77,7 @@ def remember(action: bpy.types.Action, state: State | None) -> None:
         action[STATE] = record_of(state)
 
 
-def state_of(action: bpy.types.Action) -> State | None:
+def state_of(action: bpy.types.Action | None) -> State | None:
     """The voice of a take when it was made, None if its action has no record of it that can be
     read, or was deleted."""
     return None if action is None else read(action.get(STATE, ""))
@@ -140,7 +139,7 @@ def of_strip(scene: bpy.types.Scene, speaking: bpy.types.SoundStrip) -> State:
     return State(
         speaking.name,
         "",
-        _mark(_of_sound(speaking.sound), channel_of(None, speaking)),
+        _mark(_of_sound(speaking.sound), channel_of(scene, speaking)),
         json.dumps(keys) if keys else "",
         float(origin),
         first,
@@ -155,7 +154,7 @@ def _mark(sound: str, channel: int | None) -> str:
     return sound if channel is None or not sound else f"{sound}{OF}{channel}"
 
 
-def _of_sound(sound: bpy.types.Sound) -> str:
+def _of_sound(sound: bpy.types.Sound | None) -> str:
     """Fingerprint of a strip's recording, "" for none."""
     if sound is not None and sound.packed_file is not None:
         return _of_packed(sound.session_uid, sound.packed_file.size)
@@ -166,7 +165,9 @@ def _of_sound(sound: bpy.types.Sound) -> str:
 def _of_packed(session_uid: int, size: int) -> str:
     """Fingerprint of a packed sound, read once for each."""
     data = next(
-        sound.packed_file.data for sound in bpy.data.sounds if sound.session_uid == session_uid
+        sound.packed_file.data
+        for sound in bpy.data.sounds
+        if sound.packed_file is not None and sound.session_uid == session_uid
     )
     return _fingerprint(size, lambda place: data[place : place + _PIECE_BYTES])
 
@@ -188,7 +189,7 @@ def _of_contents(path: str, size: int, changed: int) -> str:
     """Fingerprint of a file's contents, read again when its size or time has changed."""
     with open(path, "rb") as file:
 
-        def read(place: word_places.WordPlace):
+        def read(place: int) -> bytes:
             file.seek(place)
             return file.read(_PIECE_BYTES)
 

@@ -115,7 +115,7 @@ class MixPlan:
             with _open_wave(self.path, self.begin) as source:
                 yield source
             return
-        unreadable = RuntimeError, aud.error, OSError
+        unreadable: Any = RuntimeError, aud.error, OSError
 
         def read(first: int, last: int) -> np.ndarray:
             begin = first // rate  # whole seconds: aud takes times in single precision
@@ -239,6 +239,7 @@ def plan_of(
     if len(getattr(strip, "retiming_keys", ())) or len(strip.modifiers):
         return None
     sound = strip.sound
+    assert sound is not None  # `of_strip` has no voice without one
     begin = (
         first - compat.content_start(strip) + compat.content_trim(strip)
     ) / fps - strip.sound_offset
@@ -259,7 +260,7 @@ def plan_of_voice(scene: bpy.types.Scene, voice: Voice) -> MixPlan | None:
     if voice.path:
         return plan_of_file(voice.name, voice.path, voice.channel)
     speaking = by_name(scene, voice.strip)
-    return plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
+    return plan_of(scene, speaking, int(voice.clock.start), voice.state.last, voice.clock.fps)
 
 
 def plan_of_file(name: str, path: str, channel: int | None) -> MixPlan:
@@ -270,6 +271,7 @@ def plan_of_file(name: str, path: str, channel: int | None) -> MixPlan:
 def _volume_path(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> str:
     """The end of the animation path of a strip's volume."""
     name = bpy.utils.escape_identifier(strip.name)
+    assert scene.sequence_editor is not None  # which holds the strip
     return f'{compat.strips_all_name(scene.sequence_editor)}["{name}"].volume'
 
 
@@ -331,11 +333,11 @@ def mix_down(voice: Voice, path: str, quietly: bool = False) -> Generator[float,
     """
     scene = bpy.data.scenes.get(voice.scene)
     strip = by_name(scene, voice.strip)
-    if strip is None:
+    if scene is None or strip is None:
         raise BadSound(
             f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice"
         )
-    plan = plan_of(scene, strip, int(voice.clock.start), int(voice.last), voice.clock.fps)
+    plan = plan_of(scene, strip, int(voice.clock.start), voice.state.last, voice.clock.fps)
     if plan is not None:
         yield from _write_in_thread(plan, path)
     elif quietly:
@@ -387,7 +389,7 @@ def write(plan: MixPlan, path: str, progress: Callable[[float], None] = no_progr
             with open(path, "wb") as file:
                 file.write(wav_header(channels, source.rate, size))
                 for block in plan.blocks(source):
-                    file.write(block)
+                    file.write(block.data)
                     progress(min(1.0, (file.tell() - _HEADER) / max(1, size)))
         written = True
     except OSError as error:
@@ -407,18 +409,20 @@ def _mix_with_blender(
     Without a window Blender 5.2 mixes down in a job that ends only with its scene, and begins no
     other before: there it mixes the whole strip at once.
     """
-    first, last = int(voice.clock.start), int(voice.last)
+    first, last = int(voice.clock.start), voice.state.last
     if first < 0:
         raise BadSound(
             f"“{voice.strip}” begins before frame 0, where Blender cannot mix down a strip that is "
             f"retimed, driven or has modifiers: move it later"
         )
-    layout, channels = _LAYOUTS.get(strip.sound.channels, ("SURROUND71", 8))
+    sound = strip.sound
+    assert sound is not None  # `of_strip` has no voice without one
+    layout, channels = _LAYOUTS.get(sound.channels, ("SURROUND71", 8))
     channel = channel_of(scene, strip)
     if channel and channel > channels:
         raise BadSound(say_missing(voice.name, channel, channels))
     kept = channels if channel is None else 1
-    rate = min(192000, max(8000, int(strip.sound.samplerate)))
+    rate = min(192000, max(8000, int(sound.samplerate)))
     is_job = compat.MIXES_IN_JOBS and bpy.app.background
     bounds = [first, last] if is_job else _bounds(first, last, voice.clock.fps)
     samples = [int(frame / voice.clock.fps * rate) for frame in bounds]  # as Blender counts
@@ -444,11 +448,11 @@ def _mix_with_blender(
                     mixed.seek(begin)
                     for done in range(0, size, _READ_BYTES):
                         count = min(size - done, _READ_BYTES)
-                        sound = mixed.read(max(0, min(count, length - done)))
+                        part = mixed.read(max(0, min(count, length - done)))
                         # silence where it is shorter
-                        heard = np.frombuffer(sound.ljust(count, b"\0"), "<f4")
+                        heard = np.frombuffer(part.ljust(count, b"\0"), "<f4")
                         heard = heard.reshape(-1, channels)
-                        file.write(heard if channel is None else _single(heard, channel))
+                        file.write((heard if channel is None else _single(heard, channel)).data)
                 piece.unlink()
                 yield (end - first) / (last - first)
     except OSError as error:
@@ -481,7 +485,7 @@ def _mix_piece(
     voice: strip.Voice, alone: bpy.types.Scene, piece: Path, layout: str, rate: int
 ) -> None:
     """Have Blender mix down a scene's frames into a WAV file. Raises ThunderError."""
-    sequencer = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
+    sequencer: Any = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
     try:
         with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **sequencer):
             # Esc, wherever it is pressed, sets a flag that ends Blender 5.2's mix-downs after
@@ -494,7 +498,7 @@ def _mix_piece(
                 container="WAV",
                 codec="PCM",
                 format="F32",
-                channels=layout,
+                channels=layout,  # type: ignore[arg-type]  # one of _LAYOUTS
                 mixrate=rate,
             )
     except RuntimeError as error:
@@ -503,6 +507,7 @@ def _mix_piece(
 
 def _let_play(copy: bpy.types.Scene, names: list[str]) -> None:
     """Let only the strips of these names play in a copy of a scene."""
+    assert copy.sequence_editor is not None  # as in the scene
     for other in compat.strips_all(copy.sequence_editor):
         other.mute = other.name not in names
     copy.use_preview_range, copy.background_set = False, None

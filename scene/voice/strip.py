@@ -166,6 +166,7 @@ def find(context: bpy.types.Context) -> Voice:
     if len(audible) != 1 and (active in everyones or not strips):
         name = (active if active in everyones else everyones[0]).name
         part = next(part for part in context.scene.thunder.cast if part.strip == name)
+        assert mesh is not None  # or every strip could be its voice
         raise BadSound(
             f"{say_speaker(name, part.head)}, so “{mesh.name}” has no voice: choose a line in "
             f"Dialogue, or “{name}” in Thunder's first field to let “{mesh.name}” speak it"
@@ -250,7 +251,7 @@ def _strips_to_hear(context: bpy.types.Context, strips: list, chosen: str) -> li
         part.strip for part in context.scene.thunder.cast if mesh is not None and part.head == mesh
     }
     others = [strip for strip in strips if strip.name not in spoken_names]
-    if chosen in spoken_names or (strips and not others):
+    if mesh is not None and (chosen in spoken_names or (strips and not others)):
         raise BadSound(
             f"“{mesh.name}” speaks {f'“{chosen}”' if chosen else 'all sound strips'} and cannot "
             f"listen to it: choose another voice or another head"
@@ -385,13 +386,13 @@ def warning(voice: Voice) -> str:
 def part_of(voice: Voice, first: int, last: int) -> Voice:
     """The part of a strip's voice from frame `first` up to `last`. Raises BadSound if nothing is
     left."""
-    start, end = max(int(voice.clock.start), first), min(voice.last, last)
+    whole = voice.state
+    start, end = max(int(voice.clock.start), first), min(whole.last, last)
     if end - start < 2 or (end - start) / voice.clock.fps < SHORTEST_SECONDS:
         raise BadSound(
             f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} "
             f"s or more"
         )
-    whole = voice.state
     limited = whole.limited or (start, end) != (whole.first, whole.last)
     return replace(voice, state=replace(whole, first=start, last=end, limited=limited))
 
@@ -439,7 +440,8 @@ def say_elsewhere(scene: bpy.types.Scene, name: str = "") -> str:
 def lineage(scene: bpy.types.Scene, strip: bpy.types.SoundStrip):
     """The meta strips that contain a strip, outermost first, and (what holds the channels, member)
     pairs."""
-    parents, parent = [], strip.parent_meta()
+    parent = strip.parent_meta()
+    parents: list[bpy.types.Strip] = []
     while parent is not None:
         parents.insert(0, parent)
         parent = parent.parent_meta()
@@ -447,7 +449,7 @@ def lineage(scene: bpy.types.Scene, strip: bpy.types.SoundStrip):
     return parents, list(zip(holders, [*parents, strip]))
 
 
-def by_name(scene: bpy.types.Scene, name: str):
+def by_name(scene: bpy.types.Scene | None, name: str):
     """The strip of that name in a scene, or None."""
     if scene is None or scene.sequence_editor is None:
         return None
@@ -507,20 +509,21 @@ def add_voice(scene: bpy.types.Scene, path: str, name: str, start: int):
         if added is not None:
             remove(scene, added)
         raise BadSound(reason_of(error)) from error
-    scene.frame_end = max(scene.frame_end, int(voice.last))
+    scene.frame_end = max(scene.frame_end, voice.state.last)
     scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
     return added
 
 
 def remove(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> None:
     """Take a sound strip out of a scene, and its sound out of the file if nothing else uses it."""
-    sound = strip.sound
-    compat.strips(scene.sequence_editor).remove(strip)
+    sound, editor = strip.sound, scene.sequence_editor
+    assert editor is not None  # which holds the strip
+    compat.strips(editor).remove(strip)
     if sound is not None and not sound.users:
         bpy.data.sounds.remove(sound)
 
 
-def move(strip: bpy.types.SoundStrip, start: float) -> None:
+def move(strip: bpy.types.Strip, start: float) -> None:
     """Let the content of a strip begin at a scene frame, fraction included."""
     setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", start)
 

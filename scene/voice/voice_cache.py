@@ -49,7 +49,7 @@ class VoiceCache(Part):
     """The voices whose waveforms were asked for."""
 
     def __init__(self) -> None:
-        self.voices: Recent[tuple, CachedVoice] = Recent(MOST_VOICES)
+        self.voices: dict[tuple, CachedVoice] = Recent(MOST_VOICES)
 
     def is_reading(self) -> bool:
         """Whether any voice is being read."""
@@ -58,7 +58,7 @@ class VoiceCache(Part):
     def file_opened(self) -> None:
         """Wait for readings in progress."""
         for cached in self.voices.values():
-            if cached.reading:
+            if cached.thread is not None:
                 cached.thread.join()
         self.voices.clear()
 
@@ -94,7 +94,7 @@ def read(scene: bpy.types.Scene, voice: strip.Voice) -> CachedVoice | None:
     """
     key = _key(scene, voice)
     if key is None or key in cache.voices:
-        return cache.voices.get(key)
+        return None if key is None else cache.voices.get(key)
     cached = cache.voices[key] = CachedVoice()
     plan = mixdown.plan_of_voice(scene, voice)
     if plan is not None:
