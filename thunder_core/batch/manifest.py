@@ -449,29 +449,26 @@ def write_report(out: str, report: dict, force: bool = False) -> Transaction:
 
 def _row(out: str, job: BakeJob, state: str, notes: dict) -> dict:
     """The report's row for a job."""
-    folder = os.path.join(out, job.name)
     settings = dict(job.settings)
     settings |= {name: _from(out, str(settings[name])) for name in path_names(settings)}
     row = {"name": job.name, "state": state, **notes, "settings": settings}
     if state == FAILED:
         row.setdefault("sentence", failure_of(out, job.name))
-    if state in (BAKED, UP_TO_DATE):
-        baked = read_report(folder)
-        if not baked:
-            row["sentence"] = f"The report of “{job.name}” is missing or damaged: bake it again"
-        kept = (
-            "takes",
-            "warnings",
-            "notes",
-            "seconds",
-            "sheet",
-            "direction",
-            "transcript",
-            "recognised",
-        )
-        made_from = dict(baked.get(MADE_FROM, {}))
-        if used := made_from.get("used"):
-            made_from["used"] = {_from(out, path): digest for path, digest in used.items()}
-        row |= {MADE_FROM: made_from, "files": files_written(folder)}
-        row |= {key: baked[key] for key in kept if key in baked}
-    return row
+    return row | (_baked(out, job.name) if state in (BAKED, UP_TO_DATE) else {})
+
+
+# entries of a job's report that its row has
+_KEPT = ("takes", "warnings", "notes", "seconds", "sheet", "direction", "transcript", "recognised")
+
+
+def _baked(out: str, name: str) -> dict:
+    """What a job's report says for its row."""
+    folder = os.path.join(out, name)
+    baked, said = read_report(folder), dict[str, Any]()
+    if not baked:
+        said["sentence"] = f"The report of “{name}” is missing or damaged: bake it again"
+    made_from = dict(baked.get(MADE_FROM, {}))
+    if used := made_from.get("used"):
+        made_from["used"] = {_from(out, path): digest for path, digest in used.items()}
+    said |= {MADE_FROM: made_from, "files": files_written(folder)}
+    return said | {key: baked[key] for key in _KEPT if key in baked}

@@ -81,67 +81,73 @@ def hear(
     """Analyse a sound and its request: what all takes share. Arguments as of `Engine.generate`."""
     # Undirected takes would come from another model (`Thunder.select_sampler`) than those that
     # the panel shows.
-    direction, role = request.direction or DirectionRequest(), SPEAKS
+    direction, keep, moved = request.direction or DirectionRequest(), request.keep, dict[str, Any]()
     LazyNetwork.begin(engine.thunder.usual)
-    analysis_progress, sound = (
-        share(progress, 0.02, _ANALYSED, "Analyzing the voice"),
-        speech.fingerprint,
-    )
-    voice = engine.analyse(speech, sound, analysis_progress)
+    analysing = share(progress, 0.02, _ANALYSED, "Analyzing the voice")
+    voice, role = engine.analyse(speech, speech.fingerprint, analysing), SPEAKS
     if request.listening:
         voice, role = voice.unspoken(engine.thunder.silence), LISTENS
     elif float(voice.presence.max()) < SPOKEN:
         voice, role = voice.unspoken(), IDLE
-    voice, says_text = read_line(
-        voice, direction.text, direction.marks, direction.language, direction.times
-    )
-    keep, about_move, marks = request.keep, dict[str, Any](), direction.marks
+    marks = direction.marks
+    voice, says_text = read_line(voice, direction.text, marks, direction.language, direction.times)
     if request.perform_as is not None:
-        keep, direction, about_move = _moved(engine, request.perform_as, direction, voice)
-        hits = about_move.get("choice", {}).get("hits", ())  # the new mouth stresses them too
-        stressed = tuple(Mark(STRESSED, start, end) for start, end, _ in hits)
-        direction, voice = (
-            replace(direction, marks=direction.marks + stressed),
-            mark_voice(voice, stressed),
-        )
+        keep, direction, voice, moved = _moved(engine, request.perform_as, direction, voice)
     direction = follow_voice(direction, voice.voice_style, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
-    identity = engine.identity
-    speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
-    written = direction.text, direction.language
-    has_text = speaks and direction.text != ""
+    for note in _notes(voice, role, direction, says_text):
+        on_note(note)
+    about = {
+        "engine": ENGINE, "weights": engine.identity.fingerprint,
+        "weights_origin": engine.identity.origin, "audio": speech.fingerprint,
+        **request.settings, **moved, **({} if role == SPEAKS else {"role": role}),
+        **_about_voice(speech, voice, role, direction, marks),
+    }  # fmt: skip
+    return HeardLine(request, voice, role, direction, kept, about)
+
+
+def _notes(
+    voice: VoiceFeatures, role: Role, direction: DirectionRequest, says_text: bool
+) -> Iterator[str]:
+    """What is to be said of a voice before takes of it are sampled."""
+    written, has_text = (direction.text, direction.language), role == SPEAKS and direction.text
     other_script = has_text and not is_followed(*written)
     has_kanji = has_text and unread(*written) == KANJI
-    notes = {
-        OTHER_TEXT: not says_text and not has_kanji, UNSPOKEN: role == IDLE,
-        OTHER_SCRIPT: other_script, KANJI: has_kanji,
-        UNCLEAR: is_unclear and not (other_script or has_kanji),  # it asks for the text
-    }  # fmt: skip
-    for note in (note for note, is_so in notes.items() if is_so):
-        on_note(note)
-    some: dict[str, Any] = {"unclear": is_unclear, "channel": speech.channel}
-    if speaks:
-        some |= {
+    if not says_text and not has_kanji:
+        yield OTHER_TEXT
+    if role == IDLE:
+        yield UNSPOKEN
+    if other_script:
+        yield OTHER_SCRIPT
+    if has_kanji:
+        yield KANJI
+    if role == SPEAKS and voice.is_unclear and not (other_script or has_kanji):
+        yield UNCLEAR  # it asks for the text
+
+
+def _about_voice(
+    speech: Speech, voice: VoiceFeatures, role: Role, direction: DirectionRequest,
+    marks: Sequence[Mark],
+) -> dict:  # fmt: skip
+    """What the provenance of takes says of their voice, marks and text."""
+    some: dict[str, Any] = {"channel": speech.channel}
+    if role == SPEAKS:
+        some = {
+            "unclear": voice.is_unclear, **some,
             "voice_sounds": [round(each, 3) for each in voice.arousal],
             "marks": [mark.row() for mark in marks], "text": direction.text,
             "language": direction.language,
         }  # fmt: skip
         if direction.as_heard.any():
             some["requested"] = [round(float(x), 4) for x in direction.requested.mean(0)]
-    about = {
-        "engine": ENGINE, "weights": identity.fingerprint,
-        "weights_origin": identity.origin, "audio": sound, **request.settings, **about_move,
-        **({} if speaks else {"role": role}),
-        **{name: value for name, value in some.items() if value},
-    }  # fmt: skip
-    return HeardLine(request, voice, role, direction, kept, about)
+    return {name: value for name, value in some.items() if value}
 
 
 def _moved(
     engine: Loaded, source: SourcePerformance, direction: DirectionRequest, voice: VoiceFeatures
-) -> tuple[Keep, DirectionRequest, dict]:
+) -> tuple[Keep, DirectionRequest, VoiceFeatures, dict]:
     """What a performance on another recording keeps as it moves to a voice, the direction of its
-    mouths, and the provenance of that. Raises BadRequest."""
+    mouths, the voice as these stress it, and the provenance of that. Raises BadRequest."""
     motion = engine.check_motion(source.motion)
     old_voice = engine.analyse(source.sound)
     old, alignment = old_voice.prosody, align_words(old_voice, voice)
@@ -162,9 +168,13 @@ def _moved(
         rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
         direction = replace(direction, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
     about = {"moved": moved.record(old, voice.prosody, source.keys)}
-    if source.choice:
-        about["choice"] = moved.choice(source.choice, voice.prosody)
-    return keep, direction, about
+    if not source.choice:
+        return keep, direction, voice, about
+    about["choice"] = moved.choice(source.choice, voice.prosody)
+    # the new mouth stresses them too
+    stressed = tuple(Mark(STRESSED, start, end) for start, end, _ in about["choice"]["hits"])
+    direction = replace(direction, marks=direction.marks + stressed)
+    return keep, direction, mark_voice(voice, stressed), about
 
 
 def _kept(engine: Loaded, keep: Keep, frames: int) -> Inpainting:
