@@ -51,11 +51,12 @@ from research.harness import (
     usual_direction,
     write_table,
 )
+from research.train.mouth_readings import occupancy
 from research.train.teacher import perform
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.planning.mouth_map import encoder_matches, occupancy
+from thunder_core.engine.planning.mouth_map import encoder_matches
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.moving.mouth_shape import MouthShape, OPENING

@@ -18,7 +18,8 @@ import torch
 from research.faces import lip_clips
 from research.faces.lip_clips import LipClip, mean_of, stack_neighbours
 from research.train.augment import augment, change_speed
-from thunder_core.engine.planning.mouth_map import CONSTANTS, identity, presence_in
+from research.train.mouth_readings import presence_in
+from thunder_core.engine.planning.mouth_map import CONSTANTS, identity
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
 from thunder_core.face.moving.mouth_shape import SIGNALS, WIDTH
 from thunder_core.spoken import PHONES
@@ -161,7 +162,7 @@ class Regression:
 
 
 def residual_of(clips: dict[str, Clip], guesses: dict[str, np.ndarray]) -> dict:
-    """What `mouth_map.Residual` needs, from what left-out maps say of clips."""
+    """What `mouth_readings.Residual` needs, from what left-out maps say of clips."""
     parts, before, after = [], [], []
     for name, guess in guesses.items():
         clip = clips[name]

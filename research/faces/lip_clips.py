@@ -20,8 +20,9 @@ import numpy as np
 from research.faces.landmarks import read_landmarks
 from research.harness import bootstrap, required
 from research.train.corpus import read_recording, SAMPLES_PER_FRAME, SOUNDS
+from research.train.mouth_readings import presence_in
 from research.train.teacher import likeliest
-from thunder_core.engine.planning.mouth_map import mouth_map, presence_in
+from thunder_core.engine.planning.mouth_map import mouth_map
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.engine.tracking import solve
 from thunder_core.engine.tracking.mouth import mouth_signals, tracked_mouth

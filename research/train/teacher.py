@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import find_peaks
 
+from research.train.mouth_readings import presence_in
 from research.train.readings import direction_of_clip
 from research.train.teacher_mouth import mouth, Stresses
 from thunder_core import filters
 from thunder_core.acoustics import level, track
-from thunder_core.behaviour import Behaviour
+from thunder_core.behaviour import Behaviour, HABITS
 from thunder_core.direction import Direction
-from thunder_core.engine.planning.choice import Choice, draw_any
-from thunder_core.engine.planning.mouth_map import presence_in
+from thunder_core.engine.planning.choice import Choice, draw, plain, spots_of
 from thunder_core.engine.planning.people import draw_person, Person, smooth_noise
 from thunder_core.engine.planning.take_plan import event_curves, EYES_STAY, LID_WIDE, LIPS_STRESS
 from thunder_core.engine.planning.upper_face import (
@@ -59,6 +59,13 @@ _LEANS = 0.15  # standard deviation of one brow's surplus between performances
 
 _LIKELY = 0.5  # probability that an m, b or p must reach
 _CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
+
+
+def draw_any(voice: Prosody, rng: np.random.Generator) -> Choice:
+    """A choice of any kind, also the plain one."""
+    spots = spots_of(voice)
+    is_plain = rng.random() < HABITS["reading"].plain
+    return plain(voice, spots) if is_plain else draw(voice, spots, rng)
 
 
 def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:

@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from research.train.mouth_readings import occupancy, read_again
 from thunder_core import filters
 from thunder_core.behaviour import HABITS, Part
 from thunder_core.direction import Direction, MOODS, Style
-from thunder_core.engine.planning.mouth_map import mouth_map, occupancy, phone_probabilities
+from thunder_core.engine.planning.mouth_map import mouth_map, phone_probabilities
 from thunder_core.engine.speech.cues import closure, middles, runs, sounds_of
 from thunder_core.errors import BadRequest
 from thunder_core.face.moving.mechanics import BITE_GAP_MM, Mechanics, Sounds, widen_peaks
@@ -365,7 +366,7 @@ def read_voice(
     factors.T[CORNERS] = size**0.5 * of["corners"]
     clear = np.ones(6)
     clear[OPENING] = _CLEARER
-    z = known.read_again(clear * curves, AGAIN, rng)
+    z = read_again(clear * curves, AGAIN, rng)
     z = np.stack([change_pace(each, pace) for each in z.T], 1) * style.articulation
     opening = known.mean[OPENING] + known.deviation[OPENING] * z[:, OPENING]
     departs = (z - np.append(0.0, _WITH_OPENING) * z[:, :1]) * known.deviation * factors

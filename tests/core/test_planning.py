@@ -11,6 +11,7 @@ from scipy.stats import norm
 from stored import compare
 
 from research.faces.lip_clips import stack_neighbours
+from research.train.mouth_readings import read_again, residual
 from thunder_core.direction import AXES, Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.loaded import Thunder
@@ -260,17 +261,17 @@ def test_a_long_clip_moves_as_far_as_measured_ones_do_and_a_short_one_stays_as_o
 
 
 def test_people_differ_from_the_map_as_measured_and_one_reading_less():
-    residual, rng = mouth_map().residual, np.random.default_rng(0)
-    drawn = residual.draw(60_000, rng)
-    assert np.allclose(np.cov(drawn.T), residual.covariance, atol=0.06)
+    of_people, rng = residual(), np.random.default_rng(0)
+    drawn = of_people.draw(60_000, rng)
+    assert np.allclose(np.cov(drawn.T), of_people.covariance, atol=0.06)
     r = [np.corrcoef(x[1:], x[:-1])[0, 1] for x in drawn.T]
-    assert np.allclose(r, residual.persistence, atol=0.02)
+    assert np.allclose(r, of_people.persistence, atol=0.02)
     heard = rng.standard_normal((60_000, 6))
     for variety in (0.0, 0.6):
-        read = mouth_map().read_again(heard, variety, rng)
+        read = read_again(heard, variety, rng)
         assert np.allclose(read.std(0), 1, atol=0.04), "as large as people move"
         r = np.corrcoef(read[:, 0], heard[:, 0])[0, 1]
-        own = variety**2 * residual.covariance[0, 0]
+        own = variety**2 * of_people.covariance[0, 0]
         assert r == pytest.approx(np.sqrt(1 - own), abs=0.02)
 
 

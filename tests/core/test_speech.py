@@ -10,11 +10,12 @@ from made_whisper import encoder_sizes
 
 from research.train.encoder import LogMel, TrainableEncoder
 from research.train.motions import fit_units
+from research.train.mouth_readings import presence_in
 from research.train.spaces import MouthNetwork
 from research.train.weight_writing import save_trained_mouth
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
-from thunder_core.engine.planning.mouth_map import expect_lips, presence_in
+from thunder_core.engine.planning.mouth_map import expect_lips
 from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.encoder import (

@@ -8,11 +8,12 @@ import pytest
 
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from research.train import teacher, teacher_mouth
+from research.train.mouth_readings import occupancy
 from research.train.readings import style_of_speaker
 from research.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
-from thunder_core.engine.planning.mouth_map import mouth_map, occupancy
+from thunder_core.engine.planning.mouth_map import mouth_map
 from thunder_core.engine.planning.upper_face import Behaviour
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS

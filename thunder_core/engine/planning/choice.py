@@ -225,12 +225,6 @@ def _draw_one(shares: dict[str, float], before: list[str], rng: np.random.Genera
     return str(rng.choice(list(shares), p=p / p.sum()))
 
 
-def draw_any(voice: Prosody, rng: np.random.Generator) -> Choice:
-    """A choice of any kind, also the plain one."""
-    spots = spots_of(voice)
-    return plain(voice, spots) if rng.random() < _READ.plain else draw(voice, spots, rng)
-
-
 def deal(voice: Prosody) -> list[Choice]:
     """The plain choice of a line, and DECK others: any few neighbours differ, from each other and
     from the plain one, as far as the line allows; the first also from the last."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hears how a voice shapes the mouth, by linear maps of the speech encoder's features that were
-fitted to real faces (`research train calibrate`); and how people differ from what such a map says.
+fitted to real faces (`research train calibrate`).
 
 The map reads ± 80 ms and says six signals (`mouth_shape.SIGNALS`) in deviations. It predicts
-the mean, which is too calm: people's residuals are a first-order autoregression (`Residual`), so
-that map and residual together move as people do. Where the encoder is another one than the map was
-fitted to, a second map reads its phones' probabilities and loudness alone.
+the mean, which is too calm: training adds how people differ from it
+(`research.train.mouth_readings`). Where the encoder is another one than the map was fitted to, a
+second map reads its phones' probabilities and loudness alone.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...face.moving.mouth_shape import OPENING, SIGNALS, WIDTH
+from ...face.moving.mouth_shape import OPENING, WIDTH
 from ...filters import widen
 from ...spoken import BILABIALS, phone_index, PHONES, SILENCE
 from ...weight_files import read_weights
 from ..speech.cues import short_closures, SHUT
-from ..speech.encoder import LOUDNESS, presence_of, SpeechEncoder
+from ..speech.encoder import LOUDNESS, SpeechEncoder
 
 CONSTANTS = Path(__file__).with_name("mouth_map.json")
 # millimetres by which a face opens further on a vowel than the voice asks for; below 0: less
@@ -46,13 +46,6 @@ _ROWS = 15_000  # frames that a map is applied to at once
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0
 
 
-def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
-    """10 ms labels → share [frames, 40] of each animation frame (±20 ms around t/25 s) that each
-    phone fills."""
-    at = (np.arange(frames)[:, None] * 4 + np.arange(-2, 2)[None]).clip(0, len(phones) - 1)
-    return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
-
-
 def apply_map(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Curves [T, k] of x [T, d]: the sum of each frame's neighbours, weighed by a map [taps, d, k];
     edges are repeated."""
@@ -70,11 +63,6 @@ def phone_probabilities(features: np.ndarray) -> np.ndarray:
     """Probability of each phone [T, 40], from speech features [T, d]
     (`encoder.speech_features`)."""
     return features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
-
-
-def presence_in(features: np.ndarray) -> np.ndarray:
-    """Presence of speech [T], 0 … 1 as `encoder.presence`, from speech features [T, d]."""
-    return presence_of(1 - phone_probabilities(features)[:, SILENCE])
 
 
 def identity(encoder: SpeechEncoder) -> str:
@@ -114,36 +102,13 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Residual:
-    """How measured mouths differ from the map's: a first-order autoregression.
-
-    persistence [6]: correlation from frame to frame.  covariance [6, 6]: in squared deviations of
-    the person's signals.
-    """
-
-    persistence: np.ndarray
-    covariance: np.ndarray
-
-    def draw(self, frames: int, rng: np.random.Generator) -> np.ndarray:
-        """A course of residuals [T, 6]."""
-        new = self.covariance * (1 - np.outer(self.persistence, self.persistence))
-        values, vectors = np.linalg.eigh(new)
-        steps = rng.standard_normal((frames, len(SIGNALS))) @ (vectors * np.sqrt(values.clip(0))).T
-        steps[0] = rng.multivariate_normal(np.zeros(len(SIGNALS)), self.covariance)
-        for t in range(1, frames):
-            steps[t] += self.persistence * steps[t - 1]
-        return steps
-
-
-@dataclass(frozen=True)
 class MouthMap:
     """Everything that was fitted. heard: the map of an encoder's features.  phones: of its last
-    columns, phones' probabilities and loudness.  residual: of people.  mean, deviation [6]: of a
-    usual person's mouth in speech, millimetres."""
+    columns, phones' probabilities and loudness.  mean, deviation [6]: of a usual person's mouth in
+    speech, millimetres."""
 
     heard: Map
     phones: Map
-    residual: Residual
     mean: np.ndarray
     deviation: np.ndarray
 
@@ -154,27 +119,18 @@ class MouthMap:
             return self.heard.curves(features, speech)
         return self.phones.curves(features[:, -LOUDNESS - len(PHONES) :], speech)
 
-    def read_again(
-        self, curves: np.ndarray, variety: float | np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """The map's curves [T, 6] of unit deviation as one person reads them: with `variety` (one,
-        or of each signal) times the residual of people, 1 as between two people, 0 as nobody
-        does."""
-        own = variety**2 * self.residual.covariance.diagonal()
-        drawn = variety * self.residual.draw(len(curves), rng)
-        return np.sqrt(np.maximum(1 - own, 0.0)) * curves + drawn
-
 
 @lru_cache
 def mouth_map() -> MouthMap:
     """The fitted constants."""
-    data = json.loads(CONSTANTS.read_text())
+    heard, phones = (Map(**constants(name)) for name in ("heard", "phones"))
+    return MouthMap(heard, phones, **constants("person"))
 
-    def arrays(of: dict) -> dict[str, np.ndarray]:
-        return {name: np.array(values) for name, values in of.items()}
 
-    heard, phones = (Map(**arrays(data[name])) for name in ("heard", "phones"))
-    return MouthMap(heard, phones, Residual(**arrays(data["residual"])), **arrays(data["person"]))
+def constants(of: str) -> dict[str, np.ndarray]:
+    """One group of the fitted constants, as arrays by their names."""
+    data = json.loads(CONSTANTS.read_text())[of]
+    return {name: np.array(values) for name, values in data.items()}
 
 
 def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
