@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import suppress
+from typing import Any
 
 import bpy
 
@@ -16,6 +18,7 @@ from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadHead, NoEngine, WorkerDied
 from .base import Obstacles, SlicedWork, why_not_in_object_mode
 
+Work = tuple[str, Generator[Step, None, Any]]
 _VIEW = 8.0  # how far the view is from dots, of their size
 
 
@@ -40,6 +43,14 @@ class _OnFace(SlicedWork):
         lambda context: "" if _face(context) is not None else "Choose the mesh of the face first",
     )
 
+    def work(self, context: bpy.types.Context, face: bpy.types.Object) -> Work:
+        """The title of the work on a face, and its steps. Raises ThunderError."""
+        raise NotImplementedError
+
+    def show(self, context: bpy.types.Context, value: Any) -> None:
+        """Show and report what the work has returned."""
+        raise NotImplementedError
+
     def begin(self, context: bpy.types.Context):
         face = _face(context)
         has_dots = new_shapes.dots_of(face) is not None
@@ -48,7 +59,7 @@ class _OnFace(SlicedWork):
             return self.work(context, face)
         return "Mapping the face", _map(context.scene, speaker)
 
-    def finish(self, context: bpy.types.Context, value: object) -> None:
+    def finish(self, context: bpy.types.Context, value: Any) -> None:
         if isinstance(value, str):
             self.tell({"INFO"}, value)
             _let_speak(context)
