@@ -84,7 +84,8 @@ def hear(
     direction, keep, moved = request.direction or DirectionRequest(), request.keep, dict[str, Any]()
     LazyNetwork.begin(engine.thunder.usual)
     analysing = share(progress, 0.02, _ANALYSED, "Analyzing the voice")
-    voice, role = engine.analyse(speech, speech.fingerprint, analysing), SPEAKS
+    sound = speech.fingerprint
+    voice, role = engine.analyse(speech, sound, analysing), SPEAKS
     if request.listening:
         voice, role = voice.unspoken(engine.thunder.silence), LISTENS
     elif float(voice.presence.max()) < SPOKEN:
@@ -95,19 +96,20 @@ def hear(
         keep, direction, voice, moved = _moved(engine, request.perform_as, direction, voice)
     direction = follow_voice(direction, voice.voice_style, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
-    for note in _notes(voice, role, direction, says_text):
+    about_voice = _about_voice(speech, voice, role, direction, marks)
+    for note in _notes(role, direction, says_text, "unclear" in about_voice):
         on_note(note)
     about = {
         "engine": ENGINE, "weights": engine.identity.fingerprint,
-        "weights_origin": engine.identity.origin, "audio": speech.fingerprint,
+        "weights_origin": engine.identity.origin, "audio": sound,
         **request.settings, **moved, **({} if role == SPEAKS else {"role": role}),
-        **_about_voice(speech, voice, role, direction, marks),
+        **about_voice,
     }  # fmt: skip
     return HeardLine(request, voice, role, direction, kept, about)
 
 
 def _notes(
-    voice: VoiceFeatures, role: Role, direction: DirectionRequest, says_text: bool
+    role: Role, direction: DirectionRequest, says_text: bool, is_unclear: bool
 ) -> Iterator[str]:
     """What is to be said of a voice before takes of it are sampled."""
     written, has_text = (direction.text, direction.language), role == SPEAKS and direction.text
@@ -121,7 +123,7 @@ def _notes(
         yield OTHER_SCRIPT
     if has_kanji:
         yield KANJI
-    if role == SPEAKS and voice.is_unclear and not (other_script or has_kanji):
+    if is_unclear and not (other_script or has_kanji):
         yield UNCLEAR  # it asks for the text
 
 
@@ -212,7 +214,9 @@ class _Work:
     def __init__(self, engine: Loaded, line: HeardLine, progress: Progress):
         """progress: of the whole request, one call at a time. Raises BadRequest."""
         self.engine, self.line, self.arrived = engine, line, 0
-        self._progress, self._count, self._stopped = progress, line.request.takes, False
+        self._count = count = line.request.takes
+        self._of = plural(count, f"{count} take", f"{count} takes")
+        self._progress, self._stopped = progress, False
         # first seed of a portion → number of its takes times their progress
         self._done: dict[int, float] = {}
         self._reporting = threading.Lock()
@@ -268,8 +272,7 @@ class _Work:
 
     def _report(self, seeds: Sequence[int], fraction: float, message: str = "") -> None:
         """Note how far the takes of some seeds are, 0 … 1. Raises Cancelled once nobody waits."""
-        count = self._count
-        of = plural(count, f"{count} take", f"{count} takes")
+        of = self._of
         sampled = (
             f"{self.arrived} of {of} sampled"
             if self.arrived
