@@ -175,14 +175,14 @@ def test_words_that_a_voice_leaves_out_are_not_found():
 
 
 def test_rounding_is_carried_into_consonants_before_it_and_no_further():
-    belief, times = belief_of("SIL9 S5 AH6 B6 L5 UW8 SIL9 K5 AE6 T5 SIL9")
+    belief, times = belief_of("SIL9 S5 AH6 B6 L2 UW8 SIL9 K5 AE6 T5 SIL9")
     carried = carry_rounding(belief)
     assert np.allclose(carried.sum(1), belief.sum(1))
     more = (carried - belief)[:, ROUNDED].sum(1)
-    rows = np.cumsum([9, 5, 6, 6, 5, 8])
+    rows = np.cumsum([9, 5, 6, 6, 2, 8])
     lateral, b, vowel = slice(rows[3], rows[4]), slice(rows[2], rows[3]), slice(rows[1], rows[2])
-    assert 0.2 < more[lateral].min() and more.max() <= 0.5
-    assert not more[: rows[3] - 5].any() and not more[vowel].any()
+    assert more[lateral].min() > 0.2 and more.max() <= 0.5 and more[b][-1] > 0.02
+    assert not more[: rows[4] - 3].any() and not more[vowel].any()
     assert carried[b][:, BILABIALS].sum(1).min() > 0.6, "lips still meet"
     assert np.abs(more[rows[4] :]).max() < 0.05, "not into what is behind it"
     quiet, _ = belief_of("SIL9 S5 AE6 T5 IY6 SIL9")
