@@ -9,8 +9,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from thunder_core.errors import ThunderError
-
 FOLDER = Path(__file__).resolve().parent
 # what a change of the product must pass
 GATES = ("lips", "habits", "articulation", "commit", "speed", "faults")
@@ -53,6 +51,8 @@ def main(words: list[str] | None = None) -> None:
         raise SystemExit(
             f"There is no “{name}” in research: python -m research lists what there is"
         )
+    from thunder_core.errors import ThunderError  # the list needs nothing of the product
+
     try:
         code = start(name, words[1:])
     except ModuleNotFoundError as missing:
