@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 
 
 SAMPLE = str(shipped.SAMPLE)
-_LONGEST_HOST = 60  # letters that are shown of a computer's name
 
 
 class AddsHead(InstantWork):
@@ -551,9 +550,10 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
         settings = context.scene.thunder.recording
         rig, _ = attempt(chosen_head, context)
         stops = rig is None or rig.mesh.name in live_head.sender.heads
-        if stops or receivers.is_agreed(settings.host):
+        host, _ = attempt(vmc.read_host, settings.host)
+        if stops or host is None or receivers.is_agreed(host):
             return self.execute(context)
-        self.is_agreed, host = True, settings.host[:_LONGEST_HOST]
+        self.is_agreed = True
         return confirm(
             self, context, event, "Send the Face to Another Computer?", "Send",
             f"This file names “{host}”, port {settings.port}: the face, and what you perform "
@@ -568,14 +568,13 @@ class THUNDER_OT_send_face(InstantWork, bpy.types.Operator):
                 live_head.sender.stop(mesh)
             return "The head is no longer sent"
         settings = context.scene.thunder.recording
-        host, port = settings.host, settings.port
+        host, port = vmc.read_host(settings.host), settings.port
         if not vmc.is_here(host) and not install.may_download():
             raise BadRequest(
                 f"{install.how_to_go_online()} to send a face to “{host}”, or send it to "
                 f"{vmc.HERE}, this computer"
             )
         if not self.is_agreed and not receivers.is_agreed(host):
-            host = host[:_LONGEST_HOST]
             raise BadRequest(
                 f"This file names “{host}” to send the face to: press Send to Other Programs and "
                 f"agree, or type its address again"

@@ -15,12 +15,13 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import BadRequest
-from .files import open_input
 from .named_files import read_document, read_number
 from .spoken import NAMES
+from .text_files import read_text
 
 VERSION = 1
 LONGEST = 50_000  # largest manner, letters
+_MOST_BYTES = 4 * LONGEST
 DECIMALS = 4  # of numbers in files
 _MOST_WORDS = 6  # changes that a sentence says
 LEAST_LINES = 2  # fewer show no manner
@@ -160,10 +161,9 @@ class Manner:
     def read(path: Path) -> "Manner":
         """The manner in a file. Raises BadRequest."""
         try:
-            with open_input(path, mode="r", encoding="utf-8") as file:
-                text = file.read(LONGEST + 1)
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
+            text = read_text(path, _MOST_BYTES)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise BadRequest(
                 f"The manner “{path.name}” cannot be read ({reason}): choose another, or save it "
                 f"again"

@@ -17,14 +17,16 @@ ENDINGS = (".txt", *_SUBTITLES, *markup.SCRIPTS, *timings.ENDINGS)
 _OF_WINDOWS = "Read as Windows-1252, for it is not UTF-8: if letters are wrong, save it in UTF-8"
 _MOST_BYTES = 2**20
 _MOST_BYTES_OF_SERVICE = 2**24  # with the sound of some minutes
-_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
-_HAS_CUES = re.compile(rf"^[ \t]{{0,9}}{_TIME}\s*-->\s*{_TIME}", re.ASCII | re.MULTILINE)
-_CUE = re.compile(rf"^\s*{_TIME}\s*(?:-->|,)\s*{_TIME}", re.ASCII)
+_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
+_HAS_CUES = re.compile(rf"^[ \t]{{0,9}}{_TIME}\s*-{{1,2}}>\s*{_TIME}", re.ASCII | re.MULTILINE)
+_CUE = re.compile(rf"^\s*{_TIME}\s*(?:-{{1,2}}>|,)\s*{_TIME}", re.ASCII)
 _LONGEST_FORMAT = 1000  # letters of the names of columns
-_FORMAT, _DIALOGUE = "format:", "dialogue:"  # how lines of Aegisub's subtitles begin
+_FORMAT, _DIALOGUE = "format", "dialogue"  # how lines of Aegisub's subtitles begin
 _DRAWN = re.compile(r"\{[^{}]*\\p[1-9]")  # before what is no text but a drawing
 # seconds: by which clocks differ that are the same, and of a subtitle that is heard
 _SAME_CLOCK, _LEAST_HEARD = 2.0, 0.15
+# blocks of .vtt that say nothing
+_UNSAID = re.compile(r"\s*(?:WEBVTT|NOTE|STYLE|REGION)\b")
 # Tags, styles, [door slams], the dash of a speaker. None holds what begins another, so that each
 # letter is looked at once.
 _MARKUP = re.compile(r"</?\w[^<>]*>|\{\\[^{}]*\}|\[[^][]*\]|^\s*-\s+")
@@ -169,15 +171,30 @@ def cues_of(text: str) -> tuple[list[tuple[float, float, str]], int]:
     """(start, end, words) in seconds of every subtitle of a file that says something, and how many
     names of speakers were left out."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    blocks = re.split(r"\n\s*\n", text)
     is_ass = re.search(r"^\[(?:Script Info|Events)\]", text, re.MULTILINE | re.IGNORECASE)
     cues = [
         cue
-        for block in ([text] if is_ass else re.split(r"\n\s*\n", text))
+        for block in ([text] if is_ass else _join_torn(blocks))
         for cue in (_cues_of_aegisub if is_ass else _cues_of_block)(block)
     ]
     said, count = markup.without_speakers([each for *_, each in cues])
     named = [(*times, " ".join(each.split())) for (*times, _), each in zip(cues, said)]
     return [cue for cue in named if cue[2]], count  # type: ignore[misc]
+
+
+def _join_torn(blocks: list[str]) -> Iterator[str]:
+    """Blocks of lines that each begin with a subtitle: an empty line within one, or behind every
+    line, tears it."""
+    joined: list[str] = []
+    for block, behind in zip(blocks, [*blocks[1:], ""]):
+        if any(map(_CUE.match, block.strip().split("\n"))):
+            yield "\n".join(joined)
+            joined = [block.strip()]
+        elif joined and not _UNSAID.match(block):
+            is_number = block.strip().isdecimal() and _CUE.match(behind)
+            joined += [] if is_number else [block.strip()]
+    yield "\n".join(joined)
 
 
 def _cues_of_block(block: str) -> Iterator[tuple[float, float, str]]:
@@ -196,7 +213,7 @@ def _cues_of_aegisub(text: str) -> Iterator[tuple[float, float, str]]:
     """Those of a file of Aegisub, .ass or .ssa, whose rows have the columns that it names."""
     columns = ["layer", "start", "end", "style", "name", "l", "r", "v", "effect", "text"]
     for line in text.split("\n"):
-        kind, _, row = line.strip().partition(" ")
+        kind, _, row = line.strip().partition(":")
         if kind.lower() == _FORMAT and "text" in row.lower():
             columns = [each.strip().lower() for each in row[:_LONGEST_FORMAT].split(",")]
         if kind.lower() == _DIALOGUE and not _DRAWN.search(row):
@@ -208,10 +225,5 @@ def _cues_of_aegisub(text: str) -> Iterator[tuple[float, float, str]]:
                 yield _seconds(*times.groups()[:4]), _seconds(*times.groups()[4:]), said
 
 
-def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:
-    return (
-        3600 * int(hours or 0)
-        + 60 * int(minutes)
-        + int(seconds)
-        + int(fraction) / 10 ** len(fraction)
-    )
+def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
+    return 3600 * int(hours or 0) + 60 * int(minutes) + int(seconds) + float(f"0.{fraction or 0}")

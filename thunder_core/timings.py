@@ -118,7 +118,7 @@ class Times:
 
 def is_told(text: str) -> bool:
     """Whether a text is a service's rather than what is said: Polly's own example is a .txt."""
-    return re.match(r'\s*\[?\s*\{\s*"', text) is not None
+    return re.match(r'\[?\s*\{\s*"', text.lstrip()) is not None
 
 
 def read(text: str) -> tuple[str, Times]:

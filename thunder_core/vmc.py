@@ -12,6 +12,7 @@ import contextlib
 import errno
 import ipaddress
 import math
+import re
 import socket
 import struct
 import threading
@@ -38,6 +39,8 @@ _OLD_NAMES = {
     "aa": "A", "ih": "I", "ou": "U", "ee": "E", "oh": "O",
     "blink": "Blink", "blinkLeft": "Blink_L", "blinkRight": "Blink_R",
 }  # fmt: skip
+_LONGEST_HOST = 253  # letters of the name of a computer
+_NO_HOST = re.compile(r"[\s/]|^$")
 # seconds for which a computer counts as out of reach after a frame was lost, and from one try to
 # connect again to the next: the network may have given this computer another address
 _AWAY, _RETRY = 4.0, 1.0
@@ -112,6 +115,17 @@ def is_here(host: str) -> bool:
     """Whether a name or address is this computer, which nothing leaves."""
     address = _address(host)
     return host.strip().lower() == "localhost" if address is None else address.is_loopback
+
+
+def read_host(text: str) -> str:
+    """The name or address in what was typed or stored. Raises BadRequest."""
+    host = text.strip()
+    if len(host) > _LONGEST_HOST or _NO_HOST.search(host) or host.count(":") == 1:
+        raise BadRequest(
+            f"“{host[:40]}” is no computer's name or address: write it as 192.168.0.12, with no "
+            f"port or http:// around it"
+        )
+    return host
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

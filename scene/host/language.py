@@ -15,6 +15,7 @@ from pathlib import Path
 
 import bpy
 
+from ...thunder_core.files import printable
 from ...thunder_core.own_files import left_out_if_damaged
 from ...thunder_core.text_files import read_text
 from ...thunder_core.translation import form_context, plural_rule, read, sort_templates, translate
@@ -55,6 +56,7 @@ def unregister() -> None:
 def translated(text: str) -> str:
     """A text as it is shown: in the language of the interface where Thunder or Blender knows it,
     else in English."""
+    text = printable(text)  # Blender takes no name of a file that is not UTF-8
     is_on = bpy.context.preferences.view.use_translate_interface
     return _translated(text, bpy.app.translations.locale) if is_on else text
 

@@ -556,7 +556,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
 
 def _agree(self: ThunderRecording, context: bpy.types.Context) -> None:
     """Who types an address knows whose it is."""
-    receivers.agree(self.host)
+    receivers.agree(self.host.strip())
 
 
 class ThunderRecording(bpy.types.PropertyGroup):

@@ -57,6 +57,7 @@ def test_an_entry_with_a_context_is_for_that_alone(tmp_path, monkeypatch):
 def test_english_is_the_language_of_a_blender_without_others(blender):
     assert language.translated("Generate Takes") == "Generate Takes"
     assert language.translated("3 takes deleted") == "3 takes deleted"
+    assert language.translated("“Gr\udc94.csv” is no capture") == "“Gr\\x94.csv” is no capture"
 
 
 def test_our_sense_of_a_word_wins_over_blenders(japanese):

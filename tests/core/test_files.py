@@ -367,6 +367,13 @@ def test_a_preset_is_read_as_utf_8_whatever_the_system_writes(tmp_path):
     assert said.stdout.strip() == r"'f\xfcr'", said.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system has such names")
+def test_a_preset_whose_name_is_not_utf_8_is_left_out(tmp_path):
+    NamedFiles(tmp_path).write("one", "für")
+    (tmp_path / os.fsdecode(b"Gr\x94\xe1e.json")).write_text("{}")
+    assert NamedFiles(tmp_path).names() == ["one"]
+
+
 def test_a_file_that_was_edited_after_a_crash_is_kept(tmp_path, monkeypatch):
     write(tmp_path, {"one.txt": b"old", "two.txt": b"old"})
 

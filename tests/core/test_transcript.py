@@ -492,6 +492,37 @@ def test_a_file_that_says_nothing_is_told_of(tmp_path, content, said):
         subtitles.read_text(str(file), "choose another")
 
 
+TORN = (
+    "1\n00:00:01,000 --> 00:00:03,000\nHello\n\nmy friend\n\n2\n00:00:04,000 --> 00:00:05,000\nso\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TORN,
+        TORN.replace("Hello\n\n", "\nHello\n"),
+        TORN.replace("\n", "\r\r\n"),
+        TORN.replace("\n", "\n\n"),
+        TORN.replace(",000", "").replace("-->", "->"),
+        "WEBVTT\n\nNOTE not\nsaid\n\n" + TORN.replace(",", "."),
+        "[Events]\nFormat:Start,End,Text\nDialogue:0:00:01.0,0:00:03.0,Hello\n"
+        "Dialogue: 0:00:03.0,0:00:05.0,my friend\\Nso\n",
+    ],
+)
+def test_empty_lines_within_subtitles_and_other_times_lose_no_words(text):
+    cues, _ = subtitles.cues_of(text)
+    assert " ".join(said for *_, said in cues) == "Hello my friend so"
+    assert [begin for begin, *_ in cues] in ([1.0, 4.0], [1.0, 3.0])
+
+
+def test_a_text_behind_very_many_empty_lines_is_soon_read(tmp_path):
+    (tmp_path / "late.txt").write_text("\n" * 300_000 + " " * 300_000 + "Hello" + "\n" * 300_000)
+    start = time.thread_time()
+    assert subtitles.read_text(str(tmp_path / "late.txt"), "…").text == "Hello"
+    assert time.thread_time() - start < 1.0
+
+
 def test_subtitles_need_no_blank_lines_between_them():
     text = "1\n00:00:01,000 --> 00:00:02,000\nMary\n1984\n2\n00:00:03,000 --> 00:00:04,000\nlamp"
     assert subtitles.cues_of(text)[0] == [(1.0, 2.0, "Mary 1984"), (3.0, 4.0, "lamp")]

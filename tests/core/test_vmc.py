@@ -28,6 +28,18 @@ from thunder_core.face.head import load_head
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import JAW_OPEN_RADIANS
 
+
+@pytest.mark.parametrize("typed", [" studio-pc.local ", "127.0.0.1", "::1"])
+def test_spaces_around_an_address_do_not_matter(typed):
+    assert vmc.read_host(typed) == typed.strip()
+
+
+@pytest.mark.parametrize("typed", ["", "10.0.0.5:39539", "http://pc/", "a\nb", "a b", "a" * 254])
+def test_what_is_no_address_is_refused_with_what_one_is(typed):
+    with pytest.raises(BadRequest, match="write it as 192.168.0.12"):
+        vmc.read_host(typed)
+
+
 CHANNELS = load_head().expression_names
 
 
