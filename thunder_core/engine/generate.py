@@ -24,7 +24,6 @@ from ..progress import Progress, share
 from ..protocol import KANJI, OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
 from ..system_calls import release_free_memory
-from ..translation import plural
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
@@ -215,7 +214,7 @@ class _Work:
         """progress: of the whole request, one call at a time. Raises BadRequest."""
         self.engine, self.line, self.arrived = engine, line, 0
         self._count = count = line.request.takes
-        self._of = plural(count, f"{count} take", f"{count} takes")
+        self._of = "1 take" if count == 1 else f"{count} takes"
         self._progress, self._stopped = progress, False
         # first seed of a portion → number of its takes times their progress
         self._done: dict[int, float] = {}
