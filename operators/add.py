@@ -217,7 +217,9 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> None:
         if problem := files.not_a_file(self.filepath):
             raise BadRequest(f"{problem}: choose a recording")
-        self.add_voice(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
+        # of a script: what is saved finds it whatever the working folder is
+        path = os.path.abspath(bpy.path.abspath(self.filepath))
+        self.add_voice(context, path, os.path.splitext(os.path.basename(path))[0])
 
 
 class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):

@@ -107,7 +107,7 @@ def run(args: Namespace) -> None:
     report(results_file(args.results, "perform_as.txt", len(args.languages) == len(TEXTS)), lines)
 
 
-def pick_ups(engine: Engine, voices: dict[tuple[str, tuple], VoiceFeatures]) -> str:
+def pick_ups(engine: Engine, voices: dict[tuple[str, str], VoiceFeatures]) -> str:
     """In how many lines a second voice's halves, and whole lines, are found for what they are."""
     halves, wholes, others, seams = [], [], [], []
     for language in {language for language, _ in voices}:
@@ -115,7 +115,7 @@ def pick_ups(engine: Engine, voices: dict[tuple[str, tuple], VoiceFeatures]) -> 
         words = TEXTS[language].split()
         middle = len(words) // 2
         said = [
-            engine.analyse(speak(" ".join(part), language + second[0], second[1]))
+            engine.analyse(speak(" ".join(part), language + second, dict(VOICES)[second]))
             for part in (words[:middle], words[middle:])
         ]
         found = [each and each.part for each in (align_words(old, half) for half in said)]

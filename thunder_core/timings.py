@@ -145,7 +145,7 @@ def read(text: str) -> tuple[str, Times]:
     said, times = _place(words, sounds)
     if not times.words:
         raise BadRequest(
-            "holds sounds but no words with times: have the service write its words too"
+            "holds sounds, but no words with times, which the service writes if asked to"
             if sounds
             else "holds no words with times as Azure, Amazon Polly, ElevenLabs and Google have them"
         )

@@ -328,9 +328,16 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(
         strip.find(blender.context)
 
 
-def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, scene, tmp_path):
+def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(
+    blender, scene, tmp_path, monkeypatch
+):
     assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, "mine")) == {"FINISHED"}
     assert strip.find(blender.context).name.startswith("mine")
+    if strip.has_audio():
+        # of a script whose working folder is its own
+        monkeypatch.chdir(tmp_path)
+        assert blender.ops.thunder.own_voice(filepath="mine.wav") == {"FINISHED"}
+        assert strip.sound_strips(scene)[-1].sound.filepath == str(tmp_path / "mine.wav")
     with pytest.raises(RuntimeError, match="There is no file"):
         blender.ops.thunder.own_voice(filepath=str(tmp_path / "none.wav"))
     if strip.has_audio():

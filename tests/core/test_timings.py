@@ -169,7 +169,7 @@ def test_a_strip_takes_its_words_on_its_own_clock(tmp_path):
         ("[" * 100_000, "lists in too many lists|is not JSON"),
         ([], "holds no words with times as Azure, Amazon Polly, ElevenLabs and Google have them"),
         ({"a": 1}, "holds no words with times"),
-        (AZURE_EVENTS[5:], "holds sounds but no words with times: have the service write its words"),
+        (AZURE_EVENTS[5:], "holds sounds, but no words with times, which the service writes"),
         ([{"Text": "a", "AudioOffset": -1, "Duration": 2}], "has a time that is none: -1"),
         ('[{"Text": "a", "AudioOffset": NaN}]', "has a time that is none: nan"),
         ([{"time": "soon", "type": "word", "value": "a"}], "has a time that is none: 'soon'"),
