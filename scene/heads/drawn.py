@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
@@ -25,6 +25,7 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
 from ...thunder_core.face.drawn_mouths import (
     CLOSED,
+    EYES,
     HALF,
     MOUTHS,
     NAMES,
@@ -225,7 +226,22 @@ def faults_of(face: bpy.types.Object, plan: Mapping) -> list[str]:
         f"“{face.name}” has no closed mouth, so its lips do not meet on m, b and p: choose a "
         f"drawing for {CLOSED} in Thunder Character"
     )
-    return [is_open * (not shut), *_say_shared(face, plan), *lost[:1]]
+    return [is_open * (not shut), *_say_twice(face, plan), *_say_shared(face, plan), *lost[:1]]
+
+
+def _say_twice(face: bpy.types.Object, plan: Mapping) -> list[str]:
+    """A sentence on a drawing that is chosen for a mouth and for eyes, of which one hides it."""
+    places = _places(face, plan)
+    mouths = {rule.target: rule.source for rule in places if rule.source in MOUTHS}
+    for rule, at in places.items():
+        if at and rule.source in EYES and rule.target.kind in ("SHOW", "LAYER"):
+            if rule.target in mouths:
+                return [
+                    f"“{rule.target.name}” is chosen for {mouths[rule.target]} and for "
+                    f"{rule.source}, so that frames are without a mouth: choose another for one of "
+                    f"them in Thunder Character"
+                ]
+    return []
 
 
 def _shared(face: bpy.types.Object, plan: Mapping) -> list[tuple[Target, bpy.types.ID, list]]:
@@ -393,10 +409,18 @@ def by_names(face: bpy.types.Object) -> list[Rule]:
     named = {to.name: to for to in _named(face)}
     found = drawing_names.by_names(list(named))
     rules = [Rule(source, named[found[source]]) for source in NAMES if source in found]
-    if not any(rule.source in MOUTHS for rule in rules):
+    # each eye's, unless both have one
+    lids = drawing_names.lids(list(named)).items()
+    rules += [Rule(UNUSED if look in found else look, named[name]) for name, look in lids]
+    known = {rule.source for rule in rules if rule.source in MOUTHS}
+    if not known:
         return rules
-    beside, _ = drawing_names.left_over(list(named), found)
-    return rules + [Rule(UNUSED, named[name]) for name in beside]
+    if drawing_names.numbered(list(named)):
+        rules += [rule for rule in in_order(face, known=known) if rule.target.name in named]
+    of = {(each.target.kind, each.target.object) for each in rules if each.source in MOUTHS}
+    mouths, unclear, _ = drawing_names.left_over(list(named), {each.target.name for each in rules})
+    beside = (named[name] for name in (*mouths, *unclear))
+    return rules + [Rule(UNUSED, to) for to in beside if (to.kind, to.object) in of]
 
 
 def _named(face: bpy.types.Object) -> list[Target]:
@@ -404,29 +428,34 @@ def _named(face: bpy.types.Object) -> list[Target]:
     return [to for to, _ in chain(*things_of(face)) if to.kind not in mapping.NUMBERED]
 
 
-def in_order(face: bpy.types.Object, chart: str = "", first: int = 1) -> list[Rule]:
+def in_order(
+    face: bpy.types.Object, chart: str = "", first: int = 1, known: Collection[str] = ()
+) -> list[Rule]:
     """Rules for a head's drawings in the order of a usual chart, the mouth of its first row being
     number `first` of them; names with numbers are in the order of these. What has most drawings is
-    taken; chart: "" for that of so many. Objects and layers beyond the chart have no sound."""
+    taken; chart: "" for that of so many; known: sounds that have a drawing. Objects and layers
+    beyond the chart have no sound, and eyes are none."""
     sets = [each for each in things_of(face) if len(each) > 1]
     rows = max(sets, key=lambda of: (of[0][0].kind in mapping.NUMBERED, len(of)), default=[])
     is_named = bool(rows) and rows[0][0].kind not in mapping.NUMBERED
-    if is_named and all(re.search(r"\d", to.name) for to, _ in rows):
-        rows = sorted(rows, key=lambda row: int(re.findall(r"\d+", row[0].name)[-1]))
-    order = CHARTS[chart or _chart_of(len(rows))]
+    if is_named:
+        by_name = {row[0].name: row for row in rows}
+        rows = [by_name[name] for name in drawing_names.in_order(list(by_name))]
+    orders = {
+        name: [sounds for _, sounds in usual if not sounds or not set(sounds).issubset(known)]
+        for name, usual in CHARTS.items()
+    }
+    usual = next((name for name, of in orders.items() if len(of) == len(rows)), "Twelve Sounds")
+    order = orders[chart or usual]
     rules = [
         Rule(source, target, float(number))
-        for (_, sounds), (target, number) in zip(order, rows[first - 1 :])
+        for sounds, (target, number) in zip(order, rows[first - 1 :])
         for source in sounds
+        if source not in known
     ]
     used = {rule.target for rule in rules}
     beside = [target for target, _ in rows if target not in used] if is_named and rules else ()
     return rules + [Rule(UNUSED, target) for target in beside]
-
-
-def _chart_of(count: int) -> str:
-    """The chart of so many drawings."""
-    return {len(sounds): name for name, sounds in CHARTS.items()}.get(count, "Twelve Sounds")
 
 
 def found_rules(face: bpy.types.Object) -> list[Rule]:
@@ -439,37 +468,42 @@ def say_left_out(face: bpy.types.Object, plan: Mapping) -> list[str]:
     """Sentences on what a mapping that was just found makes of a head's drawings: their order, if
     their names say nothing, those that are never seen, and those that it leaves as they are."""
     rules = plan.drawn
-    found = {rule.source: rule.target.name for rule in rules}
     names = list(dict.fromkeys(to.name for to in _named(face)))
-    known = drawing_names.by_names(names)
-    if not any(name in MOUTHS for name in known):
-        order = dict[str, list[str]]()
-        for rule in rules:
-            numbered = rule.target.kind in mapping.NUMBERED
-            what = f"{round(rule.weight)}" if numbered else rule.target.name
+    is_known = any(name in MOUTHS for name in drawing_names.by_names(names))
+    counted = drawing_names.numbered(names)
+    order = dict[str, list[str]]()
+    for rule in rules:
+        if rule.source in MOUTHS and (not is_known or rule.target.name in counted):
+            is_number = rule.target.kind in mapping.NUMBERED
+            what = f"{round(rule.weight)}" if is_number else rule.target.name
             order.setdefault(what, []).append(rule.source)
-        said = ", ".join(f"{what} {' / '.join(sounds)}" for what, sounds in order.items())
-        return [
-            f"The names of these drawings say nothing, so they are taken in their order: {said}. "
-            f"Change it by Fill In Order, or in the rows of Thunder Character"
-        ]
+    said = ", ".join(f"{what} {' / '.join(sounds)}" for what, sounds in order.items())
+    result = [
+        f"The names of these drawings say nothing, so they are taken in their order: {said}. "
+        f"Change it by Fill In Order, or in the rows of Thunder Character"
+    ]
     unused = [rule.target.name for rule in rules if rule.source == UNUSED]
-    _, unknown = drawing_names.left_over(names, found)
-    return [
-        sentence.format("”, “".join(which))
-        for sentence, which in (
-            (
-                "Hidden, because other drawings show their sounds: “{}”. Choose them in the rows "
-                "of Thunder Character to see them",
-                unused,
-            ),
-            (
-                "Not known as mouths, so always seen: “{}”. Choose a sound for them in the rows of "
-                "Thunder Character, or Not Shown",
-                unknown,
-            ),
-        )
-        if which
+    used = {rule.target.name for rule in rules if rule.source != UNUSED}
+    _, unclear, unknown = drawing_names.left_over(names, used)
+    lists = (
+        (
+            "Hidden, because other drawings show their sounds: “{}”. Choose them in the rows "
+            "of Thunder Character to see them",
+            [name for name in unused if name not in unclear],
+        ),
+        (
+            "Hidden, because their names say no sound: “{}”. Choose a sound for them in the rows "
+            "of Thunder Character",
+            [name for name in unclear if name in unused],
+        ),
+        (
+            "Not known as mouths, so always seen: “{}”. Choose a sound for them in the rows of "
+            "Thunder Character, or Not Shown",
+            [name for name in (*unclear, *unknown) if name not in unused] * is_known,
+        ),
+    )
+    return result * bool(order) + [
+        sentence.format("”, “".join(which)) for sentence, which in lists if which
     ]
 
 

@@ -920,3 +920,82 @@ def test_a_copy_of_swapped_objects_leaves_those_of_the_first_head(blender, scene
     shown(scene, head.resolve(face), open_take(0.2))
     scene.frame_set(40)
     assert [part.name for part in parts if not part.hide_render] == ["AI"]
+
+
+def seen_of(blender, scene, names):
+    """{number of the mouth: the planes that are seen} of planes with names that are a head."""
+    parts = swapped(blender, scene, *names)
+    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+    face, result = scene.thunder.head, {}
+    for number, mouth in enumerate(MOUTHS):
+        face["Thunder Mouth"] = number
+        face.update_tag()
+        blender.context.view_layer.update()
+        result[mouth] = [part.name for part in parts if part.visible_get()]
+    return result
+
+
+NUMBERS = [f"mouth_{number:02}" for number in range(1, 9)]
+BLAIR = "E/O/U/L/FV/rest/AI/WQ/MBP".split("/")
+
+
+@pytest.mark.parametrize(
+    "names, always",
+    [
+        ([*NUMBERS, "Blink"], set()),
+        ([*NUMBERS, "mouth_rest"], set()),
+        ([*NUMBERS, "mouth_rest", "Nose", "Head", "Left Blink", "Right Blink"], {"Nose", "Head"}),
+        (["A, I", "E", "O", "U", "C, D, G, K, N, R, S, Y, Z", "L, Th", "W, Q", "M, B, P", "F, V",
+          "Rest", "Left Pupil"], {"Left Pupil"}),
+        (["AI", "E", "O", "U", "CDGKNRSYZ", "L, D, Th", "WQ", "MBP", "FV", "J, M", "Q"], set()),
+        (["Mouth A and I", "Mouth E", "Mouth O", "Mouth U", "Mouth C D G K N R S Th Y Z",
+          "Mouth L", "Mouth W and Q", "Mouth M, B and P", "Mouth F and V", "Mouth Zig"], set()),
+    ],
+)  # fmt: skip
+def test_one_mouth_is_seen_whatever_is_beside_the_names_that_are_known(
+    blender, scene, names, always
+):
+    seen = seen_of(blender, scene, names)
+    assert all(len(set(shown) - always) == 1 for shown in seen.values()), seen
+    assert all(always <= set(shown) for shown in seen.values())
+    shown = {next(iter(set(each) - always)) for each in seen.values()}
+    assert len(shown) > 6
+    if "mouth_rest" in names:
+        assert "mouth_rest" in seen["Rest"] and "mouth_01" in seen["M B P"]
+    assert not any("Eyes" in each for each in head.resolve(scene.thunder.head).warnings)
+
+
+def test_what_says_no_sound_among_mouths_is_hidden_and_named(blender, scene, capfd):
+    seen_of(blender, scene, ["Mouth AI", "Mouth E", "Mouth MBP", "Mouth Zig", "Nose"])
+    said = capfd.readouterr().out
+    assert "Hidden, because their names say no sound: “Mouth Zig”. Choose a sound" in said
+    assert "so always seen: “Nose”." in said
+
+
+def test_the_blinks_of_both_eyes_are_seen_in_blinks_alone(blender, scene):
+    names = ["M", "Ah", "Oh", "Neutral", "Left Blink", "Right Blink"]
+    assert all(len(shown) == 1 for shown in seen_of(blender, scene, names).values())
+    face = scene.thunder.head
+    face["Thunder Eyes"] = EYES.index("Eyes Shut")
+    face.update_tag()
+    blender.context.view_layer.update()
+    assert {obj.name for obj in face.children if obj.visible_get()} >= set(names[-2:])
+
+
+def test_a_layer_that_is_a_list_of_letters_is_a_mouth(blender, scene):
+    names = ["AI", "E", "O", "L, Th", "MBP", "FV", "rest", "Lines"]
+    obj = drawing_with(blender, scene, **dict.fromkeys(names, (1,)))
+    blender.ops.thunder.add_drawn_mouth()
+    obj["Thunder Mouth"] = MOUTHS.index("TH")
+    obj.update_tag()
+    blender.context.view_layer.update()
+    assert [each.name for each in obj.data.layers if not each.hide] == ["L, Th", "Lines"]
+
+
+def test_a_drawing_that_is_a_mouth_and_eyes_too_is_said(blender, scene):
+    swapped(blender, scene, "MBP", "AI", "E", "Blink")
+    blender.ops.thunder.add_drawn_mouth()
+    assert not checking.warnings(head.find(scene))
+    next(each for each in scene.thunder.table if each.source == "M B P").target = "Blink"
+    [said] = checking.warnings(head.find(scene))
+    assert said.startswith("“Blink” is chosen for M B P and for Eyes Shut, so that frames are")

@@ -10,7 +10,7 @@ from thunder_core.face import mapping
 from thunder_core.face.drawn_mouths import EYES, MOUTHS, stand_in
 from thunder_core.face.moving import drawings, driving
 from thunder_core.face.moving.drawings import hold
-from thunder_core.face.reading.drawing_names import by_names, left_over
+from thunder_core.face.reading.drawing_names import by_names, in_order, left_over, lids, numbered
 from thunder_core.types import Motion
 
 CHANNELS = (
@@ -92,7 +92,45 @@ def test_an_open_mouth_is_never_shown_for_closed_lips_or_in_a_pause():
 
 def test_mouths_beside_those_of_the_sounds_are_told_from_what_is_not_known():
     names = ["mouth_AI", "mouth_WQ", "mouth_U", "mouth_MBP", "mouth_AI.001", "Hat", "eye_wide"]
-    assert left_over(names, by_names(names)) == (["mouth_WQ", "mouth_AI.001"], ["Hat"])
+    used = by_names(names).values()
+    assert left_over(names, used) == (["mouth_WQ", "mouth_AI.001"], [], ["Hat"])
+    names = ["Mouth AI", "Mouth E", "Mouth MBP", "Mouth Zig", "Mouth", "Nose", "Left Pupil"]
+    used = by_names(names).values()
+    assert left_over(names, used) == ([], ["Mouth Zig"], ["Mouth", "Nose", "Left Pupil"])
+
+
+@pytest.mark.parametrize(
+    "name, sounds",
+    [
+        ("L, Th", {"L", "TH"}), ("L, D, Th", {"L", "TH", "T D K"}), ("CDGKNRSYZ", {"T D K", "S CH"}),
+        ("C, D, G, K, N, R, S, Y, Z", {"T D K", "S CH"}), ("Mouth A and I", {"AH"}),
+        ("C/D/G/K/N/R/S/TH/Y/Z", {"T D K", "S CH", "TH"}), ("Mouth M, B and P", {"M B P"}),
+        ("Mouth F and V", {"F V"}), ("Mouth W and Q", {"OO"}), ("E, I", {"EE", "EH"}),
+        ("Sky", set()), ("Hat", set()), ("RGB", set()), ("Left Lid", set()), ("TV", set()),
+    ],
+)  # fmt: skip
+def test_lists_of_letters_are_read_by_their_letters(name, sounds):
+    found = by_names(["Rest", "Smile", name])
+    shown = {each for each, of in found.items() if of == name}
+    assert shown == sounds
+
+
+def test_a_letter_of_two_lists_is_shown_by_the_one_that_is_most_of_it():
+    found = by_names(["AI", "C, D, G, K, N, R, S, Y, Z", "L, D, Th", "L"])
+    assert found["T D K"] == "C, D, G, K, N, R, S, Y, Z"
+    assert (found["TH"], found["L"]) == ("L, D, Th", "L")
+
+
+def test_numbers_are_known_beside_names_and_eyes_are_none_of_them():
+    names = [f"mouth_{number:02}" for number in (2, 1, 3, 4)]
+    for beside in ("mouth_rest", "Blink", "Left Blink", "Nose"):
+        assert numbered([*names, beside]) == sorted(names) == in_order([*names, beside])
+    assert numbered(["MBP", "AI", "E", "Strand.001", "Strand.002", "Strand.003"]) == []
+    assert numbered(["AI", "AI.001", "AI.002", "AI.003", "E"]) == []
+    assert in_order(["Cube", "Brow", "Blink", "Plane"]) == ["Cube", "Plane"]
+    assert lids(["Left Blink", "Eye_Closed_R", "Eye.L", "Left Pupil", "Blink"]) == {
+        "Left Blink": "Eyes Shut", "Eye_Closed_R": "Eyes Shut"
+    }  # fmt: skip
 
 
 def test_names_that_say_nothing_are_not_guessed():
