@@ -416,7 +416,7 @@ def by_names(face: bpy.types.Object) -> list[Rule]:
     if not known:
         return rules
     if drawing_names.numbered(list(named)):
-        rules += [rule for rule in in_order(face, known=known) if rule.target.name in named]
+        rules += in_order(face, known=known)
     of = {(each.target.kind, each.target.object) for each in rules if each.source in MOUTHS}
     mouths, unclear, _ = drawing_names.left_over(list(named), {each.target.name for each in rules})
     beside = (named[name] for name in (*mouths, *unclear))
@@ -433,9 +433,11 @@ def in_order(
 ) -> list[Rule]:
     """Rules for a head's drawings in the order of a usual chart, the mouth of its first row being
     number `first` of them; names with numbers are in the order of these. What has most drawings is
-    taken; chart: "" for that of so many; known: sounds that have a drawing. Objects and layers
-    beyond the chart have no sound, and eyes are none."""
+    taken; chart: "" for that of so many; known: sounds that names have, beside which names alone
+    are taken. Objects and layers beyond the chart have no sound, and eyes are none."""
     sets = [each for each in things_of(face) if len(each) > 1]
+    if known:
+        sets = [each for each in sets if each[0][0].kind not in mapping.NUMBERED]
     rows = max(sets, key=lambda of: (of[0][0].kind in mapping.NUMBERED, len(of)), default=[])
     is_named = bool(rows) and rows[0][0].kind not in mapping.NUMBERED
     if is_named:

@@ -992,6 +992,13 @@ def test_a_layer_that_is_a_list_of_letters_is_a_mouth(blender, scene):
     assert [each.name for each in obj.data.layers if not each.hide] == ["L, Th", "Lines"]
 
 
+def test_layers_with_numbers_that_are_drawn_anew_on_later_frames_are_mouths(blender, scene):
+    layers = dict.fromkeys((*NUMBERS, "mouth_rest"), (1, 5))
+    obj = drawing_with(blender, scene, Body=range(1, 40, 2), **layers)
+    found = {rule.source: rule.target.name for rule in drawn.found_rules(obj)}
+    assert (found["M B P"], found["L"], found["Rest"]) == ("mouth_01", "mouth_08", "mouth_rest")
+
+
 def test_a_drawing_that_is_a_mouth_and_eyes_too_is_said(blender, scene):
     swapped(blender, scene, "MBP", "AI", "E", "Blink")
     blender.ops.thunder.add_drawn_mouth()

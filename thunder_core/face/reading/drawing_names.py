@@ -133,10 +133,10 @@ def numbered(names: Sequence[str]) -> list[str]:
     alike = defaultdict[tuple[str, ...], list[str]](list)
     for name, words in mouths.items():
         alike[tuple(words)].append(name)
-    for words, same in alike.items():
-        is_shared = all(set(words) <= set(others) for others in mouths.values())
+    for stem, same in alike.items():
+        is_shared = all(set(stem) <= set(words) for words in mouths.values())
         count = sum(re.search(r"\d", name) is not None for name in same)
-        if count > 2 and (is_shared or _OF_MOUTHS.issuperset(words)):
+        if count > 2 and (is_shared or _OF_MOUTHS.issuperset(stem)):
             return sorted(same, key=_number)
     return []
 
