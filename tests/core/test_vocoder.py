@@ -8,6 +8,7 @@ import torch
 import torchaudio
 
 from research.train import shaped_sound as shaped
+from research.train.spaces import MouthNetwork
 from research.train.vocoder import class_of
 from thunder_core.acoustics import (
     CLASSES,
@@ -296,7 +297,7 @@ def motion(head):
 
 
 def test_vertices_are_those_of_training(head, motion):
-    ours, theirs = MouthVertices(head), networks.MouthNetwork(head)
+    ours, theirs = MouthVertices(head), MouthNetwork(head)
     with torch.no_grad():
         expected = theirs(
             torch.from_numpy(motion.expression)[None], torch.from_numpy(motion.jaw)[None]
