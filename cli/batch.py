@@ -4,8 +4,8 @@ scene, whose dialogue strips are baked.
 
 Each job gets a folder of its name in `--out`. A second run bakes only what has changed, and resumes
 after a kill. A job that fails leaves a sentence and the others continue. batch.json and batch.html
-report all of them. Ends with code 0, with 3 if some jobs failed, or with 1 (2 for a wrong option)
-if nothing could be started.
+report all of them. Ends with code 0, with 3 if some jobs failed or were not reached, or with 1 (2
+for a wrong option) if nothing could be started.
 
 Also the process that bakes them (`bake.py --baker`): it reads requests from stdin and answers on
 stdout, as described in thunder_core/batch/baker.py. It ends when its stdin is closed, even during a
@@ -50,7 +50,7 @@ from ..thunder_core.batch.settings import (
 )
 from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.engine_python import find_engine_python, ROOT
-from ..thunder_core.errors import attempt, BadRequest, BadWeights, suggest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest, BadWeights, NoEngine, suggest, ThunderError
 from ..thunder_core.shipped import fingerprint_of, WEIGHTS
 from . import bake, check, collect, opening, products
 from .options import IDLE, named_styles, read_options
@@ -112,9 +112,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
     try:
         if tasks:
             tasks = run.without_refused(tasks, listed.refused)
-            with contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
-                for event in events:
-                    run.note(event)
+            run.bake(tasks)
         if not chosen.only:
             run.forget_unlisted()
             run.collect()
@@ -376,6 +374,20 @@ class Run:
                 say(f"      {list_names(names)}: {why}")
         self.progress = baker_process.RunProgress(len(tasks), say, self.chosen.log_every)
         return tasks
+
+    def bake(self, tasks: list[baker_process.BakeTask]) -> None:
+        """Bake tasks. Raises NoEngine if none could be started; if some were, its sentence is
+        printed, and the others are left for the next run."""
+        has_baked = False
+        try:
+            with contextlib.closing(events_of(self.chosen, tasks, self.maker)) as events:
+                for event in events:
+                    has_baked |= event["event"] in ("done", "failed")
+                    self.note(event)
+        except NoEngine as error:
+            if not has_baked:
+                raise
+            say(f"bake.py: {error}", sys.stderr)
 
     def without_refused(
         self, tasks: list[baker_process.BakeTask], reasons: Mapping[str, str]

@@ -148,7 +148,12 @@ class Manner:
         BadRequest."""
         if not isinstance(data, dict):
             raise BadRequest(f"{where} has a manner that is not a table: save it again")
-        rows = data.get("changes", [])
+        if "changes" not in data:
+            raise BadRequest(
+                f"{where} has no “changes”, which a manner has: choose a file that was saved as a "
+                f"manner"
+            )
+        rows = data["changes"]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise BadRequest(f"{where} has “changes” that are not a list of tables: save it again")
         lines = round(read_number(data.get("lines", 0), "lines", where, 0, MOST_LINES))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What of a text is said, where programs write more than that: chats and transcripts of meetings
-(WhatsApp, Telegram, Zoom, Teams, Otter) with names and times, Markdown, SSML. Standard library
-only.
+(WhatsApp, Telegram, Discord, LINE, Zoom, Teams, Otter) with names and times, Markdown, SSML.
+Standard library only.
 
 No pattern holds what begins another, or more than a line's first letters, so that each letter is
 looked at a few times.
@@ -25,14 +25,17 @@ _DATED = rf"{_DATE},?\s{{1,3}}\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?{_HALF}"
 _WHEN = rf"(?:{_DATED}|{_CLOCK})"
 _NAME = r"[^:\[\]()<>\n]{1,60}?"
 _MARK = "\u200e"  # in WhatsApp before what nobody wrote: “image omitted”
+_MARKS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # that turn the direction of writing
+_BEFORE = rf"[{_MARKS}]{{0,4}}"
 # lines of messages: group “said” has their text
 _MESSAGES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"{_MARK}?[\[(]{_WHEN}[\])]\s*(?:[-–]\s+)?(?:~?\s?{_NAME}:(?:\s+|$))?(?P<said>.*)",
-        rf"{_DATED}\s+[-–]\s+(?:{_NAME}:\s+(?P<said>.*)|.*)",
+        rf"{_BEFORE}(?:[\[(]{_WHEN}[\])]\s*){{1,9}}(?:[-–]\s+)?(?:~?\s?{_NAME}:(?:\s+|$))?(?P<said>.*)",
+        rf"{_BEFORE}{_DATED}\s+[-–]\s+(?:{_NAME}:\s+(?P<said>.*)|.*)",
         rf"(?:{_DATE}\s{{1,3}})?{_CLOCK}\s+[Ff]rom\s.{{1,80}}?\s[Tt]o\s.{{1,80}}?:(?P<said>.*)",
         rf"{_CLOCK}\s{{1,9}}{_NAME}:\s+(?P<said>.*)",
+        rf"{_CLOCK}\t[^\t\n]{{1,60}}\t(?P<said>.*)",  # LINE
     )
 )
 # lines above what somebody says, which may be a text's own where there is only one
@@ -40,9 +43,21 @@ _HEADS = re.compile(
     rf"(?:{_NAME},?\s{{0,3}}[\[(]{_WHEN}[\])]|(?:{_NAME}(?:\s{{2,9}}|\t))?{_WHEN}|\[{_NAME}\]\s+{_CLOCK})"
     r":?\s*$"
 )
-_OF_PROGRAM = re.compile(r"\s*(?:Transcribed by https?://\S+|<[^<>]*>)\s*$")
+# those that no text has: Discord's, and above the only turn of a transcript
+_DISCORD = re.compile(rf"\[\d{{1,2}}-[^\W\d_]{{3}}-\d{{2,4}} {_CLOCK}\]\s[^:\n]{{1,60}}$")
+_ONLY_HEAD = re.compile(rf"{_NAME}\s{{1,9}}{_CLOCK}\s*$")
+_TRANSCRIBED = re.compile(r"\s*Transcribed by https?://\S+\s*$")
+_OF_PROGRAM = re.compile(
+    rf"[\s{_MARKS}]{{0,9}}(?:<[^<>]*>|(?:This message was deleted|You deleted this message)\.?"
+    r"|\[(?:スタンプ|写真|動画|Sticker|Photo|Video)\])\s*$"
+)
+# LINE's first lines and dates; of songs, what is no line
+_LINES_HEAD = re.compile(
+    r"\[LINE\]|(?:保存日時|Saved on)\s?[：:]|\d{4}[./]\d{1,2}[./]\d{1,2}\(.{1,3}\)$"
+)
+_OF_SONG = re.compile(r"\s*\[(?:ti|ar|al|au|by|la|lr|re|ve|tool|length|offset):[^][]*\]\s*$", re.I)
 _SPEAKER = re.compile(r"\s*(?:-\s+)?([^\W\d_][^:\[\]()<>,.!?\n]{0,39})(?:\([^()\n]{0,40}\)\s?)?:\s")
-_MOST_NAMES, _MOSTLY, _LEAST_LINES = 0.5, 0.8, 4  # names for lines; lines that have one
+_MOST_NAMES, _MOSTLY, LEAST_LINES = 0.5, 0.8, 4  # names for lines; lines that have one
 
 
 def _of_chat(lines: list[str]) -> tuple[list[str], int]:
@@ -50,6 +65,14 @@ def _of_chat(lines: list[str]) -> tuple[list[str], int]:
     out; all lines where it is none."""
     heads = {number for number, line in enumerate(lines) if _HEADS.match(line)}
     heads = heads if len(heads) > 1 else set()
+    if lines and _TRANSCRIBED.match(lines[-1]):
+        lines = lines[:-1]
+        heads |= {number for number, line in enumerate(lines[:1]) if _ONLY_HEAD.match(line)}
+    heads |= {number for number, line in enumerate(lines) if _DISCORD.match(line)}
+    if any("\t" in line and _MESSAGES[-1].match(line) for line in lines):
+        heads |= {number for number, line in enumerate(lines) if _LINES_HEAD.match(line)}
+    if any(map(_MESSAGES[0].match, lines)):
+        heads |= {number for number, line in enumerate(lines) if _OF_SONG.match(line)}
     said, count, is_after = [], 0, False
     for number, line in enumerate(lines):
         found = None
@@ -58,7 +81,7 @@ def _of_chat(lines: list[str]) -> tuple[list[str], int]:
         if number in heads or found:
             count, is_after = count + 1, True
             line = (found["said"] or "") if found else ""
-        if line.startswith(_MARK) or (is_after and _OF_PROGRAM.match(line)):
+        if (found and line.startswith(_MARK)) or (is_after and _OF_PROGRAM.match(line)):
             continue
         said.append(line)
     return said, count
@@ -71,15 +94,51 @@ def without_speakers(lines: list[str]) -> tuple[list[str], int]:
     names = Counter(each[1].strip() for each in found if each)
     full = sum(bool(line.strip()) for line in lines)
     if not (
-        full >= _LEAST_LINES
-        and names.total() >= _MOSTLY * full
-        and len(names) <= _MOST_NAMES * full
+        full >= LEAST_LINES and names.total() >= _MOSTLY * full and len(names) <= _MOST_NAMES * full
     ):
         found = [each if each and each[1].isupper() else None for each in found]
     count = sum(map(bool, found))
     if count < 2:
         return lines, 0
     return [line[each.end() :] if each else line for line, each in zip(lines, found)], count
+
+
+def without_only_speaker(lines: list[str]) -> tuple[list[str], int]:
+    """Few lines without the one name that stands before all of them, and how many these were; fewer
+    than two, or several names, may be words and stay."""
+    found = [_SPEAKER.match(line) for line in lines]
+    full = sum(bool(line.strip()) for line in lines)
+    names = {each[1].strip() for each in found if each}
+    count = sum(map(bool, found))
+    if full < 2 or count < full or len(names) > 1 or not max(names).istitle():
+        return lines, 0
+    return [line[each.end() :] if each else line for line, each in zip(lines, found)], count
+
+
+def doubtful_names(lines: list[str]) -> str:
+    """A sentence on names, “Ben:”, that were left before lines because they may be words, "" for
+    none."""
+    found = (_SPEAKER.match(line) for line in lines)
+    names = list(dict.fromkeys(each[1].strip() for each in found if each and each[1].istitle()))
+    shown = ", ".join(f"“{name}:”" for name in names[:3])
+    return f"Kept {shown}: take out what nobody says" if names else ""
+
+
+_SOUND = re.compile(
+    r"[\[(]\s?(?:inaudible|unintelligible|indistinct|cross-?talk|(?:soft |both )?laugh(?:s|ing|ter)"
+    r"|chuckl(?:es|ing)|giggl(?:es|ing)|sigh(?:s|ing)?|cough(?:s|ing)?|sob(?:s|bing)|gasps?|groans?"
+    r"|sniff(?:s|ing)?|clears throat|music|applause|silence|unverständlich|lacht|seufzt|rires?"
+    r"|risas|ríe|笑|笑い|笑声)(?:\s\d{1,2}:\d{2}(?::\d{2})?)?\s?[\])]",
+    re.IGNORECASE,
+)
+
+
+def without_sounds(text: str) -> tuple[str, str]:
+    """A text without what nobody says, as [inaudible 0:07] and (laughs), and a sentence on what was
+    left out, "" for nothing."""
+    found = list(dict.fromkeys(each[0] for each in _SOUND.finditer(text)))
+    note = f"Left out {', '.join(found[:3])}, which is not spoken" if found else ""
+    return _SOUND.sub(" ", text), note
 
 
 # ---- Markdown
@@ -148,10 +207,20 @@ def said_in(text: str, ending: str) -> tuple[str, str]:
         raise ValueError(f"is {kind} (<{tag[1]}>)")
     lines = [line for line in text.splitlines() if line and not line.isspace()]
     if ending in (".md", ".markdown"):
-        return "\n".join(_of_markdown(lines)), "Read as Markdown, without headings and code"
+        lines, count = without_speakers(list(_of_markdown(lines)))
+        text, sounds = without_sounds("\n".join(lines))
+        return text, join_notes(
+            "Read as Markdown, without headings and code", say_left_out(count), sounds
+        )
     lines, count = _of_chat(lines)
     lines, more = without_speakers(lines)
-    return "\n".join(lines), say_left_out(count + more)
+    text, sounds = without_sounds("\n".join(lines))
+    return text, join_notes(say_left_out(count + more), sounds)
+
+
+def join_notes(*notes: str) -> str:
+    """Sentences as one text, without empty ones."""
+    return ". ".join(filter(None, notes))
 
 
 def say_left_out(count: int) -> str:

@@ -13,7 +13,7 @@ from .errors import BadRequest
 from .spoken import slice_text
 
 _SUBTITLES = (".srt", ".vtt", ".sbv", ".ass", ".ssa")
-ENDINGS = (".txt", *_SUBTITLES, *markup.SCRIPTS, *timings.ENDINGS)
+ENDINGS = (".txt", ".lrc", *_SUBTITLES, *markup.SCRIPTS, *timings.ENDINGS)
 _OF_WINDOWS = "Read as Windows-1252, for it is not UTF-8: if letters are wrong, save it in UTF-8"
 _MOST_BYTES = 2**20
 _MOST_BYTES_OF_SERVICE = 2**24  # with the sound of some minutes
@@ -25,6 +25,9 @@ _FORMAT, _DIALOGUE = "format", "dialogue"  # how lines of Aegisub's subtitles be
 _DRAWN = re.compile(r"\{[^{}]*\\p[1-9]")  # before what is no text but a drawing
 # seconds: by which clocks differ that are the same, and of a subtitle that is heard
 _SAME_CLOCK, _LEAST_HEARD = 2.0, 0.15
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1b\x7f]")  # letters that are no text
+# share of subtitles that begin with the end of the one before, and how few longer ones tell that
+_ROLLING, _LEAST_ROLLING = 0.4, 2
 # blocks of .vtt that say nothing
 _UNSAID = re.compile(r"\s*(?:WEBVTT|NOTE|STYLE|REGION)\b")
 # Tags, styles, [door slams], the dash of a speaker. None holds what begins another, so that each
@@ -75,6 +78,7 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadTex
             return _words_in(*timings.read(text), part)
         except BadRequest as error:
             raise BadRequest(f"“{path}” {error}: {advice}") from error
+    text = _CONTROLS.sub(" ", text)
     notes = [_OF_WINDOWS] if encoding == text_files.WINDOWS else []
     is_plain = not path.lower().endswith(_SUBTITLES) and not _HAS_CUES.search(text)
     if is_plain:
@@ -84,8 +88,8 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadTex
             raise BadRequest(f"“{path}” {error}: save it as plain text, or {advice}") from error
         notes.append(note)
     else:
-        cues, count = cues_of(text)
-        notes.append(markup.say_left_out(count))
+        cues, note = cues_of(text)
+        notes.append(note)
         if part is not None and cues:
             cues, note = _cues_in(cues, part, path, advice)
             notes.append(note)
@@ -95,7 +99,7 @@ def read_text(path: str, advice: str, part: PlayedPart | None = None) -> ReadTex
         raise BadRequest(
             f"“{path}” holds no words{below}: write into it what the voice says, or {advice}"
         )
-    return ReadText(words, ". ".join(filter(None, notes)))
+    return ReadText(words, markup.join_notes(*notes))
 
 
 def _words_in(text: str, times: timings.Times, part: PlayedPart | None) -> ReadText:
@@ -167,9 +171,9 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{max(seconds, 0.0) % 60:04.1f}"
 
 
-def cues_of(text: str) -> tuple[list[tuple[float, float, str]], int]:
-    """(start, end, words) in seconds of every subtitle of a file that says something, and how many
-    names of speakers were left out."""
+def cues_of(text: str) -> tuple[list[tuple[float, float, str]], str]:
+    """(start, end, words) in seconds of every subtitle of a file that says something, and sentences
+    on what was left out, and names that were kept."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     blocks = re.split(r"\n\s*\n", text)
     is_ass = re.search(r"^\[(?:Script Info|Events)\]", text, re.MULTILINE | re.IGNORECASE)
@@ -178,9 +182,36 @@ def cues_of(text: str) -> tuple[list[tuple[float, float, str]], int]:
         for block in ([text] if is_ass else _join_torn(blocks))
         for cue in (_cues_of_aegisub if is_ass else _cues_of_block)(block)
     ]
-    said, count = markup.without_speakers([each for *_, each in cues])
-    named = [(*times, " ".join(each.split())) for (*times, _), each in zip(cues, said)]
-    return [cue for cue in named if cue[2]], count  # type: ignore[misc]
+    rolled = _without_repeats(cues)
+    rolls = "Read lines once that stand in several subtitles" if rolled != cues else ""
+    texts = [each for *_, each in rolled]
+    said, count = markup.without_speakers(texts)
+    is_short = count == 0 and sum(bool(each.strip()) for each in texts) < markup.LEAST_LINES
+    if is_short:
+        said, count = markup.without_only_speaker(texts)
+    kept = markup.doubtful_names(said) if is_short else ""
+    named = [(*times, " ".join(each.split())) for (*times, _), each in zip(rolled, said)]
+    note = markup.join_notes(markup.say_left_out(count), kept, rolls)
+    return [cue for cue in named if cue[2]], note  # type: ignore[misc]
+
+
+def _without_repeats(cues: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Subtitles without lines that stand in the one before, where that is so of many: captions of
+    YouTube roll, so that each line stands in two or three."""
+    lines = [
+        [line for each in said.split("\n") if (line := " ".join(each.split()))] for *_, said in cues
+    ]
+    overlaps = [
+        next((n for n in range(min(len(a), len(b)), 0, -1) if a[-n:] == b[:n]), 0)
+        for a, b in zip([[], *lines], lines)
+    ]
+    rolling = sum(overlap > 0 and len(each) > 1 for overlap, each in zip(overlaps, lines))
+    if rolling < _LEAST_ROLLING or sum(map(bool, overlaps)) < _ROLLING * len(cues):
+        return cues
+    return [
+        (*times, "\n".join(each[overlap:]))  # type: ignore[misc]
+        for (*times, _), each, overlap in zip(cues, lines, overlaps)
+    ]
 
 
 def _join_torn(blocks: list[str]) -> Iterator[str]:
@@ -206,7 +237,7 @@ def _cues_of_block(block: str) -> Iterator[tuple[float, float, str]]:
         if end < len(lines) and lines[end - 1].strip().isdecimal():
             end -= 1  # the next one's number
         said = (_MARKUP.sub(" ", markup.unescape(each)) for each in lines[number + 1 : end])
-        yield _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), " ".join(said)
+        yield _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), "\n".join(said)
 
 
 def _cues_of_aegisub(text: str) -> Iterator[tuple[float, float, str]]:

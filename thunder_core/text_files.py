@@ -22,6 +22,13 @@ _USUAL = re.compile(r"[\t\n\r -~\u3000-\u3002\uff0c\uff1a]")
 _LEAST_USUAL = 0.03  # share of them in a text in UTF-16; bytes that are none are hardly ever these
 _MOST_HIGH = 0.3  # share of letters beyond ASCII in a western text
 _ALPHABET = 0.7  # share of letters of one alphabet, and of spaces, in a text
+_LONGEST_WIDE = 2000  # first bytes in which a text in UTF-16 without spaces is looked for
+# a word in Latin letters, which two halves of other letters hardly ever look like
+_WORD = re.compile(rb"(?<![A-Za-z])(?:[A-Z][a-z]+|[a-z]{2,}|[A-Z]{2,}|[A-Za-z]{4,})(?![A-Za-z])")
+_OF_LISTS = "0123456789 \t\r\n\0.,:;!?'\"()-"  # what texts without words are made of
+# first halves of alphabets that are in UTF-8, too: line ends
+_NOT_TOLD = {0x0A, 0x0D}
+_FIRST_CHINESE = 0x34  # first half of the first Chinese letters
 # other kinds of files: how they begin, and what they are
 _OTHERS = (
     (b"PK\x03\x04", "a document of Word or another program, or an archive"),
@@ -75,6 +82,8 @@ def encoding_of(data: bytes) -> str:
         usual, encoding = max((_usual_in(data, each), each) for each in _WIDE)
         if usual > _LEAST_USUAL:
             return encoding
+    if wide := _in_one_alphabet(data, text):
+        return wide
     if text is not None and text.strip("\0"):
         return "utf-8"
     if _is_western(data):
@@ -89,6 +98,37 @@ def _is_wide(data: bytes) -> bool:
     return any(
         sum(count for _, count in each.most_common(2)) > _ALPHABET * each.total() for each in halves
     )
+
+
+def _in_one_alphabet(data: bytes, text: str | None) -> str:
+    """The encoding of a text without spaces and Latin letters in UTF-16, "" where it is none: all
+    its letters are of one alphabet, and read otherwise it has no word. Raises NotText where they
+    are Chinese, of which either order of halves may be meant.
+
+    text: what it is in UTF-8, None for nothing.
+    """
+    head = data[:_LONGEST_WIDE]
+    if len(head) % 2 or len(head) < 4 or _WORD.search(head):
+        return ""
+    if text is not None and not text.strip(_OF_LISTS):
+        return ""
+    found = {each: _decodes(head, each) or "" for each in ("utf-16-le", "utf-16-be")}
+    for encoding, letters in found.items():
+        alphabets = {ord(c) >> 8 for c in letters}
+        if (
+            letters[:1].isalpha()
+            and all(unicodedata.category(c)[0] in "LM" for c in letters)
+            and len(alphabets) == 1
+            and max(alphabets) < _FIRST_CHINESE
+            and not alphabets & _NOT_TOLD
+        ):
+            return encoding
+    is_chinese = any(
+        letters and all("\u4e00" <= c <= "\u9fff" for c in letters) for letters in found.values()
+    )
+    if is_chinese and b" " not in head:
+        raise NotText("is not text in UTF-8, though it may be in UTF-16")
+    return ""
 
 
 def _decodes(head: bytes, encoding: str) -> str | None:

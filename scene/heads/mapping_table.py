@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..properties.settings import ThunderRow, ThunderScene
 
 
+_MOST_RULES = 10_000  # of a saved mapping, some seconds
 _filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
 
@@ -149,10 +150,16 @@ def presets() -> NamedFiles:
 def preset(name: str) -> mapping.Mapping:
     """A saved mapping. Raises BadHead if it is missing or damaged."""
     try:
-        return mapping.Mapping.from_json(presets().read(name))
+        plan = mapping.Mapping.from_json(presets().read(name))
     except (OSError, NotText) as error:
         reason = getattr(error, "strerror", None) or f"it {error}"
         raise BadHead(f"The preset “{name}” cannot be read ({reason}): save it again") from error
+    if len(plan.rules) > _MOST_RULES:
+        raise BadHead(
+            f"The preset “{name}” has {len(plan.rules):,} rules, more than {_MOST_RULES:,}, which "
+            f"would take long: map this character anew, or save one with fewer rules"
+        )
+    return plan
 
 
 def pose(rig: head.Rig, source: str, amount: float) -> list[float]:

@@ -410,7 +410,8 @@ def _geometry(
     if vertices > _MOST:
         raise BadHead(
             f"“{face.name}” has {vertices:,} vertices with its parts, more than {_MOST:,}, which "
-            f"would take gigabytes: use its mesh before it was subdivided"
+            f"would take gigabytes: use its mesh before it was subdivided (levels of Multires and "
+            f"Subdivision do not count), or apply Decimate to a copy"
         )
     for obj in (face, *parts):
         _check(obj)

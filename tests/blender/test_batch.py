@@ -372,6 +372,30 @@ def test_a_run_that_is_stopped_says_what_is_left(
     assert [row["state"] for row in rows] == ["baked", "not baked"]
 
 
+@pytest.mark.parametrize("has_baked", [True, False])
+def test_no_blender_any_more_is_no_run_in_which_nothing_was_started(
+    blender, tmp_path, monkeypatch, capsys, voice, has_baked
+):
+    def events(*_):
+        if has_baked:
+            yield {"event": "failed", "job": "a", "sentence": "It died"}
+        raise errors.NoEngine("No Blender could be started: try again")
+
+    (tmp_path / "jobs.toml").write_text(
+        "out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n"
+    )
+    monkeypatch.setattr(batch, "events_of", events)
+    options = read_options(["--jobs", str(tmp_path / "jobs.toml")])
+    if not has_baked:
+        with pytest.raises(errors.NoEngine):
+            batch.bake_all(options)
+        return
+    assert batch.bake_all(options) == script.SOME_FAILED
+    said = capsys.readouterr()
+    assert "bake.py: No Blender could be started: try again" in said.err
+    assert said.out.splitlines()[-1].startswith("1 failed, 1 not baked; see ")
+
+
 # ---- runs
 
 

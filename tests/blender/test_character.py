@@ -269,6 +269,11 @@ def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, h
     path.write_text(path.read_text()[:-40])
     with pytest.raises(RuntimeError, match="readable as JSON"):
         blender.ops.thunder.load_mapping(name=name)
+    rule = {"source": "jawOpen", "target": {"kind": "KEY", "name": "jawOpen"}}
+    many = {"thunder_mapping": 1, "rules": 10_001 * [rule]}
+    path.write_text(json.dumps(many))
+    with pytest.raises(RuntimeError, match="has 10,001 rules, more than 10,000, which would take"):
+        blender.ops.thunder.load_mapping(name=name)
     path.unlink()
 
 

@@ -88,6 +88,7 @@ def learned(change, lines=8, untouched=1):
     ("", "not readable"),
     ("{}", "not one of Thunder's"),
     ('{"thunder_manner": 9}', "version"),
+    ('{"thunder_manner": 1, "lines": 4}', "has no “changes”, which a manner has: choose"),
     ('{"thunder_manner": 1, "changes": 3}', "not a list"),
     ('{"thunder_manner": 1, "changes": [{"what": "nose"}]}', "nose"),
     ('{"thunder_manner": 1, "changes": [{"what": "jaw", "where": ["OO"]}]}', "where"),

@@ -34,6 +34,22 @@ CHATS = {
     "times in brackets": "[00:12.00] Bring the blue map.\n[00:14.50] Maybe by Monday?",
     "times and names": "00:00:12 Anna: Bring the blue map.\n00:00:14 Bob: Maybe by Monday?",
     "times between": "0:12\nBring the blue map.\n0:14\nMaybe by Monday?",
+    "otter with one turn": (
+        "Anna Müller 0:01\nBring the blue map. Maybe by Monday?\n\nTranscribed by https://otter.ai"
+    ),
+    "whatsapp with marks of direction": (
+        "\u200f[12.03.24, 14:05:40] Anna: Bring the blue map.\n"
+        f"{LRM}[12.03.24, 14:06:01] Bob: {LRM}This message was deleted\n"
+        "[12.03.24, 14:06:05] Bob: \u200f<Media omitted>\n"
+        "3/12/24, 14:06 - Bob: This message was deleted\n"
+        f"{LRM}[12.03.24, 14:06:09] Bob: Maybe by Monday?"
+    ),
+    "discord": "[12-Mar-24 02:05 PM] anna#1234\nBring the blue map.\nMaybe by Monday?",
+    "line": (
+        "[LINE] Chat history with 花子\nSaved on: 2024/03/12 14:10\n\n2024/03/12(火)\n"
+        "14:05\t花子\tBring the blue map.\n14:06\t太郎\t[スタンプ]\n14:06\t太郎\tMaybe by Monday?"
+    ),
+    "a song": "[ti:Song]\n[ar:Anna]\n[00:12.00][01:12.00]Bring the blue map.\n[00:14.50]Maybe by Monday?",
     "a dialogue": "ANNA: Bring the blue map.\nBOB (sighs): Maybe by Monday?",
     "a longer dialogue": "Anna: Bring\nBob: the blue map.\nAnna: Maybe\nBob: by Monday?",
 }
@@ -63,6 +79,11 @@ def test_names_and_times_of_a_chat_are_not_spoken(tmp_path, chat, end):
         "Version 3.15 the answer: yes.",
         "WARNING: keep out.",
         "a_b is * not # markup",
+        f"{LRM}Bring it.\n{LRM}Now!",
+        "This message was deleted",
+        "Anna Müller 0:01\nis her best time.",
+        "[ti:me] is a word\nTranscribed by hand.",
+        "He (laughs at me) and [looks] away.",
     ],
 )
 def test_a_text_of_ones_own_is_read_as_it_is(tmp_path, text):
@@ -106,6 +127,77 @@ def test_names_that_a_meeting_writes_before_each_subtitle_are_not_spoken(tmp_pat
     cues = (f"{n}\n00:0{n}.000 --> 00:0{n}.900\n{line}\n" for n, line in enumerate(lines, 1))
     text, note, _ = said_in(tmp_path, "a.vtt", "WEBVTT\n\n" + "\n".join(cues))
     assert text == SAID and note.startswith("Left out 4 names")
+
+
+@pytest.mark.parametrize(
+    "lines, said, note",
+    [
+        (["Ben: Line 1 here", "Ben: Line 2 here"], "Line 1 here Line 2 here", "Left out 2 names"),
+        (["Ben: Line 1 here"], "Ben: Line 1 here", "Kept “Ben:”: take out what nobody says"),
+        (
+            ["Note: be quick.", "Remember: run."],
+            "Note: be quick. Remember: run.",
+            "Kept “Note:”, “R",
+        ),
+        (["Be quick: it rains."], "Be quick: it rains.", ""),
+    ],
+)
+def test_names_before_few_subtitles_are_left_out_or_said_to_be_kept(tmp_path, lines, said, note):
+    cues = (f"{n}\n00:0{n}.000 --> 00:0{n}.900\n{line}\n" for n, line in enumerate(lines, 1))
+    text, told, _ = said_in(tmp_path, "a.vtt", "WEBVTT\n\n" + "\n".join(cues))
+    assert text == said and told.startswith(note) and bool(told) == bool(note)
+
+
+ROLLING = f"""WEBVTT
+Kind: captions
+Language: en
+
+00:00:00.160 --> 00:00:02.389 align:start position:0%
+{" "}
+bring<00:00:00.500><c> the</c>
+
+00:00:02.389 --> 00:00:02.399 align:start position:0%
+bring the
+{" "}
+
+00:00:02.399 --> 00:00:04.000 align:start position:0%
+bring the
+blue<00:00:03.000><c> map</c>
+
+00:00:04.000 --> 00:00:04.010 align:start position:0%
+blue map
+{" "}
+
+00:00:04.010 --> 00:00:06.000 align:start position:0%
+blue map
+by<00:00:05.000><c> Monday</c>
+"""
+
+
+def test_captions_that_roll_are_read_once(tmp_path):
+    text, note, _ = said_in(tmp_path, "a.vtt", ROLLING)
+    assert text == "bring the blue map by Monday" and note.startswith("Read lines once")
+    part = subtitles.PlayedPart(4.005, 6.0, 6.0, 0.0)
+    assert subtitles.read_text(str(tmp_path / "a.vtt"), "…", part)[0] == "by Monday"
+    again = "".join(f"0:0{n}.0 --> 0:0{n}.9\nNo!\n\n" for n in range(1, 6))
+    assert said_in(tmp_path, "b.vtt", again)[:2] == ("No! No! No! No! No!", "")
+
+
+def test_sounds_in_brackets_are_not_spoken_and_that_is_said(tmp_path):
+    for name in ("a.txt", "a.md"):
+        text, note, _ = said_in(tmp_path, name, "Bring it [inaudible 00:00:07] (laughs) now.")
+        assert text == "Bring it now."
+        assert "Left out [inaudible 00:00:07], (laughs), which is not spoken" in note
+
+
+def test_control_letters_are_no_words(tmp_path):
+    assert said_in(tmp_path, "a.txt", "Bring\x08 the\x1b map\x07\n")[0] == "Bring the map"
+
+
+def test_bold_names_in_markdown_are_not_spoken(tmp_path):
+    text, note, _ = said_in(tmp_path, "a.md", "**ANNA:** Bring it.\n\n**BOB:** Now?\n")
+    assert text == "Bring it. Now?" and "Left out 2 names" in note
+    assert said_in(tmp_path, "a.md", "**WARNING:** keep out.")[0] == "WARNING: keep out."
 
 
 MARKDOWN = """---

@@ -26,6 +26,8 @@ WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
         ("مرحبا بالعالم", ("utf-8", *WIDE)),
         ("Hi 😀 there", ("utf-8", *WIDE)),
         ("bush hid the facts", ("utf-8",)),
+        *((text, WIDE[:2]) for text in ("नमस्ते", "สวัสดี", "です", "こんにちは", "привет", "שלום")),
+        *((text, ("utf-8",)) for text in ("iPad", "Oh no", "x y z w ", "1111", "\n\n\n\n", "50%!")),
     ],
 )
 def test_a_text_is_read_in_whatever_letters_it_was_written(text, encodings):
@@ -50,6 +52,8 @@ def test_a_text_with_a_mark_is_read_as_it_is(text):
         ("café crème".encode("cp850"), "is not text in UTF-8"),
         ("これはペンです。".encode("shift-jis"), "is not text in UTF-8"),
         ("你好，世界".encode("gbk"), "is not text in UTF-8"),
+        ("你好".encode("utf-16-le"), "is not text in UTF-8, though it may be in UTF-16"),
+        ("没有".encode("utf-16-be"), "is not text in UTF-8, though it may be in UTF-16"),
         (bytes(range(256)), "is not text"),
         (bytes(100), "is not text"),
         (b"PK\x03\x04" + bytes(40), "is a document of Word or another program"),

@@ -2,6 +2,8 @@
 """Recordings of Live Link Face are read as they are written, and damaged ones refused with a
 sentence."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -136,6 +138,14 @@ def test_what_is_no_recording_is_refused_with_a_sentence(tmp_path, text, said):
     with pytest.raises(BadRequest, match="“a.csv”") as error:
         livelink.read(tmp_path / "a.csv", CHANNELS)
     assert said in str(error.value) and ": " in str(error.value)
+
+
+@pytest.mark.parametrize("empty", ["\n", "\r\n", ";;\n"])
+def test_columns_behind_very_many_empty_lines_are_found(tmp_path, empty):
+    path = table(tmp_path / "a.csv", [str(row / 30) for row in range(30)], "seconds")
+    path.write_bytes(30_000 * empty.encode() + path.read_bytes())
+    began = time.process_time()
+    assert livelink.read(path, CHANNELS)[0].frames == 25 and time.process_time() - began < 4
 
 
 def test_a_file_that_is_gone_or_no_text_is_refused(tmp_path):

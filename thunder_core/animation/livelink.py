@@ -49,7 +49,7 @@ _FARTHEST = 180.0  # largest value, far beyond any face: an angle in degrees
 _HEAD = 2**16  # bytes that tell its encoding
 # letters of a line, letters and words of a name, columns, those that count
 _LONGEST_LINE, _LONGEST_NAME, _MOST_WORDS, _MOST_COLUMNS, _MOST_CLOCKS = 2**16, 64, 12, 4096, 4
-_MOST_ABOVE = 50  # lines in which the names of columns are looked for
+_MOST_ABOVE = 50  # lines, not counting empty ones, in which the names of columns are looked for
 _LINES_OF_PIECE = 200  # that are read at once: some 5 ms
 _OF_EMPTY_ROWS = " \t,;\r\n"
 # above this blend shapes are no overshoot, and above that percent
@@ -228,7 +228,8 @@ def _find_heading(file: IO[str]) -> _Heading:
     """The line with names of columns, which programs write below others: what made the file, its
     version, when. Raises ValueError."""
     is_long, units = False, ""
-    for line in islice(iter(lambda: file.readline(_LONGEST_LINE), ""), _MOST_ABOVE):
+    lines = islice(iter(lambda: file.readline(_LONGEST_LINE), ""), MOST_FRAMES)
+    for line in islice((each for each in lines if each.strip(_OF_EMPTY_ROWS)), _MOST_ABOVE):
         heading = _Heading.of(line)
         if "jawOpen" in heading.columns:
             return heading

@@ -93,11 +93,17 @@ class Baker(LineProcess):
                 super().__init__(*self._start)
                 event = self._first_event()
             if event is None:
+                how = system_calls.how_it_ended(self.popen)
                 raise NoEngine(
-                    f"No Blender could be started to bake in ({self.last_line}): correct "
-                    f"that and bake again"
+                    f"No Blender could be started to bake in: it was tried twice, and {how} "
+                    f"({self.last_line}): correct that and bake again"
                 )
-            self.maker = event["maker"]
+            if not isinstance(maker := event.get("maker"), dict):
+                raise NoEngine(
+                    "What was started to bake in does not say its version: start it with the "
+                    "Blender and the bake.py of one version of Thunder"
+                )
+            self.maker = maker
         return self.maker
 
     def _first_event(self) -> dict | None:
