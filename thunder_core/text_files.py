@@ -22,7 +22,7 @@ _USUAL = re.compile(r"[\t\n\r -~\u3000-\u3002\uff0c\uff1a]")
 _LEAST_USUAL = 0.03  # share of them in a text in UTF-16; bytes that are none are hardly ever these
 _MOST_HIGH = 0.3  # share of letters beyond ASCII in a western text
 _ALPHABET = 0.7  # share of letters of one alphabet, and of spaces, in a text
-_LONGEST_WIDE = 2000  # first bytes in which a text in UTF-16 without spaces is looked for
+_LONGEST_WIDE = 400  # bytes of a text in UTF-16 without spaces; longer ones have some
 # a word in Latin letters, which two halves of other letters hardly ever look like
 _WORD = re.compile(rb"(?<![A-Za-z])(?:[A-Z][a-z]+|[a-z]{2,}|[A-Z]{2,}|[A-Za-z]{4,})(?![A-Za-z])")
 _OF_LISTS = "0123456789 \t\r\n\0.,:;!?'\"()-"  # what texts without words are made of
@@ -107,12 +107,11 @@ def _in_one_alphabet(data: bytes, text: str | None) -> str:
 
     text: what it is in UTF-8, None for nothing.
     """
-    head = data[:_LONGEST_WIDE]
-    if len(head) % 2 or len(head) < 4 or _WORD.search(head):
+    if len(data) % 2 or not 4 <= len(data) <= _LONGEST_WIDE or _WORD.search(data):
         return ""
     if text is not None and not text.strip(_OF_LISTS):
         return ""
-    found = {each: _decodes(head, each) or "" for each in ("utf-16-le", "utf-16-be")}
+    found = {each: _decodes(data, each) or "" for each in ("utf-16-le", "utf-16-be")}
     for encoding, letters in found.items():
         alphabets = {ord(c) >> 8 for c in letters}
         if (
@@ -126,7 +125,7 @@ def _in_one_alphabet(data: bytes, text: str | None) -> str:
     is_chinese = any(
         letters and all("\u4e00" <= c <= "\u9fff" for c in letters) for letters in found.values()
     )
-    if is_chinese and b" " not in head:
+    if is_chinese and b" " not in data:
         raise NotText("is not text in UTF-8, though it may be in UTF-16")
     return ""
 
