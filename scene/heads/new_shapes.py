@@ -77,12 +77,13 @@ def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
 
 def speaker_of(face: bpy.types.Object) -> bpy.types.Object | None:
     """The face of a character that speaks by shapes of its own, as those of VRM, VRChat and Ready
-    Player Me do; None for one that lacks some, or whose shapes were made."""
+    Player Me do, though none makes its mouth wider or none rounder, as VRoid's drawn I; None for
+    one that lacks more, or whose shapes were made."""
     speaker = family.face_of(face)
     if speaker is None or family.is_drawn(speaker) or _made(speaker.data):
         return None
-    lacks = character.reach_of(speaker, character.plan_of(speaker)).faults
-    return None if {"open", "wide", "round"} & set(lacks) else speaker
+    lacks = set(character.reach_of(speaker, character.plan_of(speaker)).faults)
+    return None if "open" in lacks or {"wide", "round"} <= lacks else speaker
 
 
 def mark(

@@ -4,10 +4,12 @@ mouth parts, and how far; numpy only."""
 
 from collections.abc import Mapping as Values, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from .. import mapping
+from ..regions import pieces
 from . import jaw_balance
 from .bones import jaw_rules, Moves
 from .character import Nearest, PointMeter
@@ -178,11 +180,44 @@ class Face:
         parts = self.parts if is_head else range(self.among)
         points = np.concatenate([self.meter.meshes[part].places for part in parts])
         far = np.linalg.norm(np.concatenate([self.open[part] for part in parts]), axis=1)
-        self.lips = None
-        if not _is_inside(points, far, (self.left, self.up, self.forward), self.size):
-            self.lips = _lips_among(
-                self.points, self.opened, self.up, self.forward, self.size, self.meter.of.nearest
-            )
+        every = np.arange(len(self.points))
+        self.lips = self._lips_of(every, points, far)
+        if len(self.parts) == 1 and (not self.lips or self.apart(self.opened) < LEAST_OPEN_MM):
+            skin = self._skin()
+            other = np.delete(every, skin)
+            other = other[self.far[other] < _PARTED * far.max(initial=0.0)]
+            rest = [part for part in parts if part not in self.parts]
+            points = [self.points[[*skin, *other]], *(self.meter.meshes[i].places for i in rest)]
+            still = [np.linalg.norm(self.open[part], axis=1) for part in rest]
+            far = np.concatenate([self.far[[*skin, *other]], *still])
+            self.lips = self._lips_of(skin, np.concatenate(points), far) or self.lips
+
+    def _lips_of(
+        self, ids: np.ndarray, points: np.ndarray, far: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Lips among some vertices of the face, None where points [V, 3], of which an open mouth
+        moves those so far [V], hide what opens."""
+        if not len(ids) or _is_inside(points, far, (self.left, self.up, self.forward), self.size):
+            return None
+        nearest = self.meter.of.nearest
+        found = _lips_among(
+            self.points[ids], self.opened[ids], self.up, self.forward, self.size, nearest
+        )
+        return found and (ids[found[0]], ids[found[1]])
+
+    def _skin(self) -> np.ndarray:
+        """Vertices of the largest connected piece of a mesh among those that an open mouth moves,
+        whose teeth and tongue are pieces of their own, as VRoid's are; [n], none if it is one."""
+        faces = self.meter.meshes[self.parts[0]].faces()
+        edges = [(a, b, b) for face in faces for a, b in pairwise(face)]
+        piece = pieces(len(self.points), np.array(edges).reshape(-1, 3).astype(int))
+        moving = np.unique(piece[self.far > STRONG * self.far.max(initial=0.0)])
+        every = [np.flatnonzero(piece == each) for each in moving]
+        return max(
+            every,
+            key=lambda ids: np.ptp(self.points[ids], axis=0).max(),
+            default=np.arange(0),
+        )
 
     def joined(self, every: list[np.ndarray]) -> np.ndarray:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
