@@ -76,7 +76,7 @@ def _map(scene: bpy.types.Scene, face: bpy.types.Object):
     scene.thunder.head = face
     return (
         f"“{face.name}” has shapes already and is mapped by them: {plan.name}, "
-        f"{len(plan.used)} channels. Press again to make those that it lacks"
+        f"{len(plan.used)} channels. For those that it lacks press Mark the Face, then Make Shapes"
     )
 
 
@@ -169,6 +169,8 @@ class THUNDER_OT_make_shapes(_OnFace, bpy.types.Operator):
         context.view_layer.objects.active = face
         context.scene.thunder.head = face
         made, kept = names
+        if (plan := new_shapes.plan_with(face, made)) is not None:
+            mapping_table.keep_plan(context.scene, face, plan)
         stay = f", kept {len(kept)} of your own" if kept else ""
         can_speak = not attempt(strip.find, context)[1]
         speaks = "" if can_speak else ": Use a Sample Voice and Generate Takes let the face speak"

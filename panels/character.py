@@ -205,6 +205,8 @@ class THUNDER_PT_character(bpy.types.Panel):
             wrapped_label(layout, sentence, context, icon="ERROR")
         if len(new_shapes.marked_faults(resolved.face)):
             layout.prop(context.scene.thunder, "show_faults")
+        elif new_shapes.torn(resolved.face):  # the file was opened since
+            wrapped_label(layout, "Press Make Shapes to see in red where", context)
         if any(faults) and resolved.face.type == "MESH":
             shape_buttons(layout.column(align=True), context)
 

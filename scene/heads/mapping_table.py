@@ -22,7 +22,7 @@ from ...thunder_core.text_files import NotText
 from ...thunder_core.types import JAW_OPEN_RADIANS
 from ..host.compat import user_folder
 from ..host.jobs import AddonChanges
-from . import character, drawn, family, head, head_state, rna_paths
+from . import character, drawn, family, head, head_state, new_shapes, rna_paths
 
 if TYPE_CHECKING:
     from ..properties.settings import ThunderRow, ThunderScene
@@ -36,7 +36,8 @@ def meant(
     scene: bpy.types.Scene, active: bpy.types.Object | None = None
 ) -> bpy.types.Object | None:
     """The object of the character that is mapped: the chosen one, else the active one if it may be
-    one, else the only head of the scene."""
+    one, else the only head of the scene. A dot of Mark the Face stands for its face."""
+    active = new_shapes.meant_by(active)
     chosen = scene.thunder.head or active
     is_possible = chosen is not None and family.may_be_character(chosen)
     return chosen if is_possible else head.guess(scene, active) or chosen

@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import bpy
@@ -25,7 +25,7 @@ from ...thunder_core.face.making import dots, shapes
 from ...thunder_core.face.regions import Warp
 from ..host import playback
 from ..host.jobs import Memory, session, Step
-from . import character, family
+from . import character, detection, family, head_state
 
 if TYPE_CHECKING:
     from ...thunder_core.face.mapping import Rule
@@ -73,6 +73,11 @@ def face_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
     while obj is not None and obj.type == "EMPTY" and obj.parent is not None:
         obj = obj.parent
     return obj if obj is not None and obj.type == "MESH" else None
+
+
+def meant_by(obj: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The face that a dot stands for; anything else itself."""
+    return face_of(obj) if obj is not None and DOTS in obj else obj
 
 
 def speaker_of(face: bpy.types.Object) -> bpy.types.Object | None:
@@ -181,11 +186,11 @@ def make(
     depsgraph: bpy.types.Depsgraph,
 ) -> Generator[Step, None, tuple[list[str], list[str]]]:
     """Make the keys that a face and its parts lack, by its dots. Returns the names of what was made
-    and of what was kept as it is. Raises ThunderError, and then nothing was changed, nor if it is
-    closed early."""
+    and of keys of the animator's own, which are kept. Raises ThunderError, and then nothing was
+    changed, nor if it is closed early."""
     root = dots_of(face)
     marks = _marks(root, depsgraph)
-    kept = _kept(face)
+    kept, own = _kept(face), _own(face)
     points, triangles, sizes = _geometry(face, parts, root.matrix_world.inverted_safe())
     back_turn = root.matrix_world.to_3x3()
     folder = client.new_folder()
@@ -232,7 +237,20 @@ def make(
             for name, ids in named.items()
         }
         back.pop_all()
-    return wanted, sorted(kept & set(answer["names"]))
+    return wanted, own
+
+
+def plan_with(face: bpy.types.Object, made: Iterable[str]) -> mapping.Mapping | None:
+    """The stored mapping of a face with keys that were made as they are detected, in place of
+    those that stood in for them; None where none is stored or nothing is new."""
+    if not head_state.mapping(face):
+        return None
+    plan, found = character.plan_of(face), detection.detect(face, anew=True)
+    left = set(made) - {rule.target.name for rule in plan.rules}
+    new = [rule for rule in found.rules if rule.target.kind == "KEY" and rule.target.name in left]
+    sources = {rule.source for rule in new if rule.source == rule.target.name}
+    rules = [rule for rule in plan.rules if rule.source not in sources]
+    return replace(plan, rules=(*rules, *new)) if new else None
 
 
 @dataclass(frozen=True)
@@ -312,6 +330,14 @@ def _kept(face: bpy.types.Object) -> set[str]:
         plan = character.plan_of(face)
         has |= {rule.source for rule in plan.rules if not _is_stand_in(rule)}
     return has - ours
+
+
+def _own(face: bpy.types.Object) -> list[str]:
+    """Names of a face's keys that were not made, or have been sculpted since."""
+    blocks = face.data.shape_keys.key_blocks[1:] if face.data.shape_keys is not None else ()
+    names = [block.name for block in blocks]
+    ours = _unsculpted(face, names)
+    return [name for name in names if name not in ours]
 
 
 def _made(mesh: bpy.types.Mesh) -> dict[str, int]:

@@ -297,6 +297,92 @@ def test_a_character_that_has_shapes_is_mapped_by_one_press(
     assert new_shapes.is_marked(face) and names == face.data.shape_keys.key_blocks.keys()
 
 
+def mouth_of_pieces():
+    """The bundled head's skin as VRoid's: one mesh with two shells of teeth above and below and a
+    tongue, pieces of their own close behind the lips; A lifts the upper lip as far as it lowers the
+    other, I makes no mouth wider."""
+    body = read_anatomy()
+    skin = body.parts["head"]
+    lips = body.points[list(body.lips)].mean(0)
+    near = np.exp(-((np.linalg.norm(body.points - lips, axis=1) / 0.02) ** 2))[skin]
+    across, rows = np.meshgrid(np.linspace(-0.024, 0.024, 25), np.arange(6))
+    grid = np.stack([across, 8 * across**2, 0.004 * rows], 2).reshape(-1, 3)
+    number = np.arange(len(grid)).reshape(across.shape)
+    squares = np.stack([number[:-1, :-1], number[:-1, 1:], number[1:, 1:], number[1:, :-1]], 2)
+    points, polygons = [body.points[skin]], []
+    lowered = 0.0081 - 0.0187 * body.weights["jaw"][skin]
+    opened = [near * lowered]
+    for back, low, by in [(3, -2, 7), (6, -2, 7), (3, -20, -11), (6, -20, -11), (9, -12, -10)]:
+        polygons += (squares.reshape(-1, 4) + sum(map(len, points))).tolist()
+        points.append(lips + grid + [0.0, 1e-3 * back, 1e-3 * low])
+        opened.append(np.full(len(grid), 1e-3 * by))
+    a = np.outer(np.concatenate(opened), [0.0, 0.0, 1.0])
+    place = np.full(len(body.points), -1)
+    place[skin] = np.arange(len(skin))
+    own = place[body.polygons]
+    polygons = own[(own >= 0).all(1)].tolist() + polygons
+    places, inside = np.concatenate(points), np.zeros((len(a) - len(skin), 3))
+    pucker, blink = (
+        np.concatenate([body.mix(**{name: 1.0 for name in names})[skin], inside])
+        for names in (["mouthPucker"], ["eyeBlinkLeft", "eyeBlinkRight"])
+    )
+    keys = {"A": a, "I": 0.2 * a, "U": 0.2 * a + pucker, "E": 0.5 * a, "O": 0.6 * a + pucker / 2}
+    mesh = bpy.data.meshes.new("Avatar")
+    mesh.from_pydata(places.tolist(), [], polygons)
+    face = bpy.data.objects.new("Avatar", mesh)
+    bpy.context.collection.objects.link(face)
+    face.shape_key_add(name="Basis", from_mix=False)
+    for name, by in (keys | {"Blink": blink}).items():
+        block = face.shape_key_add(name=name, from_mix=False)
+        block.points.foreach_set("co", (places + by).astype(np.float32).ravel())
+        block.value = 0.0
+    bpy.context.view_layer.objects.active = face
+    face.select_set(True)
+    bpy.context.view_layer.update()
+    return face, [int(place[each]) for each in body.lips]
+
+
+def test_lips_are_found_before_teeth_and_tongue_of_one_mesh_and_shapes_join_its_mapping(
+    blender,
+    connection,
+    monkeypatch,  # noqa: F811
+):
+    """As of VRoid's faces, whose I makes no mouth wider, which is said; by the buttons that the
+    sentence names."""
+    told = []
+    monkeypatch.setenv("THUNDER_TRACKER", "/nowhere")
+    monkeypatch.setattr(SlicedWork, "tell", lambda self, kind, text: told.append(text))
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    face, lips = mouth_of_pieces()
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert "press Mark the Face, then Make Shapes" in told[0]
+    plan = character_module.plan_of(face)
+    seen = detection.reach_of(face, plan)
+    assert set(seen.faults) == {"wide"} and seen.shown["open"][0] == pytest.approx(18.7, abs=1.5)
+    assert abs(seen.shown["closed"][0]) < 0.5
+    count = len(read_anatomy().parts["head"])
+    assert max(seen.upper + seen.lower) < count  # on the skin
+    box = draw(bpy.types.THUNDER_PT_character, bpy.context)
+    assert any("Nothing makes the mouth wider" in text for text in box.texts())
+    assert bpy.ops.thunder.mark_face() == {"FINISHED"}
+    told.clear()
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    joined = character_module.plan_of(face)
+    assert "kept 6 of your own" in told[0] and set(plan.used) < set(joined.used)
+    assert {"mouthPressLeft", "eyeLookUpLeft"} <= set(joined.used)
+    assert {rule for rule in plan.rules if rule.source == "jawOpen"} <= set(joined.rules)
+    assert "mouthRollLower" in {row.source for row in bpy.context.scene.thunder.table if row.target}
+    found = detection.detect(face, anew=True)
+    assert set(found.used) == set(joined.used)
+
+
+def test_a_dot_stands_for_its_face(marked):
+    assert new_shapes.number_of(bpy.context.object) is not None
+    texts = draw(bpy.types.THUNDER_PT_character, bpy.context).texts()
+    assert any(text.startswith("Stranger:") for text in texts)
+    assert not any("lid" in text for text in texts)
+
+
 def test_where_a_key_is_not_good_the_face_is_red_until_it_is_sculpted(
     blender,
     connection,
@@ -329,6 +415,12 @@ def test_where_a_key_is_not_good_the_face_is_red_until_it_is_sculpted(
     bpy.ops.wm.open_mainfile(filepath=path)
     face, graph = bpy.data.objects["Stranger"], bpy.context.evaluated_depsgraph_get()
     assert new_shapes.say_faults(face) and not len(fault_marks.corners_of(face, graph))
+    assert (
+        "Press Make Shapes to see in red where"
+        in draw(bpy.types.THUNDER_PT_character, bpy.context).texts()
+    )
+    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
+    assert len(fault_marks.corners_of(face, bpy.context.evaluated_depsgraph_get()))
 
 
 def to_world(face, place):

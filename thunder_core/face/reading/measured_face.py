@@ -214,9 +214,7 @@ class Face:
         moving = np.unique(piece[self.far > STRONG * self.far.max(initial=0.0)])
         every = [np.flatnonzero(piece == each) for each in moving]
         return max(
-            every,
-            key=lambda ids: np.ptp(self.points[ids], axis=0).max(),
-            default=np.arange(0),
+            every, key=lambda ids: np.ptp(self.points[ids], axis=0).max(), default=np.arange(0)
         )
 
     def joined(self, every: list[np.ndarray]) -> np.ndarray:
