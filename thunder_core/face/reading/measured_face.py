@@ -403,6 +403,8 @@ def _lips_among(
     if rises and not _rises_whole(opened @ up, heights, nearest[best], lower[best]):
         return None
     far_of_all = np.linalg.norm(opened, axis=1)
+    if not rises:
+        far_of_all[down < 0] = 0.0  # a drawn mouth lifts the upper lip as well
     above = np.average(heights, weights=far_of_all) - heights[[*nearest[best], *lower[best]]]
     is_right = above.max() >= 0 if rises else above.min() <= 0
     return (nearest[best], lower[best]) if is_right else None
