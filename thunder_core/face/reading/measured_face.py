@@ -187,10 +187,10 @@ class Face:
             other = np.delete(every, skin)
             other = other[self.far[other] < _PARTED * far.max(initial=0.0)]
             rest = [part for part in parts if part not in self.parts]
-            points = [self.points[[*skin, *other]], *(self.meter.meshes[i].places for i in rest)]
+            places = [self.points[[*skin, *other]], *(self.meter.meshes[i].places for i in rest)]
             still = [np.linalg.norm(self.open[part], axis=1) for part in rest]
             far = np.concatenate([self.far[[*skin, *other]], *still])
-            self.lips = self._lips_of(skin, np.concatenate(points), far) or self.lips
+            self.lips = self._lips_of(skin, np.concatenate(places), far) or self.lips
 
     def _lips_of(
         self, ids: np.ndarray, points: np.ndarray, far: np.ndarray
