@@ -7,9 +7,24 @@ but never is where an extension runs is not None.
 
 from mypy.checker import TypeChecker
 from mypy.nodes import ARG_STAR, Argument, MypyFile, TypeInfo, Var
-from mypy.plugin import AttributeContext, ClassDefContext, Plugin
+from mypy.plugin import (
+    AttributeContext,
+    ClassDefContext,
+    FunctionSigContext,
+    MethodSigContext,
+    Plugin,
+)
 from mypy.plugins.common import add_attribute_to_class, add_method_to_class
-from mypy.types import AnyType, get_proper_type, Instance, NoneType, Type, TypeOfAny, UnionType
+from mypy.types import (
+    AnyType,
+    FunctionLike,
+    get_proper_type,
+    Instance,
+    NoneType,
+    Type,
+    TypeOfAny,
+    UnionType,
+)  # fmt: skip
 
 EXTENSION = "thunder."
 ADDED = {
@@ -38,9 +53,11 @@ NEVER_NONE = {
     *(f"bpy.types.{name}.layout" for name in _DRAWN),
     "bpy.types.bpy_struct.id_data",
     "bpy.types.Context.selected_objects",
+    "bpy.types.Context.visible_objects",
     "bpy.types.Context.workspace",  # of a window
     "bpy.types.FCurve.driver",  # of one of a data-block's drivers
     "bpy.types.GreasePencilFrame.drawing",
+    "bpy.types.Image.colorspace_settings",
     "bpy.types.KeyConfigurations.user",
     "bpy.types.Material.grease_pencil",
     "bpy.types.RenderSettings.ffmpeg",
@@ -51,6 +68,7 @@ OWNERS = {"ThunderShape": "Action"}
 # of the kind that another attribute tells, which no checker follows
 BY_KIND = {
     "bpy.types.AreaSpaces.active",
+    "bpy.types.ColorManagedInputColorspaceSettings.name",  # of those that there are
     "bpy.types.Constraint.invert_x",
     "bpy.types.Constraint.mix_mode",
     "bpy.types.Constraint.shrinkwrap_type",
@@ -59,6 +77,7 @@ BY_KIND = {
     "bpy.types.Context.space_data",
     "bpy.types.FModifier.control_points",
     "bpy.types.FModifier.offset",
+    "bpy.types.Material.diffuse_color",  # of any four numbers
     "bpy.types.Modifier.object",
     "bpy.types.NodeSocket.default_value",
     "bpy.types.Object.data",
@@ -72,12 +91,24 @@ RESULTS = {
     "bpy.types.bpy_struct.path_resolve",
     "bpy.types.BlendDataLibraries.load",
 }
+# functions that take sequences of any kind (vectors, arrays), or words that are put together
+ANY_ARGUMENTS = {
+    "bpy.types.bpy_prop_array.foreach_set",
+    "gpu.state.depth_test_set",
+    "gpu_extras.batch.batch_for_shader",
+    "mathutils.Matrix",
+    "mathutils.Matrix.Translation",
+    "mathutils.Vector",
+}
 # what Blender's classes have, and their types lack
 METHODS = {
     "bpy.types.ContextTempOverride": ("__enter__", "__exit__"),
     "gpu.matrix.MatrixStackContext": ("__enter__", "__exit__"),
+    "bpy.types.bpy_prop_array": ("__getitem__", "__len__"),
     "bpy.types.bpy_struct": ("__contains__",),
+    "mathutils.Vector": ("__iter__",),
 }
+METHOD_RESULTS = {"__contains__": "bool", "__len__": "int"}
 MODULES = {
     EXTENSION + name.rpartition(".")[0] for name in (*ADDED.values(), *ADDED_COLLECTIONS.values())
 }
@@ -110,10 +141,12 @@ class BlenderPlugin(Plugin):
                 add_attribute_to_class(context.api, context.cls, name, anything)
             for name in methods:
                 given = Argument(Var("given", anything), anything, None, ARG_STAR)
-                result = context.api.named_type(
-                    "builtins.bool" if name == "__contains__" else "builtins.object"
+                result: Type = context.api.named_type(
+                    f"builtins.{METHOD_RESULTS.get(name, 'object')}"
                 )
-                add_method_to_class(context.api, context.cls, name, [given], result)
+                result = anything if name in ("__getitem__", "__iter__") else result
+                arguments = [] if name in ("__iter__", "__len__") else [given]
+                add_method_to_class(context.api, context.cls, name, arguments, result)
 
         return add if names or methods else None
 
@@ -132,6 +165,12 @@ class BlenderPlugin(Plugin):
         if fullname == "bpy.types.bpy_struct.id_data":
             return _owner
         return _without_none if fullname in NEVER_NONE else None
+
+    def get_function_signature_hook(self, fullname: str):
+        """Lets a function take any arguments."""
+        return _with_any_arguments if fullname in ANY_ARGUMENTS else None
+
+    get_method_signature_hook = get_function_signature_hook
 
     def get_method_hook(self, fullname: str):
         """Gives what a function returns its type."""
@@ -170,6 +209,13 @@ def _without_none(context: AttributeContext) -> Type:
     return UnionType.make_union(
         [each for each in kind.items if not isinstance(each, NoneType)], kind.line
     )
+
+
+def _with_any_arguments(context: FunctionSigContext | MethodSigContext) -> FunctionLike:
+    """The same function for arguments of any types."""
+    called = context.default_signature
+    anything = AnyType(TypeOfAny.explicit)
+    return called.copy_modified(arg_types=[anything] * len(called.arg_types))
 
 
 def plugin(version: str) -> type[Plugin]:

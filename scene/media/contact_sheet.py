@@ -89,7 +89,7 @@ def make(
     listed = [entry for entry in entries if entry.action is not None]
     if not listed:
         raise BadRequest("There are no takes to draw: generate some first")
-    rows = [_row(entry) for entry in listed]
+    rows = [_row(entry.action) for entry in listed]
     full = activity.full_heights([row.tracks for row in rows])
     chosen = _moments(rows, loudness, full)
     fps = scene.render.fps / scene.render.fps_base
@@ -123,17 +123,18 @@ def free_path(title: str, ending: str = ".png") -> str:
     return next(path for file in numbered if not os.path.exists(path := os.path.join(folder, file)))
 
 
-def _row(entry: ThunderTake) -> _Row:
-    """A take's row."""
-    performance, clock = take_record.load(entry.action), take_record.clock_of(entry.action)
+def _row(action: bpy.types.Action) -> _Row:
+    """The row of a take's action."""
+    performance, clock = take_record.load(action), take_record.clock_of(action)
     # if nothing is known of it
-    motion, channels, opening = (Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2))
+    motion, opening = Motion(np.zeros((2, 0)), np.zeros((2, 3))), np.zeros(2)
+    channels: tuple[str, ...] = ()
     if performance is not None:
         motion, channels, opening = performance.motion, performance.channels, performance.opening
     return _Row(
         activity.tracks(motion, channels, opening),
         0.0 if clock is None else clock.start / clock.fps,
-        choice_of_take(take_record.about_of(entry.action)),
+        choice_of_take(take_record.about_of(action)),
     )
 
 
@@ -163,7 +164,7 @@ class _Sheet(puppets.Portrait):
         self.inks: dict[str, bpy.types.Material] = {}
         super().__init__(*args)
         displayed = {"voice": SOUND, **activity.COLOURS}
-        linear = {
+        linear: dict[str, Any] = {
             name: Color(colour).from_srgb_to_scene_linear() for name, colour in displayed.items()
         }
         for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, **linear}.items():
@@ -217,7 +218,7 @@ class _Sheet(puppets.Portrait):
     def _texts(self, width: float, height: float) -> np.ndarray:
         """The picture of the texts that were written, [height, width, 3] of 0 … 1 as it is
         displayed, first row on top. The texts are removed."""
-        camera = self.scene.camera
+        camera = self.camera
         for obj in self.copy.visible:
             obj.hide_render = True
         camera.data.ortho_scale, camera.data.clip_start, camera.data.clip_end = width, 0.1, 100.0
@@ -292,12 +293,12 @@ def _draw_track(
 ) -> None:
     """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels
     high that stands on row `base`."""
-    colour, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)
+    paint, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)
     for x, y in enumerate(tops):
         filled = part[base - y : base, x]
-        filled[:] = filled * 0.65 + colour * 0.35
+        filled[:] = filled * 0.65 + paint * 0.35
         low, high = sorted((int(tops[max(0, x - 1)]), int(y)))  # a line without gaps above it
-        part[base - high - 1 : base - low, x] = colour
+        part[base - high - 1 : base - low, x] = paint
     part[base] = Color(FAINT).from_scene_linear_to_srgb()
 
 

@@ -214,7 +214,9 @@ def _alone(shot: Shot) -> Iterator[None]:
     ]
     # what drivers hide cannot be selected
     drivers = [rna_paths.drivers_of(obj) for obj in objects if shot.rig.driver.is_drawn]
-    changes = [(of["hide_viewport"], "mute", True) for of in drivers if "hide_viewport" in of]
+    changes: list[tuple[Any, str, Any]] = [
+        (of["hide_viewport"], "mute", True) for of in drivers if "hide_viewport" in of
+    ]
     changes += [
         (obj, name, False)
         for obj in objects
@@ -572,8 +574,8 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
         sound = strip.file_of(voice)
         cues = cue_file.cues_of(line.spoken, shift, opening, start, shapes)
     else:  # nobody speaks: a rest
-        is_its = voice is not None and (entry is None or voice.name == entry.voice)
-        sound = strip.file_of(voice) if is_its else ""
+        is_its = entry is None or (voice is not None and voice.name == entry.voice)
+        sound = strip.file_of(voice) if voice is not None and is_its else ""
         cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start, shapes)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(as_text(cues, os.path.basename(sound)))
@@ -615,7 +617,7 @@ def _write_channels(shot: Shot, path: str) -> list[str]:
     shown = None if entry is None or entry.action is None else take_record.load(entry.action)
     take_style = None if shown is None else motion_file.style_of_take(shown.provenance)
     with open(path, "wb") as file:
-        np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), take_style))
+        np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), take_style))  # type: ignore[arg-type]  # none is called as its option
     return []
 
 
@@ -676,6 +678,7 @@ def _write_parameters(shot: Shot, path: str) -> list[str]:
     The head as it is seen now: NLA, drivers and constraints included.
     """
     rig, clock = shot.rig, Clock.of(shot.scene, shot.first)
+    assert rig.armature is not None  # of a FLAME head (`why_missing`)
     seconds = (shot.last - shot.first + 1) / clock.fps
     values = result(keying.read_values(rig, clock, seconds, clock.fps))
     expression = np.zeros((len(values), flame.channels_of(rig.armature)))

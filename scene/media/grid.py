@@ -119,7 +119,7 @@ def build(scene: bpy.types.Scene, rig: head.Rig, entries: list) -> Generator[job
     group = bpy.data.collections.new(NAME)
     group[head.PUPPET_MARK] = True
     scene.collection.children.link(group)
-    take_of = {}
+    take_of: dict[str, str] = {}
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
     try:
         for number, entry in enumerate(entries):
@@ -207,7 +207,8 @@ def _add_texts(
     if ink is None:
         ink = bpy.data.materials.new(NAME)
         ink[head.PUPPET_MARK] = True
-        ink.diffuse_color, ink.roughness = (*INK, 1.0), 1.0
+        ink.diffuse_color = (*INK, 1.0)
+        ink.roughness = 1.0
     texts = []
     for words, below, letter, above in (
         (_caption(entry), CAPTION, CAPTION_SIZE, "CENTER"),
@@ -225,12 +226,13 @@ def _add_texts(
 def enter(context: bpy.types.Context) -> None:
     """Show only the grid in a 3D viewport, from the front, and play."""
     area = viewport(context)
-    grid = state.grid
+    grid, window = state.grid, context.window
+    assert grid is not None  # `build` made it
     scene = bpy.data.scenes[grid.scene]
-    if area is None:
+    if area is None or window is None:
         return
     _leaving.start(LOOK_SECONDS)
-    layer = context.window.view_layer
+    layer = window.view_layer
     grid.selected = [obj.name for obj in layer.objects.selected]
     grid.active = layer.objects.active.name if layer.objects.active is not None else ""
     space, region = (
@@ -238,7 +240,7 @@ def enter(context: bpy.types.Context) -> None:
         next(region for region in area.regions if region.type == "WINDOW"),
     )
     grid.space = space.as_pointer()
-    with context.temp_override(window=context.window, area=area, region=region):
+    with context.temp_override(window=window, area=area, region=region):
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         if space.local_view is not None:

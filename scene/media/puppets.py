@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -150,10 +150,11 @@ def add_text(
     name: str,
     words: str,
     size: float,
-    align: tuple[str, str],
+    align: tuple[Any, Any],
     ink: bpy.types.Material,
 ) -> bpy.types.Object:
-    """Text in a collection, its object and its data called `name`. align: across and up."""
+    """Text in a collection, its object and its data called `name`. align: across and up, in
+    Blender's words."""
     curve = bpy.data.curves.new(name, "FONT")
     assert isinstance(curve, bpy.types.TextCurve)
     curve.body, curve.size, (curve.align_x, curve.align_y) = words, size, align
@@ -233,9 +234,9 @@ def _moving_points(rig: head.Rig) -> np.ndarray:
         )
         far = np.linalg.norm(family.points_of(block.data) - base, axis=1)
         moved |= far > FACE_SHARE * max(far.max(), 1e-9)
-    places = rest[moved] if moved.any() else rest
+    shown = rest[moved] if moved.any() else rest
     matrix = np.array(rig.mesh.matrix_world)
-    return places @ matrix[:3, :3].T + matrix[:3, 3]
+    return shown @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:
@@ -331,11 +332,11 @@ class Portrait:
             self.data += [*self.copy.objects, *self.copy.data]
             new_scene.world = self.remove_at_end(bpy.data.worlds.new(PORTRAIT))
             apply_settings(new_scene, {"world.color": background, **LOOK})
-            new_scene.camera = bpy.data.objects.new(
+            self.camera = new_scene.camera = bpy.data.objects.new(
                 PORTRAIT, self.remove_at_end(bpy.data.cameras.new(PORTRAIT))
             )
-            new_scene.camera.data.type = "ORTHO"
-            new_scene.collection.objects.link(new_scene.camera)
+            self.camera.data.type = "ORTHO"
+            new_scene.collection.objects.link(self.camera)
             for obj in self.copy.objects:
                 obj.hide_render = obj not in self.copy.visible
             stop(self.copy, rig)
@@ -351,7 +352,7 @@ class Portrait:
 
     def take(self, share: float, lower: float) -> np.ndarray:
         """A picture of a share of the copy's face, its middle lower by a share of the face."""
-        (frame, size), camera = self.at, self.scene.camera
+        (frame, size), camera = self.at, self.camera
         camera.data.ortho_scale = share * size
         camera.data.clip_start = 0.01 * size
         camera.data.clip_end = 20 * size

@@ -128,6 +128,7 @@ def set_up(scene: bpy.types.Scene, rigs: list[head.Rig], is_close: bool = False)
 def remove(scene: bpy.types.Scene) -> None:
     """Remove a scene's stage; what it replaced comes back unless it was changed since."""
     group, camera = find(scene), camera_of(scene)
+    assert group is not None  # or there is nothing to remove
     with contextlib.suppress(*records.UNREADABLE):  # a record that was damaged brings nothing back
         if scene.camera == camera:
             scene.camera = group.get(CAMERA)
@@ -190,8 +191,7 @@ def _wall(title: str) -> bpy.types.Mesh:
     mesh.from_pydata(
         [(-2.0, -2.0, 0.0), (2.0, -2.0, 0.0), (2.0, 2.0, 0.0), (-2.0, 2.0, 0.0)], [], [range(4)]
     )
-    mesh.materials.append(
-        materials.material(title, BACKDROP, materials.Surface(roughness=1.0, specular=0.0))
-    )
-    mesh.materials[0].diffuse_color = (*DARK, 1.0)
+    look = materials.material(title, BACKDROP, materials.Surface(roughness=1.0, specular=0.0))
+    mesh.materials.append(look)
+    look.diffuse_color = (*DARK, 1.0)
     return mesh
