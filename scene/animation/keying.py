@@ -455,7 +455,7 @@ def _curve_values(
 
 
 def track_values(
-    rig: head.Rig, place: int, curve: bpy.types.FCurve, frames: np.ndarray
+    rig: head.Rig, place: int, curve: bpy.types.FCurve | None, frames: np.ndarray
 ) -> np.ndarray:
     """Values of a track at scene frames [T]: of its curve, else as it is set now."""
     if curve is not None and (curve.keyframe_points or curve.modifiers or curve.sampled_points):

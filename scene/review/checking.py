@@ -56,7 +56,7 @@ def _jump_to_finding(checked: ThunderCheck, context: bpy.types.Context) -> None:
 class ThunderFinding(bpy.types.PropertyGroup):
     """A place that a check found. values: of the Finding, as JSON."""
 
-    values: str = StringProperty()
+    values: str = StringProperty()  # type: ignore[assignment]  # hides Blender's function
     sentence: str = StringProperty()
     label: str = StringProperty()
     first: int = IntProperty()
@@ -89,7 +89,7 @@ class ThunderCheck(bpy.types.PropertyGroup):
     )
     ignored: Collection[ThunderIgnored] = CollectionProperty(type=ThunderIgnored)
     animation: str = StringProperty()
-    keys: str = StringProperty()
+    keys: str = StringProperty()  # type: ignore[assignment]  # hides Blender's function
     voice: str = StringProperty()
     start: float = FloatProperty()
 
@@ -264,13 +264,13 @@ def better_take(scene: bpy.types.Scene, rig: head.Rig, finding: findings.Finding
     """The take of the checked voice and head with the best lip-sync that does a finding right, None
     for none."""
     checked, shown = scene.thunder_check, take_list.on_head(scene, rig.mesh)
-    takes = [
-        each
-        for each in scene.thunder.takes
-        if each.action is not None and take_list.speaks(each) and each != shown
-    ]
+    takes = [each for each in scene.thunder.takes if take_list.speaks(each) and each != shown]
     of_line = [each for each in takes if each.head == rig.mesh and each.voice == checked.voice]
-    right = [each for each in of_line if _is_right(each.action, checked.start, finding)]
+    right = [
+        each
+        for each in of_line
+        if each.action is not None and _is_right(each.action, checked.start, finding)
+    ]
     return max(right, key=grades.rank, default=None)
 
 
@@ -364,6 +364,7 @@ def _mend_take(
         yield from applying.round_lips(rig, entry, at)
         return f"Rounded the lips of “{entry.name}” with keys of its mouth"
     if finding.kind == findings.SHIFTED and finding.whole:
+        assert entry.action is not None  # of a shown take
         entry.action.thunder_shape.offset -= round(finding.size * clock.fps)  # writes the take
         return f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames"
     raise BadRequest(

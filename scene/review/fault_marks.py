@@ -36,6 +36,7 @@ def _draw() -> None:
     if not (is_shown and new_shapes.spots and context.space_data.overlay.show_overlays):
         return
     view = context.region_data
+    assert view is not None  # of a 3D viewport
     eye = np.array(view.view_matrix.inverted())
     for face in context.visible_objects:
         corners = corners_of(face, context.evaluated_depsgraph_get())

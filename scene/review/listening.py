@@ -160,10 +160,10 @@ def listen(
     try:
         first, last = yield from speak(client, scene, rig, voice, first, last, out, edited)
         yield jobs.Step(0.97, "Placing the sound", busy=True)
-        scene = bpy.data.scenes.get(scene_name)
-        if scene is None:
+        of_voice = bpy.data.scenes.get(scene_name)
+        if of_voice is None:
             raise BadRequest("The scene was removed: listen again")
-        speech = place(scene, out, name, first)
+        speech = place(of_voice, out, name, first)
         if voice is not None:
             fingerprint.remember(speech, voice.state)
     finally:
@@ -202,9 +202,9 @@ def place(scene: bpy.types.Scene, path: str, name: str, first: int):
 def listening_strip(context: bpy.types.Context):
     """(scene, strip) of the generated speech of the current head, (None, None) if there is none."""
     rig, _ = attempt(head.find, context.scene, context.object)
-    scenes = (
-        dict.fromkeys((context.scene, compat.sequencer_scene(context))) if rig is not None else ()
-    )
+    if rig is None:
+        return None, None
+    scenes = dict.fromkeys((context.scene, compat.sequencer_scene(context)))
     candidates = ((scene, strip.by_name(scene, name_of(rig.mesh))) for scene in scenes)
     return next(
         ((scene, speech) for scene, speech in candidates if speech is not None), (None, None)
@@ -284,15 +284,17 @@ def follow(scene: bpy.types.Scene) -> None:
     """Move generated speech along with the voice that it was made for; remove it if that plays
     another sound, or another part of it."""
     editor = scene.sequence_editor
-    members = [] if editor is None else compat.strips(editor)
+    members = [] if editor is None else list(compat.strips(editor))
     for speech in [each for each in members if each.name.startswith(strip.LISTEN_MARK)]:
         then = fingerprint.state_of(speech)
-        changed = then and changes.change_since(scene, then)
-        if changed and changed.kind == "MOVED":
-            shift = changed.now.origin - then.origin
-            strip.move(speech, compat.content_start(speech) + shift)
-            fingerprint.remember(speech, changed.now)
-        elif changed and changed.kind != "GONE":
+        changed = None if then is None else changes.change_since(scene, then)
+        now = None if changed is None else changed.now
+        if then is None or changed is None or now is None:
+            continue  # as it was, or gone
+        if changed.kind == "MOVED":
+            strip.move(speech, compat.content_start(speech) + (now.origin - then.origin))
+            fingerprint.remember(speech, now)
+        else:
             strip.remove(scene, speech)
 
 

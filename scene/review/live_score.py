@@ -191,7 +191,7 @@ def opening(action: bpy.types.Action) -> tuple[float, np.ndarray] | None:
     if read is not None:
         return read
     made, clock = take_record.opening_of(action), take_record.clock_of(action)
-    return None if made is None else (clock.start, made)
+    return None if made is None or clock is None else (clock.start, made)
 
 
 # ---- scoring, a little at a time
@@ -206,8 +206,8 @@ def _score_idle(scene: bpy.types.Scene) -> Generator[jobs.Step, None, None]:
     for uid in uids:
         with suppress(ThunderError, OSError):  # its head or its voice is gone
             yield from score_again(connection.client(), bpy.context, [uid], quietly=True)
-    if (scene := bpy.data.scenes.get(name)) is not None and scene.thunder.live_score:
-        yield from _score_current(scene)
+    if (now := bpy.data.scenes.get(name)) is not None and now.thunder.live_score:
+        yield from _score_current(now)
 
 
 def _score_current(scene: bpy.types.Scene) -> Generator[jobs.Step, None, None]:
@@ -307,10 +307,11 @@ def keep(
         return
     # on the take's frames, independent of the voice's current position
     entry = take_list.by_uid(bpy.context.scene, uid)
+    made = None if entry is None else take_record.opening_of(entry.action)
     of_take = None if entry is None else take_record.clock_of(entry.action)
-    if of_take is not None:
+    if made is not None and of_take is not None:
         late = (of_take.start - clock.start) / clock.fps
-        place = np.arange(len(take_record.opening_of(entry.action))) + round(late * FPS)
+        place = np.arange(len(made)) + round(late * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
         answer = grades.move_findings(answer, -late)
     _store(uid, answer, per_frame)
@@ -348,10 +349,11 @@ def _reference(
 ) -> Generator[jobs.Step, None, line_records.LineScore]:
     """Steps that find what a take was scored with, and what it scores as read off a head that shows
     mouths and not how lips move: what is read of it after an edit is compared with that."""
-    made = take_record.load(entry.action) if rig.has_mouths_alone else None
-    uid, clock = entry.action.session_uid, take_record.clock_of(entry.action)
-    if made is None or clock is None or not np.isfinite(made.score):
+    action, clock = entry.action, take_record.clock_of(entry.action)
+    made = take_record.load(action) if rig.has_mouths_alone else None
+    if action is None or made is None or clock is None or not np.isfinite(made.score):
         return line_records.LineScore(0.0)
+    uid = action.session_uid
     key = uid, made.score, clock
     if key not in live.references:
         keyed = yield from jobs.stage(keying.values_of(rig, made, clock), "Scoring", 0.98, 0.98)
@@ -374,7 +376,7 @@ def ask_score(
     rig: head.Rig,
     voice: strip.Voice,
     motion_and_clock: tuple[Motion, Clock],
-    entry: ThunderTake,
+    entry: ThunderTake | None,
     span: tuple[float, float],
     quietly: bool = False,
     **how: Any,
@@ -439,13 +441,14 @@ def score_again(
     uids: session ids of their actions; None: those of `takes_to_score`.  quietly: as of
     `score_steps`.  Their keys stay, and until the last step their scores. Raises ThunderError.
     """
-    name, made = context.scene.name, {}
+    name = context.scene.name
+    made: dict[int, tuple[dict, np.ndarray]] = {}
     if uids is None:
         uids = [entry.action.session_uid for entry in takes_to_score(context)]
     for number, uid in enumerate(uids):
         scene = bpy.data.scenes.get(name)
         entry = take_list.by_uid(scene, uid)
-        if entry is None:  # deleted meanwhile
+        if scene is None or entry is None:  # deleted meanwhile
             continue
         rig, state = take_list.rig_of(scene, entry), fingerprint.of_take(entry)
         start, end = number / len(uids), (number + 1) / len(uids)

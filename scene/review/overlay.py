@@ -78,7 +78,7 @@ def content_of(context: bpy.types.Context) -> _Content | None:
     peaks, peaks_start, voice_key = None, 0.0, None
     voice, _ = attempt(strip.voice_of_take, context, entry)
     cached = None if voice is None else voice_cache.read(scene, voice)
-    if cached is not None:
+    if voice is not None and cached is not None:
         peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)
         if cached.reading:
             _reading.start(LOOK_SECONDS)
@@ -110,16 +110,13 @@ class _OverlayPicture(word_track.Picture):
         self, content: _Content, start: float, end: float, width: int, height: float, scale: float
     ) -> None:
         super().__init__(start, end, width, height)
-        self.batches = []
-        low = (
-            SYNC_HEIGHT * scale
-            if content.score is not None and content.score.per_frame is not None
-            else 0.0
-        )
+        self.batches: list[tuple] = []
+        score = content.score
+        low = SYNC_HEIGHT * scale if score is not None and score.per_frame is not None else 0.0
         if height >= LOWEST * scale:  # in a very low timeline: only the colours
             self._curves(content, low)
-        if low:
-            self._sync(content.score, low)
+        if score is not None and low:
+            self._sync(score, low)
 
     def _curves(self, content: _Content, low: float) -> None:
         """Add what is found, waveform and mouth, from `low` up."""
@@ -132,11 +129,11 @@ class _OverlayPicture(word_track.Picture):
                     _DRIFT_FILL,
                 )
         if content.peaks is not None:
-            self._voice(content, low)
+            self._voice(content, content.peaks, low)
         if content.opening is not None:
             self._mouth(content, low)
 
-    def _add(self, kind: str, points: Sequence, color: Sequence[float]) -> None:
+    def _add(self, kind: str, points: Sequence | np.ndarray, color: Sequence[float]) -> None:
         """Add a batch of one colour."""
         if len(points):
             shader = gpu.shader.from_builtin("UNIFORM_COLOR")
@@ -145,10 +142,9 @@ class _OverlayPicture(word_track.Picture):
             )
             self.batches.append((shader, batch, color))
 
-    def _voice(self, content: _Content, low: float) -> None:
+    def _voice(self, content: _Content, peaks: np.ndarray, low: float) -> None:
         """Add the waveform, a line for each column of pixels."""
-        peaks, at = content.peaks, content.peaks_start
-        per_frame = voice_cache.PEAKS_PER_SECOND / content.fps
+        at, per_frame = content.peaks_start, voice_cache.PEAKS_PER_SECOND / content.fps
         columns = np.arange(
             max(0, int(self.x(at))),
             min(self.width, int(np.ceil(self.x(at + len(peaks) / per_frame)))),

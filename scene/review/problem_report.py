@@ -96,7 +96,7 @@ def versions() -> str:
         "Add-on": manifest.version(),
         "Blender": f"{bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')})",
         # Kernels that somebody made have names after the number.
-        "System": f"{platform.system()} {re.match('[0-9.]*', platform.release())[0]} "
+        "System": f"{platform.system()} {re.split('[^0-9.]', platform.release())[0]} "
         f"{' '.join(platform.libc_ver())}".strip(),
         "Processor": f"{platform.machine()}, {os.cpu_count()} threads",
         "Graphics": _graphics(),

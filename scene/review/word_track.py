@@ -8,7 +8,7 @@ only cuts what is visible out of arrays that an idle task prepares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -178,7 +178,7 @@ class Picture:
         self.start, self.width, self.height = start, width, height
         self.per_frame = width / (end - start)
 
-    def x(self, frames: np.ndarray):
+    def x(self, frames: np.ndarray | float):
         """Pixels from the left at scene frames."""
         return (np.asarray(frames, float) - self.start) * self.per_frame
 
@@ -214,7 +214,9 @@ class _Picture(Picture):
     ) -> None:
         super().__init__(start, end, width, height)
         self.track, self.scale, self.bottom = track, scale, 0.0
-        self.texts, self.points, self.colors = [], [], []
+        self.texts: list[tuple] = []
+        self.points: list[np.ndarray] = []
+        self.colors: list[np.ndarray] = []
         self._add(np.array(box(0, 0, width, height)), _BACKGROUND)
         fps = track.spans[0].fps
         sounds = track.sounds[track.visible(track.sounds, start, end)]
@@ -223,14 +225,13 @@ class _Picture(Picture):
             self._words(track.visible(track.words, start, end), rows_in(height, scale))
         shader = gpu.shader.from_builtin("SMOOTH_COLOR")
         # in C order: Blender reads a buffer as if it were
-        content = {"pos": self.points, "color": self.colors}
         content = {
             name: np.concatenate(parts).astype(np.float32, order="C")
-            for name, parts in content.items()
+            for name, parts in (("pos", self.points), ("color", self.colors))
         }
         self.shader, self.batch = shader, batch_for_shader(shader, "TRIS", content)
 
-    def _add(self, points: np.ndarray, colors: np.ndarray) -> None:
+    def _add(self, points: np.ndarray, colors: np.ndarray | Sequence[float]) -> None:
         """Add triangles [3n, 2] of one colour [4], or of one each point."""
         self.points.append(points)
         self.colors.append(np.broadcast_to(np.asarray(colors, float), (len(points), 4)))
@@ -330,6 +331,7 @@ def draw(
     """Draw the track of the context's scene between two frames in the region that is being drawn,
     `height` pixels high."""
     track, region = tracks.of(context), context.region
+    assert region is not None  # that is being drawn
     key = (track, round(start, 3), round(end, 3), region.width, height, scale)
     picture = picture_of(
         tracks.pictures,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
@@ -33,7 +33,7 @@ OF_SCORE = ("parts", "findings")  # of a take with a score, as `LipSyncScore.to_
 SCORED_TEXT = "scored_text"  # likewise: what the voice said when it was
 
 
-def keep_score(entry: ThunderTake, **about: Mapping) -> None:
+def keep_score(entry: ThunderTake, **about: Any) -> None:
     """Store what is known of the score of a take's keys as they are now. about: by the names of its
     provenance."""
     for action in display.actions_of(entry):

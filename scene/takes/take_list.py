@@ -414,7 +414,7 @@ def entry_of(scene: bpy.types.Scene, action: bpy.types.Action | None) -> Thunder
     )
 
 
-def by_uid(scene: bpy.types.Scene, uid: int | None):
+def by_uid(scene: bpy.types.Scene | None, uid: int | None):
     """The take of a scene, or of no scene, whose first action has that session id; None if it is
     gone."""
     return next(

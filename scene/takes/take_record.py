@@ -144,10 +144,10 @@ def store(action: bpy.types.Action, performance: keying.TakeData, clock: Clock, 
         store_sync(action, performance.sync_per_frame)
 
 
-def source_of(action: bpy.types.Action):
+def source_of(action: bpy.types.Action | None):
     """The properties that an action carries of its performance; None if it carries none, or if a
     later version wrote them or they do not fit together."""
-    record = action.get(SOURCE)
+    record = None if action is None else action.get(SOURCE)
     try:
         frames, channels = record["frames"], len(record["channels"].split("\n"))
         sizes = {"expression": frames * channels, "opening": frames, "width": frames}
@@ -163,7 +163,7 @@ def source_of(action: bpy.types.Action):
     return record if valid else None
 
 
-def load(action: bpy.types.Action) -> keying.TakeData | None:
+def load(action: bpy.types.Action | None) -> keying.TakeData | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond
     for a minute."""
     record = source_of(action)
@@ -208,7 +208,7 @@ def _look_of(action: bpy.types.Action, frames: int) -> GazeTarget | None:
     return GazeTarget(**parts, **places, **shares) if valid else None
 
 
-def clock_of(action: bpy.types.Action) -> Clock | None:
+def clock_of(action: bpy.types.Action | None) -> Clock | None:
     """Position of a take's sound when it was keyed, None if its action does not store it."""
     record = source_of(action)
     return None if record is None else Clock(float(record["start"]), float(record["fps"]))
@@ -219,7 +219,7 @@ def clock_of_take(entry: ThunderTake) -> Clock:
     return clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
 
 
-def opening_of(action: bpy.types.Action) -> np.ndarray | None:
+def opening_of(action: bpy.types.Action | None) -> np.ndarray | None:
     """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does
     not store it."""
     record = source_of(action)
@@ -231,9 +231,9 @@ def store_sync(action: bpy.types.Action, per_frame: np.ndarray) -> None:
     action[SYNC] = _flat(per_frame)
 
 
-def sync_of(action: bpy.types.Action) -> np.ndarray | None:
+def sync_of(action: bpy.types.Action | None) -> np.ndarray | None:
     """Lip-sync of each frame of a take, float32 [T] at 25 fps, None if it was not measured."""
-    values = action.get(SYNC)
+    values = None if action is None else action.get(SYNC)
     return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
 
@@ -311,7 +311,7 @@ def checksums_follow(entry: ThunderTake) -> Iterator[None]:
             keying.record_of(action).update(dict.fromkeys(names, keying.checksum_of(action)))
 
 
-def about_of(action: bpy.types.Action) -> dict:
+def about_of(action: bpy.types.Action | None) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = keying.record_of(action)
     about = record.to_dict() if record else {}
@@ -327,7 +327,7 @@ def made_from(action: bpy.types.Action) -> str:
     return str(about.get("kept") or (mixed.get("upper_face") if hasattr(mixed, "get") else ""))
 
 
-def of_mouth(action: bpy.types.Action) -> dict:
+def of_mouth(action: bpy.types.Action | None) -> dict:
     """Provenance of the take whose mouth an action's take has: in a mix that of another one; {} if
     it is of several."""
     about = about_of(action)

@@ -71,13 +71,13 @@ def record_of(state: State) -> str:
     return json.dumps({records.KEY: records.VERSION, **asdict(state)})
 
 
-def remember(action: bpy.types.Action, state: State | None) -> None:
+def remember(action: bpy.types.Action | bpy.types.Strip, state: State | None) -> None:
     """Store the state of a take's voice in its action."""
     if state is not None:
         action[STATE] = record_of(state)
 
 
-def state_of(action: bpy.types.Action | None) -> State | None:
+def state_of(action: bpy.types.Action | bpy.types.Strip | None) -> State | None:
     """The voice of a take when it was made, None if its action has no record of it that can be
     read, or was deleted."""
     return None if action is None else read(action.get(STATE, ""))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import bpy
 
@@ -514,7 +514,7 @@ def add_voice(scene: bpy.types.Scene, path: str, name: str, start: int):
     return added
 
 
-def remove(scene: bpy.types.Scene, strip: bpy.types.SoundStrip) -> None:
+def remove(scene: bpy.types.Scene, strip: Any) -> None:
     """Take a sound strip out of a scene, and its sound out of the file if nothing else uses it."""
     sound, editor = strip.sound, scene.sequence_editor
     assert editor is not None  # which holds the strip
