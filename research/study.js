@@ -4,12 +4,15 @@
 const at = id => document.getElementById(id);
 const study = JSON.parse(at("data").textContent), KEPT = "thunder study " + study.study;
 const watched = new Set(); // films seen to their end
-let judge = "", answers = {}, place = 0, unsaved = false;
+let judge = "", by = draw(), answers = {}, place = 0, unsaved = false;
 try {
-  ({ judge, answers } = JSON.parse(localStorage.getItem(KEPT)) || { judge, answers });
+  ({ judge, answers, by = by } = JSON.parse(localStorage.getItem(KEPT)) || { judge, answers });
 } catch (error) {
   // this browser keeps nothing: saving the file does
 }
+
+// tells judges of one name apart
+function draw() { return [...crypto.getRandomValues(new Uint8Array(6))].map(each => each.toString(16).padStart(2, "0")).join(""); }
 
 function make(kind, about, ...content) {
   const made = Object.assign(document.createElement(kind), about);
@@ -41,8 +44,10 @@ function open(number) {
 
 function isComplete(given) { return Object.keys(study.questions).every(name => name in (given || {})); }
 
+function countAnswered() { return study.pairs.filter(each => isComplete(answers[each.pair])).length; }
+
 function update() {
-  const { pair, films } = study.pairs[place], left = study.pairs.filter(each => !isComplete(answers[each.pair])).length;
+  const { pair, films } = study.pairs[place], left = study.pairs.length - countAnswered();
   films.forEach((film, side) => {
     at("AB"[side] + "-state").textContent = "AB"[side] + (watched.has(film) ? "" : ": watch it to the end");
   });
@@ -50,7 +55,8 @@ function update() {
   for (const input of inputs) input.disabled = !films.every(film => watched.has(film));
   at("next").disabled = !isComplete(answers[pair]) || place + 1 === study.pairs.length;
   at("back").disabled = place === 0;
-  at("save").textContent = left ? `Save Answers (${left} pairs left)` : "Save Answers";
+  at("save").disabled = Object.keys(answers).length === 0;
+  at("save").textContent = `Save Answers (${countAnswered()} of ${study.pairs.length} pairs answered)`;
 }
 
 function answer(input) {
@@ -58,7 +64,7 @@ function answer(input) {
   answers[pair] = { ...answers[pair], [input.name]: Number(input.value) };
   unsaved = true;
   try {
-    localStorage.setItem(KEPT, JSON.stringify({ judge, answers }));
+    localStorage.setItem(KEPT, JSON.stringify({ judge, by, answers }));
   } catch (error) {
     say("This browser keeps no answers: save them before you close the page.");
   }
@@ -66,14 +72,15 @@ function answer(input) {
 }
 
 function save() {
-  const text = JSON.stringify({ study: study.study, judge, answers }, null, 1) + "\n";
+  const saved = new Date().toISOString(), time = saved.replace("T", "_").replace(/[:.]/g, "-").replace("Z", "");
+  const text = JSON.stringify({ study: study.study, judge, by, saved, answers }, null, 1) + "\n";
   const file = new Blob([text], { type: "application/json" });
-  const name = judge.replace(/[^\p{L}\p{N}_-]+/gu, "_");
-  const link = make("a", { href: URL.createObjectURL(file), download: `votes_${name}.json` });
+  const name = `votes_${judge.replace(/[^\p{L}\p{N}_-]+/gu, "_")}_${time}.json`; // later ones come later
+  const link = make("a", { href: URL.createObjectURL(file), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   unsaved = false;
-  say(`Saved as votes_${name}.json among your downloads.`);
+  say(`Saved as ${name} among your downloads, with ${countAnswered()} of ${study.pairs.length} pairs answered. Send the last file that you save: it alone counts.`);
 }
 
 function begin() {

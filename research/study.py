@@ -23,7 +23,9 @@ import random
 import shutil
 import subprocess
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,16 @@ from research.faces.real_faces import solve_missing
 from research.harness import add_shared, DATA, report, ROOT
 from research.mouths import CloseUps
 from research.train.corpus import SAMPLES_PER_FRAME
-from research.votes import CATCH, count, draw_sides, read_key, read_votes, write_key
+from research.votes import (
+    CATCH,
+    count,
+    draw_sides,
+    read_key,
+    read_saved,
+    read_votes,
+    Vote,
+    write_key,
+)
 from thunder_core.acoustics import level
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.head import load_head
@@ -308,6 +319,11 @@ def draw_stills(args: Namespace, key: dict, sides: dict[str, Path]) -> None:
 
 def make(args: Namespace) -> None:
     """Write a study, or the rest of it."""
+    if not 0 <= args.catch < args.pairs:
+        raise SystemExit(
+            f"--pairs {args.pairs} leaves none beside --catch {args.catch}: name more pairs, or fewer "
+            f"catch pairs"
+        )
     sides = sides_of(args)
     moments = choose_moments(args, sides)
     voices = {voice.name: voice for voice, _ in moments}
@@ -328,16 +344,55 @@ def make(args: Namespace) -> None:
     print(f"{len(key)} pairs: open {args.folder / 'page' / 'index.html'}")
 
 
+def read_judges(paths: Sequence[Path], key: dict, folder: Path) -> tuple[list[Vote], list[str]]:
+    """The votes of all judges, and lines that say which files do not count. Of files of one judge, by
+    name and by the number that the page drew, the last saved counts; judges of one name get that
+    number. Raises SystemExit for a file that is none of this study, says nothing, or is by a judge
+    of whom others have the name."""
+    files: dict[tuple[str, str], list] = defaultdict(list)
+    for path in paths:
+        text, saved = read_saved(path)
+        if saved and saved.get("study") != study_name(key):
+            raise SystemExit(f"{path} answers another study than {folder}")
+        votes = read_votes(path, key)
+        for question in {vote.question for vote in votes} - {*QUESTIONS, ""}:
+            raise SystemExit(
+                f"“{question}” in {path} is no question of this study: it asks {', '.join(QUESTIONS)}"
+            )
+        if all(CATCH in (key[vote.pair]["A"], key[vote.pair]["B"]) for vote in votes):
+            judge = saved.get("judge", path.stem)
+            raise SystemExit(f"{path} by {judge} has no answers that can count: leave it out")
+        judge, when = votes[0].judge, str(saved.get("saved", ""))
+        files[judge, str(saved.get("by", ""))].append((when, path, text, votes))
+    names = [judge for judge, _ in files]
+    all_votes, lines = [], []
+    for (judge, by), of in files.items():
+        if names.count(judge) > 1 and not by:
+            raise SystemExit(
+                f"{of[0][1]} and another file are both by {judge}: rename one judge, or leave out one file"
+            )
+        of.sort(key=lambda each: each[0])
+        *earlier, (when, path, text, votes) = of
+        for before, other, said, _ in earlier:
+            if said != text and (before == when or not by):
+                raise SystemExit(
+                    f"{other} and {path} are both by {judge}: rename one judge, or leave out one file"
+                )
+            why = "was saved later" if before < when else "says the same"
+            lines.append(f"{other} does not count: {path} by {judge} {why}")
+        name = judge if names.count(judge) == 1 else f"{judge} ({by[:6] or path.name})"
+        all_votes += [replace(vote, judge=name) for vote in votes]
+    return all_votes, lines
+
+
 def read(args: Namespace) -> None:
-    """Count the answers of files. Raises SystemExit for one of another study."""
-    key, votes = read_key(args.folder / "key.json"), []
-    for path in args.votes:
-        if path.suffix == ".json":
-            study = json.loads(path.read_text(encoding="utf-8")).get("study")
-            if study != study_name(key):
-                raise SystemExit(f"{path} answers another study than {args.folder}")
-        votes += read_votes(path, key)
-    report(args.results, [f"Judged by {args.who}.", *count(votes, key, args.attentive)])
+    """Count the answers of files. Raises SystemExit where one cannot be counted."""
+    if not (args.folder / "key.json").is_file():
+        raise SystemExit(f"{args.folder} has no key.json: name the folder of a study")
+    key = read_key(args.folder / "key.json")
+    votes, lines = read_judges(args.votes, key, args.folder)
+    told = count(votes, key, args.attentive)
+    report(args.results, [f"Judged by {args.who}.", *lines, *told])
 
 
 def add_arguments(parser: ArgumentParser) -> None:

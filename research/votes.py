@@ -55,12 +55,36 @@ def read_key(path: Path) -> dict[str, dict]:
     return {pair: about for pair, about in key.items() if pair.isdecimal()}
 
 
+def read_saved(path: Path) -> tuple[str, dict]:
+    """A file of votes: its text, and what the page of a study saved in it, {} where it holds lines.
+    Raises SystemExit for what is neither."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise SystemExit(
+            f"{path} cannot be read as text: ask the judge for the file again"
+        ) from None
+    if path.suffix != ".json" and not text.lstrip().startswith("{"):
+        return text, {}
+    try:
+        saved = json.loads(text)
+        told, given = saved["judge"], saved["answers"]
+        whole = isinstance(told, str) and told.strip() and isinstance(given, dict)
+        whole = whole and all(isinstance(each, dict) for each in given.values())
+    except (ValueError, TypeError, KeyError, RecursionError):
+        whole = False
+    if not whole:
+        raise SystemExit(
+            f"{path} is damaged, or not what the page saved: ask the judge to save it again"
+        )
+    return text, saved
+
+
 def read_votes(path: Path, key: dict[str, dict], part: str = "") -> list[Vote]:
     """The votes of a judge, a file; the last one counts where a pair was judged again. part: what
     stands before the numbers of pairs. Raises SystemExit for what is no vote of this key."""
-    text, judge = path.read_text(encoding="utf-8"), path.stem
-    if text.lstrip().startswith("{"):
-        saved = json.loads(text)
+    (text, saved), judge = read_saved(path), path.stem
+    if saved:
         judge = saved["judge"]
         said = [(p, q, s) for p, given in saved["answers"].items() for q, s in given.items()]
     else:
@@ -71,14 +95,18 @@ def read_votes(path: Path, key: dict[str, dict], part: str = "") -> list[Vote]:
             said.append((pair.removeprefix(part).zfill(3), "".join(between[:1]), answer))
     votes = {}
     for pair, question, answer in said:
-        steps = SIDES.get(answer, answer)
-        try:
-            steps = int(steps)
-        except ValueError:
-            steps = MOST_STEPS + 1
+        steps = MOST_STEPS + 1
+        if isinstance(answer, str):
+            try:
+                steps = SIDES[answer] if answer in SIDES else int(answer)
+            except ValueError:
+                pass  # refused below
+        elif type(answer) is int:  # and no bool
+            steps = answer
         if pair not in key or abs(steps) > MOST_STEPS:
+            shown = " ".join(f"{pair}, {question or 'better'}, {answer}".split())
             raise SystemExit(
-                f"“{pair}, {question or 'better'}, {answer}” in {path} is no vote: write a pair of "
+                f"“{shown[:80]}” in {path} is no vote: write a pair of "
                 f"this study and A, B or =, as in “1, A”"
             )
         side = "A" if steps < 0 else "B" if steps else "="
@@ -109,13 +137,15 @@ def agreement(votes: Iterable[Vote]) -> tuple[float, float, int]:
 
 
 def attention(votes: Iterable[Vote], key: dict[str, dict]) -> dict[str, tuple[int, int]]:
-    """{judge: how many catch pairs they answered as everybody should, and of how many}; in each
-    pair the first question tells."""
+    """{judge: how many catch pairs they answered as everybody should, and of how many}: one without
+    an answer is not seen; in each pair the first question tells. {} where no pair is one."""
+    tests = {pair for pair, about in key.items() if CATCH in (about["A"], about["B"])}
     seen: dict[str, dict[str, bool]] = defaultdict(dict)
     for vote in votes:
-        if CATCH in (key[vote.pair]["A"], key[vote.pair]["B"]):
-            seen[vote.judge].setdefault(vote.pair, vote.liked not in ("", CATCH))
-    return {judge: (sum(pairs.values()), len(pairs)) for judge, pairs in seen.items()}
+        right = seen[vote.judge]
+        if vote.pair in tests:
+            right.setdefault(vote.pair, vote.liked not in ("", CATCH))
+    return {judge: (sum(pairs.values()), len(tests)) for judge, pairs in seen.items() if tests}
 
 
 def count(votes: Sequence[Vote], key: dict[str, dict], least: float = 1.0) -> list[str]:
@@ -126,7 +156,7 @@ def count(votes: Sequence[Vote], key: dict[str, dict], least: float = 1.0) -> li
     out = {judge for judge, (right, of) in caught.items() if right < least * of}
     plain = [v for v in votes if CATCH not in (key[v.pair]["A"], key[v.pair]["B"])]
     votes = [v for v in plain if v.judge not in out]
-    judges = sorted({vote.judge for vote in plain})
+    judges = sorted({vote.judge for vote in plain} | set(caught))
     names = sorted({key[vote.pair][side] for vote in plain for side in "AB"})
     lines = [
         f"{len(judges)} judge{'s' * (len(judges) > 1)}: "
@@ -137,6 +167,8 @@ def count(votes: Sequence[Vote], key: dict[str, dict], least: float = 1.0) -> li
             for judge in judges
         )
     ]
+    if not votes:
+        return [*lines, "nobody is left whose answers count"]
     decided = [vote for vote in votes if vote.liked]
     first = sum(vote.side == "A" for vote in decided)
     lines.append(f"side A was liked better in {share(first, len(decided))} of {len(decided)} votes")

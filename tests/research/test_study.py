@@ -13,7 +13,7 @@ from browser import browser, needs_browser
 from timing import until
 
 from research.__main__ import main
-from research.study import CATCH, choose_moments, QUESTIONS, study_name
+from research.study import CATCH, choose_moments, QUESTIONS, read_judges, study_name
 from research.votes import agreement, count, draw_sides, read_key, read_votes, Vote, write_key
 from thunder_core.face.head import load_head
 
@@ -92,11 +92,12 @@ def test_a_study_goes_on_and_refuses_other_pairs_in_its_folder(study, folders):
 @pytest.mark.parametrize(
     "words, said",
     [
+        (["--pairs", "2"], "--pairs 2 leaves none beside --catch 2"),
         (["--sides", "today", "today"], "two different ones"),
         (["--sides", "today", "tomorrow"], "“tomorrow” is no side"),
         (["--sides", "today", "other=/nowhere"], "no folder “/nowhere”"),
         (["--voices", "{voices}", "--sides", "a={voices}", "b={voices}"], "There are 4 moments"),
-        (["--voices", "{voices}", "--sides", "a={voices}", "b={voices}", "--pairs", "2"],
+        (["--voices", "{voices}", "--sides", "a={voices}", "b={voices}", "--pairs", "3"],
          "has no .*.npz: name another folder"),
     ],
 )  # fmt: skip
@@ -119,6 +120,7 @@ def test_a_judge_watches_answers_and_saves_in_a_browser(study, folders, tmp_path
         chrome.open(study / "page" / "index.html")
         chrome.run("document.querySelector('#judge').value = 'Ada L.'")
         chrome.click("#start button")
+        assert chrome.run("return document.querySelector('#save').disabled")
         for number, (pair, about) in enumerate(key.items(), 1):
             until(lambda: chrome.text("#progress") == f"Pair {number} of 4")
             for side in "AB":
@@ -144,9 +146,16 @@ def test_a_judge_watches_answers_and_saves_in_a_browser(study, folders, tmp_path
             if number < 4:
                 chrome.click("#next")
         until(lambda: "all are answered" in chrome.text("#progress"))
+        assert chrome.text("#save") == "Save Answers (4 of 4 pairs answered)"
         chrome.click("#save")
         [saved] = until(lambda: list(chrome.downloads.glob("*.json")))
-        assert saved.name == "votes_Ada_L_.json" and chrome.log() == []
+        assert saved.name.startswith("votes_Ada_L__20") and chrome.log() == []
+        assert saved.name in chrome.text("#message") and "it alone counts" in chrome.text(
+            "#message"
+        )
+        chrome.click("#save")  # a second save has a name of its own, which sorts after the first
+        both = until(lambda: len(found := sorted(chrome.downloads.glob("*.json"))) == 2 and found)
+        assert both[0] == saved and both[1].name in chrome.text("#message")
         chrome.open(study / "page" / "index.html")  # answers are there again
         assert "all are answered" in chrome.text("#progress")
     assert json.loads(saved.read_text())["study"] == study_name(key)
@@ -201,3 +210,85 @@ def test_the_count_is_that_of_the_books_without_judges_who_do_not_look(key):
     assert row[:7] == ["realism", "12", "1", "5", "6", "0", "3"]
     assert "67% [35%, 88%]" in told[-1] and "89% of 9" in told[-1]
     assert agreement(v for v in votes if v.judge != "eve")[0] == pytest.approx(9 / 10)
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A study's key of one catch pair and two others."""
+    sides, films = [["one", CATCH], ["one", "two"], ["two", "one"]], {"films": ["ab.mp4", "cd.mp4"]}
+    write_key(tmp_path / "key.json", [films] * 3, sides)
+    return read_key(tmp_path / "key.json")
+
+
+GIVEN = {"001": {"realism": -1}, "002": {"realism": -2}}
+
+
+def save(path, answers=GIVEN, judge="ada", **more):
+    path.write_text(json.dumps({"study": "ab", "judge": judge, "answers": answers, **more}))
+    return path
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("", "is damaged"), ("{", "is damaged"), ("[]", "is damaged"), ("null", "is damaged"),
+        ("[" * 100_000, "is damaged"), (b"\xff\xfe\x00", "cannot be read as text"),
+        ('{"study": "ab", "answers": {}}', "is damaged"),
+        ('{"study": "ab", "judge": "ada"}', "is damaged"),
+        ('{"study": "ab", "judge": null, "answers": {}}', "is damaged"),
+        ({"001": None}, "is damaged"), ([], "is damaged"),
+        ({}, "by ada has no answers that can count"),
+        ({"001": {"realism": -1}}, "by ada has no answers that can count"),
+        ({"002": {"beauty": 1}}, "“beauty” in .* is no question"),
+        ({"002": {"realism": 1.5}}, "is no vote"), ({"002": {"realism": True}}, "is no vote"),
+        ({"002": {"realism": None}}, "is no vote"), ({"002": {"realism": [1]}}, "is no vote"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_counted_is_refused_by_its_name(asked, tmp_path, content, said):
+    path = tmp_path / "saved.json"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, str):
+        path.write_text(content)
+    else:
+        save(path, content)
+    with pytest.raises(SystemExit, match=said) as error:
+        main(["study", "read", str(tmp_path), str(path), "--who", "a script"])
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_lines_that_are_empty_are_refused(asked, tmp_path):
+    (tmp_path / "bob.txt").write_text("\n")
+    with pytest.raises(SystemExit, match="bob.txt by bob has no answers"):
+        read_judges([tmp_path / "bob.txt"], asked, tmp_path)
+
+
+def test_of_one_judge_the_later_save_counts_and_two_of_one_name_are_two(asked, tmp_path):
+    early = save(tmp_path / "z.json", by="aa", saved="2026-01-01")
+    late = save(tmp_path / "a.json", {"002": {"realism": 3}}, by="aa", saved="2026-01-02")
+    other = save(tmp_path / "b.json", by="bb", saved="2026-01-01")
+    for order in ([early, late], [late, early]):
+        votes, lines = read_judges(order, asked, tmp_path)
+        assert [vote.steps for vote in votes] == [3]
+        assert lines == [f"{early} does not count: {late} by ada was saved later"]
+    votes, lines = read_judges([late, late], asked, tmp_path)
+    assert len(votes) == 1 and "says the same" in lines[0]
+    votes, lines = read_judges([late, other], asked, tmp_path)
+    assert {vote.judge for vote in votes} == {"ada (aa)", "ada (bb)"} and not lines
+
+
+def test_two_judges_of_one_name_that_nothing_tells_apart_are_refused(asked, tmp_path):
+    one, two = save(tmp_path / "1.json"), save(tmp_path / "2.json", {"002": {"realism": 3}})
+    for more in ({}, {"by": "aa"}):
+        save(one, **more)
+        with pytest.raises(SystemExit, match="are both by ada: rename one"):
+            read_judges([one, two], asked, tmp_path)
+
+
+def test_who_skips_the_catch_pairs_is_named_and_left_out(asked, tmp_path):
+    bob = save(tmp_path / "bob.json", {"002": {"realism": 3}}, "bob")
+    votes, _ = read_judges([save(tmp_path / "ada.json"), bob], asked, tmp_path)
+    told = count(votes, asked)
+    assert told[0].endswith("ada (catch pairs 1 of 1), bob (catch pairs 0 of 1), left out")
+    assert told[-1].split()[:4] == ["realism", "1", "0", "0"]
+    assert count([v for v in votes if v.judge == "bob"], asked)[-1].startswith("nobody is left")
