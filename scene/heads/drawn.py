@@ -413,9 +413,10 @@ def by_names(face: bpy.types.Object) -> list[Rule]:
     lids = drawing_names.lids(list(named)).items()
     rules += [Rule(UNUSED if look in found else look, named[name]) for name, look in lids]
     known = {rule.source for rule in rules if rule.source in MOUTHS}
-    if not known:
+    is_numbered = bool(drawing_names.numbered(list(named)))
+    if not known and not is_numbered:
         return rules
-    if drawing_names.numbered(list(named)):
+    if is_numbered:
         rules += in_order(face, known=known)
     of = {(each.target.kind, each.target.object) for each in rules if each.source in MOUTHS}
     mouths, unclear, _ = drawing_names.left_over(list(named), {each.target.name for each in rules})
@@ -501,7 +502,8 @@ def say_left_out(face: bpy.types.Object, plan: Mapping) -> list[str]:
         (
             "Not known as mouths, so always seen: “{}”. Choose a sound for them in the rows of "
             "Thunder Character, or Not Shown",
-            [name for name in (*unclear, *unknown) if name not in unused] * is_known,
+            [name for name in (*unclear, *unknown) if name not in unused]
+            * (is_known or bool(counted)),
         ),
     )
     return result * bool(order) + [

@@ -944,6 +944,7 @@ BLAIR = "E/O/U/L/FV/rest/AI/WQ/MBP".split("/")
     [
         ([*NUMBERS, "Blink"], set()),
         ([*NUMBERS, "mouth_rest"], set()),
+        ([*NUMBERS, "mouth_smirk", "Blink", "Nose"], {"Nose"}),
         ([*NUMBERS, "mouth_rest", "Nose", "Head", "Left Blink", "Right Blink"], {"Nose", "Head"}),
         (["A, I", "E", "O", "U", "C, D, G, K, N, R, S, Y, Z", "L, Th", "W, Q", "M, B, P", "F, V",
           "Rest", "Left Pupil"], {"Left Pupil"}),
