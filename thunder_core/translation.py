@@ -14,7 +14,7 @@ from functools import cache
 from gettext import c2py
 from itertools import product
 
-_QUOTED = r'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"\n'
+_QUOTED = r'"(.*)"\n'
 _ENTRY = re.compile(
     rf"(?:^#, (.*)\n)?^(?:msgctxt {_QUOTED})?msgid {_QUOTED}"
     rf"(?:msgstr {_QUOTED}|msgid_plural {_QUOTED}((?:msgstr\[.*\n)+))",
@@ -57,9 +57,11 @@ def read(po: str) -> dict[tuple[str, str], str]:
     whose forms are in the contexts that `form_context` names."""
     result, rule = {}, plural_rule(po)
     for flags, context, text, said, many, lines in entries(po):
-        if "fuzzy" in flags:
+        if flags and "fuzzy" in flags:
             continue
-        if said and text:  # without a text: what the file says of itself
+        if said and text and "\\" not in context + text + said:  # most; soon, as Blender starts
+            result[context, text] = said
+        elif said and text:  # without a text: what the file says of itself
             result[unquote(context), unquote(text)] = unquote(said)
         elif forms := forms_in(lines):  # English has the second for all numbers but 1
             result[unquote(context), unquote(text)] = forms[0]

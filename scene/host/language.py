@@ -10,7 +10,7 @@ a context is for all of them.
 
 from collections.abc import Callable
 from functools import lru_cache
-from operator import itemgetter
+from itertools import repeat
 from pathlib import Path
 
 import bpy
@@ -29,16 +29,16 @@ _rules: dict[str, Callable[[int], int]] = {}  # by languages: of its plural
 
 def dictionaries() -> dict[str, dict[tuple[str, str], str]]:
     """What Blender is told: by languages, (context, text) → translation."""
-    result = {}
+    result: dict[str, dict[tuple[str, str], str]] = {}
     for path in sorted(FOLDER.glob("*.po")):
         with left_out_if_damaged(path):
             po = read_text(path, _LARGEST)
             entries, _rules[path.stem] = read(po), plural_rule(po)
-            result[path.stem] = {
-                (one, text): entries[context, text]
-                for context, text in sorted(entries, key=itemgetter(0))  # those without one first
-                for one in ([context] if context else ("*", "Operator", CONTEXT))
-            }
+            plain = {text: said for (context, text), said in entries.items() if not context}
+            told = result[path.stem] = {}
+            for context in ("*", "Operator", CONTEXT):
+                told.update(zip(zip(repeat(context), plain), plain.values()))
+            told.update({key: said for key, said in entries.items() if key[0]})
     return result
 
 
