@@ -28,6 +28,7 @@ _SAME_CLOCK, _LEAST_HEARD = 2.0, 0.15
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1b\x7f]")  # letters that are no text
 # share of subtitles that begin with the end of the one before, and how few longer ones tell that
 _ROLLING, _LEAST_ROLLING = 0.4, 2
+_NO_GAP = 0.05  # seconds between subtitles that follow without one
 # blocks of .vtt that say nothing
 _UNSAID = re.compile(r"\s*(?:WEBVTT|NOTE|STYLE|REGION)\b")
 # Tags, styles, [door slams], the dash of a speaker. None holds what begins another, so that each
@@ -197,7 +198,7 @@ def cues_of(text: str) -> tuple[list[tuple[float, float, str]], str]:
 
 def _without_repeats(cues: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
     """Subtitles without lines that stand in the one before, where that is so of many: captions of
-    YouTube roll, so that each line stands in two or three."""
+    YouTube roll, so that each line stands in two or three, others highlight its words in turn."""
     lines = [
         [line for each in said.split("\n") if (line := " ".join(each.split()))] for *_, said in cues
     ]
@@ -205,7 +206,12 @@ def _without_repeats(cues: list[tuple[float, float, str]]) -> list[tuple[float, 
         next((n for n in range(min(len(a), len(b)), 0, -1) if a[-n:] == b[:n]), 0)
         for a, b in zip([[], *lines], lines)
     ]
-    rolling = sum(overlap > 0 and len(each) > 1 for overlap, each in zip(overlaps, lines))
+    # those that highlight word after word say one line many times, without a gap
+    follows = [False, *(after[0] - cue[1] < _NO_GAP for cue, after in zip(cues, cues[1:]))]
+    rolling = sum(
+        overlap > 0 and (len(each) > 1 or (is_next and len(each[0].split()) > 2))
+        for overlap, each, is_next in zip(overlaps, lines, follows)
+    )
     if rolling < _LEAST_ROLLING or sum(map(bool, overlaps)) < _ROLLING * len(cues):
         return cues
     return [

@@ -516,6 +516,19 @@ def test_empty_lines_within_subtitles_and_other_times_lose_no_words(text):
     assert [begin for begin, *_ in cues] in ([1.0, 4.0], [1.0, 3.0])
 
 
+def test_a_line_whose_words_are_highlighted_in_turn_is_read_once():
+    words = "We never promised them a simple answer".split()
+    cues = [
+        f"00:00:0{n},000 --> 00:00:0{n + 1},000\n"
+        + " ".join(f"<u>{word}</u>" if n == place else word for place, word in enumerate(words))
+        for n in range(len(words))
+    ]
+    said, _ = subtitles.cues_of("\n\n".join(cues))
+    assert [words for *_, words in said] == [" ".join(words)]
+    apart = "\n\n".join(f"00:00:0{n},000 --> 00:00:0{n},500\nWe never do" for n in range(4))
+    assert len(subtitles.cues_of(apart)[0]) == 4  # it is said four times
+
+
 def test_a_text_behind_very_many_empty_lines_is_soon_read(tmp_path):
     (tmp_path / "late.txt").write_text("\n" * 300_000 + " " * 300_000 + "Hello" + "\n" * 300_000)
     start = time.thread_time()
