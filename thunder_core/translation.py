@@ -57,11 +57,9 @@ def read(po: str) -> dict[tuple[str, str], str]:
     whose forms are in the contexts that `form_context` names."""
     result, rule = {}, plural_rule(po)
     for flags, context, text, said, many, lines in entries(po):
-        if flags and "fuzzy" in flags:
+        if "fuzzy" in flags:
             continue
-        if said and text and "\\" not in context + text + said:  # most; soon, as Blender starts
-            result[context, text] = said
-        elif said and text:  # without a text: what the file says of itself
+        if said and text:  # without a text: what the file says of itself
             result[unquote(context), unquote(text)] = unquote(said)
         elif forms := forms_in(lines):  # English has the second for all numbers but 1
             result[unquote(context), unquote(text)] = forms[0]
