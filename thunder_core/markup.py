@@ -97,10 +97,7 @@ def without_speakers(lines: list[str]) -> tuple[list[str], int]:
         full >= LEAST_LINES and names.total() >= _MOSTLY * full and len(names) <= _MOST_NAMES * full
     ):
         found = [each if each and each[1].isupper() else None for each in found]
-    count = sum(map(bool, found))
-    if count < 2:
-        return lines, 0
-    return [line[each.end() :] if each else line for line, each in zip(lines, found)], count
+    return (lines, 0) if sum(map(bool, found)) < 2 else _without(lines, found)
 
 
 def without_only_speaker(lines: list[str]) -> tuple[list[str], int]:
@@ -109,10 +106,16 @@ def without_only_speaker(lines: list[str]) -> tuple[list[str], int]:
     found = [_SPEAKER.match(line) for line in lines]
     full = sum(bool(line.strip()) for line in lines)
     names = {each[1].strip() for each in found if each}
-    count = sum(map(bool, found))
-    if full < 2 or count < full or len(names) > 1 or not max(names).istitle():
+    is_named = full > 1 and sum(map(bool, found)) == full
+    if not is_named or len(names) > 1 or not max(names).istitle():
         return lines, 0
-    return [line[each.end() :] if each else line for line, each in zip(lines, found)], count
+    return _without(lines, found)
+
+
+def _without(lines: list[str], found: list[re.Match[str] | None]) -> tuple[list[str], int]:
+    """Lines without what was found at their beginnings, and how many these were."""
+    left = [line[each.end() :] if each else line for line, each in zip(lines, found)]
+    return left, sum(map(bool, found))
 
 
 def doubtful_names(lines: list[str]) -> str:
