@@ -38,9 +38,9 @@ def is_agreed(host: str) -> bool:
 
 
 def agree(host: str) -> None:
-    """Remember that the user agreed, for later sessions too where that can be written: a line for
-    each, so a name of two lines is none."""
-    if len(host.splitlines()) == 1 and not is_agreed(host):
+    """Remember that the user agreed to a name or address, as of `vmc.read_host`, for later sessions
+    too where that can be written."""
+    if not is_agreed(host):
         _agreed.hosts.add(host)
         with suppress(OSError, NoSpace):
             folder = user_folder(_NAME)

@@ -556,7 +556,9 @@ class ThunderCommit(bpy.types.PropertyGroup):
 
 def _agree(self: ThunderRecording, context: bpy.types.Context) -> None:
     """Who types an address knows whose it is."""
-    receivers.agree(self.host.strip())
+    host, _ = attempt(vmc.read_host, self.host)
+    if host is not None:
+        receivers.agree(host)
 
 
 class ThunderRecording(bpy.types.PropertyGroup):
