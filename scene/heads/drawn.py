@@ -293,7 +293,7 @@ def make_own(face: bpy.types.Object, plan: Mapping) -> Mapping:
 
 
 def _say_shared(face: bpy.types.Object, plan: Mapping) -> list[str]:
-    """A sentence where a head that was copied shows the mouths of another, "" else."""
+    """A sentence where a head that was copied shows the mouths of another."""
     for _, block, others in _shared(face, plan):
         heads = [obj for obj in others if family.is_drawn(obj) or family.drawn_above(obj)]
         if heads:
