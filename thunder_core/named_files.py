@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
-from .files import is_part, printable, write_file
+from .files import is_part, is_utf8, write_file
 from .text_files import read_text
 
 # Characters not allowed in a file's name on some system, or not at its beginning or end; "%"
@@ -82,7 +82,7 @@ class NamedFiles:
             {
                 _name_of(path.stem)
                 for path in self.folder.glob("*.json")
-                if not is_part(path.name) and printable(path.stem) == path.stem
+                if not is_part(path.name) and is_utf8(path.stem)
             },
             key=lambda name: (name.lower(), name),
         )
