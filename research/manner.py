@@ -85,7 +85,7 @@ def make_lines(engine: Engine, folder: Path, voices: int) -> list[Line]:
 
 def narrow_oo(line: Line, channels: list[str]) -> Motion:
     """Pucker and funnel × 1.3 around rounded sounds."""
-    belief = line.voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
+    belief = line.voice.phones[:, :-LOUDNESS]
     is_oo = np.isin(belief.argmax(1), [PHONES.index(p) for p in CLASSES["OO"].split()])
     size = 1 + 0.3 * smooth(is_oo.astype(float), 1.5)
     x = line.take.expression.copy()

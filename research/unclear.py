@@ -37,7 +37,6 @@ from thunder_core.engine.voice import UNCLEAR
 from thunder_core.face.moving.lips import Lips
 from thunder_core.face.moving.mouth_shape import OPENING
 from thunder_core.request import Request
-from thunder_core.spoken import PHONES
 from thunder_core.types import RATE, Speech
 
 LEVELS = (10.0, 5.0)  # dB by which a voice is above what is beneath it
@@ -128,7 +127,7 @@ def run(args: Namespace) -> None:
         clean = None
         for name, samples in versions(sounds, number).items():
             voice = engine.thunder.analyse(samples, Speech(samples).frames)
-            phones = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].argmax(-1)
+            phones = voice.phones[:, :-LOUDNESS].argmax(-1)
             if clean is None:
                 clean, said = phones, voice.speaking
             doubts.setdefault(name, []).append(voice.doubt)

@@ -211,7 +211,7 @@ def test_the_distilled_model_samples_in_a_style_without_guidance_and_kept_parts(
 
 @pytest.mark.parametrize("hear", [[0, 0, 0], [1, 1, 1], [0, 1, 0]])
 def test_the_sound_is_given_once_where_all_takes_hear_the_same(hear):
-    voices = [SimpleNamespace(features_ahead=np.full((5, 2), value)) for value in (0.0, 1.0)]
+    voices = [SimpleNamespace(ahead=np.full((5, 2), value)) for value in (0.0, 1.0)]
     takes = [
         Performance(seed, voice=voices[which] if which else None) for seed, which in enumerate(hear)
     ]

@@ -323,15 +323,15 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
     logits[:, [PHONES.index(phone) for phone in ("AA", "AE", "EH")]] = np.log([4, 2, 1])
     nothing = np.zeros(40)
     voice = VoiceFeatures(
-        features(40), np.zeros(80, int), np.eye(40)[5], Sounds(*[nothing] * 6), nothing,
-        silent_phrasing(40), logits,
+        *np.split(features(40), [-len(PHONES) - 2], 1), np.zeros(80, int), np.eye(40)[5],
+        Sounds(*[nothing] * 6), nothing, silent_phrasing(40), logits,
     )  # fmt: skip
     silent = replace(voice, presence=nothing)
     assert silent.resample_phones(3) is silent
     heard = voice.resample_phones(3)
     assert np.array_equal(heard.logits, sample_phones(logits, 3))
     assert not np.array_equal(heard.logits, logits)
-    assert np.array_equal(heard.features, voice.features_with(heard.logits))
+    assert np.array_equal(heard.phones, voice.phones_with(heard.logits))
     frames = np.arange(40) % 3 == 0
     for more in (0, 1):  # of a sound that ends between two frames there is a row more
         longer = replace(voice, logits=np.concatenate([logits, logits[:more]]))

@@ -17,6 +17,7 @@ from ..filters import smoothstep
 from ..progress import no_progress, Progress
 from ..weight_files import build_config, check_shapes, DenoiserConfig, read_weights
 from .network import LazyNetwork
+from .speech.encoder import Joined
 
 # ---- the solver
 
@@ -272,12 +273,12 @@ def seeded_noise(
 class Conditions:
     """What takes are sampled for.
 
-    audio: speech features [T, audio] of each take, or one of all.  style: float32 [B, 1 or T,
+    audio: speech features of each take, or one of all.  style: float32 [B, 1 or T,
     style], None for any.  events: float32 [B, T, EVENTS] that the takes plan
     (`thunder_core.events`), NaN where they plan nothing.
     """
 
-    audio: Sequence[np.ndarray]
+    audio: Sequence[Joined]
     style: np.ndarray | None
     events: np.ndarray
 

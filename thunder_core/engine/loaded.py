@@ -62,7 +62,7 @@ from .planning.take_plan import TakePlan
 from .scorer import Scorer
 from .speech import recognition
 from .speech.cues import cues_of
-from .speech.encoder import encode, LOUDNESS, speech_features, SpeechEncoder, Units
+from .speech.encoder import encode, LOUDNESS, softmax, speech_features, SpeechEncoder, Units
 from .voice import read_line, VoiceFeatures
 
 # frames beside a kept part in which nothing is planned, and deviation of the smoothing
@@ -153,14 +153,14 @@ class Thunder:
 
         quickly: without what takes as long as the rest: pitch, and how lively the voice is."""
         samples = high_pass(samples)
-        features, units, presence, logits, belief = encode(
+        hidden, phones, units, presence, logits = encode(
             samples, frames, self.encoder, self.units, progress
         )
         marks, sounds, accents, arousal, voice_style = cues_of(
-            None if quickly else samples, features[:, -LOUDNESS], presence, belief
+            None if quickly else samples, phones[:, -LOUDNESS], presence, softmax(logits)
         )
         return VoiceFeatures(
-            features, units, presence, sounds, accents, marks, logits,
+            hidden, phones, units, presence, sounds, accents, marks, logits,
             arousal=arousal, voice_style=voice_style,
             encoder_matches=self.encoder_matches,
         )  # fmt: skip
@@ -236,7 +236,7 @@ class Thunder:
             styles = np.stack(given).astype(np.float32) + _FURTHER
             if numbers < len(DIRECTION_NAMES):
                 styles = as_trained(styles, numbers)
-        return Conditions([each.features_ahead for each in voices], styles, events)
+        return Conditions([each.ahead for each in voices], styles, events)
 
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray:
         """The curves of plans [B, T, EVENTS]. Nothing is planned where something is kept."""

@@ -31,7 +31,7 @@ _PART = 0.1  # value of eyeBlink below which lids are open beside a blink
 def weigh_kinds(voice: VoiceFeatures) -> dict[str, np.ndarray]:
     """How much each frame is of each of KINDS, {kind: [T] 0 … 1}, together at most 1 but for
     phrase ends."""
-    said = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].argmax(1)
+    said = voice.phones[:, :-LOUDNESS].argmax(1)
     quiet = np.clip(voice.quiet, 0.0, 1.0)
     weights = {
         kind: (1 - quiet)

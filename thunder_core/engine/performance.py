@@ -326,7 +326,7 @@ def plan_performance(
     made = plan_take(
         voice.prosody, voice.phrasing, choice, seed, spread, take.style, voice.listens, side
     )
-    return replace(made, opening=open_on_phones(varied_voice.features, varied_voice.sounds.shut))
+    return replace(made, opening=open_on_phones(varied_voice.phones, varied_voice.sounds.shut))
 
 
 def target_size(take: Performance) -> float:

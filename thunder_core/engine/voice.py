@@ -34,7 +34,7 @@ from .speech.cues import (
     sample_phones,
     silent_phrasing,
 )
-from .speech.encoder import at_frames, LOUDNESS, softmax
+from .speech.encoder import at_frames, Joined, LOUDNESS, softmax
 
 _SHUT = tuple(PHONES[phone] for phone in BILABIALS)  # sounds on which lips meet
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
@@ -52,8 +52,8 @@ _QUIET_REACH, _QUIET_EASE = 3, 1.2
 class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
 
-    features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody
-    speaks.
+    hidden: [T, width], what the encoder hears.  phones: [T, 42], their probabilities and loudness.
+    units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     sounds: articulation of jaw, lips and tongue.
     accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T,
@@ -64,7 +64,8 @@ class VoiceFeatures:
     words: of the voice's text that were found.
     """
 
-    features: np.ndarray
+    hidden: np.ndarray
+    phones: np.ndarray
     units: np.ndarray
     presence: np.ndarray
     sounds: Sounds
@@ -93,14 +94,14 @@ class VoiceFeatures:
     @cached_property
     def speaking(self) -> np.ndarray:
         """Frames on which a phone sounds, bool [T]: short pauses in speech are none."""
-        return self.features[:, SILENCE - LOUDNESS - len(PHONES)] < _SILENT
+        return self.phones[:, SILENCE] < _SILENT
 
     @cached_property
     def doubt(self) -> float:
         """How hard the phones of the speech are to recognise: the mean entropy of their
         probabilities, nats; 0 without speech."""
-        loud = self.features[:, -1] > _LOUD
-        phones = np.maximum(self.features[loud, -LOUDNESS - len(PHONES) : -LOUDNESS], 1e-6)
+        loud = self.phones[:, -1] > _LOUD
+        phones = np.maximum(self.phones[loud, :-LOUDNESS], 1e-6)
         phones = phones / phones.sum(-1, keepdims=True)
         return float(-(phones * np.log(phones)).sum(-1).mean()) if loud.any() else 0.0
 
@@ -108,14 +109,15 @@ class VoiceFeatures:
     def is_unclear(self) -> bool:
         """Whether the phones are so hard to recognise that takes may miss closures; False of less
         than a second of speech."""
-        return bool((self.features[:, -1] > _LOUD).sum() >= FPS and self.doubt > UNCLEAR)
+        return bool((self.phones[:, -1] > _LOUD).sum() >= FPS and self.doubt > UNCLEAR)
 
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
         if (start, end) == (0, self.frames):  # with all that was derived from it
             return self
         return VoiceFeatures(
-            self.features[start:end],
+            self.hidden[start:end],
+            self.phones[start:end],
             self.units[2 * start : 2 * end],
             self.presence[start:end],
             Sounds(*(weights[start:end] for weights in vars(self.sounds).values())),
@@ -138,18 +140,23 @@ class VoiceFeatures:
         """Opening and width of the lips that the voice asks for, float32 [T, 2] (`expect_lips`)."""
         return expect_lips(self.features, self.presence, self.encoder_matches)
 
+    @property
+    def features(self) -> np.ndarray:
+        """Speech features a [T, d], joined: of an hour 200 MB."""
+        return np.concatenate([self.hidden, self.phones], 1)
+
     @cached_property
-    def features_ahead(self) -> np.ndarray:
-        """The features [T, d] as a network performs them: rounding that is heard is heard in the
+    def ahead(self) -> Joined:
+        """The features as a network performs them: rounding that is heard is heard in the
         consonants before it, too (`speech.cues.carry_rounding`)."""
         belief = softmax(self.logits)
-        return self._with_belief(carry_rounding(belief) - belief)
+        return Joined(self.hidden, self._with_belief(carry_rounding(belief) - belief))
 
     @cached_property
     def prosody(self) -> Prosody:
         """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
         phones = self.logits.argmax(-1)
-        return prosody_of(self.phrasing, self.features[:, -LOUDNESS], phones, self.words)
+        return prosody_of(self.phrasing, self.phones[:, -LOUDNESS], phones, self.words)
 
     @cached_property
     def _deck(self) -> list[Choice]:
@@ -159,16 +166,16 @@ class VoiceFeatures:
         """How the take of a seed reads the line; at a spread of 0 plainly."""
         return self._deck[1 + seed % DECK if spread else 0]
 
-    def features_with(self, logits: np.ndarray) -> np.ndarray:
-        """The features [T, d], if the encoder heard these phone logits [2T, 40] in the voice."""
+    def phones_with(self, logits: np.ndarray) -> np.ndarray:
+        """The phones [T, 42], if the encoder heard these logits [2T, 40] in the voice."""
         return self._with_belief(softmax(logits) - softmax(self.logits))
 
     def _with_belief(self, change: np.ndarray) -> np.ndarray:
-        """The features [T, d] with a change of the phones' probabilities [2T, 40]."""
-        features = self.features.copy()
+        """The phones [T, 42] with a change of their probabilities [2T, 40]."""
+        phones = self.phones.copy()
         if change.any():
-            features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(change, self.frames)
-        return features
+            phones[:, :-LOUDNESS] += at_frames(change, self.frames)
+        return phones
 
     def resample_phones(self, seed: int, again: np.ndarray | None = None) -> VoiceFeatures:
         """This voice with phones drawn anew by a seed where the encoder doubts (`speech.cues`).
@@ -187,7 +194,7 @@ class VoiceFeatures:
         """The same voice, if the encoder heard these phone logits [2T, 40] in it."""
         belief = softmax(logits)
         return replace(
-            self, features=self.features_with(logits), logits=logits,
+            self, phones=self.phones_with(logits), logits=logits,
             sounds=replace(
                 confident_sounds(belief, self.presence), closed=self.sounds.closed
             ),
@@ -198,14 +205,13 @@ class VoiceFeatures:
         [d − LOUDNESS], if the face listens."""
         nothing = np.zeros(self.frames)
         nobody = np.zeros_like(self.presence)
-        features = self.features
+        hidden, phones, listens = self.hidden, self.phones, silence is not None
         if silence is not None:
-            features = np.concatenate(
-                [np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1
-            )
-        listens = silence is not None
+            quiet = np.broadcast_to(silence, (self.frames, len(silence)))
+            hidden, belief = np.split(quiet, [hidden.shape[1]], 1)
+            phones = np.concatenate([belief, phones[:, -LOUDNESS:]], 1)
         return replace(
-            self, features=features, presence=nobody,
+            self, hidden=hidden, phones=phones, presence=nobody,
             sounds=Sounds(*[nothing] * 6),
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
@@ -260,20 +266,21 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
         _mark_phones(logits, mark)
         shut = mark.kind == CLOSED or mark.sound in _SHUT
         closed[_rows(mark, len(logits))] |= shut
-    features, count = voice.features_with(logits), len(logits)
+    phones, count = voice.phones_with(logits), len(logits)
     times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
     kept = rows[:count].clip(0, count - 1)
-    logits, closed, features = logits[kept], closed[kept], features[frames]
+    logits, closed = logits[kept], closed[kept]
     belief = softmax(logits)
     presence = voice.presence[frames]
     sounds = replace(
         confident_sounds(belief, presence),
         closed=closure(closed.repeat(2), len(presence), CLOSES, CLOSES),
     )
-    accented = _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
+    accented = _mark_accents(voice.phrasing, voice.phones[:, -LOUDNESS], marks)
     return replace(
-        voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
+        voice, hidden=voice.hidden[frames], phones=phones[frames], units=voice.units[rows],
+        presence=presence, logits=logits,
         sounds=sounds, phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
         words=tuple(word for word in voice.words if not _thrown_away(word, marks)),
     )  # fmt: skip

@@ -8,6 +8,7 @@ phones. Units U are k-means classes of the features at 50 Hz.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,8 @@ class SpeechEncoder:
         """
         prepared = self.prepare(samples)
         n = prepared.shape[1] // 2
-        hidden, logits, before = [], [], prepared[:, :0]
+        hidden = np.empty((n, self.config.width), np.float32)  # in place: an hour's has 370 MB
+        logits, before = np.empty((n, len(PHONES)), np.float32), prepared[:, :0]
         for start in range(0, n, _CHUNK):
             progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
@@ -103,10 +105,10 @@ class SpeechEncoder:
             if not np.array_equal(chunk, before):  # as in digital silence, which may last an hour
                 h, p = self.network(mel=chunk)
             before = chunk
-            inside = slice(start - a, min(start + _CHUNK, n) - a)
-            hidden.append(h[0, inside])
-            logits.append(p[0, inside])
-        return np.concatenate(hidden), np.concatenate(logits)
+            here = slice(start, min(start + _CHUNK, n))
+            inside = slice(here.start - a, here.stop - a)
+            hidden[here], logits[here] = h[0, inside], p[0, inside]
+        return hidden, logits
 
     def prepare(self, samples: np.ndarray) -> np.ndarray:
         """The network's input for a sound [n]: log-mel [1, 2N, 80]."""
@@ -116,6 +118,8 @@ class SpeechEncoder:
         return whisper_mel(samples)[None, : len(samples) // (2 * HOP) * 2]
 
 
+# features read at once: the distances of an hour to all centroids would be larger than its features
+_PIECE = 6000
 # amplitude below which there is no sound, and the logit of silence there
 _NOTHING, _SILENCE_LOGIT = 1e-6, 9.0
 
@@ -124,16 +128,17 @@ def encode(
     samples: np.ndarray, frames: int, encoder: SpeechEncoder, units: "Units",
     progress: Callable[[float], None] = no_progress,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """What is heard in a sound [samples] of T animation frames: features [T, d], units [2T],
-    presence of speech [T] 0 … 1, phone logits and probabilities [N, 40] at 50 Hz."""
+    """What is heard in a sound [samples] of T animation frames: hidden features [T, width], phones
+    and loudness [T, 42], units [2T], presence of speech [T] 0 … 1, logits [N, 40] at 50 Hz."""
     hidden, logits = encoder.analyse(samples, progress)
+    said, hidden = units.over(hidden, frames), at_frames(hidden, frames)
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
         logits[:, SILENCE] = _SILENCE_LOGIT
     nothing = unheard(samples, logits, frames)
-    features = speech_features(hidden, logits, samples, frames, 1 - nothing)
-    present = presence(logits, frames, nothing)
-    return features, units.over(hidden, frames), present, logits, softmax(logits)
+    loud = loudness(samples, frames, 1 - nothing)
+    phones = np.concatenate([at_frames(softmax(logits), frames), loud], -1)
+    return hidden, phones, said, presence(logits, frames, nothing), logits
 
 
 def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
@@ -143,10 +148,11 @@ def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
     t = np.clip((np.arange(frames) / FPS - OFFSET) * ENCODER_RATE, 0, last)
     i = np.minimum(t.astype(int), max(0, last - 1))
     w = (t - i)[:, None].astype(features.dtype)
-    result, after = features[i], features[np.minimum(i + 1, last)]
-    result *= 1 - w  # in place: those of an hour have 80 MB
-    after *= w
-    result += after
+    result = np.empty((frames, features.shape[1]), features.dtype)
+    for start in range(0, frames, _PIECE):  # those of an hour have 180 MB
+        at = slice(start, start + _PIECE)
+        result[at] = features[i[at]] * (1 - w[at])
+        result[at] += features[np.minimum(i[at] + 1, last)] * w[at]
     return result
 
 
@@ -157,12 +163,24 @@ def phonetic(hidden: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
 
 
 def speech_features(
-    hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray, frames: int,
-    heard: np.ndarray | None = None,
-) -> np.ndarray:  # fmt: skip
+    hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray, frames: int
+) -> np.ndarray:
     """Speech features a [frames, width + 42] from hidden features and phone logits [N, …] at 50 Hz
-    and the sound [n] itself. heard: as of `loudness`."""
-    return np.concatenate([phonetic(hidden, logits, frames), loudness(samples, frames, heard)], -1)
+    and the sound [n] itself."""
+    return np.concatenate([phonetic(hidden, logits, frames), loudness(samples, frames)], -1)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Speech features a, joined where frames of them are read: so takes share what is hidden, of
+    an hour 180 MB. hidden: [T, width].  phones: [T, 42], with loudness."""
+
+    hidden: np.ndarray
+    phones: np.ndarray
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Some frames' features [n, width + 42]."""
+        return np.concatenate([self.hidden[rows], self.phones[rows]], 1)
 
 
 def unheard(samples: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
@@ -177,8 +195,8 @@ def unheard(samples: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
     tells[[0, -1]] = False
     # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
     above = np.zeros(frames)
-    for band in (high_pass(samples, _HUM), np.diff(samples, prepend=samples[:1])):
-        decibel = decibels(band, samples, frames)
+    for keep in (lambda: high_pass(samples, _HUM), lambda: np.diff(samples, prepend=samples[:1])):
+        decibel = decibels(keep(), samples, frames)  # one at a time: an hour's has 230 MB
         floor = -filters.highest(np.where(tells, -decibel, -np.inf), 2 * _AROUND + 1)
         floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
         above = np.maximum(above, decibel - floor)
@@ -216,10 +234,6 @@ def _eased(spoken: np.ndarray, ease: int) -> np.ndarray:
 
 
 # ---- units
-
-# features classified at once: the distances of an hour to all centroids would be larger than its
-# features
-_PIECE = 6000
 
 
 class Units:
