@@ -2,21 +2,23 @@
 """Person or take? How surely takes and the teacher's readings are told from the people whose voices
 they speak, and by what.
 
-`python -m research people_or_take --data DATA [--teacher] [--quick]`. DATA has folders of clips with
-landmarks (`lips/` and others). Takes of the same sounds in the usual direction are laid on the
-tracked people (`faces/puppet.py`), so that both differ in movement alone; --out keeps them. Mouths
-of both are read as the tracker shows them (`engine.tracking.mouth`): of takes by the slopes of
-filmed heads, and with --film N the first takes of N clips that nothing was fitted to are drawn and
-followed, too (`faces/filmed.py`; half a minute a clip), which says how far the slopes may stand for
-films. First: as directed; all: each clip with every one of its takes in turn.
+`python -m research people_or_take --data DATA [--teacher] [--mouths] [--quick]`. DATA has folders
+of clips with landmarks (`lips/` and others). Takes of the same sounds in the usual direction are
+laid on the tracked people (`faces/puppet.py`), so that both differ in movement alone; --out keeps
+takes and what the encoder hears. Mouths of both are read as the tracker shows them
+(`engine.tracking.mouth`): of takes by the slopes of filmed heads, and with --film N the first takes
+of N clips that nothing was fitted to are drawn and followed, too (`faces/filmed.py`; half a minute a
+clip), which says how far the slopes may stand for films. First: as directed; all: each clip with
+every one of its takes in turn.
 
 A classifier sees 2 s of some signals, smoothed by 3 frames, and says who moves: AUC .5 is chance,
 1 certainty; it has not learned from the clip that it is asked about. Then one part of the model of
 upper faces after the other is taken out. In rows that are bridged, brows
 and gaze are straight lines over closed lids, where trackers move them. Then come figures of lips,
 head and eyes, and how far takes of a voice differ beside people. †: the tracker's in part; do not
-tune takes towards it. No figure says that a face looks well. Five minutes; --quick (ten clips) finds
-gross faults alone. To stdout and research/results/people_or_take.txt.
+tune takes towards it. No figure says that a face looks well. Three minutes of one core; --mouths
+leaves upper faces out, --takes 0 --teacher measures the teacher alone (a minute), --quick (ten clips)
+finds gross faults alone. To stdout and, all of it, research/results/people_or_take.txt.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -29,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.filmed import Films, POSES
+from research.faces.filmed import film_take, Films
 from research.faces.lip_clips import (
     above_rest,
     encode_clip,
@@ -42,7 +44,15 @@ from research.faces.lip_clips import (
     spoken_phones,
 )
 from research.faces.people import ABOUT, Face
-from research.faces.puppet import CHANNELS, Curves, measure_mouth, measure_person, Puppet
+from research.faces.puppet import (
+    CHANNELS,
+    Curves,
+    measure_mouth,
+    measure_person,
+    measure_upper,
+    Puppet,
+    show_mouth,
+)
 from research.harness import (
     add_shared,
     bootstrap,
@@ -72,6 +82,8 @@ SYSTEMS = ("people", "first", "all", "teacher")
 WINDOW, STEP = 50, 25  # frames that the classifier sees, and from one window to the next
 SMOOTH = 3.0  # frames
 QUICK = 10  # clips
+DRAWS = 200  # of clips, for an interval of 90 %
+AGREES = 0.05  # by which the linear film may be off one that is drawn and followed
 LEAST_ROUND = 0.06  # seconds of a round sound into which a path is followed
 BRIDGED = " bridged"  # over closed lids
 READ = (JAW, *CHANNELS)  # of a mouth
@@ -143,17 +155,27 @@ def cut_windows(voice: Voice, curves: Curves) -> tuple[Curves, Curves]:
         if voice.known[start : start + WINDOW].all()
     ]
     rows = np.array(starts, int)[:, None] + np.arange(WINDOW)
-    open_ = ~(near_closed(voice.person["lid"]) | near_closed(curves["lid"])) & voice.known
+    performed = voice.person, curves
+    open_ = voice.known
+    if "lid" in voice.person:
+        open_ = open_ & ~(near_closed(voice.person["lid"]) | near_closed(curves["lid"]))
 
     def cut(performance: Curves, signal: str) -> np.ndarray:
         name = signal.removesuffix(BRIDGED)
         known = voice.known if name == signal else open_
         return soften(performance[name], SMOOTH, known)[rows]
 
-    return tuple(
-        {signal: cut(performance, signal) for some in REGIONS.values() for signal in some}
-        for performance in (voice.person, curves)
-    )
+    measured = {signal for some in regions_of(voice).values() for signal in some}
+    return tuple({signal: cut(x, signal) for signal in sorted(measured)} for x in performed)
+
+
+def regions_of(voice: Voice) -> dict[str, Sequence[str]]:
+    """Those of REGIONS that are measured of a voice."""
+    return {
+        region: signals
+        for region, signals in REGIONS.items()
+        if all(signal.removesuffix(BRIDGED) in voice.person for signal in signals)
+    }
 
 
 def together(voices: Sequence[Voice], performances: Sequence[Curves]) -> tuple[Curves, Curves]:
@@ -166,58 +188,80 @@ def together(voices: Sequence[Voice], performances: Sequence[Curves]) -> tuple[C
 
 
 def classifier_lines(voices: Sequence[Voice], check: Collection[str]) -> list[str]:
-    """Table: by region how surely performances are told from people, and what tells first takes.
-    check: names of clips that nothing was fitted to."""
+    """Table: by region how surely performances are told from people, and what tells first takes,
+    else readings. check: names of clips that nothing was fitted to."""
     counts = [len(cut_windows(voice, voice.person)[0]["opening"]) for voice in voices]
     clips = np.repeat([voice.clip.name for voice in voices], counts)
     if len(set(clips)) < 2:
         return ["There are too few clips of two seconds for a classifier."]
-    performed = {
-        system: [
-            together(voices, [v.of(system)[(i + turn) % len(v.of(system))]
-                              for i, v in enumerate(voices)])
-            for turn in range(len(voices[0].of(system)))
-        ]
-        for system in SYSTEMS[1:]
-    }  # fmt: skip
     is_take = np.arange(2 * len(clips)) >= len(clips)
-    places = [np.flatnonzero(np.tile(clips, 2) == name) for name in np.unique(clips)]
     unseen = np.isin(np.tile(clips, 2), list(check))
-    lines = [
-        f"Told from people, AUC (first: [90 %]): {len(clips)} windows of {len(places)} clips; alone "
-        f"on {len(set(clips) & set(check))} that nothing was fitted to (check); what tells the first "
-        "(below .50: it has less)",
-        f"{'':28s}{'first':>20s}{'all':>8s}{'teacher':>8s}"
-        + "".join(f"{'check, ' + name:>15s}" for name in SYSTEMS[1:]),
-    ]
-    for region, signals in REGIONS.items():
-        cells: dict[str, str] = {}
-        for system, pairs in performed.items():
-            scores = [score_windows(pair, signals, clips) for pair in pairs]
-            cells[system] = mean_auc(is_take, scores)
-            cells[f"check, {system}"] = mean_auc(is_take[unseen], [x[unseen] for x in scores])
-            if system == "first":
-                low, high = bootstrap(
-                    partial(auc_of_drawn, is_take, scores[0], places), len(places), 0.9, 500
-                )
-                cells[system] += f" [{low:.2f}, {high:.2f}]"
-                x, y = (features(windows, signals) for windows in pairs[0])
-                alone = {name: auc(is_take, np.r_[x[name], y[name]]) for name in x}
-        most = sorted(alone, key=lambda name: -abs(alone[name] - 0.5))[:3]
-        lines.append(
-            f"{region:28s}{cells['first']:>20s}{cells['all']:>8s}{cells['teacher']:>8s}"
-            + "".join(f"{cells[f'check, {name}']:>15s}" for name in SYSTEMS[1:])
-            + "   "
-            + "; ".join(f"{name} {alone[name]:.2f}" for name in most)
-        )
-    return lines
+    regions, systems = regions_of(voices[0]), [s for s in SYSTEMS[1:] if voices[0].of(s)]
+    cells, telling = defaultdict[tuple[str, str], str](lambda: "–"), dict[str, str]()
+    for system in systems:
+        scores = defaultdict[str, list[np.ndarray]](list)
+        for turn in range(len(voices[0].of(system))):
+            of = [v.of(system)[(i + turn) % len(v.of(system))] for i, v in enumerate(voices)]
+            pair, kept = together(voices, of), (Curves(), Curves())
+            for region, signals in regions.items():
+                scores[region].append(score_windows(pair, signals, clips, kept))
+                if region not in telling:
+                    telling[region] = what_tells(pair, signals, kept)
+        for region, found in scores.items():
+            cells[region, system] = mean_auc(is_take, found)
+            cells[region, f"check, {system}"] = mean_auc(
+                is_take[unseen], [score[unseen] for score in found]
+            )
+            if system != "all":
+                cells[region, system] += interval_of(is_take, found[0], clips)
+    columns = [*SYSTEMS[1:], *(f"check, {system}" for system in SYSTEMS[1:])]
+    return [
+        f"Told from people, AUC ([90 %] over clips): {len(clips)} windows of {len(set(clips))} "
+        f"clips; alone on {len(set(clips) & set(check))} that nothing was fitted to (check); what "
+        f"tells {systems[0]} (below .50: it has less)",
+        f"{'':28s}" + "".join(f"{name:>20s}" for name in columns),
+        *(
+            f"{region:28s}" + "".join(f"{cells[region, name]:>20s}" for name in columns)
+            + "   " + telling[region]
+            for region in regions
+        ),
+    ]  # fmt: skip
+
+
+def what_tells(
+    pair: tuple[Curves, Curves], signals: Sequence[str], kept: tuple[Curves, Curves]
+) -> str:
+    """The three features that alone tell windows of people from others' most surely."""
+    x, y = (features(windows, signals, seen) for windows, seen in zip(pair, kept))
+    is_take = np.arange(2 * len(x[f"{signals[0]}: size"])) >= len(x[f"{signals[0]}: size"])
+    alone = {name: auc(is_take, np.r_[x[name], y[name]]) for name in x}
+    most = sorted(alone, key=lambda name: -abs(alone[name] - 0.5))[:3]
+    return "; ".join(f"{name} {alone[name]:.2f}" for name in most)
+
+
+def interval_of(is_take: np.ndarray, score: np.ndarray, clips: np.ndarray) -> str:
+    """An AUC's interval of 90 % over clips of windows, as text."""
+    low, high = bootstrap(
+        partial(auc_of_drawn, is_take, score, places_of(clips)), len(set(clips)), 0.9, DRAWS
+    )
+    return f" [{low:.2f}, {high:.2f}]"
+
+
+def places_of(clips: np.ndarray) -> list[np.ndarray]:
+    """Where windows of each clip are among people's and performances'."""
+    return [np.flatnonzero(np.tile(clips, 2) == name) for name in np.unique(clips)]
 
 
 def score_windows(
-    pair: tuple[Curves, Curves], signals: Sequence[str], clips: np.ndarray
+    pair: tuple[Curves, Curves],
+    signals: Sequence[str],
+    clips: np.ndarray,
+    kept: tuple[Curves, Curves] = ({}, {}),
 ) -> np.ndarray:
-    """How surely each window of people, then of performances, is one of these, by some signals."""
-    seen = [np.stack(list(features(windows, signals).values()), 1) for windows in pair]
+    """How surely each window of people, then of performances, is one of these, by some signals.
+    kept: of both, as of `features`."""
+    both = zip(pair, kept)
+    seen = [np.stack([*features(windows, signals, some).values()], 1) for windows, some in both]
     return tell_apart(*seen, clips)
 
 
@@ -240,7 +284,7 @@ def part_lines(voices: Sequence[Voice]) -> list[str]:
     lines = ["", f"{'Model, without':22s}" + "".join(f"{name:>22s}" for name in UPPER)]
     for part, names in PARTS.items():
         of = People(numbers | {name: 0 * numbers[name] for name in names})
-        pair = together(voices, [face.perform(1, of) for face in faces])
+        pair = together(voices, [v.person | face.perform(1, of) for v, face in zip(voices, faces)])
         scores = [score_windows(pair, REGIONS[region], clips) for region in UPPER]
         cells = "".join(f"{mean_auc(is_take, [score]):>22s}" for score in scores)
         lines.append(f"{part:22s}{cells}")
@@ -382,73 +426,111 @@ def couplings_of(voice: Voice, curves: Curves) -> dict[str, float]:
 
 
 def ruler_lines(voices: Sequence[Voice], check: Collection[str]) -> list[str]:
-    """Table: sizes of first takes ÷ people's, and how both go together, with 90 % intervals over
-    people; of those that numbers were fitted to, and of unseen ones."""
+    """Table: sizes of first takes and readings ÷ people's, and how both go together, with intervals
+    of 90 % over people; of those that numbers were fitted to, and of unseen ones."""
     groups = {
         "fit": [v for v in voices if v.clip.name not in check],
         "unseen": [v for v in voices if v.clip.name in check],
     }
+    systems = [name for name in ("first", "teacher") if voices[0].of(name)]
     lines = []
     for title, of, is_ratio in (
-        ("Sizes, first takes ÷ people", sizes_of, True),
+        ("Sizes: people's, others ÷ these", sizes_of, True),
         ("Together, and in time", couplings_of, False),
     ):
         lines += ["", f"{title:36s}" + "".join(
-            f"{name + ', people':>18s}{'takes' if not is_ratio else 'takes ÷':>8s}{'[90 %]':>16s}"
+            f"{name + ', people':>16s}" + "".join(f"{each + ' [90 %]':>22s}" for each in systems)
             for name in groups)]  # fmt: skip
         found = {
-            name: [[of(v, v.person), of(v, v.takes[0])] for v in some]
-            for name, some in groups.items()
+            (group, name): [of(v, (v.of(name) or [v.person])[0]) for v in some]
+            for group, some in groups.items()
+            for name in ("people", *systems)
         }
-        labels = next((pairs[0][0] for pairs in found.values() if pairs), {})
+        labels = next((each[0] for each in found.values() if each), {})
         for label in labels:
             line = f"{label:36s}"
-            for pairs in found.values():
-                x = np.array([[each[label] for each in pair] for pair in pairs]).reshape(-1, 2)
-                x = x[np.isfinite(x).all(1)]
-                if len(x) < 2:
-                    line += f"{'–':>18s}{'–':>8s}{'':>16s}"
-                    continue
-
-                def figure(drawn: np.ndarray, x: np.ndarray = x) -> float:
-                    person, take = x[drawn].mean(0)
-                    return float(take / (person + 1e-9) if is_ratio else take)
-
-                low, high = bootstrap(figure, len(x), 0.9, 500)
-                whole = figure(np.arange(len(x)))
-                line += f"{x[:, 0].mean():18.2f}{whole:8.2f}{f'[{low:.2f}, {high:.2f}]':>16s}"
+            for group in groups:
+                person, *others = (
+                    np.array([each[label] for each in found[group, name]])
+                    for name in ("people", *systems)
+                )
+                known = np.isfinite([person, *others]).all(0)
+                line += f"{person[known].mean():16.2f}" if known.sum() > 1 else f"{'–':>16s}"
+                for x in others:
+                    base = person[known] if is_ratio else None
+                    line += f"{ratio_of(x[known], base):>22s}"
             lines.append(line)
     return lines
 
 
+def ratio_of(x: np.ndarray, base: np.ndarray | None) -> str:
+    """Mean of a figure over people, ÷ that of a base, with its interval of 90 %."""
+    if len(x) < 2:
+        return "–"
+
+    def figure(drawn: np.ndarray) -> float:
+        return float(x[drawn].mean() / (1.0 if base is None else base[drawn].mean() + 1e-9))
+
+    low, high = bootstrap(figure, len(x), 0.9, DRAWS)
+    return f"{figure(np.arange(len(x))):.2f} [{low:.2f}, {high:.2f}]"
+
+
 def film_lines(voices: Sequence[Voice]) -> list[str]:
-    """Table: how surely first takes are told from people where they are filmed and followed, and
-    by the slopes alone, of the same frames."""
+    """Table: how surely first takes are told from people, and how large their movements are beside
+    these, where they are filmed and followed, and by the linear film alone, of the same frames; by
+    how much the linear film is off, with intervals of 90 % over clips."""
     voices = [voice for voice in voices if voice.filmed is not None]
     if len(voices) < 3:
         return []
     filmed = [voice.filmed for voice in voices if voice.filmed is not None]
     same = [replace(v, known=v.known & np.isfinite(f["opening"])) for v, f in zip(voices, filmed)]
-    pairs = {
-        "filmed": together(same, [{k: np.nan_to_num(x) for k, x in f.items()} for f in filmed]),
-        "by slopes": together(same, [voice.takes[0] for voice in same]),
-    }
-    clips = np.repeat([v.clip.name for v in same],
-                      [len(cut_windows(v, v.person)[0]["opening"]) for v in same])  # fmt: skip
+    linear = [voice.takes[0] for voice in same]
+    pairs = [
+        together(same, [{k: np.nan_to_num(x) for k, x in f.items()} for f in filmed]),
+        together(same, linear),
+    ]
+    counts = [len(cut_windows(v, v.person)[0]["opening"]) for v in same]
+    clips = np.repeat([v.clip.name for v in same], counts)
     is_take = np.arange(2 * len(clips)) >= len(clips)
-    lines = ["", f"{f'{len(same)} clips, first takes':28s}" + "".join(f"{x:>12s}" for x in pairs)]
+    figures = {}  # label → of drawn clips, in films and by the slopes
     for region, signals in MOUTHS.items():
-        cells = [
-            mean_auc(is_take, [score_windows(pair, signals, clips)]) for pair in pairs.values()
-        ]
-        lines.append(f"AUC, {region:23s}" + "".join(f"{cell:>12s}" for cell in cells))
+        scores = [score_windows(pair, signals, clips, ({}, {})) for pair in pairs]
+        figures[f"AUC, {region}"] = partial(_aucs_of_drawn, is_take, scores, places_of(clips))
     for name in SPREAD_OF:
-        sizes = []
-        for of in (filmed, [voice.takes[0] for voice in same]):
-            sizes.append([c[name][v.known].std() / (v.person[name][v.known].std() + 1e-9)
-                          for v, c in zip(same, of)])  # fmt: skip
-        lines.append(f"sd ÷ people's, {name:13s}" + "".join(f"{np.median(x):12.2f}" for x in sizes))
-    return lines
+        sizes = np.array([
+            [of[name][v.known].std() for of in (v.person, f, t)]
+            for v, f, t in zip(same, filmed, linear)
+        ])  # fmt: skip
+        figures[f"sd ÷ people's, {name}"] = partial(_ratios_of_drawn, sizes)
+    columns = ("filmed [90 %]", "linear [90 %]", "off [90 %]")
+    lines = [
+        "", f"{f'{len(same)} clips, first takes':42s}" + "".join(f"{x:>20s}" for x in columns)
+    ]  # fmt: skip
+    off, rng, clips_there = [], np.random.default_rng(1), len(set(clips))
+    for label, figure in figures.items():
+        count = clips_there if label.startswith("AUC") else len(same)
+        drawn = np.array([figure(rng.integers(0, count, count)) for _ in range(DRAWS)])
+        whole = figure(np.arange(count))
+        lines.append(f"{label:42s}" + "".join(
+            f"{f'{value:.2f} [{low:.2f}, {high:.2f}]':>20s}"
+            for value, low, high in zip(whole, *np.quantile(drawn, (0.05, 0.95), axis=0))
+        ))  # fmt: skip
+        off.append(abs(whole[-1]))
+    agree = sum(each <= AGREES for each in off)
+    return [*lines, f"The linear film is within {AGREES} of films in {agree} of {len(off)} rows; at "
+            f"most {max(off):.2f} off, at the median {np.median(off):.2f}."]  # fmt: skip
+
+
+def _aucs_of_drawn(
+    is_take: np.ndarray, scores: Sequence[np.ndarray], places: list[np.ndarray], drawn: np.ndarray
+) -> tuple[float, float, float]:
+    filmed, linear = (auc_of_drawn(is_take, score, places, drawn) for score in scores)
+    return filmed, linear, linear - filmed
+
+
+def _ratios_of_drawn(sizes: np.ndarray, drawn: np.ndarray) -> tuple[float, float, float]:
+    person, filmed, linear = sizes[drawn].mean(0)
+    return filmed / person, linear / person, (linear - filmed) / person
 
 
 # ---- takes beside each other
@@ -457,11 +539,10 @@ def film_lines(voices: Sequence[Voice]) -> list[str]:
 def compare_spread(voices: Sequence[Voice]) -> Rows:
     """How far takes of a voice differ, by how far people do, and how alike they run."""
     rows: Rows = defaultdict(dict)
-    people = [movement.manner(voice.person, voice.known) for voice in voices]
-    for system in ("all", "teacher"):
+    systems = [name for name in ("all", "teacher") if len(voices[0].of(name)) > 1]
+    people = [movement.manner(voice.person, voice.known) for voice in voices if systems]
+    for system in systems:
         performed = [voice.of(system) for voice in voices]
-        if len(performed[0]) < 2:
-            continue
         own = [
             [movement.manner(curves, v.known) for curves in some]
             for v, some in zip(voices, performed)
@@ -508,55 +589,76 @@ def table(title: str, rows: Rows) -> list[str]:
 def read_voice(
     engine: Engine, clip: LipClip, said: Sequence[Phone], args: Namespace, films: Films | None
 ) -> Voice:
-    """A clip with its person, takes (kept in --out) and, if wanted, the teacher's readings and a
-    film."""
-    kept, channels = args.out / f"{clip.name}.npz", engine.head.channels
+    """A clip with its person, takes and what is heard of it (both kept in --out) and, if wanted, the
+    teacher's readings and a film."""
     seeds = list(range(args.seed, args.seed + args.takes))
-    takes = np.load(kept) if kept.exists() else {"seeds": np.zeros(0)}
-    if takes["seeds"].tolist() != seeds:
-        request = Request(args.takes, args.seed, direction=usual_direction(SPREAD))
-        made = engine.generate(sound_of(clip.samples, RATE, clip.name), request)
-        ordered = sorted(made, key=lambda take: take.seed)
-        takes = {"takes": np.array([pack(take.motion) for take in ordered]), "seeds": seeds}
-        np.savez(kept, **takes)
-    heard, phones = encode_clip(engine.thunder.encoder, clip)
+    heard, phones = _kept(args.out / f"{clip.name}_heard.npz", [], lambda: encode_clip(
+        engine.thunder.encoder, clip))  # fmt: skip
+    motions = _kept(
+        args.out / f"{clip.name}.npz", seeds, lambda: [_perform(engine, clip, seeds)]
+    )[0] if seeds else []  # fmt: skip
+    motions = [unpack(each, engine.head.channels) for each in motions]
     sound = prosody(phones, heard[:, -LOUDNESS:], semitones(clip.samples, clip.frames))
-    motions = [unpack(each, channels) for each in takes["takes"]]
-    readings = [teacher_motion(engine, heard, phones, seed) for seed in seeds * args.teacher]
-    puppet, known = Puppet(clip.held[0]), np.zeros(clip.frames, bool)
+    again = range(args.seed, args.seed + args.readings) if args.teacher else ()
+    performed = [*motions, *(teacher_motion(engine, heard, phones, seed) for seed in again)]
+    known = np.zeros(clip.frames, bool)
     known[clip.held[2]] = True
-    worn = [
-        {
-            name: fit_length(curve, clip.frames)
-            for name, curve in puppet.measure(motion, number + 1).items()
-        }
-        for number, motion in enumerate([*motions, *readings])
-    ]
-    filmed = None
+    shown = [clip.shown]
+    shown += [show_mouth(motion, number) for number, motion in enumerate(performed, 1)]
     if films is not None:
-        parts = (motions[0].expression, motions[0].jaw, *motions[0].turns)
-        name, pose = f"take_head_{clip.name}_{args.seed}", POSES[len(clip.name) % len(POSES)]
-        shown = above_rest(films.landmarks(name, "head", parts, pose))
-        whole = np.full((clip.frames, shown.shape[1]), np.nan)
-        whole[: len(shown)] = shown[: clip.frames]
-        filmed = worn[0] | measure_mouth(whole)
-    return Voice(
-        clip,
-        said,
-        sound,
-        known,
-        measure_person(clip),
-        worn[: args.takes],
-        worn[args.takes :],
-        filmed,
-    )
+        shown.append(np.full((clip.frames, clip.shown.shape[1]), np.nan))
+        film = above_rest(film_take(films, "head", clip.name, motions[0]))[: clip.frames]
+        shown[-1][: len(film)] = film
+    person, *worn = _read_mouths(shown, clip.frames)
+    if not args.mouths:
+        puppet, person = Puppet(clip.held[0]), person | measure_person(clip, measure_upper)
+        for number, motion in enumerate(performed):
+            upper = puppet.measure_upper(motion, number + 1)
+            worn[number] |= {name: fit_length(x, clip.frames) for name, x in upper.items()}
+    filmed = worn.pop() if films is not None else None
+    takes, readings = worn[: len(motions)], worn[len(motions) :]
+    return Voice(clip, said, sound, known, person, takes, readings, filmed)
+
+
+def _kept(path: Path, seeds: Sequence[int], make: Callable[[], Sequence]) -> list[np.ndarray]:
+    """Arrays that a file keeps for these seeds, made where it does not."""
+    if path.exists():
+        with np.load(path) as file:
+            if file["seeds"].tolist() == [*seeds]:
+                return [file[name] for name in file.files if name != "seeds"]
+    made = [np.asarray(each) for each in make()]
+    np.savez(path, *made, seeds=np.array(seeds, int))
+    return made
+
+
+def _perform(engine: Engine, clip: LipClip, seeds: Sequence[int]) -> np.ndarray:
+    """Takes of a clip, packed, in the order of their seeds."""
+    request = Request(len(seeds), seeds[0], direction=usual_direction(SPREAD))
+    made = engine.generate(sound_of(clip.samples, RATE, clip.name), request)
+    return np.array([pack(take.motion) for take in sorted(made, key=lambda take: take.seed)])
+
+
+def _read_mouths(shown: Sequence[np.ndarray], frames: int) -> list[Curves]:
+    """`measure_mouth` of mouths [T, 6] as shown, at once, each cut or held to so many frames; NaN
+    where nothing is seen."""
+    all_shown = np.concatenate(shown)
+    seen = np.isfinite(all_shown).all(1)
+    found = measure_mouth(all_shown[seen])
+    read: Curves = {name: np.full(len(all_shown), np.nan) for name in found}
+    for name, values in found.items():
+        read[name][seen] = values
+    ends = np.cumsum([len(each) for each in shown])[:-1]
+    parts = {name: np.split(values, ends) for name, values in read.items()}
+    return [{name: fit_length(parts[name][k], frames) for name in parts} for k in range(len(shown))]
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "seed", "results", takes=4)
+    add_shared(p, "data", "seed", "results", takes=2)
     p.add_argument("--out", type=Path, default=ROOT / "out" / "people_or_take", help="keeps takes")
-    p.add_argument("--teacher", action="store_true", help="measure its readings too, one a take")
+    p.add_argument("--teacher", action="store_true", help="measure its readings too")
+    p.add_argument("--readings", type=int, default=2, help="of each clip, by the teacher")
+    p.add_argument("--mouths", action="store_true", help="measure mouths alone")
     p.add_argument("--film", type=int, default=0, help="clips of check whose first take is filmed")
     p.add_argument("--filmed", type=Path, default=ROOT / "out" / "filmed", help="keeps films")
     p.add_argument("--quick", action="store_true", help=f"{QUICK} clips")
@@ -582,18 +684,26 @@ def run(args: Namespace) -> None:
     calm = [voice for voice in voices if not voice.clip.cuts]
     lines = [
         f"{len(voices)} clips, {sum(clip.frames for clip in clips) / FPS:.0f} s, {len(calm)} of them "
-        f"without cuts; weights {engine.weights}; {args.takes} takes, Spread {SPREAD:g}, seed {args.seed}",
+        f"without cuts; weights {engine.weights}; {args.takes} takes, {args.readings * args.teacher} "
+        f"readings, Spread {SPREAD:g}, seed {args.seed}",
         "",
         *classifier_lines(voices, check),
         *ruler_lines(voices, check),
         *film_lines(voices),
-        *part_lines(voices),
         *table("Lips", compare(voices, measure_lips) | compare_at_sounds(voices)),
-        *table(
-            "Head and eyes",
-            compare(calm, lambda voice, x: movement.measure_upper(x, voice.known), SYSTEMS)
-            | compare_timing(calm),
-        ),
-        *table("Takes beside each other", compare_spread(calm)),
     ]
-    report(results_file(args.results, "people_or_take.txt", not args.quick and args.teacher), lines)
+    if not args.mouths:
+        upper = compare(calm, lambda voice, x: movement.measure_upper(x, voice.known), SYSTEMS)
+        lines += [
+            *part_lines(voices),
+            *table("Head and eyes", upper | compare_timing(calm)),
+            *table("Takes beside each other", compare_spread(calm)),
+        ]
+    report(
+        results_file(
+            args.results,
+            "people_or_take.txt",
+            args.teacher and args.takes and not (args.quick or args.mouths),
+        ),
+        lines,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from thunder_core.engine_python import find_tracker
 from thunder_core.face.head import Head, load_head
-from thunder_core.types import FPS
+from thunder_core.types import FPS, Motion
 
 if TYPE_CHECKING:
     from research.mouths import CloseUps
@@ -35,6 +36,7 @@ _INSIDE = ("Mouth", "Gums", "Teeth", "Tongue", "Mouth Lining", "Back Teeth", "Ba
 _SHADE = 0.6
 # rotation vectors of the head towards the camera: ahead, aside, raised, lowered
 POSES = ((0.0, 0.05, 0.0), (0.0, 0.3, 0.0), (-0.2, -0.05, 0.0), (0.2, 0.05, 0.0))
+FILMED = 250  # frames of a take that are filmed
 MIXED = 360  # random mouths of a film
 # Mean of a mixed channel that takes part, and the probability that it does: about as large as in
 # speech, since a tracker bends large movements otherwise.
@@ -171,6 +173,15 @@ def film_known(films: Films, head: str) -> tuple[np.ndarray, np.ndarray, list[np
         )
         for k, pose in enumerate(POSES)
     ]  # fmt: skip
+
+
+def film_take(films: Films, head: str, name: str, motion: Motion) -> np.ndarray:
+    """Landmarks [T, 478, 3] of a film of the first FILMED frames of a take, from one of POSES."""
+    parts = motion.expression, motion.jaw, *motion.turns
+    moved = [np.ascontiguousarray(part[:FILMED]) for part in parts]
+    of_it = zlib.crc32(b"".join(part.tobytes() for part in moved))  # other takes have other films
+    pose = POSES[len(name) % len(POSES)]
+    return films.landmarks(f"take_{head}_{name}_{of_it:08x}", head, moved, pose)
 
 
 def _follow_films() -> None:

@@ -123,7 +123,7 @@ class Face:
             for side in (name,) if name in names else (name + "Left", name + "Right"):
                 x[:, names.index(side)] = values
         motion = Motion(x, 0 * x[:, :3], head.astype(np.float32), eyes.astype(np.float32))
-        return self.puppet.measure(motion, seed)
+        return self.puppet.measure_upper(motion, seed)
 
 
 def measure(curves: Curves, face: Face) -> dict[str, np.ndarray]:

@@ -7,6 +7,8 @@ the slopes of filmed heads; then it is read as the person's is (`engine.tracking
 measured then differs in movement alone: not in proportions, nor in what a tracker adds or bends.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation
@@ -58,18 +60,14 @@ def measure_mouth(shown: np.ndarray) -> Curves:
     )
 
 
-def measure(points: np.ndarray, turns: np.ndarray, shown: np.ndarray | None = None) -> Curves:
-    """The signals of a face [T] by name: those of `measure_mouth`; inner and outer
-    brow, mm on a face of the head's size; lid, in widths of the eye; gaze aside and up, pitch, yaw
-    and roll, degrees about their usual value. Of left and right the mean; brow lean: by how much
-    the left outer brow is above the right one.
+def measure_upper(points: np.ndarray, turns: np.ndarray) -> Curves:
+    """The signals of an upper face [T] by name: inner and outer brow, mm on a face of the head's
+    size; lid, in widths of the eye; gaze aside and up, pitch, yaw and roll, degrees about their
+    usual value. Of left and right the mean; brow lean: by how much the left outer brow is above the
+    right one.
 
-    points [T, 478, 3]: landmarks held still.  turns [T, 3, 3]: rotations of the head.  shown [T,
-    6]: of the mouth, above rest; None: that of the landmarks.
+    points [T, 478, 3]: landmarks held still.  turns [T, 3, 3]: rotations of the head.
     """
-    if shown is None:
-        shown = mouth_signals(points) - mouth_signals(solve.resting_face(points)[None])
-    curves = measure_mouth(shown)
     sides = []
     for upper, lower, iris, pairs in _SIDES:
         corners = points[:, [upper[0], upper[-1]], :2]
@@ -82,18 +80,37 @@ def measure(points: np.ndarray, turns: np.ndarray, shown: np.ndarray | None = No
             [inner, outer, gap[:, _MIDDLE].mean(1) / across, *np.degrees(np.arcsin(reach)).T]
         )
     names = ("inner brow", "outer brow", "lid", "gaze aside", "gaze up")
-    curves |= dict(zip(names, np.mean(sides, 0)))
+    curves = dict(zip(names, np.mean(sides, 0)))
     curves["brow lean"] = sides[1][1] - sides[0][1]
     heads = Rotation.from_matrix(turns)
     angles = np.degrees((heads.mean().inv() * heads).as_rotvec())
     return curves | dict(zip(("pitch", "yaw", "roll"), angles.T))
 
 
-def measure_person(clip: LipClip) -> Curves:
-    """What is measured of a clip's person, NaN in frames that are not."""
+def measure(points: np.ndarray, turns: np.ndarray) -> Curves:
+    """The signals of a tracked face [T]: those of `measure_mouth` and of `measure_upper`."""
+    shown = mouth_signals(points) - mouth_signals(solve.resting_face(points)[None])
+    return measure_mouth(shown) | measure_upper(points, turns)
+
+
+def show_mouth(motion: Motion, seed: int) -> np.ndarray:
+    """What the tracker would show of a motion's mouth above rest [T, 6], mm: by the slopes of
+    filmed heads, missing as much as these do, from frame to frame alike."""
+    seen = tracked_mouth()
+    moved = motion.expression @ seen.channels.T / seen.channels.sum(1)
+    shown = np.c_[moved, motion.jaw[:, 0] / JAW_UNIT] @ seen.slopes.T
+    drawn = np.random.default_rng(seed).multivariate_normal(
+        np.zeros(len(MOUTH)), (1 - _MISSES_ALIKE**2) * seen.missed, motion.frames + _WARM
+    )
+    return shown + lfilter([1.0], [1.0, -_MISSES_ALIKE], drawn, axis=0)[_WARM:]
+
+
+def measure_person(clip: LipClip, of: Callable[..., Curves] = measure) -> Curves:
+    """What is measured of a clip's person, by `measure` or `measure_upper`, NaN in frames that are
+    not."""
     points, turns, frames = clip.held
     curves = {}
-    for name, values in measure(points, turns).items():
+    for name, values in of(points, turns).items():
         curves[name] = np.full(clip.frames, np.nan)
         curves[name][frames] = values
     return curves
@@ -144,20 +161,10 @@ class Puppet:
         points += self.tremble[self._places(motion.frames, seed)]
         return points @ np.swapaxes(rotvec_to_matrix(head), 1, 2)
 
-    def show_mouth(self, motion: Motion, seed: int) -> np.ndarray:
-        """What the tracker would show of a motion's mouth above rest [T, 6], mm: by the slopes of
-        filmed heads, missing as much as these do, from frame to frame alike."""
-        seen = tracked_mouth()
-        moved = motion.expression @ seen.channels.T / seen.channels.sum(1)
-        shown = np.c_[moved, motion.jaw[:, 0] / JAW_UNIT] @ seen.slopes.T
-        drawn = np.random.default_rng(seed).multivariate_normal(
-            np.zeros(len(MOUTH)), (1 - _MISSES_ALIKE**2) * seen.missed, motion.frames + _WARM
-        )
-        return shown + lfilter([1.0], [1.0, -_MISSES_ALIKE], drawn, axis=0)[_WARM:]
+    def measure_upper(self, motion: Motion, seed: int) -> Curves:
+        """What is measured of the upper face of a motion that the person wears (`wear`)."""
+        return measure_upper(*solve.stabilise(self.wear(motion, seed), self.head))
 
-    def measure(self, motion: Motion, seed: int, shown: np.ndarray | None = None) -> Curves:
-        """What is measured of a motion that the person wears (`wear`). shown [T, 6]: of its mouth
-        in a film of it; None: as `show_mouth`."""
-        if shown is None:
-            shown = self.show_mouth(motion, seed)
-        return measure(*solve.stabilise(self.wear(motion, seed), self.head), shown)
+    def measure(self, motion: Motion, seed: int) -> Curves:
+        """The same, and its mouth as `show_mouth` has it."""
+        return measure_mouth(show_mouth(motion, seed)) | self.measure_upper(motion, seed)

@@ -5,6 +5,8 @@ performances alike; known bool [T]: the frames that count.
 † in a figure's name: the tracker's in part, which trembles and damps the eyes.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
@@ -22,8 +24,13 @@ _QUICK = (1.5, 6.0)  # Hz at which a mouth articulates
 
 def in_band(curve: np.ndarray, low: float, high: float, known: np.ndarray) -> np.ndarray:
     """A curve's part from `low` (0: with its mean) to `high` Hz in its known frames."""
+    return sosfiltfilt(_filter(low, high), fill(curve, known))[known]
+
+
+@lru_cache(maxsize=None)
+def _filter(low: float, high: float) -> np.ndarray:
     band = ((low, high), "bandpass") if low else (high, "lowpass")
-    return sosfiltfilt(butter(3, *band, fs=FPS, output="sos"), fill(curve, known))[known]
+    return butter(3, *band, fs=FPS, output="sos")
 
 
 def correlate(a: np.ndarray, b: np.ndarray) -> float:

@@ -82,20 +82,25 @@ def _alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).mean(1) / (a.std(1) * b.std(1) + 1e-12)
 
 
-def features(windows: dict[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+def features(
+    windows: dict[str, np.ndarray], names: Sequence[str], kept: dict[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
     """What is seen of some signals, each alone and in pairs: each [n]. windows: [n, frames] by
-    name."""
-    seen = {
-        f"{name}: {what}": values
-        for name in names
-        for what, values in describe(windows[name]).items()
-    }
+    name.  kept: what was seen of the same windows before, and is not worked out again."""
+    known: dict[str, np.ndarray] = {} if kept is None else kept
+    seen = []
+    for name in names:
+        if f"{name}: size" not in known:
+            known |= {f"{name}: {what}": x for what, x in describe(windows[name]).items()}
+        seen += [each for each in known if each.startswith(f"{name}: ")]
     for a, b in combinations(names, 2):
         x, y = windows[a], windows[b]
-        seen[f"r({a}, {b})"] = _alike(x, y)
-        seen[f"r of speeds({a}, {b})"] = _alike(np.diff(x), np.diff(y))
-        seen[f"{a} ÷ {b}"] = np.log((x.std(1) + 0.02) / (y.std(1) + 0.02))
-    return seen
+        pair = f"r({a}, {b})", f"r of speeds({a}, {b})", f"{a} ÷ {b}"
+        if pair[0] not in known:
+            sizes = np.log((x.std(1) + 0.02) / (y.std(1) + 0.02))
+            known |= dict(zip(pair, (_alike(x, y), _alike(np.diff(x), np.diff(y)), sizes)))
+        seen += pair
+    return {name: known[name] for name in seen}
 
 
 def auc(second: np.ndarray, score: np.ndarray) -> float:
