@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from .filters import gaussian
+from .filters import gaussian, highest
 from .types import FPS, RATE
 
 # ---- level and spectrograms
@@ -169,12 +169,6 @@ def amplitudes(samples: np.ndarray, frames: int) -> np.ndarray:
     return np.sqrt((powers[:-1] + powers[1:]) / 2)
 
 
-def decibels(part: np.ndarray, samples: np.ndarray, frames: int) -> np.ndarray:
-    """Level of a part [n] of a sound [n] around each animation frame, dB beside its voice
-    [frames]."""
-    return 20 * np.log10(np.maximum(amplitudes(part, frames) * gain(samples, 1.0), 1e-6))
-
-
 def loudness(samples: np.ndarray, frames: int, heard: np.ndarray | None = None) -> np.ndarray:
     """Loudness of a sound [n] around each animation frame: float32 [frames, 2], roughly −1
     (silence) … 1 (loudest).
@@ -206,6 +200,41 @@ def high_pass(samples: np.ndarray, hertz: float = 20.0) -> np.ndarray:
         at = slice(start, min(start + PIECE * RATE, len(samples)))
         result[at] = samples[at] - np.interp(np.arange(at.start, at.stop), middles, slow)
     return result
+
+
+# What is constant is not heard: levels under the voice, dB, at which a recording has no sound, and
+# above which it has one; dB above the steady floor at which only the floor is there, and above
+# which something else is, such as a breath; frames on either side in which the lowest level where
+# nobody speaks is the floor; frames of the longest gap in a sound, that of a plosive; Hz below
+# which the floor may swell as it likes.
+_GATED, _FLOOR, _FLOOR_AROUND, LONGEST_GAP, _HUM = (-58.0, -52.0), (3.0, 8.0), 50, 5, 94.0
+# probability of silence up to which somebody may speak, and from which nobody does
+_SURE = (0.5, 0.75)
+
+
+def unheard(samples: np.ndarray, silent: np.ndarray, frames: int) -> np.ndarray:
+    """Where a sound [n] has nothing but what is constant around an animation frame, float32
+    [frames] 0 … 1: no sound at all, or the steady floor of hum and noise, where nobody speaks in
+    it. A breath rises above the floor. silent: probability [frames] that nobody speaks."""
+    by_voice = gain(samples, 1.0)
+
+    def decibels(band: np.ndarray) -> np.ndarray:
+        return 20 * np.log10(np.maximum(amplitudes(band, frames) * by_voice, 1e-6))
+
+    whole = decibels(samples)
+    nothing = np.interp(whole, _GATED, (1.0, 0.0))
+    # frames that tell the floor: others hold the recording's ends, or gaps without any sound
+    tells = (silent > 0.5) & (highest(-whole, LONGEST_GAP) < -_GATED[0])
+    tells[[0, -1]] = False
+    # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
+    above = np.zeros(frames)
+    for keep in (lambda: high_pass(samples, _HUM), lambda: np.diff(samples, prepend=samples[:1])):
+        now = decibels(keep())  # one at a time: an hour's has 230 MB
+        floor = -highest(np.where(tells, -now, -np.inf), 2 * _FLOOR_AROUND + 1)
+        floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
+        above = np.maximum(above, now - floor)
+    steady = np.interp(above, _FLOOR, (1.0, 0.0)) * np.interp(silent, _SURE, (0.0, 1.0))
+    return np.maximum(nothing, steady).astype(np.float32)
 
 
 def level(samples: np.ndarray) -> np.ndarray:

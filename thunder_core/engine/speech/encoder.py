@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import filters
-from ...acoustics import decibels, high_pass, HOP, level, loudness, whisper_mel
+from ...acoustics import HOP, level, LONGEST_GAP, loudness, unheard, whisper_mel
 from ...progress import no_progress
 from ...spoken import PHONES, SILENCE
 from ...types import ENCODER_RATE, FPS, RATE
@@ -38,17 +38,10 @@ _CHUNK = 20 * 50
 _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
 _LIPS_MOVE, _EASE = 8, 4
-# What is constant is not heard: levels under the voice, dB, at which a recording has no sound, and
-# above which it has one; dB above the steady floor at which only the floor is there, and above
-# which something else is, such as a breath; frames on either side in which the lowest level where
-# nobody speaks is the floor; Hz below which the floor may swell as it likes.
-_GATED, _FLOOR, _AROUND, _HUM = (-58.0, -52.0), (3.0, 8.0), 50, 94.0
-# probability of silence up to which somebody may speak, and from which nobody does
-_SURE = (0.5, 0.75)
 # Where nothing is heard nobody breathes in through open lips, and nothing is said, though the
-# encoder expects that a sound which is cut off goes on: frames of the longest closure of a plosive,
-# over which lips come to rest and leave it; the presence below which they do (`Pipeline`).
-_CLOSURE, _GATED_EASE, _RESTING = 5, 3, 1 / 3
+# encoder expects that a sound which is cut off goes on: frames over which lips come to rest and
+# leave it; the presence below which they do (`Pipeline`).
+_GATED_EASE, _RESTING = 3, 1 / 3
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -135,9 +128,10 @@ def encode(
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
         logits[:, SILENCE] = _SILENCE_LOGIT
-    nothing = unheard(samples, logits, frames)
+    belief = at_frames(softmax(logits), frames)
+    nothing = unheard(samples, belief[:, SILENCE], frames)
     loud = loudness(samples, frames, 1 - nothing)
-    phones = np.concatenate([at_frames(softmax(logits), frames), loud], -1)
+    phones = np.concatenate([belief, loud], -1)
     return hidden, phones, said, presence(logits, frames, nothing), logits
 
 
@@ -183,39 +177,18 @@ class Joined:
         return np.concatenate([self.hidden[rows], self.phones[rows]], 1)
 
 
-def unheard(samples: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
-    """Where a sound [n] has nothing but what is constant around an animation frame, float32
-    [frames] 0 … 1: no sound at all, or the steady floor of hum and noise, where no phone is heard
-    in it (logits [N, 40] at 50 Hz). A breath rises above the floor."""
-    silent = at_frames(softmax(logits)[:, SILENCE, None], frames)[:, 0]
-    whole = decibels(samples, samples, frames)
-    nothing = np.interp(whole, _GATED, (1.0, 0.0))
-    # frames that tell the floor: others hold the recording's ends, or gaps without any sound
-    tells = (silent > 0.5) & (filters.highest(-whole, _CLOSURE) < -_GATED[0])
-    tells[[0, -1]] = False
-    # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
-    above = np.zeros(frames)
-    for keep in (lambda: high_pass(samples, _HUM), lambda: np.diff(samples, prepend=samples[:1])):
-        decibel = decibels(keep(), samples, frames)  # one at a time: an hour's has 230 MB
-        floor = -filters.highest(np.where(tells, -decibel, -np.inf), 2 * _AROUND + 1)
-        floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
-        above = np.maximum(above, decibel - floor)
-    steady = np.interp(above, _FLOOR, (1.0, 0.0)) * np.interp(silent, _SURE, (0.0, 1.0))
-    return np.maximum(nothing, steady).astype(np.float32)
-
-
 def presence(logits: np.ndarray, frames: int, nothing: np.ndarray | None = None) -> np.ndarray:
     """Whether somebody speaks around each animation frame, float32 [frames] 0 … 1, from phone
     logits [N, 40] at 50 Hz.
 
     1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after
-    it. nothing: [frames] of `unheard`; there they settle at once.
+    it. nothing: [frames] of `acoustics.unheard`; there they settle at once.
     """
     spoken = at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0]
     present = presence_of(spoken)
     if nothing is not None:
-        nothing = -filters.highest(-nothing, _CLOSURE)
-        nothing = filters.highest(nothing, _CLOSURE + 1, -1)  # and a frame before
+        nothing = -filters.highest(-nothing, LONGEST_GAP)
+        nothing = filters.highest(nothing, LONGEST_GAP + 1, -1)  # and a frame before
         spoken = spoken * (1 - nothing)
         present += nothing * (_RESTING * _eased(spoken, _GATED_EASE) - present)
     return present
