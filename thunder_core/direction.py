@@ -356,13 +356,15 @@ _SAME_MOOD = 1e-4  # change of a mood's strength over a line that is none
 _MOOD_EASE = 1.0  # deviation in frames by which moods that are keyed abruptly are eased
 
 
-def split_moods(style: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """The directions of which one [1 or T, DIRECTION_NAMES] is a cross-fade: each with one mood, or
-    none, that keeps its strength over the line; and their shares of each frame [k, T].
+def split_moods(vectors: np.ndarray, frames: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """The directions of which one (`over_frames`) is a cross-fade: each [1 or T, DIRECTION_NAMES]
+    with one mood, or none, that keeps its strength over the line; and their shares of each frame
+    [k, T].
 
     One whose moods do not change is itself alone. The diffusion model reads a second of the
     direction around each frame, so that a mood would show before it begins and never fully.
     """
+    style = over_frames(vectors, frames)
     moods = np.clip(style[:, len(AXES) :], 0, 1)
     if np.ptp(moods, axis=0).max() < _SAME_MOOD:
         return [style], np.ones((1, len(style)))
@@ -425,9 +427,9 @@ def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
     A request may miss the sound's length by a frame: it is rounded from samples, and a line may be
     trimmed later.
     """
-    return (
-        vectors if len(vectors) == 1 else vectors[np.minimum(np.arange(frames), len(vectors) - 1)]
-    )
+    if len(vectors) in (1, frames):
+        return vectors
+    return vectors[np.minimum(np.arange(frames), len(vectors) - 1)]
 
 
 LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour

@@ -496,12 +496,12 @@ def take_of(engine, speech, vectors, **more):
 
 def test_a_direction_whose_moods_stay_is_itself():
     for vectors in (keyed(), keyed(angry=1.0), keyed(warm=0.5), Direction().vector()[None]):
-        [style], shares = split_moods(vectors)
+        [style], shares = split_moods(vectors, len(vectors))
         assert style is vectors and (shares == 1).all()
 
 
 def test_moods_that_change_are_shares_of_directions_with_one_mood_each():
-    styles, shares = split_moods(keyed(angry=0.8 * RAMP, sad=0.4 * (1 - RAMP)))
+    styles, shares = split_moods(keyed(angry=0.8 * RAMP, sad=0.4 * (1 - RAMP)), len(RAMP))
     angry, sad = (DIRECTION_NAMES.index(f"mood.{name}") for name in ("angry", "sad"))
     assert len(shares) == len(styles), "none without a mood: one always shows"
     assert np.allclose(shares.sum(0), 1) and shares.min() >= 0

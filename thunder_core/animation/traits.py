@@ -17,8 +17,8 @@ import numpy as np
 from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
-from ..face.points import Articulators, SkinnedPoints
-from ..rotation import angular_speed
+from ..face.points import ArticulatorPositions, Articulators, SkinnedPoints
+from ..rotation import angular_speed, rotvec_to_matrix
 from ..types import FPS, Motion, pack, reorder, unpack
 
 # ---- gestures of a performance
@@ -98,6 +98,12 @@ class PerformanceMeter:
             lifts[brows].mean(0) * all_,
         )
 
+    def mouth(self, motion: Motion) -> tuple[ArticulatorPositions, np.ndarray]:
+        """The mouth over a motion [T], and the height of its corners above rest [T], mm."""
+        expression, turn = motion.expression.astype(np.float64), rotvec_to_matrix(motion.jaw)
+        corners = self.corners.place(expression, turn) - self.corners.rest
+        return self.articulators.shape_at(expression, turn), 1e3 * corners[:, :, 1].mean(1)
+
     def measure(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
         """{slider: number} of a motion. speaking: bool [T], frames in which somebody speaks.
 
@@ -106,10 +112,9 @@ class PerformanceMeter:
         opening's deviation over its mean.  smile: height of the corners above rest with closed
         lips, mm.  brows: mm/s.  head: °/s.  eyes: root of blinks and gaze shifts a second.
         """
-        shape = self.articulators.shape(motion.expression, motion.jaw)
+        shape, corners = self.mouth(motion)
         gap = np.maximum(shape.gap, 0)
         open_, usual_jaw = speaking & (gap > _OPEN_MM), _JAW_SLOPE * (gap - _LIPS_MM)
-        corners = 1e3 * (self.corners.of_motion(motion) - self.corners.rest)[:, :, 1].mean(1)
         events = len(run_starts(lid_closure(self.lids, motion) > 0.5)) + len(gaze_shifts(motion))
         values = {
             "energy": (
@@ -147,14 +152,13 @@ def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[
     motion, speaking = motion.part(part), speaking[part]
     if speaking.sum() < _LEAST_SPOKEN:
         return {}
-    shape = meter.articulators.shape(motion.expression, motion.jaw)
-    corners = 1e3 * (meter.corners.of_motion(motion) - meter.corners.rest)
+    shape, corners = meter.mouth(motion)
     gap, lift = np.maximum(shape.gap, 0)[speaking], motion.expression @ meter.lifts
     head, minutes = np.degrees(motion.turns[0]), motion.frames / FPS / 60
     values = {
         "opening": gap.mean(),
         "jaw": np.quantile(shape.incisors[speaking], 0.9),
-        "smile": _value_when_closed(gap, corners[:, :, 1].mean(1)[speaking]),
+        "smile": _value_when_closed(gap, corners[speaking]),
         "brows": lift.std(),
         "head": np.linalg.norm(head.std(axis=0)),
         **dict(zip(("turn", "tilt"), np.median(head[:, 1:], axis=0))),

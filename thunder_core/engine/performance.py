@@ -268,7 +268,7 @@ def perform(
         mouth = kept.mask[:, Columns(kept.mask.shape[1] - 9).jaw]
         varied_voice = varied_voice.resample_phones(seed, ~np.asarray(mouth.all(1)))
     follows_voice = voice.presence.any() and not direction.as_heard.any()
-    directions, shares = split_moods(over_frames(direction.vectors, voice.frames))
+    directions, shares = split_moods(direction.vectors, voice.frames)
     take_styles = [
         draw_style(each, seed, spread, voice.voice_style if follows_voice else None)
         for each in directions
