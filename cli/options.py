@@ -19,7 +19,7 @@ from ..scene.takes.direction.head_direction import all_presets
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, settings
-from ..thunder_core.direction import AXES, DirectionRequest
+from ..thunder_core.direction import DirectionRequest
 from ..thunder_core.direction_presets import is_preset_file, Preset
 from ..thunder_core.errors import BadRequest, NoSpace
 from ..thunder_core.manner import Manner
@@ -264,9 +264,9 @@ def direction_of(chosen: argparse.Namespace) -> DirectionRequest | None:
     """The direction that the options ask for, None if no option names one. Raises BadRequest for a
     preset that cannot be read."""
     moved = {
-        axis.name: number
-        for axis in AXES
-        if (number := getattr(chosen, settings.option_of(axis.name).replace("-", "_"))) is not None
+        axis: number
+        for axis, option in settings.OPTION_OF.items()
+        if (number := getattr(chosen, option.replace("-", "_"))) is not None
     }
     if (
         chosen.style is None

@@ -81,10 +81,8 @@ OF_TAKES = re.compile(
 )
 
 
-def option_of(axis: str) -> str:
-    """The name of the setting, and of the option, of an axis of a style: “head” means another
-    one."""
-    return "head-movement" if axis == "head" else axis
+# names of the settings, and of the options, of a style's axes: “head” means another one
+OPTION_OF = {axis.name: "head-movement" if axis.name == "head" else axis.name for axis in AXES}
 
 
 class BadSetting(ValueError):
@@ -313,7 +311,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
             is_path=True),
     Setting("mood", mood, f"such as warm=.6; strength 0 to 1 (1). Moods: {MOOD_LIST}",
             "MOOD=STRENGTH"),
-    *(Setting(option_of(axis.name), number(axis.least, axis.most),
+    *(Setting(OPTION_OF[axis.name], number(axis.least, axis.most),
               f"{axis.description[0].lower()}{axis.description[1:]}: "
               f"{axis.least:g} to {axis.most:g}, {axis.usual:g} is usual", "NUMBER")
       for axis in AXES),
@@ -326,14 +324,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
 # settings for the sound, of which a job has exactly one, and for how takes are played
 VOICES = ("audio", "listen-to", "seconds", "strip")
 RECOGNISER = ("whisper",)  # of no use without “recognise”
-DIRECTION = (
-    "style",
-    "manner",
-    "mood",
-    *(option_of(axis.name) for axis in AXES),
-    "spread",
-    "as-asked",
-)
+DIRECTION = ("style", "manner", "mood", *OPTION_OF.values(), "spread", "as-asked")
 
 # Defaults of a job if neither it, nor the job file, nor the command sets a value.
 DEFAULTS: Mapping[str, object] = MappingProxyType(
