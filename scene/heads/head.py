@@ -418,10 +418,13 @@ def guess(scene: bpy.types.Scene, active: bpy.types.Object | None) -> bpy.types.
     return heads[0] if len(heads) == 1 else None
 
 
-def current(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The object that represents the head chosen in the scene's settings, else the one that `guess`
-    gives; None for none."""
-    return context.scene.thunder.head or guess(context.scene, active_object(context))
+def current(
+    context: bpy.types.Context, scene: bpy.types.Scene | None = None
+) -> bpy.types.Object | None:
+    """The object that represents the head chosen in a scene's settings, else the one that `guess`
+    gives; None for none. scene: None for the context's."""
+    scene = context.scene if scene is None else scene
+    return scene.thunder.head or guess(scene, active_object(context))
 
 
 @once

@@ -73,7 +73,7 @@ def _first_seed(self: ThunderScene) -> int:
 
 
 def _current(settings: ThunderScene) -> bpy.types.Object | None:
-    return settings.head or head.guess(settings.id_data, head.active_object(bpy.context))
+    return head.current(bpy.context, settings.id_data)
 
 
 def _voice(self: ThunderScene) -> str:
