@@ -118,7 +118,11 @@ def whisper_mel(samples: np.ndarray) -> np.ndarray:
     for start, spectrum in _spectra(samples, WHISPER_WINDOW, WHISPER_WINDOW, len(mel)):
         power = np.square(np.abs(spectrum))
         np.log10(np.maximum(power @ filters, LEAST_POWER), out=mel[start : start + len(power)])
-    return whisper_scale(mel, mel.max(initial=-_DECADES))
+    loudest = mel.max(initial=-_DECADES)
+    for start in range(0, len(mel), PIECE * RATE // HOP):
+        part = mel[start : start + PIECE * RATE // HOP]
+        part[:] = whisper_scale(part, loudest)
+    return mel
 
 
 def whisper_scale(decades, loudest):
@@ -212,6 +216,14 @@ _GATED, _FLOOR, _FLOOR_AROUND, LONGEST_GAP, _HUM = (-58.0, -52.0), (3.0, 8.0), 5
 _SURE = (0.5, 0.75)
 
 
+def _slopes(samples: np.ndarray) -> np.ndarray:
+    """A sound's change from the sample before [n]."""
+    result = samples.copy()
+    result[1:] -= samples[:-1]
+    result[:1] = 0
+    return result
+
+
 def unheard(samples: np.ndarray, silent: np.ndarray, frames: int) -> np.ndarray:
     """Where a sound [n] has nothing but what is constant around an animation frame, float32
     [frames] 0 … 1: no sound at all, or the steady floor of hum and noise, where nobody speaks in
@@ -228,7 +240,7 @@ def unheard(samples: np.ndarray, silent: np.ndarray, frames: int) -> np.ndarray:
     tells[[0, -1]] = False
     # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
     above = np.zeros(frames)
-    for keep in (lambda: high_pass(samples, _HUM), lambda: np.diff(samples, prepend=samples[:1])):
+    for keep in (lambda: high_pass(samples, _HUM), lambda: _slopes(samples)):
         now = decibels(keep())  # one at a time: an hour's has 230 MB
         floor = -highest(np.where(tells, -now, -np.inf), 2 * _FLOOR_AROUND + 1)
         floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
