@@ -18,8 +18,9 @@
 #   make mutations     whether tests notice COUNT=150 changed operators, numbers and arguments of thunder_core, drawn by SEED:
 #                      research/results/mutations_SEED.txt; half an hour, and it goes on where it was stopped
 #   make train-smoke   every stage of training, a step each, on a corpus made for it (a minute)
-#   make retrain       diffusion model, mesh-to-speech and distilled model on new performances of SPEECH="folder …", into TRAINED/weights;
-#                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
+#   make retrain       diffusion model, distilled model and mesh-to-speech on new performances of SPEECH="folder …", into TRAINED/weights;
+#                      a run that was stopped goes on; CORES=2 trains in that many processes; START=weights goes on from these;
+#                      PEOPLE=.05, FOREIGN="folder …": shares of people's lips and of other accents (docs/training.md)
 #   make paper         every system of the paper, with and without the mesh-to-speech loss, trained on SPEECH="folder …" with SEEDS="1 2 3",
 #                      and its Table 2: TRAINED/table2.md, .json; hours of a shorter row: docs/paper.md
 #   make engine        only the engine's environment, as users have it, without torch
@@ -49,9 +50,12 @@ SPEECH ?=
 TRAINED ?= out/trained
 CORES ?=
 PLATFORMS ?=
-DENOISER_STEPS ?= 4200
-M2S_STEPS ?= 4000
-DISTIL_STEPS ?= 1200
+START ?=
+PEOPLE ?=
+FOREIGN ?=
+DENOISER_STEPS ?= $(if $(START),13000,4200)
+M2S_STEPS ?= $(if $(START),1200,4000)
+DISTIL_STEPS ?= $(if $(START),500,1200)
 TOGETHER_STEPS ?= 1000
 SEEDS ?= 1 2 3
 KILLS ?= 200
@@ -178,12 +182,16 @@ define PERFORM_SPEECH
 	{ [ -e "$(TRAINED)/cache/motions/rows.json" ] || stage hear --same-units; } && stage animate
 endef
 
+# Mesh-to-speech comes last: nothing waits for it.
+BY_CORES = launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"
+DENOISER_WITH = $(if $(START),--start $(START) --rate 6e-4) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(FOREIGN),--foreign $(FOREIGN))
+M2S_WITH = $(if $(START),--start $(START) --rate 3e-4)
 retrain:
-	@$(PERFORM_SPEECH) && \
-	if [ -n "$(CORES)" ]; then launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"; fi && \
-	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
-	launch=-m threads= && stage distil --steps $(DISTIL_STEPS) && stage graphs && \
-	"$$engine" -m research train --weights "$(TRAINED)/weights" card
+	@$(PERFORM_SPEECH) && by_cores() { [ -z "$(CORES)" ] || $(BY_CORES); } && alone() { launch=-m threads=; } && \
+	by_cores && stage denoiser $(DENOISER_WITH) --steps $(DENOISER_STEPS) && \
+	alone && stage distil --steps $(DISTIL_STEPS) && \
+	by_cores && stage m2s $(M2S_WITH) --steps $(M2S_STEPS) && \
+	alone && stage graphs && "$$engine" -m research train --weights "$(TRAINED)/weights" card
 
 paper:
 	@$(PERFORM_SPEECH) && stage m2s --steps $(M2S_STEPS) && \

@@ -28,7 +28,7 @@ from research.faces.lip_clips import (
 )
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
-from research.train.motions import noise
+from research.train.augment import noise
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.mouth_map import encoder_matches
 from thunder_core.engine.speech.audio import read_sound

@@ -265,6 +265,8 @@ class DenoiserConfig:
     audio: int  # width of the speech features a
     style: int = 0  # number of direction values; 0: one of the laboratory's, without styles
     events: int = 0  # number of curves of planned events; 0: such a one, which plans by itself
+    # number of the mouth map's curves that it hears beside the sound; 0: none, as until 0.4.0
+    mouth: int = 0
     width: int = 128
     layers: int = 8
     heads: int = 4

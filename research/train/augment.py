@@ -11,8 +11,17 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
-from research.train.motions import noise
 from thunder_core.types import RATE
+
+
+def noise(n: int, rng: np.random.Generator) -> np.ndarray:
+    """[n] of unit-RMS noise with a random spectral slope, white to brown, as rooms and microphones
+    have."""
+    white = np.fft.rfft(rng.standard_normal(n))
+    slope = rng.uniform(0.0, 1.0)
+    colour = white / np.maximum(np.fft.rfftfreq(n, 1 / RATE), 40.0) ** slope
+    x = np.fft.irfft(colour, n)
+    return (x / (x.std() + 1e-9)).astype(np.float32)
 
 
 def music(n: int, rng: np.random.Generator) -> Tensor:

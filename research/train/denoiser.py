@@ -23,6 +23,7 @@ from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
+from thunder_core.face.moving.mouth_shape import SIGNALS
 from thunder_core.networks.denoiser import DenoiserConfig, DenoiserNetwork, noisy, Standardised
 from thunder_core.networks.speech import MeshToSpeechNetwork
 from thunder_core.types import Columns, in_group, MOUTH
@@ -72,6 +73,12 @@ class Performer(nn.Module):
     def features(self, item: dict[str, Tensor]) -> Tensor:
         """Speech features a [B, T, d]."""
         return item["features"]
+
+    def conditions(self, item: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What a denoiser is told that knows it: the plan's curves, and the mouth's, which nothing
+        hides."""
+        known = (name for name in ("events", "mouth") if getattr(self.denoiser.config, name, 0))
+        return {name: item[name] for name in known}
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The denoiser's condition besides the sound, [B, 1 or T, style], and the rows for which it
@@ -135,16 +142,17 @@ class DenoiserLoss:
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(self.device)
         style, unknown = model.style(item)
         free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | unknown
-        planned: tuple[Tensor, ...] = ()
-        if getattr(denoiser.config, "events", 0):
+        conditions = model.conditions(item)
+        if "events" in conditions:
             hidden = torch.from_numpy(rng.random((len(truth), 1, 1)) < HIDE_EVENTS).to(self.device)
-            planned = (item["events"].masked_fill(hidden, float("nan")),)
+            conditions["events"] = item["events"].masked_fill(hidden, float("nan"))
             style = jitter_planned_axes(style, ~hidden[:, 0, 0])
-        noise, audio = torch.randn_like(truth), model.features(item)
-        conditions = (audio, silent, style, free, *planned)
+        noise = torch.randn_like(truth)
+        conditions |= {"audio": model.features(item), "silent": silent}
+        conditions |= {"style": style, "free": free}
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
         clean = self._with_estimates(denoiser, truth, noise, step, conditions, estimated)
-        x0 = denoiser(noisy(clean, noise, step, self.alpha), step, *conditions)
+        x0 = denoiser(noisy(clean, noise, step, self.alpha), step, **conditions)
         true_to_sound = item["crop"][:, 2] < TRUE_TO_SOUND
         return self.compare(
             denoiser,
@@ -200,7 +208,7 @@ class DenoiserLoss:
 
     def _with_estimates(
         self, denoiser: DenoiserNetwork, truth: Tensor, noise: Tensor, step: Tensor,
-        conditions: tuple[Tensor, ...], rows: Tensor
+        conditions: dict[str, Tensor], rows: Tensor
     ) -> Tensor:  # fmt: skip
         """Motions [B, T, C] to be noised: in `rows` (bool [B]) the mouth is the model's estimate
         (`as_sampled`)."""
@@ -209,7 +217,8 @@ class DenoiserLoss:
         clean = truth.clone()
         with torch.no_grad():
             mixed = noisy(truth[rows], noise[rows], step[rows], self.alpha)
-            guess = denoiser(mixed, step[rows], *(c[rows] for c in conditions)).float()
+            given = {name: each[rows] for name, each in conditions.items()}
+            guess = denoiser(mixed, step[rows], **given).float()
         clean[rows] = as_sampled(truth[rows], guess, step[rows], self.alpha, self.speaking)
         return clean
 
@@ -249,8 +258,8 @@ class DenoiserLoss:
             self.device
         )
         style, free = model.style(item)
-        planned = {"events": item["events"]} if getattr(model.denoiser.config, "events", 0) else {}
-        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free, **planned)
+        more = model.conditions(item)
+        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free, **more)
         return self.errors(model.denoiser.restore(x0), item["motion"])
 
     def errors(self, guess: Tensor, truth: Tensor) -> dict[str, float]:
@@ -288,10 +297,11 @@ def build_denoiser(
             audio=motions.features.shape[1],
             style=len(DIRECTION_NAMES),
             events=len(EVENTS),
+            mouth=len(SIGNALS),
         )
     )
     # from nothing, or with another encoder's features
-    if not denoiser.start_from(start or {}):
+    if any(name.endswith("_mean") for name in denoiser.start_from(start or {})):
         standardise(
             denoiser,
             SpeechBatches(
@@ -313,11 +323,12 @@ def train_denoiser(
         FRAMES,
         schedule.batch or BATCH,
         mel=speech is not None,
+        mouth=True,
     )
     performer = Performer(denoiser)
     loss = DenoiserLoss(head, denoiser, batches, speech, device)
     watched, test = (
-        SpeechBatches(motions, rows, FRAMES, BATCH, mel=False)
+        SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, mouth=True)
         for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
     fit(

@@ -44,6 +44,7 @@ class Lines:
     """Lines with the whole model's takes of them.
 
     features: float16 [N, T, d].  events: float16 [N, T, EVENTS], NaN where they are not known.
+    mouth: float16 [N, T, 6], curves of the map of mouths.
     style: float16 [N, direction].
     free: bool [N], in any style.  seed: int64 [N], of the noise.
     takes: float16 [N, T, C], standardised.
@@ -51,6 +52,7 @@ class Lines:
 
     features: np.ndarray
     events: np.ndarray
+    mouth: np.ndarray
     style: np.ndarray
     free: np.ndarray
     seed: np.ndarray
@@ -60,7 +62,7 @@ class Lines:
         """The lines `at` as tensors of a batch, with their noise."""
         item = {
             name: torch.from_numpy(getattr(self, name)[at])
-            for name in ("features", "events", "style", "free", "takes")
+            for name in ("features", "events", "mouth", "style", "free", "takes")
         }
         item = {
             name: value.float() if value.is_floating_point() else value
@@ -74,21 +76,24 @@ class Lines:
 
 def _line(
     motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Speech features [FRAMES, d] and events [FRAMES, EVENTS] of one voice, of as many clips as
-    needed."""
+) -> tuple[np.ndarray, ...]:
+    """Speech features [FRAMES, d], events [FRAMES, EVENTS] and the mouth map's curves [FRAMES, 6]
+    of one voice, of as many clips as needed."""
     rows, variant = by_voice[rng.choice(list(by_voice))], int(rng.integers(VARIANTS))
     parts, left = [], FRAMES
     while left > 0:
-        row = motions.rows[rng.choice(rows)]
+        number = int(rng.choice(rows))
+        row = motions.rows[number]
         start = int(rng.integers(0, max(1, row.frames - left + 1)))
-        at = slice(row.start + start, row.start + min(row.frames, start + left))
-        parts.append(
-            (motions.features_of(at, variant).astype(np.float16), motions.events[variant, at])
+        frames = min(row.frames - start, left)
+        at = slice(row.start + start, row.start + start + frames)
+        features, mouth = (
+            read(number, start, frames, variant).astype(np.float16)
+            for read in (motions.features_of, motions.mouth_of)
         )
-        left -= at.stop - at.start
-    features, events = map(np.concatenate, zip(*parts))
-    return features, events
+        parts.append((features, motions.events[variant, at], mouth))
+        left -= frames
+    return tuple(map(np.concatenate, zip(*parts)))
 
 
 @torch.no_grad()
@@ -121,10 +126,11 @@ def _sample_lines(
                 for d, s in zip(directions, seeds)
             ]
         )
-        features, events = map(np.stack, zip(*(_line(motions, by_voice, rng) for _ in seeds)))
+        drawn = (_line(motions, by_voice, rng) for _ in seeds)
+        features, events, mouth = map(np.stack, zip(*drawn))
         events = np.where(rng.random((len(events), 1, 1)) < HIDE_EVENTS, np.float16(np.nan), events)
         lines = Lines(
-            features, events, style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
+            features, events, mouth, style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
             np.zeros((len(seeds), FRAMES, denoiser.config.motion), np.float16),
         )  # fmt: skip
         item = {name: value.to(device) for name, value in lines.part(slice(None)).items()}
@@ -140,7 +146,7 @@ def from_noise(
 ) -> list[Tensor]:
     """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C];
     the last is the result."""
-    conditions = {name: item[name] for name in ("style", "free", "events")}
+    conditions = {name: item[name] for name in ("style", "free", "events", "mouth")}
     estimates: list[Tensor] = []
 
     def denoise(x: Tensor, step: int) -> Tensor:

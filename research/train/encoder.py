@@ -11,10 +11,9 @@ import torch.nn.functional as F
 import torchaudio.functional as AF
 from torch import nn, Tensor
 
-from research.train.augment import augment, change_speed, music
+from research.train.augment import augment, change_speed, music, noise
 from research.train.corpus import Clip, Corpus, LABEL_HOP
 from research.train.loop import fit, Schedule
-from research.train.motions import noise
 from research.train.whisper import read_whisper
 from thunder_core.acoustics import (
     BINS,

@@ -64,6 +64,9 @@ def _denoiser(network: DenoiserNetwork) -> _Traced:
     if config.events:
         inputs |= {"events": torch.randn(_TAKES, _FRAMES, config.events)}
         axes["events"] = {0: "plans", 1: "frames"}
+    if config.mouth:
+        inputs["mouth"] = torch.randn(1, _FRAMES, config.mouth)
+        axes["mouth"] = {0: "sounds", 1: "frames"}
     return _Traced(inputs, ["estimate"], axes, paced="x")
 
 

@@ -30,19 +30,19 @@ class SpeechBatches:
     """Draws crops: motion [B, T, C], its direction [B, 1, DIRECTION_NAMES] and events [B, T,
     EVENTS] (NaN if unknown), log-mel [B, 4T, 80], units [B, 2T], voices [B, 256], speech features
     [B, T, d], origin of each ("crop", int64 [B, 3]: row number, first frame, variant); with `waves`
-    also the sound [B, 640·T]. variants: number of those that are drawn; `TRUE_TO_SOUND` of them say
-    what is heard."""
+    also the sound [B, 640·T]; with `mouth` the curves of the map of mouths [B, T, 6]. variants:
+    number of those that are drawn; `TRUE_TO_SOUND` of them say what is heard."""
 
     def __init__(
         self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True,
         waves: bool = False,
-        variants: int = VARIANTS,
+        variants: int = VARIANTS, mouth: bool = False,
     ):  # fmt: skip
         self.motions = motions
         self.numbers = numbers
         self.frames = frames
         self.batch = batch
-        self.mel, self.waves = mel, waves
+        self.mel, self.waves, self.mouth = mel, waves, mouth
         self.variants = variants
         self._gain: dict[int, float] = {}
 
@@ -73,7 +73,7 @@ class SpeechBatches:
                 np.stack([set_.events[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)
             ),
             "features": torch.from_numpy(
-                np.stack([set_.features_of(s, v) for s, (_, _, v) in zip(at, crops)])
+                np.stack([set_.features_of(i, a, frames, v) for i, a, v in crops])
             ),
             "units": torch.from_numpy(
                 np.stack([set_.units[s] for s in at]).astype(np.int64)
@@ -81,6 +81,9 @@ class SpeechBatches:
             "voices": torch.from_numpy(np.stack([set_.voices[i] for i, _, _ in crops])),
             "crop": torch.tensor(crops),
         }
+        if self.mouth:
+            curves = [set_.mouth_of(i, a, frames, v) for i, a, v in crops]
+            item["mouth"] = torch.from_numpy(np.stack(curves))
         if self.mel or self.waves:
             waves = [set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops]
             if self.mel:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from multiprocessing.pool import ThreadPool
@@ -21,7 +21,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from research.train.augment import augment, noise
 from research.train.corpus import Corpus, SAMPLES_PER_FRAME
+from research.train.mouth_readings import presence_in
 from research.train.readings import direction_of_clip
 from research.train.teacher import perform_planned, semitones
 from thunder_core.acoustics import loudness
@@ -33,17 +35,18 @@ from thunder_core.engine.planning.mouth_map import (
     CONSTANTS,
     fitted_encoder,
     identity,
+    mouth_map,
     phone_probabilities,
 )
 from thunder_core.engine.speech.cues import sample_phones
 from thunder_core.engine.speech.encoder import (
     at_frames,
-    LOUDNESS,
     softmax,
     speech_features,
     SpeechEncoder,
     Units,
 )
+from thunder_core.engine.voice import SPOKEN
 from thunder_core.events import EVENTS
 from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, in_group, MOUTH, pack, RATE, TONGUE
@@ -55,8 +58,10 @@ VARIANTS = 3  # performances per clip
 # (`speech.cues`)
 TRUE_TO_SOUND = 2
 LISTENED = 240  # clips used a second time as another person's voice that the face listens to
+FOREIGN = 0.1  # share of voices that did not grow up with English, where their folders are named
 QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
+NOISY = "noisy.f16"
 _ROUNDS = 30  # of Lloyd's algorithm
 
 
@@ -94,21 +99,12 @@ def fit_units(features: np.ndarray, count: int, seed: int) -> Units:
     return Units(centroids.half().float().numpy())  # as they are stored
 
 
-def noise(n: int, rng: np.random.Generator) -> np.ndarray:
-    """[n] of unit-RMS noise with a random spectral slope, white to brown, as rooms and microphones
-    have."""
-    white = np.fft.rfft(rng.standard_normal(n))
-    slope = rng.uniform(0.0, 1.0)
-    colour = white / np.maximum(np.fft.rfftfreq(n, 1 / RATE), 40.0) ** slope
-    x = np.fft.irfft(colour, n)
-    return (x / (x.std() + 1e-9)).astype(np.float32)
-
-
 def extract_features(
     corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int,
     units: Units | None = None, quiet_clips: int = QUIET_CLIPS, listened: int = LISTENED
 ) -> Units:  # fmt: skip
-    """Write `features.f16` [F, d], `logits.f16` [2F, 40], `units.u8` [2F], `quiet.i16`,
+    """Write `features.f16` [F, d], `noisy.f16` [F, d] (what is heard of the same sounds in noise,
+    in rooms and on telephones, `augment`), `logits.f16` [2F, 40], `units.u8` [2F], `quiet.i16`,
     `voices.npy` [clips, 256] and `rows.json`.
 
     Fits the speech units on the training voices first, unless `units` are given, and returns them.
@@ -126,16 +122,24 @@ def extract_features(
             np.concatenate([encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed
         )
 
-    def analyse(sound: tuple[np.ndarray, bool]) -> tuple[int, bytes, bytes, bytes, np.ndarray]:
-        """(frames, features [frames, d], logits [2 · frames, 40], units [2 · frames], voice [256])
-        of (samples, whether it listens)."""
-        samples, listens = sound
+    def analyse(
+        numbered: tuple[int, tuple[np.ndarray, bool, bool]],
+    ) -> tuple[int, bytes, bytes, bytes, bytes, np.ndarray]:
+        """(frames, features and those in noise [frames, d], logits [2 · frames, 40], units [2 ·
+        frames], voice [256]) of (row number, (samples, whether a face listens, whether one
+        speaks))."""
+        number, (samples, listens, speaks) = numbered
         frames = len(samples) // SAMPLES_PER_FRAME
         hidden, logits = encoder.analyse(np.zeros_like(samples) if listens else samples)
-        features = speech_features(hidden, logits, samples, frames).astype(np.float16)
+        features = noisy = speech_features(hidden, logits, samples, frames).astype(np.float16)
+        if speaks:
+            around = augment(torch.from_numpy(samples), np.random.default_rng([seed, 2, number]))
+            worse = np.ascontiguousarray(around.numpy(), np.float32)
+            noisy = speech_features(*encoder.analyse(worse), worse, frames).astype(np.float16)
         every = logits[np.minimum(np.arange(2 * frames), len(logits) - 1)].astype(np.float16)
         heard = (
             features.tobytes(),
+            noisy.tobytes(),
             every.tobytes(),
             units.over(hidden, frames).astype(np.uint8).tobytes(),
         )
@@ -153,10 +157,10 @@ def extract_features(
     train = [i for i, clip in enumerate(corpus.clips) if clip.split == "train"]
     others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[:listened]]
 
-    def sounds() -> Iterator[tuple[np.ndarray, bool]]:
-        yield from ((corpus.samples(clip), False) for clip in corpus.clips)
-        yield from ((corpus.samples(corpus.clips[i]), True) for i in others)
-        yield from ((x, False) for x in quiet)
+    def sounds() -> Iterator[tuple[np.ndarray, bool, bool]]:
+        yield from ((corpus.samples(clip), False, True) for clip in corpus.clips)
+        yield from ((corpus.samples(corpus.clips[i]), True, False) for i in others)
+        yield from ((x, False, False) for x in quiet)
 
     names = [(clip.split, clip.speaker, i, False) for i, clip in enumerate(corpus.clips)]
     names += [("train", "listener", i, True) for i in others] + [
@@ -165,20 +169,21 @@ def extract_features(
     rows, voices, start = [], [], 0
     with (
         (folder / "features.f16").open("wb") as features_file,
+        (folder / NOISY).open("wb") as noisy_file,
         (folder / "logits.f16").open("wb") as logits_file,
         (folder / "units.u8").open("wb") as units_file,
         ThreadPool(processors()) as pool,
     ):
         analysed = tqdm(
-            pool.imap(analyse, sounds()),
+            pool.imap(analyse, enumerate(sounds())),
             total=len(names),
             desc="analysing the corpus",
             mininterval=10,
         )
-        for (split, name, clip, listens), (frames, features, logits, clip_units, voice) in zip(
-            names, analysed
-        ):
+        for (split, name, clip, listens), analysis in zip(names, analysed):
+            frames, features, noisy, logits, clip_units, voice = analysis
             features_file.write(features)
+            noisy_file.write(noisy)
             logits_file.write(logits)
             units_file.write(clip_units)
             rows.append(asdict(ClipRow(start, frames, split, name, clip, listens)))
@@ -204,15 +209,23 @@ def open_features(folder: Path) -> tuple[list[ClipRow], np.ndarray, str]:
 class MotionSet:
     """Read-only view of what `extract_features` and `animate` wrote.
 
-    people: share of people's lips in what is drawn, None for as much as its length has.
+    people: share of people's lips in what is drawn, None for as much as its length has.  foreign:
+    names of the corpus' folders in which nobody grew up with English; a tenth of what is drawn.
     """
 
-    def __init__(self, corpus: Corpus, folder: Path, people: float | None = None):
-        self.corpus, self.people = corpus, people
+    def __init__(
+        self, corpus: Corpus, folder: Path, people: float | None = None,
+        foreign: Collection[str] = (),
+    ):  # fmt: skip
+        self.corpus, self.people, self.foreign = corpus, people, foreign
         self._odds: dict[tuple[int, ...], np.ndarray] = {}
         self.rows, self.features, self.encoder = open_features(folder)
         self.ear = ""  # name of the ear whose features these are, where they are not the encoder's
         total = len(self.features)
+        self.noisy = self.features  # of what was heard before there was noise
+        if (noisy := folder / NOISY).exists():
+            self.noisy = np.memmap(noisy, np.float16, "r").reshape(self.features.shape)
+        self._mouths: dict[tuple[int, int], np.ndarray] = {}
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
         self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(
             VARIANTS, total, -1
@@ -262,43 +275,65 @@ class MotionSet:
             return self._quiet[a : a + n].astype(np.float32) / 32768
         return self.corpus.samples(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
 
-    def features_of(self, at: slice, variant: int) -> np.ndarray:
-        """Speech features float32 [n, d] of frames of the set, with the phones that a variant
-        performs."""
-        features = self.features[at].astype(np.float32)
+    def features_of(self, number: int, start: int, frames: int, variant: int) -> np.ndarray:
+        """Speech features float32 [frames, d] of a row from its animation frame `start`: with the
+        phones that a variant performs, and of half of the sounds in noise, of which the teacher
+        performs what is heard without it."""
+        begin = self.rows[number].start + start
+        at = slice(begin, begin + frames)
+        in_noise = variant < TRUE_TO_SOUND and (variant + number) % 4 != 0
+        features = (self.noisy if in_noise else self.features)[at].astype(np.float32)
         if variant >= TRUE_TO_SOUND and not self.ear:
-            features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] = self.heard[
-                variant - TRUE_TO_SOUND, at
-            ]
+            phone_probabilities(features)[:] = self.heard[variant - TRUE_TO_SOUND, at]
         return features
+
+    def mouth_of(self, number: int, start: int, frames: int, variant: int) -> np.ndarray:
+        """What the map of mouths hears in these features, float32 [frames, 6]
+        (`engine.voice.VoiceFeatures.mouth`)."""
+        if (number, variant) not in self._mouths:
+            features = self.features_of(number, 0, self.rows[number].frames, variant)
+            speaks, fits = presence_in(features) > SPOKEN, self.encoder == fitted_encoder()
+            curves = mouth_map().curves(features, speaks, fits)
+            self._mouths[number, variant] = curves.astype(np.float32)
+        return self._mouths[number, variant][start : start + frames]
 
     def use_features(self, features: np.ndarray, ear: str) -> None:
         """Hear through an ear (`ear.Ear`) of this name: its features [F, d] instead of the
         encoder's."""
-        self.features, self.ear = features, ear
+        self.features = self.noisy = features
+        self.ear = ear
 
     def is_measured(self, number: int) -> bool:
         """Whether lips of a row are a person's, not the teacher's."""
         row = self.rows[number]
         return row.clip >= 0 and not row.listens and self.corpus.clips[row.clip].is_measured
 
+    def _is_foreign(self, number: int) -> bool:
+        row = self.rows[number]
+        return row.clip >= 0 and self.corpus.clips[row.clip].corpus in self.foreign
+
     def odds(self, numbers: list[int]) -> np.ndarray:
         """How likely each row is drawn, sum 1: in proportion to its length, rows of people together
-        `people` if that is given.
+        `people` if that is given, and those that are `foreign` FOREIGN.
 
-        Of these a speaker counts by the root of what was measured, so that one of hours leaves room
-        for others.
+        Of people a speaker counts by the root of what was measured, so that one of hours leaves
+        room for others.
         """
         if (known := self._odds.get(tuple(numbers))) is not None:
             return known
         odds = np.array([self.rows[i].frames for i in numbers], float)
         measured = np.array([self.is_measured(i) for i in numbers])
-        if self.people is not None and measured.any() and not measured.all():
+        foreign = np.array([self._is_foreign(i) for i in numbers]) & ~measured
+        shares = [(foreign, FOREIGN)] if foreign.any() else []
+        if self.people is not None and measured.any():
+            shares.append((measured, self.people))
+        rest = ~np.any([rows for rows, _ in shares], 0) if shares else measured & ~measured
+        if rest.any():  # else these would be shares of nothing
             speakers = np.array([self.rows[i].speaker for i in numbers])
             for speaker in set(speakers[measured]):
                 mine = measured & (speakers == speaker)
                 odds[mine] /= np.sqrt(odds[mine].sum())
-            for rows, share in ((measured, self.people), (~measured, 1 - self.people)):
+            for rows, share in (*shares, (rest, 1 - sum(share for _, share in shares))):
                 odds[rows] *= share / odds[rows].sum()
         return self._odds.setdefault(tuple(numbers), odds / odds.sum())
 

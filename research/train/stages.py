@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,7 +35,14 @@ from research.train.distil import distil
 from research.train.graphs import write_graphs
 from research.train.loop import Schedule
 from research.train.m2s import train_m2s
-from research.train.motions import animate, extract_features, MotionSet, open_features, QUIET_CLIPS
+from research.train.motions import (
+    animate,
+    extract_features,
+    FOREIGN,
+    MotionSet,
+    open_features,
+    QUIET_CLIPS,
+)
 from research.train.spaces import MouthNetwork, Space
 from research.train.teacher import label
 from research.train.track import track
@@ -117,13 +124,15 @@ class Workspace:
             )
         return corpus
 
-    def motions(self, people: float | None = None) -> MotionSet:
-        """Features and performances of the corpus, as `hear` and `animate` wrote them; people: as
-        `MotionSet`. Raises SystemExit where there are none."""
+    def motions(self, people: float | None = None, foreign: Collection[str] = ()) -> MotionSet:
+        """Features and performances of the corpus, as `hear` and `animate` wrote them; people,
+        foreign: as `MotionSet`. Raises SystemExit where there are none, or no such folder."""
         corpus = self.corpus()
         self.require(self.motions_folder / "rows.json", "hear")
         self.require(self.motions_folder / "directions.npy", "animate")
-        return MotionSet(corpus, self.motions_folder, people)
+        if unknown := sorted(set(foreign) - {clip.corpus for clip in corpus.clips}):
+            raise SystemExit(f"No folder of this corpus is called {unknown[0]}: check --foreign")
+        return MotionSet(corpus, self.motions_folder, people, foreign)
 
     def run_folder(self, name: str, learned: Path, ear: str = "") -> Path:
         """The folder of a training, which remembers what it learned from, a file, and through which
@@ -354,7 +363,7 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
         batch=args.batch,
     )
     name = "denoiser" + (f"-{args.m2s}" if args.m2s else "")
-    motions = workspace.motions(args.people)
+    motions = workspace.motions(args.people, args.foreign)
     folder = workspace.run_folder(name, workspace.performances)
     denoiser = build_denoiser(motions, schedule.seed, start)
     denoiser, figures = train_denoiser(
@@ -365,6 +374,7 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     )
     data = motions_in_words(motions.corpus.clips)
     data += f", {args.people:.0%} with people's lips" if args.people else ""
+    data += f", {FOREIGN:.0%} of {' and '.join(args.foreign)}" if args.foreign else ""
     provenance = Provenance(description, data, schedule, figures)
     workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), provenance)
     return figures
@@ -578,6 +588,9 @@ STAGES = {
                    help="crops in a step; a graphics card takes four times as many in the same "
                         "time"),
             PEOPLE,
+            option("--foreign", nargs="+", default=[], metavar="NAME",
+                   help="folders of the corpus in which nobody grew up with English: a tenth of "
+                        "what is drawn"),
         ),
     ),
     "distil": Stage(

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,14 +18,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from thunder_core.direction import Direction, DirectionRequest
+from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine import loaded as system
 from thunder_core.engine.diffusion import Inpainting, sample, seeded_noise, solver_steps
 from thunder_core.engine.performance import Performance
 from thunder_core.errors import BadWeights, Cancelled, is_out_of_device_memory
 from thunder_core.request import DRAFT, FINAL, NORMAL, Request
 from thunder_core.types import RATE, Speech
-from thunder_core.weight_files import SHIPPED
+from thunder_core.weight_files import DenoiserConfig, SHIPPED
 
 
 @pytest.fixture(scope="module")
@@ -211,12 +212,19 @@ def test_the_distilled_model_samples_in_a_style_without_guidance_and_kept_parts(
 
 @pytest.mark.parametrize("hear", [[0, 0, 0], [1, 1, 1], [0, 1, 0]])
 def test_the_sound_is_given_once_where_all_takes_hear_the_same(hear):
-    voices = [SimpleNamespace(ahead=np.full((5, 2), value)) for value in (0.0, 1.0)]
+    voices = [
+        SimpleNamespace(ahead=np.full((5, 2), value), mouth=np.full((5, 6), value))
+        for value in (0.0, 1.0)
+    ]
     takes = [
         Performance(seed, voice=voices[which] if which else None) for seed, which in enumerate(hear)
     ]
-    audio = system.Thunder._conditions(voices[0], takes, np.zeros((3, 5, 1))).audio
-    assert [each[0, 0] for each in audio] == (hear if len(set(hear)) > 1 else hear[:1])
+    config = DenoiserConfig(motion=1, audio=2, style=len(DIRECTION_NAMES), mouth=6)
+    given = system.Thunder._conditions(voices[0], takes, np.zeros((3, 5, 1)), config)
+    for each in (given.audio, given.mouth):
+        assert [part[0, 0] for part in each] == (hear if len(set(hear)) > 1 else hear[:1])
+    deaf = system.Thunder._conditions(voices[0], takes, given.events, replace(config, mouth=0))
+    assert "mouth" in given.part(0, 5) and "mouth" not in deaf.part(0, 5)
 
 
 def test_a_part_of_a_voice_has_two_units_and_two_rows_of_phones_a_frame(engine, sample):

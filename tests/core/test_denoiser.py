@@ -82,6 +82,19 @@ def test_hidden_audio_is_the_same_for_every_sound():
     assert torch.equal(first, second)
 
 
+def test_a_new_model_that_hears_the_map_is_the_one_that_it_started_from():
+    """Then a map's curves move it, also where the sound is hidden."""
+    before, (x, step, audio, _), hide = made(), given(2), torch.ones(2, dtype=torch.bool)
+    model, mouth = made(mouth=4), torch.randn(1, 9, 4)
+    assert model.start_from(before.state_dict()) == {"mouth_in.weight"}
+    assert torch.equal(model(x, step, audio, mouth=mouth), before(x, step, audio))
+    torch.nn.init.normal_(model.mouth_in.weight)
+    for silent in (None, hide):
+        moved = model(x, step, audio, silent, mouth=mouth) - model(x, step, audio, silent)
+        assert moved.abs().amax(-1).min() > 1e-3
+    assert torch.equal(before(x, step, audio, mouth=mouth), before(x, step, audio))
+
+
 def taught() -> DenoiserNetwork:
     model = made(style=3)
     torch.nn.init.normal_(model.style_in[-1].weight, std=0.3)

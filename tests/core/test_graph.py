@@ -9,16 +9,20 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from research.harness import ROOT
 from research.train.graphs import TRACED, write_graphs
+from research.train.weight_writing import save_weights
 from thunder_core.engine.loaded import Thunder
 from thunder_core.engine.network import Graph, LazyNetwork
 from thunder_core.engine.performance import Performance
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
+from thunder_core.networks.denoiser import DenoiserNetwork
 from thunder_core.networks.running import TorchNetwork
-from thunder_core.weight_files import SHIPPED
+from thunder_core.networks.weights import load_weights
+from thunder_core.weight_files import DenoiserConfig, SHIPPED
 
 onnx = pytest.importorskip("onnx")
 LENGTHS = [1, 57, 300]
@@ -112,6 +116,26 @@ def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_th
             **asked | {part: asked[part][:1] for part in ("x", "events", "style")}
         )
         assert np.array_equal(estimate[:1], alone)
+
+
+def test_a_denoiser_that_hears_the_map_of_mouths_has_it_in_its_graph(tmp_path):
+    """Also of takes that hear other phones; until it has learned, it is the one without."""
+    sizes = DenoiserConfig(**config("denoiser") | {"mouth": 6})
+    network, (given, style) = DenoiserNetwork(sizes), denoised(3, 57)
+    network.start_from(load_weights(SHIPPED / "denoiser")[0])
+    given |= {"silent": np.array([False]), "free": np.array([False]), "style": style}
+    for learned, mouths in ((0.0, 1), (1.0, 1), (1.0, 3)):
+        torch.nn.init.normal_(network.mouth_in.weight, std=learned)
+        save_weights(tmp_path / "denoiser", network.state_dict(), network.settings(), {})
+        write_graphs(tmp_path)
+        graph, known = Graph(tmp_path / "denoiser"), TorchNetwork(tmp_path / "denoiser", "cpu")
+        asked = given | {"mouth": drawn(5)(mouths, 57, 6)}
+        [estimate], [expected] = (each(**asked) for each in (graph, known))
+        assert np.allclose(estimate, expected, atol=3e-4)
+        [before] = Graph(SHIPPED / "denoiser")(**asked)
+        assert np.allclose(estimate, before, atol=3e-4) == (not learned)
+    with pytest.raises(BadWeights, match="was written for another version"):
+        graph(**given)
 
 
 def test_mesh_to_speech_reads_lips_alike_whether_it_speaks_or_not():

@@ -88,7 +88,7 @@ def denoiser(motions):
 def learn(motions, denoiser, monkeypatch, rows, frames, batch, rng, draws, term=None):
     """One step of learning, whose estimate is nothing: (batch, loss, what the denoiser is given by
     name, each time; terms)."""
-    batches = SpeechBatches(motions, rows, frames, batch, mel=term is not None)
+    batches = SpeechBatches(motions, rows, frames, batch, mel=term is not None, mouth=True)
     loss, item = DenoiserLoss(load_head(), denoiser, batches, term, "cpu"), batches(rng)
     given = watch(denoiser, monkeypatch)
     return item, loss, given, loss(Performer(denoiser), item, draws)
@@ -116,15 +116,18 @@ def catch_fit(module, monkeypatch):
     return fitted
 
 
-def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be(motions, denoiser, monkeypatch):
+def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be_and_the_map_never(
+    motions, denoiser, monkeypatch
+):
     """A fifth of the rows without sound, a fifth without style (§4.2), half with own estimates;
     .19 without a plan."""
     rngs = np.random.default_rng(1), np.random.default_rng(0)
-    _, _, (own, whole), _ = learn(
+    item, _, (own, whole), _ = learn(
         motions, denoiser, monkeypatch, motions.of("train", 4), 4, 1500, *rngs
     )
     hidden = whole["events"].isnan()
     assert (hidden == hidden[:, :1]).all(), "throughout a crop"
+    assert torch.equal(whole["mouth"], item["mouth"]) and own["mouth"].isfinite().all()
     shares = whole["silent"], whole["free"], hidden[:, 0].all(1)
     assert [float(x.float().mean()) for x in shares] == pytest.approx([0.2, 0.2, 0.19], abs=0.04)
     assert len(own["x"]) / 1500 == pytest.approx(0.15, abs=0.04)

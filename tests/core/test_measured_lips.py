@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lips of people as training data: read beside recordings, performed by the teacher, drawn in a share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -10,10 +12,12 @@ from research.train import grid
 from research.train.corpus import BadCorpus, build, Corpus, list_recordings, motions_in_words
 from research.train.facegood import write_tracked
 from research.train.grid import convert_grid, gather_people
-from research.train.motions import animate, MotionSet
+from research.train.motions import animate, MotionSet, TRUE_TO_SOUND, VARIANTS
+from research.train.mouth_readings import presence_in
 from research.train.stages import pieces
 from thunder_core.direction import Direction
-from thunder_core.engine.planning.mouth_map import fitted_encoder
+from thunder_core.engine.planning.mouth_map import fitted_encoder, mouth_map
+from thunder_core.engine.voice import SPOKEN
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.lips import opening_mm
 from thunder_core.spoken import SILENCE
@@ -154,6 +158,31 @@ def test_people_are_drawn_in_the_share_that_is_asked_for(tmp_path):
     for people, share in ((None, 1 / 3), (0.0, 0.0), (0.25, 0.25)):
         odds = MotionSet(corpus, folder, people).odds([0, 1, 2])
         assert odds[1] == pytest.approx(share) and odds.sum() == pytest.approx(1)
+
+
+def test_a_tenth_of_what_is_drawn_is_of_folders_without_english(tmp_path):
+    corpus = gathered(tmp_path, nodding())
+    corpus.clips[2] = replace(corpus.clips[2], corpus="abroad")
+    performed(corpus, tmp_path / "set")
+    motions = MotionSet(corpus, tmp_path / "set", 0.25, ["abroad"])
+    assert motions.odds([0, 1, 2]) == pytest.approx([0.65, 0.25, 0.1])
+    assert motions.odds([1, 2]) == pytest.approx([0.5, 0.5]), "there is nobody else"
+
+
+def test_half_of_what_is_heard_is_in_noise_and_the_map_hears_the_same(tmp_path):
+    corpus = gathered(tmp_path, nodding())
+    motions = MotionSet(corpus, performed(corpus, tmp_path / "set"))
+    motions.noisy, motions.rows = np.float16(1) + motions.features, motions.rows[:1] * 4
+    in_noise = [
+        [motions.features_of(number, 3, 5, variant)[0, 0] > motions.features[3, 0]
+         for variant in range(VARIANTS)]
+        for number in range(4)
+    ]  # fmt: skip
+    assert np.mean(in_noise) == 0.5 and not np.any(in_noise, 0)[TRUE_TO_SOUND]
+    for number, variant in ((0, 0), (1, 0), (1, 2)):
+        features = motions.features_of(number, 0, motions.rows[0].frames, variant)
+        curves = mouth_map().curves(features, presence_in(features) > SPOKEN, True)
+        assert np.allclose(motions.mouth_of(number, 3, 5, variant), curves[3:8], atol=1e-5)
 
 
 def write_grid(source, people, frames=75):

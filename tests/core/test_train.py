@@ -475,8 +475,9 @@ def trained(tmp_path_factory):
             for word in rest
         ]
         rest = [re.sub("^model[.]bin$", str(folder / "whisper"), word) for word in rest]
-        rest = [re.sub(r"^[$]\(\w+_STEPS\)$", "1", word) for word in rest if word != "$(SPEECH)"]
+        rest = [re.sub(r"^[$]\(\w+_STEPS\)$", "1", word) for word in rest if not re.fullmatch(r"[$]\(\w+\)", word)]
         rest = [re.sub("^(my_weights|cache-heads)$", rf"{folder}/\1", word) for word in rest]
+        rest = [re.sub("^(speechocean762|mandarin)$", voices.name, word) for word in rest]
         rest += [str(voices)] if name in ("corpus", "adapt") else []
         return [name, *rest, *["--steps", "1"] * (name in HAVE_STEPS)]
 

@@ -275,12 +275,14 @@ class Conditions:
 
     audio: speech features of each take, or one of all.  style: float32 [B, 1 or T,
     style], None for any.  events: float32 [B, T, EVENTS] that the takes plan
-    (`thunder_core.events`), NaN where they plan nothing.
+    (`thunder_core.events`), NaN where they plan nothing.  mouth: the mouth map's curves [T, mouth]
+    of each sound in `audio`; none for a model that does not hear them.
     """
 
     audio: Sequence[Joined]
     style: np.ndarray | None
     events: np.ndarray
+    mouth: Sequence[np.ndarray] = ()
 
     def part(self, a: int, b: int) -> dict[str, Any]:
         """Those of frames a … b, as `Denoiser.estimate` takes them."""
@@ -288,7 +290,10 @@ class Conditions:
         if style is not None and style.shape[1] > 1:
             style = style[:, a:b]
         audio = np.stack([each[a:b] for each in self.audio])
-        return {"audio": audio, "style": style, "events": self.events[:, a:b]}
+        given = {"audio": audio, "style": style, "events": self.events[:, a:b]}
+        return given | (
+            {"mouth": np.stack([each[a:b] for each in self.mouth])} if self.mouth else {}
+        )
 
 
 class Denoiser:
@@ -335,12 +340,13 @@ class Denoiser:
 
     def estimate(
         self, x: np.ndarray, step: int, audio: np.ndarray, style: np.ndarray | None,
-        events: np.ndarray, silent: bool = False,
+        events: np.ndarray, silent: bool = False, **mouth: np.ndarray,
     ) -> np.ndarray:  # fmt: skip
         """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech
         features [B or 1, T, audio].
 
-        style, events: as of `Conditions`.  silent: without the sound (classifier-free guidance).
+        style, events, mouth: as of `Conditions`.  silent: without the sound (classifier-free
+        guidance), but with what the map of mouths hears in it.
         """
         free = style is None
         return self.network(
@@ -351,6 +357,7 @@ class Denoiser:
             style=np.zeros((1, 1, self.config.style), np.float32) if style is None else style,
             free=np.array([free]),
             events=events,
+            **mouth,
         )[0]
 
     def standardise(self, motion: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from ..errors import BadRequest, BadWeights
 from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK
 from ..face.head import Head
 from ..face.moving.lips import Lips
-from ..face.moving.mouth_shape import MouthShape
+from ..face.moving.mouth_shape import MouthShape, SIGNALS
 from ..face.points import Articulators
 from ..files import hash_of
 from ..filters import widen
@@ -42,6 +42,7 @@ from ..types import (
 )
 from ..weight_files import (
     advice,
+    DenoiserConfig,
     identify,
     Identity,
     SHIPPED,
@@ -129,6 +130,7 @@ class Thunder:
         for known, trained, reason in (
             (self.columns.count, self.denoiser.config.motion, "was made for another head"),
             (len(EVENTS), self.denoiser.config.events, "was trained for other planned events"),
+            (True, self.denoiser.config.mouth in (0, len(SIGNALS)), "hears another map of mouths"),
             # moods that are files since then act by their sliders
             (
                 True,
@@ -199,7 +201,7 @@ class Thunder:
         can_use_distilled = takes[0].style is not None and guidance == 1.0 and kept is None
         denoiser, steps = self.select_sampler(quality, can_use_distilled)
         events = self._events(plans, kept)
-        conditions = self._conditions(voice, takes, events, denoiser.config.style)
+        conditions = self._conditions(voice, takes, events, denoiser.config)
         sampled = denoiser.sample(
             [take.seed for take in takes], conditions, steps, guidance, kept, progress,
             like=takes[0].around,
@@ -223,10 +225,10 @@ class Thunder:
     @staticmethod
     def _conditions(
         voice: VoiceFeatures, takes: Sequence[Performance], events: np.ndarray,
-        numbers: int = len(DIRECTION_NAMES),
+        config: DenoiserConfig,
     ) -> Conditions:  # fmt: skip
-        """What takes of a voice that plan these events are sampled for, by a model that knows so
-        many numbers of a direction."""
+        """What takes of a voice that plan these events are sampled for, by a model of these
+        sizes."""
         voices = [take.voice or voice for take in takes]
         if all(each is voices[0] for each in voices):
             voices = voices[:1]
@@ -234,9 +236,10 @@ class Thunder:
         if takes[0].style is not None:
             given = [take.style for take in takes if take.style is not None]
             styles = np.stack(given).astype(np.float32) + _FURTHER
-            if numbers < len(DIRECTION_NAMES):
-                styles = as_trained(styles, numbers)
-        return Conditions([each.ahead for each in voices], styles, events)
+            if config.style < len(DIRECTION_NAMES):
+                styles = as_trained(styles, config.style)
+        mouths = [each.mouth for each in voices] if config.mouth else []
+        return Conditions([each.ahead for each in voices], styles, events, mouths)
 
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray:
         """The curves of plans [B, T, EVENTS]. Nothing is planned where something is kept."""
@@ -290,7 +293,7 @@ class Thunder:
         any."""
         if events is None:
             events = np.full((voice.frames, len(EVENTS)), np.nan, np.float32)
-        conditions = self._conditions(voice, [take], events[None], model.config.style)
+        conditions = self._conditions(voice, [take], events[None], model.config)
         return model.sample([take.seed], conditions, 1)[0]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:

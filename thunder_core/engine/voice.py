@@ -19,7 +19,7 @@ from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..timings import Times
 from ..types import ENCODER_RATE, FPS
 from .planning.choice import Choice, deal, DECK
-from .planning.mouth_map import expect_lips
+from .planning.mouth_map import expect_lips, mouth_map
 from .speech import transcript
 from .speech.cues import (
     accent_curve,
@@ -144,6 +144,13 @@ class VoiceFeatures:
     def features(self) -> np.ndarray:
         """Speech features a [T, d], joined: of an hour 200 MB."""
         return np.concatenate([self.hidden, self.phones], 1)
+
+    @cached_property
+    def mouth(self) -> np.ndarray:
+        """What the map of mouths hears (`mouth_map.MouthMap.curves`), float32 [T, 6]: of the phones
+        that the text, marks or a take have the voice say."""
+        curves = mouth_map().curves(self.features, self.presence > SPOKEN, self.encoder_matches)
+        return curves.astype(np.float32)
 
     @cached_property
     def ahead(self) -> Joined:

@@ -173,6 +173,10 @@ class DenoiserNetwork(Standardised):
             nn.init.zeros_(self.events_in.weight)
             nn.init.zeros_(self.events_in.bias)
             self.event_sizes = nn.Buffer(torch.from_numpy(SIZES), persistent=False)
+        if config.mouth:
+            self.mouth_in = nn.Linear(config.mouth, config.width, bias=False)
+            # a new model that hears the map behaves like one that does not
+            nn.init.zeros_(self.mouth_in.weight)
         self.layers = nn.ModuleList(
             DecoderLayer(config, DiagonalCrossAttention, config.dropout)
             for _ in range(config.layers)
@@ -187,7 +191,7 @@ class DenoiserNetwork(Standardised):
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None,
         style: Tensor | None = None,
-        free: Tensor | None = None, events: Tensor | None = None,
+        free: Tensor | None = None, events: Tensor | None = None, mouth: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Estimate x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1].
 
@@ -197,6 +201,8 @@ class DenoiserNetwork(Standardised):
         where `free` [B] is true.
         events: [B, T, EVENTS], curves of what the take plans (`thunder_core.events`), NaN where it
         plans nothing; None: nothing at all.
+        mouth: [B or 1, T, mouth], curves that the map of mouths (`engine.planning.mouth_map`)
+        hears in the sound, also in rows that are `silent`; None: a usual mouth.
         """
         audio = self.standardise_audio(audio)
         if silent is not None:
@@ -218,6 +224,8 @@ class DenoiserNetwork(Standardised):
                 events = nn.functional.pad(events, (0, more), value=float("nan"))
                 planned = torch.where(events.isnan(), planned, events / self.event_sizes)
             y = y + self.events_in(planned.expand(-1, x.shape[1], -1))
+        if self.config.mouth and mouth is not None:
+            y = y + self.mouth_in(mouth)
         token = self.step_in(step_embedding(step, self.config.width))
         bias = alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:
