@@ -475,7 +475,11 @@ def trained(tmp_path_factory):
             for word in rest
         ]
         rest = [re.sub("^model[.]bin$", str(folder / "whisper"), word) for word in rest]
-        rest = [re.sub(r"^[$]\(\w+_STEPS\)$", "1", word) for word in rest if not re.fullmatch(r"[$]\(\w+\)", word)]
+        rest = [
+            re.sub(r"^[$]\(\w+_STEPS\)$", "1", word)
+            for word in rest
+            if not re.fullmatch(r"[$]\(\w+(?<!_STEPS)\)", word)
+        ]
         rest = [re.sub("^(my_weights|cache-heads)$", rf"{folder}/\1", word) for word in rest]
         rest = [re.sub("^(speechocean762|mandarin)$", voices.name, word) for word in rest]
         rest += [str(voices)] if name in ("corpus", "adapt") else []
