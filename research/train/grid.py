@@ -2,16 +2,16 @@
 """Makes a folder of recordings with measured lips (`train.corpus`) of GRID's tracked speakers (Cooke
 et al. 2006, CC BY 4.0).
 
-Of a person before one camera opening and width of the lips are certain; which share of it is the
-jaw's, where the tongue is and how lips roll over teeth is not (solved for channels, jaws open a
-third as far as in scans). So lips alone are learned from people, and the teacher performs them.
+Of a person before one camera opening and width of the lips are certain, once how the tracker bends
+them is undone; which share of it is the jaw's, where the tongue is and how lips roll over teeth is
+not. So lips alone are learned from people, and the teacher performs them.
 """
 
 import csv
 import json
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,11 @@ from research.faces.lip_clips import SILENT
 from research.train.corpus import BadCorpus, build, read_recording, SAMPLES_PER_FRAME
 from research.train.motions import MotionSet
 from research.train.teacher import label
+from thunder_core.engine.tracking.mouth import mouth_signals, tracked_mouth
+from thunder_core.engine.tracking.solve import resting_face, stabilise
+from thunder_core.engine.tracking.spots import POINTS
+from thunder_core.face.head import load_head
+from thunder_core.face.moving.mouth_shape import OPENING, WIDTH
 from thunder_core.types import FPS, RATE
 
 _TABLES = {
@@ -48,6 +53,29 @@ class Sentence(NamedTuple):
     lips: np.ndarray
     head: np.ndarray
     phones: list[tuple[str, float, float]]
+
+
+# Landmarks of lids and forehead that GRID's files lack, and which others of the same lid or of the
+# skull stand for them: they only hold the face still.
+_STAND_INS = {
+    7: 33, 163: 144, 154: 153, 155: 133, 173: 133, 157: 158, 161: 160, 246: 33, 249: 263, 390: 373,
+    381: 380, 382: 362, 398: 362, 384: 385, 388: 387, 466: 263, 21: 151, 251: 151, 108: 151,
+    337: 151, 162: 127, 389: 356,
+}  # fmt: skip
+_FORWARD = np.array([1.0, -1.0, -1.0])  # from MediaPipe's axes to ours
+
+
+def read_lips(file: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Opening and width [frames, 2] of a person's lips above rest, mm, as our head would have to
+    move to look so to the tracker (`engine.tracking.mouth`), from all sentences of one speaker."""
+    ends = file["offsets"]
+    steps = [file["lm_delta"][a:b].cumsum(0, np.int32) for a, b in zip(ends, ends[1:])]
+    points = np.zeros((int(ends[-1]), POINTS, 3))
+    points[:, file["lm_index"]] = np.concatenate(steps) / 2048
+    points[:, list(_STAND_INS)] = points[:, list(_STAND_INS.values())]
+    held, _ = stabilise(points * _FORWARD, load_head())
+    shown = mouth_signals(held) - mouth_signals(resting_face(held)[None])
+    return tracked_mouth().straighten(shown)[:, [OPENING, WIDTH]]
 
 
 def _read_table(path: Path, *names: str) -> dict[tuple[str, ...], list[dict[str, str]]]:
@@ -152,7 +180,7 @@ def _sentences(source: Path, person: str, weights: Path | None = None) -> Iterat
     texts = _read_table(source / "clips.tsv", "speaker", "clip")
     with np.load(path, allow_pickle=False) as file:
         names, ends = [str(name) for name in file["clips"]], file["offsets"]
-        lips = np.stack([file["opening"], file["width"]], 1).astype(float)
+        lips = read_lips(file)
         head = np.radians(np.stack([file[each] for each in ("pitch", "yaw", "roll")], 1))
         words, of = file["word"], file["word_clip"]
     sound = read_recording(path.with_suffix(".ogg"))

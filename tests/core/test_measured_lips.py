@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lips of people as training data: read beside recordings, performed by the teacher, drawn in a share."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,6 +212,28 @@ def write_grid(source, people, frames=75):
         (source / f"{name}.tsv").write_text("\n".join(rows) + "\n")
 
 
+@pytest.mark.data
+def test_lips_of_grid_are_read_as_other_people_s_are():
+    """The tracker shows widths at .6 of what they are; shut lips are shut."""
+    data = os.environ.get("THUNDER_DATA")
+    path = Path(data or "") / "grid" / "s10.npz"
+    if not data or not path.is_file():
+        pytest.skip("THUNDER_DATA names no folder with GRID")
+    with np.load(path) as file:
+        lips, tracked = grid.read_lips(file), 90 * np.stack([file["opening"], file["width"]], 1)
+    assert np.corrcoef(lips[:, 0], tracked[:, 0])[0, 1] > 0.98
+    assert 1.3 < lips[:, 1].std() / tracked[:, 1].std() < 2.2
+    assert abs(np.sort(lips[:, 0])[:5].mean()) < 0.6
+
+
+@pytest.fixture
+def as_tracked(monkeypatch):
+    """Made people have no landmarks: their lips are what is stored of them."""
+    read = lambda file: np.stack([file["opening"], file["width"]], 1)  # noqa: E731
+    monkeypatch.setattr(grid, "read_lips", read)
+
+
+@pytest.mark.usefixtures("as_tracked")
 def test_grid_becomes_recordings_with_lips_of_its_fit_speakers(tmp_path):
     source, out = tmp_path / "grid", tmp_path / "out"
     source.mkdir()
@@ -227,6 +251,7 @@ def test_grid_becomes_recordings_with_lips_of_its_fit_speakers(tmp_path):
     assert np.allclose(said.std(0), 1, atol=1e-4)
 
 
+@pytest.mark.usefixtures("as_tracked")
 def test_nobody_who_is_tested_trains_and_no_sentence_is_in_two_splits(tmp_path, monkeypatch):
     """The known speaker's first and eleventh sentence are tested, the sixth watched, the others
     joined by threes; another speaker is tested whole."""
