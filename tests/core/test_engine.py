@@ -19,7 +19,7 @@ from thunder_core.engine import loaded as engine_module
 from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.planning.mouth_map import OPENING_OF, phone_probabilities
+from thunder_core.engine.planning.mouth_map import mouth_map, OPENING_OF, phone_probabilities
 from thunder_core.engine.speech import kanji
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import SPOKEN
@@ -217,6 +217,15 @@ def test_a_listener_hears_accents_and_an_idle_face_none(engine, sample):
     listens, idle = voice.unspoken(voice.features[0, :-LOUDNESS]), voice.unspoken()
     assert voice.accents.any() and np.array_equal(listens.accents, voice.accents)
     assert not idle.accents.any() and not len(idle.phrasing.accents)
+
+
+def test_what_the_map_of_mouths_hears_is_of_the_phones_that_are_said(engine, sample):
+    voice = engine.analyse(sample)
+    said = voice.with_phones(np.roll(voice.logits, 20, 0))
+    for each, fits in ((voice, True), (said, True), (replace(said, encoder_matches=False), False)):
+        curves = mouth_map().curves(each.features, each.presence > 0.5, fits)
+        assert each.mouth.dtype == np.float32 and np.allclose(each.mouth, curves, atol=1e-4)
+    assert np.abs(said.mouth - voice.mouth).mean() > 0.1
 
 
 def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(

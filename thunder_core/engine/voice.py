@@ -149,7 +149,9 @@ class VoiceFeatures:
     def mouth(self) -> np.ndarray:
         """What the map of mouths hears (`mouth_map.MouthMap.curves`), float32 [T, 6]: of the phones
         that the text, marks or a take have the voice say."""
-        curves = mouth_map().curves(self.features, self.presence > SPOKEN, self.encoder_matches)
+        # of a whole hour joined by parts, while many takes are made
+        whole = Joined(self.hidden, self.phones) if self.encoder_matches else self.features
+        curves = mouth_map().curves(whole, self.presence > SPOKEN, self.encoder_matches)  # type: ignore[arg-type]
         return curves.astype(np.float32)
 
     @cached_property

@@ -172,6 +172,9 @@ class Joined:
     hidden: np.ndarray
     phones: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.phones)
+
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Some frames' features [n, width + 42]."""
         return np.concatenate([self.hidden[rows], self.phones[rows]], 1)
