@@ -236,6 +236,8 @@ def draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> str:
         return ""
     # of earlier keys: greyed
     listed = tune(layout.column(), active=not checking.is_outdated(checked, rig))
+    if checked.read:
+        wrapped_label(listed, checked.read, context)
     if not checked.findings:
         if not rig.vanished:
             listed.label(text=translated(checking.summary([])), icon="CHECKMARK")

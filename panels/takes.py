@@ -35,7 +35,7 @@ _KINDS: dict[str, IconItems] = {
     "CAPTURED": "CAMERA_DATA",
 }
 TILE = 0.8  # width of an icon without the gap around it
-VERDICT = 2.4  # width of a grade
+VERDICT, READ = 2.4, 2.2  # widths of a grade, and of what mesh-to-speech reads
 BESIDE = 4.9  # width of what the list has besides the words of a take
 SECOND = 0.85  # height of the second line
 ROWS = 5  # takes that the list shows; with more it has a scroll bar
@@ -71,6 +71,9 @@ class THUNDER_UL_takes(bpy.types.UIList):
         verdict.ui_units_x = VERDICT
         verdict.alert = grade is not None and grade.name == findings.POOR
         verdict.label(text=translated(take_list.verdict(item)))
+        said = tune(row.row(align=True), active=is_current)
+        said.ui_units_x = READ
+        said.label(text=translated(findings.heard_in_a_word(grades.heard_of(item))))
         row.prop(item, "name", text="", emboss=False)
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in browsing.icons(item):
@@ -141,7 +144,8 @@ def draw_header(layout: bpy.types.UILayout) -> None:
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
-    row.label(text="Lip-Sync")
+    tune(row.row(align=True), ui_units_x=VERDICT).label(text="Lip-Sync")
+    row.label(text="Read")
 
 
 class THUNDER_PT_score(Popover, bpy.types.Panel):
@@ -173,6 +177,8 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
             if name in score.parts:
                 part = score.parts[name]
                 column.progress(text=f"{translated(said)}: {part:.0%}", factor=part)
+        if read := findings.say_heard(score.heard):
+            wrapped_label(layout, read, context)
 
 
 class THUNDER_PT_batches(Popover, bpy.types.Panel):

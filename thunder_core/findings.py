@@ -207,13 +207,15 @@ class LipSyncScore:
     total: 0 … 100, on one scale for all sounds and weights: the sum of the parts (`engine.scorer`).
     per_frame: float32 [T], points of each frame; low where the lips disagree with the voice.
     parts: 0 … 1, by the names of PARTS.  findings: what a viewer would notice, most noticeable
-    first.
+    first.  heard: how much of the voice mesh-to-speech reads off the mouth, as a ratio of what it
+    reads off the mouth that is expected of the voice; None where that says nothing.
     """
 
     total: float
     per_frame: np.ndarray = field(repr=False)
     parts: dict[str, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    heard: float | None = None
 
     @property
     def grade(self) -> Verdict:
@@ -221,9 +223,11 @@ class LipSyncScore:
         return grade(self.findings)
 
     def to_record(self) -> dict:
-        """Parts, and findings as JSON, for the provenance of a take."""
+        """Parts, findings as JSON, and what is read, for the provenance of a take."""
         parts = {name: round(part, 3) for name, part in self.parts.items()}
-        return {"parts": parts} | record_of(self.findings)
+        # Blender's properties know no None
+        heard = -1.0 if self.heard is None else round(self.heard, 3)
+        return {"parts": parts, "heard": heard} | record_of(self.findings)
 
 
 def record_of(findings: Sequence[Finding]) -> dict:
@@ -237,6 +241,30 @@ def findings_of(record: Mapping) -> tuple[Finding, ...] | None:
         return tuple(Finding(**values) for values in json.loads(record["findings"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+# Ratio of what is read off a mouth to what is read off the expected one, below which it is little:
+# none of 120 takes of validation voices is, and 66 % of those that were halved and smoothed.
+LITTLE = 0.6
+
+
+def heard_of(record: Mapping) -> float | None:
+    """The ratio in what `LipSyncScore.to_record` gave; None if there is none in it."""
+    heard = record.get("heard")
+    return float(heard) if isinstance(heard, (int, float)) and 0 <= heard < 100 else None
+
+
+def heard_in_a_word(heard: float | None) -> str:
+    """How much mesh-to-speech reads, for a column of a list."""
+    return "–" if heard is None else "little" if heard < LITTLE else f"{heard:.0%}"
+
+
+def say_heard(heard: float | None) -> str:
+    """How much mesh-to-speech reads, in a sentence; "" where that says nothing."""
+    if heard is None:
+        return ""
+    little = f"Read by mesh-to-speech: little, {heard:.0%} of the usual"
+    return little if heard < LITTLE else f"Read by mesh-to-speech: {heard:.0%} of the usual"
 
 
 def grade(findings: Sequence[Finding]) -> Verdict:

@@ -27,7 +27,7 @@ from thunder_core.engine.tracking.mouth import mouth_signals, tracked_mouth
 from thunder_core.engine.tracking.solve import resting_face, stabilise
 from thunder_core.engine.tracking.spots import POINTS
 from thunder_core.face.head import load_head
-from thunder_core.face.moving.mouth_shape import OPENING, WIDTH
+from thunder_core.face.moving.mouth_shape import bundled_mouth, OPENING, WIDTH
 from thunder_core.types import FPS, RATE
 
 _TABLES = {
@@ -40,18 +40,20 @@ _TABLES = {
 KNOWN, HELD_OUT = "s1", ("s5", "s22", "s23", "s30", "s31", "s33", "s34")
 UNSEEN, WATCHED = f"grid {KNOWN} unseen", f"grid {KNOWN} watched"
 _ONE_IN, _WATCHED_AT, _TOGETHER = 10, 5, 3
-HEADS = ".head.npy"  # ending of a recording's measured head
+HEADS, MOUTHS = ".head.npy", ".mouth.npy"  # endings of a recording's measured head and mouth
 
 
 class Sentence(NamedTuple):
     """A sentence of a person. samples: of 16 kHz.  lips: [frames, 2], see `corpus.read_lips`.
-    head: [frames, 3], radians about x, y and z.  phones: (phone, start s, end s)."""
+    head: [frames, 3], radians about x, y and z.  mouth: [frames, channels + 3], `read_mouth`.
+    phones: (phone, start s, end s)."""
 
     name: str
     text: str
     samples: np.ndarray
     lips: np.ndarray
     head: np.ndarray
+    mouth: np.ndarray
     phones: list[tuple[str, float, float]]
 
 
@@ -65,9 +67,9 @@ _STAND_INS = {
 _FORWARD = np.array([1.0, -1.0, -1.0])  # from MediaPipe's axes to ours
 
 
-def read_lips(file: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Opening and width [frames, 2] of a person's lips above rest, mm, as our head would have to
-    move to look so to the tracker (`engine.tracking.mouth`), from all sentences of one speaker."""
+def read_mouth(file: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Expression and jaw [frames, channels + 3] of our head that look to the tracker as a person's
+    mouth does (`engine.tracking.mouth`), from all sentences of one speaker."""
     ends = file["offsets"]
     steps = [file["lm_delta"][a:b].cumsum(0, np.int32) for a, b in zip(ends, ends[1:])]
     points = np.zeros((int(ends[-1]), POINTS, 3))
@@ -75,7 +77,13 @@ def read_lips(file: Mapping[str, np.ndarray]) -> np.ndarray:
     points[:, list(_STAND_INS)] = points[:, list(_STAND_INS.values())]
     held, _ = stabilise(points * _FORWARD, load_head())
     shown = mouth_signals(held) - mouth_signals(resting_face(held)[None])
-    return tracked_mouth().straighten(shown)[:, [OPENING, WIDTH]]
+    return np.concatenate(tracked_mouth().read(shown), 1)
+
+
+def read_lips(file: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Opening and width [frames, 2] of such mouths above rest, mm."""
+    mouth = np.split(read_mouth(file), [-3], 1)
+    return bundled_mouth().measure(*mouth)[:, [OPENING, WIDTH]]
 
 
 def _read_table(path: Path, *names: str) -> dict[tuple[str, ...], list[dict[str, str]]]:
@@ -157,7 +165,7 @@ def _write(out: Path, recordings: list[tuple[str, list[Sentence]]]) -> int:
         file = f"{speaker.split()[1]}_{said[0].name}.flac"
         samples = np.concatenate([each.samples for each in said])
         soundfile.write(out / file, samples, RATE, subtype="PCM_16")
-        for part, ending in (("lips", ".npy"), ("head", HEADS)):
+        for part, ending in (("lips", ".npy"), ("head", HEADS), ("mouth", MOUTHS)):
             rows = np.concatenate([getattr(each, part) for each in said]).astype(np.float32)
             np.save((out / file).with_suffix(ending), rows)
         lines["transcripts.tsv"].append((file, speaker, " ".join(each.text for each in said)))
@@ -183,6 +191,7 @@ def _sentences(source: Path, person: str, weights: Path | None = None) -> Iterat
         lips = read_lips(file)
         head = np.radians(np.stack([file[each] for each in ("pitch", "yaw", "roll")], 1))
         words, of = file["word"], file["word_clip"]
+        mouth = read_mouth(file)
     sound = read_recording(path.with_suffix(".ogg"))
     said = []
     for number, (name, a, b) in enumerate(zip(names, ends, ends[1:])):
@@ -196,7 +205,7 @@ def _sentences(source: Path, person: str, weights: Path | None = None) -> Iterat
             known = label(weights, samples, text)
         phones = [each for each in known if each[0] not in SILENT]
         turned = np.nan_to_num(head[a:b] - np.nanmedian(head[a:b], 0))
-        said.append(Sentence(name, text, samples, lips[a:b], turned, phones))
+        said.append(Sentence(name, text, samples, lips[a:b], turned, mouth[a:b], phones))
     spoken = np.zeros(len(lips), bool)
     for each, first in zip(said, ends):
         for _, a, b in each.phones:

@@ -3,6 +3,7 @@
 lip-sync score."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from research.train.corpus import LONGEST_CROP
 from research.train.loop import fit, Schedule
 from research.train.motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 from research.train.spaces import MouthNetwork, Space
+from research.train.takes import KINDS, Takes
 from thunder_core.acoustics import gain, log_mel
 from thunder_core.engine.m2s import evidence, WINDOW
 from thunder_core.face.head import Head
@@ -94,6 +96,29 @@ class SpeechBatches:
         return item
 
 
+class TakenBatches(SpeechBatches):
+    """The same, of which a share are crops of takes and of filmed mouths, as often as given."""
+
+    def __init__(self, taken: Takes, share: float, *given, **more):
+        super().__init__(*given, **more)
+        self.takes, self.share = taken, share
+        self.taken = [number for number in self.numbers if number in taken.rows]
+
+    def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        count = int(rng.binomial(self.batch, self.share)) if self.taken else 0
+        draw, rows = self.motions.draw, self.motions.rows
+        crops = draw(self.numbers, self.frames, self.batch - count, rng, self.variants)
+        crops += draw(self.taken, self.frames, count, rng, KINDS) if count else []
+        item = self.item(crops)
+        for place in range(self.batch - count, self.batch):
+            number, first, kind = crops[place]
+            at = slice(rows[number].start + first, rows[number].start + first + self.frames)
+            item["motion"][place] = torch.from_numpy(
+                self.takes.motions[kind, at].astype(np.float32)
+            )
+        return item
+
+
 def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[str, Tensor]:
     """L_m2s = 10 · L1(mel) + CE(units) (§4.1)."""
     l1 = (mel.float() - item["mel"]).abs().mean()
@@ -124,21 +149,21 @@ def speech_figures(
 def train_m2s(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule,
     kind: Callable[[Head], Space] = MouthNetwork, space: str = "mouth", device: str = "cpu",
-    start: dict[str, Tensor] | None = None,
+    start: dict[str, Tensor] | None = None, taken: tuple[Takes, float] | None = None,
 ):  # fmt: skip
     """Train mesh-to-speech of a kind of input, called `space`, on the teacher's motions, from
     `start` weights where their shapes fit.
 
-    Returns (model, figures on the unseen test voices).
+    taken: takes and filmed mouths, and the share of crops that are of these.
+    Returns (model, figures on the unseen test voices, of takes too where there are any of them).
     """
     torch.manual_seed(schedule.seed)
     view = kind(head)
     model = MeshToSpeechNetwork(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
         model.start_from(start)
-    batches = SpeechBatches(
-        motions, motions.of("train", FRAMES), FRAMES, BATCH, variants=TRUE_TO_SOUND
-    )
+    kind_of = SpeechBatches if taken is None else partial(TakenBatches, *taken)
+    batches = kind_of(motions, motions.of("train", FRAMES), FRAMES, BATCH, variants=TRUE_TO_SOUND)
     calibrate(model, lambda item: view.of_packed(item["motion"]), batches, motions)
     view = view.to(device)
 
@@ -165,9 +190,15 @@ def train_m2s(
             (motions.of("test", longest), longest),
         )
     )
-    return model, fit_and_measure(
-        model, see, loss, (batches, watched, test), schedule, folder, device
-    )
+    figures = fit_and_measure(model, see, loss, (batches, watched, test), schedule, folder, device)
+    if taken is not None:
+        takes = TakenBatches(taken[0], 1.0, motions, test.numbers, longest, MEASURED)
+        if takes.taken:
+            item = {k: v.to(device) for k, v in takes(np.random.default_rng(0)).items()}
+            with torch.no_grad():
+                of_takes = speech_figures(model, see(item), item)
+            figures |= {f"takes_{name}": round(value, 4) for name, value in of_takes.items()}
+    return model, figures
 
 
 def fit_and_measure(

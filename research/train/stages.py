@@ -44,10 +44,12 @@ from research.train.motions import (
     QUIET_CLIPS,
 )
 from research.train.spaces import MouthNetwork, Space
+from research.train.takes import sample_takes, STATE, Takes
 from research.train.teacher import label
 from research.train.track import track
 from research.train.weight_writing import in_bytes, save_trained_mouth, save_weights
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.loaded import Thunder
 from thunder_core.engine.m2s import SpeakerEncoder
 from thunder_core.engine.planning.mouth_map import fitted_encoder
 from thunder_core.engine.speech.encoder import SpeechEncoder, Units
@@ -309,17 +311,34 @@ def _animate(workspace: Workspace, args: Namespace) -> str:
     return f"performances → {workspace.motions_folder}"
 
 
+def _takes(workspace: Workspace, args: Namespace) -> str:
+    """Sample takes of the corpus; returns how many clips have some."""
+    weights, motions = workspace.weights, workspace.motions()
+    thunder = Thunder(weights, workspace.device, workspace.head)
+    count = sample_takes(
+        motions, thunder, weights, workspace.motions_folder, args.lines, workspace.seed,
+        args.filmed,
+    )  # fmt: skip
+    return f"takes of {count} clips → {workspace.motions_folder}"
+
+
 def _m2s(workspace: Workspace, args: Namespace) -> dict:
     """Train and export mesh-to-speech; returns its figures on the test voices."""
-    figures = export_m2s(workspace, args, MouthNetwork)
+    taken = None
+    if args.takes:
+        workspace.require(workspace.motions_folder / STATE, "takes")
+        _, features, _ = open_features(workspace.motions_folder)
+        taken = Takes(workspace.motions_folder, len(features)), args.takes
+    figures = export_m2s(workspace, args, MouthNetwork, taken=taken)
     save_trained_mouth(workspace.weights, workspace.head)
     return figures
 
 
 def export_m2s(
-    workspace: Workspace, args: Namespace, kind: Callable[[Head], Space], space: str = "mouth"
-) -> dict:
-    """The same of a kind of input, under the name of its space."""
+    workspace: Workspace, args: Namespace, kind: Callable[[Head], Space], space: str = "mouth",
+    taken: tuple[Takes, float] | None = None,
+) -> dict:  # fmt: skip
+    """The same of a kind of input, under the name of its space. taken: as of `train_m2s`."""
     name = "m2s" if space == "mouth" else f"m2s-{space}"
     # a short run, from another network's weights, must not end before it began
     warmup = min(200, max(1, args.steps // 5))
@@ -330,9 +349,11 @@ def export_m2s(
     motions = workspace.motions(args.people)
     network, figures = train_m2s(
         motions, workspace.head, workspace.run_folder(name, workspace.performances), schedule, kind,
-        space, workspace.device, start,
+        space, workspace.device, start, taken,
     )  # fmt: skip
     data = motions_in_words(motions.corpus.clips)
+    if taken is not None:
+        data += f", {taken[1]:.0%} takes of it and filmed mouths"
     provenance = Provenance(f"{space}2s mesh-to-speech", data, schedule, figures, args.start)
     config = network.settings() | {"of_units": hash_of(workspace.weights / "units.safetensors")}
     workspace.export(name, network.state_dict(), config, provenance)
@@ -570,12 +591,21 @@ STAGES = {
         (option("--workers", type=int, default=os.cpu_count(),
                 help="processes that perform, each on one core"),),
     ),
+    "takes": Stage(
+        _takes, "the trained networks perform the corpus, for mesh-to-speech", (
+            option("--lines", type=int, default=1500, help="clips that are performed, twice each"),
+            option("--filmed", type=Path,
+                   help="folder of the stage grid, whose people's mouths are added"),
+        ),
+    ),
     "m2s": Stage(
         _m2s, "train mesh-to-speech", (
             *optimisation(4000, 1e-3),
             option("--start", type=Path,
                    help="weights folder to start from instead of from nothing"),
             PEOPLE,
+            option("--takes", type=float, default=0.0,
+                   help="share of takes and filmed mouths in what is drawn, after the stage takes"),
         ),
     ),
     "denoiser": Stage(

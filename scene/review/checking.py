@@ -72,7 +72,7 @@ class ThunderCheck(bpy.types.PropertyGroup):
 
     animation: what was checked, as `animation_name` names it; findings are of nothing else.  keys:
     those that it played (`live_score.KeyWatch`).  voice: its name.  start: scene frame on which it
-    begins.
+    begins.  read: how much mesh-to-speech reads off it, a sentence, where no take tells.
     """
 
     tolerance: str = EnumProperty(
@@ -92,6 +92,7 @@ class ThunderCheck(bpy.types.PropertyGroup):
     keys: str = StringProperty()  # type: ignore[assignment]  # hides Blender's function
     voice: str = StringProperty()
     start: float = FloatProperty()
+    read: str = StringProperty()
 
 
 def animation_name(rig: head.Rig) -> str:
@@ -160,7 +161,10 @@ def check(
     scene, rig = head.look_up(*names)
     if is_score and tolerance == findings.REALISTIC:  # one verdict, wherever it is asked for
         live_score.keep(rig, voice, clock, uid, answer, per_frame)
-    return show(scene, rig, voice.name, clock, list(findings.findings_of(answer) or ()))
+    listed = show(scene, rig, voice.name, clock, list(findings.findings_of(answer) or ()))
+    if entry is None and not is_drawn:
+        scene.thunder_check.read = findings.say_heard(findings.heard_of(answer))
+    return listed
 
 
 def _is_in_sync(scene: bpy.types.Scene, entry: ThunderTake, voice: strip.Voice) -> bool:
@@ -178,6 +182,7 @@ def show(
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
     checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
+    checked.read = ""
     if rig.driver.is_drawn:
         findings = [each for each in findings if _applies_to_drawings(each)]
     findings = grades.in_own_millimetres(findings, rig)

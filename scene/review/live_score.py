@@ -46,8 +46,9 @@ class SyncScore:
 
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
     grade: with what is found, None if that is not known.  parts: of the total, by the names of
-    `findings.PARTS`.  of_whole: whether the total is of the whole line that a take was cut from.
-    keys: that were scored, as of `KeyWatch`, where it is not of a take.
+    `findings.PARTS`.  heard: by mesh-to-speech, as of `LipSyncScore`.  of_whole: whether the total
+    is of the whole line that a take was cut from.  keys: that were scored, as of `KeyWatch`, where
+    it is not of a take.
     """
 
     total: float
@@ -55,6 +56,7 @@ class SyncScore:
     clock: Clock
     grade: grades.Grade | None = None
     parts: dict[str, float] = field(default_factory=dict)
+    heard: float | None = None
     of_whole: bool = False
     keys: str = ""
 
@@ -83,6 +85,7 @@ def score_of_take(entry: ThunderTake) -> SyncScore:
         take_record.clock_of_take(entry),
         grades.of_take(entry),
         grades.parts_of(entry),
+        grades.heard_of(entry),
         entry.of_whole,
     )
 
@@ -302,8 +305,9 @@ def keep(
         total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
         grade = grades.Grade.of(findings.findings_of(answer) or (), clock, rig)
         live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
-            total, per_frame, clock, grade, answer["parts"], keys=watch.fingerprint(rig)
-        )
+            total, per_frame, clock, grade, answer["parts"], findings.heard_of(answer),
+            keys=watch.fingerprint(rig),
+        )  # fmt: skip
         return
     # on the take's frames, independent of the voice's current position
     entry = take_list.by_uid(bpy.context.scene, uid)

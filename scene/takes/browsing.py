@@ -14,6 +14,7 @@ import bpy
 import bpy.utils.previews
 import numpy as np
 
+from ...thunder_core import findings
 from ...thunder_core.animation import activity as activities
 from ...thunder_core.errors import BadRequest
 from ..host import jobs
@@ -31,6 +32,7 @@ SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
     # 1 was an order by difference
     ("TIME", "Newest", "Latest made first", "NONE", 2),
+    ("READ", "Read", "First what mesh-to-speech reads most of the voice off", "NONE", 3),
 )
 
 
@@ -111,6 +113,10 @@ def arrange(entries: Sequence[ThunderTake], places: list[int], sort: str) -> lis
     by_score = sorted(places, key=rank.__getitem__, reverse=True)
     if sort == "TIME":
         return sorted(places, key=lambda place: -entries[place].made)
+    if sort == "READ":
+        read = {place: grades.heard_of(entries[place]) for place in places}
+        known = {place: -1.0 if heard is None else heard for place, heard in read.items()}
+        return sorted(by_score, key=lambda place: (rank[place][0], known[place]), reverse=True)
     return by_score
 
 
@@ -139,6 +145,7 @@ def describe(entry: ThunderTake) -> str:
             f"Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
             f"{old * grades.has_old_score(entry)}"
         )
+        lines.append(findings.say_heard(grades.heard_of(entry)))
     lines.append(grades.words_of(entry))
     if watch.is_edited(entry):
         late = ", after it was scored" * (take_list.speaks(entry) and watch.is_outdated(entry))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
-OF_SCORE = ("parts", "findings")  # of a take with a score, as `LipSyncScore.to_record`
+OF_SCORE = ("parts", "findings", "heard")  # of a take, as `LipSyncScore.to_record`
 SCORED_TEXT = "scored_text"  # likewise: what the voice said when it was
 
 
@@ -136,7 +136,7 @@ def in_own_millimetres(found: Sequence[Finding], rig: head.Rig | None) -> list[F
 def scored(answer: Mapping) -> dict:
     """What the provenance of an animation says of the engine's answer to “score”."""
     by = {SCORED_BY: answer["weights"], SCORED_TEXT: answer.get("text", "")}
-    return {name: answer[name] for name in OF_SCORE} | by
+    return {name: answer[name] for name in OF_SCORE if name in answer} | by
 
 
 def move_findings(answer: dict, seconds: float) -> dict:
@@ -160,6 +160,13 @@ def parts_of(entry: ThunderTake) -> dict[str, float]:
         for name in findings.PARTS
         if isinstance(known.get(name), (int, float))
     }
+
+
+def heard_of(entry: ThunderTake) -> float | None:
+    """How much mesh-to-speech reads off a take, by what it reads off the expected mouth; None where
+    that is not known or says nothing. Quick: for every redraw."""
+    about = None if entry.action is None or entry.of_whole else keying.record_of(entry.action)
+    return findings.heard_of(about or {})
 
 
 # grades of takes, by their action, first frame and what is found

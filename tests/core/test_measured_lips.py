@@ -19,9 +19,11 @@ from research.train.mouth_readings import presence_in
 from research.train.stages import pieces
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder, mouth_map
+from thunder_core.engine.tracking.spots import contours
 from thunder_core.engine.voice import SPOKEN
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.lips import opening_mm
+from thunder_core.face.moving.mouth_shape import bundled_mouth, OPENING
 from thunder_core.spoken import SILENCE
 from thunder_core.types import FPS, Motion, unpack
 
@@ -187,6 +189,19 @@ def test_half_of_what_is_heard_is_in_noise_and_the_map_hears_the_same(tmp_path):
         assert np.allclose(motions.mouth_of(number, 3, 5, variant), curves[3:8], atol=1e-5)
 
 
+def face_that_opens(frames):
+    """Landmarks int [frames, 478, 3] of the bundled head's face, as GRID's tracking stores them,
+    whose lower lip and chin sink by up to 10 mm and come back."""
+    spots, still = contours(), np.random.default_rng(1).normal(0, 0.02, (478, 3))
+    for ids, place in zip(spots.landmarks, spots.of(load_head().v_template)):
+        still[list(ids)] = place
+    face += np.random.default_rng(2).normal(0, 1e-5, face.shape)
+    below = [14, 87, 317, 178, 402, 88, 318, 17, 84, 314, 152, 175, 199]
+    face = np.repeat(still[None], frames, 0)
+    face[:, below, 1] -= 0.01 * np.sin(np.linspace(0, np.pi, frames))[:, None] ** 2
+    return np.round(face * (1, -1, -1) / 0.09 * 2048).astype(np.int32)
+
+
 def write_grid(source, people, frames=75):
     """A folder of GRID's speakers, {name: clips}, as their tracking has it; only the first clip's
     phones are known, and only of speakers without an underscore."""
@@ -196,10 +211,11 @@ def write_grid(source, people, frames=75):
         count = frames * len(clips)
         curves = {n: rng.uniform(0.02, 0.1, count) for n in ("opening", "width", "yaw", "roll")}
         words = {"word": np.array(["sil", "set", "red"]), "word_clip": np.array([0, 0, 0])}
+        moves = [np.diff(face_that_opens(frames), axis=0, prepend=0)] * len(clips)
         np.savez(
             source / f"{person}.npz", clips=clips, offsets=np.arange(0, count + 1, frames),
             pitch=np.repeat(np.arange(len(clips)), frames) + np.arange(count) % frames, **curves,
-            **words,
+            **words, lm_delta=np.concatenate(moves), lm_index=np.arange(478),
         )  # fmt: skip
         sound = 0.1 * rng.standard_normal(count * 640)
         soundfile.write(source / f"{person}.ogg", sound, 16000)
@@ -249,6 +265,10 @@ def test_grid_becomes_recordings_with_lips_of_its_fit_speakers(tmp_path):
     said = lips[round(0.5 * 25) : 50]
     assert lips.shape == (75, 2) and np.allclose(said.mean(0), 0, atol=1e-4)
     assert np.allclose(said.std(0), 1, atol=1e-4)
+    mouth = np.load(found[0].path.with_suffix(grid.MOUTHS))
+    expression, jaw = np.split(mouth, [-3], 1)
+    opening = bundled_mouth().measure(expression, jaw)[:, OPENING]
+    assert opening[[0, -1]].max() < 1 and 5 < opening[37] < 15, "as the landmarks show it"
 
 
 @pytest.mark.usefixtures("as_tracked")

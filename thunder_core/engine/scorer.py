@@ -25,6 +25,7 @@ from ..findings import (
     Finding,
     FLAT,
     LipSyncScore,
+    LITTLE,
     MOVES,
     MUMBLED,
     OPEN,
@@ -477,18 +478,14 @@ def find_size(gap: np.ndarray, voice: VoiceFeatures, target_size: float | None) 
 
 # ---- mumbled
 
-# Ratio of what is read off a mouth to what is read off the expected one, below which it is found:
-# none of 120 takes of validation voices is, and 66 % of those that were halved and smoothed.
-_CLEAR = 0.6
-
 
 def find_mumbled(voice: VoiceFeatures, heard: float) -> list[Finding]:
     """Whether little of a voice is read off a mouth. heard: of `Scorer.heard_ratios`."""
     spoken = np.flatnonzero(voice.presence > SPOKEN)
-    if heard >= _CLEAR or len(spoken) < _LEAST_SPEECH:
+    if heard >= LITTLE or len(spoken) < _LEAST_SPEECH:
         return []
     start, end = (float(edge) / FPS for edge in spoken[[0, -1]])
-    return [Finding(MUMBLED, start, end, heard, _CLEAR / max(heard, 0.01), whole=True)]
+    return [Finding(MUMBLED, start, end, heard, LITTLE / max(heard, 0.01), whole=True)]
 
 
 # ---- words
@@ -605,7 +602,8 @@ class Scorer:
         for motion, curve, size, heard in zip(motions, curves, target_sizes, ratios):
             mouth = MouthCurves(*curve)
             parts = self._parts(mouth, motion, voice, demands, size)
-            findings = find(mouth, voice, allowed, demands.closures, demands.words, size, heard)
+            read = 1.0 if heard is None else heard
+            findings = find(mouth, voice, allowed, demands.closures, demands.words, size, read)
             if not any(each.whole for each in findings):
                 flat = find_flat(self.rest_width - mouth.width, demands.rounds, allowed)
                 findings = sorted(findings + flat, key=lambda each: -each.weight)
@@ -613,7 +611,7 @@ class Scorer:
             parts["places"] = 1 - min(1.0, noticed / _ALL_PLACES)
             total = sum(WEIGHTS[name] * part for name, part in parts.items())
             points = _along(mouth, voice, total, findings)
-            scores.append(LipSyncScore(total, points, parts, tuple(findings)))
+            scores.append(LipSyncScore(total, points, parts, tuple(findings), heard))
         return scores
 
     def _parts(
@@ -667,18 +665,18 @@ class Scorer:
             self.mouth, motions, most_spoken(speaking), voice.units, speaking
         )
 
-    def heard_ratios(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float]:
+    def heard_ratios(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float | None]:
         """How much of a voice is read off the mouth of each motion, by what is read off the
-        expected one. 1 where that says nothing: of a voice that is read off no mouth, and of a face
-        whose tongue stands still, off which next to nothing is read, even if it is a person's.
+        expected one. None where that says nothing: of a voice that is read off no mouth, and of a
+        face whose tongue stands still, off which next to nothing is read, even if it is a person's.
         """
         _, usual = self.expected(voice)
         if voice.is_unclear or usual < _READABLE:
-            return [1.0] * len(motions)
+            return [None] * len(motions)
         return [
             share / usual
             if np.ptp(motion.expression[:, self.tongue], axis=0).max(initial=0) > _TONGUE_MOVES
-            else 1.0
+            else None
             for share, motion in zip(self._shares(motions, voice), motions)
         ]
 
