@@ -20,7 +20,8 @@
 #   make train-smoke   every stage of training, a step each, on a corpus made for it (a minute)
 #   make retrain       diffusion model, distilled model and mesh-to-speech on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes; START=weights goes on from these;
-#                      PEOPLE=.05, FOREIGN="folder …": shares of people's lips and of other accents (docs/training.md)
+#                      PEOPLE=.05, FOREIGN="folder …": shares of people's lips and of other accents; FILMED=GRID adds GRID's mouths
+#                      to what mesh-to-speech learns (docs/training.md)
 #   make paper         every system of the paper, with and without the mesh-to-speech loss, trained on SPEECH="folder …" with SEEDS="1 2 3",
 #                      and its Table 2: TRAINED/table2.md, .json; hours of a shorter row: docs/paper.md
 #   make engine        only the engine's environment, as users have it, without torch
@@ -53,9 +54,11 @@ PLATFORMS ?=
 START ?=
 PEOPLE ?=
 FOREIGN ?=
+FILMED ?=
 DENOISER_STEPS ?= $(if $(START),13000,4200)
-M2S_STEPS ?= $(if $(START),1200,4000)
+M2S_STEPS ?= $(if $(START),1600,4000)
 DISTIL_STEPS ?= $(if $(START),500,1200)
+TAKE_LINES ?= 1500
 TOGETHER_STEPS ?= 1000
 SEEDS ?= 1 2 3
 KILLS ?= 200
@@ -185,11 +188,12 @@ endef
 # Mesh-to-speech comes last: nothing waits for it.
 BY_CORES = launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"
 DENOISER_WITH = $(if $(START),--start $(START) --rate 6e-4) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(FOREIGN),--foreign $(FOREIGN))
-M2S_WITH = $(if $(START),--start $(START) --rate 3e-4)
+M2S_WITH = --takes .5 $(if $(START),--start $(START) --rate 3e-4) $(if $(PEOPLE),--people .2)
+TAKES_WITH = $(if $(FILMED),--filmed $(FILMED))
 retrain:
 	@$(PERFORM_SPEECH) && by_cores() { [ -z "$(CORES)" ] || $(BY_CORES); } && alone() { launch=-m threads=; } && \
 	by_cores && stage denoiser $(DENOISER_WITH) --steps $(DENOISER_STEPS) && \
-	alone && stage distil --steps $(DISTIL_STEPS) && \
+	alone && stage distil --steps $(DISTIL_STEPS) && stage takes $(TAKES_WITH) --lines $(TAKE_LINES) && \
 	by_cores && stage m2s $(M2S_WITH) --steps $(M2S_STEPS) && \
 	alone && stage graphs && "$$engine" -m research train --weights "$(TRAINED)/weights" card
 

@@ -63,7 +63,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         first, last = listening.frame_range(context, rig)
         voice = strip.current(context)  # without a voice the sound has an average timbre
         client = connection.start_client()
-        edited = context.scene.thunder.listen_range == "EDITED"
+        edited = listening.is_of_edits(context.scene)
         return "Listening", live_score.listen(
             client, context.scene, rig, voice, first, last, edited, self.note_speech
         )

@@ -255,8 +255,8 @@ def heard_of(record: Mapping) -> float | None:
 
 
 def heard_in_a_word(heard: float | None) -> str:
-    """How much mesh-to-speech reads, for a column of a list."""
-    return "–" if heard is None else "little" if heard < LITTLE else f"{heard:.0%}"
+    """How much mesh-to-speech reads, for a column of a list; "" where that says nothing."""
+    return "" if heard is None else "little" if heard < LITTLE else f"{heard:.0%}"
 
 
 def say_heard(heard: float | None) -> str:

@@ -100,7 +100,7 @@ def convert_grid(source: Path, out: Path) -> int:
     many. Raises BadCorpus."""
     people = _split(source)["fit"]
     return _write(
-        out, [(f"grid {who}", [each]) for who in people for each in _sentences(source, who)]
+        out, [(f"grid {who}", [each]) for who in people for each in read_sentences(source, who)]
     )
 
 
@@ -115,11 +115,11 @@ def gather_people(source: Path, out: Path, corpus: Path, weights: Path) -> dict[
     splits[WATCHED] = "validation"
     for who in sorted({person for people in _split(source).values() for person in people}):
         parts: dict[str, list[Sentence]] = defaultdict(list)
-        for number, each in enumerate(_sentences(source, who)):
+        for number, each in enumerate(read_sentences(source, who)):
             at = number % _ONE_IN if who == KNOWN else -1
             parts[{0: UNSEEN, _WATCHED_AT: WATCHED}.get(at, f"grid {who}")].append(each)
         if who == KNOWN:
-            parts[f"grid {who}"] += _sentences(source, f"{who}_more", weights)
+            parts[f"grid {who}"] += read_sentences(source, f"{who}_more", weights)
         for speaker, said in parts.items():
             count = 1 if splits.get(speaker) == "test" else _TOGETHER
             recordings += [(speaker, said[i : i + count]) for i in range(0, len(said), count)]
@@ -180,7 +180,7 @@ def _write(out: Path, recordings: list[tuple[str, list[Sentence]]]) -> int:
     return len(recordings)
 
 
-def _sentences(source: Path, person: str, weights: Path | None = None) -> Iterator[Sentence]:
+def read_sentences(source: Path, person: str, weights: Path | None = None) -> Iterator[Sentence]:
     """A speaker's sentences whose phones are known, or are written down by the encoder of
     `weights`."""
     path, who = source / f"{person}.npz", person.removesuffix("_more")

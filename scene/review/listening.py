@@ -21,7 +21,7 @@ from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs, playback
-from ..takes import take_list
+from ..takes import take_list, word_places
 from ..voice import changes, fingerprint, mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
@@ -36,12 +36,20 @@ _before = jobs.session.add(jobs.Memory())
 
 
 def frame_range(context: bpy.types.Context, rig: head.Rig) -> tuple[int, int]:
-    """First and last scene frame that Listen speaks, by the scene's settings. Raises BadRequest."""
+    """First and last scene frame that Listen speaks: of a word that is looped, else by the scene's
+    settings. Raises BadRequest."""
     choice = context.scene.thunder.listen_range
+    if word_places.is_looped(context.scene):
+        choice = "PREVIEW"
     first, last = chosen_frames(context, rig, "TAKE" if choice == "EDITED" else choice)
     if (last - first + 1) / Clock.of(context.scene, first).fps < SHORTEST_SECONDS:
         raise BadRequest(f"Frames {first} to {last} are too short: choose a longer range")
     return first, last
+
+
+def is_of_edits(scene: bpy.types.Scene) -> bool:
+    """Whether Listen speaks only what was edited."""
+    return scene.thunder.listen_range == "EDITED" and not word_places.is_looped(scene)
 
 
 # the choices of an operator for `chosen_frames`

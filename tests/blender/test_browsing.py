@@ -15,8 +15,9 @@ from thunder.panels.takes import ROWS, TALLER
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import browsing, take_list, take_record
+from thunder.scene.takes import browsing, grades, take_list, take_record
 from thunder.scene.voice import strip
+from thunder.thunder_core import findings
 
 
 @pytest.fixture
@@ -63,6 +64,21 @@ def test_the_list_is_sorted_by_score_and_by_time(blender, stage):
     # an order of earlier versions, such as by difference, is that by score
     entries = settings.takes
     assert browsing.arrange(entries, list(range(4)), "") == [1, 2, 3, 0]
+
+
+def test_the_list_is_sorted_by_what_is_read_and_rows_say_it(blender, stage):
+    settings = stage[0].thunder
+    for seed, heard in enumerate((0.9, 0.41, -1.0, 0.97, "x"), start=1):
+        entry = enter(stage, seed=seed, score=90 - seed)
+        keying.record_of(entry.action)["heard"] = heard
+    assert listed_seeds(blender) == [1, 2, 3, 4, 5]
+    settings.sort = "READ"
+    assert listed_seeds(blender) == [4, 1, 2, 3, 5], "what is not known comes last, by score"
+    said = [findings.heard_in_a_word(grades.heard_of(each)) for each in settings.takes]
+    assert said == ["90%", "little", "", "97%", ""]
+    tooltips = [each.tooltip for each in settings.takes]
+    assert "Read by mesh-to-speech: little, 41% of the usual" in tooltips[1]
+    assert "mesh-to-speech" not in tooltips[2]
 
 
 def test_the_list_leaves_room_for_takes_that_arrive_and_says_why_it_is_empty(blender, stage):

@@ -76,7 +76,7 @@ def edit(entry, first, last, to=0.6, channel="mouthPucker"):
 class Engine(PlayedClient):
     """An engine that runs: its score is known."""
 
-    running, answers, total = True, True, 71.5
+    running, answers, total, heard = True, True, 71.5, 0.41
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -93,7 +93,7 @@ class Engine(PlayedClient):
         np.save(per_frame, drift)
         found = findings.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")])
         result = {"total": self.total, "parts": {"closures": 0.5}, "per_frame": per_frame, **found}
-        result["weights"] = self.fingerprint
+        result |= {"weights": self.fingerprint, "heard": self.heard}
         return [{"event": "done", "result": result}] if self.answers else []
 
     def _listen(self, out, expression, **how):
@@ -522,6 +522,18 @@ def test_a_check_that_tolerates_more_asks_the_engine_and_is_no_verdict(
     checked.tolerance = "REALISTIC"
     progress.result(checking.check(engine, scene, rig))
     assert not checked.findings, "of a take in sync, what its score found"
+
+
+def test_check_quotes_mesh_to_speech_on_keys_by_hand(blender, stage, scene, rig, engine):
+    open_jaw(rig)
+    progress.result(checking.check(engine, scene, rig))
+    sentence = "Read by mesh-to-speech: little, 41% of the usual"
+    assert scene.thunder_check.read == sentence
+    notes = draw(bpy.types.THUNDER_PT_listen, bpy.context).notes
+    assert sentence in " ".join(how.get("text", "") for *_, how in notes)
+    engine.heard = -1.0
+    progress.result(checking.check(engine, scene, rig))
+    assert scene.thunder_check.read == "", "nothing is said where the tongue stands still"
 
 
 def test_a_verdict_on_the_animators_own_animation_is_greyed_from_an_edit_on(

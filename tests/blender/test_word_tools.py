@@ -17,7 +17,7 @@ from thunder.panels import sidebar
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.review import word_track
+from thunder.scene.review import listening, word_track
 from thunder.scene.takes import dialogue, grades, take_list, take_record, transcript, word_places
 from thunder.scene.takes.generation import complete
 from thunder.scene.voice import changes, strip
@@ -101,6 +101,19 @@ def test_looping_sets_the_preview_range_and_gives_it_back(blender, worded):
         worded.frame_set(START + 5)
     blender.ops.thunder.loop_word()
     assert not worded.use_preview_range
+
+
+def test_what_is_heard_while_a_word_is_looped_is_that_word(blender, worded):
+    rig = head.find(worded, blender.context.object)
+    before = listening.frame_range(blender.context, rig)
+    blender.ops.thunder.loop_word()
+    first, last = word_places.current(blender.context).frames
+    heard = listening.frame_range(blender.context, rig)
+    assert heard == (worded.frame_preview_start, worded.frame_preview_end) != before
+    assert heard[0] <= first < last <= heard[1] and not listening.is_of_edits(worded)
+    blender.ops.thunder.loop_word()
+    assert listening.frame_range(blender.context, rig) == before
+    assert listening.is_of_edits(worded)
 
 
 @pytest.mark.parametrize("used", [True, False])

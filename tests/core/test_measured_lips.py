@@ -195,9 +195,9 @@ def face_that_opens(frames):
     spots, still = contours(), np.random.default_rng(1).normal(0, 0.02, (478, 3))
     for ids, place in zip(spots.landmarks, spots.of(load_head().v_template)):
         still[list(ids)] = place
-    face += np.random.default_rng(2).normal(0, 1e-5, face.shape)
     below = [14, 87, 317, 178, 402, 88, 318, 17, 84, 314, 152, 175, 199]
     face = np.repeat(still[None], frames, 0)
+    face += np.random.default_rng(2).normal(0, 5e-5, face.shape)  # as trackers tremble
     face[:, below, 1] -= 0.01 * np.sin(np.linspace(0, np.pi, frames))[:, None] ** 2
     return np.round(face * (1, -1, -1) / 0.09 * 2048).astype(np.int32)
 

@@ -20,6 +20,7 @@ from thunder_core.findings import (
     findings_of,
     GOOD,
     grade,
+    heard_of,
     LipSyncScore,
     MOVES,
     MUMBLED,
@@ -153,12 +154,14 @@ def test_a_mouth_that_mumbles_is_found_by_what_mesh_to_speech_reads_off_it(engin
         mumbled, *others = (made[name] for name in names)
         usual, least, *read = engine.scorer.heard_ratios([take.motion, mumbled, *others], voice)
         assert usual > 0.85 and least < 0.6 and max(read) < 0.3
+        assert take.score.heard == pytest.approx(usual)
         found = engine.score(speech, mumbled).findings
         [finding] = (each for each in found if each.kind == MUMBLED)
         assert finding.size == pytest.approx(least) and "mumbles: only" in finding.sentence(25)
         for other in others:
             assert all(each.kind != MUMBLED for each in engine.score(speech, other).findings)
         mumbled.expression[:, tongue] = 0
+        assert engine.score(speech, mumbled).heard is None
         assert all(each.kind != MUMBLED for each in engine.score(speech, mumbled).findings)
         assert take.score.grade == GOOD
 
@@ -271,6 +274,8 @@ def test_a_grade_is_of_what_is_found(findings, name):
     score = LipSyncScore(50.0, np.zeros(3), {"size": 0.12345}, tuple(findings))
     record = json.loads(json.dumps(score.to_record()))
     assert findings_of(record) == tuple(findings) and record["parts"] == {"size": 0.123}
+    assert heard_of(record) is None
+    assert heard_of(replace(score, heard=0.87654).to_record()) == 0.877
 
 
 @pytest.mark.parametrize("record", [{}, {"findings": "["}, {"findings": "[1]"}, {"findings": 3}])
