@@ -163,6 +163,22 @@ def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_p
     assert heard_frames(stage, engine, tmp_path)[0] == (1, 75)
 
 
+def test_ten_seconds_of_keys_are_read_for_the_engine_in_a_quarter_of_a_second(
+    blender, stage, engine, tmp_path
+):
+    """With what it takes to speak (`test_ten_seconds_are_heard_in_a_quarter_of_a_second`) an edit is heard in half of
+    one."""
+    entry = show(stage, seconds=10.0)
+    heard_frames(stage, engine, tmp_path, last=250)
+    edit(entry, 30, 34)
+    spent = []
+    for edited in (True, False):
+        start = time.thread_time()
+        heard_frames(stage, engine, tmp_path, last=250, edited=edited)
+        spent.append(time.thread_time() - start)
+    keeps(0.25, spent, "ten seconds of keys read for the engine")
+
+
 def test_animation_of_the_animators_own_is_heard_where_it_was_edited(
     blender, stage, rig, engine, tmp_path
 ):

@@ -77,6 +77,7 @@ BENCHES = {
     "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --clips 2 --results {out}/x.txt",
     "recognise": "--data {source} --model {whisper} --recordings 2 --lines 1 --takes 1 --clips 1 "
     "--clip-takes 1 --results {out}/x.txt",
+    "say": "--data {source} --model {whisper} --lines 1 --voices 1 --results {out}/x.txt",
     "speed": "--quick",
     "study": "make {out}/study --data {data} --solved {solved} --pairs 2 --catch 1 --seconds 1 --size 64",
     "style_from": "--cache {cache} --results {out}/x.txt",
