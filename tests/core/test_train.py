@@ -476,13 +476,9 @@ def trained(tmp_path_factory):
         ]
         rest = [re.sub("^model[.]bin$", str(folder / "whisper"), word) for word in rest]
         rest = [
-<<<<<<< HEAD
-            re.sub(r"^[$]\(\w+_STEPS\)$", "1", word)
+            re.sub(r"^[$]\(\w+_(STEPS|LINES)\)$", "1", word)
             for word in rest
-            if not re.fullmatch(r"[$]\(\w+(?<!_STEPS)\)", word)
-=======
-            re.sub(r"^[$]\(\w+_(STEPS|LINES)\)$", "1", word) for word in rest if word != "$(SPEECH)"
->>>>>>> 50ddf04f (Hear a looped word, quote what is read on keys by hand, and measure what takes say)
+            if not re.fullmatch(r"[$]\(\w+(?<!_STEPS)(?<!_LINES)\)", word)
         ]
         rest = [re.sub("^(my_weights|cache-heads)$", rf"{folder}/\1", word) for word in rest]
         rest = [re.sub("^(speechocean762|mandarin)$", voices.name, word) for word in rest]
