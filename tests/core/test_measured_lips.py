@@ -10,13 +10,15 @@ import pytest
 import soundfile
 from made_motions import heard, recordings
 
-from research.train import grid
+from research.train import grid, takes
 from research.train.corpus import BadCorpus, build, Corpus, list_recordings, motions_in_words
 from research.train.facegood import write_tracked
 from research.train.grid import convert_grid, gather_people
+from research.train.m2s import TakenBatches
 from research.train.motions import animate, MotionSet, TRUE_TO_SOUND, VARIANTS
 from research.train.mouth_readings import presence_in
 from research.train.stages import pieces
+from research.train.takes import KINDS, TAKES, Takes
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.mouth_map import fitted_encoder, mouth_map
 from thunder_core.engine.tracking.spots import contours
@@ -187,6 +189,21 @@ def test_half_of_what_is_heard_is_in_noise_and_the_map_hears_the_same(tmp_path):
         features = motions.features_of(number, 0, motions.rows[0].frames, variant)
         curves = mouth_map().curves(features, presence_in(features) > SPOKEN, True)
         assert np.allclose(motions.mouth_of(number, 3, 5, variant), curves[3:8], atol=1e-5)
+
+
+def test_takes_are_drawn_in_the_share_that_is_asked_for_of_rows_that_have_some(tmp_path):
+    corpus = gathered(tmp_path, nodding())
+    motions = MotionSet(corpus, performed(corpus, tmp_path / "set"))
+    shape = (KINDS, *motions.motions.shape[1:])
+    taken = np.memmap(tmp_path / TAKES, np.float16, "w+", shape=shape)
+    taken[:, motions.rows[1].start : motions.rows[1].start + FRAMES] = 7.0
+    (tmp_path / takes.STATE).write_text('{"rows": [1]}')
+    batches = TakenBatches(
+        Takes(tmp_path, len(motions.features)), 0.5, motions, [0, 1, 2], 20, 60, mel=False
+    )
+    item = batches(np.random.default_rng(0))
+    is_take = (item["motion"] == 7.0).all((1, 2)).numpy()
+    assert 0.3 < is_take.mean() < 0.7 and set(item["crop"][is_take, 0].tolist()) == {1}
 
 
 def face_that_opens(frames):
