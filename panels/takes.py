@@ -144,8 +144,8 @@ def draw_header(layout: bpy.types.UILayout) -> None:
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
-    tune(row.row(align=True), ui_units_x=VERDICT).label(text="Lip-Sync")
-    row.label(text="Read")
+    # one text: columns are narrower than their names
+    row.label(text=f"{translated('Lip-Sync')} · {translated('Read')}")
 
 
 class THUNDER_PT_score(Popover, bpy.types.Panel):
