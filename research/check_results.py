@@ -50,7 +50,7 @@ COMMANDS = {
     "tracking": "tracking",
     "make_shapes": "make_shapes --data {thunder_data}",
     "manner": "manner --data {thunder_data}",
-    "say": "say --data {thunder_data} --model {thunder_whisper}",
+    "say": "say --data {thunder_data}",
     "recognised": "recognise --data {thunder_data} --model {thunder_whisper}",
     "emotion": "emotion --cache {cache} --runs {runs}",
     "events": "events --data {thunder_data}",
