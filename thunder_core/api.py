@@ -299,7 +299,7 @@ def perform_as(
 
 def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScore:
     """Lip-sync of a take with a sound: `.total`, 0 … 100, the `.parts` that it is the sum of,
-    `.per_frame` float32 [T], `.findings`, and `.grade`: good, check or poor.
+    `.per_frame` float32 [T], `.findings`, `.heard`, and `.grade`: good, check or poor.
 
     >>> abs(thunder.score(takes.best, voice).total - takes.best.score.total) < 0.05
     True
