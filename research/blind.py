@@ -53,7 +53,7 @@ from thunder_core.face.head import load_head
 from thunder_core.face.moving.mouth_shape import bundled_mouth
 from thunder_core.types import FPS, Motion
 
-INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
+INSIDE = ("Teeth", "Side Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, STRIP = 30, 10  # frames of a moment, and pictures of it
 # outlines of outer and of inner lips: landmarks of upper and lower halves
 LIPS_AROUND = tuple(

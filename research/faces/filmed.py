@@ -32,7 +32,9 @@ HEADS = ("head", "head_man", "head_woman", "head_older_man")  # in WEIGHTS
 SIDE = 360  # pixels
 _FILLS, _BELOW = 0.26, 0.035  # metres of a head that fill it, and from the lips to its middle
 # materials behind the lips, in whose shadow they are, and how much of their light is left
-_INSIDE = ("Mouth", "Gums", "Teeth", "Tongue", "Mouth Lining", "Back Teeth", "Back Tongue")
+_INSIDE = (
+    "Mouth", "Gums", "Teeth", "Side Teeth", "Tongue", "Mouth Lining", "Back Teeth", "Back Tongue",
+)  # fmt: skip
 _SHADE = 0.6
 # rotation vectors of the head towards the camera: ahead, aside, raised, lowered
 POSES = ((0.0, 0.05, 0.0), (0.0, 0.3, 0.0), (-0.2, -0.05, 0.0), (0.2, 0.05, 0.0))

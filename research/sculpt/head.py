@@ -190,7 +190,8 @@ def mouth_vertices(clay):
 
 
 def _metres(millimetres):
-    return (np.round(millimetres * 1e-3 / GRAIN) * GRAIN).astype(np.float32)
+    # plus 0, so that no zero has a sign, which a libm may give it
+    return (np.round(millimetres * 1e-3 / GRAIN) * GRAIN + 0.0).astype(np.float32)
 
 
 def _unit_rows(rows):

@@ -23,6 +23,7 @@ MATERIALS = (
     "Back Tongue",
     "Eye White Above",
     "Eye Tear",
+    "Side Teeth",
 )
 COLORS = (
     (0.76, 0.48, 0.36, 1.0),
@@ -38,10 +39,11 @@ COLORS = (
     (0.050, 0.066, 0.072, 1.0),
     (0.58, 0.23, 0.21, 1.0),
     # in the shade of the lips and the mouth, which the solid view does not cast
-    (0.42, 0.365, 0.295, 1.0),
+    (0.113, 0.088, 0.069, 1.0),
     (0.26, 0.07, 0.07, 1.0),
     (0.44, 0.42, 0.41, 1.0),  # in the shade of the lid
     (0.74, 0.62, 0.58, 1.0),
+    (0.48, 0.425, 0.34, 1.0),
 )
 
 

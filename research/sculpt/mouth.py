@@ -11,7 +11,7 @@ contact, 9 and more inside the mouth.
 import numpy as np
 
 from .mesh import bump, smooth_step
-from .muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH, red_height
+from .muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH, red_height, RING
 from .rig import corner_fade, JAW, JOINTS, lip_fade
 
 CLOSE_ANGLE = 0.30  # jaw angle that mouthClose = 1 compensates [rad]
@@ -131,6 +131,19 @@ _SIDEWAYS = (
     ((-46, -62, 58), (48, 50, 62), (2.6, 0.3, 0.4)),
     ((54, -72, 48), (42, 46, 60), (2.4, 1.6, 0.3)),
 )
+# ring → share of the way that a rising upper lip's red loses; and how far it goes back [mm]
+_THINS = (
+    (0, -0.1, 0),
+    (1, -0.3, 0),
+    (2, -0.6, -0.2),
+    (3, -0.9, -0.4),
+    (4, -1.0, -0.7),
+    (5, -0.62, -1.1),
+    (6, -0.08, -0.5),
+    (6.5, 0, -0.2),
+    (7, 0, 0),
+)
+_THINNER = 0.45  # share of the height of its red that an upper lip loses at mouthUpperUp
 _JAW_NARROWS = 10.0  # inward movement of each corner per sine of the jaw's angle, mm
 
 
@@ -329,7 +342,7 @@ def _part(clay):
     upper, lower = lip_gates(clay)
     up = _along(1, upper * bump(p, (0, -66, 90), (54, 34, 70)))
     up[:, 2] = 0.11 * up[:, 1]
-    up = _scaled(up, clay.index["m", CONTACT, 10], 1, 7.0)
+    up = _scaled(up, clay.index["m", CONTACT, 10], 1, 7.0) + _thinned(clay)
     down = _along(1, -lower * bump(p, (0, -76, 90), (56, 42, 70)))
     down[:, 2] = 0.2 * down[:, 1]
     down = _scaled(down, clay.index["m", CONTACT, 30], 1, -8.0)
@@ -338,6 +351,20 @@ def _part(clay):
         share = smooth_step(-9, 9, side * p[:, 0])[:, None]
         shapes["mouthUpperUp" + tag], shapes["mouthLowerDown" + tag] = up * share, down * share
     return shapes
+
+
+def _thinned(clay):
+    """Displacements [V, 3] by which the red of a raised upper lip gets lower, in proportion to its
+    height: its border rises less than its edge, which stays where it was."""
+    high = np.zeros(len(clay.points))
+    for key, i in clay.index.items():
+        if key[0] == "m" and 0 < key[2] < RING // 2:
+            border, edge = (clay.index["m", ring, key[2]] for ring in (4, CONTACT))
+            high[i] = clay.points[border, 1] - clay.points[edge, 1]
+    lower = turned_rings(clay, _THINS, np.ones(len(high))) * (high > 0)[:, None]
+    lower[:, 1] *= _THINNER * high
+    lower[:, 2] *= np.maximum(1 - clay.u**2, 0)
+    return lower
 
 
 def _close(clay, jaw):

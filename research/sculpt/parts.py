@@ -28,7 +28,9 @@ TONGUE_RINGS, TONGUE_AROUND = 23, 24
 # rings behind which it lies in the mouth's shade, and those of its underside
 _TONGUE_FRONT, _TONGUE_UNDERSIDE = 7, 12
 _TOOTH_AROUND = 8
-_FRONT_TEETH = 3  # front teeth on each side, up to the canines
+# Material of the teeth from the midline back: the lips' shadow is darker towards the corners of the
+# mouth, and the solid view casts none.
+_MATERIALS = ("Teeth", "Side Teeth", "Back Teeth")
 # The tongue along its length, from the tip (0) to the root (1), over 50 mm: half its width, the
 # height of its middle line, how far the surface beside that is above it, and its underside.
 # At rest it lies low behind the lower teeth, as a tongue does on an open vowel.
@@ -137,7 +139,7 @@ def _add_tooth(  # noqa: PLR0913 (a tooth, in numbers)
         (0.7, 0.95, 1.0, 0.1),
         (1.0, 0.8, 0.95, -0.3),
     )
-    material = "Teeth" if n < _FRONT_TEETH else "Back Teeth"
+    material = _MATERIALS[min(n, 2)]
     for side in (1, -1):
         keys = []
         for r, (share, w, t, shift) in enumerate(rings):

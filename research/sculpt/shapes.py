@@ -9,7 +9,7 @@ from .mesh import bump, smooth_step
 from .mouth import lip_gates, mouth_shapes, outside, turned_rings
 from .muzzle import CONTACT
 from .parts import across_tongue, place_on_lid
-from .riders import riders
+from .riders import creases, riders
 from .rig import lip_fade
 from .skin import corner_flesh, EYE_RING, MARGIN
 
@@ -44,8 +44,10 @@ def expression_basis(clay, jaw):
     carried = riders(clay, outside(clay), *lip_gates(clay))
     nothing = np.zeros(clay.points.shape)
     basis = np.stack([shapes.get(name, nothing) + carried.get(name, nothing) for name in CHANNELS])
-    fair = (clay.fair_finely.field(_even(clay, field)) for field in basis)
-    return np.stack([clay.brows.carry(field) for field in fair])
+    fair, sharp = (clay.fair_finely.field(_even(clay, field)) for field in basis), creases(clay)
+    return np.stack(
+        [clay.brows.carry(field + sharp.get(name, 0.0)) for name, field in zip(CHANNELS, fair)]
+    )
 
 
 def _even(clay, field, rounds=5):

@@ -36,6 +36,7 @@ _GREY = {
     "Mouth": 0.06,
     "Gums": 0.22,
     "Teeth": 0.95,
+    "Side Teeth": 0.95,
     "Back Teeth": 0.95,
     "Tongue": 0.48,
     "Back Tongue": 0.48,
@@ -45,7 +46,7 @@ _LIGHT = (0.0, 0.5, 0.866)  # direction to the light, above the camera
 _AMBIENT = 0.4
 _FADE = 35.0  # depth behind the lips at which the inside of the mouth is dark, mm
 _TOGETHER = 64  # frames drawn at once, which fit a core's cache
-_MOUTH_PARTS = ("Mouth", "Gums", "Teeth", "Back Teeth", "Tongue", "Back Tongue")
+_MOUTH_PARTS = ("Mouth", "Gums", "Teeth", "Side Teeth", "Back Teeth", "Tongue", "Back Tongue")
 
 
 class LipVideo(nn.Module):

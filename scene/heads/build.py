@@ -363,7 +363,9 @@ _FROM = 0.35  # value of that expression up to which skin stays smooth
 _EYE_FOLD = ("0.6*a+0.5*b+0.6*c", "eyeSquint{}", "cheekSquint{}", "mouthSmile{}")
 
 # materials of the inner mouth
-_INNER_MOUTH = ("Mouth", "Mouth Lining", "Gums", "Teeth", "Back Teeth", "Tongue", "Back Tongue")
+_INNER_MOUTH = (
+    "Mouth", "Mouth Lining", "Gums", "Teeth", "Side Teeth", "Back Teeth", "Tongue", "Back Tongue",
+)  # fmt: skip
 _LIGHTER = 0.5  # power to which their tint is raised: below 1 is lighter
 
 

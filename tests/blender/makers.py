@@ -68,7 +68,10 @@ def read_anatomy() -> Anatomy:
         rows = np.isin(owner, [materials.index(name) for name in wanted])
         return np.unique(data["polygons"][rows])
 
-    parts = {"teeth": part("Teeth", "Back Teeth", "Gums"), "tongue": part("Tongue", "Back Tongue")}
+    parts = {
+        "teeth": part("Teeth", "Side Teeth", "Back Teeth", "Gums"),
+        "tongue": part("Tongue", "Back Tongue"),
+    }
     parts["brows"] = part("Brows")
     parts["head"] = np.setdiff1d(np.arange(len(points)), np.concatenate(list(parts.values())))
     lips = tuple(int(data[f"inner_lip_{side}_mid"]) for side in ("upper", "lower"))

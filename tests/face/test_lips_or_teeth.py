@@ -29,7 +29,7 @@ def body(bundled):
     turned = (points - joints["jaw"]) @ turn.T + joints["jaw"]
     opens = {"jawOpen": weights["jaw"][:, None] * (turned - points)}
     materials = bundled["material_names"].tolist()
-    inside = [materials.index(name) for name in ("Teeth", "Back Teeth", "Gums")]
+    inside = [materials.index(name) for name in ("Teeth", "Side Teeth", "Back Teeth", "Gums")]
     teeth = np.unique(bundled["polygons"][np.isin(bundled["polygon_material"], inside)])
     skin = np.setdiff1d(np.arange(len(points)), teeth)
     return SimpleNamespace(

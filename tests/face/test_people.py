@@ -8,7 +8,7 @@ import pytest
 from posed_head import posed
 
 from research.anthropometry import GROUPS, measured
-from research.sculpt.form import EYE, EYE_RADIUS
+from research.sculpt.form import EYE, EYE_RADIUS, fold
 from research.sculpt.muzzle import RING
 from research.sculpt.people import PEOPLE
 from thunder_core.face.head import HEAD_FILE, JAW, load_head
@@ -47,6 +47,7 @@ def test_it_is_another_face_with_the_same_eyes_teeth_and_joints(person, bundled_
                 names,
                 (
                     "Teeth",
+                    "Side Teeth",
                     "Back Teeth",
                     "Gums",
                     "Tongue",
@@ -133,7 +134,7 @@ def test_every_measure_is_within_two_deviations_of_its_sex_and_age(name):
 def test_the_mouth_is_the_one_that_takes_are_made_for(name):
     head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
     names = np.array([title.split(" ")[0] for title in head.material_names])[head.polygon_material]
-    inside = head.polygons[np.isin(names, ("Gums", "Teeth", "Back", "Tongue"))]
+    inside = head.polygons[np.isin(names, ("Gums", "Teeth", "Side", "Back", "Tongue"))]
     contact = head.mouth_vertices[-(2 * RING + sum(head.mouth_parts > 0)) :]
     ids = np.unique(np.concatenate([contact, inside[inside >= 0]]))
     parts = [
@@ -147,3 +148,63 @@ def test_the_mouth_is_the_one_that_takes_are_made_for(name):
         b"".join(np.round(1e7 * (part + 0.0)).astype(np.int64).tobytes() for part in parts)
     ).hexdigest()
     assert digest[:10] == MOUTHS[name]
+
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # shares of red, green and blue
+
+
+def of_material(head, word):
+    """Whether each polygon [P] has a material in whose name a word is."""
+    return np.array([word in title for title in head.material_names])[head.polygon_material]
+
+
+def test_the_red_of_an_upper_lip_thins_as_it_rises(name):
+    head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
+    border, edge = head.mouth_vertices[head.mouth_parts == 0].reshape(-1, RING)[[2, 5], 10]
+    rest, half, raised = (
+        np.subtract(*posed(head, mouthUpperUp=up)[[border, edge], 1]) for up in (0.0, 0.5, 1.0)
+    )
+    assert half < 0.85 * rest and 0.4 * rest < raised < 0.7 * rest
+
+
+def test_a_smile_folds_the_cheek(name):
+    head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
+    skin = np.setdiff1d(head.polygons[of_material(head, "Skin")], -1)
+    shares = fold(posed(head)[skin])
+
+    def depth(smile):
+        """How far the groove lies behind the cheek beside it, mm."""
+        groove, cheek = (
+            np.average(posed(head, mouthSmile=smile)[skin, 2], weights=share) for share in shares
+        )
+        return cheek - groove
+
+    assert depth(1.0) - depth(0.0) > 4.0
+
+
+OPEN_MOUTHS = {
+    "ah": dict(jaw=0.2, mouthUpperUp=0.1, mouthLowerDown=0.15),
+    "ee": dict(jaw=0.05, mouthStretch=0.5, mouthSmile=0.3, mouthUpperUp=0.25, mouthLowerDown=0.35),
+    "s": dict(jaw=0.03, mouthStretch=0.35, mouthUpperUp=0.3, mouthLowerDown=0.4),
+    "smile": dict(jaw=0.02, mouthSmile=0.8, mouthUpperUp=0.5, mouthLowerDown=0.4),
+}
+
+
+@pytest.mark.parametrize("mouth", OPEN_MOUTHS)
+def test_teeth_before_the_corners_are_at_most_half_as_bright_as_in_the_middle(name, mouth):
+    """In the solid view, which shows the colours of materials, and in renders, which also show
+    tints, without shadows, which only darken them more."""
+    head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
+    v = posed(head, **OPEN_MOUTHS[mouth])
+    ring = head.mouth_vertices[head.mouth_parts == 0].reshape(-1, RING)[5]
+    upper, lower = v[ring[1:20]], v[ring[:20:-1]]
+    half = np.abs(upper[upper[:, 1] - lower[:, 1] > 1.0, 0]).max()
+    is_tooth = of_material(head, "Teeth")
+    teeth = head.polygons[is_tooth]
+    colour = head.material_colors[head.polygon_material[is_tooth], :3] @ LUMINANCE
+    x = np.abs(v[teeth, 0].mean(1))
+    tint = head.tints[teeth].mean(1) @ LUMINANCE
+    for linear in (colour, colour * tint**0.5):
+        shown = linear ** (1 / 2.2)
+        aside = shown[np.abs(x - 0.8 * half) < 1.5].max()
+        assert aside <= 0.5 * shown[x < 5.0].max()

@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull
 from research.sculpt.form import EYE, EYE_RADIUS
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, JAW, load_head
 
-TEETH, TONGUE = ("Teeth", "Back Teeth"), ("Tongue", "Back Tongue")
+TEETH, TONGUE = ("Teeth", "Side Teeth", "Back Teeth"), ("Tongue", "Back Tongue")
 TOUCH = 0.5  # mm: flesh that presses on a tooth or on flesh
 
 JAWS = (0.0, 0.05, 0.15, 0.25)

@@ -99,7 +99,7 @@ _FILLS = 0.26  # metres of the head that fill the picture
 _SUB = 4  # bits behind the point of a corner's place in pixels
 # what is behind the lips, and how much light is left in their shadow
 _INSIDE, _SHADE = (
-    ("Mouth", "Gums", "Teeth", "Tongue", "Back Teeth", "Back Tongue", "Mouth Lining"),
+    ("Mouth", "Gums", "Teeth", "Side Teeth", "Tongue", "Back Teeth", "Back Tongue", "Mouth Lining"),
     0.6,
 )
 

@@ -213,6 +213,7 @@ def _pairs(head: Head, take: Values) -> tuple[np.ndarray, np.ndarray | None]:
 
 # ---- what is measured of a head
 
+_FRONT_TEETH = ("Teeth", "Side Teeth")  # their materials
 INCISORS_MM = 9.0  # distance from the midline that covers a row's four front teeth
 _EDGE_MM = 0.35  # distance from a row's lowest (highest) point that belongs to the biting edge
 _GRID_MM = 0.5  # cell size of the height map of the upper teeth's front
@@ -510,7 +511,9 @@ def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ids of the vertices of the upper and the lower front teeth."""
     if "Teeth" not in head.material_names:
         raise BadHead("This head has no teeth to speak with: use the bundled one")
-    ids = np.unique(head.polygons[head.polygon_material == head.material_names.index("Teeth")])
+    ids = np.unique(
+        head.polygons[np.isin(head.material_names, _FRONT_TEETH)[head.polygon_material]]
+    )
     ids = ids[ids >= 0]
     front = ids[(np.abs(v[ids, 0]) < INCISORS_MM) & (v[ids, 2] > v[ids, 2].max() - 2 * INCISORS_MM)]
     moved = head.weights[front, JAW] > 0.5
