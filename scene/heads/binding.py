@@ -49,7 +49,8 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     shapes = _shapes_of(objects)
     tracks: dict[driving.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
-    parts, unbound_rules, rig_of = [], [], cache(reading.rig_of)
+    parts, rig_of = [], cache(reading.rig_of)
+    unbound_rules: list[mapping.Rule | mapping.JointRule] = []
     rests = {rule.target: rule.weight for rule in rules if rule.source == mapping.DEFAULT}
     for rule in [each for each in rules if each.source != mapping.DEFAULT]:
         found = places(rule.target, _objects_named(rule.target.object, objects), shapes)

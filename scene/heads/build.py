@@ -73,7 +73,7 @@ def build(
     name: str,
     collection: bpy.types.Collection,
     view_layer: bpy.types.ViewLayer,
-    location: Vector = (0.0, 0.0, 0.0),
+    location: Sequence[float] | Vector = (0.0, 0.0, 0.0),
     identity: int = 0,
 ) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Add a head to a collection: a mesh with a key per expression direction, its armature,

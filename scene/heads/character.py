@@ -105,14 +105,14 @@ def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
     """Weights [2, K] of a face's points whose mean is where its left and its right eye is: of those
     that its blinks move. None if it has no shape keys for these, or they move nothing."""
     rules = {rule.source: rule.target for rule in plan.rules if rule.target.kind == "KEY"}
-    targets = [rules.get(source) for source in ("eyeBlinkLeft", "eyeBlinkRight")]
+    left, right = (rules.get(source) for source in ("eyeBlinkLeft", "eyeBlinkRight"))
     read = reading.read([face], [])
     keys = set(read.names)
-    if None in targets or targets[0] == targets[1] or not {each.name for each in targets} <= keys:
+    if left is None or right is None or left == right or not {left.name, right.name} <= keys:
         return None
     meter = PointMeter(read)
     moved = np.array(
-        [np.linalg.norm(meter.offsets(0, {each: 1.0}, plan), axis=1) for each in targets]
+        [np.linalg.norm(meter.offsets(0, {each: 1.0}, plan), axis=1) for each in (left, right)]
     )
     return moved / moved.sum(axis=1, keepdims=True) if moved.max(axis=1).min() > 1e-9 else None
 
@@ -128,7 +128,7 @@ def between_eyes(face: bpy.types.Object, plan: Mapping) -> tuple[bpy.types.Objec
         return face, lids.mean(axis=0)
     seen = reach_of(face, plan)
     scene = face.users_scene[0]
-    part, base = (scene.objects.get(name, face) for name in ((seen.parts or ("",))[0], seen.base))
+    part, base = (scene.objects.get(name) or face for name in ((seen.parts or ("",))[0], seen.base))
     keys = part.data.shape_keys
     points = points_of(part.data.vertices if keys is None else keys.reference_key.data)
     lips = [vertex for vertex in (*seen.upper, *seen.lower) if vertex < len(points)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Mapping as Values
 from dataclasses import replace
+from typing import cast
 
 import bpy
 import numpy as np
@@ -264,16 +265,17 @@ def _pose_moves(action: bpy.types.Action, obj: bpy.types.Object, plan: mapping.M
             if custom or not rna_paths.exists(block, path):
                 continue
             if block == keys and name == "value":
-                moved[mapping.Target("KEY", block.path_resolve(owner).name)] = value
+                key = cast(bpy.types.ShapeKey, block.path_resolve(owner))
+                moved[mapping.Target("KEY", key.name)] = value
             elif bone is not None and name in ("location", "scale"):
                 moved[mapping.Target("BONE", "", obj.name, bone[0], name, index)] = value - (
                     name == "scale"
                 )
             elif bone is not None:
                 turns.setdefault(bone, {})[index] = value
-    rig = reading.rig_of(obj) if turns else None
-    for (bone, path), values in turns.items():
-        mode = obj.pose.bones[bone].rotation_mode
+    read = reading.rig_of(obj) if turns else None
+    for (turned, path), values in turns.items():
+        mode = obj.pose.bones[turned].rotation_mode
         if path == mapping.rotation_path(mode):  # what is in another mode does not turn the bone
             numbers = np.array(
                 [
@@ -283,9 +285,10 @@ def _pose_moves(action: bpy.types.Action, obj: bpy.types.Object, plan: mapping.M
                     ]
                 ]
             )
-            turn = rig.basis(bone, plan).T @ mapping.rotation_vectors(numbers, mode)[0]
+            assert read is not None  # where anything turns
+            turn = read.basis(turned, plan).T @ mapping.rotation_vectors(numbers, mode)[0]
             moved |= {
-                mapping.Target("BONE", "", obj.name, bone, "rotation", index): float(value)
+                mapping.Target("BONE", "", obj.name, turned, "rotation", index): float(value)
                 for index, value in enumerate(turn)
             }
     return moved

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,6 @@ from .reading import weights_of
 if TYPE_CHECKING:
     from mathutils import Vector
 
-
 # armature property: number of expression directions of the file
 COUNT = "thunder_flame"
 _EXPRESSION = re.compile(r"expression\d{3,}")  # names of its expression keys
@@ -38,7 +38,7 @@ def add(
     path: str,
     collection: bpy.types.Collection,
     view_layer: bpy.types.ViewLayer,
-    location: Vector = (0.0, 0.0, 0.0),
+    location: Sequence[float] | Vector = (0.0, 0.0, 0.0),
     sliders: int = 10,
 ) -> bpy.types.Object:
     """Add the head of a FLAME file to a collection, read by our restricted reader; its mesh object.
@@ -144,9 +144,9 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
         if name in blocks:
             posedirs[:, :, number] = build.blender_to_flame(offsets(blocks[name]))
     data.calc_loop_triangles()
-    triangles = np.empty(3 * len(data.loop_triangles), np.int32)
-    data.loop_triangles.foreach_get("vertices", triangles)
-    triangles = triangles.reshape(-1, 3)
+    corners = np.empty(3 * len(data.loop_triangles), np.int32)
+    data.loop_triangles.foreach_get("vertices", corners)
+    triangles = corners.reshape(-1, 3)
     template = build.blender_to_flame(rest)
     joints = np.array([armature.data.bones[name].head_local for name in build.JOINTS])
     # the file's coordinates are those of the armature, independent of its position and size

@@ -191,7 +191,7 @@ _load_bundled = lru_cache(maxsize=len(PEOPLE))(load_head)
 def build(
     collection: bpy.types.Collection,
     view_layer: bpy.types.ViewLayer,
-    location: Vector = (0.0, 0.0, 0.0),
+    location: Sequence[float] | Vector = (0.0, 0.0, 0.0),
     person: str = "HEAD",
 ) -> Rig:
     """Add a bundled head, one of PEOPLE, to a collection, mesh active and selected. Needs object
@@ -271,7 +271,7 @@ def _overlap(low: np.ndarray, high: np.ndarray, least: np.ndarray, most: np.ndar
 @once
 def in_scene(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The objects that represent the heads of a scene, one for each, ours first."""
-    ours, others, listed = [], [], set()
+    ours, others, listed = [], [], set[bpy.types.Object]()
     for obj in scene.objects:
         if obj in listed or PUPPET_MARK in obj:
             continue
@@ -339,6 +339,7 @@ def resolve(obj: bpy.types.Object) -> Rig:
     mesh = _thunder_mesh(obj)
     if mesh is not None:
         armature, known = armature_of(mesh), tuple(_known_keys(mesh))
+        assert armature is not None  # of a head of ours
         if flame.is_flame(armature):
             targets, driver = flame.bind(mesh, armature)
             # a FLAME head has no tongue

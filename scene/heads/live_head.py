@@ -51,7 +51,9 @@ class LiveHead:
             if not scene.get(MARK) or not _is_there(LiveHead.rig, scene):
                 LiveHead.rig = head.look_up(self.scene, self.mesh)[1]
                 scene[MARK] = scene.get(MARK) or json.dumps([self.mesh, LiveHead.rig.values()])
-            driver, names = LiveHead.rig.driver, head.channel_names()
+            rig = LiveHead.rig
+            assert rig is not None  # else it was just looked up
+            driver, names = rig.driver, head.channel_names()
             motion = unpack(row[None], len(names))
             if driver.leads and live is not None:
                 said, at = live.sounds()
@@ -60,7 +62,7 @@ class LiveHead:
                     np.full(max(2, round(at * FPS) + 2), motion.jaw[0, 0] * _OPENS),
                 )  # fmt: skip
                 motion, names = mouths.apply(motion, names, weights)
-            LiveHead.rig.set_values(driver.drive(motion, names)[0].tolist())
+            rig.set_values(driver.drive(motion, names)[0].tolist())
 
     def end(self) -> None:
         """Give the head back its pose, if it is still there and spoke; what is sent is eased to
@@ -188,10 +190,12 @@ class Sender(jobs.Part):
             with self._said(mesh), head.expect(mesh):
                 if not _is_there(sent.rig, scene):
                     sent.rig = head.look_up(sent.scene, mesh)[1]
-                values = sent.rig.evaluate(depsgraph)[None]
+                rig = sent.rig
+                assert rig is not None  # else it was just looked up
+                values = rig.evaluate(depsgraph)[None]
                 self.send(
                     mesh,
-                    pack(sent.rig.driver.read(values, head.channel_names()))[0],
+                    pack(rig.driver.read(values, head.channel_names()))[0],
                     scene.frame_current_final * scene.render.fps_base / scene.render.fps,
                 )
 

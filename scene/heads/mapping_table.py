@@ -106,10 +106,11 @@ def keep_edit(row: ThunderRow | ThunderScene, context: bpy.types.Context) -> Non
     assert isinstance(scene, bpy.types.Scene)
     if not _filling.active:
         settings = scene.thunder
-        before = settings.table_head and attempt(character.plan_of, settings.table_head)[0]
+        of = settings.table_head
+        before = None if of is None else attempt(character.plan_of, of)[0]
         if before is not None:
             with _filling:
-                for other, values in mapping_rows.follow_edit(row, settings.table, before):
+                for other, values in mapping_rows.follow_edit(row, list(settings.table), before):
                     _fill_row(other, values)
         keep(scene)
 
@@ -214,11 +215,11 @@ def end_all() -> None:
 def refresh(scene: bpy.types.Scene) -> None:
     """Preview the table's active row, or end the preview when it is switched off."""
     settings = scene.thunder
-    rows = settings.table
+    rows, of = settings.table, settings.table_head
     try:
         rig = (
-            head.resolve(settings.table_head)
-            if settings.preview and 0 <= settings.table_index < len(rows)
+            head.resolve(of)
+            if settings.preview and of is not None and 0 <= settings.table_index < len(rows)
             else None
         )
     except (ThunderError, AttributeError):

@@ -8,7 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping as Values
-from typing import cast
+from typing import Any, cast
 
 import bpy
 import numpy as np
@@ -45,7 +45,7 @@ class Trial:
     not be looked at yet."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple, object] = {}
+        self.known: dict[tuple, Any] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -71,7 +71,7 @@ class Trial:
             if place not in self.known:
                 with self._moved({target: value}) as layer:
                     shown = keys.evaluated_get(layer.depsgraph)
-                    self.known[place] = float(shown.path_resolve(path))
+                    self.known[place] = float(cast(float, shown.path_resolve(path)))
             return self.known[place]
 
         try:

@@ -271,10 +271,10 @@ def drop_thumbnail(uid: int) -> None:
     _activities.known.pop(uid, None)
 
 
-def _activity_of(entry: ThunderTake) -> np.ndarray | None:
-    uid = entry.action.session_uid
+def _activity_of(action: bpy.types.Action) -> np.ndarray | None:
+    uid = action.session_uid
     if uid not in _activities.known:
-        performance = take_record.load(entry.action)
+        performance = take_record.load(action)
         _activities.known[uid] = None if performance is None else activity(performance)
     return _activities.known[uid]
 
@@ -282,10 +282,11 @@ def _activity_of(entry: ThunderTake) -> np.ndarray | None:
 def icons(entry: ThunderTake) -> tuple[int, ...]:
     """Icons of a take's picture from left to right; none if its action does not store what it was
     made from."""
-    activity_of_take = _activity_of(entry) if entry.action is not None else None
-    if activity_of_take is None:
+    action = entry.action
+    activity_of_take = None if action is None else _activity_of(action)
+    if action is None or activity_of_take is None:
         return ()
-    uid = entry.action.session_uid
+    uid = action.session_uid
     known = _activities_of(entry.id_data, entry.head, entry.voice, entry.batch)
     line, cached = frozenset(known), thumbnails.icons.get(uid)
     if cached is None or cached[0] != line:
@@ -297,7 +298,7 @@ def icons(entry: ThunderTake) -> tuple[int, ...]:
 
 @once
 def _activities_of(
-    scene: bpy.types.Scene, mesh: bpy.types.Object, voice: str, batch: int
+    scene: bpy.types.Scene, mesh: bpy.types.Object | None, voice: str, batch: int
 ) -> dict[int, np.ndarray]:
     """The activity of the takes of a line, which is a head and a voice, and of a batch that are
     known by now: the first ones, by the session ids of their actions."""
@@ -335,19 +336,19 @@ def picture(take: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     image[:, :, :3] = _BACKGROUND
     bar_width, (heights, usual_heights) = image.shape[1] // BARS, levels(take, line)
     rows = np.arange(SIZE)[:, None]
-    for track, (low, high, colour) in enumerate(_ROWS):
+    for track, (low, high, of_row) in enumerate(_ROWS):
+        colour = np.array(of_row, np.float32)
         tops, usual_tops = (
             low + np.round(values[track] * (high - low)).astype(int)
             for values in (heights, usual_heights)
         )
         tops, usual_tops = np.repeat(tops, bar_width), np.repeat(usual_tops, bar_width)
         inside = (rows >= low) & (rows < tops)
-        image[inside, :3] = np.float32(colour)
+        image[inside, :3] = colour
         if len(line) > 1:
-            image[inside & (rows < usual_tops), :3] = np.float32(colour) * DIM
-            image[(rows == usual_tops - 1) & (usual_tops > tops) & (rows >= low), :3] = (
-                np.float32(colour) * DIM
-            )
+            image[inside & (rows < usual_tops), :3] = colour * DIM
+            above = (rows == usual_tops - 1) & (usual_tops > tops) & (rows >= low)
+            image[above, :3] = colour * DIM
     return image
 
 

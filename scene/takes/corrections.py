@@ -153,6 +153,7 @@ def learn(
         for number in range(count):
             scene, rig = head.look_up(*names)
             span = _READ * number / count, _READ * (number + 1) / count
+            steps: Generator[float, None, _Line | None]
             if number < len(found.edited):
                 steps = _corrected(scene, rig, *found.edited[number])
             else:
@@ -162,7 +163,7 @@ def learn(
                 continue
             sound, mixing = used.enter_context(mixdown.sound_for_engine(client, line.voice))
             yield from mixing
-            row = {"sound": sound, "text": line.text, "edited": put(line.edited)}
+            row: dict[str, Any] = {"sound": sound, "text": line.text, "edited": put(line.edited)}
             if line.take is None:
                 row["request"] = line.request.to_record(put)
             else:
@@ -198,7 +199,7 @@ def _corrected(
         if each.action is not None and each.action.session_uid == uid
     )
     sampled = take_record.load(entry.action)
-    if sampled is None:
+    if entry.action is None or sampled is None:
         raise BadRequest(
             f"“{entry.name}” of “{line.name}” has lost the motion that it was keyed from: commit "
             f"another take of this line"

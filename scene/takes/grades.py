@@ -88,14 +88,20 @@ def words_of(entry: ThunderTake) -> str:
     changed = None if entry.action is None else changes.change(entry.id_data, entry)
     if changed is None or changed.kind != "CUT":
         return entry.words
-    begin, end = changed.now.seconds
+    then, now = fingerprint.of_take(entry), changed.now
+    assert then is not None and now is not None  # of a strip that is still there
+    begin, end = now.seconds
     about = take_record.about_of(entry.action)
-    left = of_part(about, begin - fingerprint.of_take(entry).seconds[0], end - begin)
+    left = of_part(about, begin - then.seconds[0], end - begin)
     whole, part = (sum(map(len, choice_of_take(each)[:3])) for each in (about, left))
     return entry.words if part == whole else words_of_take(left)
 
 
-_ICONS = {findings.GOOD: "CHECKMARK", findings.CHECK: "QUESTION", findings.POOR: "ERROR"}
+_ICONS: dict[str, IconItems] = {
+    findings.GOOD: "CHECKMARK",
+    findings.CHECK: "QUESTION",
+    findings.POOR: "ERROR",
+}
 
 
 @dataclass(frozen=True)

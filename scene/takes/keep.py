@@ -419,6 +419,7 @@ def sample_alike(
     about, count = take_record.about_of(entry.action), how.request.takes
     before = take_record.request_of(about, scene.thunder, count)
     take_style = take_record.style_of_take(entry.action)
+    assert take_style is not None  # `why_none_alike` says so
     direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)
     lists = partial(TakeCollector, batch=entry.batch)
     request = replace(before, direction=replace(direction, spread=ALIKE))

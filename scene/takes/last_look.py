@@ -71,10 +71,9 @@ def look(
 def look_at(rig: head.Rig, entry: ThunderTake) -> Generator[float, None, str]:
     """The same of a take in the list where its keys play; "" too where the animator has edited
     them."""
-    opening = take_record.opening_of(entry.action)
-    if opening is None or take_record.is_edited(entry):
+    opening, clock = take_record.opening_of(entry.action), take_record.clock_of(entry.action)
+    if opening is None or clock is None or take_record.is_edited(entry):
         return ""
-    clock = take_record.clock_of(entry.action)
     said = take_record.about_of(entry.action).get(keying.SAID, "[]")
     return (yield from look(bpy.context.scene.name, rig, clock, opening, said))
 

@@ -16,7 +16,7 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.moving import shaping
 from ...thunder_core.face.moving.lips import bundled_lips, opening_mm, width_mm
 from ...thunder_core.progress import rescale
-from ...thunder_core.types import FPS, Motion
+from ...thunder_core.types import FPS, Motion, unpack
 from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat, playback
@@ -168,7 +168,8 @@ def mix_parts(
         raise BadRequest(
             "All parts use the same take: choose another take for a part, or add a cut"
         )
-    entries = [take_list.entry_of(scene, action) for action in actions]
+    of_actions = (take_list.entry_of(scene, action) for action in actions)
+    entries = [entry for entry in of_actions if entry is not None]  # cuts have theirs (`cuts_of`)
     lead = parts["mouth"]
     rig = take_list.rig_of(scene, lead)
     for entry in entries:
@@ -188,9 +189,7 @@ def mix_parts(
         )
     about: dict[str, object] = {
         "mixed": {part: entry.name for part, entry in parts.items()},
-        "cuts": [
-            f"{cut.frame} {cut.part} {take_list.entry_of(scene, cut.take).name}" for cut in cuts
-        ],
+        "cuts": [f"{cut.frame} {cut.part} {entries[actions.index(cut.take)].name}" for cut in cuts],
     }
     if (weights[:, actions.index(lead.action), shaping.PARTS.index("mouth")] == 1).all():
         about[take_record.MOUTH] = take_record.of_mouth(
@@ -302,7 +301,7 @@ def key_and_list(
         entry = take_list.add_to_list(
             scene, rig, actions, performance, voice, clock, kind=kind, name=name
         )
-        take_list.name_action(entry, None)
+        take_list.name_action(entry)
         take_list.set_all(entry, of_lead)
         entry.first, entry.last = (
             int(keyed.frames[0]) + entry.lead_in,
@@ -331,7 +330,7 @@ def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: lis
     return keyframes.concatenate(*pieces) if len(pieces) > 1 else pieces[0]
 
 
-def _copy_keys(curve: bpy.types.FCurve, frames: np.ndarray, whole: bool) -> dict | None:
+def _copy_keys(curve: bpy.types.FCurve | None, frames: np.ndarray, whole: bool) -> dict | None:
     if curve is None or curve.mute or len(curve.modifiers) or not len(curve.keyframe_points):
         return None
     keys = fcurves.read(curve)
@@ -359,7 +358,7 @@ def _performance(
     resampled = timing.monotone_cubic(
         np.concatenate(parts, axis=1).astype(np.float64), position
     ).astype(np.float32)
-    mixed = Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
+    mixed = unpack(resampled, motion.expression.shape[1])
     return keying.TakeData(
         mixed, channels, opening_mm(mixed), width_mm(mixed), lead.seed, float("nan"), about
     )

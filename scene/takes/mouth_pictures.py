@@ -39,6 +39,8 @@ _mouths = jobs.session.add(Previews())  # by a take, its score, and the start an
 def icons(entry: ThunderTake, place: word_places.WordPlace) -> tuple[int, ...]:
     """Icons of a take's mouth over a word (word_places.Place) from left to right; none of a take
     that does not store its performance."""
+    if entry.action is None:
+        return ()
     key = (
         entry.action.session_uid,
         round(entry.score, 3),

@@ -227,6 +227,7 @@ def carry(
     try:
         for block, curves in enumerate(display.curves_of(rig, entry)):
             action, slot = display.part_of(actions, rig, block)
+            assert action is not None  # they were keyed for all targets
             into = compat.curves_in(action, rig.targets[block], slot)
             places = compat.by_place(into)
             for number, curve in enumerate(curves):

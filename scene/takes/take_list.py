@@ -85,7 +85,7 @@ def set_all(entry: ThunderTake, values: dict[str, object]) -> None:
 _NUMBERED = re.compile(r"Take (\d+)$")  # name of a take that the animator has not named
 
 
-def next_name(scene: bpy.types.Scene, mesh: bpy.types.Object, voice: str) -> str:
+def next_name(scene: bpy.types.Scene, mesh: bpy.types.Object | None, voice: str) -> str:
     """The name of the next take of a head and a voice: Take 1, Take 2 …"""
     numbered = (
         _NUMBERED.match(entry.name)
@@ -107,7 +107,7 @@ def number_in_order(entries: Sequence[ThunderTake]) -> None:
 
 
 def free_name(
-    scene: bpy.types.Scene, name: str, mesh: bpy.types.Object, voice: str, first: int = 2
+    scene: bpy.types.Scene, name: str, mesh: bpy.types.Object | None, voice: str, first: int = 2
 ) -> str:
     """A name, followed by a number from `first` on if a take of that head and voice already has it:
     Mix 2, Take 3.2."""
@@ -125,7 +125,7 @@ def free_name(
     )
 
 
-def name_action(entry: ThunderTake, context: bpy.types.Context) -> None:
+def name_action(entry: ThunderTake, context: bpy.types.Context | None = None) -> None:
     """Give a take's actions the animator's name for the take, for the dope sheet and for appending.
 
     Without a name the take is called by a number again.
@@ -165,7 +165,7 @@ def set_score(entry: ThunderTake, performance: keying.TakeData) -> None:
     its keys may have been edited meanwhile."""
     for action in display.actions_of(entry):
         keying.record_of(action).update(performance.provenance | {"score": performance.score})
-    if performance.sync_per_frame is not None:
+    if performance.sync_per_frame is not None and entry.action is not None:
         take_record.store_sync(entry.action, performance.sync_per_frame)
     entry.score = performance.score
 
@@ -360,7 +360,7 @@ def adopt(scene: bpy.types.Scene, rig: head.Rig, actions: list | None = None) ->
         performance = take_record.load(action)
         clock = take_record.clock_of(action)
         about = take_record.source_of(action)
-        if performance is None:  # its values are not numbers
+        if performance is None or clock is None:  # its values are not numbers
             continue
         more = (
             []
@@ -516,7 +516,7 @@ def takes_of_voice(context: bpy.types.Context) -> list:
     return [entries[place] for place in of_voice(context)]
 
 
-def of_line(scene: bpy.types.Scene, mesh: bpy.types.Object, name: str) -> list:
+def of_line(scene: bpy.types.Scene, mesh: bpy.types.Object | None, name: str) -> list:
     """The takes of a head and a voice, in list order."""
     return list(_by_line(scene).get((mesh, name), {}).values())
 
@@ -543,7 +543,7 @@ def piece_of(scene: bpy.types.Scene, name: str, mesh: bpy.types.Object | None) -
 
 @once
 def _newest_states(
-    scene: bpy.types.Scene, mesh: bpy.types.Object
+    scene: bpy.types.Scene, mesh: bpy.types.Object | None
 ) -> dict[str, list[fingerprint.State | None]]:
     """The states, when its newest takes were made, of each voice that a head speaks; one of each
     that they share."""
@@ -633,6 +633,7 @@ def why_none(context: bpy.types.Context) -> str:
     if not on_heads:
         return "No take is shown: choose one in the list first"
     entry = on_heads[0]
+    assert entry.head is not None  # which shows it
     return (
         f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which is not in the list: "
         f"choose a take, that voice, or what the list shows"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -144,10 +144,10 @@ def store(action: bpy.types.Action, performance: keying.TakeData, clock: Clock, 
         store_sync(action, performance.sync_per_frame)
 
 
-def source_of(action: bpy.types.Action | None):
+def source_of(action: bpy.types.Action | None) -> Any:
     """The properties that an action carries of its performance; None if it carries none, or if a
     later version wrote them or they do not fit together."""
-    record = None if action is None else action.get(SOURCE)
+    record: Any = None if action is None else action.get(SOURCE)
     try:
         frames, channels = record["frames"], len(record["channels"].split("\n"))
         sizes = {"expression": frames * channels, "opening": frames, "width": frames}
@@ -167,10 +167,10 @@ def load(action: bpy.types.Action | None) -> keying.TakeData | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond
     for a minute."""
     record = source_of(action)
-    if record is None:
+    if action is None or record is None:
         return None
     frames, channels = record["frames"], tuple(record["channels"].split("\n"))
-    rotations = {
+    rotations: dict[str, Any] = {
         name: _array(record[name]).reshape(frames, 3) if name in record else None
         for name in _ROTATIONS
     }
@@ -196,16 +196,18 @@ def load(action: bpy.types.Action | None) -> keying.TakeData | None:
 
 def _look_of(action: bpy.types.Action, frames: int) -> GazeTarget | None:
     """The target of the eyes of a take of `frames` frames, None if its action has no valid one."""
-    record = action.get(LOOK)
+    record: Any = action.get(LOOK)
     sizes = {"points": frames, "own": frames, "own_head": frames, "joint": 1, "eyes": 1}
     try:
-        parts = {name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()}
-        shares = {name: float(record[name]) for name in ("leaves", "follows")}
+        parts: dict[str, Any] = {
+            name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()
+        }
+        parts |= {name: float(record[name]) for name in ("leaves", "follows")}
         valid = records.is_readable(record)
     except records.UNREADABLE:
         return None
     places = {name: parts.pop(name)[0] for name in ("joint", "eyes")}
-    return GazeTarget(**parts, **places, **shares) if valid else None
+    return GazeTarget(**parts, **places) if valid else None
 
 
 def clock_of(action: bpy.types.Action | None) -> Clock | None:
@@ -233,7 +235,7 @@ def store_sync(action: bpy.types.Action, per_frame: np.ndarray) -> None:
 
 def sync_of(action: bpy.types.Action | None) -> np.ndarray | None:
     """Lip-sync of each frame of a take, float32 [T] at 25 fps, None if it was not measured."""
-    values = None if action is None else action.get(SYNC)
+    values: Any = None if action is None else action.get(SYNC)
     return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
 
@@ -340,7 +342,7 @@ def weights_of(entry: ThunderTake) -> str | None:
     return of_mouth(entry.action).get("weights")
 
 
-def style_of_take(action: bpy.types.Action) -> np.ndarray | None:
+def style_of_take(action: bpy.types.Action | None) -> np.ndarray | None:
     """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if
     not stored."""
     return motion_file.style_of_take(keying.record_of(action))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import cast, TYPE_CHECKING
 
 import bpy
 
@@ -15,6 +15,7 @@ from ...thunder_core.direction import (
     DirectionRequest,
     HELD,
     Mark,
+    Marking,
     MOVED,
     OPEN,
     SOUND,
@@ -69,7 +70,7 @@ class ThunderWordMark(bpy.types.PropertyGroup):
     def mark(self) -> Mark:
         """The same, in seconds of the recording."""
         return Mark(
-            self.kind,
+            cast(Marking, self.kind),
             self.start,
             self.end,
             self.sound,
@@ -174,7 +175,7 @@ def part_of(scene: bpy.types.Scene, voice: strip.Voice) -> subtitles.PlayedPart 
     state = voice.state
     if not state.last:
         return None
-    strips_scene = bpy.data.scenes.get(voice.scene, scene)
+    strips_scene = bpy.data.scenes.get(voice.scene) or scene
     length = compat.content_length(strip.by_name(strips_scene, voice.strip))
     return subtitles.PlayedPart(
         *state.seconds, length / state.fps, (state.first - strips_scene.frame_start) / state.fps

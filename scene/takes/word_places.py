@@ -447,7 +447,7 @@ def find(
     is_new = text is not None or record is None or record.is_empty
     if is_new and text is None:  # of the strip that it was cut off
         text = transcript.text_of(scene, voice.name, voice.state)
-    said = text if is_new else record.text
+    said = record.text if text is None else text
     language = transcript.language_of(scene, voice.name, voice.state)
     if text is None:
         times = transcript.times_of(scene, voice.name, voice.state)
@@ -463,7 +463,7 @@ def find(
 
 
 def recognise(
-    client: Client, voice: strip.Voice, by: dict[str, str]
+    client: Client, voice: strip.Voice, by: dict[str, Any]
 ) -> Generator[jobs.Step, None, FoundWords]:
     """Steps that recognise what a voice says, and keep it as its transcript with words and sounds.
     by: `recogniser.arguments`. One that somebody typed is never replaced. Raises ThunderError;
@@ -572,7 +572,8 @@ def share_words(scene: bpy.types.Scene, voice: str, pieces: list[fingerprint.Sta
         record = transcript.ensure(scene, piece.strip)
         record.text = spoken.slice_text(text, *words)
         record.recognised, record.language = record.text if is_recognised else "", language
-        _store(record, spoken.pack_part(content, *words, record.text), piece.recording)
+        part = "" if content is None else spoken.pack_part(content, *words, record.text)
+        _store(record, part, piece.recording)
         if piece.strip != voice:
             _move_marks(transcript.of(scene, voice), record, *piece.seconds)
 
@@ -607,8 +608,9 @@ def find_if_unknown(client: Client, voice: strip.Voice) -> Generator[jobs.Step, 
     with suppress(ThunderError):
         if not is_known(bpy.context.scene, voice):
             # named so from its first step on, which mixes the voice down: takes are there by then
-            at_end = {"fraction": 1.0, "message": FINDING}
-            yield from map_progress(find(client, voice), lambda step: replace(step, **at_end))
+            yield from map_progress(
+                find(client, voice), lambda step: replace(step, fraction=1.0, message=FINDING)
+            )
 
 
 def is_known(scene: bpy.types.Scene, voice: strip.Voice) -> bool:

@@ -220,7 +220,9 @@ def take_of(scene: bpy.types.Scene, line: dialogue.Line):
     None if it has none that fits the line as it is.
     """
     fitting = list(dialogue.takes_of(scene, line.strip, line.speaker))
-    action = display.shown_action(head.resolve(line.speaker)) if fitting else None
+    if not fitting or line.speaker is None:
+        return None
+    action = display.shown_action(head.resolve(line.speaker))
 
     def rank(entry: ThunderTake):
         return (
@@ -231,7 +233,7 @@ def take_of(scene: bpy.types.Scene, line: dialogue.Line):
             grades.rank(entry),
         )
 
-    return max(fitting, key=rank, default=None)
+    return max(fitting, key=rank)
 
 
 def has_takes(scene: bpy.types.Scene) -> bool:
@@ -239,6 +241,7 @@ def has_takes(scene: bpy.types.Scene) -> bool:
     return any(
         entry.action is not None and entry.voice == line.strip and entry.head == line.speaker
         for line in dialogue.lines(scene)
+        if line.speaker is not None
         for entry in scene.thunder.takes
     )
 
@@ -249,7 +252,7 @@ def commit_line(
     """Steps that commit a take of a line as the Commit settings say, then look whether the lips
     follow it. done receives the results, and has those of the lines before: a head's later lines
     go into the action of its first. Raises ThunderError; what done has then stays committed."""
-    rig = head.resolve(entry.head)
+    rig = take_list.rig_of(scene, entry)
     head.check_animatable(rig)
     choice = choice_of(scene, entry)
     if rig.owner.name in done.heads and choice.to != "STRIP":

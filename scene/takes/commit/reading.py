@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import cast, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -204,14 +204,16 @@ def _limits(target: Animated, path: str) -> tuple[float, float] | None:
     """The range of a shape key's slider; None for any other number."""
     if target.id_type != "KEY" or not rna_paths.exists(target, path):
         return None
-    key = target.path_resolve(rna_paths.split(path)[0])
+    key = cast(bpy.types.ShapeKey, target.path_resolve(rna_paths.split(path)[0]))
     return key.slider_min, key.slider_max
 
 
 def _rotation_mode(rig: head.Rig, place: int) -> str:
     """The rotation mode of the bone that a track turns."""
     track = rig.driver.tracks[place]
-    return rig.targets[track.block].pose.bones[rna_paths.bone_of(track.path)[0]].rotation_mode
+    bone = rna_paths.bone_of(track.path)
+    assert bone is not None  # of a track that turns one
+    return rig.targets[track.block].pose.bones[bone[0]].rotation_mode
 
 
 _FAR = 1_000_000.0  # frame beyond which a modifier's restriction has no effect

@@ -68,6 +68,7 @@ def write(
     for other in bpy.context.scene.thunder.takes:  # of a line the last is learned from
         if other.action is not None and (other.head, other.voice) == (entry.head, entry.voice):
             other.action.pop(take_record.COMMITTED, None)
+    assert entry.action is not None  # its keys were written
     entry.action[take_record.COMMITTED] = ",".join(sorted(plan.choice.regions))
     for track, value in drawing.still:
         if rna_paths.exists(rig.targets[track.block], track.path):
@@ -292,7 +293,7 @@ class _Writing:
         return values
 
     def _write(
-        self, curves: bpy.types.ActionChannelbagFCurves, wanted: list[NewCurve]
+        self, curves: bpy.types.ActionChannelbagFCurves, wanted: Sequence[NewCurve]
     ) -> Generator[float, None, None]:
         """Write curves into a collection; yields progress."""
         for number, new_curve in enumerate(wanted):
@@ -355,4 +356,5 @@ def _remove_strips(target: Animated, strips: list) -> None:
         strip.action.use_fake_user = True
         track.strips.remove(strip)
         if not track.strips:
+            assert target.animation_data is not None  # which has the track
             target.animation_data.nla_tracks.remove(track)

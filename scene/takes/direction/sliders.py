@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 import bpy
 
@@ -74,6 +75,12 @@ def _share(name: str, default: float, description: str):
     )
 
 
+def _on_manner_changed(self: ThunderMannerChange, context: bpy.types.Context) -> None:
+    """Have the shown take follow a row that was ticked."""
+    path = self.path_from_id().rpartition(".manner")[0]
+    _on_slider_moved(cast(ThunderDirection, self.id_data.path_resolve(path)), context)
+
+
 class ThunderMannerChange(bpy.types.PropertyGroup):
     """One row of a character's manner (`thunder_core.manner.Change`)."""
 
@@ -86,7 +93,7 @@ class ThunderMannerChange(bpy.types.PropertyGroup):
     is_used: bool = BoolProperty(
         name="Use",
         default=True,
-        update=lambda self, context: _on_manner_changed(self),
+        update=_on_manner_changed,
         description="Whether takes follow this part of the manner",
     )
 
@@ -212,12 +219,6 @@ def value(direction: ThunderDirection) -> Direction:
         direction.mood or NEUTRAL,
         direction.strength,
     )
-
-
-def _on_manner_changed(change: ThunderMannerChange) -> None:
-    """Have the shown take follow a row that was ticked."""
-    path = change.path_from_id().rpartition(".manner")[0]
-    _on_slider_moved(change.id_data.path_resolve(path), None)
 
 
 def manner_of(direction: ThunderDirection) -> Manner | None:
