@@ -307,7 +307,7 @@ def _activities_of(
     for entry in islice((each for each in takes if each.action is not None), MOST_COMPARED):
         uid = entry.action.session_uid
         if uid in _activities.known or time.monotonic() < end:
-            known[uid] = _activity_of(entry)
+            known[uid] = _activity_of(entry.action)
     return {uid: each for uid, each in known.items() if each is not None}
 
 
