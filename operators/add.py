@@ -16,7 +16,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ..scene.engine import connection, install
-from ..scene.heads import drawn, family, flame, head, live_head, mapping_table, receivers
+from ..scene.heads import drawing_rules, family, flame, head, live_head, mapping_table, receivers
 from ..scene.host import compat, jobs
 from ..scene.host.language import translated
 from ..scene.host.prop import (
@@ -102,7 +102,7 @@ class THUNDER_OT_sample_drawing(AddsHead, bpy.types.Operator):
     bl_label = "Use a Sample Drawing"
 
     def add(self, context: bpy.types.Context, collection: bpy.types.Collection):
-        face, plan = drawn.add_sample(collection)
+        face, plan = drawing_rules.add_sample(collection)
         mapping_table.keep_plan(context.scene, face, plan)
         return face
 

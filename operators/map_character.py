@@ -9,7 +9,15 @@ from dataclasses import replace
 import bpy
 
 from ..scene.animation import drawn_frames
-from ..scene.heads import character, detection, drawn, family, head, head_state, mapping_table
+from ..scene.heads import (
+    character,
+    detection,
+    drawing_rules,
+    family,
+    head,
+    head_state,
+    mapping_table,
+)
 from ..scene.host.prop import EnumProperty, IntProperty, StringProperty
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face import mapping
@@ -34,7 +42,7 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
 
     def change(self, context: bpy.types.Context, obj: bpy.types.Object):
         if family.is_drawn(obj):
-            return _fill(context, obj, drawn.by_names(obj))
+            return _fill(context, obj, drawing_rules.by_names(obj))
         plan = detection.detect(obj, anew=True)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
@@ -188,7 +196,7 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context):
         scene = context.scene
-        face = drawn.adopt(context.object, list(context.selected_objects))
+        face = drawing_rules.adopt(context.object, list(context.selected_objects))
         scene.thunder.head = face
         if family.is_drawn(face):
             # what it shares is copied
@@ -198,10 +206,10 @@ class THUNDER_OT_add_drawn_mouth(InstantWork, bpy.types.Operator):
         kept = attempt(character.plan_of, face)[0] if head_state.mapping(face) else None
         plan = kept or mapping.Mapping("Drawn Mouths", ())
         if not plan.drawn:
-            plan = mapping.Mapping("Drawn Mouths", tuple(drawn.found_rules(face)))
+            plan = mapping.Mapping("Drawn Mouths", tuple(drawing_rules.found_rules(face)))
         mapping_table.keep_plan(scene, face, plan)
         plan = character.plan_of(face)
-        self.warn([*head.resolve(face).warnings, *drawn.say_left_out(face, plan)])
+        self.warn([*head.resolve(face).warnings, *drawing_rules.say_left_out(face, plan)])
         count = len({rule.source for rule in plan.rules} - {UNUSED})
         return f"“{face.name}” has {count} sounds and looks: see them in Thunder Character"
 
@@ -223,7 +231,7 @@ class THUNDER_OT_fill_in_order(ShowsDialog, OnCharacter, bpy.types.Operator):
         name="Order",
         items=[
             (name, name, ", ".join(label for label, _ in rows))
-            for name, rows in drawn.CHARTS.items()
+            for name, rows in drawing_rules.CHARTS.items()
         ],
         description="Order in which the drawings are",
     )
@@ -232,7 +240,7 @@ class THUNDER_OT_fill_in_order(ShowsDialog, OnCharacter, bpy.types.Operator):
     )
 
     def change(self, context: bpy.types.Context, obj: bpy.types.Object):
-        return _fill(context, obj, drawn.in_order(obj, self.chart, self.first))
+        return _fill(context, obj, drawing_rules.in_order(obj, self.chart, self.first))
 
 
 class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
@@ -246,7 +254,9 @@ class THUNDER_OT_tilt_drawing(OnCharacter, bpy.types.Operator):
                 f"“{turned.name}” has no Euler angles: choose XYZ as its rotation mode"
             )
         of, name = turned.name * (turned != obj), getattr(bone, "name", "")
-        mapping_table.keep_plan(context.scene, obj, drawn.tilt(character.plan_of(obj), of, name))
+        mapping_table.keep_plan(
+            context.scene, obj, drawing_rules.tilt(character.plan_of(obj), of, name)
+        )
 
 
 class THUNDER_OT_copy_drawings(InstantWork, bpy.types.Operator):

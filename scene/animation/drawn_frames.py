@@ -11,7 +11,7 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.progress import result
-from ..heads import character, drawn, head, mapping_table, rna_paths
+from ..heads import character, drawings, head, mapping_table, rna_paths
 from . import keying
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def copy_drawings(scene: bpy.types.Scene, rig: head.Rig) -> int:
     numbers = numbers_shown(scene, rig, first, scene.frame_end)
     wanted = {rule.target for rule in plan.drawn if rule.target.kind == "DRAWING"}
     for target, (obj, layer, path) in (
-        (each, of) for each in wanted for of in drawn.layers_of(face, each)
+        (each, of) for each in wanted for of in drawings.layers_of(face, each)
     ):
         if obj.data.users > 1:  # another object shows it too, and keeps its frames
             obj.data = obj.data.copy()
             layer = obj.data.layers[target.name]
-        for copy in [each for each in layer.frames if each.keyframe_type == drawn.COPY]:
+        for copy in [each for each in layer.frames if each.keyframe_type == drawings.COPY]:
             layer.frames.remove(copy.frame_number)
         drawings = sorted(each.frame_number for each in layer.frames)
         by, before = min(0, first - 1 - drawings[-1]), None
@@ -55,7 +55,7 @@ def copy_drawings(scene: bpy.types.Scene, rig: head.Rig) -> int:
         for frame, number in enumerate(map(curve.evaluate, shown), first):
             if number != before:
                 copy = layer.frames.copy(round(number) + by, frame, instance_drawing=True)
-                copy.keyframe_type, before, count = drawn.COPY, number, count + 1
+                copy.keyframe_type, before, count = drawings.COPY, number, count + 1
         modifier = obj.path_resolve(path.removesuffix(".offset"))
         modifier.show_viewport = modifier.show_render = False
         rules = (replace(r, weight=r.weight + by * (r.target == target)) for r in plan.rules)

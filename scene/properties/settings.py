@@ -16,7 +16,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.request import MOST_TAKES, TAKES
 from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.whisper import LANGUAGES
-from ..heads import character, drawn, family, head, head_state, mapping_table, receivers
+from ..heads import character, drawings, family, head, head_state, mapping_table, receivers
 from ..host import compat, drawing
 from ..host.jobs import registration, session
 from ..host.prop import (
@@ -124,7 +124,7 @@ def _targets(self: ThunderRow, context: bpy.types.Context, text: str):
     objects = _family(self)
     of = self.id_data.thunder.table_head
     if of is not None and family.is_drawn(of):
-        things = (to for each in attempt(drawn.things_of, of)[0] or () for to, _ in each)
+        things = (to for each in attempt(drawings.things_of, of)[0] or () for to, _ in each)
         names = [to.name for to in things if self.kind in ("NONE", to.kind)]
         groups = [group.name for group in bpy.data.collections] * (self.kind == "SHOW")
         return list(dict.fromkeys(names + groups))

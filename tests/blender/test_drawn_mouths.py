@@ -14,7 +14,7 @@ from running_engine import connection, speak, stop_engine  # noqa: F401
 from thunder.cli import check
 from thunder.operators import listen
 from thunder.scene.animation import display, fcurves, keying
-from thunder.scene.heads import character, drawn, head, mapping_table
+from thunder.scene.heads import character, drawing_rules, head, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.media import export, puppets
 from thunder.scene.review import checking, live_score
@@ -376,9 +376,9 @@ def test_a_name_that_is_known_wins_over_the_order(blender, scene):
     plan = character.plan_of(scene.thunder.head)
     assert [(rule.source, rule.target.name) for rule in plan.rules] == [("M B P", "MBP")]
     obj = drawing_with(blender, scene, Foo=(1, 4, 7), MBP=(1,))
-    assert [rule.target.name for rule in drawn.found_rules(obj)] == ["MBP"]
+    assert [rule.target.name for rule in drawing_rules.found_rules(obj)] == ["MBP"]
     obj = drawing_with(blender, scene, Default=(1, 4, 7), Lines=(1,))
-    assert {rule.target.kind for rule in drawn.found_rules(obj)} == {"DRAWING"}
+    assert {rule.target.kind for rule in drawing_rules.found_rules(obj)} == {"DRAWING"}
 
 
 CHARTS = {
@@ -996,7 +996,7 @@ def test_a_layer_that_is_a_list_of_letters_is_a_mouth(blender, scene):
 def test_layers_with_numbers_that_are_drawn_anew_on_later_frames_are_mouths(blender, scene):
     layers = dict.fromkeys((*NUMBERS, "mouth_rest"), (1, 5))
     obj = drawing_with(blender, scene, Body=range(1, 40, 2), **layers)
-    found = {rule.source: rule.target.name for rule in drawn.found_rules(obj)}
+    found = {rule.source: rule.target.name for rule in drawing_rules.found_rules(obj)}
     assert (found["M B P"], found["L"], found["Rest"]) == ("mouth_01", "mouth_08", "mouth_rest")
 
 
