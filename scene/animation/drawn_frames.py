@@ -46,9 +46,9 @@ def copy_drawings(scene: bpy.types.Scene, rig: head.Rig) -> int:
             layer = obj.data.layers[target.name]
         for copy in [each for each in layer.frames if each.keyframe_type == drawings.COPY]:
             layer.frames.remove(copy.frame_number)
-        drawings = sorted(each.frame_number for each in layer.frames)
-        by, before = min(0, first - 1 - drawings[-1]), None
-        for number in drawings if by else ():
+        placed = sorted(each.frame_number for each in layer.frames)
+        by, before = min(0, first - 1 - placed[-1]), None
+        for number in placed if by else ():
             layer.frames.move(number, number + by)
         curve = rna_paths.drivers_of(obj)[path]
         shown = numbers[curve.driver.variables[0].targets[0].data_path]
