@@ -31,7 +31,9 @@ Drawings = dict[int, list[Place]]  # by their numbers
 
 def _objects(face: bpy.types.Object, target: Target) -> Drawings:
     thing, group = bpy.data.objects.get(target.name), bpy.data.collections.get(target.name)
-    members = [thing] if thing is not None else [] if group is None else list(group.all_objects)
+    members: list[bpy.types.Object] = [] if group is None else list(group.all_objects)
+    if thing is not None:
+        members = [thing]
     # what is below another head is that one's, whose copy this may be
     ours = [each for each in members if family.drawn_above(each) in (None, face)]
     return {1: [(each, path, -1, 0) for each in ours for path in HIDE[1:]]} if ours else {}
@@ -68,7 +70,7 @@ def _in_material(
     result: Drawings = defaultdict(list)
     material = bpy.data.materials.get(target.name)
     tree = None if material is None else material.node_tree
-    nodes = [] if tree is None else list(tree.nodes)
+    nodes: list[bpy.types.Node] = [] if tree is None else list(tree.nodes)
     for node in (each for each in nodes if each.type == kind):
         path = f'nodes["{bpy.utils.escape_identifier(node.name)}"]'
         for number, places in enumerate(places_of(node, path), 1):
