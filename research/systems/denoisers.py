@@ -198,7 +198,7 @@ class ConditionedDenoiser(Standardised):
 
 class PlainThunder(DenoiserNetwork):
     """THUNDER as compared in the paper: the denoiser alone, conditioned on sound only; Blender uses
-    `thunder`. Weights of the one that performs in Blender fit too."""
+    `thunder`. Weights of the one that performs in Blender fit too, but hear no map of mouths."""
 
     name = "thunder"
     sample = sample_denoised
