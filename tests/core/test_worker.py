@@ -185,13 +185,16 @@ def test_a_face_is_heard_for_as_long_as_it_moves_in_the_voice_that_is_named(warm
     assert sounds[0] != sounds[1], "the speaker's voice is not the average one"
 
 
-def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):
+@pytest.mark.parametrize(
+    "sizes, said", [({"style": 5}, "other styles"), ({"mouth": 4}, "another map of mouths")]
+)
+def test_weights_of_other_inputs_are_refused(temporary_folder, tmp_path, sizes, said):
     folder, (_, config) = tmp_path / "weights", load_weights(SHIPPED / "denoiser")
     shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("denoiser.*"))
-    other = DenoiserNetwork(replace(DenoiserConfig(**config), style=5))
+    other = DenoiserNetwork(replace(DenoiserConfig(**config), **sizes))
     save_weights(folder / "denoiser", other.state_dict(), other.settings(), {})
     with Client(sys.executable, weights=str(folder)) as client:
-        with pytest.raises(errors.BadWeights, match="other styles"):
+        with pytest.raises(errors.BadWeights, match=said):
             client.request("hello").wait(timeout=120)
 
 
