@@ -4,11 +4,11 @@
 `python -m research blind A --data DATA --tree TREE` in the engine's environment; TREE is a checkout
 of an older commit, whose engine and weights make the other side. All is drawn on today's head.
 
-A: film strips of mouths, ten of 1.2 s of a take as asked, today's and TREE's.  B: today's and the
+A: film strips of mouths, ten of 1.2 s of a take as asked, today's and TREE's; with --teacher the
+teacher's readings of voices that nothing was fitted to, and TREE's takes.  B: today's and the
 person's, as `faces/read_people.py` reads it.  G: the person's own mouth by two readers, that of
 filmed heads and that of the head's own shape.  Words and sounds are above the strips of A, B and G;
-`--landmarks` draws the person's beside them.  C: eight takes of a line, today's and
-TREE's.  D: one take from its start, ten heads a second, cut above the mouth, today's and TREE's.
+`--landmarks` draws the person's beside them.  C: eight takes of a line, today's and TREE's.  D: one take from its start, ten heads a second, cut above the mouth, today's and TREE's.
 F: the same with whole heads.
 E: eight takes of a line in no order, and words of the list: which row is each one's? `--votes FILE`
 counts answers: a line “page, word, row” each of E, “page, A” (B, or = for a tie) each of the others,
@@ -33,9 +33,17 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from research.faces.landmarks import LIP_ACROSS
-from research.faces.lip_clips import LipClip, read_clips, SILENT, spoken_phones
+from research.faces.lip_clips import (
+    encode_sound,
+    fit_length,
+    LipClip,
+    read_clips,
+    SILENT,
+    spoken_phones,
+)
 from research.faces.real_faces import solve_missing
 from research.harness import add_shared, discard_old_takes, ROOT, write_json
+from research.lips import teacher_motion
 from research.measures.told_apart import fill
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
@@ -45,12 +53,14 @@ from thunder_core.animation.traits import seen
 from thunder_core.direction_words import SEEN, stand_out
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.cues import LABELS_PER_SECOND
 from thunder_core.engine.tracking import solve
 from thunder_core.engine.tracking.mouth import tracked_mouth
 from thunder_core.engine.tracking.spots import INNER_LIPS
 from thunder_core.engine.voice import SPOKEN as VOICED
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.mouth_shape import bundled_mouth
+from thunder_core.spoken import phone_index
 from thunder_core.types import FPS, Motion
 
 INSIDE = ("Teeth", "Side Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
@@ -73,6 +83,8 @@ MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
     "B": {"check": 2, "fit": 1, "de": 4, "zh": 4},
     "G": {"check": 4, "de": 4, "zh": 4},
+    # of voices that the map of the voice was not fitted to
+    "teacher": {"test": 7, "validation": 6, "check": 3, "de": 7, "zh": 7},
 }
 WIDE = 1400  # pixels of a page
 TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
@@ -90,13 +102,16 @@ OF_EYES = set(SEEN["blinks"][1])
 
 @dataclass(frozen=True)
 class Voice:
-    """A recording. said: the phone at each frame.  words: (frame of its start, word)."""
+    """A recording. said: the phone at each frame.  words: (frame of its start, word).  labels: the
+    phones of its text as 10 ms labels, as the teacher reads them in training; None: those that the
+    encoder hears."""
 
     name: str
     group: str
     path: Path
     said: list[str]
     words: list[tuple[int, str]]
+    labels: np.ndarray | None = None
 
     def spoken(self, first: int, frames: int) -> bool:
         """Whether enough is said in the moment of so many frames from one on."""
@@ -139,17 +154,37 @@ def readers(data: Path, most: int, shortest: float) -> dict[str, list[Voice]]:
             starts, seconds = starts_of(line, known), line.phones[-1][2]
             if starts and seconds >= shortest and len(voices[line.speaker]) < most:
                 said = [""] * round(seconds * FPS)
+                labels = np.zeros(round(seconds * LABELS_PER_SECOND), np.uint8)
                 for phone, start, end in line.phones:
                     a, b = round(start * FPS), round(end * FPS)
                     said[a:b] = [phone] * (min(b, len(said)) - a)
+                    a, b = round(start * LABELS_PER_SECOND), round(end * LABELS_PER_SECOND)
+                    labels[a:b] = phone_index(phone)
                 words = [(round(s * FPS), w) for s, w in zip(starts, line.text.split())]
-                voices[line.speaker].append(Voice(line.path.stem, group, line.path, said, words))
+                voices[line.speaker].append(
+                    Voice(line.path.stem, group, line.path, said, words, labels)
+                )
     return voices
 
 
 def was_seen(person: LipClip, first: int, frames: int = LONG) -> bool:
     """Whether the tracker saw a person in all frames of a moment."""
     return set(range(first, first + frames)) <= set(person.held[2].tolist())
+
+
+def read_aloud(voices: Iterable[Voice], folder: Path) -> None:
+    """The teacher's reading of every voice; existing ones are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = {v.name: v for v in voices if not (folder / f"{v.name}.npz").exists()}
+    engine = Engine.load(None) if missing else None
+    for name, voice in missing.items():
+        sound = read_sound(voice.path)
+        features, phones = encode_sound(engine.thunder.encoder, sound.samples, sound.frames)
+        if voice.labels is not None:
+            phones = fit_length(voice.labels, LABELS_PER_SECOND * sound.frames // round(FPS))
+        motion = teacher_motion(engine, features, phones)
+        parts = (motion.expression, motion.jaw, *motion.turns)
+        np.savez(folder / f"{name}.npz", **dict(zip(PARTS, parts)))
 
 
 def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> None:
@@ -461,6 +496,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("part", choices="ABCDEFG")
     add_shared(parser, "data", "solved", "seed")
     parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A, C, D and F")
+    parser.add_argument("--teacher", action="store_true", help="its readings in place of takes (A)")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
     parser.add_argument("--votes", type=Path, help="answers, to be counted")
     parser.add_argument("--landmarks", action="store_true", help="draw the person's, too (A, B, G)")
@@ -478,7 +514,9 @@ def run(args: Namespace) -> None:
         print("\n".join(count(args.votes, out=args.out)))
         return
     if args.part in "ABG":
-        voices, clips = on_camera(args.data), read_clips(args.data)
+        clips = read_clips(args.data, "check" if args.teacher or args.part == "G" else None)
+        known = {clip.name for clip in clips}
+        voices = [voice for voice in on_camera(args.data) if voice.name in known]
         of_each = [[voice] for voice in voices]
         if args.part == "A":
             of_each += list(readers(args.data, *LINES["A"]).values())
@@ -489,17 +527,19 @@ def run(args: Namespace) -> None:
             sides = {"today": sides["today"], "person": args.solved}
         else:
             sides = {"filmed": takes / "filmed", "shape": takes / "shape"}
-            clips = read_clips(args.data, "check")
-            of_each = [[voice] for voice in voices if voice.name in {each.name for each in clips}]
             write_readings(clips, sides)
-        moments = plan(of_each, MOMENTS[args.part], rng)
+        moments = plan(of_each, MOMENTS["teacher" if args.teacher else args.part], rng)
         people = {clip.name: clip for clip in clips}
         if args.part in "BG":
             moments = [(v, at) for v, at in moments if was_seen(people[v.name], at)]
         moments = moments[: args.most]
+        performed = [voice for voice, _ in moments]
+        if args.teacher:
+            sides = {"teacher": takes / "teacher", "before": sides["before"]}
+            read_aloud(performed, sides["teacher"])
         for tree, folder in zip((ROOT, args.tree), sides.values() if args.part in "AB" else ()):
-            if folder != args.solved:
-                sample(tree, [voice for voice, _ in moments], 1, folder)
+            if folder not in (args.solved, takes / "teacher"):
+                sample(tree, performed, 1, folder)
         draw = CloseUps(load_head(), *MOUTH, INSIDE if args.part == "B" else ())
         draw_strips(args.part, moments, sides, args.out, draw, people if args.landmarks else {})
         return

@@ -246,16 +246,20 @@ def phones_of(clips: Sequence[LipClip]) -> dict[str, np.ndarray]:
     }
 
 
+def encode_sound(
+    encoder: SpeechEncoder, samples: np.ndarray, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(speech features [frames, d], the likeliest phones as 10 ms labels) of samples at 16 kHz."""
+    hidden, logits = encoder.analyse(samples)
+    phones = likeliest(logits).astype(np.uint8).repeat(2)
+    return speech_features(hidden, logits, samples, frames), phones
+
+
 def encode_clip(
     encoder: SpeechEncoder, clip: LipClip, samples: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(speech features [T, d], the likeliest phones as 10 ms labels [4T]) of a clip, or of other
-    samples in place of its own."""
-    samples = clip.samples if samples is None else samples
-    hidden, logits = encoder.analyse(samples)
-    return speech_features(hidden, logits, samples, clip.frames), likeliest(logits).astype(
-        np.uint8
-    ).repeat(2)
+    """`encode_sound` of a clip, or of other samples in place of its own."""
+    return encode_sound(encoder, clip.samples if samples is None else samples, clip.frames)
 
 
 def standardise(curve: np.ndarray) -> np.ndarray:
