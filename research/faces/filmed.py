@@ -165,15 +165,17 @@ def sway(frames: int, seed: int) -> np.ndarray:
     return _SWAY * slow / (slow.std(0) + 1e-9)
 
 
-def film_known(films: Films, head: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+def film_known(
+    films: Films, head: str, poses: Sequence[Sequence[float]] = POSES
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Expression [T, n] and jaw [T, 3] of `known_mouths` of one of HEADS, and the landmarks [T, 478,
-    3] of its films from all POSES."""
+    3] of its films from some POSES."""
     x, jaw = known_mouths(load_head(WEIGHTS / f"{head}.npz"), HEADS.index(head) + 1)
     return x, jaw, [
         films.landmarks(
             f"known_{head}_{k}", head, (x, jaw, sway(len(x), k), np.zeros((len(x), 3))), pose
         )
-        for k, pose in enumerate(POSES)
+        for k, pose in enumerate(poses)
     ]  # fmt: skip
 
 

@@ -3,11 +3,15 @@
 
 A performance moves the person's resting landmarks as it moves the head, and trembles as that
 person's landmarks do. Its mouth is what the tracker shows of it: filmed (`faces/filmed.py`), or by
-the slopes of filmed heads; then it is read as the person's is (`engine.tracking.mouth`). What is
+the linear film; then it is read as the person's is (`engine.tracking.mouth`). What is
 measured then differs in movement alone: not in proportions, nor in what a tracker adds or bends.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from scipy.signal import lfilter
@@ -39,7 +43,8 @@ CHANNELS = {
     "stretch": "mouthStretch", "lowerDown": "mouthLowerDown", "upperUp": "mouthUpperUp",
     "close": "mouthClose",
 }  # fmt: skip
-_MISSES_ALIKE, _WARM = 0.7, 20  # r of misses in two frames (filmed takes), frames before the first
+LINEAR_FILM = Path(__file__).with_name("linear_film.json")
+_WARM = 20  # frames of misses before the first
 _TREMBLE = 9  # frames: what landmarks fixed to the skull do beside a mean over so many
 
 
@@ -93,16 +98,50 @@ def measure(points: np.ndarray, turns: np.ndarray) -> Curves:
     return measure_mouth(shown) | measure_upper(points, turns)
 
 
+@dataclass(frozen=True)
+class LinearFilm:
+    """How films of the bundled head show its mouth, without drawing one.
+
+    moved [n, k]: of channels the share in each that is told apart.  slopes [6, k + 1]: shown
+    millimetres by a unit of each, and by JAW_UNIT of the jaw.  missed [6, 6]: covariance of what
+    these miss of films, mm².  alike [6]: r of that from one frame to the next.
+    """
+
+    moved: np.ndarray
+    slopes: np.ndarray
+    missed: np.ndarray
+    alike: np.ndarray
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def load(cls) -> "LinearFilm":
+        """That of `python -m research.faces.slopes`."""
+        table = json.loads(LINEAR_FILM.read_text(encoding="utf-8"))
+        numbers = (np.array(table[name]) for name in ("slopes", "missed", "alike"))
+        return cls(moved_by(table["channels"]), *numbers)
+
+    def inputs(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """What `slopes` are by [T, k + 1], of expression [T, n] and jaw [T, 3]."""
+        return np.c_[expression @ self.moved, jaw[:, 0] / JAW_UNIT]
+
+
+def moved_by(channels: Sequence[str]) -> np.ndarray:
+    """Shares [n, k] of the head's channels in some, sided ones without their side in both."""
+    moved = [columns_of(name, load_head().expression_names) for name in channels]
+    return np.array(moved).T / np.sum(moved, 1)
+
+
 def show_mouth(motion: Motion, seed: int) -> np.ndarray:
-    """What the tracker would show of a motion's mouth above rest [T, 6], mm: by the slopes of
-    filmed heads, missing as much as these do, from frame to frame alike."""
-    seen = tracked_mouth()
-    moved = motion.expression @ seen.channels.T / seen.channels.sum(1)
-    shown = np.c_[moved, motion.jaw[:, 0] / JAW_UNIT] @ seen.slopes.T
+    """What the tracker would show of a motion's mouth above rest [T, 6], mm, by the linear film,
+    missing as much as that does."""
+    film = LinearFilm.load()
+    shown = film.inputs(motion.expression, motion.jaw) @ film.slopes.T
+    new = film.missed * (1 - np.outer(film.alike, film.alike))
     drawn = np.random.default_rng(seed).multivariate_normal(
-        np.zeros(len(MOUTH)), (1 - _MISSES_ALIKE**2) * seen.missed, motion.frames + _WARM
+        np.zeros(len(MOUTH)), new, motion.frames + _WARM
     )
-    return shown + lfilter([1.0], [1.0, -_MISSES_ALIKE], drawn, axis=0)[_WARM:]
+    missed = [lfilter([1.0], [1.0, -r], x) for r, x in zip(film.alike, drawn.T)]
+    return shown + np.stack(missed, 1)[_WARM:]
 
 
 def measure_person(clip: LipClip, of: Callable[..., Curves] = measure) -> Curves:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures how the tracker shows the channels of a mouth, and writes the table that the product
 reads (`thunder_core/engine/tracking/slopes.json`): `python -m research.faces.slopes DATA [FILMS]`.
+With `linear` behind them it writes the linear film instead, by which the laboratory shows takes
+without drawing them (`faces/puppet.py`): of takes, since with open jaws lips narrow further than
+channels that move alone say.
 
 FILMS (default out/filmed) keeps what was followed; making it takes ten minutes (`faces/filmed.py`).
 DATA has the voices (`lips/` and others) whose takes say which channels of a mouth go together.
@@ -13,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.filmed import film_known, Films, MOVED, POSES
-from research.faces.lip_clips import read_clips
+from research.faces.filmed import film_known, film_take, Films, MOVED, POSES
+from research.faces.lip_clips import above_rest, LipClip, read_clips
+from research.faces.puppet import LINEAR_FILM, moved_by
 from research.harness import ROOT, usual_direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import sound_of
@@ -23,7 +27,7 @@ from thunder_core.engine.tracking.mouth import columns_of, JAW, JAW_UNIT, mouth_
 from thunder_core.face.head import load_head
 from thunder_core.face.moving.mouth_shape import SIGNALS
 from thunder_core.request import Request
-from thunder_core.types import RATE
+from thunder_core.types import Motion, pack, RATE, unpack
 
 HEADS = ("head", "head_man")
 # What is read; no tracker sees shrugs, presses and rolls. Sides of the last three are told apart, by
@@ -40,6 +44,10 @@ _SIDED = READ[-3:]
 _OF_TAKES, _BESIDES = 0.8, 0.04
 _FREER = {"mouthLowerDown": 0.5, JAW: 1.3}
 _DIGITS = 4
+# Of the linear film: poses of known mouths; every which voice of at least so many frames, from
+# which one on, and how many; the spread of their takes' directions.
+_POSES, _EVERY, _LONG, _FIRST, _VOICES, _SPREAD = 2, 7, 175, 3, 4, 0.5
+Mouth = tuple[np.ndarray, np.ndarray, np.ndarray]  # expression [T, n], jaw [T, 3], signals [T, 6]
 
 
 def used_channels() -> list[str]:
@@ -51,15 +59,15 @@ def used_channels() -> list[str]:
     ]
 
 
-def fit_slopes(
-    mouths: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes [6, k + 1] and missed [6, 6] (`TrackedMouth`) of films: expression [T, n], jaw [T, 3],
-    tracked signals [T, 6]. Left and right are made alike; what is not read has its slopes too."""
-    names, used = load_head().expression_names, used_channels()
-    others = [n for n in MOVED if not any(each.startswith(n) for each in used)]
-    moved = np.stack([columns_of(name, names) for name in (*used, *others)], 1).astype(float)
-    moved /= moved.sum(0)
+def other_channels() -> list[str]:
+    """The channels that are moved and not read."""
+    return [n for n in MOVED if not any(each.startswith(n) for each in used_channels())]
+
+
+def regress(mouths: Sequence[Mouth]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Slopes [6, k + 1] of the tracked signals by used_channels, other_channels and the jaw, left
+    and right alike, and what each film misses [T, 6]."""
+    used, moved = used_channels(), moved_by([*used_channels(), *other_channels()])
     swap = [
         used.index(name.replace("Left", "?").replace("Right", "Left").replace("?", "Right"))
         for name in used
@@ -74,7 +82,14 @@ def fit_slopes(
             pairs.append((a - a.mean(0), b - b.mean(0)))
     a, b = (np.concatenate(each) for each in zip(*pairs))
     slopes = np.linalg.lstsq(a, b, rcond=None)[0]
-    return np.r_[slopes[: len(used)], slopes[-1:]].T, np.cov((b - a @ slopes).T)
+    return slopes.T, [b - a @ slopes for a, b in pairs]
+
+
+def fit_slopes(mouths: Sequence[Mouth]) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes [6, k + 1] of what is read, and missed [6, 6] (`TrackedMouth`), of films."""
+    slopes, missed = regress(mouths)
+    read = [*range(len(used_channels())), -1]
+    return slopes[:, read], np.cov(np.concatenate(missed).T)
 
 
 def signals_of(landmarks: np.ndarray) -> np.ndarray:
@@ -120,11 +135,52 @@ def measure(data: Path, folder: Path, heads: Sequence[str] = HEADS) -> dict:
     }  # fmt: skip
 
 
+def film_linearly(data: Path, folder: Path) -> dict:
+    """The linear film, of known mouths from some POSES and of first takes of voices of `fit`; what
+    it misses is what it misses of takes."""
+    engine = Engine.load(None, device="cpu")
+    clips = [clip for clip in read_clips(data, "fit") if clip.is_tracked and clip.frames >= _LONG]
+    with Films(folder) as films:
+        x, jaw, followed = film_known(films, HEADS[0], POSES[:_POSES])
+        known = [(x, jaw, signals_of(each)) for each in followed]
+        takes = []
+        for clip in clips[_FIRST::_EVERY][:_VOICES]:
+            take = first_take(engine, clip)
+            shown = above_rest(film_take(films, HEADS[0], clip.name, take))
+            takes.append((take.expression[: len(shown)], take.jaw[: len(shown)], shown))
+    slopes, missed = regress([*known, *takes])
+    missed = missed[2 * len(known) :]
+    now, then = (np.concatenate(each) for each in zip(*((m[1:], m[:-1]) for m in missed)))
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(now.T, then.T)]
+    return {
+        "made_by": "python -m research.faces.slopes DATA FILMS linear", "weights": engine.weights,
+        "poses": _POSES, "takes": len(takes),
+        "frames": sum(len(each[0]) for each in (*known, *takes)), "signals": list(SIGNALS),
+        "channels": [*used_channels(), *other_channels()], "slopes": _round(slopes),
+        "missed": _round(np.cov(np.concatenate(missed).T)), "alike": _round([alike])[0],
+    }  # fmt: skip
+
+
+def first_take(engine: Engine, clip: LipClip) -> Motion:
+    """A take of a clip's voice as its default direction has it."""
+    request = Request(1, 1, direction=usual_direction(_SPREAD))
+    made = engine.generate(sound_of(clip.samples, RATE, clip.name), request)[0].motion
+    return unpack(pack(made), engine.head.channels)
+
+
 def _round(values: np.ndarray) -> list:
     return [[float(f"{x:.{_DIGITS}g}") for x in row] for row in values]
 
 
-if __name__ == "__main__":
-    table = measure(Path(sys.argv[1]), Path(*sys.argv[2:3] or [ROOT / "out" / "filmed"]))
+def write(path: Path, table: dict) -> None:
+    """Write a table, a line for each of its parts."""
     rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in table.items())
-    TABLE.write_text("{\n" + rows + "\n}\n", encoding="utf-8")
+    path.write_text("{\n" + rows + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    data, films = Path(sys.argv[1]), Path(*sys.argv[2:3] or [ROOT / "out" / "filmed"])
+    if sys.argv[3:] == ["linear"]:
+        write(LINEAR_FILM, film_linearly(data, films))
+    else:
+        write(TABLE, measure(data, films))

@@ -94,7 +94,9 @@ def _landmarks(points, triangles, places):
 
 # ---- the sheet: pictures of a video, and the head in the same frames, small and plain
 
-_LIGHT = np.array([0.25, 0.35, 0.9])  # direction of the light: left, above, in front
+# Direction of the light, left, above, in front, and how much of it comes from all around. With more
+# of that, or from further below, the mesh takes shut lids for half open ones.
+_LIGHT, _AROUND = np.array([0.22, 0.5, 0.84]), 0.15
 _FILLS = 0.26  # metres of the head that fill the picture
 _SUB = 4  # bits behind the point of a corner's place in pixels
 # what is behind the lips, and how much light is left in their shadow
@@ -116,7 +118,10 @@ class HeadDrawing:
         self.light = np.where(np.isin(np.array(head.material_names), _INSIDE), _SHADE, 1.0)[
             material
         ]
-        self.colours = head.material_colors[material, 2::-1].clip(0, 1)
+        colours = head.material_colors[material, :3]
+        if len(head.tints):
+            colours = colours * head.tints[self.triangles].mean(1)
+        self.colours = colours[:, ::-1].clip(0, 1)
         self.middle = head.joints[[EYE_LEFT, EYE_RIGHT]].mean(0) - (0, 0.025, 0)
 
     def draw(self, motion: Motion, facing: np.ndarray) -> list[np.ndarray]:
@@ -143,7 +148,8 @@ class HeadDrawing:
         meeting = [np.bincount(corner, each.repeat(3), len(places)) for each in normals.T]
         smooth = np.stack(meeting, 1)[self.triangles[front]].sum(1)
         smooth /= np.linalg.norm(smooth, axis=1, keepdims=True) + 1e-12
-        shade = (0.35 + 0.65 * (smooth @ _LIGHT).clip(0, 1)) * self.light[front]
+        lit = _AROUND + (1 - _AROUND) * (smooth @ _LIGHT).clip(0, 1)
+        shade = lit * self.light[front]
         colours = 255 * (self.colours[front] * shade[:, None]) ** (1 / 2.2)
         pixels = self.side / 2 + (corners[front, :, :2] - self.middle[:2]) * (1, -1) * (
             self.side / _FILLS
