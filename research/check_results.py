@@ -41,6 +41,8 @@ COMMANDS = {
     "--results research/results/lips_grid.txt",
     "habits": "habits --data {thunder_data} --solved {scratch}",
     "people_or_take": "people_or_take --data {thunder_data} --teacher --out {scratch}",
+    "people_or_take_films": "people_or_take --data {thunder_data} --unseen --mouths --film 15 --out "
+    "{scratch} --results research/results/people_or_take_films.txt",
     "perform_as": "perform_as",
     "hits": "hits --data {thunder_data} --solved {scratch}",
     "articulation": "articulation --data {thunder_data} --takes {scratch}",

@@ -2,14 +2,14 @@
 """Person or take? How surely takes and the teacher's readings are told from the people whose voices
 they speak, and by what.
 
-`python -m research people_or_take --data DATA [--teacher] [--mouths] [--quick]`. DATA has folders
-of clips with landmarks (`lips/` and others). Takes of the same sounds in the usual direction are
-laid on the tracked people (`faces/puppet.py`), so that both differ in movement alone; --out keeps
-takes and what the encoder hears. Mouths of both are read as the tracker shows them
-(`engine.tracking.mouth`): of takes by the slopes of filmed heads, and with --film N the first takes
-of N clips that nothing was fitted to are drawn and followed, too (`faces/filmed.py`; half a minute a
-clip), which says how far the slopes may stand for films. First: as directed; all: each clip with
-every one of its takes in turn.
+`python -m research people_or_take --data DATA [--teacher] [--mouths] [--unseen] [--quick]`. DATA has
+folders of clips with landmarks (`lips/` and others). Takes of the same sounds in the usual direction
+are laid on the tracked people (`faces/puppet.py`), so that both differ in movement alone; --out
+keeps takes and what the encoder hears. Mouths of both are read as the tracker shows them
+(`engine.tracking.mouth`): those of takes by the linear film. With --film N the first takes of N clips
+that nothing was fitted to are drawn and followed, too (`faces/filmed.py`; half a minute a clip),
+which says how far the linear film may stand for films: --unseen --mouths --film 15 is kept as
+people_or_take_films.txt. First: as directed; all: each clip with every one of its takes in turn.
 
 A classifier sees 2 s of some signals, smoothed by 3 frames, and says who moves: AUC .5 is chance,
 1 certainty; it has not learned from the clip that it is asked about. Then one part of the model of
@@ -504,7 +504,7 @@ def film_lines(voices: Sequence[Voice]) -> list[str]:
         figures[f"sd ÷ people's, {name}"] = partial(_ratios_of_drawn, sizes)
     columns = ("filmed [90 %]", "linear [90 %]", "off [90 %]")
     lines = [
-        "", f"{f'{len(same)} clips, first takes':42s}" + "".join(f"{x:>20s}" for x in columns)
+        "", f"{f'{len(same)} clips, first takes':42s}" + "".join(f"{x:>23s}" for x in columns)
     ]  # fmt: skip
     off, rng, clips_there = [], np.random.default_rng(1), len(set(clips))
     for label, figure in figures.items():
@@ -512,7 +512,7 @@ def film_lines(voices: Sequence[Voice]) -> list[str]:
         drawn = np.array([figure(rng.integers(0, count, count)) for _ in range(DRAWS)])
         whole = figure(np.arange(count))
         lines.append(f"{label:42s}" + "".join(
-            f"{f'{value:.2f} [{low:.2f}, {high:.2f}]':>20s}"
+            f"{f'{value:.2f} [{low:.2f}, {high:.2f}]':>23s}"
             for value, low, high in zip(whole, *np.quantile(drawn, (0.05, 0.95), axis=0))
         ))  # fmt: skip
         off.append(abs(whole[-1]))
@@ -661,6 +661,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--mouths", action="store_true", help="measure mouths alone")
     p.add_argument("--film", type=int, default=0, help="clips of check whose first take is filmed")
     p.add_argument("--filmed", type=Path, default=ROOT / "out" / "filmed", help="keeps films")
+    p.add_argument("--unseen", action="store_true", help="only clips that nothing was fitted to")
     p.add_argument("--quick", action="store_true", help=f"{QUICK} clips")
 
 
@@ -669,7 +670,8 @@ def run(args: Namespace) -> None:
     required(args.data / FOLDERS[0] / "landmarks", "the folder of tracked faces")
     discard_old_takes(args.out)
     engine = Engine.load(None, device="cpu")
-    clips = [clip for clip in read_clips(args.data) if clip.is_tracked]
+    part = "check" if args.unseen else None
+    clips = [clip for clip in read_clips(args.data, part) if clip.is_tracked]
     if args.quick:
         clips = clips[:: max(1, len(clips) // QUICK)][:QUICK]
     said = {folder: spoken_phones(folder) for folder in {clip.folder for clip in clips}}
