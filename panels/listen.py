@@ -153,9 +153,9 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"
         row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
         said = self._score(layout, context)
-        said = draw_check(layout, context) or said
-        if said:  # below all buttons, which stay where they are
-            wrapped_label(layout, said, context)
+        found, read = draw_check(layout, context)
+        for each in filter(None, (found or said, read)):  # below buttons, which stay where they are
+            wrapped_label(layout, each, context)
 
     def _score(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> str:
         """One row: the score, and whether it is kept up to date. Returns the reason for its grade,
@@ -219,12 +219,12 @@ class THUNDER_UL_findings(bpy.types.UIList):
         ), []
 
 
-def draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> str:
+def draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> tuple[str, str]:
     """The part of the Listen panel for the current head. Returns the sentence of the chosen
-    finding, "" for none."""
+    finding, and how much mesh-to-speech reads of what was checked, "" for none."""
     rig, _ = attempt(head.find, context.scene, context.object)
     if rig is None:
-        return ""
+        return "", ""
     scene = context.scene
     row = layout.row(align=True)
     row.operator("thunder.check", icon="VIEWZOOM")
@@ -233,15 +233,14 @@ def draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> str:
         row.operator("thunder.list_ignored", text="", icon="HIDE_OFF")
     checked = checking.of_head(scene, rig)
     if checked is None:
-        return ""
+        return "", ""
     # of earlier keys: greyed
-    listed = tune(layout.column(), active=not checking.is_outdated(checked, rig))
-    if checked.read:
-        wrapped_label(listed, checked.read, context)
+    is_current = not checking.is_outdated(checked, rig)
+    listed, read = tune(layout.column(), active=is_current), checked.read * is_current
     if not checked.findings:
         if not rig.vanished:
             listed.label(text=translated(checking.summary([])), icon="CHECKMARK")
-        return ""
+        return "", read
     listed.template_list(
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS
     )
@@ -251,4 +250,4 @@ def draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> str:
         wide = text_width(label, context) + AROUND
         tune(row.row(align=True), ui_units_x=wide).operator(f"thunder.{name}")
     chosen = checking.chosen_finding(scene)
-    return "" if chosen is None else f"{chosen[0].first}: {chosen[0].sentence}"
+    return "" if chosen is None else f"{chosen[0].first}: {chosen[0].sentence}", read
