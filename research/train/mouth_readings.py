@@ -58,6 +58,16 @@ def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
     return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
 
 
+# loudness channel 1 of no voice and of one, whether or not a phone of English is known in it
+_VOICED = (-0.6, -0.2)
+
+
+def presence_of_voice(features: np.ndarray) -> np.ndarray:
+    """Presence of a voice [T], 0 … 1, in whatever language, from speech features [T, d]."""
+    loud = np.interp(features[:, -1], _VOICED, (0.0, 1.0))
+    return presence_of(np.maximum(1 - phone_probabilities(features)[:, SILENCE], loud))
+
+
 def presence_in(features: np.ndarray) -> np.ndarray:
     """Presence of speech [T], 0 … 1 as `encoder.presence`, from speech features [T, d]."""
     return presence_of(1 - phone_probabilities(features)[:, SILENCE])

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import find_peaks
 
-from research.train.mouth_readings import presence_in
+from research.train.mouth_readings import presence_of_voice
 from research.train.readings import direction_of_clip
 from research.train.teacher_mouth import mouth, Stresses
 from thunder_core import filters
@@ -317,7 +317,9 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
     stresses = Stresses(accents, np.exp(LIPS_STRESS * choice.stress(len(heard))))
     # The encoder's silence is closer to where real lips rest than the labels'.
     alive = (
-        presence(phones, len(heard)) if features is None else presence_in(features).astype(float)
+        presence(phones, len(heard))
+        if features is None
+        else presence_of_voice(features).astype(float)
     )
     expression, jaw = mouth(
         phones, heard, alive, channels, direction, of_mouth, stresses, features, measured

@@ -36,7 +36,15 @@ from thunder_core.face.moving.mouth_shape import (
 from thunder_core.face.points import bundled_articulators
 from thunder_core.filters import smoothstep
 from thunder_core.rotation import rotvec_to_matrix
-from thunder_core.spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS
+from thunder_core.spoken import (
+    BILABIALS,
+    DENTALS,
+    LABIODENTALS,
+    phone_index,
+    PHONES,
+    SIBILANTS,
+    SILENCE,
+)
 from thunder_core.types import FPS
 
 PLOSIVES, POSTALVEOLARS = ("B", "P"), ("SH", "ZH", "CH", "JH")
@@ -76,8 +84,8 @@ def sides(channel: str, names: Sequence[str]) -> tuple[str, ...]:
 class SpeakingMouth(NamedTuple):
     """What a mouth does over frames, [T] each.
 
-    alive: 0 … 1, how much the face speaks.  gap, wide: millimetres.  rounded, shut, bite, sibilant:
-    0 … 1.
+    alive: 0 … 1, how much the face speaks.  gap, wide: millimetres.  rounded, shut, bite, sibilant,
+    and quiet, where no sound is said: 0 … 1.
     """
 
     alive: np.ndarray
@@ -87,6 +95,7 @@ class SpeakingMouth(NamedTuple):
     shut: np.ndarray
     bite: np.ndarray
     sibilant: np.ndarray
+    quiet: np.ndarray
 
 
 class Stresses(NamedTuple):
@@ -198,15 +207,16 @@ def gestures(
 
 
 MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
-EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
+MOST_OPEN_MM = 24.0  # largest opening of a sound that names none
+_EASY = 0.4  # share of the largest from which openings are compressed
 _SOFT = 1.8  # sharpness of the bend at which lips touch, 1/mm
 
 _TONGUE = HABITS["tongue"]
 _LIPS = HABITS["lips"]
-W_GAP_MM = (0.9, 1.5)  # least and largest on w
-_APART_EASE = 0.8  # deviation of the smoothing of what sounds ask for at least, frames
+W_GAP_MM = (0.9, 1.4)  # least and largest on w
+_EASE = 0.8  # deviation of the smoothing of what sounds ask for at least and at most, frames
 SIBILANT_RISE_MM = 1.3  # least rise of the upper lip on s, so that teeth are visible
-SIBILANT_MOST_MM, _SIBILANT_WIDEST_MM = 6.5, 1.0  # opening and width beyond which s grins
+_SIBILANT_WIDEST_MM = 1.0  # width beyond which s grins
 _FIRM = 1.5  # lips that a sound shuts stay so for longer than they take to meet
 _W = (phone_index("W"),)
 
@@ -214,28 +224,36 @@ _W = (phone_index("W"),)
 # made by raising the upper lip and by baring the lower teeth, MOST · tanh(SHARE · opening / MOST).
 # Judges who do not know which is which like mouths about it better than those that have people's
 # own heights (`research/results/blind_mouths.md`).
-_RISE_SHARE, _RISE_MOST, _BARE_SHARE, _BARE_MOST = 0.21, 2.6, 0.24, 2.6
+_RISE_SHARE, _RISE_MOST, _BARE_SHARE, _BARE_MOST = 0.16, 2.3, 0.24, 2.6
 _JAW_SHARE, _LIP_SHARE, _LIPS_RANGE = 0.6, _RISE_SHARE + _BARE_SHARE, (0.1, 1.7)
 # The jaw is slower than the lips, and goes from vowel to vowel: standard deviation of its
 # smoothing, and the share of the openings beside one of fewer frames that it keeps meanwhile.
-_JAW_SLOW, _JAW_HOLDS, _HELD, _SPEAKING_MM = 1.4, 0.8, 9, 1.35
+_JAW_SLOW, _JAW_HOLDS, _HELD, _SPEAKING_MM = 1.5, 0.85, 9, 1.35
 _JAW_NARROWS = 0.14  # millimetres by which corners come in as the incisors part by one
 PUCKER_MM, FUNNEL_MM, STRETCH_MM = 16.0, 8.0, 9.0  # width lost or gained at 1
 _STRETCHED = 0.75  # share of a widening that stretches; the rest smiles
-_FUNNEL, _PUCKER, _ROUNDEST = 0.2, 0.3, 1.2  # channel values on a round sound; most of it
-_WIDTH_MM = -0.6  # mean beyond that of the jaw
-_LARGER, _CLEARER = 1.12, 1.05  # openings, and how they differ, relative to people's
-# share of people's own movement of upper lip, chin and corners that the head has, and what sounds
-# leave of it
-_OWN = np.array([0.65, 0.5, 0.85, 0.85])
-_MOST_OWN_MM = np.array([2.0, 4.0, 3.0, 3.0])
+_FUNNEL, _PUCKER, _ROUNDEST = 0.2, 0.32, 1.2  # channel values on a round sound; most of it
+# mean width beyond that of the jaw, mm; factor of people's where a mouth is wider than at rest
+_WIDTH_MM, _WIDER = -0.3, 1.2
+# Openings between which a mouth's least width eases, and these widths, below rest: people's lips are
+# round where they are hardly open, and no keyhole where they are. Judges like rounder lips yet.
+_NARROWEST, _NARROWS = ((3.0, 10.0), (21.0, 15.0)), 0.7
+_LARGER = 1.15  # openings relative to people's
+# share of people's own movement of upper lip and chin that the head has (corners are theirs), and
+# what sounds leave of it
+_OWN = np.array([0.8, 0.5])
+_MOST_OWN_MM = np.array([2.0, 4.0])
 _OWN_ON = {"shut": 0.0, "sibilant": 0.2, "bite": 0.1, "rounded": 0.4}
-_LOWEST_UPPER_MM = -0.9
+_LOWEST_UPPER_MM, _QUIET_UPPER_MM = -0.9, -0.7  # at the lowest, and at most where nobody speaks
 
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
 # needed
-DOUBTED, SURE = 0.04, 0.55
+DOUBTED, SURE = 0.04, 0.3
+# labels (10 ms) by which lips meet ahead of the middle of m, b and p; probability of these above
+# which they stay shut
+_LEADS, _SURELY_SHUT = 2, 0.6
+_ROUND_AHEAD = 0.75  # share of the rounding of the next frame that lips have
 _CONFIRMED_WITHIN = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How people's mouths, and one person's readings, differ (49 tracked people; readings of GRID's
@@ -243,11 +261,11 @@ _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # lip's and the chin's share of an opening and of the corners' movement. Most of the chin's .21 is
 # the style's, so that *Jaw* moves it. One person reads again with `AGAIN` times people's residual
 # of each signal: the width less, or the mean of eight readings hears less of it than the map does.
-PERSON = {"opening": 0.2, "width": 0.25, "upper lip": 0.15, "chin": 0.06, "corners": 0.18}
-AGAIN = np.array([0.5, 0.3, 0.5, 0.5, 0.5, 0.5])
+PERSON = {"opening": 0.17, "width": 0.2, "upper lip": 0.15, "chin": 0.06, "corners": 0.18}
+AGAIN = np.array([0.47, 0.3, 0.5, 0.5, 0.5, 0.5])
 _FURTHEST = 2.0  # deviations
-# correlations of the other signals with the opening, of 50 people
-_WITH_OPENING = np.array([-0.07, 0.46, -0.75, -0.34, -0.34])
+# correlations of width, upper lip and chin with the opening, of 50 people
+_WITH_OPENING = np.array([-0.07, 0.46, -0.75])
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -268,6 +286,12 @@ def _mechanics(channels: tuple[str, ...]) -> Mechanics:
     return Mechanics(articulators)
 
 
+def heard_at_labels(kind: tuple[int, ...], belief: np.ndarray, labels: int) -> np.ndarray:
+    """Probability [M] at 100 Hz of a kind of sound, from those of phones [T, 40]."""
+    at = np.arange(labels) / 4
+    return np.interp(at, np.arange(len(belief)), belief[:, list(kind)].sum(1))
+
+
 def where_demanded(
     phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None
 ) -> np.ndarray:
@@ -277,9 +301,7 @@ def where_demanded(
     labelled = np.isin(phones, kind)
     if belief is None:
         return labelled
-    heard = np.interp(
-        np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1)
-    )
+    heard = heard_at_labels(kind, belief, len(phones))
     near = filters.highest(heard, 2 * _CONFIRMED_WITHIN + 1)
     kept = labelled.copy()
     for a, b in runs(labelled):
@@ -305,7 +327,11 @@ def contacts(
         where_demanded(phones, kind, belief)
         for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS)
     )
-    sounds = sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
+    shut = middles(bilabial)
+    shut |= np.append(shut[_LEADS:], shut[-1:].repeat(_LEADS))
+    if belief is not None:
+        shut |= heard_at_labels(BILABIALS, belief, len(phones)) > _SURELY_SHUT
+    sounds = sounds_of(alive, sibilant, labiodental, dental, shut)
     free = 1 - sounds.shut
     w = closure(middles(where_demanded(phones, _W, belief)), len(alive))
     bite = closure(labiodental, len(alive)) * free
@@ -342,11 +368,13 @@ def lead_jaw(wanted: np.ndarray) -> np.ndarray:
 
 
 class Read(NamedTuple):
-    """What a person reads of a voice: the opening [T], mm, and how far width, upper lip, chin and
-    corners [T, 5] depart from what is usual at that opening, mm. lips: as of `rise_of`."""
+    """What a person reads of a voice: the opening [T], mm; how far width, upper lip and chin [T, 3]
+    depart from what is usual at that opening, mm; and the corners [T, 2], mm. lips: as of
+    `rise_of`."""
 
     opening: np.ndarray
     departs: np.ndarray
+    corners: np.ndarray
     lips: float
 
 
@@ -364,38 +392,39 @@ def read_voice(
     factors[:, UPPER_LIP], factors[:, CHIN] = size * of["upper lip"], size * of["chin"]
     factors[:, WIDTH] = size**0.5 * of["width"]
     factors.T[CORNERS] = size**0.5 * of["corners"]
-    clear = np.ones(6)
-    clear[OPENING] = _CLEARER
-    z = read_again(clear * curves, AGAIN, rng)
+    z = read_again(curves, AGAIN, rng)
     z = np.stack([change_pace(each, pace) for each in z.T], 1) * style.articulation
     opening = known.mean[OPENING] + known.deviation[OPENING] * z[:, OPENING]
-    departs = (z - np.append(0.0, _WITH_OPENING) * z[:, :1]) * known.deviation * factors
-    both = departs[:, CORNERS].mean(1, keepdims=True)
-    departs[:, CORNERS] = both * (1 + ASYMMETRY * style.asymmetry * np.array([1, -1]))
+    moved = known.deviation * factors
+    middle = slice(WIDTH, CHIN + 1)
+    departs = (z[:, middle] - _WITH_OPENING * z[:, :1]) * moved[:, middle]
+    corners = known.mean[CORNERS] + (z * moved)[:, CORNERS]
+    both = corners.mean(1, keepdims=True)
+    aside = ASYMMETRY * style.asymmetry * np.array([1, -1])
     lips = (1 - _JAW_SHARE * style.jaw * of["chin"]) / _LIP_SHARE * of["upper lip"]
     return Read(
         _LARGER * size * np.logaddexp(0, _SOFT * opening) / _SOFT,
-        departs[:, 1:],
+        departs,
+        both + aside * (both - known.mean[CORNERS]),
         float(np.clip(lips, *_LIPS_RANGE)),
     )
 
 
 def place_contacts(
-    gap: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, sibilant: np.ndarray,
-    size: float = 1.0,
+    gap: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, size: float = 1.0
 ) -> np.ndarray:  # fmt: skip
     """Millimetres [T] that lips are apart: as far as each sound asks for at least, with the
     contacts that it asks for.
 
-    alive: [T] 0 … 1, how much the face speaks.  said: shares of phones [T, 40].  sibilant: [T].
-    size: of the mouth, 1 as usual.
+    alive: [T] 0 … 1, how much the face speaks.  said: shares of phones [T, 40].  size: of the
+    mouth, 1 as usual.
     """
-    wide = MOST_OPEN_MM - EASY_MM
-    # the wider, the harder
-    gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
-    gap = gap - sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
+    # the wider, the harder, on a sound that needs no wide mouth the most
+    ease = np.array([1 / _LIPS.most.get(phone, MOST_OPEN_MM) for phone in PHONES])
+    most = size**0.5 / filters.gaussian(said @ ease, _EASE, mode="nearest")
+    gap = most * filters.bend(gap / most, _EASY, 1.0)
     least = size * np.array([_LIPS.apart.get(phone, 0.0) for phone in PHONES])
-    gap = np.maximum(gap, filters.gaussian(said @ least, _APART_EASE) * (1 - lips.shut) * alive)
+    gap = np.maximum(gap, filters.gaussian(said @ least, _EASE) * (1 - lips.shut) * alive)
     gap = gap + lips.w * alive * (np.clip(gap, *W_GAP_MM) - gap)
     gap = gap * (1 - np.clip(_FIRM * lips.shut, 0, 1))
     gap = gap + lips.bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
@@ -420,7 +449,9 @@ def posture(
 
     rounded: [T], funnelled and puckered beside the width.  lips: as of `rise_of`."""
     x, turn = np.zeros((len(rounded), len(channels))), np.zeros((len(rounded), 3))
+    # where nothing is said the jaw alone opens a mouth
     parted = jaw_of(mouth.gap, lips)
+    parted += mouth.quiet * (mouth.gap - parted)
     funnel = _FUNNEL * np.minimum(rounded, _ROUNDEST) * (1 - mouth.shut) * (1 - mouth.bite)
     wide = mouth.wide + _JAW_NARROWS * parted
     narrow = np.clip(-(wide + FUNNEL_MM * funnel), 0, None) / PUCKER_MM
@@ -472,21 +503,33 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
         curves[:, [OPENING, WIDTH]] = measured
     read = read_voice(curves, style, larger, pace, rng)
     said = shares if belief is None else belief
-    gap = place_contacts(read.opening * alive, alive, said, contact, sounds.sibilant, style.energy)
-    rounded = style.rounding * _dominance(said, _LIPS.rounded) * alive
+    quiet = filters.gaussian(said[:, SILENCE].astype(float), _EASE, mode="nearest")
+    quiet *= (1 - contact.shut) * (1 - contact.bite)
+    gap = place_contacts(read.opening * alive, alive, said, contact, style.energy)
+    rounded = style.rounding * _dominance(np.maximum(said, shares), _LIPS.rounded) * alive
+    rounded = np.maximum(rounded, _ROUND_AHEAD * np.append(rounded[1:], rounded[-1:]))
     wide = _WIDTH_MM + read.departs[:, 0]
-    wide = np.where(wide > 0, style.width, style.rounding) * wide * alive
+    wide = np.where(wide > 0, _WIDER * style.width, style.rounding) * wide * alive
     wide -= sounds.sibilant * np.maximum(wide - _SIBILANT_WIDEST_MM, 0.0)
     moves = SpeakingMouth(
-        alive, gap, wide, np.clip(rounded, 0, 1), contact.shut, contact.bite, sounds.sibilant
+        alive, gap, wide, np.clip(rounded, 0, 1), contact.shut, contact.bite, sounds.sibilant,
+        quiet,
     )  # fmt: skip
 
     x, rotation = posture(moves, rounded, read.lips, asymmetry, channels)
+    narrow = -bundled_mouth().measure(x, rotation)[:, WIDTH] / np.interp(gap, *_NARROWEST)
+    narrow = np.maximum(narrow, _NARROWS)
+    less = filters.bend(narrow, _NARROWS, 1.0) / narrow
+    for name in ("mouthPucker", "mouthFunnel"):
+        x[:, index[name]] *= less
     shape = bundled_mouth().measure(x, rotation)
     left = np.prod([1 - (1 - share) * getattr(moves, name) for name, share in _OWN_ON.items()], 0)
     own = _MOST_OWN_MM * np.tanh(_OWN * read.departs[:, 1:] / _MOST_OWN_MM)
-    shape[:, UPPER_LIP:] += (alive * left)[:, None] * own
+    free = (alive * left)[:, None]
+    shape[:, UPPER_LIP : CHIN + 1] += free * own
+    shape[:, CORNERS] += free * (read.corners - shape[:, CORNERS])
     shape[:, UPPER_LIP] = np.maximum(shape[:, UPPER_LIP], _LOWEST_UPPER_MM)
+    shape[:, UPPER_LIP] += quiet * np.minimum(_QUIET_UPPER_MM - shape[:, UPPER_LIP], 0.0)
     x, rotation = bundled_mouth().solve(shape, (x, rotation))
 
     def add_movement(name: str, value, side_bias: float = 0.0) -> None:

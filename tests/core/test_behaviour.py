@@ -37,7 +37,7 @@ def test_moods_keep_the_numbers_by_which_files_know_them():
 def test_moods_may_move_what_the_head_and_the_teacher_have():
     head = set(bundled_articulators().names)
     assert all({name, name + "Left"} & head for name in behaviour.CHANNELS)
-    silent = SpeakingMouth(*np.zeros((7, 25)))
+    silent = SpeakingMouth(*np.zeros((8, 25)))
     cues = cues_of(np.zeros(100, int), silent, [], 1.0, np.random.default_rng(1))
     assert set(cues) == behaviour.CUES
 
