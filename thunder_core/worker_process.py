@@ -108,9 +108,9 @@ class Pending:
     def cancel(self) -> None:
         """Asks the worker to stop this request, and returns at once.
 
-        The request ends with Cancelled within half a second. A worker that does not answer within
-        CANCEL_DEADLINE is ended, the request ends with Cancelled all the same, and those that
-        waited behind it go to a new worker.
+        The request ends with Cancelled within half a second, or after CANCEL_DEADLINE if the worker
+        does not answer. The worker is ended after STUCK_DEADLINE if it is silent or another request
+        waits; those that waited go to a new worker.
         """
         if not self.done:
             self._send_cancel(self)

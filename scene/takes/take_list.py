@@ -434,7 +434,7 @@ def in_any_scene(uid: int | None):
 
 
 def rig_of(scene: bpy.types.Scene, entry: ThunderTake) -> head.Rig:
-    """The rig that a take was made for. Raises BadHead if it is gone."""
+    """The rig that a take was made for. Raises BadRequest if it is gone."""
     if entry.head is None or entry.head.name not in scene.objects:
         raise BadRequest(
             f"The head of take “{entry.name}” is no longer in this scene: generate takes for "

@@ -93,7 +93,7 @@ class BadSetting(ValueError):
 class Setting:
     """A setting of a job, and the option of `bake.py` that does the same.
 
-    read: makes the value, or raises Wrong.  about: what the command's help says.  shown: what it
+    read: makes the value, or raises BadSetting.  about: what the command's help says.  shown: what it
     shows in place of a value, "" for the name.  default: if neither a job, nor the job file, nor
     the command sets a value; None: as the scene says, or not at all.  is_path: whether it names a
     file, relative to the job file.
@@ -207,7 +207,7 @@ def mood(value) -> str:
 
 def read_mood(given: str) -> tuple[str, float]:
     """Name and strength, 0 to 1, of a mood such as “warm=.6”; strength is 1 where none is given.
-    Raises Wrong."""
+    Raises BadSetting."""
     name, _, strength = given.partition("=")
     name = name.strip().lower()
     if name not in CHOICES:
