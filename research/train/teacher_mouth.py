@@ -421,7 +421,8 @@ def place_contacts(
     """
     # the wider, the harder, on a sound that needs no wide mouth the most
     ease = np.array([1 / _LIPS.most.get(phone, MOST_OPEN_MM) for phone in PHONES])
-    most = size**0.5 / filters.gaussian(said @ ease, _EASE, mode="nearest")
+    eased = filters.gaussian(said @ ease, _EASE, mode="nearest")
+    most = size**0.5 / np.maximum(eased, 1 / MOST_OPEN_MM)
     gap = most * filters.bend(gap / most, _EASY, 1.0)
     least = size * np.array([_LIPS.apart.get(phone, 0.0) for phone in PHONES])
     gap = np.maximum(gap, filters.gaussian(said @ least, _EASE) * (1 - lips.shut) * alive)
