@@ -63,7 +63,10 @@ class Finding:
         if self.kind == OTHER:
             return "The mouth does not follow the voice: it may be of another line"
         if self.kind == MUMBLED:
-            return f"The mouth mumbles: only {self.size:.0%} of the usual can be read off it"
+            return (
+                f"The mouth mumbles: only {self.size:.0%} of what a mouth made for this voice "
+                "gives can be read off it"
+            )
         if self.kind == SIZE:
             return (
                 f"The mouth opens only {self.size:.0%} of what voice and direction ask for"
@@ -198,6 +201,9 @@ PARTS = {
 # Weight of a finding that alone makes an animation poor, as one of the whole line does that is not
 # mumbled. Set on validation voices (`python -m research ranking`).
 _POOR = 3.0
+# Seconds by which a whole line is late or early at most that mesh-to-speech notices more than
+# viewers do: it is to be checked, not poor.
+_BARELY = 0.049
 
 
 @dataclass(frozen=True)
@@ -248,6 +254,11 @@ def findings_of(record: Mapping) -> tuple[Finding, ...] | None:
 LITTLE = 0.6
 
 
+def is_little(heard: float, than: float = LITTLE) -> bool:
+    """Whether a ratio is little, as it is shown in whole percents."""
+    return round(heard, 2) < than
+
+
 def heard_of(record: Mapping) -> float | None:
     """The ratio in what `LipSyncScore.to_record` gave; None if there is none in it."""
     heard = record.get("heard")
@@ -256,19 +267,28 @@ def heard_of(record: Mapping) -> float | None:
 
 def heard_in_a_word(heard: float | None) -> str:
     """How much mesh-to-speech reads, for a column of a list; "" where that says nothing."""
-    return "" if heard is None else "little" if heard < LITTLE else f"{heard:.0%}"
+    return "" if heard is None else "little" if is_little(heard) else f"{heard:.0%}"
 
 
 def say_heard(heard: float | None) -> str:
     """How much mesh-to-speech reads, in a sentence; "" where that says nothing."""
     if heard is None:
         return ""
-    little = f"Read by mesh-to-speech: little, {heard:.0%} of the usual"
-    return little if heard < LITTLE else f"Read by mesh-to-speech: {heard:.0%} of the usual"
+    if is_little(heard):
+        return (
+            f"Read by mesh-to-speech: little, {heard:.0%} of what a mouth made for this voice gives"
+        )
+    return f"Read by mesh-to-speech: {heard:.0%} of what a mouth made for this voice gives"
 
 
 def grade(findings: Sequence[Finding]) -> Verdict:
     """The verdict on an animation, by what is found in it."""
-    if any(each.whole and each.kind != MUMBLED or each.weight >= _POOR for each in findings):
+
+    def is_poor(each: Finding) -> bool:
+        if each.whole and each.kind == SHIFTED:
+            return abs(each.size) > _BARELY
+        return each.whole and each.kind != MUMBLED or each.weight >= _POOR
+
+    if any(map(is_poor, findings)):
         return POOR
     return CHECK if findings else GOOD

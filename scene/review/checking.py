@@ -159,6 +159,11 @@ def check(
         client, scene, rig, voice, (motion, clock), entry, (0.4, 0.95), tolerance=tolerance
     )
     scene, rig = head.look_up(*names)
+    if not answer.get("speaks", True) and not findings.findings_of(answer):
+        raise BadRequest(
+            f"Nobody speaks in “{voice.name}”: there is nothing that lips could follow. Choose "
+            "another strip"
+        )
     if is_score and tolerance == findings.REALISTIC:  # one verdict, wherever it is asked for
         live_score.keep(rig, voice, clock, uid, answer, per_frame)
     listed = show(scene, rig, voice.name, clock, list(findings.findings_of(answer) or ()))
@@ -370,8 +375,9 @@ def _mend_take(
         return f"Rounded the lips of “{entry.name}” with keys of its mouth"
     if finding.kind == findings.SHIFTED and finding.whole:
         assert entry.action is not None  # of a shown take
-        entry.action.thunder_shape.offset -= round(finding.size * clock.fps)  # writes the take
-        return f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames"
+        shape = entry.action.thunder_shape
+        shape.offset = round(shape.offset - finding.size * clock.fps, 1)  # writes the take
+        return f"Set the offset of “{entry.name}” to {shape.offset:.3g} frames"
     raise BadRequest(
         "This part of a take has no smaller fix: use Show Take, or keep the rest and regenerate "
         "this part"

@@ -115,6 +115,13 @@ def speak(
     whole = yield from jobs.stage(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3
     )
+    if (
+        max(np.ptp(whole.expression, 0).max(initial=0), np.ptp(whole.jaw, 0).max(initial=0))
+        < _EDITED
+    ):
+        raise BadRequest(
+            f"The face does not move on frames {first}–{last}: show a take or animate it first"
+        )
     key, motion = display.animation_of(rig), whole
     part = _edited_since_heard(rig, whole, clock) if edited else None
     if part is not None:

@@ -77,7 +77,10 @@ def test_the_list_is_sorted_by_what_is_read_and_rows_say_it(blender, stage):
     said = [findings.heard_in_a_word(grades.heard_of(each)) for each in settings.takes]
     assert said == ["90%", "little", "", "97%", ""]
     tooltips = [each.tooltip for each in settings.takes]
-    assert "Read by mesh-to-speech: little, 41% of the usual" in tooltips[1]
+    assert (
+        "Read by mesh-to-speech: little, 41% of what a mouth made for this voice gives"
+        in tooltips[1]
+    )
     assert "mesh-to-speech" not in tooltips[2]
 
 

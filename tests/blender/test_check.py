@@ -69,18 +69,19 @@ def test_animation_that_fits_its_voice_has_no_problem(blender, own):
     assert sentences(own) == [] and checking.of_head(own, head.find(own)) is not None
 
 
-def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
+@pytest.mark.parametrize("late, words", [(5, "late by 5 frames"), (1, "late by 1 frame")])
+def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own, late, words):
     jaw, brow = (fcurves.read(curve_of(own, name))["co"] for name in ("jaw", "browInnerUp"))
     for curve in own_curves(own).values():
-        fcurves.write(curve, keyframes.move(fcurves.read(curve), 5))
+        fcurves.write(curve, keyframes.move(fcurves.read(curve), late))
     blender.ops.thunder.check()
-    assert sentences(own)[0] == "The whole line is late by 5 frames"
+    assert sentences(own)[0] == f"The whole line is {words}"
     own.thunder_check.index = 0
     assert blender.ops.thunder.fix_finding() == {"FINISHED"}
     middle = slice(len(jaw) // 3, len(jaw) // 2)
     assert np.allclose(fcurves.read(curve_of(own, "jaw"))["co"][middle], jaw[middle], atol=1e-3)
     # the brows are not what is late for the voice
-    assert np.allclose(fcurves.read(curve_of(own, "browInnerUp"))["co"][:, 0], brow[:, 0] + 5)
+    assert np.allclose(fcurves.read(curve_of(own, "browInnerUp"))["co"][:, 0], brow[:, 0] + late)
     blender.ops.thunder.check()
     assert not any("late" in sentence or "early" in sentence for sentence in sentences(own))
 
@@ -202,6 +203,11 @@ def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(
     progress.result(live_score.score_steps(client, scene, rig))
     assert verdict(first) == listed()
     assert verdict(first)[:2] == ("poor", "The whole line is late by 5 frames")
+    first.action.thunder_shape.offset = 2.4
+    progress.result(live_score.score_steps(client, scene, rig))
+    assert verdict(first) == listed() and verdict(first)[1] == "The whole line is late by 2 frames"
+    assert blender.ops.thunder.fix_finding() == {"FINISHED"}
+    assert abs(first.action.thunder_shape.offset) < 0.3, "by the time, not by whole frames"
 
 
 def test_a_take_is_checked_where_its_voice_plays_now(

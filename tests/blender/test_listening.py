@@ -29,6 +29,7 @@ from thunder.scene.voice import fingerprint, mixdown, strip, voice_cache
 from thunder.thunder_core import findings, progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.direction import DIRECTION_NAMES
+from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.findings import Finding, OPEN
 from timing import keeps
 
@@ -76,7 +77,7 @@ def edit(entry, first, last, to=0.6, channel="mouthPucker"):
 class Engine(PlayedClient):
     """An engine that runs: its score is known."""
 
-    running, answers, total, heard = True, True, 71.5, 0.41
+    running, answers, total, heard, speaks = True, True, 71.5, 0.41, True
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -91,9 +92,9 @@ class Engine(PlayedClient):
         self.seen.append(np.load(expression))
         per_frame = f"{self.folder}/per_frame.npy"
         np.save(per_frame, drift)
-        found = findings.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")])
+        found = findings.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")] * self.speaks)
         result = {"total": self.total, "parts": {"closures": 0.5}, "per_frame": per_frame, **found}
-        result |= {"weights": self.fingerprint, "heard": self.heard}
+        result |= {"weights": self.fingerprint, "heard": self.heard, "speaks": self.speaks}
         return [{"event": "done", "result": result}] if self.answers else []
 
     def _listen(self, out, expression, **how):
@@ -147,6 +148,12 @@ def heard_frames(stage, engine, tmp_path, first=1, last=75, edited=True):
     frames = jobs.run_through("Listening", steps)
     assert engine.asked[-1][0] == "listen"
     return frames, len(engine.seen[-1])
+
+
+def test_a_face_that_does_not_move_is_not_heard_and_says_so(blender, stage, engine, tmp_path):
+    with pytest.raises(BadRequest, match="does not move on frames 1–75: show a take or animate"):
+        heard_frames(stage, engine, tmp_path)
+    assert not engine.asked
 
 
 def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_path):
@@ -540,10 +547,16 @@ def test_a_check_that_tolerates_more_asks_the_engine_and_is_no_verdict(
     assert not checked.findings, "of a take in sync, what its score found"
 
 
+def test_check_says_that_nobody_speaks_on_a_strip(blender, stage, scene, rig, engine):
+    engine.speaks = False
+    with pytest.raises(BadRequest, match="Nobody speaks in .*: there is nothing that lips could"):
+        progress.result(checking.check(engine, scene, rig))
+
+
 def test_check_quotes_mesh_to_speech_on_keys_by_hand(blender, stage, scene, rig, engine):
     open_jaw(rig)
     progress.result(checking.check(engine, scene, rig))
-    sentence = "Read by mesh-to-speech: little, 41% of the usual"
+    sentence = "Read by mesh-to-speech: little, 41% of what a mouth made for this voice gives"
     assert scene.thunder_check.read == sentence
     notes = draw(bpy.types.THUNDER_PT_listen, bpy.context).notes
     assert sentence in " ".join(how.get("text", "") for *_, how in notes)

@@ -15,11 +15,13 @@ from thunder_core.engine.performance import draw_style
 from thunder_core.engine.scorer import correlate, most_spoken, WEIGHTS
 from thunder_core.face.moving.driving import visible_motion
 from thunder_core.findings import (
+    CARTOONY,
     CHECK,
     Finding,
     findings_of,
     GOOD,
     grade,
+    heard_in_a_word,
     heard_of,
     LipSyncScore,
     MOVES,
@@ -28,8 +30,10 @@ from thunder_core.findings import (
     OTHER,
     PARTS,
     POOR,
+    say_heard,
     SHIFTED,
     SIZE,
+    SNAPPY,
     STILL,
 )
 from thunder_core.request import Request
@@ -164,6 +168,63 @@ def test_a_mouth_that_mumbles_is_found_by_what_mesh_to_speech_reads_off_it(engin
         assert engine.score(speech, mumbled).heard is None
         assert all(each.kind != MUMBLED for each in engine.score(speech, mumbled).findings)
         assert take.score.grade == GOOD
+
+
+def _move(motion, frames):
+    """A motion so many frames later."""
+    x = pack(motion)
+    at, every = np.arange(len(x)) - frames, np.arange(len(x))
+    moved = np.stack([np.interp(at, every, each) for each in x.T], 1)
+    return unpack(moved.astype(np.float32), motion.expression.shape[1])
+
+
+def _on_twos(motion, fps=24):
+    """A motion whose poses are held for two frames of a scene."""
+    x = pack(motion)
+    held = np.arange(len(x)) * fps / 25 // 2 * 2 * 25 / fps
+    every = np.arange(len(x))
+    moved = np.stack([np.interp(held, every, each) for each in x.T], 1)
+    return unpack(moved.astype(np.float32), motion.expression.shape[1])
+
+
+@pytest.mark.parametrize("late", [25 / 24, -25 / 24, 2.5])
+def test_a_mouth_that_is_a_frame_off_is_late_or_early_by_that_much_and_does_not_mumble(
+    engine, speech, takes, late
+):
+    for take in takes:
+        score = engine.score(speech, _move(take.motion, late))
+        [found] = (each for each in score.findings if each.kind in (SHIFTED, MUMBLED))
+        assert (
+            found.kind == SHIFTED
+            and found.whole
+            and found.size * 25 == pytest.approx(late, abs=0.3)
+        )
+        assert score.grade == (POOR if late == 2.5 else CHECK)
+        loose = engine.score(speech, _move(take.motion, late), tolerance=CARTOONY)
+        assert all(each.kind not in (SHIFTED, MUMBLED) for each in loose.findings)
+        slightly = engine.score(speech, _move(take.motion, 0.5 * np.sign(late)))
+        assert slightly.grade == GOOD, "nobody sees half a frame"
+
+
+def test_poses_on_twos_do_not_mumble_where_poses_may_be_held(engine, speech, takes):
+    for take in takes:
+        held = _on_twos(take.motion)
+        assert all(each.kind != MUMBLED for each in engine.score(speech, held).findings)
+        assert not engine.score(speech, held, tolerance=SNAPPY).findings
+
+
+def test_nothing_is_read_off_a_mouth_that_stands_still_nor_is_it_early(engine, speech, takes):
+    motion = takes[0].motion
+    still = replace(motion, expression=0 * motion.expression, jaw=0 * motion.jaw)
+    score = engine.score(speech, still)
+    assert score.heard == 0 and {each.kind for each in score.findings} & {STILL, SIZE}
+    assert not {each.kind for each in score.findings} & {SHIFTED, MUMBLED}
+
+
+def test_what_is_read_is_little_by_the_percents_that_are_shown():
+    for heard, word in ((0.594, "little"), (0.596, "60%"), (0.6, "60%")):
+        assert heard_in_a_word(heard) == word
+        assert ("little" in say_heard(heard)) == (word == "little")
 
 
 def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engine, speech):

@@ -24,6 +24,7 @@ from ..findings import (
     CARTOONY,
     Finding,
     FLAT,
+    is_little,
     LipSyncScore,
     LITTLE,
     MOVES,
@@ -83,7 +84,9 @@ class Tolerance:
     apart: millimetres between lips that should meet.  late: frames by which lips may be late or
     early.  round: millimetres by which lips are narrower than at rest on oo, w and o.  still:
     frames for which a mouth may stand still in speech.  swing: millimetres that a mouth may open
-    and close in silence.
+    and close in silence.  little: of `findings.LITTLE`.  read_late: frames by which a mouth is late
+    or early at most that is read well when it is moved by them; held poses are late by half of
+    what they are held.
     """
 
     apart: float = 2.0
@@ -91,12 +94,14 @@ class Tolerance:
     round: float = 2.5
     still: int = 7
     swing: float = 2.0
+    little: float = LITTLE
+    read_late: float = 0.5
 
 
 TOLERANCE_OF = {
     REALISTIC: Tolerance(),
-    CARTOONY: Tolerance(apart=3.0, late=2.5, round=1.0, still=13, swing=4.0),
-    SNAPPY: Tolerance(still=13),
+    CARTOONY: Tolerance(apart=3.0, late=2.5, round=1.0, still=13, swing=4.0, read_late=2.5),
+    SNAPPY: Tolerance(still=13, little=0.4, read_late=1.5),
 }
 
 
@@ -151,8 +156,10 @@ def find(
     findings += find_still(mouth, voice.speaking, tolerance)
     findings += find_moves(mouth.gap, voice.presence, tolerance)
     findings += find_size(mouth.gap, voice, target_size)
-    if not any(each.whole for each in findings):  # which costs what is heard too
-        findings += find_mumbled(voice, heard)
+    still = FPS * sum(each.size for each in findings if each.kind == STILL)
+    # both cost what is heard too
+    if not any(each.whole for each in findings) and still < 0.5 * voice.speaking.sum():
+        findings += find_mumbled(voice, heard, tolerance)
     return sorted((_with_words(each, words) for each in findings), key=lambda each: -each.weight)
 
 
@@ -260,7 +267,8 @@ def find_late_stretches(
     for sign in (1, -1):
         is_off = (sign * late > tolerance.late) & (gain > _GAIN) & (voice.presence > SPOKEN)
         for start, end in runs(is_off):
-            if end - start >= _SHORTEST:
+            moves = max(np.ptp(curve[start:end]) for curve in (mouth.gap, mouth.width))
+            if end - start >= _SHORTEST and moves > _STILL_MM:
                 findings.append(
                     _shift_finding(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS)
                 )
@@ -479,10 +487,10 @@ def find_size(gap: np.ndarray, voice: VoiceFeatures, target_size: float | None) 
 # ---- mumbled
 
 
-def find_mumbled(voice: VoiceFeatures, heard: float) -> list[Finding]:
+def find_mumbled(voice: VoiceFeatures, heard: float, tolerance: Tolerance) -> list[Finding]:
     """Whether little of a voice is read off a mouth. heard: of `Scorer.heard_ratios`."""
     spoken = np.flatnonzero(voice.presence > SPOKEN)
-    if heard >= LITTLE or len(spoken) < _LEAST_SPEECH:
+    if not is_little(heard, tolerance.little) or len(spoken) < _LEAST_SPEECH:
         return []
     start, end = (float(edge) / FPS for edge in spoken[[0, -1]])
     return [Finding(MUMBLED, start, end, heard, LITTLE / max(heard, 0.01), whole=True)]
@@ -525,6 +533,9 @@ _FEW = 1.0
 # share of a voice that mesh-to-speech reads off the expected mouth, below which the voice is not
 # clear enough to be read, and range of a channel of the tongue that moves
 _READABLE, _TONGUE_MOVES = 0.2, 0.1
+# Frames by which a mouth off which little is read may be late or early, in steps that reading
+# tells, and by how much more must be read off it when it is moved: mumbling gains nothing by it.
+_LATE_READ, _STEP_READ, _MORE_READ = 3.0, 0.5, 0.2
 # Frames that are read, of so many: more of them cost time and tell no fault better.
 _FRAMES_READ, _FRAMES_OF = 64, 250
 # what is found at places, and the weight of all of it that costs all points
@@ -604,6 +615,8 @@ class Scorer:
             parts = self._parts(mouth, motion, voice, demands, size)
             read = 1.0 if heard is None else heard
             findings = find(mouth, voice, allowed, demands.closures, demands.words, size, read)
+            if heard is not None:
+                findings = self._time_by_reading(findings, motion, voice, heard, allowed)
             if not any(each.whole for each in findings):
                 flat = find_flat(self.rest_width - mouth.width, demands.rounds, allowed)
                 findings = sorted(findings + flat, key=lambda each: -each.weight)
@@ -665,20 +678,64 @@ class Scorer:
             self.mouth, motions, most_spoken(speaking), voice.units, speaking
         )
 
+    def _time_by_reading(
+        self, findings: list[Finding], motion: Motion, voice: VoiceFeatures, heard: float,
+        tolerance: Tolerance,
+    ) -> list[Finding]:  # fmt: skip
+        """Findings of which one of the whole line that is late or seems to mumble says by how much
+        it is late, if clearly more is read off the mouth when it is moved. Reading tells half
+        frames, and off a mouth that is one frame late next to nothing is read."""
+        found = next((each for each in findings if each.kind in (MUMBLED, SHIFTED)), None)
+        if found is None or not found.whole:
+            return findings
+        about, reach = 0.0, _LATE_READ
+        if found.kind == SHIFTED:
+            about, reach = round(found.size * FPS / _STEP_READ) * _STEP_READ, 3 * _STEP_READ
+        lags = about + np.arange(-reach, reach + _STEP_READ, _STEP_READ)
+        read = [
+            each or 0.0 for each in self.heard_ratios([_earlier(motion, by) for by in lags], voice)
+        ]
+        late, most = float(lags[np.argmax(read)]), max(read)
+        if most < heard + _MORE_READ:
+            return findings
+        others = [each for each in findings if each is not found]
+        if abs(late) > tolerance.read_late:
+            others.append(_shift_finding(late / FPS, found.start, found.end, whole=True))
+        elif is_little(most, tolerance.little):
+            return findings
+        return sorted(others, key=lambda each: -each.weight)
+
     def heard_ratios(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float | None]:
         """How much of a voice is read off the mouth of each motion, by what is read off the
         expected one. None where that says nothing: of a voice that is read off no mouth, and of a
         face whose tongue stands still, off which next to nothing is read, even if it is a person's.
+        0 where the lips stand still, too.
         """
         _, usual = self.expected(voice)
         if voice.is_unclear or usual < _READABLE:
             return [None] * len(motions)
-        return [
-            share / usual
-            if np.ptp(motion.expression[:, self.tongue], axis=0).max(initial=0) > _TONGUE_MOVES
-            else None
-            for share, motion in zip(self._shares(motions, voice), motions)
-        ]
+        ratios: list[float | None] = []
+        for share, motion in zip(self._shares(motions, voice), motions):
+            if np.ptp(motion.expression[:, self.tongue], axis=0).max(initial=0) > _TONGUE_MOVES:
+                ratios.append(share / usual)
+            else:
+                curves = np.stack(self.lips.gap_and_width(motion))[:, voice.speaking]
+                is_still = curves.size and np.ptp(curves, axis=1).max() < _STILL_MM
+                ratios.append(0.0 if is_still else None)
+        return ratios
+
+
+def _earlier(motion: Motion, frames: float) -> Motion:
+    """The face of a motion so many frames earlier, its ends held."""
+    at = np.clip(np.arange(motion.frames) + frames, 0, motion.frames - 1)
+    before = np.floor(at).astype(int)
+    after, share = np.minimum(before + 1, motion.frames - 1), (at - before)[:, None]
+    return Motion(
+        *(
+            (each[before] + share * (each[after] - each[before])).astype(each.dtype)
+            for each in (motion.expression, motion.jaw)
+        )
+    )
 
 
 def most_spoken(speaking: np.ndarray) -> list[slice]:

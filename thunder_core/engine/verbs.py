@@ -35,6 +35,7 @@ from .manner_learning import learn
 from .speech.audio import read_sound, write_sound
 from .speech.recognition import Recogniser
 from .speech.transcript import unread
+from .voice import SPOKEN
 
 # ---- requests
 
@@ -106,6 +107,7 @@ def _score(worker, args, progress):
         **score.to_record(),
         "per_frame": file,
         "weights": engine.weights,
+        "speaks": bool((engine.analyse(speech).presence > SPOKEN).any()),
     }
 
 
