@@ -93,8 +93,8 @@ class BadSetting(ValueError):
 class Setting:
     """A setting of a job, and the option of `bake.py` that does the same.
 
-    read: makes the value, or raises BadSetting.  about: what the command's help says.  shown: what it
-    shows in place of a value, "" for the name.  default: if neither a job, nor the job file, nor
+    read: makes the value, or raises BadSetting.  about: what the command's help says.  shown: what
+    it shows in place of a value, "" for the name.  default: if neither a job, nor the job file, nor
     the command sets a value; None: as the scene says, or not at all.  is_path: whether it names a
     file, relative to the job file.
     is_flag: whether its option is given as --NAME or --no-NAME.

@@ -17,7 +17,6 @@ from ..filters import smoothstep
 from ..progress import no_progress, Progress
 from ..weight_files import build_config, check_shapes, DenoiserConfig, read_weights
 from .network import LazyNetwork
-from .speech.encoder import Joined
 
 # ---- the solver
 
@@ -267,6 +266,22 @@ def seeded_noise(
 
 
 # ---- the network
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Speech features a, joined where frames of them are read: so takes share what is hidden, of
+    an hour 180 MB. hidden: [T, width].  phones: [T, 42], with loudness."""
+
+    hidden: np.ndarray
+    phones: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.phones)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Some frames' features [n, width + 42]."""
+        return np.concatenate([self.hidden[rows], self.phones[rows]], 1)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ..filters import widen
 from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..timings import Times
 from ..types import ENCODER_RATE, FPS
+from .diffusion import Joined
 from .planning.choice import Choice, deal, DECK
 from .planning.mouth_map import expect_lips, mouth_map
 from .speech import transcript
@@ -34,7 +35,7 @@ from .speech.cues import (
     sample_phones,
     silent_phrasing,
 )
-from .speech.encoder import at_frames, Joined, LOUDNESS, softmax
+from .speech.encoder import at_frames, LOUDNESS, softmax
 
 _SHUT = tuple(PHONES[phone] for phone in BILABIALS)  # sounds on which lips meet
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech

@@ -46,8 +46,8 @@ STILL_POSE = "Thunder: Still Pose"
 def read(
     rig: head.Rig, entry: ThunderTake, line: str, choice: CommitChoice
 ) -> Generator[Step, None, StateBefore]:
-    """Steps that read what a commit of a shown take finds. Returns the StateBefore. Raises BadRequest if
-    the animator's action cannot be written."""
+    """Steps that read what a commit of a shown take finds. Returns the StateBefore. Raises
+    BadRequest if the animator's action cannot be written."""
     animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
     scene = bpy.context.scene
     if choice.to == "OWN":

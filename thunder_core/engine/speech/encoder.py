@@ -8,7 +8,6 @@ phones. Units U are k-means classes of the features at 50 Hz.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -162,22 +161,6 @@ def speech_features(
     """Speech features a [frames, width + 42] from hidden features and phone logits [N, …] at 50 Hz
     and the sound [n] itself."""
     return np.concatenate([phonetic(hidden, logits, frames), loudness(samples, frames)], -1)
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Speech features a, joined where frames of them are read: so takes share what is hidden, of
-    an hour 180 MB. hidden: [T, width].  phones: [T, 42], with loudness."""
-
-    hidden: np.ndarray
-    phones: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.phones)
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        """Some frames' features [n, width + 42]."""
-        return np.concatenate([self.hidden[rows], self.phones[rows]], 1)
 
 
 def presence(logits: np.ndarray, frames: int, nothing: np.ndarray | None = None) -> np.ndarray:
