@@ -260,9 +260,10 @@ def is_little(heard: float, than: float = LITTLE) -> bool:
 
 
 def heard_of(record: Mapping) -> float | None:
-    """The ratio in what `LipSyncScore.to_record` gave; None if there is none in it."""
+    """The ratio in what `LipSyncScore.to_record` gave; None if there is none in it, as in records
+    of earlier versions, whose percents are no ratios."""
     heard = record.get("heard")
-    return float(heard) if isinstance(heard, (int, float)) and 0 <= heard < 100 else None
+    return float(heard) if isinstance(heard, (int, float)) and 0 <= heard < 10 else None
 
 
 def heard_in_a_word(heard: float | None) -> str:

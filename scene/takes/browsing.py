@@ -141,11 +141,12 @@ def describe(entry: ThunderTake) -> str:
         old = (
             ", by other weights than those in use, another text or an earlier version (Score Again)"
         )
+        is_old = grades.has_old_score(entry)
         lines.append(
-            f"Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
-            f"{old * grades.has_old_score(entry)}"
+            f"Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}{old * is_old}"
         )
-        lines.append(findings.say_heard(grades.heard_of(entry)))
+        if read := findings.say_heard(grades.heard_of(entry)):
+            lines.append(translated(read) + translated(old) * is_old)
     lines.append(grades.words_of(entry))
     if watch.is_edited(entry):
         late = ", after it was scored" * (take_list.speaks(entry) and watch.is_outdated(entry))
