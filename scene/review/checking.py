@@ -349,17 +349,26 @@ def mend(
         )  # fmt: skip
     yield 0.5
     if finding.kind == findings.SHIFTED:
-        frames = -round(finding.size * clock.fps)
+        frames = _frames_of(finding, clock, curves)
         count, way = abs(frames), "earlier" if frames < 0 else "later"
         how = plural(
-            count,
-            f"Moved the mouth by {count} frame, {way}",
-            f"Moved the mouth by {count} frames, {way}",
+            1 if count == 1 else 2,
+            f"Moved the mouth by {count:g} frame, {way}",
+            f"Moved the mouth by {count:g} frames, {way}",
         )
         return _rewrite(
             rig, curves, how, lambda keys: findings.shift_keys(keys, first, last, frames)
         )
     return _rewrite(rig, curves, "Deleted", lambda keys: findings.delete_keys(keys, first, last))
+
+
+def _frames_of(finding: findings.Finding, clock: Clock, curves: dict) -> float:
+    """By how many frames keys are moved to be in time: by whole ones if all lie on frames, where
+    animators look for them."""
+    frames = -finding.size * clock.fps
+    times = [fcurves.read(curve)["co"][:, 0] for curve in filter(None, curves.values())]
+    are_whole = all(np.allclose(each, np.round(each), atol=1e-2) for each in times)
+    return round(frames, 0 if are_whole and abs(frames) > 0.5 else 1)
 
 
 def _mend_take(

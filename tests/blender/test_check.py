@@ -69,7 +69,9 @@ def test_animation_that_fits_its_voice_has_no_problem(blender, own):
     assert sentences(own) == [] and checking.of_head(own, head.find(own)) is not None
 
 
-@pytest.mark.parametrize("late, words", [(5, "late by 5 frames"), (1, "late by 1 frame")])
+@pytest.mark.parametrize(
+    "late, words", [(5, "late by 5 frames"), (1, "late by 1 frame"), (2.4, "late by 2 frames")]
+)
 def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own, late, words):
     jaw, brow = (fcurves.read(curve_of(own, name))["co"] for name in ("jaw", "browInnerUp"))
     for curve in own_curves(own).values():
@@ -79,7 +81,11 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own, late, wo
     own.thunder_check.index = 0
     assert blender.ops.thunder.fix_finding() == {"FINISHED"}
     middle = slice(len(jaw) // 3, len(jaw) // 2)
-    assert np.allclose(fcurves.read(curve_of(own, "jaw"))["co"][middle], jaw[middle], atol=1e-3)
+    assert np.allclose(
+        fcurves.read(curve_of(own, "jaw"))["co"][middle],
+        jaw[middle],
+        atol=0.11 if late == 2.4 else 1e-3,
+    )
     # the brows are not what is late for the voice
     assert np.allclose(fcurves.read(curve_of(own, "browInnerUp"))["co"][:, 0], brow[:, 0] + late)
     blender.ops.thunder.check()
