@@ -101,7 +101,7 @@ class Tolerance:
 TOLERANCE_OF = {
     REALISTIC: Tolerance(),
     CARTOONY: Tolerance(apart=3.0, late=2.5, round=1.0, still=13, swing=4.0, read_late=2.5),
-    SNAPPY: Tolerance(still=13, little=0.4, read_late=1.5),
+    SNAPPY: Tolerance(still=13, little=0.4, read_late=1.0),
 }
 
 
