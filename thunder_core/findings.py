@@ -233,7 +233,7 @@ class LipSyncScore:
         parts = {name: round(part, 3) for name, part in self.parts.items()}
         # Blender's properties know no None
         heard = -1.0 if self.heard is None else round(self.heard, 3)
-        return {"parts": parts, "heard": heard} | record_of(self.findings)
+        return {"parts": parts, "read": heard} | record_of(self.findings)
 
 
 def record_of(findings: Sequence[Finding]) -> dict:
@@ -262,7 +262,7 @@ def is_little(heard: float, than: float = LITTLE) -> bool:
 def heard_of(record: Mapping) -> float | None:
     """The ratio in what `LipSyncScore.to_record` gave; None if there is none in it, as in records
     of earlier versions, whose percents are no ratios."""
-    heard = record.get("heard")
+    heard = record.get("read")  # “heard” was of earlier versions, of another scale
     return float(heard) if isinstance(heard, (int, float)) and 0 <= heard < 10 else None
 
 

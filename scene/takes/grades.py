@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
-OF_SCORE = ("parts", "findings", "heard")  # of a take, as `LipSyncScore.to_record`
+OF_SCORE = ("parts", "findings", "read")  # of a take, as `LipSyncScore.to_record`
 SCORED_TEXT = "scored_text"  # likewise: what the voice said when it was
 
 

@@ -70,7 +70,7 @@ def test_the_list_is_sorted_by_what_is_read_and_rows_say_it(blender, stage):
     settings = stage[0].thunder
     for seed, heard in enumerate((0.9, 0.41, -1.0, 0.97, "x"), start=1):
         entry = enter(stage, seed=seed, score=90 - seed)
-        keying.record_of(entry.action)["heard"] = heard
+        keying.record_of(entry.action)["read"] = heard
     assert listed_seeds(blender) == [1, 2, 3, 4, 5]
     settings.sort = "READ"
     assert listed_seeds(blender) == [4, 1, 2, 3, 5], "what is not known comes last, by score"

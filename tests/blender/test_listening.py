@@ -94,7 +94,7 @@ class Engine(PlayedClient):
         np.save(per_frame, drift)
         found = findings.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")] * self.speaks)
         result = {"total": self.total, "parts": {"closures": 0.5}, "per_frame": per_frame, **found}
-        result |= {"weights": self.fingerprint, "heard": self.heard, "speaks": self.speaks}
+        result |= {"weights": self.fingerprint, "read": self.heard, "speaks": self.speaks}
         return [{"event": "done", "result": result}] if self.answers else []
 
     def _listen(self, out, expression, **how):

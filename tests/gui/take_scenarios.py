@@ -31,7 +31,7 @@ def list_takes(hand, count=6):
     for number in range(count):
         closed_at = np.arange(0.3 + 0.05 * number, seconds - 0.1, 0.4)
         made = performance(seconds, closed_at, 7301 + number, 92.4 - 3.7 * number)
-        made.provenance["heard"] = 1.0 - 0.11 * number
+        made.provenance["read"] = 1.0 - 0.11 * number
         list_take(stage, made, voice="dialogue")
         yield 0.05
     hand.scene.thunder.active_take = 0
