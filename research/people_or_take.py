@@ -272,7 +272,7 @@ def mean_auc(is_take: np.ndarray, scores: Sequence[np.ndarray]) -> str:
 
 
 def part_lines(voices: Sequence[Voice]) -> list[str]:
-    """Table: how surely upper faces without what is acted are told from people, and each part of
+    """Table: how surely upper faces by the teacher are told from people, and each part of
     their model taken out (`planning.people`)."""
     numbers = People.load().numbers
     clips = np.repeat(
@@ -695,7 +695,13 @@ def run(args: Namespace) -> None:
         *table("Lips", compare(voices, measure_lips) | compare_at_sounds(voices)),
     ]
     if not args.mouths:
-        upper = compare(calm, lambda voice, x: movement.measure_upper(x, voice.known), SYSTEMS)
+        upper = compare(
+            calm,
+            lambda voice, x: movement.measure_upper(
+                x, voice.known, fit_length(voice.sound.spoken, len(voice.known))
+            ),
+            SYSTEMS,
+        )
         lines += [
             *part_lines(voices),
             *table("Head and eyes", upper | compare_timing(calm)),

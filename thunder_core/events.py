@@ -62,12 +62,10 @@ class Raise:
 
 @dataclass(frozen=True)
 class Look:
-    """A gaze target. degrees [2]: turned and lowered, of the gaze in the world.  follow: the head's
-    share of it."""
+    """A gaze target. degrees [2]: turned and lowered, of the gaze in the world."""
 
     at: float
     degrees: np.ndarray
-    follow: float
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 """Fits how people move head, brows, lids and gaze (`engine.planning.people`) to measured faces, by
 matching statistics.
 
-The teacher performs each clip of the split `fit` in the usual direction, without what is acted, laid
+The teacher performs each clip of the split `fit` in the usual direction, with what the head acts, laid
 on its person (`puppet`): people and performances are then measured alike. What its statistics differ
 by moves the numbers, a few times. Where lids are shut brows and gaze are bridged: trackers move
 them then.
@@ -23,7 +23,7 @@ from research.faces.lip_clips import encode_clip, LipClip, read_clips
 from research.faces.puppet import Curves, measure_person, Puppet
 from research.measures.movement import find_blinks
 from research.measures.told_apart import fill, near_closed
-from research.train.teacher import prosody, semitones, upper_face
+from research.train.teacher import draw_any, prosody, semitones, upper_face
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.choice import Choice
 from thunder_core.engine.planning.people import (
@@ -41,7 +41,7 @@ from thunder_core.types import FPS, Motion
 
 # rounds of fitting, of which the last are averaged; readings a clip; share of a difference, which
 # falls as 1 ÷ round after the first ones
-_ROUNDS, _READINGS, _STEP, _FIRST = 24, 2, 0.6, 8
+_ROUNDS, _READINGS, _STEP, _FIRST = 12, 1, 0.6, 4
 _LEAST_R = 0.15  # Fisher's z of people's correlations below which pairs are left out
 _LIVELY = ((0.25, 1.0), (1.0, 2.0), (2.0, 4.0))  # Hz in which liveliness is measured
 _JUMP = 50.0  # degrees a second of a shift of the gaze
@@ -113,11 +113,17 @@ class Face:
         return cls(clip, voice, Puppet(clip.held[0]), measure_person(clip), known)
 
     def perform(self, seed: int, of: People) -> Curves:
-        """What is measured of the teacher's upper face to its voice, of one of some people."""
-        rng, names = np.random.default_rng(seed), list(self.puppet.head.expression_names)
-        person = draw_person(1.0, seed, self.voice, of, blinks=1.0)
-        made = upper_face(self.voice, Choice(), Direction(), rng, person=person)
-        channels, head, eyes = made[:3]
+        """What is measured of the teacher's upper face to its voice, of one of some people; of what
+        is acted, the head's part alone: acted brows are larger than people's."""
+        names, person = (
+            list(self.puppet.head.expression_names),
+            draw_person(1.0, seed, self.voice, of),
+        )
+        plain, acted = (
+            upper_face(self.voice, choice, Direction(), np.random.default_rng(seed), person=person)
+            for choice in (Choice(), draw_any(self.voice, np.random.default_rng([seed, 1])))
+        )
+        channels, head, eyes = plain[0], acted[1], plain[2]
         x = np.zeros((self.clip.frames, len(names)), np.float32)
         for name, values in channels.items():
             for side in (name,) if name in names else (name + "Left", name + "Right"):
@@ -164,9 +170,8 @@ def measure(curves: Curves, face: Face) -> dict[str, np.ndarray]:
 
 
 def _filter(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """The parts of curves [n, T] in a band; of the lowest band with all that is slower."""
-    band = (high, "lowpass") if low < BANDS[1][0] else ((low, high), "bandpass")
-    return sosfiltfilt(butter(3, *band, fs=FPS, output="sos"), x, axis=1)
+    """The parts of curves [n, T] in a band."""
+    return sosfiltfilt(butter(3, (low, high), "bandpass", fs=FPS, output="sos"), x, axis=1)
 
 
 def _energies(x: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -190,8 +195,8 @@ def _blinks(curves: Curves, face: Face) -> dict[str, float]:
     between, lengths = np.diff(frames[full]), np.log(np.maximum(lasts[full], 1) / FPS)
     nothing, several = np.nan, full.sum() > 3
     return {
-        "blink": -np.log(max(0.5, full.sum()) / seconds),
-        "partial": np.log((0.5 + (~full).sum()) / (0.5 + full.sum())),
+        "blink": full.sum() / seconds,
+        "partial": (~full).sum() / seconds,
         "blink_varies": between.std() / between.mean() if several else nothing,
         "blink_length": lengths.mean() if full.any() else nothing,
         "blink_length_varies": lengths.std() if several else nothing,
@@ -233,8 +238,9 @@ _BETWEEN = {
     "shift_between": "shift", "blink_between": "blink",
     "partial_between": "partial", "blink_length_between": "blink_length",
 }  # fmt: skip
-# where a number is no statistic itself: how much of a difference it moves by; and bounds of numbers
-_GAINS = {"shift": 0.5, "lively": 1.0, "in_pauses": 1.0}
+# where a number is no statistic itself: how much of a difference it moves by (intervals between
+# blinks stay people's own, because takes keep them within bounds); and bounds of numbers
+_GAINS = {"shift": 0.5, "blink": -2.0, "partial": 10.0, "blink_varies": 0.0}
 _BOUNDS = {
     "size": (-4.0, 3.0), "lively": (0.1, 1.1), "quick": (0.0, 1.2),
     "lively_together": (-0.9, 0.9), "loud": (-0.5, 0.5),
@@ -243,8 +249,10 @@ _BOUNDS = {
     "blink": (-1.0, 4.0), "blink_length": (-3.0, 0.0), "size_shared": (0.0, 0.5),
     # short clips differ by chance, and no take is to be twice as lively as lively people
     "size_between": (0.02, 0.52), "tilt_between": (0.02, 0.2), "correlation_between": (0.02, 0.25),
-    "shift_between": (0.02, 0.9), "blink_between": (0.02, 0.9), "partial_between": (0.02, 0.9),
-    "blink_length_between": (0.02, 0.35),
+    "shift_between": (0.02, 0.9),
+    # of blinks a quarter of what differs between people, because viewers like lids that shut evenly
+    "blink_between": (0.02, 0.22), "partial_between": (0.02, 0.22),
+    "blink_length_between": (0.02, 0.09),
 }  # fmt: skip
 
 
@@ -253,6 +261,11 @@ def _begin(real: Sequence[dict], weights: np.ndarray) -> People:
     numbers = dict(People.load().numbers)
     for name in _MEANS:
         numbers[name] = _bounded(name, _mean(real, weights, name))
+    shut, half = (max(0.01, _mean(real, weights, name)) for name in ("blink", "partial"))
+    numbers |= {
+        "blink": _bounded("blink", -np.log(shut)),
+        "partial": _bounded("partial", np.log(half / shut)),
+    }
     for name, statistic in _BETWEEN.items():
         between = _deviation(real, statistic)
         numbers[name] = _bounded(name, between if np.ndim(numbers[name]) else between.mean())

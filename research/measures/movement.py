@@ -124,13 +124,19 @@ def find_nods(curves: Curves, known: np.ndarray) -> np.ndarray:
     return find_peaks(soften(curves["pitch"], 1, known), prominence=1.5, distance=5)[0]
 
 
-def measure_upper(curves: Curves, known: np.ndarray) -> dict[str, float]:
-    """Head, brows, lids and gaze of one performance; NaN where there is too little to measure."""
+def measure_upper(
+    curves: Curves, known: np.ndarray, spoken: np.ndarray | None = None
+) -> dict[str, float]:
+    """Head, brows, lids and gaze of one performance; NaN where there is too little to measure.
+    spoken: bool [T], where somebody speaks; None: everywhere."""
     minutes, turns = known.sum() / FPS / 60, [soften(curves[name], 0.8, known) for name in HEAD]
     speeds = np.diff(turns)[:, known[1:] & known[:-1]] * FPS
     speed = np.linalg.norm(speeds, axis=0)
+    said = (known if spoken is None else spoken)[1:][known[1:] & known[:-1]]
+    quiet = speed[~said].mean() if 10 < (~said).sum() < len(said) - 10 else np.nan
     figures = {
         HEAD_SPEED: speed.mean(),
+        "  in pauses ÷ in speech": quiet / speed[said].mean(),
         "  95 % ÷ median": np.quantile(speed, 0.95) / np.median(speed),
     }
     for band in ((0.1, 0.5), (0.5, 1), (1, 2), (2, 4), (4, 8)):

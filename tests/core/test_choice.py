@@ -182,13 +182,16 @@ def test_the_gaze_is_elsewhere_during_the_word_chosen_for_it_and_back_for_one_th
         assert np.linalg.norm(max(before, key=lambda look: look.at).degrees) < 3.5
 
 
-def test_a_head_rests_behind_a_line_and_in_some_takes_at_the_ends_of_phrases():
-    (_, first), (_, last) = VOICE.phrases
-    speed = np.array([
-        np.linalg.norm(np.diff(planned(seed, hits=(1,)).signals[:, :3], axis=0), axis=1) * FPS
-        for seed in range(48)
-    ])  # fmt: skip
-    ended = speed[:, round((last + 0.4) * FPS) : round((last + 0.9) * FPS)]
-    assert (ended.max(1) < 2).all()
-    between = speed[:, round((first + 0.1) * FPS) : round((first + 0.4) * FPS)].max(1) < 2
-    assert 0.4 < between.mean() < 0.9
+def test_heads_move_on_in_pauses_and_behind_a_line_but_hold_still_where_that_is_chosen():
+    (_, first), (second, last) = VOICE.phrases
+
+    def speed(act):
+        turned = [planned(seed, hits=(1,), acts=(act,)).signals[:, :3] for seed in range(48)]
+        return np.linalg.norm(np.diff(turned, axis=1), axis=2) * FPS
+
+    spoken = slice(round((second + 0.2) * FPS), round(last * FPS))
+    pause = slice(round((first + 0.2) * FPS), round((second - 0.2) * FPS))
+    moving, still = speed(""), speed(HOLDS_STILL)
+    assert still[:, pause].max() < 2 < np.median(still[:, spoken])
+    for silent in (pause, slice(round((last + 0.2) * FPS), None)):
+        assert moving[:, silent].mean() > 0.8 * moving[:, spoken].mean()

@@ -7,10 +7,8 @@ import pytest
 import torch
 from scipy.interpolate import CubicHermiteSpline
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
-from scipy.signal import lfilter
 
 from thunder_core import filters, types
-from thunder_core.engine.planning import take_plan
 from thunder_core.face.head import load_head
 from thunder_core.filters import hermite, smoothstep
 from thunder_core.progress import in_turn, map_progress, rescale, result
@@ -32,13 +30,6 @@ def test_neighbours(size, origin):
     assert (
         filters.highest(values, size, origin) == maximum_filter1d(values, size, origin=origin)
     ).all()
-
-
-def test_springs_are_two_low_passes():
-    values = np.random.default_rng(3).standard_normal((50, 2))
-    twice = lfilter([0.04], [1, -1.6, 0.64], values - values[:1], axis=0)
-    followed = take_plan._follow_on_springs(values, -np.log(0.8), 1.0)
-    assert np.allclose(followed, twice + values[:1], atol=1e-12)
 
 
 X = np.linspace(0, 1, 101)

@@ -98,7 +98,7 @@ def test_the_take_as_directed_is_the_usual_person_and_others_are_not():
 
 
 def test_postures_are_held_and_left():
-    """Heads of people are slow most of the time and quick now and then."""
+    """Heads of people are slow most of the time and quick now and then, also between strokes."""
 
     def uneven(person):
         return np.median(
@@ -106,7 +106,7 @@ def test_postures_are_held_and_left():
              for v in (speed(moved(person, seed).signals[:, HEAD]) for seed in range(4))]
         )  # fmt: skip
 
-    assert uneven(USUAL) > 1.3 * uneven(without(lively=np.zeros(4)))
+    assert uneven(USUAL) > 1.2 * uneven(without(lively=np.zeros(4)))
 
 
 def test_a_face_that_is_held_does_not_move():
@@ -155,7 +155,7 @@ def test_blinks_come_at_uneven_intervals_and_some_are_partial():
 
 def test_nobody_blinks_more_often_than_an_animator_keeps():
     _, voice = voice_of()
-    rates = [60 / draw_person(1.0, seed, voice, blinks=1.0).blink for seed in range(400)]
+    rates = [60 / draw_person(1.0, seed, voice).blink for seed in range(400)]
     assert 18 < np.mean(rates) < 34 and np.quantile(rates, 0.9) <= 40
 
 

@@ -186,7 +186,7 @@ def test_half_of_takes_incline_to_each_side_but_contempt_to_that_of_its_smile():
 
 def test_movements_of_a_third_of_an_hour_take_little_memory():
     frames = int(20 * 60 * FPS)
-    looks = [Look(at, np.array([at % 7, 1.0]), 0.3) for at in np.arange(0.0, 1200.0, 1.2)]
+    looks = [Look(at, np.array([at % 7, 1.0])) for at in np.arange(0.0, 1200.0, 1.2)]
     with held_at_most(33e6):
         curves = event_curves(Plan(looks=looks), frames)
     assert curves[-1, LOOK] == pytest.approx(looks[-1].degrees)
@@ -392,7 +392,7 @@ def test_an_accent_rises_in_its_own_time_and_falls_in_its_own():
     up = Raise(at=2.0, height=0.2, rise=0.2, hold=0.4, fall=1.2)
     nod = Nod(at=2.0, degrees=np.array([4.0, 0.0, 0.0]), down=0.2, back=1.2, until=2.4)
     raised = take_plan._brows([up], np.arange(125) / FPS, 1.0)[:, 0]
-    nodded = take_plan._head(Plan(nods=[nod]), 125)[:, 0]
+    nodded = take_plan._head([nod], np.arange(125) / FPS)[:, 0]
     for curve, foot, top in ((raised, 1.9, 2.1), (nodded, 1.8, 2.0)):
         moving = np.flatnonzero(curve > 1e-6) / FPS
         assert (moving[0], moving[-1]) == pytest.approx((foot, top + 1.6), abs=2 / FPS)

@@ -4,7 +4,8 @@ fitted to them (`people.json`, by `research train calibrate`).
 
 A person is drawn first: how far and how quickly each of SIGNALS moves, how they go together, how
 often eyes shift and shut. Movement is correlated noise in BANDS. A liveliness drives it: below 1 Hz
-as a clock, so that postures are held and left; above as a size. Gaze is held between shifts and
+as a clock, so that postures are held and left; above as a size. What is slower than BANDS is where
+somebody sits and looks: a take stays where it looks. Gaze is held between shifts and
 turns against the head; blinks come at log-normal intervals, some of them partial.
 """
 
@@ -17,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...behaviour import HABITS
 from ...events import Blink
 from ...filters import gaussian
 from ...types import FPS
@@ -30,7 +30,7 @@ NUMBERS = Path(__file__).with_name("people.json")
 SIGNALS = ("nod", "turn", "tilt", "inner", "outer", "lean", "lid", "aside", "down")
 REGIONS = ("head", "brows", "lids", "gaze")
 REGION_OF = np.array([0, 0, 0, 1, 1, 1, 2, 3, 3])
-BANDS = ((0.03, 0.25), (0.25, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0))  # Hz
+BANDS = ((0.1, 0.25), (0.25, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0))  # Hz
 QUICK = 3  # first band whose size follows the liveliness
 HEAD, BROWS, LID, GAZE = slice(0, 3), slice(3, 6), 6, slice(7, 9)
 MOST = 1.5  # standard deviations from usual people that are drawn at most
@@ -44,15 +44,15 @@ _LIVELIEST = 1.5
 _FASTEST = 2.0  # most by which postures change faster than usual: by hand, faster ones are jerks
 _PAUSE_EASE = 4.0  # frames in which a pause calms or stirs
 _SHIFT = np.array([0.15, 0.7, 0.15])  # weights of the frames over which the gaze shifts
-_USUAL_BLINK = 0.195  # s for which lids of a blink of length 1 are half shut
+# lids: s down, s shut (about a frame) and s up, in a blink of length 1, and for which they are half
+# shut
+LIDS_DOWN, LIDS_SHUT, LIDS_UP = 0.1, 0.045, 0.2
+_USUAL_BLINK = LIDS_DOWN / 2 + LIDS_SHUT + LIDS_UP / 2
 _BLINKS_APART = 0.3  # least s from blink to blink of people
 _SHIFTS_APART = 0.12  # likewise, of the gaze
 _NEAR = 0.6  # s within which a phrase's start or end attracts a blink
 _LATE = 0.08  # standard deviation of s from there
 _PARTIAL = (0.3, 0.6)  # closure of partial blinks
-_BLINK_LASTS = (0.08, 0.5)  # s for which lids are half shut, at least and most
-# least mean s between somebody's blinks: by hand, because animators take out more than 40 a minute
-_LEAST_INTERVAL = 1.6
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,9 @@ class Person:
     of: People
 
 
-def draw_person(
-    spread: float, seed: int, voice: Prosody, of: People | None = None,
-    blinks: float = HABITS["shown"].blinks_differ,
-) -> Person:  # fmt: skip
+def draw_person(spread: float, seed: int, voice: Prosody, of: People | None = None) -> Person:
     """Somebody who differs from usual people as these do from each other, times a spread; 0: the
-    usual person. Of a seed there is another for every voice. blinks: share of people's differences
-    in how often, how long and how far lids shut."""
+    usual person. Of a seed there is another for every voice."""
     of, heard = of or people(), np.round(voice.accents * FPS).astype(int).tolist()
     rng = np.random.default_rng([_SEED_PERSON, seed, voice.frames, *heard])
 
@@ -131,13 +127,13 @@ def draw_person(
     pairs = draw(count * (count - 1) // 2)
     against = np.maximum(0.0, of["against"] + of["against_between"] * draw(2))
     shift, blink, length = (
-        float(np.exp(of[name] + share * of[f"{name}_between"] * draw()))
-        for name, share in (("shift", 1.0), ("blink", blinks), ("blink_length", blinks))
+        float(np.exp(of[name] + of[f"{name}_between"] * draw()))
+        for name in ("shift", "blink", "blink_length")
     )
-    logit = of["partial"] + blinks * of["partial_between"] * draw()
+    logit = of["partial"] + of["partial_between"] * draw()
     return Person(
         np.exp(logs), of.correlations(of["correlation_between"] * pairs), against, shift,
-        max(blink, _LEAST_INTERVAL), float(1 / (1 + np.exp(-logit))), length,
+        blink, float(1 / (1 + np.exp(-logit))), length,
         float(np.exp((logs - of["size"])[HEAD].mean())), of,
     )  # fmt: skip
 
@@ -147,8 +143,8 @@ class Manner:
     """What a direction makes of a person over T frames. sizes [T, 4]: factors of the movement of
     REGIONS.  tempo, shifts, blinks, blink_length [T]: factors of how quickly postures change, how
     often the gaze shifts and lids shut, and for how long.  still [T]: 1 where all is held, 0
-    elsewhere.  posture: factor of how far the head stays from where it looks.  apart: least and
-    most s from blink to blink.  longest: s for which one shuts lids by half."""
+    elsewhere.  apart: least and most s from blink to blink.  longest: s for which one shuts lids by
+    half."""
 
     sizes: np.ndarray
     tempo: np.ndarray
@@ -156,9 +152,8 @@ class Manner:
     blinks: np.ndarray
     blink_length: np.ndarray
     still: np.ndarray
-    posture: float = 1.0
     apart: tuple[float, float] = (_BLINKS_APART, np.inf)
-    longest: float = _BLINK_LASTS[1]
+    longest: float = np.inf
 
     @classmethod
     def usual(cls, frames: int) -> Manner:
@@ -204,8 +199,6 @@ def move(person: Person, heard: Heard, manner: Manner, rng: np.random.Generator)
         else:
             louder = of["quick"][:, band - QUICK] * lively
             moved = noise[:, :frames].T * np.exp(louder)[:, REGION_OF] * awake
-        if band == 0:
-            moved[:, HEAD] *= manner.posture
         if band <= QUICK:
             held += moved[:, GAZE]
             moved[:, GAZE] = 0.0
@@ -301,11 +294,8 @@ def _blinks(person: Person, heard: Heard, manner: Manner, rng: np.random.Generat
             at = float(near[0] + _LATE * normal[0])
         if found and at - found[-1].at < _BLINKS_APART:
             continue
-        lasts = np.clip(
-            person.length * np.exp(of["blink_length_varies"] * normal[1]),
-            _BLINK_LASTS[0],
-            manner.longest,
-        )
+        lasts = person.length * np.exp(of["blink_length_varies"] * normal[1])
+        lasts = min(lasts, manner.longest)
         length = float(lasts / _USUAL_BLINK * manner.blink_length[min(frames - 1, int(at * FPS))])
         partial = chances[1] < person.partial
         depth = _PARTIAL[0] + (_PARTIAL[1] - _PARTIAL[0]) * chances[2] if partial else 1.0

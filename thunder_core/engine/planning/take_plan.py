@@ -24,7 +24,17 @@ from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
 from .choice import Choice
-from .people import BROWS, draw_person, GAZE, HEAD as OF_HEAD, LID, smooth_noise
+from .people import (
+    BROWS,
+    draw_person,
+    GAZE,
+    HEAD as OF_HEAD,
+    LID,
+    LIDS_DOWN,
+    LIDS_SHUT,
+    LIDS_UP,
+    smooth_noise,
+)
 from .upper_face import Behaviours, BREATH_JAW, plan_listener, plan_speaker
 
 _SEEDS = 1 << 32  # numbers that a random generator takes as a seed's part
@@ -241,14 +251,7 @@ def _bump(
 
 # ---- events and what is added to them
 
-_FINE = 4  # steps per frame in which the head's target is followed
-_SPRING = 9.0  # stiffness of the head's movement towards its target, 1/s
-_INHALE = 0.5  # rise of the head at an inhalation, degrees
 _BREATH_RISE, _BREATH_FALL = 0.22, 0.3  # of an inhalation, s
-# the head with it: s up, s from the breath to the start of its way down, and s down
-_LIFT_RISE, _LIFT_ENDS, _LIFT_FALL = 0.4, 0.45, 1.8
-# lids: s down, s shut (about a frame) and s up, in a blink of usual length
-_LIDS_DOWN, _LIDS_SHUT, _LIDS_UP = 0.1, 0.045, 0.2
 _WIDEST = -0.5  # closure of lids that are open furthest
 LID_WIDE = 2.9  # eyeWide that opens a lid by as much as it is open
 EYES_STAY = 0.95  # share of the head's turn that the eyes compensate where they look at somebody
@@ -279,7 +282,7 @@ def event_curves(plan: Plan, frames: int) -> np.ndarray:
     moved = np.zeros((frames, 9)) if plan.signals is None else plan.signals
     carried = _CARRIED * (plan.signals is not None)
     for blink in plan.blinks:
-        fall, hold, rise = (blink.length * part for part in (_LIDS_DOWN, _LIDS_SHUT, _LIDS_UP))
+        fall, hold, rise = (blink.length * part for part in (LIDS_DOWN, LIDS_SHUT, LIDS_UP))
         part = _rows(t, blink.at - fall, blink.at + hold + rise)
         since = t[part] - blink.at
         lids = blink.depth * rise_and_fall((since + fall) / fall, (since - hold) / rise)
@@ -295,7 +298,7 @@ def event_curves(plan: Plan, frames: int) -> np.ndarray:
     # of the gaze in the world
     gaze = moved[:, GAZE] + EYES_STAY * head[:, [1, 0]]
     columns = (
-        head + _head(plan, frames), raised + _brows(plan.raises, t, 1.0),
+        head + _head(plan.nods, t), raised + _brows(plan.raises, t, 1.0),
         low[:, None] + _brows(plan.knits, t, _MOST_KNIT)[:, :1], gaze + _gaze(plan.looks, frames),
         shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
     )  # fmt: skip
@@ -311,39 +314,14 @@ def _rows(t: np.ndarray, start: float, end: float) -> slice:
     return slice(int(first), int(last) + 1)
 
 
-def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
-    """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest
-    on the first."""
-    kept, first = float(np.exp(-rate / hertz)), target[:1]
-    moved = target - first
-    for column in moved.T:  # Python floats take a tenth of the time of short arrays
-        once = twice = 0.0
-        for at, value in enumerate(column.tolist()):  # two low-passes of first order
-            once = kept * once + (1 - kept) * value
-            column[at] = twice = kept * twice + (1 - kept) * once
-    return moved + first
-
-
-def _head(plan: Plan, frames: int) -> np.ndarray:
-    """Nod, turn and tilt of the head by the looks, nods and breaths of a plan, degrees [T, 3]."""
-    hertz = FPS * _FINE
-    t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
-    target = np.zeros((len(fine), 3))
-    follows = np.array([np.zeros(2), *(look.follow * look.degrees for look in plan.looks)])
-    gaze = follows[np.searchsorted([look.at for look in plan.looks], fine, "right")]
-    target[:, 1] += gaze[:, 0]
-    target[:, 0] += gaze[:, 1]
-    head = _follow_on_springs(target, _SPRING, hertz)[::_FINE]
-    for nod in plan.nods:
+def _head(nods: list[Nod], t: np.ndarray) -> np.ndarray:
+    """How far nods move the head, degrees [T, 3]."""
+    head = np.zeros((len(t), 3))
+    for nod in nods:
         end = max(nod.at, nod.until)
         part = _rows(t, nod.at - nod.down, end + nod.back)
         stroke = rise_and_fall((t[part] - nod.at + nod.down) / nod.down, (t[part] - end) / nod.back)
         head[part] += stroke[:, None] * nod.degrees
-    for at, air in plan.breaths:  # up with it, and down again slowly
-        part = _rows(t, at, at + _LIFT_ENDS + _LIFT_FALL)
-        since = t[part] - at
-        lift = rise_and_fall(since / _LIFT_RISE, (since - _LIFT_ENDS) / _LIFT_FALL)
-        head[part, 0] -= air * _INHALE * lift
     return head
 
 
@@ -379,9 +357,6 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
 
 # parts of the seeds
 _SEED_PLAN, _SEED_MOOD = 15, 16
-# time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
-_NO_BLINK_ENDS = 0.1
-_BLINK_SECONDS = 0.4  # length of a blink, s
 # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
 _BROW_HEIGHT_SPREAD = 0.22
 # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
@@ -461,8 +436,8 @@ def plan_take(
     plan.blinks = [
         blink
         for blink in plan.blinks
-        if _NO_BLINK_ENDS < blink.at - _LIDS_DOWN * blink.length
-        and blink.at + _BLINK_SECONDS * blink.length < voice.seconds - _NO_BLINK_ENDS
+        if blink.at > LIDS_DOWN * blink.length  # no take starts or ends with shut eyes
+        and blink.at + (LIDS_SHUT + LIDS_UP) * blink.length < voice.seconds
     ]
     resting = Resting.of(phrasing, seed, behaviours, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)

@@ -141,18 +141,13 @@ class Behaviours:
         movement; nobody's is larger than _MOST_HEAD unless it is asked for."""
         factors = (
             lambda x: min(x.sway, max(x.sway, _MOST_HEAD) / size),
-            lambda x: x.raises, lambda x: _SHOWN.lids, lambda x: x.looks**0.5,
+            lambda x: x.raises, lambda x: 1.0, lambda x: x.looks**0.5,
             lambda x: x.tempo, lambda x: x.restless * (x.looks / x.linger) ** 0.5,
-            lambda x: _SHOWN.blinks * x.blinks, lambda x: x.blink_length,
+            lambda x: x.blinks, lambda x: x.blink_length,
         )  # fmt: skip
         curves = [self.curve(len(still), factor) for factor in factors]
         return Manner(
-            np.stack(curves[:4], 1),
-            *curves[4:],
-            still,
-            _SHOWN.posture,
-            _SHOWN.blinks_apart,
-            _SHOWN.blink_lasts,
+            np.stack(curves[:4], 1), *curves[4:], still, _SHOWN.blinks_apart, _SHOWN.blink_lasts
         )
 
     @property
@@ -207,11 +202,12 @@ def plan_speaker(
     plan = Plan(_side(behaviours, rng))
     _mark_words(plan, voice, choice, behaviours, person.head_size**0.5, _spawn(rng))
     _act_in_pauses(plan, voice, choice, behaviours, _spawn(rng))
+    child = _spawn(rng)
     if choice.aside >= 0:
-        aside, child = choice.spots[choice.aside], _spawn(rng)
+        aside = choice.spots[choice.aside]
         away = aside.start - _AWAY.around
         back = max(aside.end, away + _AWAY.shortest)
-        _look_away(plan, away, back, _PAUSE.follow, behaviours.at(away), child)
+        _look_away(plan, away, back, behaviours.at(away), child)
     before = 0.0
     for (start, end), act in zip(voice.phrases, ("", *choice.acts)):
         child = _spawn(rng)
@@ -225,7 +221,7 @@ def plan_speaker(
             plan.breaths.append((at, 1.0 if act == BREATHES else child.uniform(*_BREATH.depth)))
         before = end
     held = [pause for pause, act in zip(voice.pauses, choice.acts) if act == HOLDS_STILL]
-    still, idle = _hold_still(voice, held, _spawn(rng)), _long_silence(voice.spoken)
+    still, idle = _hold_still(voice.frames, held), _long_silence(voice.spoken)
     plan = _move(plan, voice, 1.0 - voice.spoken, still, behaviours, person, _spawn(rng), idle)
     plan.blinks = [x for x in plan.blinks if not any(a <= x.at <= b for a, b in held)]
     return plan
@@ -278,25 +274,11 @@ def _tremble_and_shake(head: np.ndarray, behaviours: Behaviours, rng: np.random.
     head[:, 1] += shake * np.clip(bursts, 0, _SHAKE.most) * swings
 
 
-def _hold_still(
-    voice: Prosody, pauses: Sequence[tuple[float, float]], rng: np.random.Generator
-) -> np.ndarray:
-    """Where a speaker holds still, [T] 0 … 1: in pauses (start, end), s, that are chosen for it, in
-    some takes at the ends of phrases, and for a moment behind the last one."""
-    after, before = _STILL.pause
-    spans = [(start + after, end - before) for start, end in pauses]
-    rests = rng.random() < _STILL.takes
-    for (_, end), follows in zip(voice.phrases, [*(a for a, _ in voice.phrases[1:]), np.inf]):
-        late, lasts = rng.random(2)
-        is_last = not np.isfinite(follows)
-        from_, length = (_STILL.last, _STILL.rests) if is_last else (_STILL.end, _STILL.lasts)
-        start = end + from_[0] + (from_[1] - from_[0]) * late
-        stop = min(follows - _STILL.before, start + length[0] + (length[1] - length[0]) * lasts)
-        if is_last or rests:
-            spans.append((start, stop))
-    held = np.zeros(voice.frames)
-    for start, end in spans:
-        held[round(start * FPS) : max(0, round(end * FPS)) + 1] = 1.0
+def _hold_still(frames: int, pauses: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Where a speaker holds still, [T] 0 … 1: in pauses (start, end), s, that are chosen for it."""
+    held, (after, before) = np.zeros(frames), _STILL.pause
+    for start, end in pauses:
+        held[round((start + after) * FPS) : max(0, round((end - before) * FPS)) + 1] = 1.0
     return gaussian(held, _STILL.ease, "nearest")
 
 
@@ -492,12 +474,7 @@ _AWAY = HABITS["look"]
 
 
 def _look_away(
-    plan: Plan,
-    away: float,
-    back: float,
-    follow: float,
-    behaviour: Behaviour,
-    rng: np.random.Generator,
+    plan: Plan, away: float, back: float, behaviour: Behaviour, rng: np.random.Generator
 ) -> None:
     """The gaze leaves, stays for one or two looks, and comes back."""
     side = np.sign(rng.normal(0.5 * behaviour.one_sided, 1.0)) or 1.0
@@ -505,16 +482,15 @@ def _look_away(
     angle = np.radians(rng.choice(_AWAY.angles, p=_AWAY.shares) + rng.normal(0, _AWAY.varies))
     where = np.array([side * far * np.cos(angle), far * np.sin(angle)])
     where += [side * behaviour.aside[0], behaviour.aside[1]]
-    plan.looks.append(Look(away, where, follow))
+    plan.looks.append(Look(away, where))
     if back - away > _AWAY.two_looks and rng.random() < 0.5:
         plan.looks.append(
             Look(
                 away + rng.uniform(*_AWAY.second) * (back - away),
                 where + rng.normal(0, _AWAY.second_moves),
-                follow,
             )
         )
-    plan.looks.append(Look(back, rng.normal(0, _AWAY.back_moves), follow))
+    plan.looks.append(Look(back, rng.normal(0, _AWAY.back_moves)))
 
 
 # What is done in pauses.
@@ -535,19 +511,15 @@ def _act_in_pauses(
                 end + child.uniform(-_PAUSE.back, _PAUSE.back),
                 away + _PAUSE.longest * behaviour.linger,
             )
-            _look_away(
-                plan, away, max(away + _PAUSE.shortest, back), _PAUSE.follow, behaviour, child
-            )
+            _look_away(plan, away, max(away + _PAUSE.shortest, back), behaviour, child)
         elif act == THINKS:
             away = start + child.uniform(0.0, _PAUSE.thinks_late)
             side = child.choice([-1.0, 1.0])
             where = np.array(
                 [side * child.uniform(*_PAUSE.thinks_aside), child.uniform(*_PAUSE.thinks_down)]
             )
-            plan.looks.append(Look(away, where, _PAUSE.follow))
-            plan.looks.append(
-                Look(end + child.uniform(*_PAUSE.thinks_until), np.zeros(2), _PAUSE.follow)
-            )
+            plan.looks.append(Look(away, where))
+            plan.looks.append(Look(end + child.uniform(*_PAUSE.thinks_until), np.zeros(2)))
             height = child.uniform(*_PAUSE.knit)
             plan.knits.append(
                 Raise(
