@@ -300,13 +300,13 @@ LIMITS = {
 }  # fmt: skip
 
 
-def upper(monkeypatch, **behaviour):
+def upper(monkeypatch, seed=0, **behaviour):
     """The upper face of a sentence in this behaviour, and the shares of its blinks."""
     monkeypatch.setattr(teacher, "behaviour_of", lambda *given: Behaviour(**behaviour))
     labels, loud = say(*SENTENCE, each=9)
     voice = prosody(labels, loud)
     channels, head, eyes, _, events = teacher.upper_face(
-        voice, plain(voice, spots_of(voice)), Direction(), np.random.default_rng(0)
+        voice, plain(voice, spots_of(voice)), Direction(), np.random.default_rng(seed)
     )
     return channels, np.degrees(head), np.degrees(eyes), events[:, BLINK]
 
@@ -314,7 +314,9 @@ def upper(monkeypatch, **behaviour):
 def test_brows_and_lids_rest_stop_at_their_ends_and_shut_in_a_blink(monkeypatch):
     channels, head, eyes, shut = upper(monkeypatch)
     assert set(channels) == {*LIMITS, "eyeBlink"} and 0.9 < shut.max() <= 1 and shut.min() >= -0.5
-    assert {name for name, x in channels.items() if np.median(x) > 0.2} == set()
+    readings = [upper(monkeypatch, seed)[0] for seed in range(9)]
+    usual = {name: np.median([np.median(each[name]) for each in readings]) for name in channels}
+    assert {name for name, value in usual.items() if value > 0.2} == set()
     assert 0 < np.median(channels["eyeSquint"]) < 0.08
     ends = dict.fromkeys(("inner", "outer", "down", "wide", "squint"), 9.0)
     most, *_, shut = upper(monkeypatch, **ends)
