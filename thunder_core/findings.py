@@ -254,9 +254,9 @@ def findings_of(record: Mapping) -> tuple[Finding, ...] | None:
 LITTLE = 0.6
 
 
-def is_little(heard: float, than: float = LITTLE) -> bool:
+def is_little(heard: float) -> bool:
     """Whether a ratio is little, as it is shown in whole percents."""
-    return round(heard, 2) < than
+    return round(heard, 2) < LITTLE
 
 
 def heard_of(record: Mapping) -> float | None:

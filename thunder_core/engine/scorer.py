@@ -70,6 +70,7 @@ _SAID = 0.2  # how sure a closure of a text must be
 _SAME = 0.12  # seconds between a closure of the text and the sound heard for it
 _BEFORE = 1  # frames by which lips meet ahead of the sound
 _STILL_MM = 0.4  # millimetres within which a mouth stands still
+_HELD_MM, _HELD = 1e-3, (0.3, 0.95)  # and is held; share of frames on which poses are
 _STILL_SPEECH = 7  # frames of speech during which it does so
 _SWINGS = 3  # openings and closings of a mouth that speaks where nobody does
 _SHORTEST_SILENCE = 8  # frames
@@ -84,9 +85,8 @@ class Tolerance:
     apart: millimetres between lips that should meet.  late: frames by which lips may be late or
     early.  round: millimetres by which lips are narrower than at rest on oo, w and o.  still:
     frames for which a mouth may stand still in speech.  swing: millimetres that a mouth may open
-    and close in silence.  little: of `findings.LITTLE`.  read_late: frames by which a mouth is late
-    or early at most that is read well when it is moved by them; held poses are late by half of
-    what they are held.
+    and close in silence.  read_late: frames by which a mouth is late or early at most that is read
+    well when it is moved by them.
     """
 
     apart: float = 2.0
@@ -94,14 +94,13 @@ class Tolerance:
     round: float = 2.5
     still: int = 7
     swing: float = 2.0
-    little: float = LITTLE
     read_late: float = 0.5
 
 
 TOLERANCE_OF = {
     REALISTIC: Tolerance(),
     CARTOONY: Tolerance(apart=3.0, late=2.5, round=1.0, still=13, swing=4.0, read_late=2.5),
-    SNAPPY: Tolerance(still=13, little=0.4, read_late=1.0),
+    SNAPPY: Tolerance(still=13),
 }
 
 
@@ -112,6 +111,13 @@ class MouthCurves:
 
     gap: np.ndarray
     width: np.ndarray
+
+    def is_held(self, speaking: np.ndarray) -> bool:
+        """Whether its poses are held in speech, bool [T], as on twos, threes or in blocking: then
+        it is read as if it were late or mumbled. A mouth that stands still holds none."""
+        moves = np.maximum(*(np.abs(np.diff(curve)) for curve in (self.gap, self.width)))
+        stays = moves[speaking[1:]] < _HELD_MM
+        return bool(stays.size and _HELD[0] < stays.mean() < _HELD[1])
 
     def shift(self, frames: float) -> "MouthCurves":
         """The curves so many frames later, their ends held."""
@@ -159,7 +165,7 @@ def find(
     still = FPS * sum(each.size for each in findings if each.kind == STILL)
     # both cost what is heard too
     if not any(each.whole for each in findings) and still < 0.5 * voice.speaking.sum():
-        findings += find_mumbled(voice, heard, tolerance)
+        findings += find_mumbled(voice, heard)
     return sorted((_with_words(each, words) for each in findings), key=lambda each: -each.weight)
 
 
@@ -487,10 +493,10 @@ def find_size(gap: np.ndarray, voice: VoiceFeatures, target_size: float | None) 
 # ---- mumbled
 
 
-def find_mumbled(voice: VoiceFeatures, heard: float, tolerance: Tolerance) -> list[Finding]:
+def find_mumbled(voice: VoiceFeatures, heard: float) -> list[Finding]:
     """Whether little of a voice is read off a mouth. heard: of `Scorer.heard_ratios`."""
     spoken = np.flatnonzero(voice.presence > SPOKEN)
-    if not is_little(heard, tolerance.little) or len(spoken) < _LEAST_SPEECH:
+    if not is_little(heard) or len(spoken) < _LEAST_SPEECH:
         return []
     start, end = (float(edge) / FPS for edge in spoken[[0, -1]])
     return [Finding(MUMBLED, start, end, heard, LITTLE / max(heard, 0.01), whole=True)]
@@ -613,6 +619,7 @@ class Scorer:
         for motion, curve, size, heard in zip(motions, curves, target_sizes, ratios):
             mouth = MouthCurves(*curve)
             parts = self._parts(mouth, motion, voice, demands, size)
+            heard = None if mouth.is_held(voice.speaking) else heard
             read = 1.0 if heard is None else heard
             findings = find(mouth, voice, allowed, demands.closures, demands.words, size, read)
             if heard is not None:
@@ -701,7 +708,7 @@ class Scorer:
         others = [each for each in findings if each is not found]
         if abs(late) > tolerance.read_late:
             others.append(_shift_finding(late / FPS, found.start, found.end, whole=True))
-        elif is_little(most, tolerance.little):
+        elif is_little(most):
             return findings
         return sorted(others, key=lambda each: -each.weight)
 
