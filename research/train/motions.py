@@ -330,7 +330,7 @@ class MotionSet:
         rest = ~np.any([rows for rows, _ in shares], 0) if shares else measured & ~measured
         if rest.any():  # else these would be shares of nothing
             speakers = np.array([self.rows[i].speaker for i in numbers])
-            for speaker in set(speakers[measured]):
+            for speaker in () if self.people is None else set(speakers[measured]):
                 mine = measured & (speakers == speaker)
                 odds[mine] /= np.sqrt(odds[mine].sum())
             for rows, share in (*shares, (rest, 1 - sum(share for _, share in shares))):

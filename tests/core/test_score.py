@@ -214,6 +214,14 @@ def test_nothing_is_read_off_poses_that_are_held(engine, speech, takes, count):
         assert count > 2 or not score.findings
 
 
+def test_half_a_line_that_stands_still_holds_no_poses(engine, speech, takes):
+    """What is read off the other half is told."""
+    x = pack(takes[0].motion)
+    x[len(x) // 2 :] = x[len(x) // 2]
+    half = unpack(x, takes[0].motion.expression.shape[1])
+    assert engine.score(speech, half).heard is not None
+
+
 def test_nothing_is_read_off_a_mouth_that_stands_still_nor_is_it_early(engine, speech, takes):
     motion = takes[0].motion
     still = replace(motion, expression=0 * motion.expression, jaw=0 * motion.jaw)

@@ -70,7 +70,8 @@ _SAID = 0.2  # how sure a closure of a text must be
 _SAME = 0.12  # seconds between a closure of the text and the sound heard for it
 _BEFORE = 1  # frames by which lips meet ahead of the sound
 _STILL_MM = 0.4  # millimetres within which a mouth stands still
-_HELD_MM, _HELD = 1e-3, (0.3, 0.95)  # and is held; share of frames on which poses are
+# and is held; share of frames on which poses are, and frames of the longest of them
+_HELD_MM, _HELD, _LONGEST_HOLD = 1e-3, 0.3, 13
 _STILL_SPEECH = 7  # frames of speech during which it does so
 _SWINGS = 3  # openings and closings of a mouth that speaks where nobody does
 _SHORTEST_SILENCE = 8  # frames
@@ -114,10 +115,11 @@ class MouthCurves:
 
     def is_held(self, speaking: np.ndarray) -> bool:
         """Whether its poses are held in speech, bool [T], as on twos, threes or in blocking: then
-        it is read as if it were late or mumbled. A mouth that stands still holds none."""
+        it is read as if it were late or mumbled. A mouth that stands still longer holds none."""
         moves = np.maximum(*(np.abs(np.diff(curve)) for curve in (self.gap, self.width)))
         stays = moves[speaking[1:]] < _HELD_MM
-        return bool(stays.size and _HELD[0] < stays.mean() < _HELD[1])
+        lengths = np.array([end - start for start, end in runs(stays)])
+        return bool(lengths[lengths < _LONGEST_HOLD].sum() > _HELD * max(1, len(stays)))
 
     def shift(self, frames: float) -> "MouthCurves":
         """The curves so many frames later, their ends held."""
