@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
-    # 1 was an order by difference
+    # 1 and 3 were orders of earlier versions
     ("TIME", "Newest", "Latest made first", "NONE", 2),
-    ("READ", "Read", "First what mesh-to-speech reads most of the voice off", "NONE", 3),
+    ("READ", "Read", "First what mesh-to-speech reads most of the voice off", "NONE", 4),
 )
 
 
