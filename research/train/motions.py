@@ -327,10 +327,10 @@ class MotionSet:
         shares = [(foreign, FOREIGN)] if foreign.any() else []
         if self.people is not None and measured.any():
             shares.append((measured, self.people))
-        rest = ~np.any([rows for rows, _ in shares], 0) if shares else measured & ~measured
+        rest = ~np.any([rows for rows, _ in shares], 0) if shares else np.zeros_like(measured)
         if rest.any():  # else these would be shares of nothing
             speakers = np.array([self.rows[i].speaker for i in numbers])
-            for speaker in () if self.people is None else set(speakers[measured]):
+            for speaker in set(speakers[measured]) if self.people is not None else ():
                 mine = measured & (speakers == speaker)
                 odds[mine] /= np.sqrt(odds[mine].sum())
             for rows, share in (*shares, (rest, 1 - sum(share for _, share in shares))):
