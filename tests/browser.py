@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from timing import until
 
 # `setup/python.sh environment.py browser` installs both; .ci/run does
 needs_browser = pytest.mark.skipif(
@@ -58,7 +59,14 @@ class Browser:
     def open(self, page: Path | str) -> None:
         """Open a file, or what has an address, and wait until it is loaded."""
         address = page if isinstance(page, str) else page.absolute().as_uri()
+        self.run("window.isEarlier = true")
         self._ask("POST", "/url", {"url": address})
+        if (
+            "#" not in address
+        ):  # on a busy machine the driver answers before the page is another one
+            until(
+                lambda: self.run("return !window.isEarlier && document.readyState === 'complete'")
+            )
 
     def run(self, script: str, *arguments):
         """What a function body of JavaScript returns."""
