@@ -5,7 +5,8 @@ DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was 
 8 takes are generated at Spread 0.5. These are compared with the measured mouth: the average take,
 the best one by its lip-sync score, the mean curve of all, whichever take has a dip on an m, b or p;
 and beside them the linear map of the voice that the teacher follows, which was fitted to the other
-clips (`fit`), a map of aligned phones that is fitted to them just before, the teacher's readings of
+clips (`fit`), what it hears with half of people's own variation drawn to it, the simplest sampler
+that takes must beat, a map of aligned phones that is fitted to them just before, the teacher's readings of
 the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on
 which m, b and p lips shut where real ones do, and where they do not. Curves go to FOLDER, tables to
 stdout and research/results/lips.txt. Two minutes on one core; --clips and --takes ask for less;
@@ -51,12 +52,12 @@ from research.harness import (
     usual_direction,
     write_table,
 )
-from research.train.mouth_readings import occupancy
+from research.train.mouth_readings import occupancy, read_again
 from research.train.teacher import perform
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.planning.mouth_map import encoder_matches
+from thunder_core.engine.planning.mouth_map import encoder_matches, mouth_map
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.moving.mouth_shape import MouthShape, OPENING
@@ -65,6 +66,7 @@ from thunder_core.request import NORMAL, Request
 from thunder_core.types import CLOSED_MM, FPS, Motion, RATE
 
 SPREAD = 0.5  # of takes
+VARIETY = 0.5  # of what is drawn to the map, as a share of people's residual
 OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
 
@@ -189,6 +191,8 @@ def run(args: Namespace) -> None:
             "mean of takes",
             "any of them",
             "linear map",
+            "map with variation",
+            "mean of these",
             "aligned phones, ridge",
             "teacher",
             "mean of teacher",
@@ -225,11 +229,17 @@ def run(args: Namespace) -> None:
             for seed in range(args.seed, args.seed + args.takes)
         ]
         teacher = np.array([mouth.measure(each.expression, each.jaw) for each in readings])
+        heard = map_voice(features, map_fits)
+        rng = np.random.default_rng(args.seed)
+        varied = np.array([read_again(heard, VARIETY, rng) for _ in readings])
+        varied *= mouth_map().deviation  # millimetres, as people's
         curves = {
             "average take": mouths,
             "best by score": mouths[:1],
             "mean of takes": mouths.mean(0)[None],
-            "linear map": map_voice(features, map_fits)[None],
+            "linear map": heard[None],
+            "map with variation": varied,
+            "mean of these": varied.mean(0)[None],
             "teacher": teacher,
             "mean of teacher": teacher.mean(0)[None],
         }
