@@ -20,7 +20,7 @@ SECTIONS = {
     "heads#a-flame-file": "add_flame_head fit_flame_bones",
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
-    "heads#shapes-for-a-face-that-has-none": "mark_face make_shapes ThunderScene.show_faults",
+    "bare_face": "mark_face make_shapes ThunderScene.show_faults",
     "heads#the-table": "*_mapping map_by_poses *_rule learn_channel swap_sides "
     "ThunderRow ThunderObject ThunderScene.table* "
     "ThunderScene.preview* ThunderScene.balance",
