@@ -154,7 +154,7 @@ def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[
         return {}
     shape, corners = meter.mouth(motion)
     gap, lift = np.maximum(shape.gap, 0)[speaking], motion.expression @ meter.lifts
-    head, minutes = np.degrees(motion.turns[0]), motion.frames / FPS / 60
+    head, minutes = np.degrees(motion.turns[0]), len(speaking) / FPS / 60
     values = {
         "opening": gap.mean(),
         "jaw": np.quantile(shape.incisors[speaking], 0.9),

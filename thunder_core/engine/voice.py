@@ -106,7 +106,7 @@ class VoiceFeatures:
         phones = phones / phones.sum(-1, keepdims=True)
         return float(-(phones * np.log(phones)).sum(-1).mean()) if loud.any() else 0.0
 
-    @property
+    @cached_property
     def is_unclear(self) -> bool:
         """Whether the phones are so hard to recognise that takes may miss closures; False of less
         than a second of speech."""
