@@ -53,7 +53,7 @@ from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import attempt, BadRequest, BadWeights, NoEngine, suggest, ThunderError
 from ..thunder_core.shipped import fingerprint_of, WEIGHTS
 from . import bake, check, collect, opening, products
-from .options import IDLE, named_styles, read_options
+from .options import given_by, IDLE, named_styles, read_options
 from .script import count_in_words, quiet, run, say, say_kept, script_arguments, SOME_FAILED
 
 if TYPE_CHECKING:
@@ -168,14 +168,11 @@ def with_preset_file(job: job_file.BakeJob) -> job_file.BakeJob:
 def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
     """The settings given as options and the defaults of the others, those of the open scene
     included."""
-    given = {name: getattr(chosen, name.replace("-", "_"), None) for name in SETTINGS}
+    given = given_by(chosen)
     if chosen.npz:
-        given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
-    given["blend"] = given["blend"] or bpy.data.filepath or None
+        given["outputs"] = [*given.get("outputs", ["blend"]), "npz"]
     known = {
-        name: SETTINGS[name].read(value)
-        for name, value in given.items()
-        if value is not None and name not in VOICES
+        name: SETTINGS[name].read(value) for name, value in given.items() if name not in VOICES
     }
     return {**DEFAULTS, **make_absolute(known, os.getcwd())}
 

@@ -194,32 +194,24 @@ class BakeSettings:
     def read(cls, chosen: argparse.Namespace, is_job: bool) -> BakeSettings:
         """Read what options say, and the files that they name. is_job: whether the bake is one of
         a job file's. Raises ThunderError."""
-        voice, words = chosen.audio or chosen.listen_to, chosen.transcript
-        blend = chosen.blend or bpy.data.filepath
-        named = [
-            voice,
-            blend,
-            chosen.style if is_preset_file(chosen.style or "") else None,
-            chosen.manner,
-            chosen.perform_as,
-            chosen.performed_voice,
-            words if settings.is_text_file(words or "") else None,
-        ]
-        # before any of them is read
-        hashes = files.hashes_of(map(os.path.abspath, filter(None, named)))
+        given = given_by(chosen)
+        named = [str(given[name]) for name in settings.path_names(given)]
+        hashes = files.hashes_of(map(os.path.abspath, named))  # before any of them is read
         performance, how_read = _source_performance(chosen)
         direction = direction_of(chosen)
         manner = None if chosen.manner is None else Manner.read(Path(chosen.manner))
         if manner is not None and direction is not None:
             direction = replace(direction, manner=manner)
+        voice = chosen.audio or chosen.listen_to
         if chosen.seconds:
             voice = silence(chosen.seconds)
+        blend = given.get("blend", "")
         kinds = (*(chosen.outputs or ["blend"]), *["npz"] * chosen.npz, *["dailies"] * is_job)
         name = Path(blend or voice or "").stem
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             each.name: getattr(chosen, each.name, None) for each in fields(cls)
         }
-        values = given | {
+        values |= {
             "request": Request.of(
                 chosen, takes=chosen.takes, direction=direction, perform_as=performance,
                 listening=chosen.listen_to is not None,
@@ -229,6 +221,13 @@ class BakeSettings:
             "outputs": products.Outputs(name, kinds, chosen.takes, chosen.export_takes),
         }  # fmt: skip
         return cls(**values)
+
+
+def given_by(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The settings that options give, by their names; the file that is open where none is named."""
+    values = {name: getattr(chosen, name.replace("-", "_"), None) for name in settings.SETTINGS}
+    values["blend"] = values["blend"] or bpy.data.filepath or None
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _source_performance(chosen: argparse.Namespace) -> tuple[SourcePerformance | None, str]:

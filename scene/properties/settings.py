@@ -55,6 +55,8 @@ _LANGUAGES = [
     *((code, name, f"Everybody speaks {name}", int(code, 36)) for code, name in LANGUAGES.items()),
 ]
 _HIDDEN_BATCH = -1  # number of the batch of takes that 0.2.0 hid
+# choices that are never unset: one of these may be a file of another machine, others are worked out
+_NEVER_UNSET = {"mood", "channel", "head_role"}
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 
@@ -908,7 +910,8 @@ def adopt_settings(*_: object) -> None:
         for group in (each for name in names for each in _groups_in(getattr(scene, name))):
             for prop in group.bl_rna.properties:
                 is_choice = prop.type == "ENUM" and not prop.is_enum_flag
-                if is_choice and prop.identifier != "mood" and not getattr(group, prop.identifier):
+                is_choice &= prop.identifier not in _NEVER_UNSET
+                if is_choice and not getattr(group, prop.identifier):
                     group.property_unset(prop.identifier)
                     unset.append(prop.name)
         for entry in scene.thunder.takes:

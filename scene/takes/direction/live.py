@@ -79,6 +79,7 @@ class Live(jobs.Part):
         self.moved_at = 0.0
         self.sentence, self.refused = "", None  # type: str, int | None
         self.request: _Request | None = None
+        self.sampled_for = Request(1)
         self.drop()
 
     def drop(self) -> None:
@@ -88,7 +89,6 @@ class Live(jobs.Part):
         self.uid: int | None = None
         self.copied: int | None = None
         self.original: keying.TakeData | None = None
-        self.sampled_for = Request(1)
         self.written: tuple[DirectionRequest | None, bool] = (None, False)
         self.request = None
 
