@@ -278,9 +278,7 @@ def save_blend(path: str) -> None:
     preferences.save_version = 0  # else Blender keeps the empty file that is at `path` as a backup
     try:
         with quiet():  # Blender names the temporary file there
-            bpy.ops.wm.save_as_mainfile(
-                filepath=path, copy=True, relative_remap=True, check_existing=False
-            )
+            compat.save_copy(path)
     finally:
         preferences.save_version = versions
     # Blender reports no error if the disk fills up at the end of a compressed file, and leaves it
