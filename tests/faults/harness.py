@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from memory import reset_peak, status
 from processes import is_alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,7 +201,7 @@ def attempt(fault: Fault, folder: Path, session: Session) -> Outcome:
     outcome = Outcome(fault)
     case = Case(folder, fault.make(folder), session)
     files, children = snapshot(folder), children_of(os.getpid())
-    start, before, of_files = time.perf_counter(), _reset_peak(), _status("RssFile")
+    start, before, of_files = time.perf_counter(), reset_peak(), status("RssFile")
     result = error = None
     try:
         result = fault.act(case)
@@ -210,8 +211,8 @@ def attempt(fault: Fault, folder: Path, session: Session) -> Outcome:
             raise
     outcome.seconds = time.perf_counter() - start
     # libraries' pages that a busy machine had dropped and read again are no cost of the row
-    read_again = max(0.0, _status("RssFile") - of_files)
-    outcome.megabytes = max(0.0, _peak() - before - read_again)
+    read_again = max(0.0, status("RssFile") - of_files)
+    outcome.megabytes = max(0.0, status("VmHWM") - before - read_again)
     outcome.wrong += _wrong_words(fault, case, result, error, outcome)
     outcome.wrong += changes(files, snapshot(folder), fault.leaves)
     left = _living(children_of(os.getpid()) - children - session.processes())
@@ -389,26 +390,6 @@ def _living(pids: set[int]) -> list[str]:
                 .decode("utf-8", "replace")[:120]
             )
     return commands
-
-
-def _reset_peak() -> float:
-    """Forget the peak of this process's memory; megabytes in use now, 0 where the system does not
-    tell."""
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
-    return _status("VmRSS")
-
-
-def _peak() -> float:
-    return _status("VmHWM")
-
-
-def _status(name: str) -> float:
-    with contextlib.suppress(OSError), open("/proc/self/status") as file:
-        for line in file:
-            if line.startswith(name):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 # ---- the summary
