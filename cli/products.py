@@ -30,7 +30,7 @@ from ..thunder_core.batch.settings import CURVES, file_of_take, OUTPUTS, SOUND
 from ..thunder_core.client import Client
 from ..thunder_core.errors import BadSound
 from ..thunder_core.progress import result
-from ..thunder_core.types import FPS
+from ..thunder_core.types import FPS, Motion
 from .script import quiet
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ CURVE_MM = 0.25  # a step of the page's curves (thunder_core/batch/dailies.js)
 # voice on two cores without a graphics card
 _COSTS = {"video": 220.0, "sheet": 20.0, "speech": 1.0, "glb": 8.0, "usd": 3.0, "fbx": 3.0}
 _COST_OF_OTHERS = 0.1
+_NO_MOTION = Motion(np.zeros((0, 0), np.float32), np.zeros((0, 3), np.float32))
 PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
 
@@ -123,7 +124,7 @@ def write(
     out: files.Transaction, baked: BakedTakes, wanted: Outputs, tell: Callable[[jobs.Step], None]
 ) -> None:
     """Write the requested outputs, and note in the report the files of each take and the hashes of
-    its values. Raises ThunderError.
+    its values; performances lose their motion. Raises ThunderError.
 
     The open scene is modified after it was saved, so this must be the last step of a bake.
     """
@@ -132,6 +133,8 @@ def write(
         part = out.part(file)
         write_npz(part, take)
         row |= {"npz": file, "npz_sha256": files.hash_of(part)}
+    # their actions have it; of eight takes of an hour it is 0.2 GB
+    baked.performances[:] = [replace(take, motion=_NO_MOTION) for take in baked.performances]
     for entry, row in zip(baked.entries, rows):
         row["curves_sha256"] = hash_of_curves(entry)
     begin = wanted.share_of_takes

@@ -24,6 +24,7 @@ BLENDER_HAS = {
     "gpu",
     "gpu_extras",
     "numpy",
+    "zstandard",  # but where systems build Blender themselves
 }
 
 

@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core import files
+from ...thunder_core.system_calls import release_free_memory
 
 if TYPE_CHECKING:
     # what can have keys of its own
@@ -378,7 +379,12 @@ def set_image_output(render: bpy.types.RenderSettings) -> None:
 
 def save_copy(path: str) -> None:
     """Save a copy of the open file, with paths made relative to it; compressed if the preferences
-    say so. Raises RuntimeError or OSError, but not after every fault of a disk."""
+    say so. Raises RuntimeError or OSError, but not after every fault of a disk.
+
+    Any operator has Blender evaluate the scene, which copies all actions that the list of takes
+    points to: memory is at its highest then.
+    """
+    release_free_memory()
     save = partial(
         bpy.ops.wm.save_as_mainfile,
         filepath=path, copy=True, relative_remap=True, check_existing=False,

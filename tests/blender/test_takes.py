@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 from commit_stage import animate, distances, everything
+from memory import grows_at_most
 from performances import (
     jaws,
     key,
@@ -19,7 +20,6 @@ from performances import (
     speak,
     walks,
 )
-from memory import grows_at_most
 from played_engine import Asked, listed, seeds
 from thunder.cli import products
 from thunder.operators import base
