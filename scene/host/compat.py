@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TYPE_CHECKING, TypeAlias
 
 import bpy
 import numpy as np
@@ -385,25 +385,24 @@ def save_copy(path: str) -> None:
     points to: memory is at its highest then.
     """
     release_free_memory()
-    save = partial(
-        bpy.ops.wm.save_as_mainfile,
-        filepath=path, copy=True, relative_remap=True, check_existing=False,
-    )  # fmt: skip
-    if not _HOLDS_ALL or not bpy.context.preferences.filepaths.use_file_compression:
-        save()
-        return
-    try:
-        import zstandard
-    except ImportError:  # where a system has built Blender
-        save()
-    else:
-        save(compress=False)
-        _compress(path, zstandard.ZstdCompressor())
+    is_apart = (
+        _HOLDS_ALL
+        and bpy.context.preferences.filepaths.use_file_compression
+        and find_spec("zstandard") is not None  # systems that build Blender may lack it
+    )
+    options: dict[str, Any] = {"compress": False} if is_apart else {}
+    bpy.ops.wm.save_as_mainfile(
+        filepath=path, copy=True, relative_remap=True, check_existing=False, **options
+    )
+    if is_apart:
+        _compress(path)
 
 
-def _compress(path: str, compressor) -> None:
+def _compress(path: str) -> None:
     """Compress a .blend file as Blender does: frames of a megabyte, and a table of their sizes by
     which it reads only those that it needs. Raises OSError, also for an incomplete file."""
+    from zstandard import compress
+
     sizes: list[int] = []
     with files.part_of(path) as part, open(path, "rb") as plain, open(part, "wb") as packed:
         plain.seek(-32, os.SEEK_END)
@@ -411,9 +410,9 @@ def _compress(path: str, compressor) -> None:
             raise OSError("the scene could not be saved completely")
         plain.seek(0)
         while frame := plain.read(1 << 20):
-            sizes += packed.write(compressor.compress(frame)), len(frame)
-        head, foot = (0x184D2A5E, 4 * len(sizes) + 9), (len(sizes) // 2, 0, 0x8F92EAB1)
-        packed.write(struct.pack(f"<{2 + len(sizes)}IIBI", *head, *sizes, *foot))
+            sizes += packed.write(compress(frame)), len(frame)
+        table = 0x184D2A5E, 4 * len(sizes) + 9, *sizes, len(sizes) // 2, 0, 0x8F92EAB1
+        packed.write(struct.pack(f"<{3 + len(sizes)}IBI", *table))
 
 
 PACKAGE = __package__.removesuffix(".scene.host")  # extension name in Blender
