@@ -61,7 +61,7 @@ class Pipeline:
         expression, jaw = self.rest_without_speech(expression, jaw, voice.presence)
         if plan is not None:
             jaw = self.breathe(jaw, plan.breath)
-            jaw = self.open_on_phones(expression, jaw, plan.opening)
+            jaw = self.open_jaw_further(expression, jaw, plan.opening)
         if take.manner is not None:
             expression, jaw = self.follow_manner(expression, jaw, voice, take)
         expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds)
@@ -130,7 +130,7 @@ class Pipeline:
         return result
 
     @step(ADDED, "jaw")
-    def open_on_phones(
+    def open_jaw_further(
         self, expression: np.ndarray, jaw: np.ndarray, further: np.ndarray | None
     ) -> np.ndarray:
         """Jaw [T, 3] that opens the lips `further` [T] millimetres; below 0 at most half shut."""
