@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..scene.animation import keying
     from ..scene.heads import head
     from ..scene.properties.settings import ThunderTake
-    from ..thunder_core.animation.commit.drawing import Report
+    from ..thunder_core.animation.commit.curves import Report
 
 
 @keep_alive

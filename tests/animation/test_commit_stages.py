@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from thunder_core.animation import keyframes, posing
-from thunder_core.animation.commit import drawing, fitting, planning
+from thunder_core.animation.commit import curves, fitting, planning
 from thunder_core.animation.commit.before import (
     Block,
     CommitChoice,
@@ -124,7 +124,7 @@ def drawn(before, choice):
     return (
         plan,
         sampled,
-        result(drawing.draw(before, plan, sampled, result(fitting.fit(before, plan, sampled)))),
+        result(curves.draw(before, plan, sampled, result(fitting.fit(before, plan, sampled)))),
     )
 
 

@@ -8,7 +8,7 @@ from scipy.interpolate import BPoly
 
 from thunder_core import findings
 from thunder_core.animation import keyframes, placing
-from thunder_core.animation.commit.drawing import trim
+from thunder_core.animation.commit.curves import trim
 from thunder_core.animation.keys import Keys, reduce, turning_points
 
 FRAMES = np.arange(1.0, 61.0)

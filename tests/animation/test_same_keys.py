@@ -18,7 +18,7 @@ from thunder_core.animation import (
     pose_thinning,
     poses,
 )  # fmt: skip
-from thunder_core.animation.commit import drawing, fitting, planning
+from thunder_core.animation.commit import curves, fitting, planning
 from thunder_core.animation.commit.before import (
     Block,
     CommitChoice,
@@ -187,7 +187,7 @@ def commit(state, how):
     planned = finished(planning.plan(state, CommitChoice(**whole | how)))
     sampled = finished(fitting.sample(state, planned))
     fitted = finished(fitting.fit(state, planned, sampled))
-    return planned, sampled, fitted, finished(drawing.draw(state, planned, sampled, fitted))
+    return planned, sampled, fitted, finished(curves.draw(state, planned, sampled, fitted))
 
 
 # Ways that look for frames to key.
@@ -202,8 +202,8 @@ def test_a_commit_draws_the_keys_that_it_drew(meter, act, way):
     *_, made = commit(state, WAYS[way])
     found = {}
     for where in ("curves", "above"):
-        for block, curves in enumerate(getattr(made, where)):
-            for curve in curves:
+        for block, new_curves in enumerate(getattr(made, where)):
+            for curve in new_curves:
                 at = f"{where} {block} {curve.path} {curve.index}"
                 # handles that are level to the last digit differ between processors
                 found |= drawn(at, curve.keys, curve.path != NECK)
@@ -295,7 +295,7 @@ def then(state, planned, made):
 
 def told(planned, sampled, fitted, made, state):
     """What a commit planned, drew and reports, in numbers and texts."""
-    said = drawing.report(state, planned, sampled, fitted, made, ("Acting",), 999, "Earlier")
+    said = curves.report(state, planned, sampled, fitted, made, ("Acting",), 999, "Earlier")
     found = {
         "names": " | ".join(
             f"{line.name} {line.first} {line.last} {line.start} {line.end} "

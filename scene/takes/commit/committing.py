@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from ....thunder_core.animation.commit import drawing, fitting, planning
+from ....thunder_core.animation.commit import curves, fitting, planning
 from ....thunder_core.animation.commit.before import CommitChoice
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def commit(
     rig: head.Rig, entry: ThunderTake, line: str, choice: CommitChoice
-) -> Generator[Step, None, drawing.Report]:
+) -> Generator[Step, None, curves.Report]:
     """Steps that commit a take of a line, by its name, to the animator's animation. Returns the
     Report.
 
@@ -70,17 +70,17 @@ def _shown(rig: head.Rig, entry: ThunderTake) -> Iterator[None]:
 
 def _commit(
     rig: head.Rig, entry: ThunderTake, line: str, choice: CommitChoice
-) -> Generator[Step, None, drawing.Report]:
+) -> Generator[Step, None, curves.Report]:
     before = yield from reading.read(rig, entry, line, choice)
     plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
     sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.03)
     fitted = yield from stage(fitting.fit(before, plan, sampled), "Finding poses", 0.03, 0.97)
     new_curves = yield from stage(
-        drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.97, 0.98
+        curves.draw(before, plan, sampled, fitted), "Drawing handles", 0.97, 0.98
     )
     actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
     names, total = tuple(action.name for action in actions), reading.key_count(actions)
-    return drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
+    return curves.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
@@ -161,7 +161,7 @@ class CommitLog:
     new actions, a sentence for each line that was left out, the lines that were already committed,
     and what is wrong with the lips of heads."""
 
-    reports: list[drawing.Report] = field(default_factory=list)
+    reports: list[curves.Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
     # head → number of the animator's keys that were replaced
     edited: dict[str, int] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class CommitLog:
     already: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
-    def add(self, head_name: str, report: drawing.Report) -> None:
+    def add(self, head_name: str, report: curves.Report) -> None:
         """Add a line that was committed on a head."""
         self.reports.append(report)
         self.heads.setdefault(head_name, report.earlier)  # later lines go into the same copy
@@ -207,9 +207,9 @@ class CommitLog:
         """A sentence for each head on which keys of the animator's were replaced, and for each line
         whose voice has changed, and what is wrong with lips."""
         edited = [
-            drawing.edited_warning(count, self.heads[name]) for name, count in self.edited.items()
+            curves.edited_warning(count, self.heads[name]) for name, count in self.edited.items()
         ]
-        stale = [drawing.stale_warning(report.stale) for report in self.reports]
+        stale = [curves.stale_warning(report.stale) for report in self.reports]
         return [*filter(None, dict.fromkeys((*edited, *stale, *self.wrong)))]
 
 

@@ -13,7 +13,7 @@ import bpy
 from ....thunder_core.animation import placing
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import StateBefore
-from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
+from ....thunder_core.animation.commit.curves import Drawing, NewCurve, OF_SPEECH
 from ....thunder_core.animation.commit.planning import CommitPlan
 from ...animation import display, fcurves
 from ...animation.keying import checksum_of, PROPERTY, record_of
