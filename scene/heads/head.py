@@ -22,7 +22,7 @@ from ...thunder_core.face.moving.displacement import RigMeter
 from ...thunder_core.face.moving.driving import Driver, shows_all, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
-from ..host.drawing import once
+from ..host.redraw import once
 from . import binding, character, detection, drawn, family, flame, rna_paths
 from .build import armature_of, build as _build, enliven, HAIR_MARK
 

@@ -31,8 +31,9 @@ from bpy.app.handlers import persistent
 
 from ...thunder_core.errors import Cancelled, CancelledByUndo, ThunderError
 from ...thunder_core.progress import map_progress, time_in_words
-from . import compat, drawing, playback
+from . import compat, playback
 from .language import CONTEXT, translated
+from .redraw import forget, watch
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -107,7 +108,7 @@ def add_module(module: ModuleType) -> None:
         for prop in (prop for base in cls.__mro__ for prop in get_annotations(base).values()):
             if hasattr(prop, "keywords"):  # a property: its words have our sense, not Blender's
                 prop.keywords.setdefault("translation_context", CONTEXT)
-        drawing.watch(cls)
+        watch(cls)
         bpy.utils.register_class(cls)
     if hasattr(module, "register"):
         module.register()
@@ -184,7 +185,7 @@ class Session:
     def release(self, why: str, may_go_on: bool) -> None:
         """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a
         sentence.  may_go_on: whether work that looks its data up again goes on afterwards."""
-        drawing.forget()
+        forget()
         with ExitStack() as last_to_first:  # all of it, whatever one of them raises
             for part in self.parts:
                 last_to_first.callback(part.release)
@@ -291,7 +292,7 @@ def _after(*_: object) -> None:
 
 @persistent
 def _changed(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-    drawing.forget()
+    forget()
     ids = (update.id for update in depsgraph.updates)
     actions = [each.original for each in ids if isinstance(each, bpy.types.Action)]
     if actions:
@@ -720,7 +721,7 @@ class Task(Part):
         if time.monotonic() - Task.last_step < PAUSE_SECONDS:
             return PAUSE_SECONDS
         self.due = None
-        drawing.forget()
+        forget()
         try:
             pause = self.step()
         finally:

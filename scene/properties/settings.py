@@ -17,7 +17,7 @@ from ...thunder_core.request import MOST_TAKES, TAKES
 from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.whisper import LANGUAGES
 from ..heads import character, drawings, family, head, head_state, mapping_table, receivers
-from ..host import compat, drawing
+from ..host import compat, redraw
 from ..host.jobs import registration, session
 from ..host.prop import (
     BoolProperty,
@@ -300,7 +300,7 @@ class ThunderTake(bpy.types.PropertyGroup):
         name="Voice", description="Strip or file that this take was generated for"
     )
     tooltip: str = StringProperty(
-        get=drawing.getter(browsing.describe), description="Details of the take"
+        get=redraw.getter(browsing.describe), description="Details of the take"
     )
     seed: int = IntProperty(name="Seed", description="Number that makes this take again")
     score: float = FloatProperty(
@@ -816,8 +816,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     cast: Collection[ThunderPart] = CollectionProperty(type=ThunderPart)
     dialogue_index: int = IntProperty(
         name="Strip",
-        get=drawing.getter(dialogue.chosen_index),
-        set=drawing.setter(dialogue.choose_index),
+        get=redraw.getter(dialogue.chosen_index),
+        set=redraw.setter(dialogue.choose_index),
         description="Strip of the dialogue. Click a row to use its strip as the voice and select "
         "its speaker",
     )
@@ -886,8 +886,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     preview_kept: str = StringProperty(description="What stood on the character before the preview")
     active_take: int = IntProperty(
         name="Shown Take",
-        get=drawing.getter(take_list.shown_index),
-        set=drawing.setter(take_list.show_index),
+        get=redraw.getter(take_list.shown_index),
+        set=redraw.setter(take_list.show_index),
         description="Take that is on the head now; −1 is your own animation",
     )
 

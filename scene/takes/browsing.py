@@ -18,8 +18,8 @@ from ...thunder_core import findings
 from ...thunder_core.animation import activity as activities
 from ...thunder_core.errors import BadRequest
 from ..host import jobs
-from ..host.drawing import once
 from ..host.language import translated
+from ..host.redraw import once
 from ..voice import strip
 from . import grades, take_list, take_record
 

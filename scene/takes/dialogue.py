@@ -30,7 +30,7 @@ from ...thunder_core.progress import map_progress
 from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
-from ..host.drawing import once
+from ..host.redraw import once
 from ..voice import changes, fingerprint, strip
 from . import grades, seeds, take_list, transcript, word_places
 from .generation import How, perform, TakeCollector

@@ -20,9 +20,9 @@ from ...thunder_core.types import FPS, Motion, unpack
 from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat, playback
-from ..host.drawing import once
 from ..host.jobs import registration
 from ..host.prop import Collection, CollectionProperty, EnumProperty, IntProperty, PointerProperty
+from ..host.redraw import once
 from ..voice import fingerprint
 from . import take_list, take_record
 

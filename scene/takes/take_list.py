@@ -19,7 +19,7 @@ from ...thunder_core.types import LISTENS, SPEAKS
 from ..animation import display, keying
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
-from ..host.drawing import once
+from ..host.redraw import once
 from ..voice import changes, fingerprint, strip
 from . import grades, take_record
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ...thunder_core.animation import keyframes
-from ..host.drawing import once
+from ..host.redraw import once
 from . import fingerprint, strip
 from .fingerprint import OF, State
 

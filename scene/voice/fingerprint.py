@@ -19,7 +19,7 @@ from ...thunder_core import records
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.protocol import MIX, MOST_CHANNELS
 from ..host import compat
-from ..host.drawing import once
+from ..host.redraw import once
 
 if TYPE_CHECKING:
     from ..properties.settings import ThunderTake

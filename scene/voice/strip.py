@@ -17,7 +17,7 @@ from ...thunder_core.types import LEAST_FPS, MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
-from ..host.drawing import once
+from ..host.redraw import once
 from . import fingerprint
 from .fingerprint import State
 

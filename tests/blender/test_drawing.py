@@ -12,7 +12,7 @@ from performances import list_take, noise, performance
 from test_tab import in_tab
 from thunder.panels.takes import ROWS, THUNDER_UL_takes
 from thunder.scene.animation import display
-from thunder.scene.host import drawing
+from thunder.scene.host import redraw
 from thunder.scene.takes import browsing, dialogue, take_list
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core.errors import BadRequest
@@ -22,7 +22,7 @@ from timing import keeps
 def test_an_answer_holds_while_blender_draws_and_no_longer():
     asked = []
 
-    @drawing.once
+    @redraw.once
     def answer(*what):
         asked.append(what)
         if what == ("bad",):
@@ -30,21 +30,21 @@ def test_an_answer_holds_while_blender_draws_and_no_longer():
         return len(asked)
 
     assert (answer("a"), answer("a")) == (1, 2), "in a script"
-    with drawing.drawing():
+    with redraw.drawing():
         assert (answer("a"), answer("a"), answer("b")) == (3, 3, 4)
         for _ in range(2):
             with pytest.raises(BadRequest, match="There is none"):
                 answer("bad")
-        with drawing.drawing():  # a button's poll
+        with redraw.drawing():  # a button's poll
             assert answer("a") == 3
-        with drawing.changing():  # an operator's work, and the poll of another that it calls
+        with redraw.changing():  # an operator's work, and the poll of another that it calls
             assert (answer("a"), answer("a")) == (6, 7)
-            with drawing.drawing():
+            with redraw.drawing():
                 assert (answer("a"), answer("a")) == (8, 8)
-            with drawing.drawing():
+            with redraw.drawing():
                 assert answer("a") == 9
         assert answer("a") == 10, "it may have changed something"
-    with drawing.drawing():
+    with redraw.drawing():
         assert answer("a") == 11
 
 
@@ -85,7 +85,7 @@ def fill(scene, rig, names):
 def draw_tab(blender, context):
     """All panels of the tab as one redraw draws them, with the rows of the list that are seen."""
     settings = context.scene.thunder
-    with drawing.drawing():
+    with redraw.drawing():
         for panel in (each for each in in_tab(blender) if each.poll(context)):
             shown = Shown(panel)
             for draw in ("draw_header_preset", "draw"):
