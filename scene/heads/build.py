@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -129,7 +129,7 @@ def _part(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
         row[:3] if short else row for row, short in zip(part.polygons.tolist(), padded.tolist())
     ]
     colours = dict(zip(map(str, part.material_names), part.material_colors.tolist()))
-    skin = next((colour for title, colour in colours.items() if title.startswith("Skin")), None)
+    skin: Any = next((hue for title, hue in colours.items() if title.startswith("Skin")), None)
     looks = []
     for title, colour in colours.items():
         # the red of lips is a tint of skin, so that it has no edge
@@ -238,11 +238,8 @@ def add_turn(
     variable.name, variable.type = name, "TRANSFORMS"
     target = variable.targets[0]
     target.id, target.bone_target = armature, joint
-    target.transform_type, target.transform_space, target.rotation_mode = (
-        f"ROT_{axis.upper()}",
-        "LOCAL_SPACE",
-        "XYZ",
-    )
+    target.transform_type = f"ROT_{axis.upper()}"  # type: ignore[assignment]
+    target.transform_space, target.rotation_mode = "LOCAL_SPACE", "XYZ"
 
 
 def add_input(driver: bpy.types.Driver, name: str, block: Animated, path: str) -> None:
@@ -308,7 +305,7 @@ def place_bone(bone: bpy.types.EditBone, joint: np.ndarray) -> None:
 
     Its axes are then FLAME's, so a motion's rotation vector applies to the bone without conversion.
     """
-    bone.head = joint
+    bone.head = Vector(joint)
     bone.tail = Vector(joint) + Vector((0.0, 0.0, BONE_METRES))
     bone.align_roll(Vector((0.0, -1.0, 0.0)))
 
@@ -404,11 +401,11 @@ def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
     x, y, z = p.T
     half = np.c_[np.abs(x), y, z]  # both halves as the left one
     is_left = smoothstep(np.clip(x / 16 + 0.5, 0, 1))
-    *skin, feet = (
+    *parts, feet = (
         min(_YOUNG + 2 * lined, 1) * deepest * _hill(half, *place)
         for deepest, *place in (_FOREHEAD, _FROWN, _NOSE, _CROWS_FEET)
     )
-    skin = np.stack(skin, 1)
+    skin = np.stack(parts, 1)
     wet = np.linalg.norm(half - _EYE, axis=1) < _WET
     # A whole number is the bottom of a line: of the forehead; between the brows, and of crow's
     # feet; on the nose.
@@ -433,7 +430,7 @@ def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
     for name, drivers in zip(materials.WRINKLES, folds):
         mesh[name] = (0.0, 0.0, 0.0)
         for index, (expression, *keys) in enumerate(drivers):
-            driver = mesh.driver_add(rna_paths.property_path(name), index).driver
+            driver = mesh.driver_add(rna_paths.property_path(name), index).driver  # type: ignore[union-attr]
             for letter, key in zip("abc", keys):
                 add_input(driver, letter, mesh.data.shape_keys, rna_paths.key_path(key))
             driver.expression = f"min(max({expression}-{_FROM},0)/{1 - _FROM}+{lined},1)"
@@ -444,7 +441,7 @@ def _for_side(fold: tuple[str, ...], side: str) -> tuple[str, ...]:
     return tuple(part.format(side) for part in fold)
 
 
-def _hill(points: np.ndarray, centre: np.ndarray, radii: np.ndarray) -> np.ndarray:
+def _hill(points: np.ndarray, centre: Any, radii: Any) -> np.ndarray:
     """1 in the middle of an ellipsoid, eased to 0 at its surface; [V]."""
     return smoothstep(np.clip(1 - (((points - centre) / radii) ** 2).sum(1), 0, 1))
 

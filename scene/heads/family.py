@@ -40,9 +40,10 @@ def is_drawn(obj: bpy.types.Object | None) -> bool:
 
 def drawn_above(obj: bpy.types.Object) -> bpy.types.Object | None:
     """The head of drawings that an object is part of, None if it is of none."""
-    while (obj := obj.parent) is not None and not is_drawn(obj):
-        pass
-    return obj
+    above = obj.parent
+    while above is not None and not is_drawn(above):
+        above = above.parent
+    return above
 
 
 def _is_bone_face(rig: bpy.types.Object) -> bool:
@@ -284,12 +285,14 @@ def make_editable(
     collection of this file.
     """
     if instance([obj]):
-        if obj.instance_collection.library is None:
+        shown = obj.instance_collection
+        assert shown is not None
+        if shown.library is None:
             raise BadHead(
-                f"“{obj.name}” shows the collection “{obj.instance_collection.name}” of this file: "
+                f"“{obj.name}” shows the collection “{shown.name}” of this file: "
                 f"use Object › Apply › Make Instances Real, then it can have keys"
             )
-        obj = _override(scene, view_layer, obj.instance_collection, obj)
+        obj = _override(scene, view_layer, shown, obj)
         if obj is not None and instance([obj]):  # within the other
             return make_editable(scene, view_layer, obj)
     elif obj.library is not None:
@@ -326,7 +329,10 @@ def _override(
     refused."""
     before = set(bpy.data.objects)
     override = linked.override_hierarchy_create(
-        scene, view_layer, reference=reference, do_fully_editable=True
+        scene,
+        view_layer,
+        reference=reference,  # type: ignore[arg-type]  # Blender's types want a collection
+        do_fully_editable=True,
     )
     if override is None:
         return None
@@ -334,9 +340,13 @@ def _override(
     named = [
         other
         for other in fresh
-        if name and other.override_library and other.override_library.reference.name == name
+        if name
+        and other.override_library
+        and (original := other.override_library.reference)
+        and original.name == name
     ]
-    if reference is not None:  # what showed the collection now holds the override in its place
+    if reference is not None and isinstance(linked, bpy.types.Collection):
+        # what showed the collection now holds the override in its place
         reference.instance_type = "NONE"
         for other in [each for each in fresh if each.parent is None]:
             other.parent = reference

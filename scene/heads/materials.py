@@ -93,7 +93,9 @@ def material(
     made.specular_intensity = 0.25 + 0.75 * look.wet if look.wet else 0.2
     if made.node_tree is None:
         made.use_nodes = True
-    shader = next((node for node in made.node_tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
+    tree = made.node_tree
+    assert tree is not None
+    shader = next((node for node in tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
     if shader is not None:
         for socket, value in {
             "Base Color": colour,
@@ -108,9 +110,9 @@ def material(
             if socket in shader.inputs:
                 shader.inputs[socket].default_value = value
         if tinted:
-            _tint(made.node_tree, shader, colour)
+            _tint(tree, shader, colour)
         if look.pores and tinted:
-            _add_pores(made.node_tree, shader)
+            _add_pores(tree, shader)
     return made
 
 
@@ -182,7 +184,7 @@ def _node(
     return node
 
 
-def _math(tree: bpy.types.NodeTree, operation: str, *inputs: tuple) -> bpy.types.NodeSocket:
+def _math(tree: bpy.types.NodeTree, operation: str, *inputs: Any) -> bpy.types.NodeSocket:
     return _node(tree, "Math", inputs, operation=operation).outputs[0]
 
 
@@ -195,7 +197,7 @@ def _noise(
     return node.outputs[0]
 
 
-def _vector(tree: bpy.types.NodeTree, operation: str, *inputs: tuple) -> bpy.types.NodeSocket:
+def _vector(tree: bpy.types.NodeTree, operation: str, *inputs: Any) -> bpy.types.NodeSocket:
     node = _node(tree, "VectorMath", inputs, operation=operation)
     return node.outputs["Value" if operation == "DOT_PRODUCT" else "Vector"]
 
