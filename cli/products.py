@@ -281,7 +281,8 @@ def save_blend(path: str) -> None:
     preferences.save_version = 0  # else Blender keeps the empty file that is at `path` as a backup
     try:
         with quiet():  # Blender names the temporary file there
-            compat.save_copy(path)
+            if compat.save_copy(path):
+                return  # the check below would need a quarter of the takes' memory
     finally:
         preferences.save_version = versions
     # Blender reports no error if the disk fills up at the end of a compressed file, and leaves it

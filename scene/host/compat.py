@@ -377,9 +377,9 @@ def set_image_output(render: bpy.types.RenderSettings) -> None:
     image.color_mode = "RGB"
 
 
-def save_copy(path: str) -> None:
+def save_copy(path: str) -> bool:
     """Save a copy of the open file, with paths made relative to it; compressed if the preferences
-    say so. Raises RuntimeError or OSError, but not after every fault of a disk.
+    say so. Returns whether it is known to be complete. Raises RuntimeError or OSError.
 
     Any operator has Blender evaluate the scene, which copies all actions that the list of takes
     points to: memory is at its highest then.
@@ -396,11 +396,13 @@ def save_copy(path: str) -> None:
     )
     if is_apart:
         _compress(path)
+    return is_apart
 
 
 def _compress(path: str) -> None:
     """Compress a .blend file as Blender does: frames of a megabyte, and a table of their sizes by
-    which it reads only those that it needs. Raises OSError, also for an incomplete file."""
+    which it reads only those that it needs. Both files are on the disk meanwhile. Raises OSError,
+    also for an incomplete file."""
     from zstandard import compress
 
     sizes: list[int] = []
