@@ -127,7 +127,8 @@ def shift_keys(
 ) -> tuple[dict[str, np.ndarray], int]:
     """Move the keys from first to last by some frames. Returns all keys, and the number that moved.
 
-    Keys beside them are squeezed or spread, so that none passes another.
+    Keys beside them are squeezed or spread, so that none passes another. Where all lie on whole
+    frames and move by whole ones, these do, too: of two that come to one frame the nearer stays.
     """
     room = _ROOM * abs(by) + _ROOM
     corners = [first - room, first, last, last + room]
@@ -135,12 +136,22 @@ def shift_keys(
     def shift(frames: np.ndarray) -> np.ndarray:
         return frames + np.interp(frames, corners, [0.0, by, by, 0.0])
 
-    result = dict(keys)
-    for part in ("co", "handle_left", "handle_right"):
-        result[part] = keys[part].copy()
-        result[part][:, 0] = shift(keys[part][:, 0].astype(np.float64))
-    changed = np.abs(result["co"][:, 0] - keys["co"][:, 0]) > 1e-3
-    return result, int(changed.sum())
+    times = keys["co"][:, 0].astype(np.float64)
+    moved = to = shift(times)
+    if are_whole(np.append(times, by)):
+        to = np.round(moved)
+    result = {part: values.copy() for part, values in keys.items()}
+    result["co"][:, 0] = to
+    for part in ("handle_left", "handle_right"):
+        result[part][:, 0] = shift(keys[part][:, 0].astype(np.float64)) + to - moved
+    nearest_first = np.lexsort((np.abs(to - moved), to))
+    kept = nearest_first[np.unique(to[nearest_first], return_index=True)[1]]
+    return keyframes.select(result, kept), int((np.abs(to - times) > 1e-3).sum())
+
+
+def are_whole(frames: np.ndarray) -> bool:
+    """Whether frames are whole ones, as animators set keys."""
+    return np.allclose(frames, np.round(frames), rtol=0, atol=1e-2)
 
 
 def add_values(

@@ -366,9 +366,9 @@ def _frames_of(finding: findings.Finding, clock: Clock, curves: dict) -> float:
     """By how many frames keys are moved to be in time: by whole ones if all lie on frames, where
     animators look for them."""
     frames = -finding.size * clock.fps
-    times = [fcurves.read(curve)["co"][:, 0] for curve in filter(None, curves.values())]
-    are_whole = all(np.allclose(each, np.round(each), atol=1e-2) for each in times)
-    return round(frames, 0 if are_whole and abs(frames) > 0.5 else 1)
+    times = [fcurves.read_part(curve, "co")[:, 0] for curve in filter(None, curves.values())]
+    whole = all(map(findings.are_whole, times)) and abs(frames) > 0.5
+    return round(frames, 0 if whole else 1)
 
 
 def _mend_take(

@@ -147,7 +147,7 @@ def keys():
     return keyframes.on_every_frame(FRAMES, np.sin(FRAMES / 5))
 
 
-@pytest.mark.parametrize("by", [-4, 3])
+@pytest.mark.parametrize("by", [-3.6, 2.4])
 def test_a_stretch_is_moved_and_its_neighbours_keep_their_order(by):
     moved, count = findings.shift_keys(keys(), 25, 35, by)
     inside = (FRAMES >= 25) & (FRAMES <= 35)
@@ -155,7 +155,27 @@ def test_a_stretch_is_moved_and_its_neighbours_keep_their_order(by):
     assert (np.diff(moved["co"][:, 0]) > 0).all()
     assert np.array_equal(moved["co"][:, 1], keys()["co"][:, 1])
     far = np.abs(FRAMES - 30) > 5 + 2 * abs(by) + 2
-    assert np.array_equal(moved["co"][far], keys()["co"][far]) and count == (~far).sum() - 2
+    assert np.array_equal(moved["co"][far], keys()["co"][far]) and count == (~far).sum()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("by", [-4, -1, 1, 3])
+def test_keys_on_whole_frames_stay_on_such_beside_a_stretch_that_moves(by, step):
+    before = keyframes.select(keys(), np.arange(len(FRAMES))[::step])
+    moved, _ = findings.shift_keys(before, 25, 35, by)
+    times, room = moved["co"][:, 0], 2 * abs(by) + 2
+    assert np.array_equal(times, np.round(times)) and (np.diff(times) > 0).all()
+    inside = before["co"][(before["co"][:, 0] >= 25) & (before["co"][:, 0] <= 35)]
+    places = np.searchsorted(times, inside[:, 0] + by)
+    assert np.array_equal(moved["co"][places], inside + [by, 0]), "each of the stretch is there"
+    lost = len(before["co"]) - len(times)
+    assert lost == (abs(by) if step == 1 else 0), "as many as there is less room for"
+    for frames in (FRAMES[FRAMES < 25 - room], FRAMES[FRAMES > 35 + room]):
+        assert np.isin(frames[np.isin(frames, before["co"][:, 0])], times).all()
+    # handles come along: each is as far from its key as before, but where keys are squeezed
+    assert (moved["handle_left"][:, 0] <= times).all() and (
+        moved["handle_right"][:, 0] >= times
+    ).all()
 
 
 def test_a_dent_needs_five_keys_and_keys_between_two_frames_are_deleted():

@@ -92,6 +92,30 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own, late, wo
     assert not any("late" in sentence or "early" in sentence for sentence in sentences(own))
 
 
+def test_a_moved_line_has_no_key_between_frames_is_one_undo_step_and_leaves_other_actions(
+    blender, own
+):
+    """Keys on each frame, as baked, from before the line to behind it; an earlier action is kept."""
+    for curve in own_curves(own).values():
+        frames = np.arange(*np.round(curve.range())) + 1
+        fcurves.write(curve, keyframes.on_every_frame(frames + 3, fcurves.evaluate(curve, frames)))
+    action = live_score.animator_action(head.find(own))
+    earlier = action.copy()
+    blender.ops.thunder.check()
+    assert sentences(own)[0] == "The whole line is late by 3 frames"
+    before = {each.name: keying.checksum_of(each) for each in blender.data.actions}
+    blender.ops.ed.undo_push(message="late")
+    assert blender.ops.thunder.fix_finding("EXEC_DEFAULT", True) == {"FINISHED"}
+    for curve in own_curves(own).values():
+        times = fcurves.read(curve)["co"][:, 0]
+        assert np.array_equal(times, np.round(times)) and (np.diff(times) > 0).all()
+    after = {each.name: keying.checksum_of(each) for each in blender.data.actions}
+    assert [name for name in before if before[name] != after[name]] == [action.name]
+    assert earlier.name in after
+    blender.ops.ed.undo()
+    assert {each.name: keying.checksum_of(each) for each in blender.data.actions} == before
+
+
 def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own):
     blender.ops.thunder.check()
     closure = closures_in(own_curves(own).values())[0]
