@@ -12,8 +12,11 @@ worse: lines in which less is read off the edited take, and
 lines in which more words are wrong by pocketsphinx. Reading: AUC of what the list shows
 (`Scorer.heard_ratios`) of takes against the same 80 ms late and early, and another line's; of two
 tools' tracks without regard to their tongues, which stand still. Off people: nats a speech unit
-off the mouths of GRID's speakers that no network was trained on, and off the next sentence's. Last
-the seconds of one processor until ten seconds of a take are heard. To research/results/say.txt.
+off the mouths of GRID's speakers that no network was trained on, and off the next sentence's. What
+*Check* says of takes in every mood and mumbled ones, scored in their direction, of takes as directed
+whose poses are held on twos and threes, or whose jaw opens half as far, and of what faces show that
+lack channels. Last the seconds of one processor until ten seconds of a take are heard. To
+research/results/say.txt.
 """
 
 import os
@@ -21,6 +24,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +39,13 @@ from research.train.grid import read_sentences
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
 from research.words_aligned import Line, lines_of
 from thunder_core.acoustics import level
+from thunder_core.direction import Direction, DirectionRequest, MOODS, NEUTRAL, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.recogniser import load
 from thunder_core.engine.scorer import most_spoken
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.voice import VoiceFeatures
+from thunder_core.findings import LipSyncScore, MUMBLED, SHIFTED, SIZE
 from thunder_core.request import Request
 from thunder_core.spoken import phone_index, SILENCE
 from thunder_core.types import FPS, in_group, Motion, pack, RATE, Speech, TONGUE, unpack
@@ -49,7 +55,7 @@ HEARD_SECONDS = 10
 NATURAL, VOCODED, TAKE, READING = "recording", "vocoded", "take as directed", "take in a reading"
 TEACHER, OTHER = "teacher's mouth", "another line's take"
 HALF, LATE, SHUT = "take, half as large", "take, 100 ms late", "take, lips kept shut"
-SHIFTED = {"80 ms late": 2, "80 ms early": -2}  # frames
+SHIFTS = {"80 ms late": 2, "80 ms early": -2}  # frames
 Words = Callable[[np.ndarray], str]
 
 
@@ -200,8 +206,8 @@ def auc_row(engine: Engine, name: str, tracks: Sequence[Track]) -> str:
     for number, (voice, motions) in enumerate(tracks):
         other = tracks[(number + 1) % len(tracks)][1][0]
         shown = {"": motions, "another line": [other.part(np.arange(voice.frames) % other.frames)]}
-        shown |= {what: [shift(each, by) for each in motions] for what, by in SHIFTED.items()}
-        usual = engine.scorer.expected(voice)[1]
+        shown |= {what: [shift(each, by) for each in motions] for what, by in SHIFTS.items()}
+        usual = engine.scorer.usual_share(voice)
         for what, some in shown.items():
             whole = [each.part(np.arange(voice.frames).clip(0, each.frames - 1)) for each in some]
             shares = engine.m2s.heard_shares(
@@ -257,6 +263,68 @@ def off_people(engine: Engine, grid: Path) -> list[str]:
     ]
 
 
+# ---- what Check says
+
+
+DIRECTIONS = {
+    "as directed": Direction(), "mumbled": Direction(Style(energy=0.6, articulation=0.6)),
+} | {name: Direction(mood=name) for name in MOODS if name != NEUTRAL}  # fmt: skip
+LACKS = {  # channels that faces of other makers lack
+    "a tongue that comes out": ("tongueTipUp", "tongueBladeUp", "tongueBack"),
+    "one raised tongue": ("tongueOut", "tongueTipUp", "tongueBladeUp", "mouthRollUpper"),
+    "no rolled or pursed lips": ("mouthRollUpper", "mouthRollLower", "mouthFunnel", "tongueBack"),
+}  # fmt: skip
+
+
+def hold(motion: Motion, frames: int, fps: float = 24.0) -> Motion:
+    """A motion whose poses are held for so many frames of a scene."""
+    scene = np.arange(motion.frames) / FPS * fps
+    x, at = pack(motion), np.floor(scene + 1e-6) // frames * frames / fps * FPS
+    held = np.stack([np.interp(at, np.arange(len(x)), column) for column in x.T], 1)
+    return unpack(held.astype(np.float32), motion.expression.shape[1])
+
+
+def altered(engine: Engine, motion: Motion) -> dict[str, Motion]:
+    """A take as directed on other faces, with held poses and half a jaw."""
+    names, made = list(engine.head.expression_names), {}
+    for name, lacks in LACKS.items():
+        made[name] = replace(motion, expression=motion.expression.copy())
+        made[name].expression[:, [names.index(each) for each in lacks]] = 0
+    made |= {"held on twos": hold(motion, 2), "held on threes": hold(motion, 3)}
+    return made | {"half a jaw": replace(motion, jaw=0.5 * motion.jaw)}
+
+
+def check_table(engine: Engine, lines: Sequence[Utterance], seed: int) -> list[str]:
+    """What is read off takes in directions, and what *Check* says of them."""
+    scores: dict[str, list[LipSyncScore]] = defaultdict(list)
+    for line in lines:
+        speech = sound_of(line.samples, RATE, line.name)
+        for name, asked in DIRECTIONS.items():
+            direction = DirectionRequest(asked.vector()[None], 0.0)
+            [take] = engine.generate(speech, Request(1, seed, direction=direction))
+            motions = {name: take.motion}
+            if name == next(iter(DIRECTIONS)):
+                motions |= altered(engine, take.motion)
+            for what, motion in motions.items():
+                scores[what].append(engine.score(speech, motion, direction, seed))
+    kinds = (MUMBLED, SHIFTED, SIZE)
+    table = [
+        f"{'Check of takes':26s}{'read':>6s}{'least':>7s}{'not read':>10s}"
+        + "".join(f"{kind:>10s}" for kind in (*kinds, "anything"))
+    ]
+    for what, some in scores.items():
+        read = [each.heard for each in some if each.heard is not None]
+        of_read = f"{np.mean(read):6.2f}{min(read):7.2f}" if read else f"{'–':>6s}{'–':>7s}"
+        found = [{each.kind for each in score.findings} for score in some]
+        shares = [np.mean([kind in each for each in found]) for kind in kinds]
+        shares.append(np.mean([bool(each) for each in found]))
+        table.append(
+            f"{what:26s}{of_read}{len(some) - len(read):10d}"
+            + "".join(f"{share:10.2f}" for share in shares)
+        )
+    return table
+
+
 def hearing_seconds(engine: Engine, track: Track, speech: Speech) -> float:
     """Seconds of processors until ten seconds of a take are heard, once everything is loaded."""
     motion = track[1][0]
@@ -295,6 +363,8 @@ def run(args: Namespace) -> None:
             auc_row(engine, "another rig", list(another_rig(engine, rig, len(lines)))),
             "",
             *off_people(engine, args.data / "grid"),
+            "",
+            *check_table(engine, lines, args.seed),
             "",
             f"{HEARD_SECONDS} s of a take are heard after {seconds:.2f} s of processors",
         ],

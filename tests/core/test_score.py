@@ -36,7 +36,7 @@ from thunder_core.findings import (
     STILL,
 )
 from thunder_core.request import Request
-from thunder_core.types import Keep, pack, Speech, unpack
+from thunder_core.types import in_group, Keep, pack, Speech, TONGUE, unpack
 
 # every take hears doubtful sounds in its own way, also the first
 USUAL = DirectionRequest(spread=0.0, exact_first=False)
@@ -113,8 +113,10 @@ def test_a_size_that_is_asked_for_is_no_fault_and_one_that_is_not_is(engine, spe
         [take] = engine.generate(speech, Request(1, seed, direction=asked))
         assert take.score.parts["size"] > 0.9 and take.score.grade != POOR
         half, least = (unpack(by * pack(take.motion), engine.head.channels) for by in (0.45, 0.15))
+        assert all(each.kind != SIZE for each in take.score.findings)
         unasked = engine.score(speech, half, asked, seed)
         assert unasked.parts["size"] < 0.65 and unasked.total < take.score.total - 5
+        assert unasked.grade != GOOD and any(each.kind == SIZE for each in unasked.findings)
         small = engine.score(speech, least, asked, seed)
         assert small.grade == POOR and any(each.kind == SIZE for each in small.findings)
         anybodys = engine.score(speech, least)
@@ -150,11 +152,11 @@ def test_a_spoiled_take_is_poor_and_says_why(engine, speech, takes, fault, kinds
 def test_a_mouth_that_mumbles_is_found_by_what_mesh_to_speech_reads_off_it(engine, speech, takes):
     """Whatever its direction; not where the tongue stands still, nor beside another fault of the
     whole line."""
-    voice, tongue = engine.analyse(speech), engine.scorer.tongue
+    voice, names = engine.analyse(speech), engine.head.expression_names
+    tongue = in_group(names, TONGUE)
     for take in takes:
         made = spoil_motion(engine, take.motion, pack(take.motion)[::-1], voice.speaking)
-        names = "mumbled", "120 ms late", "another sentence"
-        mumbled, *others = (made[name] for name in names)
+        mumbled, *others = (made[name] for name in ("mumbled", "120 ms late", "another sentence"))
         usual, least, *read = engine.scorer.heard_ratios([take.motion, mumbled, *others], voice)
         assert usual > 0.85 and least < 0.6 and max(read) < 0.3
         assert take.score.heard == pytest.approx(usual)
@@ -211,7 +213,27 @@ def test_nothing_is_read_off_poses_that_are_held(engine, speech, takes, count):
         assert take.score.heard is not None
         score = engine.score(speech, _hold(take.motion, count))
         assert score.heard is None and all(each.kind != MUMBLED for each in score.findings)
-        assert count > 2 or not score.findings
+        assert all(each.kind != SHIFTED for each in score.findings) or count > 3
+
+
+def test_a_face_that_lacks_channels_does_not_mumble_unless_its_mouth_does(engine, speech, takes):
+    """It is compared with what the expected mouth shows of the voice without them."""
+    names, voice = list(engine.head.expression_names), engine.analyse(speech)
+    lacks = ("tongueTipUp", "tongueBladeUp", "tongueBack", "mouthRollUpper", "mouthRollLower")
+    lacks = [names.index(name) for name in (*lacks, "mouthFunnel")]
+    for take in takes:
+        made = spoil_motion(engine, take.motion, pack(take.motion)[::-1], voice.speaking)
+        plain, mumbled = (
+            replace(take.motion, expression=take.motion.expression.copy()),
+            made["mumbled"],
+        )
+        for each in (plain, mumbled):
+            each.expression[:, lacks] = 0
+        read = engine.scorer.heard_ratios([plain, mumbled], voice)
+        assert read[0] > 0.75 and read[1] < 0.4
+        assert read[0] == pytest.approx(engine.score(speech, plain).heard)
+        by_whole = read[0] * engine.scorer.usual_share(voice, tuple(sorted(lacks)))
+        assert by_whole < 0.5 * engine.scorer.usual_share(voice), "by a whole mouth it would mumble"
 
 
 def test_half_a_line_that_stands_still_holds_no_poses(engine, speech, takes):

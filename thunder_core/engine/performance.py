@@ -329,9 +329,11 @@ def plan_performance(
     return replace(made, opening=open_on_phones(varied_voice.phones, varied_voice.sounds.shut))
 
 
-def target_size(take: Performance) -> float:
-    """How far a take should open the mouth, relative to the voice's own opening: as its style
-    says."""
+def target_size(take: Performance) -> float | None:
+    """How far a take should open the mouth, relative to the voice's own opening: as its style says.
+    None where its character's manner has a say."""
+    if take.manner is not None and np.any(take.manner_strength):
+        return None
     if take.style is None:
         return 1.0
     [mood] = in_moods([take.style.mean(0)])
