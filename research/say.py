@@ -207,7 +207,7 @@ def auc_row(engine: Engine, name: str, tracks: Sequence[Track]) -> str:
         other = tracks[(number + 1) % len(tracks)][1][0]
         shown = {"": motions, "another line": [other.part(np.arange(voice.frames) % other.frames)]}
         shown |= {what: [shift(each, by) for each in motions] for what, by in SHIFTS.items()}
-        usual = engine.scorer.usual_share(voice)
+        usual = engine.scorer.usual_share(voice, ())
         for what, some in shown.items():
             whole = [each.part(np.arange(voice.frames).clip(0, each.frames - 1)) for each in some]
             shares = engine.m2s.heard_shares(

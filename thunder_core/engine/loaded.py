@@ -36,6 +36,7 @@ from ..types import (
     Motion,
     pack,
     RATE,
+    SPEECH,
     Speech,
     TONGUE,
     unpack,
@@ -336,8 +337,11 @@ class Loaded:
         articulators = self.thunder.pipeline.mechanics.articulators
         expect = self.thunder.expect_usual
         self.meter = PerformanceMeter.of(self.head, articulators)
-        tongue = np.flatnonzero(in_group(self.head.expression_names, TONGUE))
-        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, tongue, expect)
+        groups = [
+            np.flatnonzero(in_group(self.head.expression_names, group))
+            for group in (SPEECH, TONGUE)
+        ]
+        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, *groups, expect)
         self._check_that_all_fit()
         # in this thread: where memory runs out as another begins, `Thread.start` never returns
         self.identity = _identify(folder)

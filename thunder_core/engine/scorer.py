@@ -72,9 +72,6 @@ _BEFORE = 1  # frames by which lips meet ahead of the sound
 _STILL_MM = 0.4  # millimetres within which a mouth stands still
 # and is held; share of frames on which poses are, and frames of the longest of them
 _HELD_MM, _HELD, _LONGEST_HOLD = 1e-3, 0.3, 13
-# Frames by which held poses may be later: read between frames they last half a frame longer, as all
-# that is shown does.
-_HELD_LATER = 0.5
 _STILL_SPEECH = 7  # frames of speech during which it does so
 _SWINGS = 3  # openings and closings of a mouth that speaks where nobody does
 _SHORTEST_SILENCE = 8  # frames
@@ -544,9 +541,8 @@ _APART, _FROM_TEETH = (1.0, 3.0), (1.5, 4.0)
 # added to the number of sounds that ask for a closure or a bite: one miss of one costs half
 _FEW = 1.0
 # share of a voice that mesh-to-speech reads off the expected mouth, below which the voice is not
-# clear enough to be read; part of it that a face which lacks channels must show; range of a channel
-# that counts, of one that stands still
-_READABLE, _SHOWS, _COUNTS, _STANDS = 0.2, 0.5, 0.1, 0.02
+# clear enough to be read; range of a channel that counts, and of one that stands still
+_READABLE, _COUNTS, _STANDS = 0.2, 0.1, 0.02
 # Frames by which a mouth off which little is read may be late or early, in steps that reading
 # tells, and by how much more must be read off it when it is moved: mumbling gains nothing by it.
 _LATE_READ, _STEP_READ, _MORE_READ = 3.0, 0.5, 0.2
@@ -597,11 +593,12 @@ class Scorer:
 
     def __init__(
         self, articulators: Articulators, m2s: MeshToSpeech, mouth: MouthVertices, lips: Lips,
-        tongue: np.ndarray, expect: Callable[[VoiceFeatures], Motion],
+        speech: np.ndarray, tongue: np.ndarray, expect: Callable[[VoiceFeatures], Motion],
     ):  # fmt: skip
-        """tongue: its channels.  expect: the usual motion that a model expects of a voice."""
+        """speech, tongue: their channels.  expect: the usual motion that a model expects of a
+        voice."""
         self.articulators, self.m2s, self.mouth, self.lips = articulators, m2s, mouth, lips
-        self.tongue = tongue
+        self.speech, self.tongue = speech, tongue
         left, right = lips.corners.rest
         self.rest_width = 1e3 * float(np.linalg.norm(left - right))
         # takes of a line are scored one after another; forgotten with the scorer
@@ -629,7 +626,8 @@ class Scorer:
             mouth, allowed = MouthCurves(*curve), TOLERANCE_OF[tolerance]
             parts = self._parts(mouth, motion, voice, demands, size)
             if mouth.is_held(voice.speaking):
-                heard, allowed = None, replace(allowed, late=allowed.late + _HELD_LATER)
+                # read between frames, poses last half a frame longer, as all that is shown does
+                heard, allowed = None, replace(allowed, late=allowed.late + 0.5)
             read = 1.0 if heard is None else heard
             findings = find(mouth, voice, allowed, demands.closures, demands.words, size, read)
             if heard is not None:
@@ -688,7 +686,7 @@ class Scorer:
         """The mouth that is expected of a voice."""
         return MouthCurves(*self.lips.gap_and_width(self.expect(voice)))
 
-    def _usual_share(self, voice: VoiceFeatures, still: tuple[int, ...] = ()) -> float:
+    def _usual_share(self, voice: VoiceFeatures, still: tuple[int, ...]) -> float:
         """The share of a voice that is read off the expected mouth with some channels at rest."""
         motion = self.expect(voice)
         moves = ~np.isin(np.arange(motion.expression.shape[1]), still)
@@ -734,17 +732,17 @@ class Scorer:
         a face that shows too little, and of one whose tongue stands still, off which next to
         nothing is read, even if it is a person's. 0 where the lips stand still, too.
         """
-        whole = self.usual_share(voice)
+        whole = self.usual_share(voice, ())
         if voice.is_unclear or whole < _READABLE:
             return [None] * len(motions)
-        counts = np.ptp(self.expect(voice).expression, axis=0) > _COUNTS
+        counts = np.ptp(self.expect(voice).expression[:, self.speech], axis=0) > _COUNTS
         ratios: list[float | None] = []
         for share, motion in zip(self._shares(motions, voice), motions):
             ranges = np.ptp(motion.expression, axis=0)
             if ranges[self.tongue].max(initial=0) > _COUNTS:
-                still = np.flatnonzero(counts & (ranges < _STANDS))
+                still = self.speech[counts & (ranges[self.speech] < _STANDS)]
                 usual = self.usual_share(voice, tuple(still.tolist()))
-                ratios.append(share / usual if usual >= max(_READABLE, _SHOWS * whole) else None)
+                ratios.append(share / usual if usual >= max(_READABLE, whole / 2) else None)
             else:
                 curves = np.stack(self.lips.gap_and_width(motion))[:, voice.speaking]
                 is_still = curves.size and np.ptp(curves, axis=1).max() < _STILL_MM
