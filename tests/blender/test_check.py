@@ -99,8 +99,7 @@ def test_a_moved_line_has_no_key_between_frames_is_one_undo_step_and_leaves_othe
     for curve in own_curves(own).values():
         frames = np.arange(*np.round(curve.range())) + 1
         fcurves.write(curve, keyframes.on_every_frame(frames + 3, fcurves.evaluate(curve, frames)))
-    action = live_score.animator_action(head.find(own))
-    earlier = action.copy()
+    earlier = live_score.animator_action(head.find(own)).copy().name
     blender.ops.thunder.check()
     assert sentences(own)[0] == "The whole line is late by 3 frames"
     before = {each.name: keying.checksum_of(each) for each in blender.data.actions}
@@ -110,8 +109,8 @@ def test_a_moved_line_has_no_key_between_frames_is_one_undo_step_and_leaves_othe
         times = fcurves.read(curve)["co"][:, 0]
         assert np.array_equal(times, np.round(times)) and (np.diff(times) > 0).all()
     after = {each.name: keying.checksum_of(each) for each in blender.data.actions}
-    assert [name for name in before if before[name] != after[name]] == [action.name]
-    assert earlier.name in after
+    assert after.keys() == before.keys() and after != before
+    assert after[earlier] == before[earlier]
     blender.ops.ed.undo()
     assert {each.name: keying.checksum_of(each) for each in blender.data.actions} == before
 
