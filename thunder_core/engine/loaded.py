@@ -337,11 +337,9 @@ class Loaded:
         articulators = self.thunder.pipeline.mechanics.articulators
         expect = self.thunder.expect_usual
         self.meter = PerformanceMeter.of(self.head, articulators)
-        groups = [
-            np.flatnonzero(in_group(self.head.expression_names, group))
-            for group in (SPEECH, TONGUE)
-        ]
-        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, *groups, expect)
+        names = self.head.expression_names
+        speech, tongue = (np.flatnonzero(in_group(names, group)) for group in (SPEECH, TONGUE))
+        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, speech, tongue, expect)
         self._check_that_all_fit()
         # in this thread: where memory runs out as another begins, `Thread.start` never returns
         self.identity = _identify(folder)
