@@ -41,8 +41,8 @@ _SIZES = (0.6, 1.15)  # least and largest factor of them for a performance that 
 TIP_MM, TIP_BELOW_MM = 4.0, 1.9
 # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
 BITE_GAP_MM = (2.8, 3.5)
-# parts of that gap: the lower lip, which is at the upper edges then, and the jaw
-BITE_LOW_MM, BITE_JAW_MM = 1.7, 2.0
+BITE_LOW_MM = 1.7  # part of that gap that is the lower lip, which is at the upper edges then
+BITE_JAW_MM = (2.0, 3.0)  # incisors apart on f and v (least, most): what a lip can bridge
 _JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or meet, frames
 _MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 
@@ -177,7 +177,7 @@ class Mechanics:
         wanted = aim.incisors + sounds.dental * np.maximum(
             DENTAL_MM + self.articulators.overlap - aim.incisors, 0.0
         )
-        wanted += sounds.labiodental * (BITE_JAW_MM - wanted)
+        wanted += sounds.labiodental * (np.clip(wanted, *BITE_JAW_MM) - wanted)
         wanted -= sounds.sibilant * np.maximum(
             wanted - SIBILANT_MM - self.articulators.overlap, 0.0
         )
