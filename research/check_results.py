@@ -48,6 +48,7 @@ COMMANDS = {
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
     "commit": "commit --data {thunder_data} --takes {scratch}",
     "transcripts": "transcripts --data {thunder_data}",
+    "rounding": "rounding --data {thunder_data}",
     "drawn": "drawn --data {thunder_data}",
     "tracking": "tracking",
     "make_shapes": "make_shapes --data {thunder_data}",

@@ -84,6 +84,7 @@ BENCHES = {
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results "
     "{out}/x.json",
     "tracking": "--takes 1 --compared 0 --results {out}/x.txt",
+    "rounding": "--data {data} --results {out}/x.txt",
     "transcripts": "--data {source} --lines 2 --takes 1 --results {out}/x.txt",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
 }
