@@ -42,7 +42,7 @@ TIP_MM, TIP_BELOW_MM = 4.0, 1.9
 # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
 BITE_GAP_MM = (2.8, 3.5)
 BITE_LOW_MM = 1.7  # part of that gap that is the lower lip, which is at the upper edges then
-BITE_JAW_MM = (2.0, 3.0)  # incisors apart on f and v (least, most): what a lip can bridge
+BITE_JAW_MM = (2.0, 3.2)  # incisors apart on f and v (least, most): what a lip can bridge
 _JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or meet, frames
 _MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 
