@@ -164,8 +164,8 @@ _HEARD_ROUND, _NEAR_ROUND = 0.15, 5
 # Probability to which rounding is raised where it is hardly heard: more would round lips further
 # where people do so least (at .65 by .3 mm on oo and o, 1.6 on w; research/people_or_take.py).
 _AS_ROUND = 0.55
-# Least rows of a vowel, of one that is long and stressed, and of w. In 80 ms, which is less than 85 %
-# of such vowels of validation voices, lips do not get round; with 100 words are found as well.
+# Least rows of a vowel, of one that is long and stressed, and of w. In 80 ms lips do not get round;
+# with 100 words of validation voices are found as well (a third of their long vowels are shorter).
 _VOWEL, _LONG_VOWEL, _GLIDE = 3, 5, 2
 _ROUNDEST = tuple(PHONES.index(name) for name in "UW W OW".split())
 _AS_WRITTEN = {
