@@ -31,7 +31,7 @@ PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators(), bundle
 NAMES = PIPELINE.channels
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 # Every step of a directed take in the order in which it runs.
-ORDER = """keep in bounds, rest without speech, breathe, open on phones, hold tongue, meet lips, show teeth and tongue,
+ORDER = """keep in bounds, rest without speech, breathe, open jaw further, hold tongue, meet lips, show teeth and tongue,
 turn jaw, tuck lip, set lips, put tongue out, limit tongue rate, apply moods, keep eyes in sockets, follow plan, move lids, carry brows, rest lower face, keep fixed part"""
 
 
