@@ -80,12 +80,11 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own, late, wo
     assert sentences(own)[0] == f"The whole line is {words}"
     own.thunder_check.index = 0
     assert blender.ops.thunder.fix_finding() == {"FINISHED"}
-    middle = slice(len(jaw) // 3, len(jaw) // 2)
-    assert np.allclose(
-        fcurves.read(curve_of(own, "jaw"))["co"][middle],
-        jaw[middle],
-        atol=0.11 if late == 2.4 else 1e-3,
-    )
+    # a key more or less beside the line counts them anew
+    middle = jaw[len(jaw) // 3 : len(jaw) // 2]
+    now = fcurves.read(curve_of(own, "jaw"))["co"]
+    now = now[(now[:, 0] > middle[0, 0] - 0.5) & (now[:, 0] < middle[-1, 0] + 0.5)]
+    assert np.allclose(now, middle, atol=0.11 if late == 2.4 else 1e-3)
     # the brows are not what is late for the voice
     assert np.allclose(fcurves.read(curve_of(own, "browInnerUp"))["co"][:, 0], brow[:, 0] + late)
     blender.ops.thunder.check()

@@ -48,7 +48,9 @@ def denoised(takes, frames):
     style = normal(takes, frames, known["style"])
     events = normal(takes, frames, known["events"])
     events[..., ::2] = np.nan
-    return {"x": x, "step": np.array([700]), "audio": audio, "events": events}, style
+    mouth = drawn(5)(1, frames, known["mouth"])
+    given = {"x": x, "step": np.array([700]), "audio": audio, "events": events, "mouth": mouth}
+    return given, style
 
 
 def said(frames):
@@ -120,22 +122,32 @@ def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_th
 
 def test_a_denoiser_that_hears_the_map_of_mouths_has_it_in_its_graph(tmp_path):
     """Also of takes that hear other phones; until it has learned, it is the one without."""
-    sizes = DenoiserConfig(**config("denoiser") | {"mouth": 6})
-    network, (given, style) = DenoiserNetwork(sizes), denoised(3, 57)
-    network.start_from(load_weights(SHIPPED / "denoiser")[0])
+    sizes, state = config("denoiser"), load_weights(SHIPPED / "denoiser")[0]
+    earlier, network = (
+        DenoiserNetwork(DenoiserConfig(**sizes | {"mouth": mouth})) for mouth in (0, sizes["mouth"])
+    )
+    (given, style) = denoised(3, 57)
     given |= {"silent": np.array([False]), "free": np.array([False]), "style": style}
+
+    def graph_of(name: str, each: DenoiserNetwork) -> Graph:
+        (folder := tmp_path / name).mkdir(exist_ok=True)
+        each.start_from({name: value for name, value in state.items() if "mouth_in" not in name})
+        save_weights(folder / "denoiser", each.state_dict(), each.settings(), {})
+        write_graphs(folder)
+        return Graph(folder / "denoiser")
+
+    [before] = graph_of("earlier", earlier)(**given)
     for learned, mouths in ((0.0, 1), (1.0, 1), (1.0, 3)):
         torch.nn.init.normal_(network.mouth_in.weight, std=learned)
-        save_weights(tmp_path / "denoiser", network.state_dict(), network.settings(), {})
-        write_graphs(tmp_path)
-        graph, known = Graph(tmp_path / "denoiser"), TorchNetwork(tmp_path / "denoiser", "cpu")
-        asked = given | {"mouth": drawn(5)(mouths, 57, 6)}
-        [estimate], [expected] = (each(**asked) for each in (graph, known))
+        graph = graph_of("now", network)
+        asked = given | {"mouth": drawn(5)(mouths, 57, sizes["mouth"])}
+        [estimate], [expected] = (
+            each(**asked) for each in (graph, TorchNetwork(tmp_path / "now" / "denoiser", "cpu"))
+        )
         assert np.allclose(estimate, expected, atol=3e-4)
-        [before] = Graph(SHIPPED / "denoiser")(**asked)
         assert np.allclose(estimate, before, atol=3e-4) == (not learned)
     with pytest.raises(BadWeights, match="was written for another version"):
-        graph(**given)
+        graph(**{name: value for name, value in given.items() if name != "mouth"})
 
 
 def test_mesh_to_speech_reads_lips_alike_whether_it_speaks_or_not():

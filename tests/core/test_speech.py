@@ -354,7 +354,7 @@ STEADY = {
     "a room cut off beside the voice": (lambda: SAMPLE + beside_the_voice(coloured(1, -50)), 0.95),
     "a quiet recording": (lambda: rounded(SAMPLE / 316, 16, 0.5), 0.95),
     "a quiet recording in noise": (lambda: SAMPLE / 316 + coloured(1, -110), 0.95),
-    "eight bits": (lambda: rounded(SAMPLE, 8, 1), 0.95),
+    "eight bits": (lambda: rounded(SAMPLE, 8, 1), 0.94),
     "clipped, in noise": (lambda: np.clip(4 * SAMPLE + coloured(0, -50), -0.7, 0.7), 0.85),
 }
 
