@@ -70,9 +70,9 @@ from .voice import read_line, VoiceFeatures
 # frames beside a kept part in which nothing is planned, and deviation of the smoothing
 _KEPT_REACH, _KEPT_EASE = 12, 6.0
 _SILENCE = 2  # seconds of silence by which the features of a silent listener are measured
-# Added to every direction that the model performs. Rounding, and width, which else it would skew: by
-# measure takes are told from people less surely without them, but judges like rounding that shows
-# (research/results/blind_mouths.md). Head: heads turned 1.2 times as fast as people's.
+# Added to every direction that the model performs. Rounding, and width, which else it would skew:
+# by measure takes are told from people less surely without them, but judges like rounding that
+# shows, see research/results/blind_mouths.md. Head: heads turned 1.2 times as fast as people's.
 _FURTHER = Direction(Style(rounding=1.3, width=1.2, head=0.8)).vector()
 # steps of the distilled model in a draft: half its steps give nearly the same takes
 _DRAFT_STEPS = 2
