@@ -187,7 +187,7 @@ endef
 
 # Mesh-to-speech comes last: nothing waits for it.
 BY_CORES = launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"
-# Each process draws a part of what one draws.
+# Of the 48 crops of a step each process draws its part.
 DENOISER_WITH = $(if $(CORES),--batch $$((48 / $(CORES)))) $(if $(START),--start $(START) --rate 6e-4) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(FOREIGN),--foreign $(FOREIGN))
 M2S_WITH = --takes .5 $(if $(START),--start $(START) --rate 3e-4) $(if $(PEOPLE),--people .2)
 TAKES_WITH = $(if $(FILMED),--filmed $(FILMED))

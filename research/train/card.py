@@ -59,16 +59,17 @@ python -m research train hear
 python -m research train animate
 python -m research train denoiser --start EARLIER --steps {denoiser} --rate 6e-4 --people .05{foreign}
 python -m research train distil --lines 960 --steps {distilled}
-python -m research train m2s --start EARLIER --steps {m2s} --rate 3e-4
+python -m research train takes --filmed GRID
+python -m research train m2s --start EARLIER --steps {m2s} --rate 3e-4 --people .2 --takes .5
 python -m research train vocoder --start EARLIER --steps {vocoder} --rate 5e-4
 python -m research train graphs
 python -m research train card
 ```
 
 `model.bin` is Whisper base as CTranslate2 stores it (sha256 d01c3014881c9c6f…; MIT, `LICENSE-whisper`): its filter banks, convolutions and first
-three layers stay as they are. Its second run by `torchrun --nproc-per-node 2 -m -- … --threads 1`, vocoder on an H100, the others on two cores
-(diffusion model 75 minutes, mesh-to-speech 8, distilled model 10). EARLIER has the weights before them, which learned earlier teachers:
-mesh-to-speech for 10,200 steps, the diffusion model for 49,600. In the first 7650 of its last steps the teacher read phones alone.
+three layers stay as they are. Its second run, the diffusion model (`--batch 24`) and mesh-to-speech by `torchrun --nproc-per-node 2 -m -- …
+--threads 1`, vocoder on an H100, the others on two cores (diffusion model 60 minutes, mesh-to-speech 25, distilled model 13). EARLIER has the
+weights before them, which learned earlier teachers: mesh-to-speech for 10,700 steps, the diffusion model for 62,600.
 """  # noqa: E501
 
 
