@@ -6,10 +6,11 @@ DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was 
 the best one by its lip-sync score, the mean curve of all, whichever take has a dip on an m, b or p;
 and beside them the linear map of the voice that the teacher follows, which was fitted to the other
 clips (`fit`), what it hears with half of people's own variation drawn to it, the simplest sampler
-that takes must beat, a map of aligned phones that is fitted to them just before, the teacher's readings of
-the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on
-which m, b and p lips shut where real ones do, and where they do not. Curves go to FOLDER, tables to
-stdout and research/results/lips.txt. Two minutes on one core; --clips and --takes ask for less;
+that takes must beat, a map of aligned phones that is fitted to them just before, the teacher's
+readings of the phones that the encoder hears, one by one and their mean, and the real mouth itself.
+Then: on which m, b and p lips shut where real ones do, and where they do not. Curves go to FOLDER,
+tables to stdout and, of all `check` with what ships, research/results/lips.txt. Two minutes on one
+core; --clips and --takes ask for less;
 --split fit is for choosing constants, where the maps have seen what they are compared with, and
 --split grid measures people who read GRID; --against FOLDER compares with an earlier run's curves,
 clip by clip.
@@ -47,10 +48,10 @@ from research.faces.lip_clips import (
 from research.harness import (
     add_shared,
     describe_sampling,
-    RESULTS,
+    report,
+    results_file,
     ROOT,
     usual_direction,
-    write_table,
 )
 from research.train.mouth_readings import occupancy, read_again
 from research.train.teacher import perform
@@ -161,7 +162,7 @@ def against_lines(folder: Path, earlier: Path, clips: Sequence[LipClip]) -> list
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "steps", "seed", "weights", "takes", results=RESULTS / "lips.txt")
+    add_shared(p, "data", "steps", "seed", "weights", "takes", "results")
     p.add_argument("--out", type=Path, default=ROOT / "out" / "lips")
     p.add_argument("--split", choices=("fit", "check", "grid"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
@@ -301,4 +302,6 @@ def run(args: Namespace) -> None:
             check,
         ),
     ]
-    print(write_table(args.results, lines))
+    measured = args.split == "check" and args.clips is None and args.takes >= 8
+    measured &= args.weights is None and not args.steps
+    report(results_file(args.results, "lips.txt", measured), lines)
