@@ -61,12 +61,10 @@ class Browser:
         address = page if isinstance(page, str) else page.absolute().as_uri()
         self.run("window.isEarlier = true")
         self._ask("POST", "/url", {"url": address})
-        if (
-            "#" not in address
-        ):  # on a busy machine the driver answers before the page is another one
-            until(
-                lambda: self.run("return !window.isEarlier && document.readyState === 'complete'")
-            )
+        # on a busy machine the driver answers before the page is another one
+        is_new = "return !window.isEarlier && document.readyState === 'complete'"
+        if "#" not in address:
+            until(lambda: self.run(is_new))
 
     def run(self, script: str, *arguments):
         """What a function body of JavaScript returns."""

@@ -126,7 +126,7 @@ def test_a_denoiser_that_hears_the_map_of_mouths_has_it_in_its_graph(tmp_path):
     earlier, network = (
         DenoiserNetwork(DenoiserConfig(**sizes | {"mouth": mouth})) for mouth in (0, sizes["mouth"])
     )
-    (given, style) = denoised(3, 57)
+    given, style = denoised(3, 57)
     given |= {"silent": np.array([False]), "free": np.array([False]), "style": style}
 
     def graph_of(name: str, each: DenoiserNetwork) -> Graph:
