@@ -23,6 +23,7 @@ from thunder_core.engine.planning.mouth_map import (
     expect_lips,
     Map,
     mouth_map,
+    phone_probabilities,
     place_sounds,
 )
 from thunder_core.engine.planning.people import draw_person
@@ -277,13 +278,17 @@ def test_people_differ_from_the_map_as_measured_and_one_reading_less():
 
 def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     x, presence = features(), np.repeat([0.0, 1.0, 0.0], 30)
-    lips = expect_lips(x, presence)
+
+    def lips_of(x, encoder_matches=True):
+        curves = mouth_map().curves(x, presence > 0.5, encoder_matches)
+        return expect_lips(curves, phone_probabilities(x), presence)
+
+    lips, of_phones = lips_of(x), lips_of(x, encoder_matches=False)
     assert lips.shape == (90, 2) and lips.dtype == np.float32 and not lips[presence == 0].any()
     assert lips[30:60].std(0).min() > 0.3
-    of_phones = expect_lips(x, presence, encoder_matches=False)
     x[:, :40] += 1.0  # features that are no phones
-    assert np.array_equal(expect_lips(x, presence, encoder_matches=False), of_phones)
-    assert not np.allclose(expect_lips(x, presence), lips)
+    assert np.array_equal(lips_of(x, encoder_matches=False), of_phones)
+    assert not np.allclose(lips_of(x), lips)
 
 
 def test_a_plan_shuts_lips_on_m_b_and_p_all_but_shuts_them_on_w_and_rounds_them_there_and_on_u():

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from made_whisper import encoder_sizes
 
+from research.faces.lip_clips import map_voice
 from research.train.encoder import LogMel, TrainableEncoder
 from research.train.motions import fit_units
 from research.train.mouth_readings import presence_in
@@ -15,7 +16,7 @@ from research.train.spaces import MouthNetwork
 from research.train.weight_writing import save_trained_mouth
 from thunder_core import acoustics
 from thunder_core.acoustics import active_level, level, log_mel, loudness
-from thunder_core.engine.planning.mouth_map import expect_lips
+from thunder_core.engine.planning.mouth_map import expect_lips, phone_probabilities
 from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.encoder import (
@@ -281,7 +282,7 @@ def test_presence_is_the_highest_probability_near_each_frame_eased(frames):
     wanted = F.conv1d(
         F.pad(near[None], (4, 4), mode="replicate"), (kernel / kernel.sum())[None, None]
     )[0, 0].numpy()
-    ours = presence(logits, frames)
+    ours = presence(softmax(logits), frames)
     assert (
         ours.dtype == np.float32
         and ours.shape == (frames,)
@@ -290,18 +291,15 @@ def test_presence_is_the_highest_probability_near_each_frame_eased(frames):
 
 
 def test_where_nothing_at_all_is_heard_lips_settle_at_once():
-    logits = np.zeros((200, len(PHONES)), np.float32)
-    logits[:, SILENCE] = -14
-    logits[80:110, SILENCE] = 14  # a pause of 15 frames
+    speech = np.zeros((200, len(PHONES)), np.float32)
+    cut_off = speech.copy()
+    speech[80:110, SILENCE] = 1.0  # a pause of 15 frames; the other: as if the sound went on
     room, gated = np.zeros(100, np.float32), np.zeros(100, np.float32)
     gated[42:54] = 1.0
-    assert presence(logits, 100, room).min() == 1.0
-    alive = presence(logits, 100, gated)
-    assert alive[45:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
-    cut_off = np.full((200, len(PHONES)), 0, np.float32)
-    cut_off[:, SILENCE] = -14  # the encoder expects that it goes on
-    alive = presence(cut_off, 100, gated)
-    assert alive[46:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
+    assert presence(speech, 100, room).min() == 1.0
+    for belief, first in ((speech, 45), (cut_off, 46)):
+        alive = presence(belief, 100, gated)
+        assert alive[first:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
     closure = (np.arange(100) // 4 == 12).astype(np.float32)  # of a plosive
     assert presence(cut_off, 100, closure).min() == 1
 
@@ -430,7 +428,8 @@ def test_what_lips_do_hardly_depends_on_where_pieces_of_a_long_sound_fall(monkey
         monkeypatch.setattr(encoder_module, "_CHUNK", pieces)
         hidden, logits = encoder.analyse(samples)
         features = speech_features(hidden, logits, samples, frames)
-        heard.append((logits.argmax(1), expect_lips(features, presence_in(features))))
+        curves, phones = map_voice(features), phone_probabilities(features)
+        heard.append((logits.argmax(1), expect_lips(curves, phones, presence_in(features))))
     (phones, lips), (other_phones, other_lips) = heard
     assert (phones == other_phones).mean() > 0.93
     for plan, other_plan in zip(lips.T, other_lips.T):

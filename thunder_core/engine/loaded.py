@@ -64,7 +64,7 @@ from .planning.take_plan import TakePlan
 from .scorer import Scorer
 from .speech import recognition
 from .speech.cues import cues_of
-from .speech.encoder import encode, LOUDNESS, softmax, speech_features, SpeechEncoder, Units
+from .speech.encoder import encode, LOUDNESS, speech_features, SpeechEncoder, Units
 from .voice import read_line, VoiceFeatures
 
 # frames beside a kept part in which nothing is planned, and deviation of the smoothing
@@ -156,11 +156,11 @@ class Thunder:
 
         quickly: without what takes as long as the rest: pitch, and how lively the voice is."""
         samples = high_pass(samples)
-        hidden, phones, units, presence, logits = encode(
+        hidden, phones, units, presence, logits, belief = encode(
             samples, frames, self.encoder, self.units, progress
         )
         marks, sounds, accents, arousal, voice_style = cues_of(
-            None if quickly else samples, phones[:, -LOUDNESS], presence, softmax(logits)
+            None if quickly else samples, phones[:, -LOUDNESS], presence, belief
         )
         return VoiceFeatures(
             hidden, phones, units, presence, sounds, accents, marks, logits,

@@ -139,21 +139,25 @@ class VoiceFeatures:
     @cached_property
     def lips(self) -> np.ndarray:
         """Opening and width of the lips that the voice asks for, float32 [T, 2] (`expect_lips`)."""
-        return expect_lips(self.features, self.presence, self.encoder_matches)
+        return expect_lips(self._curves, self.phones[:, :-LOUDNESS], self.presence)
 
     @property
     def features(self) -> np.ndarray:
         """Speech features a [T, d], joined: of an hour 200 MB."""
         return np.concatenate([self.hidden, self.phones], 1)
 
-    @cached_property
+    @property
     def mouth(self) -> np.ndarray:
         """What the map of mouths hears (`mouth_map.MouthMap.curves`), float32 [T, 6]: of the phones
         that the text, marks or a take have the voice say."""
+        return self._curves.astype(np.float32)
+
+    @cached_property
+    def _curves(self) -> np.ndarray:
+        """The same in double precision, as lips are compared with it."""
         # of a whole hour joined by parts, while many takes are made
-        whole = Joined(self.hidden, self.phones) if self.encoder_matches else self.features
-        curves = mouth_map().curves(whole, self.presence > SPOKEN, self.encoder_matches)  # type: ignore[arg-type]
-        return curves.astype(np.float32)
+        whole = Joined(self.hidden, self.phones) if self.encoder_matches else self.phones
+        return mouth_map().curves(whole, self.presence > SPOKEN, self.encoder_matches)  # type: ignore[arg-type]
 
     @cached_property
     def ahead(self) -> Joined:

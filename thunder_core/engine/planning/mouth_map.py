@@ -49,14 +49,13 @@ _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0
 def apply_map(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Curves [T, k] of x [T, d]: the sum of each frame's neighbours, weighed by a map [taps, d, k];
     edges are repeated."""
-    reach = len(weights) // 2
+    count, reach = len(x), len(weights) // 2
     flat = weights.transpose(1, 0, 2).reshape(weights.shape[1], -1)
     # part by part: the product converts x to double precision
-    parts = (x[at : at + _ROWS] for at in range(0, max(1, len(x)), _ROWS))
-    products = np.concatenate([part @ flat for part in parts])
-    products = products.reshape(len(x), len(weights), -1)
+    parts = (x[at : at + _ROWS] for at in range(0, max(1, count), _ROWS))
+    products = np.concatenate([part @ flat for part in parts]).reshape(count, len(weights), -1)
     padded = np.pad(products, ((reach, reach), (0, 0), (0, 0)), mode="edge")
-    return sum(padded[k : k + len(x), k] for k in range(len(weights)))
+    return sum(padded[k : k + count, k] for k in range(len(weights)))
 
 
 def phone_probabilities(features: np.ndarray) -> np.ndarray:
@@ -161,18 +160,13 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
 _MOST_IN_SILENCE, _MORE_WITH_SOUND = 0.9, 5.0
 
 
-def expect_lips(
-    features: np.ndarray, presence: np.ndarray, encoder_matches: bool = True
-) -> np.ndarray:
+def expect_lips(curves: np.ndarray, phones: np.ndarray, presence: np.ndarray) -> np.ndarray:
     """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in
     deviations, 0 where nobody speaks. Takes are compared with it; the model hears lips itself.
 
-    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.
-    encoder_matches: whether the map was fitted to their encoder; else their phones alone are
-    followed.
+    curves: [T, 6] that the map hears.  phones: [T, 40], their probabilities.  presence: [T] 0 … 1,
+    of speech.
     """
-    phones = phone_probabilities(features)
-    curves = mouth_map().curves(features, presence > 0.5, encoder_matches)
     lips = np.stack([MEAN_OPENING + curves[:, OPENING], curves[:, WIDTH]], 1)
     lips = place_sounds(lips, phones)
     sounds = 1 - phones[:, SILENCE].clip(0, 1)

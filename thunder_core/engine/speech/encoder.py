@@ -119,19 +119,21 @@ _NOTHING, _SILENCE_LOGIT = 1e-6, 9.0
 def encode(
     samples: np.ndarray, frames: int, encoder: SpeechEncoder, units: "Units",
     progress: Callable[[float], None] = no_progress,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """What is heard in a sound [samples] of T animation frames: hidden features [T, width], phones
-    and loudness [T, 42], units [2T], presence of speech [T] 0 … 1, logits [N, 40] at 50 Hz."""
+    and loudness [T, 42], units [2T], presence of speech [T] 0 … 1; logits [N, 40] at 50 Hz and
+    their probabilities."""
     hidden, logits = encoder.analyse(samples, progress)
     said, hidden = units.over(hidden, frames), at_frames(hidden, frames)
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
         logits[:, SILENCE] = _SILENCE_LOGIT
-    belief = at_frames(softmax(logits), frames)
-    nothing = unheard(samples, belief[:, SILENCE], frames)
+    belief = softmax(logits)
+    phones = at_frames(belief, frames)
+    nothing = unheard(samples, phones[:, SILENCE], frames)
     loud = loudness(samples, frames, 1 - nothing)
-    phones = np.concatenate([belief, loud], -1)
-    return hidden, phones, said, presence(logits, frames, nothing), logits
+    phones = np.concatenate([phones, loud], -1)
+    return hidden, phones, said, presence(belief, frames, nothing), logits, belief
 
 
 def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
@@ -163,14 +165,14 @@ def speech_features(
     return np.concatenate([phonetic(hidden, logits, frames), loudness(samples, frames)], -1)
 
 
-def presence(logits: np.ndarray, frames: int, nothing: np.ndarray | None = None) -> np.ndarray:
+def presence(belief: np.ndarray, frames: int, nothing: np.ndarray | None = None) -> np.ndarray:
     """Whether somebody speaks around each animation frame, float32 [frames] 0 … 1, from phone
-    logits [N, 40] at 50 Hz.
+    probabilities [N, 40] at 50 Hz.
 
     1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after
     it. nothing: [frames] of `acoustics.unheard`; there they settle at once.
     """
-    spoken = at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0]
+    spoken = at_frames(1 - belief[:, SILENCE, None], frames)[:, 0]
     present = presence_of(spoken)
     if nothing is not None:
         nothing = -filters.highest(-nothing, LONGEST_GAP)
