@@ -190,6 +190,17 @@ def test_the_lip_that_bites_keeps_its_red_comes_over_three_frames_and_pouts_no_m
     assert (made[:40, names.index("mouthPucker")] == 0.3).all()
 
 
+def test_lips_may_be_round_as_they_leave_the_teeth(mechanics):
+    """As in “foolish”: they touch before, where they are round too far for it as well."""
+    said, names = sounds(labiodental=51), list(mechanics.articulators.names)
+    given, jaw = talking(mechanics, said, (51, 3, 0.15))
+    given[:, names.index("mouthPucker")] = 0.5
+    (made, turn), *_ = spoken(mechanics, said, (given, jaw))
+    pucker = made[:, names.index("mouthPucker")]
+    assert (pucker[50:52] < 0.5).all() and pucker[52] == 0.5
+    assert lip_to_teeth(mechanics.articulators, made, turn)[51] <= 0.5
+
+
 def test_the_upper_lip_does_not_jump_on_the_way_to_f(mechanics):
     """However wide the mouth still is, and where the motion itself lifts the lip there."""
     said, names = sounds(labiodental=51), list(mechanics.articulators.names)

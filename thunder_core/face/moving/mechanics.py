@@ -233,8 +233,11 @@ class Mechanics:
                 self.pout,
             )  # fmt: skip
             upper, lower, close = self.lips
-            # the pout stays around the contact, where the lip need not reach the teeth
-            contact = share * (sounds.labiodental > _BITTEN)
+            # the pout stays around the contact, where the lip need not reach the teeth, and in its
+            # last frame, where lips may be round for what follows: further than a lip reaches
+            bitten = np.pad(sounds.labiodental > _BITTEN, 1)
+            before, contact, behind = bitten[:-2], bitten[1:-1], bitten[2:]
+            contact = share * (contact & (behind | ~before))
             for columns, part in (
                 ([*self.bite, *upper, *lower, close], share), (self.pout, contact)
             ):  # fmt: skip
