@@ -3,7 +3,7 @@
 mesh-to-speech) and its pitch: classes of a logarithmic scale, the smooth path through the classes'
 scores of every frame, and the scores that recordings have by their normalised autocorrelation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -92,15 +92,15 @@ def log_mel(samples: np.ndarray, window: int) -> np.ndarray:
 
 
 def _spectra(
-    samples: np.ndarray, window: int, size: int, frames: int
+    samples: np.ndarray, window: int, size: int, frames: int, factor: float = 1.0
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The first `frames` frames of `transform` in pieces: (number of its first frame, complex64
-    [n, size / 2 + 1])."""
+    """The first `frames` frames of `transform` of a sound times a factor in pieces: (number of its
+    first frame, complex64 [n, size / 2 + 1])."""
     piece = PIECE * RATE // HOP
     around = size // 2 // HOP + 1  # frames on either side that are affected by a piece's ends
     for start in range(0, frames, piece):
         first, end = max(0, start - around), min(start + piece, frames)
-        part = samples[first * HOP : (start + piece + around) * HOP]
+        part = scaled(samples[first * HOP : (start + piece + around) * HOP], factor)
         yield start, transform(part, window, size)[start - first : end - first]
 
 
@@ -109,13 +109,13 @@ LEAST_POWER = 1e-10
 _DECADES = 8.0  # from the loudest point of a sound to its floor
 
 
-def whisper_mel(samples: np.ndarray) -> np.ndarray:
-    """Log-mel float32 [n // 160, 80] of a sound [n] at 16 kHz as Whisper hears it: decades of
-    power, the floor 8 below the loudest point of the whole sound. Long sounds are processed a piece
-    at a time, with the same result."""
+def whisper_mel(samples: np.ndarray, factor: float = 1.0) -> np.ndarray:
+    """Log-mel float32 [n // 160, 80] of a sound [n] at 16 kHz, times a factor, as Whisper hears it:
+    decades of power, the floor 8 below the loudest point of the whole sound. Long sounds are
+    processed a piece at a time, with the same result."""
     filters = mel_filters(WHISPER_WINDOW // 2 + 1, BINS)
     mel = np.empty((len(samples) // HOP, BINS), np.float32)
-    for start, spectrum in _spectra(samples, WHISPER_WINDOW, WHISPER_WINDOW, len(mel)):
+    for start, spectrum in _spectra(samples, WHISPER_WINDOW, WHISPER_WINDOW, len(mel), factor):
         power = np.square(np.abs(spectrum))
         np.log10(np.maximum(power @ filters, LEAST_POWER), out=mel[start : start + len(power)])
     loudest = mel.max(initial=-_DECADES)
@@ -163,13 +163,22 @@ def gain(samples: np.ndarray, target: float = 0.1) -> float:
 
 def amplitudes(samples: np.ndarray, frames: int) -> np.ndarray:
     """RMS of a sound [n] in the 80 ms around each animation frame, float32 [frames]."""
-    hop = int(RATE / FPS)
-    samples = np.asarray(samples, np.float32)[: frames * hop]
-    whole = len(samples) // hop
+    return _amplitudes([np.asarray(samples, np.float32)], frames)
+
+
+def _amplitudes(pieces: Iterable[np.ndarray], frames: int) -> np.ndarray:
+    """`amplitudes` of a sound in float32 pieces, all but the last of whole frames."""
+    hop, at, rest = int(RATE / FPS), 0, np.zeros(0, np.float32)
     powers = np.zeros(frames + 1, np.float32)  # of the 40 ms before each frame, and behind the last
-    powers[1 : whole + 1] = np.square(frame_rms(samples[: whole * hop].reshape(whole, hop)))
-    if whole < frames:
-        powers[whole + 1] = np.square(samples[whole * hop :]).sum() / hop
+    for piece in pieces:
+        piece = piece[: (frames - at) * hop]
+        whole = len(piece) // hop
+        powers[at + 1 : at + whole + 1] = np.square(
+            frame_rms(piece[: whole * hop].reshape(whole, hop))
+        )
+        at, rest = at + whole, piece[whole * hop :]
+    if at < frames:
+        powers[at + 1] = np.square(rest).sum() / hop
     return np.sqrt((powers[:-1] + powers[1:]) / 2)
 
 
@@ -194,16 +203,24 @@ def high_pass(samples: np.ndarray, hertz: float = 20.0) -> np.ndarray:
     """A sound [n] without what changes more slowly: at the limit half is left. Below 20 Hz, the
     mean and its drift, nothing can be heard."""
     samples = np.asarray(samples, np.float32)
+    result, at = np.empty_like(samples), 0
+    for part in _high_passed(samples, hertz):
+        result[at : at + len(part)] = part
+        at += len(part)
+    return result
+
+
+def _high_passed(samples: np.ndarray, hertz: float) -> Iterator[np.ndarray]:
+    """`high_pass` of a float32 sound [n] in pieces of PIECE seconds."""
     count = max(1, len(samples) // _SLOW_STEP)
     step = min(_SLOW_STEP, len(samples))
     means = samples[: count * step].reshape(count, step).mean(1, dtype=np.float64)
     slow = gaussian(means, _HALF * RATE / step / hertz, "nearest")
     middles = step * np.arange(count) + (step - 1) / 2
-    result = np.empty_like(samples)
     for start in range(0, len(samples), PIECE * RATE):
-        at = slice(start, min(start + PIECE * RATE, len(samples)))
-        result[at] = samples[at] - np.interp(np.arange(at.start, at.stop), middles, slow)
-    return result
+        part = samples[start : start + PIECE * RATE]
+        at = np.arange(start, start + len(part))
+        yield (part - np.interp(at, middles, slow)).astype(np.float32)
 
 
 # What is constant is not heard: levels under the voice, dB, at which a recording has no sound, and
@@ -216,32 +233,32 @@ _GATED, _FLOOR, _FLOOR_AROUND, LONGEST_GAP, _HUM = (-58.0, -52.0), (3.0, 8.0), 5
 _SURE = (0.5, 0.75)
 
 
-def _slopes(samples: np.ndarray) -> np.ndarray:
-    """A sound's change from the sample before [n]."""
-    result = samples.copy()
-    result[1:] -= samples[:-1]
-    result[:1] = 0
-    return result
+def _slopes(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """A sound's change from the sample before [n], in pieces of PIECE seconds."""
+    for start in range(0, len(samples), PIECE * RATE):
+        part = samples[start : start + PIECE * RATE]
+        yield np.diff(part, prepend=samples[max(0, start - 1)])
 
 
 def unheard(samples: np.ndarray, silent: np.ndarray, frames: int) -> np.ndarray:
     """Where a sound [n] has nothing but what is constant around an animation frame, float32
     [frames] 0 … 1: no sound at all, or the steady floor of hum and noise, where nobody speaks in
     it. A breath rises above the floor. silent: probability [frames] that nobody speaks."""
+    samples = np.asarray(samples, np.float32)
     by_voice = gain(samples, 1.0)
 
-    def decibels(band: np.ndarray) -> np.ndarray:
-        return 20 * np.log10(np.maximum(amplitudes(band, frames) * by_voice, 1e-6))
+    def decibels(band: Iterable[np.ndarray]) -> np.ndarray:
+        return 20 * np.log10(np.maximum(_amplitudes(band, frames) * by_voice, 1e-6))
 
-    whole = decibels(samples)
+    whole = decibels([samples])
     nothing = np.interp(whole, _GATED, (1.0, 0.0))
     # frames that tell the floor: others hold the recording's ends, or gaps without any sound
     tells = (silent > 0.5) & (highest(-whole, LONGEST_GAP) < -_GATED[0])
     tells[[0, -1]] = False
     # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
     above = np.zeros(frames)
-    for keep in (lambda: high_pass(samples, _HUM), lambda: _slopes(samples)):
-        now = decibels(keep())  # one at a time: an hour's has 230 MB
+    for band in (_high_passed(samples, _HUM), _slopes(samples)):
+        now = decibels(band)
         floor = -highest(np.where(tells, -now, -np.inf), 2 * _FLOOR_AROUND + 1)
         floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
         above = np.maximum(above, now - floor)
@@ -251,7 +268,12 @@ def unheard(samples: np.ndarray, silent: np.ndarray, frames: int) -> np.ndarray:
 
 def level(samples: np.ndarray) -> np.ndarray:
     """Speech [n] at one level, float32."""
-    return np.asarray(samples, np.float32) * np.float32(gain(samples))
+    return scaled(samples, gain(samples))
+
+
+def scaled(samples: np.ndarray, factor: float) -> np.ndarray:
+    """A sound [n], or a piece of a long one, times a factor, float32."""
+    return np.asarray(samples, np.float32) * np.float32(factor)
 
 
 # ---- pitch
@@ -351,9 +373,10 @@ def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
     hop = int(RATE / FPS)
     if len(samples) < _REACH + hop:
         return np.zeros(frames)
-    levelled = level(samples)
+    factor = gain(samples)
     pieces = (
-        levelled[start : start + PIECE * RATE] for start in range(0, len(levelled), PIECE * RATE)
+        scaled(samples[start : start + PIECE * RATE], factor)
+        for start in range(0, len(samples), PIECE * RATE)
     )
     hertz, voiced = (
         np.concatenate(parts)

@@ -23,11 +23,10 @@ from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import KANJI, OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request, SourcePerformance
-from ..system_calls import release_free_memory
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
-from .loaded import Loaded, LONG, Thunder
+from .loaded import Loaded, release_memory, Thunder
 from .network import CPU, LazyNetwork, processors
 from .performance import follow_voice, perform_planned, Performance
 from .speech.transcript import is_followed, unread
@@ -341,9 +340,3 @@ def portions(
         most = max(1, min(most, _PORTION_FRAMES // max(1, frames), each))
     rest = [seeds[at : at + most] for at in range(first, len(seeds), most)]
     return [seeds[:first], *rest] if first else rest
-
-
-def release_memory(frames: int) -> None:
-    """Release memory after a step of work on a sound of so many frames, if it is a long one."""
-    if frames > LONG:
-        release_free_memory()

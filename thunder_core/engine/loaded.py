@@ -311,6 +311,12 @@ LONG = 15_000
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
 
 
+def release_memory(frames: int) -> None:
+    """Release memory after a step of work on a sound of so many frames, if it is a long one."""
+    if frames > LONG:
+        release_free_memory()
+
+
 def _identify(folder: Path) -> Identity:
     """The identity of the weights in a folder; it is logged if they are not the shipped ones."""
     identity = identify(folder)
@@ -410,9 +416,9 @@ class Loaded:
             ):
                 self._known.pop(next(iter(self._known)))
             frames = speech.frames
+            release_memory(frames)  # of what read it
             self._known[key] = self.thunder.analyse(self._samples(speech), frames, progress)
-            if frames > LONG:
-                release_free_memory()
+            release_memory(frames)
         return self._known[key]
 
     @staticmethod

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import filters
-from ...acoustics import HOP, level, LONGEST_GAP, loudness, unheard, whisper_mel
+from ...acoustics import gain, HOP, LONGEST_GAP, loudness, unheard, whisper_mel
 from ...progress import no_progress
 from ...spoken import PHONES, SILENCE
 from ...types import ENCODER_RATE, FPS, RATE
@@ -106,8 +106,8 @@ class SpeechEncoder:
         """The network's input for a sound [n]: log-mel [1, 2N, 80]."""
         if len(samples) < _SHORTEST:
             samples = np.pad(samples, (0, _SHORTEST - len(samples)))
-        samples = level(samples)
-        return whisper_mel(samples)[None, : len(samples) // (2 * HOP) * 2]
+        mel = whisper_mel(samples, gain(samples))
+        return mel[None, : len(samples) // (2 * HOP) * 2]
 
 
 # features read at once: the distances of an hour to all centroids would be larger than its features
