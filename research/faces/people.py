@@ -22,7 +22,7 @@ from scipy.signal import butter, sosfiltfilt
 from research.faces.lip_clips import encode_clip, LipClip, read_clips
 from research.faces.puppet import Curves, measure_person, Puppet
 from research.measures.movement import find_blinks
-from research.measures.told_apart import fill, near_closed
+from research.measures.told_apart import closure, fill, near_closed
 from research.train.teacher import draw_any, prosody, semitones, upper_face
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.choice import Choice
@@ -46,6 +46,7 @@ _LEAST_R = 0.15  # Fisher's z of people's correlations below which pairs are lef
 _LIVELY = ((0.25, 1.0), (1.0, 2.0), (2.0, 4.0))  # Hz in which liveliness is measured
 _JUMP = 50.0  # degrees a second of a shift of the gaze
 _SPELL = 0.35  # s over which that is averaged
+_HALF = 0.5  # closure from which lids are half shut
 _DIGITS = 3
 _MEASURED = {
     "nod": ("pitch", 1), "turn": ("yaw", 1), "tilt": ("roll", 1), "inner": ("inner brow", 1),
@@ -189,17 +190,21 @@ def _energies(x: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _blinks(curves: Curves, face: Face) -> dict[str, float]:
-    """Statistics of blinks."""
-    frames, shut, lasts = find_blinks(curves, face.known).T
+    """Statistics of blinks. Their length is that of somebody's median one, and not to half of its
+    own depth: people's lids rise slowly at last, and some blinks are rather looks down."""
+    frames, shut, of_depth = find_blinks(curves, face.known).T
     full, seconds = shut > 0.6, face.known.sum() / FPS
-    between, lengths = np.diff(frames[full]), np.log(np.maximum(lasts[full], 1) / FPS)
-    nothing, several = np.nan, full.sum() > 3
+    lids = closure(np.where(face.known, curves["lid"], np.nan))
+    open_ = np.r_[-1, np.flatnonzero(~(lids > _HALF)), len(lids)]
+    after = np.searchsorted(open_, frames[full])
+    lasts = open_[after] - open_[after - 1] - 1
+    between, nothing, several = np.diff(frames[full]), np.nan, full.sum() > 3
     return {
         "blink": full.sum() / seconds,
         "partial": (~full).sum() / seconds,
         "blink_varies": between.std() / between.mean() if several else nothing,
-        "blink_length": lengths.mean() if full.any() else nothing,
-        "blink_length_varies": lengths.std() if several else nothing,
+        "blink_length": np.log(np.median(lasts) / FPS) if several else nothing,
+        "blink_length_varies": np.log(of_depth[full]).std() if several else nothing,
     }
 
 

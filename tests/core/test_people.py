@@ -27,7 +27,7 @@ from thunder_core.engine.planning.people import (
 )
 from thunder_core.engine.planning.take_plan import brow_channels, plan_take
 from thunder_core.engine.speech.cues import Phrasing, prosody_of
-from thunder_core.events import BLINK
+from thunder_core.events import BLINK, Plan
 from thunder_core.types import FPS
 
 FRAMES = 15_000
@@ -151,6 +151,19 @@ def test_blinks_come_at_uneven_intervals_and_some_are_partial():
     lengths = np.log([blink.length for blink in blinks])
     assert lengths.std() == pytest.approx(float(OF["blink_length_varies"]), rel=0.3)
     assert len(moved(person, blinks=np.full(FRAMES, 2.0)).blinks) > 1.6 * len(blinks) / 8
+
+
+def test_lids_are_shut_for_a_frame_and_rise_fast_first_as_those_of_people():
+    """The median of 238 blinks of people, from two frames before the frame in which lids are most
+    shut; people's end more slowly still."""
+    runs = []
+    for blink in moved().blinks:
+        if blink.depth == 1:
+            plan = Plan(0.0, blinks=[replace(blink, at=1 + blink.at % (1 / FPS))])
+            lids = take_plan.event_curves(plan, 100)[:, BLINK]
+            runs.append(lids[lids.argmax() - 2 :][:7])
+    people_ = [0.21, 0.74, 0.93, 0.70, 0.43, 0.29, 0.20]
+    assert np.median(runs, axis=0) == pytest.approx(people_, abs=0.13)
 
 
 def test_nobody_blinks_more_often_than_an_animator_keeps():

@@ -31,6 +31,7 @@ from .people import (
     HEAD as OF_HEAD,
     LID,
     LIDS_DOWN,
+    LIDS_EASE,
     LIDS_SHUT,
     LIDS_UP,
     smooth_noise,
@@ -285,7 +286,8 @@ def event_curves(plan: Plan, frames: int) -> np.ndarray:
         fall, hold, rise = (blink.length * part for part in (LIDS_DOWN, LIDS_SHUT, LIDS_UP))
         part = _rows(t, blink.at - fall, blink.at + hold + rise)
         since = t[part] - blink.at
-        lids = blink.depth * rise_and_fall((since + fall) / fall, (since - hold) / rise)
+        up = np.maximum(0.0, (since - hold) / rise) ** LIDS_EASE
+        lids = blink.depth * rise_and_fall((since + fall) / fall, up)
         shut[part] = np.maximum(shut[part], lids)
     shut = np.clip(1 - (1 + moved[:, LID]) * (1 - shut), _WIDEST, 1.0)
     for at, air in plan.breaths:
