@@ -86,9 +86,12 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     def choose_seed(
         self, scene: bpy.types.Scene, mesh: bpy.types.Object, voice: Voice, request: Request
     ):
-        """The request with its first seed, also noting whether its takes are there already."""
+        """The request with its first seed, also noting whether its takes are there already, and
+        the weights that made them."""
         request = seeds.with_unused(scene, mesh, voice, request)
-        self.again = seeds.is_sampled(scene, mesh, voice.name, request)
+        before = seeds.listed(scene, mesh, voice.name, request)
+        self.again = before is not None
+        self.weights = None if before is None else take_record.weights_of(before)
         return request
 
     def finish(self, context: bpy.types.Context, takes: list[keying.TakeData]) -> None:
@@ -111,12 +114,13 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             "",
         )
         what = "Generated a take" if self.requested == 1 else f"Best of {self.requested} takes"
-        self.tell({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
+        others = take_list.other_weights_in_words(self.weights, takes)
+        self.tell({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}{others}")
         rig = head.find(context.scene, context.object)
         is_known = rig.armature is not None or rig.driver.is_drawn
         unused = "" if is_known else character.say_unused(rig.mesh)
         self.warn([*self.said, self.warning, unused, head_state.fault(rig.owner)])
-        if self.again:
+        if self.again and not others:
             self.tell({"INFO"}, "These takes were there already: unlock the seed for new ones")
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -12,6 +13,9 @@ from ...thunder_core.request import MOST_TAKES, Request, seed_of_voice
 from ..heads import head, head_state
 from ..voice import strip
 from . import take_record
+
+if TYPE_CHECKING:
+    from ..properties.settings import ThunderTake
 
 UNKNOWN = -1  # first seed of a head that has no takes with a seed yet
 
@@ -77,23 +81,25 @@ def with_unused(
     A seed that was chosen stays.
     """
     request = with_first(scene, mesh, voice, request)
-    if scene.thunder.is_property_set("seed") or not is_sampled(scene, mesh, voice.name, request):
+    if scene.thunder.is_property_set("seed") or listed(scene, mesh, voice.name, request) is None:
         return request
     return with_next(scene, mesh, voice, request)
 
 
-def is_sampled(
+def listed(
     scene: bpy.types.Scene, mesh: bpy.types.Object, voice: str, request: Request
-) -> bool:
-    """Whether the first take of a request is listed."""
-    return any(
-        take_record.is_same_request(
-            request, take_record.request_of(take_record.about_of(entry.action), scene.thunder)
-        )
+) -> ThunderTake | None:
+    """The newest listed take that the first of a request would be, if weights are the same."""
+    same = (
+        entry
         for entry in scene.thunder.takes
         if (entry.head, entry.voice, entry.seed) == (mesh, voice, request.seed)
         and entry.action is not None
+        and take_record.is_same_request(
+            request, take_record.request_of(take_record.about_of(entry.action), scene.thunder)
+        )
     )
+    return max(same, key=lambda entry: entry.made, default=None)
 
 
 def remember(scene: bpy.types.Scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:

@@ -322,6 +322,19 @@ def test_what_samples_a_take_anew_says_that_its_weights_are_others(scene, capfd,
         assert (SAID in capfd.readouterr().out) == earlier, name
 
 
+@pytest.mark.one_blender
+@pytest.mark.parametrize("earlier", [True, False])
+def test_takes_of_a_chosen_seed_are_there_already_only_if_their_weights_are_the_same(
+    scene, capfd, earlier
+):
+    if earlier:
+        make_earlier(1, 2, 3)
+    capfd.readouterr()
+    assert bpy.ops.thunder.generate() == {"FINISHED"}
+    said = capfd.readouterr().out
+    assert (SAID in said) == earlier and ("These takes were there already" in said) != earlier
+
+
 def test_a_take_that_is_sampled_for_another_sound_is_counted_as_of_other_weights(scene, capfd):
     make_earlier(1, 2)
     noise(scene.thunder.sound_file, 2.0, seed=9)

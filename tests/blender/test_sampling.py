@@ -217,10 +217,10 @@ def test_takes_of_a_system_that_earlier_versions_had_open_and_do_not_follow_the_
     assert "was made with other weights than those in use" in why_not(scene, entry)
     rig = head.find(scene)
     same = replace(read, seed=entry.seed)
-    assert seeds.is_sampled(scene, rig.mesh, entry.voice, same)
+    assert seeds.listed(scene, rig.mesh, entry.voice, same) == entry
     marked = replace(same.direction, marks=(Mark(CLOSED, 0.2, 0.5),))
     marked = replace(same, direction=marked)
-    assert not seeds.is_sampled(scene, rig.mesh, entry.voice, marked)
+    assert seeds.listed(scene, rig.mesh, entry.voice, marked) is None
 
 
 def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, baked):
