@@ -106,7 +106,7 @@ def _check_file(client: Client, path: str, chosen: argparse.Namespace) -> Iterat
             error=line.why_not,
         )
         rig, _ = attempt(head.resolve, line.speaker) if line.speaker is not None else (None, "")
-        if rig is not None and (sentence := checking.why_nothing(scene, rig, line.strip)):
+        if rig is not None and (sentence := dialogue.why_silent(scene, rig.mesh, line.strip)):
             result.passed, result.error = sentence, ""
         elif not result.error:
             findings, result.error = attempt(_check_line, client, scene, line)

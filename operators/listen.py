@@ -13,7 +13,7 @@ from ..scene.heads import head
 from ..scene.host import jobs, playback
 from ..scene.host.prop import EnumProperty
 from ..scene.review import checking, listening, live_score
-from ..scene.takes import take_list
+from ..scene.takes import dialogue, take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.translation import plural
@@ -119,7 +119,7 @@ def _why_nothing_to_check(context: bpy.types.Context) -> str:
     rig = chosen_head(context)
     entry = take_list.on_head(context.scene, rig.mesh)
     voice, _ = attempt(strip.voice_of_take, context, entry)  # without one, Check says why
-    return "" if voice is None else checking.why_nothing(context.scene, rig, voice.name)
+    return "" if voice is None else dialogue.why_silent(context.scene, rig.mesh, voice.name)
 
 
 class THUNDER_OT_check(SlicedWork, bpy.types.Operator):

@@ -42,7 +42,7 @@ from research.harness import (
 from research.words_aligned import texts_of
 from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.scorer import WEIGHTS
+from thunder_core.engine.scorer import face_at, WEIGHTS
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.face.moving.lips import opening_mm
 from thunder_core.filters import highest
@@ -114,6 +114,17 @@ def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
         return x
     at = np.arange(len(x))
     return np.stack([np.interp(at, keep, column[keep]) for column in x.T], 1)
+
+
+def shift(motion: Motion, frames: float) -> Motion:
+    """The face of a motion so many frames later, its ends held."""
+    return face_at(motion, np.arange(motion.frames) - frames)
+
+
+def hold_poses(motion: Motion, frames: int, fps: float = 24.0) -> Motion:
+    """The face of a motion whose poses are held for so many frames of a scene."""
+    scene = np.arange(motion.frames) / FPS * fps
+    return face_at(motion, np.floor(scene + 1e-6) // frames * frames / fps * FPS)
 
 
 def spoil_motion(

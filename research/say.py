@@ -31,7 +31,7 @@ import numpy as np
 
 from research.faces.lip_clips import UNSEEN
 from research.harness import add_shared, bootstrap, in_turns, report, required, results_file
-from research.ranking import auc
+from research.ranking import auc, hold_poses, shift
 from research.table1 import edits, Line as Utterance, perform_line, Recogniser, resynthesise
 from research.train.corpus import resample
 from research.train.facegood import facegood_motion
@@ -101,13 +101,6 @@ def utterance_of(line: Line) -> Utterance:
         at = slice(round(start * LABELS_PER_SECOND), round(end * LABELS_PER_SECOND))
         labels[at] = phone_index(phone)
     return Utterance(line.path.name, line.speaker, samples, labels, line.text)
-
-
-def shift(motion: Motion, frames: float) -> Motion:
-    """A motion so many frames later, its ends held."""
-    x, at = pack(motion), np.arange(motion.frames)
-    moved = np.stack([np.interp(at - frames, at, column) for column in x.T], 1)
-    return unpack(moved, motion.expression.shape[1])
 
 
 def edited(engine: Engine, motion: Motion) -> dict[str, Motion]:
@@ -276,21 +269,13 @@ LACKS = {  # channels that faces of other makers lack
 }  # fmt: skip
 
 
-def hold(motion: Motion, frames: int, fps: float = 24.0) -> Motion:
-    """A motion whose poses are held for so many frames of a scene."""
-    scene = np.arange(motion.frames) / FPS * fps
-    x, at = pack(motion), np.floor(scene + 1e-6) // frames * frames / fps * FPS
-    held = np.stack([np.interp(at, np.arange(len(x)), column) for column in x.T], 1)
-    return unpack(held.astype(np.float32), motion.expression.shape[1])
-
-
 def altered(engine: Engine, motion: Motion) -> dict[str, Motion]:
     """A take as directed on other faces, with held poses and half a jaw."""
     names, made = list(engine.head.expression_names), {}
     for name, lacks in LACKS.items():
         made[name] = replace(motion, expression=motion.expression.copy())
         made[name].expression[:, [names.index(each) for each in lacks]] = 0
-    made |= {"held on twos": hold(motion, 2), "held on threes": hold(motion, 3)}
+    made |= {"held on twos": hold_poses(motion, 2), "held on threes": hold_poses(motion, 3)}
     return made | {"half a jaw": replace(motion, jaw=0.5 * motion.jaw)}
 
 

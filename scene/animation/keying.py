@@ -268,11 +268,11 @@ def on_scene_frames(performance: TakeData, clock: Clock, frames: np.ndarray) -> 
     """The motion at scene frames, double precision; it starts from rest before its sound and
     returns to rest after it."""
     motion = performance.motion
-    parts = [motion.expression, motion.jaw, *motion.turns]
-    resampled = at_scene_frames(clock, np.concatenate(parts, axis=1), frames, performance.opening)
-    resampled *= clock.presence(frames, motion.frames)[:, None]
-    borders = np.cumsum([part.shape[1] for part in parts])[:-1]
-    expression, jaw, turn, eyes = np.split(resampled, borders, axis=1)
+    presence = clock.presence(frames, motion.frames)[:, None]
+    expression, jaw, turn, eyes = (
+        presence * at_scene_frames(clock, part, frames, performance.opening)
+        for part in (motion.expression, motion.jaw, *motion.turns)
+    )
     return Motion(expression, jaw, turn, eyes, clock.fps)
 
 

@@ -561,22 +561,16 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
     start, opening = _start_of(shot), opening_mm(motion_of(replace(shot, rate=FPS)))
     shapes = _drawn_mouths(shot, start) if shot.rig.driver.is_drawn else ()
     voice, _ = attempt(strip.voice_of_take, bpy.context, entry)
-    if entry is not None:
-        rests = not take_list.speaks(entry)
-    else:  # as was committed
-        rests = voice is not None and bool(
-            dialogue.say_listens(shot.scene, shot.rig.mesh, voice.name)
-        )
-    if not rests:
+    name = entry.voice if entry is not None else None if voice is None else voice.name
+    if name is not None and dialogue.why_silent(shot.scene, shot.rig.mesh, name):  # a rest
+        sound = strip.file_of(voice) if voice is not None and voice.name == name else ""
+        cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start, shapes)
+    else:
         voice = strip.voice_of_take(bpy.context, entry)  # raises if there is none
         line = _line_of(shot, voice.name if entry is None else entry.voice)
         shift = start + float(Clock.of(shot.scene, shot.first).seconds(line.origin))
         sound = strip.file_of(voice)
         cues = cue_file.cues_of(line.spoken, shift, opening, start, shapes)
-    else:  # nobody speaks: a rest
-        is_its = entry is None or (voice is not None and voice.name == entry.voice)
-        sound = strip.file_of(voice) if voice is not None and is_its else ""
-        cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start, shapes)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(as_text(cues, os.path.basename(sound)))
     return []

@@ -33,7 +33,7 @@ from ..host.prop import (
     IntProperty,
     StringProperty,
 )
-from ..takes import dialogue, grades, take_list, take_record
+from ..takes import grades, take_list, take_record
 from ..takes.shape import applying
 from ..voice import changes, strip, voice_cache
 from . import live_score
@@ -120,15 +120,6 @@ def chosen_finding(scene: bpy.types.Scene) -> tuple[ThunderFinding, findings.Fin
         return None
     row = checked.findings[checked.index]
     return row, findings.Finding(**json.loads(row.values))
-
-
-def why_nothing(scene: bpy.types.Scene, rig: head.Rig, voice: str) -> str:
-    """The reason why a head has no lip-sync with the voice of that name, "" if it may have: the
-    take that it shows of it does not speak, or the head listens to it. Quick: for panels."""
-    entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and entry.voice == voice:
-        return live_score.why_none(rig)
-    return dialogue.say_listens(scene, rig.mesh, voice)
 
 
 def check(

@@ -117,11 +117,7 @@ def why_none(rig: head.Rig) -> str:
     one or waits for it."""
     entry = take_list.on_head(bpy.context.scene, rig.mesh)
     if entry is not None:
-        return (
-            ""
-            if take_list.speaks(entry)
-            else f"“{entry.name}” does not speak, so it has no Lip-Sync"
-        )
+        return take_list.why_silent(entry)
     key = _key_of(rig)
     if key in live.animation_scores or live.is_running:
         return ""

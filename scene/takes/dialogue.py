@@ -92,6 +92,15 @@ def say_listens(
     return ""
 
 
+def why_silent(scene: bpy.types.Scene, mesh: bpy.types.Object, name: str) -> str:
+    """The reason why lips of a head say nothing of the voice of that name, "" if they may: the take
+    that it shows of it does not speak, or the head listens to it. Quick: for panels."""
+    entry = take_list.on_head(scene, mesh)
+    if entry is not None and entry.voice == name:
+        return take_list.why_silent(entry)
+    return say_listens(scene, mesh, name)
+
+
 def is_silent(scene: bpy.types.Scene, name: str) -> bool:
     """Whether the animator marked a strip as not spoken: music, footsteps."""
     return any(part.strip == name and part.silent for part in scene.thunder.cast)

@@ -186,6 +186,11 @@ def speaks(entry: ThunderTake) -> bool:
     return entry.role == SPEAKS.upper()
 
 
+def why_silent(entry: ThunderTake) -> str:
+    """That a take does not speak, "" if it does."""
+    return "" if speaks(entry) else f"“{entry.name}” does not speak, so it has no Lip-Sync"
+
+
 def listens(entry: ThunderTake) -> bool:
     """Whether the face of a take listens to its voice."""
     return entry.role == LISTENS.upper()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from research.ranking import shift
 from thunder_core.engine import scorer
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
 from thunder_core.engine.scorer import MouthCurves, Tolerance
@@ -24,12 +25,6 @@ def motion(engine, sample):
     return engine.generate(sample, Request(1, 1))[0].motion
 
 
-def late(motion, frames):
-    """A motion so many frames later."""
-    at = np.clip(np.arange(motion.frames) - frames, 0, motion.frames - 1)
-    return Motion(motion.expression[at], motion.jaw[at])
-
-
 def findings(engine, sample, motion, **how):
     """What is found in a motion of a voice."""
     return list(engine.score(sample, motion, **how).findings)
@@ -41,7 +36,7 @@ def kinds(findings):
 
 @pytest.mark.parametrize("frames", [3, -3, 5, -5])
 def test_a_line_that_is_late_or_early_is_one_finding(engine, sample, motion, frames):
-    first = findings(engine, sample, late(motion, frames))[0]
+    first = findings(engine, sample, shift(motion, frames))[0]
     assert (first.kind, first.whole, round(first.size * FPS)) == (SHIFTED, True, frames)
     assert (
         first.sentence(25)
@@ -263,6 +258,6 @@ def test_what_stands_still_fits_nowhere(a, b):
 
 def test_curves_are_found_by_the_shift_that_they_have():
     x = np.random.default_rng(0).standard_normal((400, 3))
-    for shift in (-60, 0, 37):
-        seconds, margin = best_shift(x[100:300], x[100 + shift :], 25.0)
-        assert round(seconds * 25) == -shift and margin > 10
+    for by in (-60, 0, 37):
+        seconds, margin = best_shift(x[100:300], x[100 + by :], 25.0)
+        assert round(seconds * 25) == -by and margin > 10

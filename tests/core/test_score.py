@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from research.ranking import spoil_motion
+from research.ranking import hold_poses, shift, spoil_motion
 from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import draw_style
@@ -172,29 +172,12 @@ def test_a_mouth_that_mumbles_is_found_by_what_mesh_to_speech_reads_off_it(engin
         assert take.score.grade == GOOD
 
 
-def _move(motion, frames):
-    """A motion so many frames later."""
-    x = pack(motion)
-    at, every = np.arange(len(x)) - frames, np.arange(len(x))
-    moved = np.stack([np.interp(at, every, each) for each in x.T], 1)
-    return unpack(moved.astype(np.float32), motion.expression.shape[1])
-
-
-def _hold(motion, count, fps=24):
-    """A motion whose poses are held for so many frames of a scene."""
-    x = pack(motion)
-    held = np.arange(len(x)) * fps / 25 // count * count * 25 / fps
-    every = np.arange(len(x))
-    moved = np.stack([np.interp(held, every, each) for each in x.T], 1)
-    return unpack(moved.astype(np.float32), motion.expression.shape[1])
-
-
 @pytest.mark.parametrize("late", [25 / 24, -25 / 24, 2.5])
 def test_a_mouth_that_is_a_frame_off_is_late_or_early_by_that_much_and_does_not_mumble(
     engine, speech, takes, late
 ):
     for take in takes:
-        score = engine.score(speech, _move(take.motion, late))
+        score = engine.score(speech, shift(take.motion, late))
         [found] = (each for each in score.findings if each.kind in (SHIFTED, MUMBLED))
         assert (
             found.kind == SHIFTED
@@ -202,9 +185,9 @@ def test_a_mouth_that_is_a_frame_off_is_late_or_early_by_that_much_and_does_not_
             and found.size * 25 == pytest.approx(late, abs=0.3)
         )
         assert score.grade == (POOR if late == 2.5 else CHECK)
-        loose = engine.score(speech, _move(take.motion, late), tolerance=CARTOONY)
+        loose = engine.score(speech, shift(take.motion, late), tolerance=CARTOONY)
         assert all(each.kind not in (SHIFTED, MUMBLED) for each in loose.findings)
-        slightly = engine.score(speech, _move(take.motion, 0.5 * np.sign(late)))
+        slightly = engine.score(speech, shift(take.motion, 0.5 * np.sign(late)))
         assert slightly.grade == GOOD, "nobody sees half a frame"
 
 
@@ -212,7 +195,7 @@ def test_a_mouth_that_is_a_frame_off_is_late_or_early_by_that_much_and_does_not_
 def test_nothing_is_read_off_poses_that_are_held(engine, speech, takes, count):
     for take in takes:
         assert take.score.heard is not None
-        score = engine.score(speech, _hold(take.motion, count))
+        score = engine.score(speech, hold_poses(take.motion, count))
         assert score.heard is None and all(each.kind != MUMBLED for each in score.findings)
         assert all(each.kind != SHIFTED for each in score.findings) or count > 3
 

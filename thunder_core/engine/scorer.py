@@ -712,9 +712,8 @@ class Scorer:
         if found.kind == SHIFTED:
             about, reach = round(found.size * FPS / _STEP_READ) * _STEP_READ, 3 * _STEP_READ
         lags = about + np.arange(-reach, reach + _STEP_READ, _STEP_READ)
-        read = [
-            each or 0.0 for each in self.heard_ratios([_earlier(motion, by) for by in lags], voice)
-        ]
+        moved = [face_at(motion, np.arange(motion.frames) + by) for by in lags]
+        read = [each or 0.0 for each in self.heard_ratios(moved, voice)]
         late, most = float(lags[np.argmax(read)]), max(read)
         if most < heard + _MORE_READ:
             return findings
@@ -750,9 +749,10 @@ class Scorer:
         return ratios
 
 
-def _earlier(motion: Motion, frames: float) -> Motion:
-    """The face of a motion so many frames earlier, its ends held."""
-    at = np.clip(np.arange(motion.frames) + frames, 0, motion.frames - 1)
+def face_at(motion: Motion, at: np.ndarray) -> Motion:
+    """The expression and jaw of a motion at fractional frames [k], between its own on straight
+    lines; its ends are held."""
+    at = np.clip(at, 0, motion.frames - 1)
     before = np.floor(at).astype(int)
     after, share = np.minimum(before + 1, motion.frames - 1), (at - before)[:, None]
     return Motion(
