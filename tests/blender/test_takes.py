@@ -625,19 +625,23 @@ def test_a_deleted_take_does_not_come_back(blender, voiced, client):
     assert sorted(seeds(voiced)) == [11, 13, 14]
 
 
-def test_saving_a_bake_does_not_hold_its_keys_twice(blender, stage, tmp_path, monkeypatch):
-    """Blender 5.3 compresses beside its writing, and holds what is still to be compressed."""
+def test_saving_a_bake_does_not_hold_its_keys_twice(blender, stage, scene, tmp_path, monkeypatch):
+    """Blender copies what a list points to where it evaluates the scene; 5.3 compresses beside its
+    writing, and holds what is still to be compressed."""
     monkeypatch.setattr(blender.context.preferences.filepaths, "use_file_compression", True)
     (action,), (curves, *_) = compat.new_action("An hour", stage[1].targets[:1])
     points = compat.new_curve(curves, "location", 0, "").keyframe_points
     points.add(1_000_000)  # 72 MB
     keys = np.random.default_rng(0).random(2_000_000, np.float32)
     points.foreach_set("co", keys)
+    scene.thunder.takes.add().action = action
     path, name = str(tmp_path / "hour.blend"), action.name
     with grows_at_most(40):
         products.save_blend(path)
     with open(path, "rb") as file:
         assert file.read(4) == b"\x28\xb5\x2f\xfd", "compressed by Zstandard"
+    scenes = blender.data.scenes.keys()
     blender.ops.wm.open_mainfile(filepath=path)
+    assert blender.data.scenes.keys() == scenes
     (curve,) = compat.all_curves(blender.data.actions[name])
     assert np.array_equal(fcurves.read_part(curve, "co").ravel(), keys)
