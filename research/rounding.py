@@ -14,25 +14,31 @@ fitted to clips of `check`. To stdout and research/results/rounding.txt.
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
-from research.faces.lip_clips import LipClip, Phone, read_clips, spoken_phones
-from research.harness import add_shared, report, results_file
+from research.faces.lip_clips import fit_length, LipClip, Phone, read_clips, spoken_phones
+from research.faces.puppet import show_mouth
+from research.harness import add_shared, report, results_file, usual_direction
 from thunder_core import spoken
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.cues import carry_rounding
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.engine.speech.transcript import follow, RATE
+from thunder_core.engine.tracking.mouth import tracked_mouth
 from thunder_core.face.moving.mouth_shape import WIDTH
-from thunder_core.types import FPS
-from thunder_core.weight_files import SHIPPED
+from thunder_core.request import Request
+from thunder_core.types import FPS, RATE as SOUND_RATE
 
 ROUND_SOUNDS = "UW UH W OW OY AO AW".split()
 NARROWER_MM = 1.0
 _NOT_SAID = re.compile(r"[<\[+].*|\(\d+\)")  # pauses and noises, and numbers of pronunciations
 _FRAMES, _AROUND, _NEAR = 3, 2, 5  # of a sound's start; rows around a sound; rows near to one
+_AT = {"width at the start of oo": 0, "two frames before": -2}  # frames about it
 
 
 class Said(NamedTuple):
@@ -84,22 +90,45 @@ def read_clip(
     return result, far & (said > 0.5), followed is not None
 
 
+def widths_at_oo(engine: Engine, clip: LipClip, phones: Sequence[Phone]) -> np.ndarray | None:
+    """Mean width at the places of _AT, mm about the clip's mean, [3, 2]: of the person, of a take,
+    and of one with the text. None where no oo is seen all around, or widths are not reliable."""
+    known = np.zeros(clip.frames, bool)
+    known[clip.held[2]] = True
+    starts = np.array([round(p.start * FPS) for p in phones if p.symbol == "UW"], int)
+    around = starts[:, None] + np.arange(-2, 3)
+    inside = (around >= 0).all(1) & (around < clip.frames).all(1)
+    starts = starts[inside][known[around[inside]].all(1)]
+    if clip.width is None or not len(starts):
+        return None
+    widths = [clip.mouth[:, WIDTH]]
+    for text in ("", text_of(phones)):
+        direction = replace(usual_direction(), text=text, language="en")
+        sound = sound_of(clip.samples, SOUND_RATE, clip.name)
+        (take,) = engine.generate(sound, Request(1, 1, direction=direction))
+        seen = tracked_mouth().straighten(show_mouth(take.motion, 1))
+        widths.append(fit_length(seen[:, WIDTH], clip.frames))
+    return np.array(
+        [[width[starts + at].mean() - width[known].mean() for at in _AT.values()] for width in widths]
+    )  # fmt: skip
+
+
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "results")
+    add_shared(p, "data", "weights", "results")
 
 
 def run(args: Namespace) -> None:
     """Follow the words of all clips, and write the table."""
-    encoder, lines = SpeechEncoder.load(SHIPPED), []
+    engine, lines = Engine.load(args.weights, device="cpu"), []
+    encoder = engine.thunder.encoder
     for part in ("fit", "check"):
         clips = [c for c in read_clips(args.data, part) if c.is_tracked and c.language == "en"]
         aligned = {folder: spoken_phones(folder) for folder in {clip.folder for clip in clips}}
-        of_clips = [
-            read_clip(encoder, clip, phones)
-            for clip in clips
-            if (phones := aligned[clip.folder].get(clip.name))
+        spoken_clips = [
+            (clip, phones) for clip in clips if (phones := aligned[clip.folder].get(clip.name))
         ]
+        of_clips = [read_clip(encoder, *each) for each in spoken_clips]
         said = [each for sounds, *_ in of_clips for each in sounds]
         far = np.concatenate([far for _, far, _ in of_clips]) if of_clips else np.zeros(1)
         lines += [
@@ -109,9 +138,26 @@ def run(args: Namespace) -> None:
             *_of_sounds([each for each in said if each.phone == "W"], "w"),
             _width("ee", [each for each in said if each.phone == "IY"]),
             f"{'rows round far from a round sound':42s}{far.mean():10.2%}",
+            *_of_takes([widths_at_oo(engine, clip, phones) for clip, phones in spoken_clips]),
             "",
         ]
     report(results_file(args.results, "rounding.txt", True), lines[:-1])
+
+
+def _of_takes(found: Sequence[np.ndarray | None]) -> list[str]:
+    """The lines of what `widths_at_oo` gives of clips, and the deviations of these means."""
+    widths = np.array([each for each in found if each is not None])
+    if not len(widths):
+        return []
+    means, errors = widths.mean(0).T, (widths.std(0) / np.sqrt(len(widths))).T
+    heading = f"{f'{len(widths)} clips, mm':42s}"
+    return [
+        heading + "".join(f"{name:>16s}" for name in ("people", "takes", "with the text")),
+        *(
+            f"{name:42s}" + "".join(f"{f'{mean:+.2f} ± {error:.2f}':>16s}" for mean, error in zip(*of))
+            for name, *of in zip(_AT, means, errors)
+        ),
+    ]  # fmt: skip
 
 
 def _of_sounds(sounds: Sequence[Said], name: str) -> list[str]:
