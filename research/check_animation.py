@@ -35,7 +35,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import Demands, find, MouthCurves, Tolerance
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
-from thunder_core.engine.speech.transcript import closures_and_words
+from thunder_core.engine.speech.transcript import find_text
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.findings import Finding, OPEN, OTHER, SHIFTED, STILL
 from thunder_core.request import Request
@@ -171,8 +171,9 @@ class Reader:
             motion = key_visemes(labels, self.channels)
             line = self.line("viseme tool", name, speech, motion, bilabials=bilabials)
             words = [
-                (start, end)
-                for _, start, end in closures_and_words(softmax(line.voice.logits), text)[1]
+                (word.start, word.end)
+                for word in find_text(softmax(line.voice.logits), text).words
+                if word.end > word.start
             ]
             yield replace(line, words=words)
             yield replace(line, words=words, group="viseme tool, with text", text=text)

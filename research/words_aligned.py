@@ -29,7 +29,7 @@ from thunder_core import spoken
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
-from thunder_core.engine.speech.transcript import recognise, words
+from thunder_core.engine.speech.transcript import find_text, recognise
 
 FOLDERS = "librispeech*"
 DOUBTFUL = -24.0  # mean score of pocketsphinx's alignment below which it is doubted
@@ -172,7 +172,7 @@ def run(args: Namespace) -> None:
     late, unfit, rows = [], 0, []
     for line in lines:
         belief = softmax(engine.thunder.encoder.analyse(read_sound(line.path).samples)[1])
-        found, matches = words(belief, line.text)
+        _, found, matches = find_text(belief, line.text)
         fits["own"].append(matches)
         starts = starts_of(line, known)
         unfit += starts is None
@@ -180,14 +180,14 @@ def run(args: Namespace) -> None:
         sure["own"] += [word.sure for word in found]
         for kind, (text, at) in zip(("replaced", "added"), change_word(line.text, vocabulary, rng)):
             if text != line.text:
-                sure[kind].append(words(belief, text)[0][at].sure)
+                sure[kind].append(find_text(belief, text).words[at].sure)
         text = line.text.split()
-        fits["shorter"].append(words(belief, " ".join(text[: 2 * len(text) // 3]))[1])
-        fits["longer"].append(words(belief[len(belief) // 3 :], line.text)[1])
+        fits["shorter"].append(find_text(belief, " ".join(text[: 2 * len(text) // 3])).matches)
+        fits["longer"].append(find_text(belief[len(belief) // 3 :], line.text).matches)
         others = [other for other in lines if other.text != line.text]
         nearest = min(others, key=lambda other: abs(len(other.text) - len(line.text)))
         fits["other"] += [
-            words(belief, other.text)[1]
+            find_text(belief, other.text).matches
             for other in (nearest, others[int(rng.integers(len(others)))])
         ]
         rows += list(sounds_right(belief, line.phones))

@@ -13,9 +13,11 @@ from thunder_core.engine import scorer
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
 from thunder_core.engine.scorer import MouthCurves, Tolerance
 from thunder_core.engine.speech.encoder import softmax
+from thunder_core.engine.speech.transcript import find_text, FoundText
 from thunder_core.face.moving.lips import round_lips
 from thunder_core.findings import CARTOONY, Finding, FLAT, MOVES, OPEN, SHIFTED, SNAPPY, STILL
 from thunder_core.request import Request
+from thunder_core.spoken import Word
 from thunder_core.types import FPS, Motion, pack, RATE, Speech, unpack
 
 
@@ -74,15 +76,15 @@ def test_a_voice_that_says_next_to_nothing_and_a_still_mouth_are_neither_late_no
 def test_a_closure_of_the_text_that_is_not_heard_is_asked_for_around_its_time(
     engine, sample, monkeypatch
 ):
-    closure = SimpleNamespace(text="m", word="me", sure=1.0, seconds=1.0)
-    monkeypatch.setattr(scorer.transcript, "closures_and_words", lambda *_: ([closure], []))
-    voice = engine.analyse(sample)
-    demands, _ = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), "me")
+    closure = SimpleNamespace(text="m", number=0, sure=1.0, seconds=1.0)
+    monkeypatch.setattr(scorer.transcript, "closures", lambda *_: [closure])
+    voice, said = engine.analyse(sample), FoundText([], [Word("me", 1.0, 1.2, 1.0)], True)
+    demands, _ = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), said)
     assert demands == [scorer.Demand(0.98, 1.04, "m", "me")]
     unheard = SimpleNamespace(**vars(closure) | {"sure": 0.0})
     closures = [closure, unheard, unheard]
-    monkeypatch.setattr(scorer.transcript, "closures_and_words", lambda *_: (closures, []))
-    found = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), "me")
+    monkeypatch.setattr(scorer.transcript, "closures", lambda *_: closures)
+    found = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), said)
     assert found == ([], []), "a text of which a third is heard is another line's"
 
 
@@ -90,7 +92,8 @@ def test_each_closure_of_a_text_is_demanded_at_its_own_sound(engine, sample):
     """Two of them a tenth of a second apart: “blue boxes”."""
     voice = engine.analyse(sample)
     text = "My brother moves both big blue boxes from the front room."
-    demands, _ = scorer.find_demands(voice, softmax(voice.logits), text)
+    belief = softmax(voice.logits)
+    demands, _ = scorer.find_demands(voice, belief, find_text(belief, text))
     starts = {demand.word: demand.start for demand in demands}
     assert 0.1 < starts["boxes"] - starts["blue"] < 0.25
     assert len({demand.start for demand in demands}) == len(demands)
@@ -162,7 +165,9 @@ def test_the_best_shift_is_the_top_of_a_parabola(top):
 
 
 def test_words_of_a_text_name_the_places_and_findings_survive_json():
-    words = [("and", 0.0, 0.4), ("then", 0.4, 0.9), ("but", 1.0, 1.3)]
+    words = [
+        Word(*each, 1.0) for each in (("and", 0.0, 0.4), ("then", 0.4, 0.9), ("but", 1.0, 1.3))
+    ]
     found = scorer._with_words(Finding(SHIFTED, 0.1, 0.8, 0.12, 1.0), words)
     assert found.sentence(25) == "Lips are late by 3 frames from “and” to “then”"
     for kind, more in ((SHIFTED, {"whole": True}), (OPEN, {"word": "but"}), (MOVES, {})):

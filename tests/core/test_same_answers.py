@@ -18,6 +18,7 @@ from thunder_core.engine.speech.encoder import softmax
 from thunder_core.face.moving import driving, lips, shaping
 from thunder_core.findings import CARTOONY
 from thunder_core.request import DRAFT, Request
+from thunder_core.spoken import Word
 from thunder_core.types import pack
 
 SAYS = (
@@ -197,7 +198,7 @@ def test_faults_of_made_mouths_are_found_as_before(seed):
     rng = np.random.default_rng(seed + 9)
     starts = np.sort(rng.uniform(0.3, 9.0, 9))
     demands = [scorer.Demand(a, a + 0.04 + 0.02 * n, "mbp"[n % 3]) for n, a in enumerate(starts)]
-    words = [(f"word{n}", n * 0.6 + 0.1, n * 0.6 + 0.6) for n in range(16)]
+    words = [Word(f"word{n}", n * 0.6 + 0.1, n * 0.6 + 0.6, 1.0) for n in range(16)]
     mouths = made_mouths(voice, seed)
     for number, (name, mouth) in enumerate(mouths.items()):
         tolerance = list(scorer.TOLERANCE_OF.values())[(number + seed) % 3]

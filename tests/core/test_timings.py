@@ -212,7 +212,7 @@ TWICE = "SIL10 M6 AA8 M6 AA8 SIL10 M6 AA8 M6 AA8 SIL10"
 @pytest.mark.parametrize("start, end", [(0.2, 0.76), (0.96, 1.52)])
 def test_times_of_words_lead(start, end):
     belief, _ = belief_of(TWICE, 0.0)
-    (word,), matches = transcript.words(belief, "mama", times=Times(((start, end),)))
+    _, (word,), matches = transcript.find_text(belief, "mama", times=Times(((start, end),)))
     assert matches and (word.start, word.end) == (start, end) and word.is_found
     logits, _ = transcript.follow(np.log(belief + 1e-6), "mama", times=Times(((start, end),)))
     changed = np.flatnonzero(np.abs(logits - np.log(belief + 1e-6)).max(1) > 0.01) / transcript.RATE
@@ -221,14 +221,16 @@ def test_times_of_words_lead(start, end):
 
 def test_a_text_that_the_voice_does_not_say_is_no_better_with_times():
     belief, _ = belief_of(TWICE, 0.0)
-    assert not transcript.words(belief, "six thick thistles", times=Times(((0.2, 0.5),) * 3))[1]
+    assert not transcript.find_text(
+        belief, "six thick thistles", times=Times(((0.2, 0.5),) * 3)
+    ).matches
     # times of another recording, and of another text, are left aside
     late = Times(((1.52, 1.6), (1.6, 1.7)))
-    assert transcript.words(belief, "mama mama", times=late) == transcript.words(
+    assert transcript.find_text(belief, "mama mama", times=late) == transcript.find_text(
         belief, "mama mama"
     )
-    said = transcript.words(belief, "mama mama", times=Times(((0.0, 0.1),)))[0]
-    assert said == transcript.words(belief, "mama mama")[0]
+    said = transcript.find_text(belief, "mama mama", times=Times(((0.0, 0.1),))).words
+    assert said == transcript.find_text(belief, "mama mama").words
 
 
 def test_sounds_of_a_file_are_what_is_heard_of_their_phones():

@@ -15,12 +15,12 @@ from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import (
     _BAND,
     align,
-    closures_and_words,
+    closures,
+    find_text,
     follow,
     letters,
     recognise,
     split,
-    words,
 )
 from thunder_core.errors import BadRequest
 from thunder_core.spoken import PHONES, SAID
@@ -46,11 +46,15 @@ def bilabials(times):
     return result
 
 
+def closures_of(belief, text):
+    return closures(belief, find_text(belief, text))
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.4])
 @pytest.mark.parametrize("text", LINES)
 def test_every_bilabial_is_found_in_time(text, noise):
     belief, times = belief_of(LINES[text], noise)
-    placed, wanted = closures_and_words(belief, text)[0], bilabials(times)
+    placed, wanted = closures_of(belief, text), bilabials(times)
     assert len(placed) == len(wanted), placed
     late = np.array([c.seconds for c in placed]) - wanted
     # lips are shut furthest early in the sound
@@ -62,7 +66,7 @@ def test_a_bilabial_that_the_ear_missed_is_still_placed():
     text = "Mary bought a lamp, maybe a map."
     missed = LINES[text].split().index("B4")
     belief, times = belief_of(LINES[text], 0.2, missed=(missed,))
-    placed, wanted = closures_and_words(belief, text)[0], bilabials(times)
+    placed, wanted = closures_of(belief, text), bilabials(times)
     assert len(placed) == len(wanted)
     place = wanted.index(times[missed][1])
     assert abs(placed[place].seconds - wanted[place]) < 0.1 and placed[place].sure < 0.6
@@ -77,9 +81,10 @@ def test_letters_that_are_silent_close_no_lips_and_a_closure_knows_its_word():
     assert said == "mm"  # of “tomb” and of “Émile”
     assert [letter.text for letter in letters("puppy")] == [" ", "p", "u", "p", "y", " "]
     belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."])
-    placed = closures_and_words(belief, "Máry bought a lamp, may-be a map.")[0]
-    assert [(c.text, c.word) for c in placed] == [
-        ("m", "mary"),
+    found = find_text(belief, "Máry bought a lamp, may-be a map.")
+    placed = closures(belief, found)
+    assert [(c.text, found.words[c.number].text) for c in placed] == [
+        ("m", "Máry"),
         ("b", "bought"),
         ("mp", "lamp"),
         ("m", "may"),
@@ -96,7 +101,7 @@ def test_a_long_text_is_found_in_little_memory():
     with held_at_most(1.3 * len(belief) * _BAND + 3_000_000):
         places = align(belief, letters(" ".join([text] * times)))
     assert len(places) > _BAND
-    found, matches = words(belief, " ".join([text] * times))
+    _, found, matches = find_text(belief, " ".join([text] * times))
     sevenths = [word.start for word in found[::7]]
     # every line as long as the others
     assert matches and np.abs(np.diff(sevenths) - np.diff(sevenths).mean()).max() < 0.08
@@ -107,7 +112,7 @@ def test_a_long_text_is_found_in_little_memory():
 
 @pytest.mark.parametrize("text", LINES)
 def test_each_word_is_found_as_it_is_written(text):
-    found, matches = words(belief_of(LINES[text], 0.3)[0], text)
+    _, found, matches = find_text(belief_of(LINES[text], 0.3)[0], text)
     assert [word.text for word in found] == text.replace(",", "").replace(
         ".", ""
     ).split() and matches
@@ -120,18 +125,18 @@ def test_each_word_is_found_as_it_is_written(text):
 
 def test_words_that_are_not_said_are_doubted_and_another_line_does_not_match():
     belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."], 0.3)
-    found, matches = words(belief, "Mary bought a lamp, 1984 zebras, maybe a map.")
+    _, found, matches = find_text(belief, "Mary bought a lamp, 1984 zebras, maybe a map.")
     assert matches and [word.text for word in found if word.sure < SAID] == ["1984", "zebras"]
-    assert not words(belief, "Photographs of a happy puppy")[1]
-    assert words(belief, "") == ([], False) and words(belief, "… !") == ([], False)
-    found, matches = words(
+    assert not find_text(belief, "Photographs of a happy puppy").matches
+    assert find_text(belief, "") == find_text(belief, "… !") == ([], [], False)
+    _, found, matches = find_text(
         belief_of(LINES["Photographs of a happy puppy"])[0], "maybe a lamp " * 300
     )
     assert len(found) == 900 and not matches, "a text far too long for its sound ends all the same"
     belief, _ = belief_of("SIL10 S5 IH6 T5 IH6 NG6 S5 T4 IH6 L6 SIL10")
-    assert all(c.sure < 0.3 for c in closures_and_words(belief, "bumper to bumper")[0])
-    assert closures_and_words(belief, "")[0] == []
-    assert closures_and_words(belief, "12 34")[0] == []
+    assert all(c.sure < 0.3 for c in closures_of(belief, "bumper to bumper"))
+    assert closures_of(belief, "") == []
+    assert closures_of(belief, "12 34") == []
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,7 @@ def test_words_that_are_not_said_are_doubted_and_another_line_does_not_match():
 )
 def test_other_scripts_are_split_into_words_and_find_their_place(text, words_of):
     assert len(split(text)) == words_of
-    found, _ = words(
+    _, found, _ = find_text(
         belief_of("SIL9 M5 AA6 M5 AA6 SIL12 M5 IY6 L4 AA6 SIL9 R4 AA5 M5 UW7 SIL9")[0], text
     )
     assert len(found) == words_of and all(0.1 < word.start <= word.end < 1.95 for word in found)
@@ -167,7 +172,7 @@ def test_a_text_rules_out_what_its_letters_are_never_read_as(text):
     line = LINES[text]
     belief, times = belief_of(line, noise=0.55, seed=3)
     followed, found = follow(np.log(belief), text)
-    assert [word.start for word in found] == [word.start for word in words(belief, text)[0]]
+    assert [word.start for word in found] == [word.start for word in find_text(belief, text).words]
     probability = np.exp(followed) / np.exp(followed).sum(1, keepdims=True)
     lips = probability[:, [PHONES.index(phone) for phone in "MBP"]].sum(1)
     before = belief[:, [PHONES.index(phone) for phone in "MBP"]].sum(1)
@@ -234,14 +239,14 @@ def test_a_text_may_have_less_than_the_voice_says_or_more(first, second):
     may be taken for one); sounds besides stay as heard."""
     (text, line), (more, rest) = (list(LINES.items())[number] for number in (first, second))
     one, both = belief_of(line)[0], belief_of(f"{line} {rest}")[0]
-    whole, _ = words(both, f"{text} {more}")
+    _, whole, _ = find_text(both, f"{text} {more}")
     count = len(split(text))
     for belief, said, expected in (
         (both, text, whole[:count]),
         (both, more, whole[count:]),
         (one, f"{text} {more}", whole[:count]),
     ):
-        found, matches = words(belief, said)
+        _, found, matches = find_text(belief, said)
         off = [abs(word.start - same.start) for word, same in zip(found, expected)]
         assert matches and sum(each > 0.1 for each in off) <= 1
     followed, _ = follow(np.log(both), text)
@@ -254,11 +259,14 @@ def test_words_that_are_not_found_leave_the_sounds_as_heard():
     belief, _ = belief_of(LINES[text])
     said, _ = follow(np.log(belief), text)
     changed = text.replace("lamp", "shoe")
-    assert [word.text for word in words(belief, changed)[0] if word.sure < SAID] == ["shoe"]
+    assert [word.text for word in find_text(belief, changed).words if word.sure < SAID] == ["shoe"]
     other, _ = follow(np.log(belief), changed)
     start, end = (
         round(50 * each)
-        for each in (words(belief, text)[0][3].start + 0.04, words(belief, text)[0][3].end - 0.04)
+        for each in (
+            find_text(belief, text).words[3].start + 0.04,
+            find_text(belief, text).words[3].end - 0.04,
+        )
     )
     assert not np.array_equal(said, np.log(belief))
     assert np.array_equal(other[start:end], np.log(belief)[start:end])
@@ -376,7 +384,7 @@ OTHER_SCRIPTS = ("مرحبا بكم في بيتنا", "แม่พาพี่�
 def test_words_in_letters_without_known_sounds_share_the_speech(text):
     """Each gets its part of the time in which somebody speaks, and no sound changes."""
     belief, _ = belief_of("SIL20 AA30 SIL25 M30 AH20 SIL15")
-    found, matches = words(belief, text)
+    _, found, matches = find_text(belief, text)
     assert matches and [word.text for word in found] == split(text)
     assert found[0].start == pytest.approx(0.39, abs=0.02) and found[-1].end <= 2.6
     lengths = [word.end - word.start for word in found]
@@ -384,7 +392,7 @@ def test_words_in_letters_without_known_sounds_share_the_speech(text):
     logits = np.log(belief)
     assert np.array_equal(follow(logits, text)[0], logits)
     assert spoken.is_other_script(text)
-    silent, _ = words(belief_of("SIL40")[0], text)
+    _, silent, _ = find_text(belief_of("SIL40")[0], text)
     assert not any(word.is_found for word in silent)
 
 

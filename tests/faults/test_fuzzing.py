@@ -645,7 +645,7 @@ BELIEF = np.random.default_rng(0).dirichlet(np.full(len(PHONES), 0.1), 60)
 ))  # fmt: skip
 def test_texts(text):
     with bounded():
-        for closure in transcript.closures_and_words(BELIEF, text)[0]:
+        for closure in transcript.closures(BELIEF, transcript.find_text(BELIEF, text)):
             assert (
                 0 <= closure.seconds <= len(BELIEF) / 50 + 0.1
                 and 0 <= closure.sure <= 1

@@ -156,7 +156,7 @@ class Engine(Loaded):
         voice seems to say the text. times: those of words, and of sounds, that a file tells;
         left aside, all of them, where the voice says these words at others."""
         belief = softmax(self.analyse(speech).logits)
-        words, matches = transcript.words(belief, text, language, times)
+        _, words, matches = transcript.find_text(belief, text, language, times)
         if times is not None and times.sounds and times.are_of(words):
             return transcript.timed_sounds(belief, times), words, matches
         return recognise(belief), words, matches

@@ -37,7 +37,7 @@ from ..findings import (
     SNAPPY,
     STILL,
 )
-from ..spoken import BILABIALS, LABIODENTALS, PHONES
+from ..spoken import BILABIALS, LABIODENTALS, PHONES, Word
 from ..types import ENCODER_RATE, FPS, Motion
 from .m2s import MeshToSpeech, MouthVertices
 from .speech import transcript
@@ -140,12 +140,9 @@ class Demand:
     word: str = ""
 
 
-Words = Sequence[tuple[str, float, float]]  # word, and the seconds of its beginning and end
-
-
 def find(
     mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance,
-    demands: Sequence[Demand], words: Words = (), target_size: float | None = None,
+    demands: Sequence[Demand], words: Sequence[Word] = (), target_size: float | None = None,
     heard: float = 1.0,
 ) -> list[Finding]:  # fmt: skip
     """What a viewer would notice of a mouth that speaks with a voice of the same length, most
@@ -297,10 +294,10 @@ def _noticeability(noticed: float, seconds: float) -> float:
 
 
 def find_demands(
-    voice: VoiceFeatures, belief: np.ndarray, text: str, language: str = ""
-) -> tuple[list[Demand], Words]:
+    voice: VoiceFeatures, belief: np.ndarray, found: transcript.FoundText | None
+) -> tuple[list[Demand], Sequence[Word]]:
     """Sounds that demand closed lips, and words, of a voice, its phones' probabilities [2T, 40] and
-    a text.
+    a text that was found in it, None for none.
 
     With a text that the voice says, its letters count, and sounds without one do not.
     """
@@ -318,11 +315,9 @@ def find_demands(
         )
         for start, end in runs(lips.sum(1) - _OPENS * (1 + opening) > SURE)
     ]
-    if not text.strip():
-        return demanded, []
-    closures, words = transcript.closures_and_words(belief, text, language)
+    closures = () if found is None else transcript.closures(belief, found)
     said = [each for each in closures if each.sure >= _SAID]
-    if len(said) < 0.5 * len(closures):  # another line's text
+    if found is None or len(said) < 0.5 * len(closures):  # another line's text
         return demanded, []
     demands = []
     for each in said:
@@ -336,8 +331,8 @@ def find_demands(
             key=lambda demand: abs(demand.start + demand.end - 2 * each.seconds),
             default=Demand(each.seconds - 0.02, each.seconds + 0.04, ""),
         )
-        demands.append(replace(span, sound=each.text[0], word=each.word))
-    return demands, words
+        demands.append(replace(span, sound=each.text[0], word=found.words[each.number].text))
+    return demands, [word for word in found.words if word.end > word.start]
 
 
 def gaps_on(gap: np.ndarray, demands: Sequence[Demand]) -> Iterator[tuple[Demand, float]]:
@@ -509,11 +504,11 @@ def find_mumbled(voice: VoiceFeatures, heard: float) -> list[Finding]:
 # ---- words
 
 
-def _with_words(finding: Finding, words: Words) -> Finding:
+def _with_words(finding: Finding, words: Sequence[Word]) -> Finding:
     """A finding with the words that it begins and ends on."""
     if finding.word or finding.whole or finding.kind == MOVES:
         return finding
-    inside = [word for word, start, end in words if start < finding.end and end > finding.start]
+    inside = [each.text for each in words if each.start < finding.end and each.end > finding.start]
     return replace(finding, word=inside[0], last_word=inside[-1]) if inside else finding
 
 
@@ -561,7 +556,7 @@ class Demands(NamedTuple):
     bites: spans [k, 2] in seconds of f and v."""
 
     closures: Sequence[Demand]
-    words: Words
+    words: Sequence[Word]
     bites: np.ndarray
     rounds: Sequence[transcript.Rounding] = ()
 
@@ -571,8 +566,9 @@ class Demands(NamedTuple):
         belief = softmax(voice.logits)
         is_bite = belief[:, list(LABIODENTALS)].sum(1) > SURE
         bites = np.array(runs(is_bite), float).reshape(-1, 2) / ENCODER_RATE
-        rounds = transcript.roundings(belief, text, language) if text.strip() else ()
-        return Demands(*find_demands(voice, belief, text, language), bites, rounds)
+        found = transcript.find_text(belief, text, language) if text.strip() else None
+        rounds = () if found is None else transcript.roundings(found)
+        return Demands(*find_demands(voice, belief, found), bites, rounds)
 
 
 def correlate(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:

@@ -248,7 +248,7 @@ def read_line(
     times: Times | None = None,
 ) -> tuple[VoiceFeatures, bool]:
     """A voice as its text and the marks on its words have it, and whether it seems to say the text.
-    times: of the text, as of `transcript.words`. Raises BadRequest for a mark with an unknown
+    times: of the text, as of `transcript.find_text`. Raises BadRequest for a mark with an unknown
     sound."""
     voice, says_text = follow_text(voice, text, language, times)
     return mark_voice(voice, marks), says_text

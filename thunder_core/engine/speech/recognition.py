@@ -217,7 +217,7 @@ def place(found: list[Word], recognised: tuple[Word, ...]) -> list[Word]:
     return [
         word
         if word.end > word.start
-        and any(letter.phones for letter in letters(word.text) if letter.word)
+        and any(letter.phones for letter in letters(word.text) if letter.number >= 0)
         else replace(word, start=theirs.start, end=theirs.end)
         for word, theirs in zip(found, recognised)
     ]

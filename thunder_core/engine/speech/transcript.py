@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, groupby, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,81 +41,36 @@ from .phonemes import is_here, Phoneme, pronounce
 
 RATE = 50.0  # rows of the encoder's phones per second
 _LEAST_CLOSURE = 2  # of these, of an m, b or p: a shorter one is lost between frames
-_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
+_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
 _READ = {
-    "a": _VOWELS,
-    "e": _VOWELS,
-    "i": [*_VOWELS, "Y"],
-    "o": [*_VOWELS, "W"],
-    "u": [*_VOWELS, "Y", "W"],
-    "y": [*_VOWELS, "Y"],
-    "b": ["B", "P"],
-    "p": ["P", "B"],
-    "m": ["M"],
-    "f": ["F", "V"],
-    "v": ["V", "F"],
-    "w": ["W", "V", "UW", "AW", "OW"],
-    "t": ["T", "D", "CH", "SH"],
-    "d": ["D", "T", "DH", "JH"],
-    "n": ["N", "NG"],
-    "l": ["L"],
-    "r": ["R", "ER"],
-    "s": ["S", "Z", "SH", "ZH"],
-    "z": ["Z", "S", "ZH"],
-    "c": ["K", "S", "CH", "SH"],
-    "k": ["K", "G"],
-    "q": ["K"],
-    "g": ["G", "JH", "K", "NG", "ZH"],
-    "j": ["JH", "Y", "ZH", "HH"],
-    "h": ["HH", "SH", "CH", "F"],
-    "x": ["K", "S", "Z", "G"],
-}
+    **dict.fromkeys("ae", _VOWELS), "i": f"{_VOWELS} Y", "o": f"{_VOWELS} W", "u": f"{_VOWELS} Y W",
+    "y": f"{_VOWELS} Y", "b": "B P", "p": "P B", "m": "M", "f": "F V", "v": "V F",
+    "w": "W V UW AW OW", "t": "T D CH SH", "d": "D T DH JH", "n": "N NG", "l": "L", "r": "R ER",
+    "s": "S Z SH ZH", "z": "Z S ZH", "c": "K S CH SH", "k": "K G", "q": "K", "g": "G JH K NG ZH",
+    "j": "JH Y ZH HH", "h": "HH SH CH F", "x": "K S Z G",
+    # two that are one sound together: “phone”, “them”, “who” (and rarely not: “haphazard”,
+    # “hothouse”)
+    "ph": "F V P", "th": "TH DH T", "wh": "W HH", "oo": "UW UH OW AO AH W",
+}  # fmt: skip
 # Letters of other alphabets as those above; letters of alphabets that are not here, and digits, may
 # be any sound.
 _LATIN = str.maketrans(
-    dict(
-        zip(
-            "абвгдезиклмнопрстуфхыэі" + "αβγδεζηικλμνξοπρσςτυφω",
-            "abvgdeziklmnoprstufhyei" + "avgdeziiklmnxoprsstufo",
-        )
-    )
-    | {
-        "ж": "zh",
-        "ц": "ts",
-        "ч": "ch",
-        "ш": "sh",
-        "щ": "sh",
-        "ю": "yu",
-        "я": "ya",
-        "θ": "th",
-        "χ": "h",
-        "ψ": "ps",
-    }
-    | {"ß": "ss", "ø": "o", "ł": "l", "ъ": "", "ь": "", "'": "", "’": ""}
-)
+    dict(zip("абвгдезиклмнопрстуфхыэіαβγδεζηικλμνξοπρσςτυφω",
+             "abvgdeziklmnoprstufhyeiavgdeziiklmnxoprsstufo"))
+    | {"ж": "zh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "sh", "ю": "yu", "я": "ya", "θ": "th",
+       "χ": "h", "ψ": "ps", "ß": "ss", "ø": "o", "ł": "l", "ъ": "", "ь": "", "'": "", "’": ""}
+)  # fmt: skip
 # probability of a letter that may be any sound: lower than that of one that is heard, so that it
 # takes no other's rows
 _ANY_SOUND = 0.4
-# letters that are one sound together: “phone”, “them”, “who” (and rarely not: “haphazard”,
-# “hothouse”)
-_PAIRS = {
-    "ph": ["F", "V", "P"],
-    "th": ["TH", "DH", "T"],
-    "wh": ["W", "HH"],
-    "oo": ["UW", "UH", "OW", "AO", "AH", "W"],
-}
 # sounds that only lips tell apart: what those letters may be heard as → what it is
 _SOUND_ALIKE = {"th": {"F": "TH", "V": "DH"}}
 BILABIALS = "mbp"
 # Spellings in which one of the letters m, b, p is silent, or not bilabial: pattern → index of that
 # letter.
 _SILENT = (
-    (r"mb(?![a-z])", 1),
-    (r"bt", 0),
-    (r"(?<![a-z])p(?=[snt])", 0),
-    (r"pt(?![a-z])", 0),
-    (r"mn(?![a-z])", -1),
-)
+    (r"mb(?![a-z])", 1), (r"bt", 0), (r"(?<![a-z])p(?=[snt])", 0), (r"pt(?![a-z])", 0),
+)  # fmt: skip
 _SKIP = -4.0  # log probability of skipping a letter
 _UNLIKELY = -7.0  # lowest log likelihood, since the encoder may be wrong in any frame
 # a letter that is often silent closes the lips only if a bilabial is at least this probable
@@ -178,31 +134,31 @@ _ROUND_PHONE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Letter:
     """A sound, a letter that stands for one, or the pause between words: phones it may be (none:
-    any), whether it may be silent, whether the lips close for it, the word it is of, in plain
-    letters, and the number of that word in the text; the phone that lips round for, −1 for none,
-    whatever is heard. It stands in a list once for each row of 20 ms that it lasts at least."""
+    any), whether it may be silent, whether the lips close for it, the number of its word in the
+    text; the phone that lips round for, −1 for none, whatever is heard; and how many rows of 20 ms
+    it lasts at least."""
 
     text: str
     phones: tuple[int, ...]
     may_be_silent: bool
     closes: bool
-    word: str = ""
     number: int = -1
     rounds: int = -1
+    rows: int = 1
 
 
 @dataclass(frozen=True)
 class Closure:
     """The lips close for `text` (m, b, p, or several run together) at `seconds`; sure: 0 … 1, how
-    well the voice bears it out; word: the one that it is in, the first of several."""
+    well the voice bears it out; number: of the word that it is in, the first of several."""
 
     text: str
     seconds: float
     sure: float
-    word: str = ""
+    number: int = -1
 
 
 def letters(text: str) -> list[Letter]:
@@ -227,10 +183,8 @@ def unread(text: str, language: str = "") -> str:
 
 
 def _with_pauses(words: Iterable[Iterable[Letter]]) -> list[Letter]:
-    result = [pause := Letter(" ", (SILENCE,), True, False)]
-    for word in words:
-        result += [*word, pause]
-    return result
+    pause = Letter(" ", (SILENCE,), True, False)
+    return [pause, *chain.from_iterable([*word, pause] for word in words)]
 
 
 def _plain(word: str) -> str:
@@ -247,15 +201,13 @@ def sounds(text: str, language: str = "") -> list[Letter] | None:
     if spoken is None or not any(spoken):
         return None
     return _with_pauses(
-        chain.from_iterable(_sounds_of(sounds, _plain(word), number))
-        if sounds
-        else _letters_of(_plain(word), number)
+        _sounds_of(sounds, number) if sounds else _letters_of(_plain(word), number)
         for number, (word, sounds) in enumerate(zip(words, spoken))
     )
 
 
-def _sounds_of(word: tuple[Phoneme, ...], plain: str, number: int) -> Iterator[list[Letter]]:
-    """The sounds of a word in plain letters, the text's `number`, each as often as it has rows."""
+def _sounds_of(word: tuple[Phoneme, ...], number: int) -> Iterator[Letter]:
+    """The sounds of a word, the text's `number`."""
     is_stressed = any(each.is_stressed for each in word)
     for before, each in zip((None, *word), word):
         if before is not None and before.name == each.name:
@@ -270,47 +222,29 @@ def _sounds_of(word: tuple[Phoneme, ...], plain: str, number: int) -> Iterator[l
             else _VOWEL if each.is_stressed
             else 2
         )  # fmt: skip
-        letter = Letter(
-            "th" if each.name in "θð" else each.name,
-            _indices(*each.phones),
-            not (closes or is_full or each.name in "fvwɥ"),
-            closes,
-            plain,
-            number,
-            -1 if rounds is None else PHONES.index(rounds),
-        )
-        yield [letter] * rows
+        yield Letter(
+            "th" if each.name in "θð" else each.name, _indices(*each.phones),
+            not (closes or is_full or each.name in "fvwɥ"), closes, number,
+            -1 if rounds is None else PHONES.index(rounds), rows,
+        )  # fmt: skip
 
 
 def _letters_of(plain: str, number: int) -> Iterator[Letter]:
     """The letters of a word in plain letters, the text's `number`."""
     silent = {
-        match.start() + place
-        for pattern, place in _SILENT
-        if place >= 0
-        for match in re.finditer(pattern, plain)
+        match.start() + place for pattern, place in _SILENT for match in re.finditer(pattern, plain)
     }
     for place, letter in enumerate(plain):
-        if place and (plain[place - 1] == letter or plain[place - 1 : place + 1] in _PAIRS):
+        if place and (plain[place - 1] == letter or plain[place - 1 : place + 1] in _READ):
             continue
-        if (pair := plain[place : place + 2]) in _PAIRS:
-            is_round = pair == "oo"
-            yield from [
-                Letter(
-                    pair, _indices(*_PAIRS[pair]), False, False, plain, number,
-                    PHONES.index("UW") if is_round else -1,
-                )
-            ] * (_LONG_VOWEL if is_round else 1)  # fmt: skip
-            continue
-        closes = letter in BILABIALS
+        pair = plain[place : place + 2]
+        name = pair if pair in _READ else letter
+        closes, is_round = name in BILABIALS, name == "oo"
         yield Letter(
-            letter,
-            _indices(*_READ.get(letter, ())),
-            not closes or place in silent,
-            closes,
-            plain,
-            number,
-        )
+            name, _indices(*_READ.get(name, "").split()),
+            len(name) == 1 and not closes or place in silent, closes, number,
+            PHONES.index("UW") if is_round else -1, _LONG_VOWEL if is_round else 1,
+        )  # fmt: skip
 
 
 def _indices(*names: str) -> tuple[int, ...]:
@@ -332,16 +266,18 @@ def align(
     probability of speech between words that the text leaves out.  omits: the voice may leave out
     any word.  windows: rows [letters, 2] outside which a letter is hardly looked for.
 
-    Takes a byte for every row and letter, or for _BAND letters around the likeliest where there are
-    more.
+    Takes a byte for every row and letter (as often as this lasts rows), or for _BAND letters around
+    the likeliest where there are more.
     """
-    count, rows = len(sequence), len(belief)
+    numbers = np.repeat(np.arange(len(sequence)), [letter.rows for letter in sequence])
+    states = [sequence[number] for number in numbers]
+    count, rows = len(states), len(belief)
     if not count or not rows:
-        return [(-1, -1)] * count
+        return [(-1, -1)] * len(sequence)
+    if windows is not None:
+        windows = windows[numbers]
     # letters that sound alike are looked up once
-    of_letters = [
-        letter.phones + _indices(*_SOUND_ALIKE.get(letter.text, ())) for letter in sequence
-    ]
+    of_letters = [letter.phones + _indices(*_SOUND_ALIKE.get(letter.text, ())) for letter in states]
     kinds = list(dict.fromkeys(of_letters))
     # [N, kinds]
     likely = np.log(
@@ -349,12 +285,12 @@ def align(
             np.stack([_likely(belief, phones) for phones in kinds], axis=1), np.exp(_UNLIKELY)
         )
     )
-    pause = np.array([letter.text == " " for letter in sequence])
+    pause = np.array([letter.text == " " for letter in states])
     if untold:
         silent = kinds.index((SILENCE,))
         likely[:, silent] = np.maximum(likely[:, silent], np.log(untold))
     kind = np.array([kinds.index(phones) for phones in of_letters])
-    may_skip = np.array([letter.may_be_silent for letter in sequence])
+    may_skip = np.array([letter.may_be_silent for letter in states])
     price = np.where(pause, 0.0, _SKIP)
     # Reaching a letter over silent ones costs their price; only letters that may be silent can be
     # passed over.
@@ -387,7 +323,8 @@ def align(
     for row in range(rows - 1, 0, -1):
         path[row - 1] = path[row] - back[row, path[row] - lows[row]]
     # a path never goes back
-    starts, ends = (np.searchsorted(path, np.arange(count), side) for side in ("left", "right"))
+    said, each = numbers[path], np.arange(len(sequence))
+    starts, ends = (np.searchsorted(said, each, side) for side in ("left", "right"))
     return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
 
 
@@ -447,22 +384,15 @@ def _end(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> int:
     return end if np.isfinite(best) else int(score.argmax())
 
 
-def closures_and_words(
-    belief: np.ndarray, text: str, language: str = ""
-) -> tuple[list[Closure], list[tuple[str, float, float]]]:
-    """Times of the tightest lip closure for the m, b and p of a text, and of its words (word,
-    start, end), from phone probabilities [N, 40] at 50 Hz.
+class FoundText(NamedTuple):
+    """A text in a voice. spoken: the letters or sounds of its words that the voice says, and the
+    rows [start, end) of each.  words: in order; one that was not found at all begins and ends where
+    the one before it ends.  matches: whether the voice seems to say it, or a part of it, or it a
+    part of what the voice says."""
 
-    Bilabials between which the lips stay closed count as one. If the voice does not say the text,
-    few closures have high confidence.
-    """
-    sequence, places, _, _ = _place(belief, text, language)
-    words = [
-        (spoken[0][0].word, spoken[0][1][0] / RATE, spoken[-1][1][1] / RATE)
-        for pause, group in groupby(zip(sequence, places), lambda each: each[0].text == " ")
-        if not pause and (spoken := [each for each in group if each[1][0] >= 0])
-    ]
-    return _closures(belief, sequence, places), words
+    spoken: list[tuple[Letter, int, int]]
+    words: list[Word]
+    matches: bool
 
 
 @dataclass(frozen=True)
@@ -475,27 +405,13 @@ class Rounding:
     word: str
 
 
-def roundings(belief: np.ndarray, text: str, language: str = "") -> list[Rounding]:
-    """Where lips round for a text that the voice says, in its words that are found, from phone
-    probabilities [N, 40] at 50 Hz."""
-    sequence, places, found, matches = _place(belief, text, language)
+def roundings(found: FoundText) -> list[Rounding]:
+    """Where lips round for a text that the voice says, in its words that are found."""
     return [
-        Rounding(_AS_WRITTEN[letter.rounds], start / RATE, end / RATE, found[letter.number].text)
-        for letter, start, end in _spans(sequence, places)
-        if matches and letter.rounds >= 0 and found[letter.number].is_found
+        Rounding(_AS_WRITTEN[letter.rounds], start / RATE, end / RATE, word.text)
+        for letter, start, end in found.spoken
+        if found.matches and letter.rounds >= 0 and (word := found.words[letter.number]).is_found
     ]
-
-
-def words(
-    belief: np.ndarray, text: str, language: str = "", times: Times | None = None
-) -> tuple[list[Word], bool]:
-    """The words of a text, in order, and whether the voice seems to say it, or a part of it, or it
-    a part of what the voice says, from phone probabilities [N, 40] at 50 Hz. times: when a file
-    tells that they are said; words then have these, unless the voice says them at others.
-
-    A word that was not found at all begins and ends where the one before it ends.
-    """
-    return _place(belief, text, language, times)[2:]
 
 
 def timed_sounds(belief: np.ndarray, times: Times) -> list["Sound"]:
@@ -516,36 +432,25 @@ def follow(
 ) -> tuple[np.ndarray | None, list[Word]]:
     """Phone logits [N, 40] at 50 Hz, in which phones that the sounds of a text are never heard as
     are unlikely where these are spoken, its m, b and p are clear and its lips round, and the words
-    of the text (`words`); None in place of the logits if the voice does not seem to say it.
+    of the text; None in place of the logits if the voice does not seem to say it. times: as of
+    `find_text`.
 
     Words that are not found leave them as they are.
     """
     belief = softmax(logits)
-    sequence, places, found, matches = _place(belief, text, language, times)
+    spoken, words, matches = find_text(belief, text, language, times)
     if not matches:
-        return None, found
-    result, spoken = logits.copy(), _spans(sequence, places)
+        return None, words
+    result = logits.copy()
     may_round = np.zeros(len(logits), bool)
     for letter, start, end in spoken:
         if set(letter.phones) & set(ROUNDED):
             may_round[max(0, start - _NEAR_ROUND) : end + _NEAR_ROUND] = True
     may_round &= belief[:, ROUNDED].sum(1) > _HEARD_ROUND
     for letter, start, end in spoken:
-        if letter.phones and found[letter.number].sure >= _HEARD:
+        if letter.phones and words[letter.number].sure >= _HEARD:
             _say(result, belief, letter, start, end, may_round)
-    return result, found
-
-
-def _spans(sequence: list[Letter], places: list[tuple[int, int]]) -> list[tuple[Letter, int, int]]:
-    """The letters of words that are spoken, each once, and their rows."""
-    result: list[tuple[Letter, int, int]] = []
-    for letter, (start, end) in zip(sequence, places):
-        if start < 0 or letter.number < 0:
-            continue
-        if result and result[-1][0] is letter:
-            start = result.pop()[1]
-        result.append((letter, start, end))
-    return result
+    return result, words
 
 
 def _say(
@@ -580,21 +485,23 @@ def _say(
         )
 
 
-def _place(
+def find_text(
     belief: np.ndarray, text: str, language: str = "", times: Times | None = None
-) -> tuple[list[Letter], list[tuple[int, int]], list[Word], bool]:
-    """The sounds of a text, their rows as `align` gives them in the way that matches best, the
-    words with these, and whether the text matches the voice. Letters stand for sounds where these
-    are not known, or the voice does not say them so. times: as of `words`; those of another text
-    or voice say nothing."""
+) -> FoundText:
+    """A text in a voice of these phone probabilities [N, 40] at 50 Hz, in the way that matches
+    best. Letters stand for sounds where these are not known, or the voice does not say them so.
+    times: when a file tells that its words are said; these have them then, unless the voice says
+    them at others."""
     spoken = sounds(text, language)
     times = times if times is not None and len(times.words) == len(split(text)) else None
     if spoken is None and is_unknown_alphabet(text):
         sequence = letters(text)
         places = _share_out(belief, sequence)
-        found = _find_words(belief, text, sequence, places)
-        found = [replace(word, sure=float(word.end > word.start)) for word in found]
-        return sequence, places, _at(times, found), True
+        words = [
+            replace(word, sure=float(word.end > word.start))
+            for word in _find_words(belief, text, sequence, places)
+        ]
+        return FoundText(_spoken(sequence, places), _at(times, words), True)
     tried = []
     guessed, is_told = languages.guess(text)
     is_certain = spoken is not None and (language != "" or is_told)
@@ -603,14 +510,22 @@ def _place(
         if each is None or (each is not spoken and is_certain):
             continue
         windows = None if times is None else _windows(times, each)
-        better, places, found = _best_way(belief, text, each, ways, windows)
-        tried.append((better, each, places, found))
+        better, places, words = _best_way(belief, text, each, ways, windows)
+        tried.append((better, _spoken(each, places), words))
         if better > 0:
             break
-    better, sequence, places, found = max(tried, key=lambda each: each[0])
+    better, said, words = max(tried, key=lambda way: way[0])
     if times is not None and better <= 0:  # of another recording: the voice alone tells
-        return _place(belief, text, language)
-    return sequence, places, _at(times, found), better > 0
+        return find_text(belief, text, language)
+    return FoundText(said, _at(times, words), better > 0)
+
+
+def _spoken(sequence: list[Letter], places: list[tuple[int, int]]) -> list[tuple[Letter, int, int]]:
+    return [
+        (letter, *place)
+        for letter, place in zip(sequence, places)
+        if place[0] >= 0 and letter.number >= 0
+    ]
 
 
 def _at(times: Times | None, found: list[Word]) -> list[Word]:
@@ -634,16 +549,9 @@ def _windows(times: Times, sequence: list[Letter]) -> np.ndarray:
         near = slice(*np.searchsorted(middles, (start, end)).tolist())
         for kind in (_BILABIALS, LABIODENTALS, ROUNDED):
             heard = [each for each in times.sounds[near] if set(_indices(*each[0])) <= set(kind)]
-            # a sound stands in the list once for each of its rows
-            spelled = [
-                list(rows)
-                for _, rows in groupby(
-                    (n for n in places if set(sequence[n].phones) & set(kind)),
-                    lambda n: id(sequence[n]),
-                )
-            ]
-            for rows, (_, begin, stop) in zip(spelled, heard) if len(spelled) == len(heard) else ():
-                result[rows] = _rows_around(begin, stop)
+            spelled = [n for n in places if set(sequence[n].phones) & set(kind)]
+            for n, (_, begin, stop) in zip(spelled, heard) if len(spelled) == len(heard) else ():
+                result[n] = _rows_around(begin, stop)
     return result
 
 
@@ -662,7 +570,8 @@ def _best_way(
     """By how much a sequence matches better than it has to in the best of several ways, its rows
     and the text's words."""
     tried = []
-    for cut, untold, least in ways[: 1 if len(sequence) > _BAND else len(ways)]:
+    is_long = sum(letter.rows for letter in sequence) > _BAND
+    for cut, untold, least in ways[: 1 if is_long else len(ways)]:
         omits = ways is not _WAYS
         places = align(belief, sequence, cut, untold, omits, windows)
         found = _find_words(belief, text, sequence, places)
@@ -721,39 +630,33 @@ def _log_likely(belief: np.ndarray, letter: Letter) -> np.ndarray:
 def _find_words(
     belief: np.ndarray, text: str, sequence: list[Letter], places: list[tuple[int, int]]
 ) -> list[Word]:
-    """`words` of a text whose letters are at these places."""
+    """The words of a text whose letters are at these places."""
     result, before = [], 0.0
-    spans: dict[int, list] = {}
-    # a sound stands in the list once for each of its rows, and counts once
-    for _, rows in groupby(zip(sequence, places), lambda each: id(each[0])):
-        letters_of, placed = zip(*rows)
-        start, end = placed[0][0], max(end for _, end in placed)
-        letter = letters_of[0]
-        p = _likely(belief[start:end], letter.phones) if start >= 0 else np.zeros(1)
-        spans.setdefault(letter.number, []).append((start, end, float(p.max())))
-    for number, word in enumerate(split(text)):
-        spoken = [each for each in spans.get(number, ()) if each[0] >= 0]
+    of_words: list[list] = [[] for _ in split(text)]
+    for letter, (start, end) in zip(sequence, places):
+        if letter.number >= 0:
+            p = _likely(belief[start:end], letter.phones).max() if start >= 0 else 0.0
+            of_words[letter.number].append((start, end, float(p)))
+    for word, placed in zip(split(text), of_words):
+        spoken = [each for each in placed if each[0] >= 0]
         begins = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
         before = max(begins, spoken[-1][1] / RATE - LATE) if spoken else before
-        result.append(
-            Word(
-                word,
-                begins,
-                before,
-                float(np.mean([p for *_, p in spans[number]])) if spoken else 0.0,
-            )
-        )
+        sure = float(np.mean([p for *_, p in placed])) if spoken else 0.0
+        result.append(Word(word, begins, before, sure))
     return result
 
 
-def _closures(
-    belief: np.ndarray, sequence: list[Letter], places: list[tuple[int, int]]
-) -> list[Closure]:
-    """The closures of letters at their places, as `closures_and_words` gives them."""
+def closures(belief: np.ndarray, found: FoundText) -> list[Closure]:
+    """Times of the tightest lip closure for the m, b and p of a text, from phone probabilities [N,
+    40] at 50 Hz.
+
+    Bilabials between which the lips stay closed count as one. If the voice does not say the text,
+    few closures have high confidence.
+    """
     bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
     result: list[Closure] = []
-    for letter, (start, end) in zip(sequence, places):
-        if not letter.closes or start < 0:
+    for letter, start, end in found.spoken:
+        if not letter.closes:
             continue
         rows = np.arange(max(0, start - 2), min(len(bilabial), end + 2))
         weight = bilabial[rows] + 1e-3
@@ -766,10 +669,10 @@ def _closures(
         if result and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}:
             better = max(result[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
             result[-1] = Closure(
-                result[-1].text + letter.text, better.seconds, better.sure, result[-1].word
+                result[-1].text + letter.text, better.seconds, better.sure, result[-1].number
             )
         else:
-            result.append(Closure(letter.text, seconds, sure, letter.word))
+            result.append(Closure(letter.text, seconds, sure, letter.number))
     return [replace(closure, seconds=max(0.0, closure.seconds - _EARLY)) for closure in result]
 
 
