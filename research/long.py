@@ -115,11 +115,12 @@ def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: 
         said = log.read_text(errors="replace")
         if process.returncode and not is_late:
             raise SystemExit(f"the bake of {minutes:g} minutes failed: {said[-500:]}")
-        blend = Path(folder, "out", "long.blend")
+        blend, report = (Path(folder, "out", name) for name in ("long.blend", "report.json"))
         return {
             "minutes": minutes, "takes": takes, "steps": steps, "finished": process.returncode == 0,
             "takes_keyed": max(map(int, re.findall(r"Keyed (\d+) of", said)), default=0),
             "seconds": round(time.monotonic() - began, 1),
+            "blender": json.loads(report.read_text())["blender"] if report.exists() else None,
             "blend_mb": round(blend.stat().st_size / 1e6, 1) if blend.exists() else None,
             "most_gb": {name: round(value, 2) for name, value in most.items()},
             "processor_seconds": {name: round(value, 1) for name, value in used.items()},
@@ -130,16 +131,16 @@ def table(results: list[dict]) -> list[str]:
     """Lines of text: a row for each length."""
     lines = [
         "voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is "
-        "2.5 GB",
+        "1.5 GB for the engine, 2.5 GB for Blender",
         "processor time is of both processes, all threads, per minute of voice: other work on the "
         "machine changes it little",
-        f"{'minutes':>8}{'takes':>7}{'steps':>7}{'engine GB':>11}{'Blender GB':>12}{'seconds':>9}{'processor s/min':>17}{'.blend MB':>11}",
+        f"{'minutes':>8}{'takes':>7}{'steps':>7}{'engine GB':>11}{'Blender GB':>12}{'seconds':>9}{'processor s/min':>17}{'.blend MB':>11}{'Blender':>10}",
     ]
     for each in results:
         most = each["most_gb"]
         lines.append(
             f"{each['minutes']:>8g}{each['takes']:>7}{each['steps']:>7}{most['engine']:>11.2f}{most['blender']:>12.2f}"
-            f"{each['seconds']:>9.0f}{sum(each['processor_seconds'].values()) / each['minutes']:>17.1f}{each['blend_mb'] or 0:>11.1f}"
+            f"{each['seconds']:>9.0f}{sum(each['processor_seconds'].values()) / each['minutes']:>17.1f}{each['blend_mb'] or 0:>11.1f}{each.get('blender') or '–':>10}"
             + (
                 ""
                 if each["finished"]
