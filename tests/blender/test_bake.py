@@ -181,20 +181,24 @@ def test_a_bake_that_is_stopped_while_it_starts_says_so(tmp_path, after, how, co
     assert process.returncode == code and said == "bake.py: stopped\n"
 
 
+@pytest.fixture
+def own_signals():
+    """What the test does with signals ends with it."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows closes no terminals so")
-def test_a_closed_terminal_does_not_stop_a_bake(blender):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    try:
-        with script.interruptible():
-            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), before):
-            signal.signal(number, handler)
+def test_a_closed_terminal_does_not_stop_a_bake(blender, own_signals):
+    with script.interruptible():
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
-def test_a_stop_in_a_function_that_blender_calls_is_not_dropped(blender, capfd):
+def test_a_stop_in_a_function_that_blender_calls_is_not_dropped(blender, capfd, own_signals):
     """Blender prints what such a function raises, and goes on."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     hears_ctrl_c()
     called = []
 
@@ -212,8 +216,6 @@ def test_a_stop_in_a_function_that_blender_calls_is_not_dropped(blender, capfd):
                 time.sleep(0.01)
     finally:
         blender.app.handlers.frame_change_pre.remove(stopped)
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), before):
-            signal.signal(number, handler)
     assert (
         called
         and caught.value.args == (signal.SIGINT,)

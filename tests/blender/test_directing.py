@@ -370,6 +370,12 @@ def test_a_slider_put_back_brings_the_very_keys_back(
     assert len(asked(client)) == 2  # generated, and one draft
 
 
+def edit(entry):
+    """Change a key of a take by hand."""
+    curves = compat.all_curves(entry.action)
+    next(each for each in curves if len(each.keyframe_points) > 5).keyframe_points[3].co[1] += 0.1
+
+
 @pytest.mark.one_blender
 @pytest.mark.parametrize("how", ["edited", "shaped", "mixed", "retaken"])
 def test_what_is_the_animators_own_does_not_follow(
@@ -381,10 +387,7 @@ def test_what_is_the_animators_own_does_not_follow(
     elif how == "shaped":
         shown.action.thunder_shape.jaw = 0.5
     else:
-        curve = next(
-            curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5
-        )
-        curve.keyframe_points[3].co[1] += 0.1
+        edit(shown)
     before = keys_of(rig, shown)
     direction.energy = 1.5
     following()
@@ -404,10 +407,7 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(
     direction.energy = 1.5
     tick()
     shown = shown()
-    curve = next(
-        curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5
-    )
-    curve.keyframe_points[3].co[1] += 0.1
+    edit(shown)
     before = keys_of(rig, shown)
     following()
     assert same(before, keys_of(rig, shown)) and "was edited" in live.sentence

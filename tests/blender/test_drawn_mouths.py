@@ -936,7 +936,6 @@ def seen_of(blender, scene, names):
 
 
 NUMBERS = [f"mouth_{number:02}" for number in range(1, 9)]
-BLAIR = "E/O/U/L/FV/rest/AI/WQ/MBP".split("/")
 
 
 @pytest.mark.parametrize(

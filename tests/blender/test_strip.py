@@ -236,12 +236,16 @@ def drive_volume(line):
     line.driver_add("volume").driver.expression = "0.5"
 
 
-def animate_volume_in_the_nla(line):
-    animate_volume(line)
-    animation = line.id_data.animation_data
+def play_in_the_nla(animation):
+    """Move the action of some animation data to an NLA strip."""
     action, slot = animation.action, animation.action_slot
     animation.action = None
     animation.nla_tracks.new().strips.new("fade", 20, action).action_slot = slot
+
+
+def animate_volume_in_the_nla(line):
+    animate_volume(line)
+    play_in_the_nla(line.id_data.animation_data)
 
 
 @pytest.mark.parametrize("change", [drive_volume, animate_volume_in_the_nla])
@@ -264,10 +268,7 @@ def test_an_nla_that_does_not_move_the_volume_leaves_the_strip_to_its_file(
 ):
     line = place(scene, clicks(tmp_path / "a.wav", (0.5,), 3.0))
     scene.keyframe_insert("audio_volume", frame=1)
-    animation = scene.animation_data
-    action, slot = animation.action, animation.action_slot
-    animation.action = None
-    animation.nla_tracks.new().strips.new("fade", 20, action).action_slot = slot
+    play_in_the_nla(scene.animation_data)
     monkeypatch.delattr(mixdown, "_mix_with_blender")
     samples, _ = heard(line, tmp_path)
     assert np.abs(samples).max() > 0.1

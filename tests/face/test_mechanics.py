@@ -178,27 +178,27 @@ def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics, 
     assert -0.3 < labiodental <= 0.5 and sibilant > 1.5
 
 
-def test_the_lip_that_bites_keeps_its_red_comes_over_three_frames_and_pouts_no_more(mechanics):
+def bite_with_round_lips(mechanics, pucker):
+    """An f of lips that pucker so far: their pucker [T] and roll [T], and the mouth's shape."""
     said, names = sounds(labiodental=51), list(mechanics.articulators.names)
     given, jaw = talking(mechanics, said, (51, 3, 0.15))
-    given[:, names.index("mouthPucker")] = 0.3
+    given[:, names.index("mouthPucker")] = pucker
     (made, turn), _, shape = spoken(mechanics, said, (given, jaw))
-    roll = made[:, names.index("mouthRollLower")]
     assert lip_to_teeth(mechanics.articulators, made, turn)[51] <= 0.5
+    return made[:, names.index("mouthPucker")], made[:, names.index("mouthRollLower")], shape
+
+
+def test_the_lip_that_bites_keeps_its_red_comes_over_three_frames_and_pouts_no_more(mechanics):
+    pucker, roll, shape = bite_with_round_lips(mechanics, 0.3)
     assert 0.3 < roll.max() <= 0.6 and np.abs(np.diff(roll)).max() <= 0.25
     assert shape.incisors[51] > 1.3 and 2.7 < shape.gap[51] < 3.6, "the jaw is not shut"
-    assert (made[:40, names.index("mouthPucker")] == 0.3).all()
+    assert (pucker[:40] == 0.3).all()
 
 
 def test_lips_may_be_round_as_they_leave_the_teeth(mechanics):
     """As in “foolish”: they touch before, where they are round too far for it as well."""
-    said, names = sounds(labiodental=51), list(mechanics.articulators.names)
-    given, jaw = talking(mechanics, said, (51, 3, 0.15))
-    given[:, names.index("mouthPucker")] = 0.5
-    (made, turn), *_ = spoken(mechanics, said, (given, jaw))
-    pucker = made[:, names.index("mouthPucker")]
+    pucker, _, _ = bite_with_round_lips(mechanics, 0.5)
     assert (pucker[50:52] < 0.5).all() and pucker[52] == 0.5
-    assert lip_to_teeth(mechanics.articulators, made, turn)[51] <= 0.5
 
 
 def test_the_upper_lip_does_not_jump_on_the_way_to_f(mechanics):
