@@ -52,6 +52,7 @@ from research.harness import (
     results_file,
     ROOT,
     usual_direction,
+    WEIGHTS,
 )
 from research.train.mouth_readings import occupancy, read_again
 from research.train.teacher import perform
@@ -303,5 +304,5 @@ def run(args: Namespace) -> None:
         ),
     ]
     measured = args.split == "check" and args.clips is None and args.takes >= 8
-    measured &= args.weights is None and not args.steps
+    measured &= args.weights == WEIGHTS and not args.steps
     report(results_file(args.results, "lips.txt", measured), lines)
