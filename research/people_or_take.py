@@ -12,13 +12,15 @@ which says how far the linear film may stand for films: --unseen --mouths --film
 people_or_take_films.txt. First: as directed; all: each clip with every one of its takes in turn.
 
 A classifier sees 2 s of some signals, smoothed by 3 frames, and says who moves: AUC .5 is chance,
-1 certainty; it has not learned from the clip that it is asked about. Then one part of the model of
-upper faces after the other is taken out. In rows that are bridged, brows
-and gaze are straight lines over closed lids, where trackers move them. Then come figures of lips,
-head and eyes, and how far takes of a voice differ beside people. †: the tracker's in part; do not
-tune takes towards it. No figure says that a face looks well. Three minutes of one core; --mouths
-leaves upper faces out, --takes 0 --teacher measures the teacher alone (a minute), --quick (ten clips)
-finds gross faults alone. To stdout and, all of it, research/results/people_or_take.txt.
+1 certainty; it has not learned from the clip that it is asked about. Again: people's own mouths as
+they are read, shown by the linear film without what it misses, and read once more: so near to
+people comes a mouth that moves as it is read of them. Then one part of the model of upper faces
+after the other is taken out. In rows that are bridged, brows and gaze are straight lines over
+closed lids, where trackers move them. Then come figures of lips, head and eyes, and how far takes
+of a voice differ beside people. †: the tracker's in part; do not tune takes towards it. No figure
+says that a face looks well. Three minutes of one core; --mouths leaves upper faces out, --takes 0
+--teacher measures the teacher alone (a minute), --quick (ten clips) finds gross faults alone. To
+stdout and, all of it, research/results/people_or_take.txt.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -47,6 +49,7 @@ from research.faces.people import ABOUT, Face
 from research.faces.puppet import (
     CHANNELS,
     Curves,
+    LinearFilm,
     measure_mouth,
     measure_person,
     measure_upper,
@@ -74,11 +77,12 @@ from thunder_core.engine.planning.people import People
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.engine.tracking.mouth import JAW
+from thunder_core.engine.tracking.mouth import JAW, tracked_mouth
 from thunder_core.request import Request
 from thunder_core.types import FPS, pack, RATE, unpack
 
 SYSTEMS = ("people", "first", "all", "teacher")
+AGAIN = "again"  # people's own mouths
 WINDOW, STEP = 50, 25  # frames that the classifier sees, and from one window to the next
 SMOOTH = 3.0  # frames
 QUICK = 10  # clips
@@ -111,7 +115,8 @@ REGIONS = MOUTHS | {
     "everything, bridged": (*FACE, *BROWS_BRIDGED, *GAZE_BRIDGED),
 }  # fmt: skip
 ROUND, LIPS_MEET = ("W", "UW", "OW", "UH", "OY", "AO"), ("P", "B", "M")
-LEAST = ("W", "UW", "OW", *LIPS_MEET)  # that are measured one by one
+LESS_ROUND = ("SH", "R")  # a path into these is not followed
+LEAST = ("W", "UW", "OW", *LESS_ROUND, *LIPS_MEET)  # that are measured one by one
 UPPER = ("head", "brows, bridged", "lids", "gaze, bridged", "upper face, bridged")
 PARTS = {
     "nothing": (), "liveliness": ("lively", "in_pauses", "loud"), "correlations": ("correlation",),
@@ -123,8 +128,9 @@ Rows = dict[str, dict[str, float]]  # figure → system → value
 @dataclass(frozen=True)
 class Voice:
     """A clip's voice, and the curves of all who speak with it: the person, takes (the first as
-    directed), the teacher's readings. known [T]: frames in which the person is measured.  filmed:
-    the first take in a film, if there is one."""
+    directed), the teacher's readings. known [T]: frames in which the person is measured.  again:
+    the person, whose mouth is read once more (`show_again`).  filmed: the first take in a film, if
+    there is one."""
 
     clip: LipClip
     said: Sequence[Phone]
@@ -133,13 +139,14 @@ class Voice:
     person: Curves
     takes: list[Curves]
     readings: list[Curves]
+    again: Curves
     filmed: Curves | None = None
 
     def of(self, system: str) -> list[Curves]:
-        """The curves of one of SYSTEMS."""
+        """The curves of one of SYSTEMS, or AGAIN."""
         return {
             "people": [self.person], "first": self.takes[:1], "all": self.takes,
-            "teacher": self.readings,
+            "teacher": self.readings, AGAIN: [self.again],
         }[system]  # fmt: skip
 
 
@@ -196,14 +203,15 @@ def classifier_lines(voices: Sequence[Voice], check: Collection[str]) -> list[st
         return ["There are too few clips of two seconds for a classifier."]
     is_take = np.arange(2 * len(clips)) >= len(clips)
     unseen = np.isin(np.tile(clips, 2), list(check))
-    regions, systems = regions_of(voices[0]), [s for s in SYSTEMS[1:] if voices[0].of(s)]
+    columns = [*SYSTEMS[1:], AGAIN]
+    regions, systems = regions_of(voices[0]), [s for s in columns if voices[0].of(s)]
     cells, telling = defaultdict[tuple[str, str], str](lambda: "–"), dict[str, str]()
     for system in systems:
         scores = defaultdict[str, list[np.ndarray]](list)
         for turn in range(len(voices[0].of(system))):
             of = [v.of(system)[(i + turn) % len(v.of(system))] for i, v in enumerate(voices)]
             pair, kept = together(voices, of), (Curves(), Curves())
-            for region, signals in regions.items():
+            for region, signals in (MOUTHS if system == AGAIN else regions).items():
                 scores[region].append(score_windows(pair, signals, clips, kept))
                 if region not in telling:
                     telling[region] = what_tells(pair, signals, kept)
@@ -214,7 +222,7 @@ def classifier_lines(voices: Sequence[Voice], check: Collection[str]) -> list[st
             )
             if system != "all":
                 cells[region, system] += interval_of(is_take, found[0], clips)
-    columns = [*SYSTEMS[1:], *(f"check, {system}" for system in SYSTEMS[1:])]
+    columns += [f"check, {system}" for system in columns]
     return [
         f"Told from people, AUC ([90 %] over clips): {len(clips)} windows of {len(set(clips))} "
         f"clips; alone on {len(set(clips) & set(check))} that nothing was fitted to (check); what "
@@ -332,11 +340,13 @@ def sounds_of(voice: Voice) -> Iterator[tuple[str, str, slice, float]]:
     for before, phone in zip([None, *voice.said], voice.said):
         shuts = phone.symbol in LIPS_MEET
         frames = slice(round(phone.start * FPS), round(phone.end * FPS) + 1)
-        if not (shuts or phone.symbol in ROUND and voice.clip.width is not None):
+        narrows = phone.symbol in (*ROUND, *LESS_ROUND) and voice.clip.width is not None
+        if not (shuts or narrows):
             continue
         if frames.stop <= len(voice.known) and voice.known[frames].all():
             is_new = before is not None and before.symbol not in ROUND
-            enters = shuts or is_new and phone.end - phone.start >= LEAST_ROUND
+            is_new &= phone.symbol in ROUND and phone.end - phone.start >= LEAST_ROUND
+            enters = shuts or is_new
             start = phone.start * FPS if enters else np.nan
             yield phone.symbol, "opening" if shuts else "width", frames, start
 
@@ -426,13 +436,13 @@ def couplings_of(voice: Voice, curves: Curves) -> dict[str, float]:
 
 
 def ruler_lines(voices: Sequence[Voice], check: Collection[str]) -> list[str]:
-    """Table: sizes of first takes and readings ÷ people's, and how both go together, with intervals
+    """Table: sizes of first takes, readings and AGAIN ÷ people's, and how both go together, with intervals
     of 90 % over people; of those that numbers were fitted to, and of unseen ones."""
     groups = {
         "fit": [v for v in voices if v.clip.name not in check],
         "unseen": [v for v in voices if v.clip.name in check],
     }
-    systems = [name for name in ("first", "teacher") if voices[0].of(name)]
+    systems = [name for name in ("first", "teacher", AGAIN) if voices[0].of(name)]
     lines = []
     for title, of, is_ratio in (
         ("Sizes: people's, others ÷ these", sizes_of, True),
@@ -603,13 +613,13 @@ def read_voice(
     performed = [*motions, *(teacher_motion(engine, heard, phones, seed) for seed in again)]
     known = np.zeros(clip.frames, bool)
     known[clip.held[2]] = True
-    shown = [clip.shown]
+    shown = [clip.shown, show_again(clip.shown)]
     shown += [show_mouth(motion, number) for number, motion in enumerate(performed, 1)]
     if films is not None:
         shown.append(np.full((clip.frames, clip.shown.shape[1]), np.nan))
         film = above_rest(film_take(films, "head", clip.name, motions[0]))[: clip.frames]
         shown[-1][: len(film)] = film
-    person, *worn = _read_mouths(shown, clip.frames)
+    person, again, *worn = _read_mouths(shown, clip.frames)
     if not args.mouths:
         puppet, person = Puppet(clip.held[0]), person | measure_person(clip, measure_upper)
         for number, motion in enumerate(performed):
@@ -617,7 +627,15 @@ def read_voice(
             worn[number] |= {name: fit_length(x, clip.frames) for name, x in upper.items()}
     filmed = worn.pop() if films is not None else None
     takes, readings = worn[: len(motions)], worn[len(motions) :]
-    return Voice(clip, said, sound, known, person, takes, readings, filmed)
+    return Voice(clip, said, sound, known, person, takes, readings, person | again, filmed)
+
+
+def show_again(shown: np.ndarray) -> np.ndarray:
+    """What the linear film shows [T, 6] of a mouth that looks to the tracker like this [T, 6], as
+    our head is read to make it; NaN where nothing is seen."""
+    seen, again = np.isfinite(shown).all(1), np.full_like(shown, np.nan)
+    again[seen] = LinearFilm.load().show(*tracked_mouth().read(shown[seen]))
+    return again
 
 
 def _kept(path: Path, seeds: Sequence[int], make: Callable[[], Sequence]) -> list[np.ndarray]:

@@ -124,6 +124,10 @@ class LinearFilm:
         """What `slopes` are by [T, k + 1], of expression [T, n] and jaw [T, 3]."""
         return np.c_[expression @ self.moved, jaw[:, 0] / JAW_UNIT]
 
+    def show(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """What the tracker would show above rest [T, 6], mm, if it missed nothing."""
+        return self.inputs(expression, jaw) @ self.slopes.T
+
 
 def moved_by(channels: Sequence[str]) -> np.ndarray:
     """Shares [n, k] of the head's channels in some, sided ones without their side in both."""
@@ -135,7 +139,7 @@ def show_mouth(motion: Motion, seed: int) -> np.ndarray:
     """What the tracker would show of a motion's mouth above rest [T, 6], mm, by the linear film,
     missing as much as that does."""
     film = LinearFilm.load()
-    shown = film.inputs(motion.expression, motion.jaw) @ film.slopes.T
+    shown = film.show(motion.expression, motion.jaw)
     new = film.missed * (1 - np.outer(film.alike, film.alike))
     drawn = np.random.default_rng(seed).multivariate_normal(
         np.zeros(len(MOUTH)), new, motion.frames + _WARM

@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter1d
 from tracked_face import HEAD, tracked
 
 from research.faces.landmarks import contours
-from research.faces.puppet import measure, Puppet
+from research.faces.puppet import LinearFilm, measure, Puppet
 from research.measures import movement
 from research.measures.told_apart import auc, features, tell_apart
-from research.people_or_take import BRIDGED, cut_windows, REGIONS, together
+from research.people_or_take import BRIDGED, cut_windows, REGIONS, show_again, together
 from thunder_core.engine.tracking.solve import stabilise
 from thunder_core.face.moving.mouth_shape import MouthShape, OPENING, WIDTH
 from thunder_core.types import Motion
@@ -99,3 +99,18 @@ def test_a_performance_looks_on_a_person_as_it_looks_on_the_head():
     for name, place, far in (("opening", OPENING, 0.1), ("width", WIDTH, 0.3)):
         assert worn[name].std() == pytest.approx(mouth[:, place].std(), rel=far)
     assert np.ptp(worn["yaw"]) == pytest.approx(np.degrees(0.2), abs=0.7)
+
+
+def test_a_mouth_that_is_read_and_shown_again_opens_and_narrows_as_it_did():
+    t = np.arange(100) / 25
+    expression, jaw = np.zeros((100, HEAD.channels)), np.zeros((100, 3))
+    jaw[:, 0] = 0.08 * (1 + np.sin(9 * t))
+    expression[:, HEAD.channel("mouthPucker")] = 0.3 * (1 + np.sin(5 * t))
+    shown = LinearFilm.load().show(expression, jaw)
+    shown[40:43] = np.nan
+    again = show_again(shown)
+    assert np.isnan(again[40:43]).all() and np.isfinite(again[43:]).all()
+    for place in (OPENING, WIDTH):
+        was, now = (each[43:, place] for each in (shown, again))
+        assert np.corrcoef(was, now)[0, 1] > 0.98
+        assert now.std() == pytest.approx(was.std(), rel=0.15)
