@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
+from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine import loaded as system
 from thunder_core.engine.diffusion import Inpainting, sample, seeded_noise, solver_steps
 from thunder_core.engine.performance import Performance
@@ -68,6 +68,26 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
     assert seen == sorted(seen) and all(0 <= fraction <= 1 for _, fraction in seen), (
         "progress never goes back"
     )
+
+
+def test_moods_of_a_long_voice_are_the_same_one_after_another(engine, speech, monkeypatch):
+    frames, perform, together = speech.frames, engine.thunder.perform, []
+
+    def count_takes(voice, takes, *more):
+        together.append(len(takes))
+        return perform(voice, takes, *more)
+
+    monkeypatch.setattr(engine.thunder, "perform", count_takes)
+    vectors = np.zeros((frames, len(DIRECTION_NAMES)), np.float32)
+    vectors[: frames // 2, len(AXES)] = 0.8
+    vectors[frames // 2 :, len(AXES) + 1] = 0.8
+    made = []
+    for long in (frames, frames - 1):
+        monkeypatch.setattr(system, "LONG", long)
+        made += engine.generate(speech, Request(1, 3, direction=DirectionRequest(vectors)))
+    assert together == [1, 2, 1, 1, 1]
+    assert np.array_equal(made[0].motion.expression, made[1].motion.expression)
+    assert np.array_equal(made[0].motion.head, made[1].motion.head)
 
 
 def test_what_is_kept_of_a_take_that_arrived_stands_for_it_in_the_result(engine, speech):

@@ -218,7 +218,18 @@ class Thunder:
     ) -> Motion:  # fmt: skip
         """A take whose moods change over the line: cross-faded from takes of the same seed in each
         of them, so that at a strength of 0 it is the take without that mood."""
-        motions = self.perform(voice, take.moods, quality, guidance, progress, kept)
+        # those of a long voice one after another, as its takes are
+        parts: list[Sequence[Performance]] = [take.moods]
+        if voice.frames > LONG:
+            parts = [[mood] for mood in take.moods]
+        motions = (
+            motion
+            for number, moods in enumerate(parts)
+            for motion in self.perform(
+                voice, moods, quality, guidance,
+                share(progress, number / len(parts), (number + 1) / len(parts)), kept,
+            )
+        )  # fmt: skip
         played = np.stack([pack(each) for each in motions])
         assert take.shares is not None
         return unpack(self.pipeline.cross_fade(played, take.shares, kept), len(self.channel_names))
