@@ -264,11 +264,11 @@ def score_windows(
     pair: tuple[Curves, Curves],
     signals: Sequence[str],
     clips: np.ndarray,
-    kept: tuple[Curves, Curves] = ({}, {}),
+    kept: tuple[Curves, Curves] | None = None,
 ) -> np.ndarray:
     """How surely each window of people, then of performances, is one of these, by some signals.
     kept: of both, as of `features`."""
-    both = zip(pair, kept)
+    both = zip(pair, kept or ({}, {}))
     seen = [np.stack([*features(windows, signals, some).values()], 1) for windows, some in both]
     return tell_apart(*seen, clips)
 
