@@ -2,7 +2,7 @@
 """The default head as an animator sees it: Add Head, poses on its shape keys and bones, three views
 each, one picture.
 
-`python -m research head_sheet [docs/pictures/head.png]` in a Python that has bpy, some minutes;
+`python -m research head_sheet [docs/pictures/head.webp]` in a Python that has bpy, some minutes;
 --size 60 --samples 1 shows the poses in seconds.
 """
 
@@ -112,7 +112,7 @@ def photograph(scene, camera, degrees, folder):
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("out", nargs="?", default=str(ROOT / "docs" / "pictures" / "head.png"))
+    parser.add_argument("out", nargs="?", default=str(ROOT / "docs" / "pictures" / "head.webp"))
     parser.add_argument("--size", type=int, default=230, help="width of one view in pixels")
     parser.add_argument("--samples", type=int, default=24)
     parser.add_argument("--poses", default="", help="names, comma-separated; all without it")
@@ -140,6 +140,6 @@ def run(options: Namespace) -> None:
     )[::-1]
     picture = bpy.data.images.new("Sheet", sheet.shape[1], sheet.shape[0])
     picture.pixels.foreach_set(np.ascontiguousarray(sheet).ravel())
-    picture.filepath_raw, picture.file_format = str(Path(options.out).resolve()), "PNG"
-    picture.save()
+    picture.filepath_raw, picture.file_format = str(Path(options.out).resolve()), "WEBP"
+    picture.save(quality=85)
     print(f"{options.out}: {', '.join(names)}, from the front, the side between and the side")

@@ -101,9 +101,9 @@ def shows_the_face(hand):
 
 
 def different(entries):
-    """(places of the first take and two others, first frame) of takes that differ in a part of
+    """(places of the first take and another, first frame) of takes that differ in a part of
     their line by mouth, brows and head."""
-    rows = [contact_sheet._row(entry).tracks for entry in entries]
+    rows = [contact_sheet._row(entry.action).tracks for entry in entries]
     full = activity.full_heights(rows)
     length = min(len(row["mouth"]) for row in rows)
     levels = np.array([[row[name][:length] / full[name] for name in full] for row in rows])
@@ -114,13 +114,13 @@ def different(entries):
             takes,
             entries[0].first + start,
         )
-        for takes in ((0, *others) for others in combinations(range(1, len(rows)), 2))
+        for takes in ((0, other) for other in range(1, len(rows)))
         for start in range(length - STRETCH)
     )[1:]
 
 
 def film(hand):
-    """Generate is clicked, takes arrive, and three of them play the same part of the line; a
+    """Generate is clicked, takes arrive, and two of them play the same part of the line; a
     picture of the window at every step."""
     yield from scene_with_voice_and_head(hand, "main", "takes")
     yield from widen_the_sidebar(hand)

@@ -39,13 +39,14 @@ SCORE = (400, 80, 1122, 640)
 SEQUENCER = (60, 668, 1151, 778)
 TRACK = (210, 656, 858, 776)
 FILMED = (190, 84, 1122, 700)  # the face and the panel beside it
-FILM, FILM_QUALITY, FILM_BYTES = "film", 85, 1_500_000
-WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
-SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
-LIVE_FILM, LIVE_QUALITY, LIVE_BYTES = "live", 80, 700_000
+FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 50, 350_000
+WORDS_FILM, MENDED = "words_film", (210, 56, 1124, 816)
+WORDS_WIDTH, WORDS_QUALITY, WORDS_BYTES = 600, 35, 450_000
+SPOKEN_FILM, SPOKEN, SPOKEN_WIDTH, SPOKEN_QUALITY = "spoken", (0, 26, 1124, 880), 700, 50
+LIVE_FILM, LIVE_WIDTH, LIVE_QUALITY, LIVE_BYTES = "live", 560, 50, 350_000
 # its window's size, since a larger one is drawn more seldom without a graphics card, and what is cut
 LIVE_SIZE, LIVE = (960, 640), (0, 44, 792, 640)
-FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
+FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 600, 40, 400_000
 TAKES_FILM, TAKES_FILM_BYTES = "eight_takes", 6_000_000
 SCRIPTS, SCRIPTS_BOX, SCRIPTS_WIDE = "scripts", (290, 250, 850, 790), 300
 # voice of espeak-ng ("": the sample is heard), what is said, a round word of it, and how far in it
@@ -109,13 +110,12 @@ def film(
     seen: dict,
     out: Path,
     box: tuple = MENDED,
-    width: int = 0,
+    width: int = WORDS_WIDTH,
     quality: int = WORDS_QUALITY,
     most_bytes: int = WORDS_BYTES,
 ) -> None:
     """Crop the pictures film_NNN.png of a folder, write their captions into them and join them to
-    an animated WebP; seen["film"]: milliseconds and caption of each. width: that they get, 0 for
-    their own."""
+    an animated WebP; seen["film"]: milliseconds and caption of each. width: that they get."""
     frames, font = [], ImageFont.load_default(20)
     for number, (_, caption) in enumerate(seen["film"]):
         picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(box)
@@ -130,8 +130,8 @@ def film(
                 width=2,
             )
             draw.text((22, 16), caption, font=font, fill=(255, 255, 255))
-        height = round((width or picture.width) * picture.height / picture.width)
-        frames.append(picture.resize((width or picture.width, height), Image.Resampling.LANCZOS))
+        height = round(width * picture.height / picture.width)
+        frames.append(picture.resize((width, height), Image.Resampling.LANCZOS))
     frames[0].save(
         out,
         "WEBP",
@@ -202,14 +202,18 @@ def draw_scripts(blender: RealBlender, folder: Path, out: Path) -> None:
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
     FILM: (
         "picture_scenarios.film",
-        partial(film, box=FILMED, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
+        partial(film, box=FILMED, width=FILM_WIDTH, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
         "film.webp",
     ),
     WORDS_FILM: ("word_scenarios.films_mending", film, "words.webp"),
-    SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film, box=SPOKEN), "spoken.webp"),
+    SPOKEN_FILM: (
+        "record_scenarios.films_speaking",
+        partial(film, box=SPOKEN, width=SPOKEN_WIDTH, quality=SPOKEN_QUALITY),
+        "spoken.webp",
+    ),
     LIVE_FILM: (
         "record_scenarios.films_live",
-        partial(film, box=LIVE, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
+        partial(film, box=LIVE, width=LIVE_WIDTH, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
         "live.webp",
     ),
     FIRST_FILM: (

@@ -113,7 +113,7 @@ def generate(hand):
     assert "Loading the engine" in messages, messages
     assert any(said in parts or said.endswith("takes sampled") for said in messages), messages
     assert any(said.startswith(("Writing keys", "Keyed")) for _, said in held), held
-    assert len(held) > 20
+    assert len(held) > 20, held
     hand.keeps(0.05, held, "slices of generating")
     yield 1.0
 
