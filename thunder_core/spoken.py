@@ -82,8 +82,8 @@ MOUTH_SOUNDS = {
     REST: "",
 }
 SOUND_OF = {phone: name for name, phones in MOUTH_SOUNDS.items() for phone in phones.split()}
-# confidence below which a word is not found: 1 % of those that validation voices say, more than
-# half of those that they do not
+# confidence below which a word is not found: .2 % of those that validation voices say, four of five
+# of those that they do not
 SAID = 0.4
 # seconds in which lips meet before a word on which they stay shut, and part behind it
 CLOSES = 0.12

@@ -111,6 +111,9 @@ _MOST_SAID = 0.8  # share of words said with which the first way is enough
 _RULED_OUT, _RULED_OUT_BY_LIPS = np.log(0.03), np.log(0.01)
 
 
+# A word's confidence is a mean over its sounds, of square roots, so that one that is misheard counts
+# less, and over two more of this probability, since one or two sounds tell little.
+_USUALLY, _AS_MANY = 0.9, 2
 # Confidence in a word above which takes follow it: lower than that at which it counts as found, as
 # accents make some words hard to know and closures that are missed are seen first.
 _HEARD = 0.3
@@ -635,13 +638,14 @@ def _find_words(
     of_words: list[list] = [[] for _ in split(text)]
     for letter, (start, end) in zip(sequence, places):
         if letter.number >= 0:
-            p = _likely(belief[start:end], letter.phones).max() if start >= 0 else 0.0
+            p = _likely(belief[start:end], letter.phones).mean() if start >= 0 else 0.0
             of_words[letter.number].append((start, end, float(p)))
     for word, placed in zip(split(text), of_words):
         spoken = [each for each in placed if each[0] >= 0]
         begins = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
         before = max(begins, spoken[-1][1] / RATE - LATE) if spoken else before
-        sure = float(np.mean([p for *_, p in placed])) if spoken else 0.0
+        roots = np.sqrt([p for *_, p in placed] + [_USUALLY] * _AS_MANY)
+        sure = float(roots.mean() ** 2) if spoken else 0.0
         result.append(Word(word, begins, before, sure))
     return result
 
