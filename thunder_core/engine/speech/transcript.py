@@ -111,8 +111,8 @@ _MOST_SAID = 0.8  # share of words said with which the first way is enough
 _RULED_OUT, _RULED_OUT_BY_LIPS = np.log(0.03), np.log(0.01)
 
 
-# A word's confidence is a mean over its sounds, of square roots, so that one that is misheard counts
-# less, and over two more of this probability, since one or two sounds tell little.
+# A word's confidence is a mean over its sounds, of square roots, so that one that is misheard
+# counts less, and over two more of this probability, since one or two sounds tell little.
 _USUALLY, _AS_MANY = 0.9, 2
 # Confidence in a word above which takes follow it: lower than that at which it counts as found, as
 # accents make some words hard to know and closures that are missed are seen first.
