@@ -35,9 +35,9 @@ _LIGHT, _AMBIENT = (0.3, 0.45, 0.84), 0.35
 _SHINE, _SHINY = 0.12, ("Skin", "Lips")  # lips keep the lamp from what is behind them
 # sound → language and text, the first of six frames, the phone on which people are measured
 SOUNDS = {
-    "ü": ("de", "Ich wünsche mir Schuhe", 3, ""), "oo": ("en-gb", "A cool room", 8, "UW"),
-    "sch": ("de", "Die schöne Schule", 12, ""), "sh": ("en-gb", "She should show me", 6, "SH"),
-    "f": ("en-gb", "A fine coffee", 17, "F"), "smile": ("en-gb", "My friend is happy", 20, ""),
+    "ü": ("de", "Ich wünsche mir Schuhe", 3, ""), "oo": ("en", "A cool room", 8, "UW"),
+    "sch": ("de", "Die schöne Schule", 12, ""), "sh": ("en", "She should show me", 6, "SH"),
+    "f": ("en", "A fine coffee", 17, "F"), "smile": ("en", "My friend is happy", 20, ""),
 }  # fmt: skip
 # pixels, pixels per metre, metres (as of CloseUps); words a minute
 _SMALL, _SPEED = ((88, 58), 1.25e3, 0.002), 140
