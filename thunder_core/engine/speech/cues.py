@@ -575,10 +575,5 @@ def sample_phones(
 
 
 def raise_to_clear(share: np.ndarray) -> np.ndarray:
-    """What logits of phones with these probabilities lack to be clear."""
-    return raise_to(_AS_CLEAR, share)
-
-
-def raise_to(probability: float, share: np.ndarray) -> np.ndarray:
-    """What logits of phones with these probabilities lack to have another one together."""
-    return np.log(probability / (1 - probability) * (1 - share) / np.maximum(share, 1e-9))
+    """What logits of phones with these probabilities lack to be clear together."""
+    return np.log(_AS_CLEAR / (1 - _AS_CLEAR) * (1 - share) / np.maximum(share, 1e-9))

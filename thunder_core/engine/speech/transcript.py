@@ -25,6 +25,7 @@ from ... import languages
 from ...protocol import KANJI, SOUNDS
 from ...spoken import (
     BILABIALS as _BILABIALS,
+    DENTALS,
     is_unknown_alphabet,
     LABIODENTALS,
     PHONES,
@@ -35,7 +36,7 @@ from ...spoken import (
 )
 from ...timings import Times
 from . import kanji
-from .cues import raise_to, raise_to_clear, SURE
+from .cues import raise_to_clear, SURE
 from .encoder import softmax
 from .phonemes import is_here, Phoneme, pronounce
 
@@ -117,16 +118,16 @@ _USUALLY, _AS_MANY = 0.9, 2
 # Confidence in a word above which takes follow it: lower than that at which it counts as found, as
 # accents make some words hard to know and closures that are missed are seen first.
 _HEARD = 0.3
-# A text lowers no w, oo or o that is heard more than this within so many rows of a sound that may
-# be one.
-_HEARD_ROUND, _NEAR_ROUND = 0.15, 5
-# Probability to which rounding is raised where it is hardly heard: more would round lips further
-# where people do so least (at .65 by .3 mm on oo and o, 1.6 on w; research/people_or_take.py).
+# A text lowers no w, oo or o within so many rows of a sound that may be one.
+_NEAR_ROUND = 5
+# phones on which lips or tongue meet teeth or each other
+_CONTACTS = (*_BILABIALS, *LABIODENTALS, *DENTALS)
+# Probability to which rounding is raised behind the first quarter of a sound where it is hardly
+# heard: more, or earlier, would round lips further than people's, who do so least there.
 _AS_ROUND = 0.55
 # Least rows of a vowel, of one that is long and stressed, and of w. In 80 ms lips do not get round;
 # with 100 words of validation voices are found as well (a third of their long vowels are shorter).
 _VOWEL, _LONG_VOWEL, _GLIDE = 3, 5, 2
-_ROUNDEST = tuple(PHONES.index(name) for name in "UW W OW".split())
 _AS_WRITTEN = {
     PHONES.index(name): sound for name, sound in zip("UW UH W OW".split(), ("oo", "oo", "w", "o"))
 }
@@ -445,23 +446,22 @@ def follow(
     if not matches:
         return None, words
     result = logits.copy()
-    may_round = np.zeros(len(logits), bool)
+    near_round = np.zeros(len(logits), bool)
     for letter, start, end in spoken:
         if set(letter.phones) & set(ROUNDED):
-            may_round[max(0, start - _NEAR_ROUND) : end + _NEAR_ROUND] = True
-    may_round &= belief[:, ROUNDED].sum(1) > _HEARD_ROUND
+            near_round[max(0, start - _NEAR_ROUND) : end + _NEAR_ROUND] = True
     for letter, start, end in spoken:
         if letter.phones and words[letter.number].sure >= _HEARD:
-            _say(result, belief, letter, start, end, may_round)
+            _say(result, belief, letter, start, end, near_round)
     return result, words
 
 
 def _say(
     result: np.ndarray, belief: np.ndarray, letter: Letter, start: int, end: int,
-    may_round: np.ndarray,
+    near_round: np.ndarray,
 ) -> None:  # fmt: skip
     """Have phone logits [N, 40] say a letter in its rows, in place. belief: what is heard.
-    may_round: rows whose rounding stays as it is heard."""
+    near_round: rows near sounds that may round, where rounding that is heard stays."""
     likely = _likely(belief, letter.phones)
     while letter.closes and end - start < _LEAST_CLOSURE and 0 < start and end < len(likely):
         is_earlier = likely[start - 1] > likely[end]
@@ -469,23 +469,27 @@ def _say(
     for both in _SOUND_ALIKE.get(letter.text, {}).items():
         heard, meant = result[start:end, _indices(*both)].T
         result[start:end, PHONES.index(both[1])] = np.logaddexp(heard, meant)
-    ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
+    # of sounds that lips may round for contacts alone: ruling out what else is heard in them would
+    # round lips further than people's
+    is_round = not set(letter.phones).isdisjoint(ROUNDED)
+    others = _CONTACTS if is_round else range(len(PHONES))
+    ruled_out = np.setdiff1d(others, (*letter.phones, SILENCE))
     kept = result[start:end, ROUNDED]
     result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
     if not letter.closes:
         result[start:end, ROUNDED] = np.where(
-            may_round[start:end, None], kept, result[start:end, ROUNDED]
+            near_round[start:end, None], kept, result[start:end, ROUNDED]
         )
     share = softmax(result[start:end])[:, letter.phones].sum(1)
     if letter.closes and not letter.may_be_silent and share.max() <= SURE:
         # swallowed: lips are seen to close for it all the same
         result[start:end, letter.phones] += raise_to_clear(share)[:, None]
-    if letter.rounds >= 0:  # and to round
-        share = softmax(result[start:end])
-        lacks = share[:, [letter.rounds, *_ROUNDEST]].sum(1) < _AS_ROUND
-        result[start:end, letter.rounds] += np.where(
-            lacks, raise_to(_AS_ROUND, share[:, letter.rounds]), 0.0
-        )
+    if letter.rounds >= 0:  # and to round, behind its first quarter
+        rows = slice(start + (end - start) // 4, end)
+        heard = softmax(result[rows])
+        round_, share = heard[:, ROUNDED].sum(1), heard[:, letter.rounds]
+        lacks = np.maximum(_AS_ROUND / (1 - _AS_ROUND) * (1 - round_) - round_, 0)
+        result[rows, letter.rounds] += np.log1p(lacks / np.maximum(share, 1e-9))
 
 
 def find_text(
