@@ -141,7 +141,7 @@ test-cluster:
 	blender=$$(setup/python.sh environment.py blender) && "$$blender" -m pytest tests/blender/test_cluster.py
 
 docs-pictures:
-	@$(WITH_TESTED_ENGINE) && "$$engine" tests/gui/pictures.py
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m research pictures
 
 bench:
 	@$(WITH_DEVELOP); \

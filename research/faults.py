@@ -18,11 +18,11 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from research.harness import add_shared, RESULTS as FOLDER, ROOT, use_tests, write_json, write_table
+from research.kills import blender_python
 
 use_tests("faults")
 
 from harness import RESULTS, summary
-from kills import blender_python
 
 
 def tests(python: str, *arguments: str, **environment: str) -> int:
@@ -78,14 +78,7 @@ def calls() -> int:
 def kills(count: int, folder: Path) -> int:
     """Kill processes at random moments; 0 if all went right."""
     return subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / "tests" / "faults" / "kills.py"),
-            "--kills",
-            str(count),
-            "--results",
-            str(folder),
-        ],
+        [sys.executable, "-m", "research.kills", "--kills", str(count), "--results", str(folder)],
         cwd=ROOT,
     ).returncode
 

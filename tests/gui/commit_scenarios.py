@@ -7,58 +7,11 @@ from contextlib import contextmanager
 import bpy
 from scenarios import done, scene_with_voice_and_head
 from take_scenarios import list_takes
-from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
 from thunder.scene.review import overlay
 
 PATIENCE = 500  # seconds, on two very busy cores
-
-
-def commits(hand):
-    """The panel of Commit, for a copy of the animator's action."""
-    yield from scene_with_voice_and_head(hand, "takes", "commit")
-    yield from list_takes(hand, count=2)
-    hand.scene.frame_set(40)
-    hand.scene.thunder.commit.to = "COPY"
-    yield 2.0
-    hand.photograph("commit_copy")
-
-
-def graphs(hand):
-    """The mouth of one take in the Graph Editor, committed as Poses."""
-    yield from scene_with_voice_and_head(hand, "takes")
-    hand.scene.render.fps, hand.scene.thunder.count = 24, 1
-    hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
-    yield from done(PATIENCE)
-    assert len(hand.scene.thunder.takes) == 1
-    rig, area = head.find(hand.scene), hand.viewport
-    hand.scene.thunder.commit.to = "NEW"
-    with hand.context():
-        bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True)
-    yield from done(PATIENCE)
-    curves = [curve for target in rig.targets for curve in compat.curves_for(target)]
-    hand.call(bpy.ops.object.select_all, action="DESELECT")
-    rig.mesh.select_set(True)
-    hand.window.view_layer.objects.active = rig.mesh
-    for curve in curves:
-        curve.hide = not any(
-            f'"{name}"' in curve.data_path
-            for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthRollLower")
-        )
-    area.type = "GRAPH_EDITOR"
-    area.spaces.active.show_region_ui = False
-    yield 1.0
-    with hand.context(area):
-        bpy.ops.graph.select_all(action="DESELECT")
-        bpy.ops.graph.view_all()
-    for curve in curves:
-        curve.select = not curve.hide
-    area.tag_redraw()
-    yield 1.5
-    hand.photograph("graph_poses")
-    area.type = "VIEW_3D"
-    yield 0.5
 
 
 def lay(hand, area, kind):

@@ -188,8 +188,10 @@ def finish(hand, error):
 def main():
     import addon_utils
 
-    # beside these scenarios those of the tests that run without a window
-    sys.path[:0] = map(str, (HERE, HERE.parent, HERE.parent / "blender"))
+    # beside these scenarios those of the tests that run without a window, and of a folder named
+    # outside
+    more = filter(None, [os.environ.get("SCENARIOS")])
+    sys.path[:0] = map(str, (HERE, HERE.parent, HERE.parent / "blender", *more))
     from extension import install_alias, NAME
 
     if "THUNDER_PACKAGE" not in os.environ:  # which a scenario installs itself

@@ -6,9 +6,7 @@ import os
 import time
 
 import bpy
-import numpy as np
 from bpy_extras import view3d_utils
-from picture_scenarios import bare_view, BESIDE, filmer
 from played_microphone import engine_with
 from scenarios import done, only_open, SAMPLE, until
 from thunder.scene.engine import connection
@@ -19,7 +17,6 @@ from thunder.scene.takes import dialogue, take_list
 from thunder.scene.voice import recording, strip
 
 PYTHON = os.environ["THUNDER_PYTHON"]
-FILMED = 6.0  # seconds of a live performance
 
 
 def booth(hand):
@@ -144,101 +141,6 @@ def gives_way_to_a_render(hand, keys):
     yield from done()
     lines = {each[0]: each[1:3] + [each[5]] for each in strips(scene)}
     assert lines == {"shot_voice_01": [1, 40, True], "shot_voice_02": [2, 40, False]}
-
-
-def films_speaking(hand):
-    """A line is spoken and committed: pictures film_NNN.png, and in `hand.seen["film"]`
-    milliseconds and a caption of each."""
-    only_open("main", "takes", "commit")
-    booth(hand)
-    yield from shot(hand)
-    scene, photograph = hand.scene, filmer(hand)
-    next(
-        area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR"
-    ).type = "SEQUENCE_EDITOR"
-    scene.thunder.recording.countdown, scene.thunder.count = 1, 4
-    bpy.context.preferences.view.show_playback_fps = False
-
-    yield 1.0
-    photograph(1500, "Record, beside the voice")
-    press_record(hand)
-    took = recording.Recording.running
-    yield 0.4
-    photograph(800, "It counts")
-    yield from until(lambda: took.spoken > 0)
-    while took.spoken < 4.0:
-        photograph(450, "Speak; Space ends it")
-        yield 0.2
-    hand.press("SPACE")
-    yield from until(lambda: len(scene.thunder.takes) > 0)
-    yield 0.3
-    photograph(1200, "The line is a strip, its takes arrive")
-    yield from done()
-    yield 0.5
-    bpy.context.window_manager.thunder_part = "TAKES"  # with Commit
-    entry = scene.thunder.takes[0]
-    for frame in range(entry.first, min(entry.last, entry.first + 60), 6):
-        scene.frame_set(frame)
-        yield 0.3
-        photograph(240, "The best one is on the head")
-    hand.call(bpy.ops.thunder.commit_take, "INVOKE_DEFAULT")
-    yield from done()
-    yield 0.7
-    scene.frame_set(frame - 12)  # between two blinks
-    yield 0.5
-    photograph(2500, "Committed: keys of your own")
-
-
-def copy_screen(path):
-    """A picture of the screen, within milliseconds: a pixmap, of what Xvfb keeps as X's dump."""
-    dump = np.fromfile(os.environ["SCREEN_FILE"], np.uint8)
-    about = dump[:80].view(">u4")  # size of the head, …, width, height, …, bytes a row, …, colours
-    pixels = dump[about[0] + 12 * about[19] :][: about[5] * about[12]]
-    pixels = pixels.reshape(about[5], -1, 4)[:, : about[4], 2::-1]
-    with open(path, "wb") as file:
-        file.write(b"P6 %d %d 255\n" % (about[4], about[5]) + pixels.tobytes())
-
-
-def films_live(hand):
-    """The head speaks while somebody does, and takes follow: pictures as `films_speaking` makes
-    them, those of the live face taken beside it, each seen as long as it took."""
-    only_open("main", "takes")
-    booth(hand)
-    yield from shot(hand)
-    scene, photograph = hand.scene, filmer(hand)
-    scene.thunder.count = 4
-    view = bare_view(hand)
-    view.region_3d.view_location.x += BESIDE.x
-    view.overlay.show_cursor = view.overlay.show_object_origins = False
-    yield 1.0
-    hand.call(bpy.ops.object.select_all, action="DESELECT")
-    x, y = hand.sidebar.x - 200, hand.sidebar.y + 2 * hand.sidebar.height // 3
-    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    hand.call(bpy.ops.wm.call_panel, name="THUNDER_PT_record", keep_open=True)
-    yield 0.4
-    photograph(1800, "Perform Live, beside Record")
-    hand.press("ESC")
-    yield 0.5
-    assert hand.button(bpy.ops.thunder.perform_live) == ["RUNNING_MODAL"]
-    took = recording.Recording.running
-    yield from until(lambda: took.motion.delay)
-    shots, began = hand.seen["film"], time.perf_counter()
-    while took.spoken < FILMED:
-        yield 0.02
-        copy_screen(os.path.join(hand.folder, f"film_{len(shots):03d}.png"))
-        now = time.perf_counter()
-        shots.append([round(1000 * (now - began)), "The head speaks while you do; Space ends it"])
-        began = now
-    hand.press("SPACE")
-    yield from until(lambda: len(scene.thunder.takes) > 0)
-    yield from done()
-    yield 0.5
-    photograph(1500, "The line is a strip, and takes of it are there")
-    entry = scene.thunder.takes[0]
-    for frame in range(entry.first, min(entry.last, entry.first + 48), 4):
-        scene.frame_set(frame)
-        yield 0.3
-        photograph(160, "The best take")
 
 
 # ---- dropped files

@@ -96,31 +96,6 @@ def works_on(hand, count, seconds, name):
     assert len(hand.scene.thunder.takes) >= count + 2
 
 
-def casts_dialogue(hand):
-    """The dialogue of two heads: three strips, with one that nobody speaks."""
-    hand.clear()
-    hand.scene.render.fps = 25
-    assert hand.call(bpy.ops.thunder.add_head) == {"FINISHED"}
-    hand.scene.cursor.location.x = 0.3
-    assert hand.call(bpy.ops.thunder.add_head) == {"FINISHED"}
-    hand.call(bpy.ops.object.select_all, action="SELECT")
-    hand.look_from_the_front()
-    heads = head.in_scene(hand.scene)
-    for obj, name in zip(heads, ("Anna", "Ben")):
-        obj.name = name
-    for name, start in (("Anna asks", 1), ("Ben answers", 100), ("Rain", 1)):
-        strip.add(hand.scene, SAMPLE, name, start)
-    hand.scene.thunder.head = heads[0]
-    only_open("main")
-    yield from hand.open_tab("Thunder")
-    yield 0.5
-    for name, speaker in (("Anna asks", "Anna"), ("Ben answers", "Ben"), ("Rain", "NO_SPEAKER")):
-        assert hand.call(bpy.ops.thunder.cast_strip, strip=name, speaker=speaker) == {"FINISHED"}
-    hand.sidebar.tag_redraw()
-    yield from hand.settle()
-    hand.photograph("cast")
-
-
 def moves_a_voice(hand):
     """The strip of takes, one of them committed, is moved: the panel says so, Re-sync moves takes
     and keys, and one undo takes it all back."""

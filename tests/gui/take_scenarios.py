@@ -229,30 +229,3 @@ def shapes(hand):
     hand.scene.frame_set(80)
     yield 1.0
     hand.photograph("animated")
-
-
-def mixes(hand):
-    """Parts and two cuts are chosen."""
-    yield from scene_with_voice_and_head(hand, "mix")
-    yield from list_takes(hand, 4)
-    actions = [entry.action.name for entry in hand.scene.thunder.takes]
-    for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 2), ("head", 1)):
-        hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index])
-    for frame, index, part in ((60, 2, "ALL"), (100, 3, "mouth")):
-        hand.scene.thunder.active_take = index
-        hand.scene.frame_set(frame)
-        hand.button(bpy.ops.thunder.add_cut, part=part)
-    yield from hand.settle()
-    hand.photograph("cuts")
-
-
-def keeps(hand):
-    """Frames and a part of a take are kept."""
-    yield from scene_with_voice_and_head(hand, "mix")
-    yield from list_takes(hand, 1)
-    for frame in (60, 110):
-        hand.scene.frame_set(frame)
-        hand.button(bpy.ops.thunder.keep_frames, which="AROUND")
-    hand.scene.thunder_keep.upper_face = hand.scene.thunder_keep.selected = True
-    yield from hand.settle()
-    hand.photograph("kept")

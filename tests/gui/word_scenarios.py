@@ -2,19 +2,15 @@
 """The track of words and sounds in a real window: at every zoom, over an hour of dialogue; and a
 line mended by its words."""
 
-import json
-import os
 import time
 
 import bpy
 import numpy as np
 from commit_scenarios import lay, timed_draws
-from picture_scenarios import bare_view, FILM_STEP, filmer
 from scenarios import SAMPLE, scene_with_voice_and_head, until
-from take_scenarios import list_takes
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
-from thunder.scene.review import live_score, overlay, word_track
+from thunder.scene.review import overlay, word_track
 from thunder.scene.takes import mouth_pictures, take_list, transcript, word_places
 
 SAID = (
@@ -142,30 +138,6 @@ def mends_a_line(hand):
     assert word_places.current(bpy.context).frames == there[3].frames
 
 
-def reads_scripts(hand):
-    """Lines of THUNDER_LINES, a file of JSON: each a sound, its text, a word's number and how far in
-    it the picture line_N.png is taken, 0 to 1: the face over the track of its words."""
-    with open(os.environ["THUNDER_LINES"], encoding="utf-8") as file:
-        lines = json.load(file)
-    area = yield from split(hand)
-    for number, (sound, text, word, share) in enumerate(lines):
-        yield from scene_with_voice_and_head(hand, "words", sound=sound, text=text)
-        scene, view = hand.scene, bare_view(hand)
-        scene.thunder.count = 1
-        yield from call(hand, bpy.ops.thunder.generate)
-        yield from call(hand, bpy.ops.thunder.find_words)
-        first, last = word_places.line(bpy.context).words[word].frames
-        view.region_3d.view_distance *= 0.3
-        view.region_3d.view_location.z += 0.02
-        look_at(hand, area, first - 12, last + 12)
-        scene.frame_set(round(first + share * (last - first)))
-        yield from hand.settle()
-        hand.photograph(f"line_{number}")
-        strips = compat.strips(scene.sequence_editor)
-        strips.remove(strips[0])
-        yield 0.5
-
-
 def split(hand):
     """Steps that lay a dope sheet under the viewport; its area."""
     before = set(hand.window.screen.areas)
@@ -186,69 +158,3 @@ def click_word(hand, area, place):
         region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6
     )
     yield 1.0
-
-
-def opening_at(entry, frame):
-    """How far the mouth of a take is open at a frame, mm."""
-    begin, opening = live_score.opening(entry.action)
-    return opening[round(frame - begin)]
-
-
-def films_mending(hand):
-    """A line is mended by its words alone; pictures film_NNN.png, and `hand.seen["film"]`,
-    milliseconds and a caption of each."""
-    yield from scene_with_voice_and_head(hand, "words")
-    scene = hand.scene
-    view = bare_view(hand)
-    yield from found(hand)
-    yield from list_takes(hand, 3)
-    area = yield from split(hand)
-    view.region_3d.view_distance *= 0.5
-    look_at(hand, area, 152, 206)
-    line = word_places.line(bpy.context)
-    place = line.words[-1]
-    first, last = place.frames
-    held = sum(line.sounds(place)[0][0].frames) // 2
-
-    shot = filmer(hand)
-
-    def played(caption):
-        """Steps that show the word with a little before it, and stay on its first sound."""
-        for frame in [*range(first - 5, last + 1, FILM_STEP), held]:
-            scene.frame_set(frame)
-            yield 0.25
-            shot(round(1000 * FILM_STEP / scene.render.fps), caption)
-        hand.seen["film"][-1][0] = 1800
-
-    scene.frame_set(first - 20)
-    yield 1.0
-    shot(1500, "The track of words, over the curves")
-    yield from click_word(hand, area, place)
-    hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
-    for x, y in (
-        (area.x + area.width // 2, area.y + area.height - 40),
-        (hand.viewport.x + 300, hand.viewport.y + 300),
-    ):
-        hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-        yield 0.5
-    yield from played("A click on “thunder” loops it: its th was heard as f")
-    for caption, operator, arguments in (
-        ("TH is chosen instead", bpy.ops.thunder.correct_sound, {"number": 0, "sound": "TH"}),
-        ("Stressed: the mouth opens further", bpy.ops.thunder.mark_word, {"kind": "stressed"}),
-        ("Retake Word: eight readings of it alone", bpy.ops.thunder.retake, {"what": "WORD"}),
-    ):
-        yield from call(hand, operator, **arguments)
-        yield 2.5
-        yield from until(lambda: session.job is None, caption)
-        yield from played(caption)
-    readings = [
-        entry
-        for entry in scene.thunder.takes
-        if entry.kind == "RESAMPLED" and entry != take_list.shown_take(scene.thunder)
-    ]
-    other = max(readings, key=lambda entry: opening_at(entry, held))
-    yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
-    yield from played("A click on a mouth: the word is said by that take")
-    yield from call(hand, bpy.ops.thunder.hear_word)
-    yield 1.0
-    shot(2500, "The loudspeaker: hear what the lips say now")

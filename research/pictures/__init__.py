@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of docs/pictures: acts out scenarios in a real window and crops what the
-window showed.
+"""The pictures of docs/pictures: acts out scenarios in a real window and crops what the window
+showed.
 
-    BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
+    BLENDER=/path/to/blender python -m research pictures [NAME…]      (make docs-pictures)
 
 Without names all of PICTURES and FILMS, and the sheet of the sample's eight takes. What they show was
-made by the shipped weights. Nothing is written where a scenario fails.
+made by the shipped weights. Nothing is written where a scenario fails. Scenarios are those of
+tests/gui, and what no test needs is here: scenes.py, films.py, first_film.py.
 """
 
 import json
@@ -14,16 +15,19 @@ import re
 import shutil
 import sys
 import tempfile
+from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
-from conftest import PICTURES as TAKEN, RealBlender, ROOT
-
+from research.harness import ROOT, use_tests
 from thunder_core.shipped import SAMPLE, SAMPLE_TEXT
+
+use_tests("gui")
+
+from conftest import PICTURES as TAKEN, RealBlender
 
 OUT = ROOT / "docs" / "pictures"
 COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
@@ -59,13 +63,13 @@ SAID = {"友達と映画を見に行った": "ともだちと えいがを み�
 FILMS = (FILM, FIRST_FILM, WORDS_FILM, SPOKEN_FILM, LIVE_FILM, TAKES_FILM)
 
 PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
-    "panel": ("generates_takes", "takes", VIEWPORT),
-    "score": ("picture_scenarios.explains_a_score", "score", SCORE),
-    "character": ("maps_a_character", "character", VIEWPORT),
+    "panel": ("scenes.generates_takes", "takes", VIEWPORT),
+    "score": ("scenes.explains_a_score", "score", SCORE),
+    "character": ("scenes.maps_a_character", "character", VIEWPORT),
     "getting_started": ("day_scenarios.a_day", "getting_started", SIDEBAR),
     "moving_face": ("day_scenarios.a_day", "a_moving_face", WINDOW),
     "arriving": ("scene_scenarios.works_long", "arriving", WINDOW),
-    "dialogue": ("scene_scenarios.casts_dialogue", "cast", SIDEBAR),
+    "dialogue": ("scenes.casts_dialogue", "cast", SIDEBAR),
     "resync": ("scene_scenarios.moves_a_voice", "moved", SIDEBAR),
     "engine_install": ("scene_scenarios.sets_up_the_engine", "absent", PREFERENCES),
     "engine_installing": ("scene_scenarios.sets_up_the_engine", "installing", PREFERENCES),
@@ -73,11 +77,11 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
     "takes": ("take_scenarios.draws_a_sheet", "dialogue_takes", None),
     "grid": ("take_scenarios.plays_all", "grid", VIEWPORT),
     "shape": ("take_scenarios.shapes", "animated", VIEWPORT),
-    "mix": ("take_scenarios.mixes", "cuts", SIDEBAR),
-    "keep": ("take_scenarios.keeps", "kept", SIDEBAR),
+    "mix": ("scenes.mixes", "cuts", SIDEBAR),
+    "keep": ("scenes.keeps", "kept", SIDEBAR),
     "directing": ("direction_scenarios.directs", "more", SIDEBAR),
-    "commit": ("commit_scenarios.commits", "commit_copy", SIDEBAR),
-    "graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
+    "commit": ("scenes.commits", "commit_copy", SIDEBAR),
+    "graph_editor_poses": ("scenes.graphs", "graph_poses", VIEWPORT),
     "words": ("word_scenarios.mends_a_line", "mended", SIDEBAR),
     "track": ("word_scenarios.mends_a_line", "track", TRACK),
     "curves": ("commit_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
@@ -158,7 +162,7 @@ def make_package() -> Path:
 def film_takes(blender: RealBlender, folder: Path) -> None:
     """Film the eight takes of the demonstration side by side: an MP4 file with sound, and their
     sheet."""
-    film = (ROOT / "tests" / "gui" / "grid_film.py", "--", folder, folder / "takes.mp4")
+    film = (Path(__file__).with_name("grid_film.py"), "--", folder, folder / "takes.mp4")
     about = re.search("^DEMO = (.+)", (ROOT / "Makefile").read_text("utf-8"), re.M)[1].split()
     voice = "--audio", SAMPLE, "--transcript", SAMPLE_TEXT, "--takes", 8, "--seed", 1
     for script in ((ROOT / "bake.py", "--", *voice, *about, "--out", folder), film):
@@ -185,8 +189,8 @@ def draw_scripts(blender: RealBlender, folder: Path, out: Path) -> None:
         lines.append([str(sound), text, *where])
     (folder / "lines.json").write_text(json.dumps(lines), encoding="utf-8")
     os.environ["THUNDER_LINES"] = str(folder / "lines.json")
-    blender.act("word_scenarios.reads_scripts", timeout=2400)
-    taken = TAKEN / "word_scenarios.reads_scripts"
+    blender.act("scenes.reads_scripts", timeout=2400)
+    taken = TAKEN / "scenes.reads_scripts"
     each = [
         Image.open(taken / f"line_{n}.png").convert("RGB").crop(SCRIPTS_BOX)
         for n in range(len(LINES))
@@ -201,23 +205,23 @@ def draw_scripts(blender: RealBlender, folder: Path, out: Path) -> None:
 
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
     FILM: (
-        "picture_scenarios.film",
+        "films.film",
         partial(film, box=FILMED, width=FILM_WIDTH, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
         "film.webp",
     ),
-    WORDS_FILM: ("word_scenarios.films_mending", film, "words.webp"),
+    WORDS_FILM: ("films.films_mending", film, "words.webp"),
     SPOKEN_FILM: (
-        "record_scenarios.films_speaking",
+        "films.films_speaking",
         partial(film, box=SPOKEN, width=SPOKEN_WIDTH, quality=SPOKEN_QUALITY),
         "spoken.webp",
     ),
     LIVE_FILM: (
-        "record_scenarios.films_live",
+        "films.films_live",
         partial(film, box=LIVE, width=LIVE_WIDTH, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
         "live.webp",
     ),
     FIRST_FILM: (
-        "shelf_scenarios.filmed",
+        "first_film.filmed",
         partial(film, box=WINDOW, width=FIRST_WIDTH, quality=FIRST_QUALITY, most_bytes=FIRST_BYTES),
         "first_take.webp",
     ),
@@ -226,6 +230,7 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
 
 def make(blender: RealBlender, names: list[str]) -> None:
     os.environ["THUNDER_SAMPLED"] = "1"  # no made takes
+    os.environ["SCENARIOS"] = str(Path(__file__).parent)  # more of these
     made = {}
 
     def act(scenario, **options):
@@ -255,24 +260,20 @@ def make(blender: RealBlender, names: list[str]) -> None:
         print(f"  docs/pictures/{out}", made[scenario].get("steps", ""), flush=True)
 
 
-def main() -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the names of pictures."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which (all)")
+
+
+def run(args: Namespace) -> None:
+    """Take the pictures that are named, else all. Ends with a sentence where there is no Blender
+    or no picture of a name."""
     named = os.environ.get("BLENDER")
     path = shutil.which(named) if named else None
     if path is None:
-        print("Name a real Blender: BLENDER=/path/to/blender make docs-pictures", file=sys.stderr)
-        return 1
+        sys.exit("Name a real Blender: BLENDER=/path/to/blender make docs-pictures")
     every = (*PICTURES, *FILMS, SCRIPTS)
-    unknown = set(sys.argv[1:]) - set(every)
-    if unknown:
-        print(
-            f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(every)}",
-            file=sys.stderr,
-        )
-        return 2
+    if unknown := set(args.names) - set(every):
+        sys.exit(f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(every)}")
     with tempfile.TemporaryDirectory(prefix="pictures_") as scratch:
-        make(RealBlender(path, Path(scratch)), sys.argv[1:] or list(every))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        make(RealBlender(path, Path(scratch)), args.names or list(every))

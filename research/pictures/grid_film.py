@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Films the takes of a demonstration side by side, with their sound, in a Blender without a window:
 
-python tests/gui/grid_film.py FOLDER OUT.mp4
+python research/pictures/grid_film.py FOLDER OUT.mp4
 """
 
 import os

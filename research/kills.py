@@ -2,7 +2,7 @@
 """Kills the engine's process, a bake, a run of many, an installation and Blender at random moments,
 and looks at what they leave.
 
-    python tests/faults/kills.py [--kills 200] [--seed 1] [--of worker,bake,batch,installer,blender]
+    python -m research.kills [--kills 200] [--seed 1] [--of worker,bake,batch,installer,blender]
     [--results FOLDER]
 
 Runs in the engine's environment and needs one of Blender as a Python module (.venv/bpy-*, or
@@ -29,20 +29,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-sys.path[:0] = [
-    str(Path(__file__).resolve().parents[2]),
-    str(Path(__file__).resolve().parents[1]),
-    str(Path(__file__).parent),
-]
+from research.harness import use_tests, write_json, write_table
+from thunder_core import files, private_folder
+from thunder_core.client import Client
+from thunder_core.errors import WorkerDied
+
+use_tests("faults")
 
 from failing_calls import is_whole
 from harness import children_of, installers_environment, ROOT, run_installer, SAMPLE
 from processes import is_alive
-
-from research.harness import write_json, write_table
-from thunder_core import files, private_folder
-from thunder_core.client import Client
-from thunder_core.errors import WorkerDied
 
 SHARES = {"worker": 50, "bake": 24, "batch": 24, "installer": 46, "blender": 80}  # of all kills
 PATIENCE = 20.0  # seconds in which the last process must have ended; a busy machine gets there late
@@ -180,10 +176,10 @@ def kill_bakes(count, draw: random.Random, place: Path, tally: Tally, names="") 
     temporary.mkdir()
     folders, what = names or [""], ["--audio", short_sound(place)]
     if names:
-        what = ["--jobs", place / "sounds"]
-        what[1].mkdir()
+        (sounds := place / "sounds").mkdir()
+        what = ["--jobs", sounds]
         for name in names:
-            shutil.copy(place / "short.wav", what[1] / f"{name}.wav")
+            shutil.copy(place / "short.wav", sounds / f"{name}.wav")
     process = bake(earlier, 3, temporary, *what)
     said += [time.monotonic() for _ in process.stdout]
     if process.wait() or not all(is_whole(earlier / name, 3) for name in folders):
