@@ -306,7 +306,9 @@ def sheet_on(blender, scene, kind):
     return plane, image, node
 
 
-def test_a_sheet_shows_the_cell_of_each_mouth(blender, scene):
+def test_a_sheet_shows_the_cell_of_each_mouth_and_rows_are_filled_in_the_order_of_a_chart(
+    blender, scene
+):
     plane, _, node = sheet_on(blender, scene, "CELL")
     assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
     assert scene.thunder.head == plane
@@ -316,6 +318,11 @@ def test_a_sheet_shows_the_cell_of_each_mouth(blender, scene):
         at = node.inputs["Location"].default_value
         column, row = (cell - 1) % 4, (cell - 1) // 4
         assert tuple(at)[:2] == pytest.approx((column / 4, (2 - row) / 3)), frame
+    assert blender.ops.thunder.fill_in_order(chart="Preston Blair", first=2) == {"FINISHED"}
+    rows = {row.source: row.number for row in scene.thunder.table}
+    assert (rows["AH"], rows["M B P"], rows["Rest"]) == (2, 9, 11)
+    with pytest.raises(RuntimeError, match="No drawing was found"):
+        blender.ops.thunder.find_mapping()
 
 
 def test_a_sheet_whose_cells_have_no_size_is_a_sentence(blender, scene):
@@ -502,13 +509,6 @@ def test_nothing_drawn_ends_in_a_sentence(blender, scene):
     assert not scene.thunder.head and len(scene.objects) == 1
 
 
-def test_a_head_that_is_drawn_already_keeps_its_table(blender, scene, face):
-    before = character.plan_of(face)
-    blender.context.view_layer.objects.active = face
-    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
-    assert character.plan_of(scene.thunder.head) == before and scene.thunder.head == face
-
-
 def test_a_row_that_shows_a_layer_instead_of_a_drawing_needs_no_number(blender, scene):
     obj = drawing_with(blender, scene, A=(1, 5, 9), MBP=(), E=())
     blender.ops.thunder.add_drawn_mouth()
@@ -528,16 +528,6 @@ def test_a_bundled_head_that_is_selected_too_is_no_mouth(blender, scene):
     assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
     face = scene.thunder.head
     assert {obj.name for obj in face.children} == {"MBP", "A"}
-
-
-def test_rows_are_filled_in_the_order_of_a_chart(blender, scene):
-    plane, *_ = sheet_on(blender, scene, "CELL")
-    blender.ops.thunder.add_drawn_mouth()
-    assert blender.ops.thunder.fill_in_order(chart="Preston Blair", first=2) == {"FINISHED"}
-    rows = {row.source: row.number for row in scene.thunder.table}
-    assert (rows["AH"], rows["M B P"], rows["Rest"]) == (2, 9, 11)
-    with pytest.raises(RuntimeError, match="No drawing was found"):
-        blender.ops.thunder.find_mapping()
 
 
 def test_a_click_on_a_row_shows_its_drawing(scene, face):
@@ -711,18 +701,9 @@ def test_a_closure_is_added_to_a_take(scene, face):
     assert {frame for frame in after if after[frame] != before[frame]} <= set(range(36, 47))
 
 
-def test_cues_have_the_names_of_the_table(blender, scene):
-    swapped(blender, scene, "MBP", "AI", "E", "O", "rest")
-    blender.ops.thunder.add_drawn_mouth()
-    rig = head.resolve(scene.thunder.head)
-    entry = shown(scene, rig, open_take(0.2))
-    shot = export.Shot(scene, None, rig, entry.first, entry.last, from_zero=True)
-    rows = export._drawn_mouths(shot, 0.0)
-    assert {name for _, name in rows} == {"MBP", "AI", "O", "rest"}
-    assert next(start for start, name in rows if name == "MBP") == pytest.approx(0.92, abs=0.05)
-
-
-def test_an_export_has_all_objects_that_are_swapped(blender, scene, tmp_path):
+def test_an_export_has_all_objects_that_are_swapped_and_cues_the_names_of_the_table(
+    blender, scene, tmp_path
+):
     names = {"MBP", "AI", "E", "O", "rest"}
     parts = swapped(blender, scene, *sorted(names))
     blender.ops.thunder.add_drawn_mouth()
@@ -736,6 +717,10 @@ def test_an_export_has_all_objects_that_are_swapped(blender, scene, tmp_path):
         assert seen >= names and all(part.visible_get() for part in parts)
     assert [part.visible_get() for part in parts] == before and sum(before) == 1
     assert export._rig_notes(shot)[0].startswith("Which drawing is seen is left out")
+    shot = export.Shot(scene, None, rig, entry.first, entry.last, from_zero=True)
+    rows = export._drawn_mouths(shot, 0.0)
+    assert {name for _, name in rows} == {"MBP", "AI", "O", "rest"}
+    assert next(start for start, name in rows if name == "MBP") == pytest.approx(0.92, abs=0.05)
 
 
 def test_a_drawing_tilts_as_the_head_does_from_where_it_stands(blender, scene):

@@ -64,6 +64,14 @@ def face(blender, connection, monkeypatch):  # noqa: F811
 
 
 @pytest.fixture
+def told(monkeypatch):
+    """What the buttons say."""
+    said = []
+    monkeypatch.setattr(SlicedWork, "tell", lambda self, kind, text: said.append(text))
+    return said
+
+
+@pytest.fixture
 def marked(face):
     """The face with dots that were dragged where they belong."""
     return mark(face)
@@ -131,11 +139,9 @@ def test_dots_lie_about_where_they_belong_and_the_right_follows_the_left(face):
     assert np.allclose(free[number], places[number], atol=1e-3 * SIZE)
 
 
-def test_a_tracker_sees_the_face_and_a_broken_one_leaves_dots_to_proportions(face, monkeypatch):
-    told = []
-    monkeypatch.setattr(
-        bpy.types.THUNDER_OT_mark_face, "tell", lambda self, kind, text: told.append(text)
-    )
+def test_a_tracker_sees_the_face_and_a_broken_one_leaves_dots_to_proportions(
+    face, monkeypatch, told
+):
     for place in (Path(sys.prefix).parent / "tracker", Path(sys.executable)):
         monkeypatch.setenv("THUNDER_TRACKER", str(place))
         assert bpy.ops.thunder.mark_face() == {"FINISHED"}
@@ -165,7 +171,7 @@ def test_the_sidebar_has_a_sketch_of_the_dot_that_is_dragged(face):
     assert "Show Dots" in str(drawn.notes)
 
 
-def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(made):
+def test_a_face_without_keys_gets_all_of_them_its_basis_stays_and_it_passes_the_last_look(made):
     head = load_head()
     before = (head.v_template * BROAD * SIZE)[:, [0, 2, 1]] * [1, -1, 1]
     names = made.data.shape_keys.key_blocks.keys()
@@ -193,11 +199,7 @@ def test_a_face_without_keys_gets_all_of_them_and_its_basis_stays(made):
     of_eye = head.f[is_bare[head.f].all(1)], balls, (ball.min(0) + ball.max(0)) / 2, 12.5
     assert judging.left_open(places, *of_eye) > 7
     assert judging.left_open(places + moved(made, "eyeBlinkLeft"), *of_eye) < 0.5
-
-
-def test_the_face_is_a_character_that_passes_the_last_look(made):
-    plan = character_module.plan_of(made)
-    seen = detection.reach_of(made, plan)
+    seen = detection.reach_of(made, character_module.plan_of(made))
     assert bpy.context.scene.thunder.head == made
     assert not seen.faults and seen.shown["open"][0] > 10
 
@@ -277,11 +279,10 @@ def test_a_character_that_has_shapes_is_mapped_by_one_press(
     connection,
     monkeypatch,
     maker,  # noqa: F811
+    told,
 ):
     """Of either button, and gets dots by another."""
-    told = []
     monkeypatch.setenv("THUNDER_TRACKER", "/nowhere")
-    monkeypatch.setattr(SlicedWork, "tell", lambda self, kind, text: told.append(text))
     face = MAKERS[maker](blender, read_anatomy())
     scene, press = bpy.context.scene, bpy.ops.thunder
     bpy.context.view_layer.objects.active = face
@@ -346,12 +347,11 @@ def test_lips_are_found_before_teeth_and_tongue_of_one_mesh_and_shapes_join_its_
     blender,
     connection,
     monkeypatch,  # noqa: F811
+    told,
 ):
     """As of VRoid's faces, whose I makes no mouth wider, which is said; by the buttons that the
     sentence names."""
-    told = []
     monkeypatch.setenv("THUNDER_TRACKER", "/nowhere")
-    monkeypatch.setattr(SlicedWork, "tell", lambda self, kind, text: told.append(text))
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     face, lips = mouth_of_pieces()
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
@@ -464,11 +464,8 @@ def test_each_object_of_a_face_gets_the_keys_that_it_lacks_and_that_move_it(face
     assert {"jawOpen", "tongueOut"} <= set(tongue.data.shape_keys.key_blocks.keys())
 
 
-def test_dots_that_lie_there_stay_and_are_shown_again_unless_one_was_deleted(marked, monkeypatch):
-    told, root = [], new_shapes.dots_of(marked)
-    monkeypatch.setattr(
-        bpy.types.THUNDER_OT_mark_face, "tell", lambda self, kind, text: told.append(text)
-    )
+def test_dots_that_lie_there_stay_and_are_shown_again_unless_one_was_deleted(marked, told):
+    root, told[:] = new_shapes.dots_of(marked), []
     for each in (root, *root.children):
         each.hide_set(True)
     chin, brow = (bpy.data.objects[name] for name in ("Chin", "Brow, left"))
@@ -597,13 +594,8 @@ def test_keys_that_are_saved_half_way_count_as_made(marked, stop_after, tmp_path
         lambda face: bpy.data.meshes.remove(face.data),
     ],
 )
-def test_what_is_deleted_while_keys_are_written_ends_in_a_sentence(
-    marked, stop_after, monkeypatch, clear
-):
-    told = []
-    monkeypatch.setattr(
-        bpy.types.THUNDER_OT_make_shapes, "tell", lambda self, kind, text: told.append(text)
-    )
+def test_what_is_deleted_while_keys_are_written_ends_in_a_sentence(marked, stop_after, told, clear):
+    told.clear()
     stop_after(19, lambda job: clear(marked))
     assert bpy.ops.thunder.make_shapes() == {"CANCELLED"}
     why = "something that it works on was deleted"
@@ -611,22 +603,21 @@ def test_what_is_deleted_while_keys_are_written_ends_in_a_sentence(
     assert not any(mesh.shape_keys for mesh in bpy.data.meshes if mesh.users)
 
 
-def test_shapes_are_made_and_told_where_the_dots_are_deleted_meanwhile(
-    marked, stop_after, monkeypatch
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda face: bpy.data.objects.remove(new_shapes.dots_of(face)),
+        lambda face: setattr(face, "name", "Somebody"),
+    ],
+    ids=["without dots", "renamed"],
+)
+def test_shapes_are_made_and_told_where_dots_are_deleted_or_the_face_renamed_meanwhile(
+    marked, stop_after, told, change
 ):
-    told = []
-    monkeypatch.setattr(
-        bpy.types.THUNDER_OT_make_shapes, "tell", lambda self, kind, text: told.append(text)
-    )
-    stop_after(19, lambda job: bpy.data.objects.remove(new_shapes.dots_of(marked)))
+    stop_after(19, lambda job: change(marked))
     assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
-    assert told[0].startswith("Made ") and marked.data.shape_keys is not None
-
-
-def test_a_face_that_is_renamed_meanwhile_gets_its_shapes(marked, stop_after):
-    stop_after(19, lambda job: setattr(marked, "name", "Somebody"))
-    assert bpy.ops.thunder.make_shapes() == {"FINISHED"}
-    assert bpy.context.scene.thunder.head == marked and marked.data.shape_keys is not None
+    assert told[-1].startswith("Made ") and marked.data.shape_keys is not None
+    assert bpy.context.scene.thunder.head == marked
 
 
 def test_a_face_of_very_many_vertices_is_refused_at_once(face):

@@ -239,15 +239,6 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, scene, rig):
     assert keeps_in_steps(0.05, read, "reading a minute").frames == 1500
 
 
-def test_keying_that_is_broken_off_leaves_no_action(blender, scene, rig):
-    work = keying.write_take(rig, performance(), timing.Clock.of(scene, 1), "broken")
-    for _ in range(20):
-        next(work)
-    assert len(blender.data.actions) > 0
-    work.close()
-    assert len(blender.data.actions) == 0
-
-
 def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, stage, scene, rig):
     display.show(rig, enter(stage, seed=1))
     enter(stage, seed=2)

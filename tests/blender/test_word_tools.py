@@ -331,16 +331,6 @@ def line(scene):
     return strip.by_name(scene, "line")
 
 
-def test_words_and_sounds_lie_where_the_strip_plays_them(blender, voiced_scene):
-    transcript.ensure(voiced_scene, "line").text = "a bump"
-    assert blender.ops.thunder.find_words() == {"FINISHED"}
-    track = track_of(voiced_scene)
-    assert track.texts == ("a", "bump")
-    assert track.words[:, 0] == pytest.approx([25 + 0.2 * 24, 25 + 0.3 * 24]) and track.sounds[
-        0, 0
-    ] == pytest.approx(25 + 0.2 * 24)
-
-
 def test_progress_after_the_takes_does_not_name_what_came_before_them(
     blender, voiced_scene, client
 ):
@@ -656,11 +646,3 @@ def test_what_is_not_heard_is_named_word_by_word(blender, voiced_scene, client):
         transcript.ensure(voiced_scene, "line").text = text
         found = progress.result(word_places.find(client, strip.find(blender.context)))
         assert said in found.warning and bool(said) == bool(found.warning)
-
-
-def test_after_takes_they_are_found(blender, voiced_scene, client):
-    assert not word_places.is_known(voiced_scene, strip.find(blender.context))
-    voiced_scene.thunder.count = 1
-    blender.ops.thunder.generate()
-    assert word_places.is_known(voiced_scene, strip.find(blender.context))
-    assert len(track_of(voiced_scene).sounds) == 2

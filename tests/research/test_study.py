@@ -210,6 +210,7 @@ def test_the_count_is_that_of_the_books_without_judges_who_do_not_look(key):
     assert row[:7] == ["realism", "12", "1", "5", "6", "0", "3"]
     assert "67% [35%, 88%]" in told[-1] and "89% of 9" in told[-1]
     assert agreement(v for v in votes if v.judge != "eve")[0] == pytest.approx(9 / 10)
+    assert count([v for v in votes if v.judge == "eve"], key)[-1].startswith("nobody is left")
 
 
 @pytest.fixture
@@ -283,12 +284,3 @@ def test_two_judges_of_one_name_that_nothing_tells_apart_are_refused(asked, tmp_
         save(one, **more)
         with pytest.raises(SystemExit, match="are both by ada: rename one"):
             read_judges([one, two], asked, tmp_path)
-
-
-def test_who_skips_the_catch_pairs_is_named_and_left_out(asked, tmp_path):
-    bob = save(tmp_path / "bob.json", {"002": {"realism": 3}}, "bob")
-    votes, _ = read_judges([save(tmp_path / "ada.json"), bob], asked, tmp_path)
-    told = count(votes, asked)
-    assert told[0].endswith("ada (catch pairs 1 of 1), bob (catch pairs 0 of 1), left out")
-    assert told[-1].split()[:4] == ["realism", "1", "0", "0"]
-    assert count([v for v in votes if v.judge == "bob"], asked)[-1].startswith("nobody is left")
