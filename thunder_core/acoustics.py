@@ -161,13 +161,9 @@ def gain(samples: np.ndarray, target: float = 0.1) -> float:
     return target / max(active_level(samples), 1e-5)
 
 
-def amplitudes(samples: np.ndarray, frames: int) -> np.ndarray:
-    """RMS of a sound [n] in the 80 ms around each animation frame, float32 [frames]."""
-    return _amplitudes([np.asarray(samples, np.float32)], frames)
-
-
 def _amplitudes(pieces: Iterable[np.ndarray], frames: int) -> np.ndarray:
-    """`amplitudes` of a sound in float32 pieces, all but the last of whole frames."""
+    """RMS of a sound in float32 pieces, all but the last of whole frames, in the 80 ms around each
+    animation frame, float32 [frames]."""
     hop, at, rest = int(RATE / FPS), 0, np.zeros(0, np.float32)
     powers = np.zeros(frames + 1, np.float32)  # of the 40 ms before each frame, and behind the last
     for piece in pieces:
@@ -190,7 +186,8 @@ def loudness(samples: np.ndarray, frames: int, heard: np.ndarray | None = None) 
     clip's speech level, so that a quiet recording animates like a loud one. heard: [frames] 0 … 1,
     0 where nothing but a steady floor sounds; None: all of it is heard.
     """
-    amplitude = amplitudes(samples, frames) * np.float32(gain(samples, 1.0))
+    samples = np.asarray(samples, np.float32)
+    amplitude = _amplitudes([samples], frames) * np.float32(gain(samples, 1.0))
     if heard is not None:
         amplitude = amplitude * np.float32(heard)
     decibel = 20 * np.log10(np.maximum(amplitude, 1e-3))

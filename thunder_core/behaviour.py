@@ -26,9 +26,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .errors import BadRequest, suggest
-from .named_files import is_text, read_document, read_number
+from .named_files import is_text, read_document, read_file, read_number
 from .own_files import left_out_if_damaged
-from .text_files import NotText, read_text
 
 MOODS_FOLDER = Path(__file__).with_name("moods")
 VERSION = 1  # of the format of mood files
@@ -226,12 +225,7 @@ _LEANING = CHANNELS | {"mouth"}  # which with its side is mouthLeft or mouthRigh
 def _read(path: Path, key: str, where: str, advice: str) -> _Section:
     """A JSON file of ours, whose `key` holds its version. Raises BadRequest; advice: for one of
     another kind."""
-    try:
-        text = read_text(path, _LONGEST)
-    except (OSError, NotText) as error:
-        reason = getattr(error, "strerror", None) or f"it {error}"
-        raise BadRequest(f"{where} cannot be read ({reason}): put it back") from None
-    also = advice, "correct it"
+    text, also = read_file(path, _LONGEST, where, "put it back"), (advice, "correct it")
     whole = _Section(read_document(text, key, VERSION, _LONGEST, where, also, BadRequest), where)
     whole.take(key)
     return whole
@@ -267,9 +261,13 @@ def _part(row: object, where: str) -> Part:
         f"{where} has {json.dumps(row)[:60]} in “mouth”, which is no row of a channel, one of the "
         f"cues {', '.join(sorted(CUES))}, and an amount: correct it"
     )
-    if not isinstance(row, list) or len(row) not in (3, 4) or row[3:] not in ([], ["leaning"]):
-        raise wrong
-    if row[0] not in CHANNELS or row[1] not in CUES:
+    if (
+        not isinstance(row, list)
+        or len(row) not in (3, 4)
+        or row[3:] not in ([], ["leaning"])
+        or row[0] not in CHANNELS
+        or row[1] not in CUES
+    ):
         raise wrong
     return Part(row[0], row[1], read_number(row[2], "mouth", where, 0.0, 1.0), len(row) == 4)
 

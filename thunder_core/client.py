@@ -106,21 +106,16 @@ class Client:
                     f"There is no weights folder at “{self.weights}”: choose another, or leave it "
                     f"empty to use the bundled ones"
                 )
-            command = [
-                python.executable,
-                "-m",
-                __package__.rpartition(".")[2] + ".engine.worker",
-                "--folder",
-                folder,
-            ]
-            if self.weights:
-                command += ["--weights", os.path.abspath(self.weights)]
-            if self.device:
-                command += ["--device", self.device]
-            if self.verbs:
-                command += ["--verbs", self.verbs]
-            for kanji in self.kanji[:1]:
-                command += ["--kanji", kanji]
+            options = {
+                "--folder": folder,
+                "--weights": self.weights and os.path.abspath(self.weights),
+                "--device": self.device,
+                "--verbs": self.verbs,
+                "--kanji": next(iter(self.kanji), ""),
+            }
+            command = [python.executable, "-m", __package__.rpartition(".")[2] + ".engine.worker"]
+            for name, value in options.items():
+                command += [name, value] if value else []
             self._process = WorkerProcess(command, folder, self._send_again, python.libraries)
 
     def request(self, verb: str, **args) -> Pending:

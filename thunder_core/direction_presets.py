@@ -11,8 +11,7 @@ from pathlib import Path
 from .direction import AXES, CHOICES, Direction, DirectionRequest, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .manner import Manner
-from .named_files import is_text, NamedFiles, read_document, read_number
-from .text_files import read_text
+from .named_files import is_text, NamedFiles, read_document, read_file, read_number
 
 SHIPPED = Path(__file__).with_name("directions")
 USERS = "directions"  # name of the user's preset folder
@@ -116,14 +115,8 @@ class Preset:
     @staticmethod
     def read(path: Path) -> "Preset":
         """The preset in a file. Raises BadRequest."""
-        try:
-            text = read_text(path, _LONGEST)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or f"it {error}"
-            raise BadRequest(
-                f"The preset “{path.stem}” cannot be read ({reason}): choose another, or save it "
-                f"again"
-            ) from error
+        advice = "choose another, or save it again"
+        text = read_file(path, _LONGEST, f"The preset “{path.stem}”", advice)
         return Preset.from_json(text, path.stem)
 
 
@@ -168,8 +161,7 @@ class Presets:
             raise BadRequest(
                 f"There is no preset “{name[:60]}”: choose {', '.join(self.names())}, or a file"
             )
-        read = Preset.read(path)
-        return replace(read, name=name)
+        return replace(Preset.read(path), name=name)
 
     def look_up(self, style: str) -> Preset:
         """The preset in a .json file, or of a name, in letters of any case. Raises BadRequest."""

@@ -73,11 +73,10 @@ class Finding:
                 if self.size < 1
                 else f"The mouth opens {self.size:.1f} times as far as voice and direction ask for"
             )
+        where = f"“{self.word}” ({self.sound})" if self.word else self.sound
         if self.kind == OPEN:
-            where = f"“{self.word}” ({self.sound})" if self.word else self.sound
             return f"Lips do not meet on {where}: {self.size:.1f} mm apart"
         if self.kind == FLAT:
-            where = f"“{self.word}” ({self.sound})" if self.word else self.sound
             return f"Lips stay flat on {where}, which is round"
         if self.kind == SHIFTED:
             count = max(1, round(abs(self.size) * fps))

@@ -99,7 +99,9 @@ OF_PACKAGE = {  # that a list has
 def packages_in(folder: str) -> list[str]:
     """The folders of packages in a virtual environment."""
     patterns = ("lib/python*/site-packages", "Lib/site-packages")
-    return [path for each in patterns for path in glob.glob(os.path.join(folder, each))]
+    return [
+        path for each in patterns for path in glob.glob(os.path.join(glob.escape(folder), each))
+    ]
 
 
 class Failed(Exception):
@@ -358,7 +360,8 @@ def _follow(pip, folder: str, temporary: str, count: int, download: float) -> li
     while pip.poll() is None:
         time.sleep(_TICK)
         if doing[0].startswith("Installing"):
-            installed = len(_dists(folder))
+            names = [name for each in packages_in(folder) for name in os.listdir(each)]
+            installed = sum(name.endswith(".dist-info") for name in names)
             farthest = max(farthest, 0.75 + 0.23 * min(1.0, installed / count))
             message = f"Unpacking package {min(installed, count)} of {count}"
         else:
@@ -401,12 +404,6 @@ def why_failed(lines: list) -> str:
         f"The packages could not be installed ({last}): check the connection and install again, "
         f"downloads are kept"
     )
-
-
-def _dists(folder: str) -> list[str]:
-    """The metadata folders of the installed packages."""
-    pattern = ("Lib", "site-packages") if _WINDOWS else ("lib", "python*", "site-packages")
-    return glob.glob(os.path.join(glob.escape(folder), *pattern, "*.dist-info"))
 
 
 def _bytes_in(folder: str) -> int:

@@ -15,9 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import BadRequest
-from .named_files import read_document, read_number
+from .named_files import read_document, read_file, read_number
 from .spoken import NAMES
-from .text_files import read_text
 
 VERSION = 1
 LONGEST = 50_000  # largest manner, letters
@@ -165,14 +164,8 @@ class Manner:
     @staticmethod
     def read(path: Path) -> "Manner":
         """The manner in a file. Raises BadRequest."""
-        try:
-            text = read_text(path, _MOST_BYTES)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise BadRequest(
-                f"The manner “{path.name}” cannot be read ({reason}): choose another, or save it "
-                f"again"
-            ) from error
+        advice = "choose another, or save it again"
+        text = read_file(path, _MOST_BYTES, f"The manner “{path.name}”", advice)
         return Manner.from_json(text, path.stem)
 
 

@@ -45,6 +45,16 @@ def read_number(value: Any, name: str, where: str, least: float, most: float) ->
     return float(value)
 
 
+def read_file(path: Path, most: int, what: str, advice: str) -> str:
+    """The text of a file of ours, of at most so many bytes. what: the file, in a sentence.  advice:
+    the sentence's end. Raises BadRequest."""
+    try:
+        return read_text(path, most)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or f"it {error}"
+        raise BadRequest(f"{what} cannot be read ({reason}): {advice}") from error
+
+
 def read_document(
     text: str, key: str, version: int, longest: int, what: str, advice: tuple[str, str],
     error: type[ThunderError],

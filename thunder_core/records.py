@@ -16,14 +16,6 @@ LARGEST = 2**31  # largest number of frames
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-def version_of(record: Any) -> int:
-    """The version that a record was written in; 0 if it carries none, or no number."""
-    version = record.get(KEY, 0)
-    return (
-        version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else 0
-    )
-
-
 def frames(value: Any) -> int:
     """A frame, or a number of frames, in a record. Raises one of UNREADABLE for what cannot be
     one."""
@@ -34,5 +26,7 @@ def frames(value: Any) -> int:
 
 
 def is_readable(record: Any) -> bool:
-    """Whether a record is of this version or an earlier one."""
-    return version_of(record) <= VERSION
+    """Whether a record is of this version or an earlier one; one without a number was written by
+    0.1.0, or is damaged."""
+    version = record.get(KEY, 0)
+    return not isinstance(version, int) or version <= VERSION

@@ -107,9 +107,8 @@ def _in_one_alphabet(data: bytes, text: str | None) -> str:
 
     text: what it is in UTF-8, None for nothing.
     """
-    if len(data) % 2 or not 4 <= len(data) <= _LONGEST_WIDE or _WORD.search(data):
-        return ""
-    if text is not None and not text.strip(_OF_LISTS):
+    is_list = text is not None and not text.strip(_OF_LISTS)
+    if is_list or len(data) % 2 or not 4 <= len(data) <= _LONGEST_WIDE or _WORD.search(data):
         return ""
     found = {each: _decodes(data, each) or "" for each in ("utf-16-le", "utf-16-be")}
     for encoding, letters in found.items():

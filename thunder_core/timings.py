@@ -59,12 +59,13 @@ _AZURE, _POLLY, _ELEVENLABS, _GOOGLE = "Azure", "Amazon Polly", "ElevenLabs", "G
 
 @dataclass(frozen=True)
 class _Row:
-    """A word, or the phones of a viseme, as a file has it, in the units of its service."""
+    """A word, or a sound: the phones of a viseme, as a file has it, in the units of its service."""
 
     said: str
     start: float
     length: float | None
     service: str
+    is_sound: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,23 +125,14 @@ def is_told(text: str) -> bool:
 def read(text: str) -> tuple[str, Times]:
     """The text of a service's file, and when it is said. Raises BadRequest, whose message goes on
     after the file's name."""
-    words: list[_Row] = []
-    sounds: list[_Row] = []
-    for source in _entries(_AUDIO.sub(r'\1""', text)):
-        if "characters" in source:
-            found = _words_of_characters(source)
-            if words and found and found[0].start < words[-1].start:
-                raise BadRequest("has times that go back: its parts are not one after the other")
-            words += found
-        else:
-            (sounds if "viseme" in source else words).append(source["row"])
+    rows = list(_rows(_AUDIO.sub(r'\1""', text)))
+    words, sounds = ([row for row in rows if row.is_sound == which] for which in (False, True))
     if words and all(row.service == _GOOGLE and row.said.isdigit() for row in words):
         raise BadRequest("has marks that are named by numbers: name each as the word behind it")
-    unit = _unit_of_azure([*words, *sounds])
-    units = {_AZURE: unit, _POLLY: _MS, _ELEVENLABS: 1.0, _GOOGLE: 1.0}
+    units = {_AZURE: _unit_of_azure(rows), _POLLY: _MS, _ELEVENLABS: 1.0, _GOOGLE: 1.0}
     words, sounds = (
-        sorted((_in_seconds(row, units[row.service]) for row in rows), key=lambda row: row.start)
-        for rows in (words, sounds)
+        sorted((_in_seconds(row, units[row.service]) for row in some), key=lambda row: row.start)
+        for some in (words, sounds)
     )
     said, times = _place(words, sounds)
     if not times.words:
@@ -203,10 +195,9 @@ def _unit_of_azure(rows: list[_Row]) -> float:
     return _TICKS if steps and steps[len(steps) // 2] > _TICKS_APART else _MS
 
 
-def _entries(text: str) -> Iterator[dict]:
-    """What a file tells of words: “row” (text or viseme, start, length, service), with “viseme”
-    where it is one, or “characters” with “starts” and “ends”. Raises BadRequest."""
-    left, count = _parse(text)[::-1], 0
+def _rows(text: str) -> Iterator[_Row]:
+    """What a file tells of words and sounds. Raises BadRequest."""
+    left, count, last = _parse(text)[::-1], 0, 0.0
     while left:
         each, count = left.pop(), count + 1
         if count > _MOST_ROWS:
@@ -223,26 +214,23 @@ def _entries(text: str) -> Iterator[dict]:
             said = said.get("Text")
         if "time" in names and "value" in names and kind:
             if kind in ("word", "viseme"):
-                said = str(names["value"])
-                said = _PHONES_OF_POLLY.get(said, "") if kind == "viseme" else said
-                row = _Row(said, _number(names["time"]), None, _POLLY)
-                yield {"row": row, **({"viseme": True} if kind == "viseme" else {})}
+                is_sound, said = kind == "viseme", str(names["value"])
+                said = _PHONES_OF_POLLY.get(said, "") if is_sound else said
+                yield _Row(said, _number(names["time"]), None, _POLLY, is_sound)
         elif start is not None and "visemeid" in names:
             phones = _PHONES_OF_AZURE.get(int(_number(names["visemeid"])), "")
-            yield {"row": _Row(phones, _number(start), None, _AZURE), "viseme": True}
+            yield _Row(phones, _number(start), None, _AZURE, True)
         elif start is not None and isinstance(said, str):
             if "sentence" not in kind:
-                length = _length(names.get("duration"))
-                yield {"row": _Row(said, _number(start), length, _AZURE)}
+                yield _Row(said, _number(start), _length(names.get("duration")), _AZURE)
         elif "markname" in names and "timeseconds" in names:
-            said = str(names["markname"])
-            yield {"row": _Row(said, _number(names["timeseconds"]), None, _GOOGLE)}
+            yield _Row(str(names["markname"]), _number(names["timeseconds"]), None, _GOOGLE)
         elif "characters" in names and "characterstarttimesseconds" in names:
-            yield {
-                "characters": names["characters"],
-                "starts": names["characterstarttimesseconds"],
-                "ends": names.get("characterendtimesseconds"),
-            }
+            found = _words_of_characters(names)
+            if found and found[0].start < last:
+                raise BadRequest("has times that go back: its parts are not one after the other")
+            last = found[-1].start if found else last
+            yield from found
         elif "alignment" in names or "normalizedalignment" in names:
             left.append(_better(names.get("alignment"), names.get("normalizedalignment")))
         elif "sentence" not in kind:
@@ -269,9 +257,10 @@ def _better(given: object, as_said: object) -> object:
     return as_said if as_said and (has_digits or not characters) else given
 
 
-def _words_of_characters(source: dict) -> list[_Row]:
+def _words_of_characters(names: dict) -> list[_Row]:
     """Words of characters with times. Raises BadRequest."""
-    columns = [source[name] for name in ("characters", "starts", "ends")]
+    times = (names.get(f"character{end}timesseconds") for end in ("start", "end"))
+    columns = [names["characters"], *times]
     if not all(isinstance(each, list) and len(each) == len(columns[0]) for each in columns):
         raise BadRequest("has characters without as many starts and ends")
     text = "".join(str(c) for c in columns[0])

@@ -28,11 +28,6 @@ _WIDE_SHARE = 0.3  # the same as a share of the widest
 _LOUDNESS_SECONDS = 0.06
 
 
-def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
-    """The strongest of a motion's brow channels, [T] 0 … 1."""
-    return np.abs(motion.expression[:, in_group(channels, BROW_CHANNELS)]).max(axis=1, initial=0.0)
-
-
 def head(motion: Motion) -> np.ndarray:
     """Angle of a motion's head from its median pose, [T] degrees."""
     turns, _ = motion.turns
@@ -40,9 +35,11 @@ def head(motion: Motion) -> np.ndarray:
 
 
 def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict[str, np.ndarray]:
-    """Activity of a take by TRACKS, [T] each. opening: of its mouth, mm."""
+    """Activity of a take by TRACKS, [T] each: the strongest of its brow channels, its mouth's
+    opening, mm, and the angle of its head."""
+    brows = motion.expression[:, in_group(channels, BROW_CHANNELS)]
     return {
-        "brows": brows(motion, channels),
+        "brows": np.abs(brows).max(axis=1, initial=0.0),
         "mouth": np.asarray(opening, np.float64),
         "head": head(motion),
     }
@@ -50,13 +47,10 @@ def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict
 
 def full_heights(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
     """The value that fills each track in a picture of takes of one line."""
-    result = {}
-    for name in takes[0]:
-        share, least = _FULL_HEIGHT[name]
-        result[name] = max(
-            least, float(np.quantile(np.concatenate([take[name] for take in takes]), share))
-        )
-    return result
+    return {
+        name: max(least, float(np.quantile(np.concatenate([take[name] for take in takes]), share)))
+        for name, (share, least) in _FULL_HEIGHT.items()
+    }
 
 
 # ---- moments

@@ -290,9 +290,8 @@ class MouthFrames:
         far = np.linalg.norm(off.reshape(len(off), -1, 3), axis=2)
         return bool(far.max(initial=0.0) <= _HELD * self.error)
 
-    def key(self) -> Generator[float, None, set[int]]:
-        """Choose the frames of poses, of a hold the first and the last. Yields progress; returns
-        them."""
+    def key(self) -> Generator[float, None, None]:
+        """Choose the frames of poses, of a hold the first and the last. Yields progress."""
         speed = np.linalg.norm(np.diff(self.places, axis=0), axis=1) * self.fps
         sentences = split_at_gaps(
             np.flatnonzero(speed > _STILL_MM), max(1, round(_PAUSE * self.fps))
@@ -302,12 +301,10 @@ class MouthFrames:
         for number, run in enumerate(sentences):
             steps = self._sentence(int(run[0]), int(run[-1]) + 1, max(2, round(most * len(run))))
             found |= yield from rescale(steps, number / len(sentences), number / len(sentences))
-        if not self.is_held:
-            found |= self._holds(sorted(found))
         self.poses = found
         if not self.is_held:
-            self.poses = {end for pose in self.in_poses(found) for end in (pose[0], pose[-1])}
-        return self.poses
+            poses = self.in_poses(found | self._holds(sorted(found)))
+            self.poses = {end for pose in poses for end in (pose[0], pose[-1])}
 
     def begun(self) -> dict[int, int]:
         """The frame on which each pose begins if it is held until the next one, and its own."""

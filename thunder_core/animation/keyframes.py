@@ -182,15 +182,16 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
     keys = {part: values.copy() for part, values in keys.items()}
     kind = int(keys["interpolation"][place, 0])
     if kind == BEZIER:
-        return _cut_bezier(keys, place, frame)
-    frames = np.array([frame])
-    # an easing cannot be split; a key on every frame looks the same
-    if kind not in (CONSTANT, LINEAR):
-        inner = np.arange(np.floor(times[place]) + 1, np.ceil(times[place + 1]))
-        frames = np.union1d(inner, frames)
-        keys["interpolation"][place] = LINEAR
-    new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
-    new["interpolation"][:] = keys["interpolation"][place]
+        new = _cut_bezier(keys, place, frame)
+    else:
+        frames = np.array([frame])
+        # an easing cannot be split; a key on every frame looks the same
+        if kind not in (CONSTANT, LINEAR):
+            inner = np.arange(np.floor(times[place]) + 1, np.ceil(times[place + 1]))
+            frames = np.union1d(inner, frames)
+            keys["interpolation"][place] = LINEAR
+        new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
+        new["interpolation"][:] = keys["interpolation"][place]
     return concatenate(
         select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times)))
     )
@@ -277,17 +278,10 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
-    """The keys with an additional one at a frame within the Bézier segment that starts at key
-    `place`."""
-    p = np.array(
-        [
-            keys["co"][place],
-            keys["handle_right"][place],
-            keys["handle_left"][place + 1],
-            keys["co"][place + 1],
-        ],
-        float,
-    )
+    """The key at a frame that divides the Bézier segment after key `place`, whose own handles are
+    changed in place."""
+    co, right, left = (keys[part] for part in ("co", "handle_right", "handle_left"))
+    p = np.array([co[place], right[place], left[place + 1], co[place + 1]], float)
     p = _shorten_handles(p)
     low, high = 0.0, 1.0
     for _ in range(50):
@@ -296,14 +290,10 @@ def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
         d, e = a * (1 - s) + b * s, b * (1 - s) + c * s
         middle = d * (1 - s) + e * s
         low, high = (s, high) if middle[0] < frame else (low, s)
-    keys["handle_right"][place], keys["handle_left"][place + 1] = a, c
+    right[place], left[place + 1] = a, c
     for neighbour in (place, place + 1):
         fix_handles(keys, neighbour)
-    new = bezier_keys(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
-    count = len(keys["co"])
-    return concatenate(
-        select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, count))
-    )
+    return bezier_keys(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
 
 
 # ---- cycles
@@ -438,14 +428,11 @@ def to_relative(keys: dict, times: np.ndarray, base: np.ndarray, shift: int) -> 
 def to_absolute(edit: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
     """Edited keys on a curve `base` [T] at times [T]: the inverse of `to_relative`."""
     under = np.interp(edit["co"][:, 0], times, base.astype(np.float32).astype(np.float64))
-    result = {}
-    for part, values in edit.items():
-        values = values.copy()
-        if part in ("co", "handle_left", "handle_right"):
-            values[:, 0] += shift
-            values[:, 1] += under
-        result[part] = values.astype(PARTS[part][0])
-    return result
+    result = {part: values.copy() for part, values in edit.items()}
+    for part in ("co", "handle_left", "handle_right"):
+        result[part][:, 0] += shift
+        result[part][:, 1] += under
+    return {part: values.astype(PARTS[part][0]) for part, values in result.items()}
 
 
 def set_values(

@@ -233,7 +233,8 @@ def fit_values(
     keys; None: the curves'.  Alternating direction method of multipliers (Boyd et al. 2011), least
     squares reweighted towards the worst sample (Lawson 1961).
     """
-    count, parts, (slack, low, high) = len(keys), len(keys) - 1, bounds
+    count, parts = len(keys), len(keys) - 1
+    slack, low, high = bounds
     ends = curves[[0, -1]] if ends is None else ends
     basis, limits, kinks = _matrices(len(curves), keys)
     scale = np.maximum(high - low, LEAST)
@@ -486,9 +487,8 @@ class RegionKeys:
         outer = {keys[0], keys[-1]} | stay
         for earlier, later in moves:
             a, b = before + earlier, after - later
-            if (earlier and before in outer) or (later and after in outer) or a >= b:
-                continue
-            if b - a >= len(cost) or cost[b - a, a] > _SPARE_HOPELESS:
+            stays = (earlier and before in outer) or (later and after in outer)
+            if stays or not 0 < b - a < len(cost) or cost[b - a, a] > _SPARE_HOPELESS:
                 continue
             moved = {before: a, after: b}
             if (

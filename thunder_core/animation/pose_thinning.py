@@ -274,7 +274,8 @@ class Thinning:
         curve, place = self.curves[channel], 1
         while place < len(curve.frames) - 2:
             four = slice(place - 1, place + 3)
-            (first, *pair, last), (start, *values, end) = curve.frames[four], curve.value[four]
+            first, *pair, last = curve.frames[four]
+            start, *values, end = curve.value[four]
             fixed = [frame for frame in pair if frame in stay]
             if pair[1] - pair[0] == 1 and len(fixed) < 2 and (only is None or only[pair].any()):
                 middle = sum(values) / 2

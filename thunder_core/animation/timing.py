@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Converts motion at 25 fps to scene frames and back; the only place that does."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -24,7 +22,7 @@ class Clock:
     fps: float
 
     @classmethod
-    def of(cls, scene, start: float) -> Clock:
+    def of(cls, scene, start: float) -> "Clock":
         """The clock of a sound whose first sample plays at frame `start` of a Blender scene."""
         return cls(float(start), scene.render.fps / scene.render.fps_base)
 
@@ -45,7 +43,8 @@ class Clock:
     def take_frames(self, motion_frames: int) -> np.ndarray:
         """The whole scene frames with keys of a take of `motion_frames` frames: its sound's,
         lead-in and lead-out, int [S]."""
-        sound, (lead_in, lead_out) = self.scene_frames(motion_frames), self.leads()
+        sound = self.scene_frames(motion_frames)
+        lead_in, lead_out = self.leads()
         return np.arange(sound[0] - lead_in, sound[-1] + lead_out + 1)
 
     def leads(self) -> tuple[int, int]:

@@ -4,8 +4,6 @@ tell it from others. And reads the style of a take, an action or a capture from 
 direct other takes with it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -81,7 +79,7 @@ class PerformanceMeter:
     lifts: np.ndarray
 
     @classmethod
-    def of(cls, head: Head, articulators: Articulators | None = None) -> PerformanceMeter:
+    def of(cls, head: Head, articulators: Articulators | None = None) -> "PerformanceMeter":
         """The meter of a head. articulators: its own, where they are known."""
         raise_, all_ = (
             np.array([name.startswith(stems) for name in head.expression_names])
@@ -245,7 +243,7 @@ class Reader:
         return json.dumps({name: np.round(value, 5).tolist() for name, value in vars(self).items()})
 
     @staticmethod
-    def from_json(text: str) -> Reader:
+    def from_json(text: str) -> "Reader":
         """The regression in a text of `to_json`."""
         return Reader(**{name: np.array(value) for name, value in json.loads(text).items()})
 

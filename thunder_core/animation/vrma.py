@@ -74,7 +74,8 @@ def write(
 ) -> None:
     """Write a motion of any rate. start: time of its first frame, seconds, not negative.  is_held:
     whether each frame is held until the next."""
-    weights, (head, eyes) = expressions(motion, channels), motion.turns
+    weights = expressions(motion, channels)
+    head, eyes = motion.turns
     names = [*_BONES, *weights, "lookAt"]
     nodes = [
         {"name": name}

@@ -194,7 +194,16 @@ def bake_on(
     waiting = [task.job for task in tasks]
     process = LineProcess([python, "-m", _DRIVER], {**os.environ, **_ENVIRONMENT}, PATIENCE)
     try:
-        process.send(_request(cluster, command, tasks, maker))
+        process.send(
+            {
+                **asdict(cluster),
+                "root": ROOT,
+                "command": list(command),
+                "maker": asdict(maker),
+                "tasks": [asdict(task) | {"files": path_names(task.settings)} for task in tasks],
+                "of_takes": OF_TAKES.pattern,
+            }
+        )
         event = process.next()
         if event is None:  # Ray ends a process that finds no cluster without an error
             raise NoEngine(
@@ -212,19 +221,6 @@ def bake_on(
             yield failure_event(job, why, process.log)
     finally:
         process.close()
-
-
-def _request(
-    cluster: Cluster, command: Sequence[str], tasks: Sequence[BakeTask], maker: Maker
-) -> dict:
-    return {
-        **asdict(cluster),
-        "root": ROOT,
-        "command": list(command),
-        "maker": asdict(maker),
-        "tasks": [asdict(task) | {"files": path_names(task.settings)} for task in tasks],
-        "of_takes": OF_TAKES.pattern,
-    }
 
 
 # ---- how far a run of many bakes is: a line every now and then

@@ -362,10 +362,7 @@ def make_absolute(settings: Mapping[str, object], folder: str) -> dict[str, obje
 def quote(value) -> str:
     """A value as a sentence shows it, not too long."""
     try:
-        try:
-            written = json.dumps(value, ensure_ascii=False)
-        except TypeError:
-            written = str(value)
+        written = json.dumps(value, ensure_ascii=False, default=str)
     except ValueError:  # a number of thousands of digits, which Python does not write
         written = "a very long number"
     return shorten(written)

@@ -17,9 +17,9 @@ import numpy as np
 from ..direction import (
     AXES,
     CLOSED,
+    Direction,
     DIRECTION_NAMES,
     DirectionRequest,
-    in_moods,
     Mark,
     MOOD_NAMES,
     MOODS,
@@ -336,8 +336,7 @@ def target_size(take: Performance) -> float | None:
         return None
     if take.style is None:
         return 1.0
-    [mood] = in_moods([take.style.mean(0)])
-    return mood.style.energy
+    return Direction.of_vector(take.style.mean(0)).style_in_mood.energy
 
 
 def side_of(kept: Inpainting, style: np.ndarray | None) -> float:

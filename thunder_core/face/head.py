@@ -2,8 +2,6 @@
 """The head that the whole add-on uses: a FLAME-format asset, ours or a FLAME file of the user;
 numpy only. FLAME's skinning: in numpy in `points.py`, in torch in `research/train/flame.py`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 

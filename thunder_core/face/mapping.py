@@ -2,8 +2,6 @@
 """What a character's mapping says: sources of a motion, the rules and joints by which these move a
 rig, saved as JSON; and rotations as curves hold them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -250,7 +248,7 @@ class Mapping:
         return json.dumps(data, ensure_ascii=False, indent=1)
 
     @classmethod
-    def from_json(cls, text: str) -> Mapping:
+    def from_json(cls, text: str) -> "Mapping":
         """The mapping of a JSON text. Raises BadHead with a sentence if it is not one."""
         advice = "choose a file that Save Mapping wrote", "choose another file or map again"
         data = read_document(

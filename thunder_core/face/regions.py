@@ -3,8 +3,6 @@
 geometry, as the seam where the jaw's influence jumps, and the rest by carrying the bundled head's
 marks over."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -323,7 +321,7 @@ class Warp:
     pull: np.ndarray
 
     @classmethod
-    def rigid(cls, source: np.ndarray, target: np.ndarray) -> Warp:
+    def rigid(cls, source: np.ndarray, target: np.ndarray) -> "Warp":
         """The similarity (Umeyama 1991) that takes source [K, 3] nearest to target [K, 3]."""
         a, b = source - source.mean(0), target - target.mean(0)
         u, stretch, vt = np.linalg.svd(a.T @ b)
@@ -331,7 +329,7 @@ class Warp:
         turn = (stretch * sign).sum() / (a**2).sum() * (u * sign) @ vt
         return cls(turn, target.mean(0) - source.mean(0) @ turn, np.zeros((0, 3)), np.zeros((0, 3)))
 
-    def bend(self, source: np.ndarray, target: np.ndarray, stiffness: np.ndarray) -> Warp:
+    def bend(self, source: np.ndarray, target: np.ndarray, stiffness: np.ndarray) -> "Warp":
         """This map's similarity, bent to take source [K, 3] to target; a point of stiffness 0 [K]
         is met exactly."""
         count = len(source)
@@ -405,12 +403,6 @@ def bundled_face() -> MatchableFace:
     return study(load_head())
 
 
-def lay_over(source: MatchableFace, target: MatchableFace) -> Warp:
-    """The map that lays one head over another: eyes, lips, nose and chin on each other."""
-    stiffness = np.full(len(source.places), _PLACES_STIFF * source.unit)
-    return Warp.rigid(source.places, target.places).bend(source.places, target.places, stiffness)
-
-
 def _front(face: MatchableFace) -> np.ndarray:
     """Vertices of the skin that are seen from the front, above the throat; [K] ids."""
     points, unit = face.points, face.unit
@@ -456,7 +448,9 @@ class MatchedPoints:
 
 def match(source: MatchableFace, target: MatchableFace) -> MatchedPoints:
     """Corresponding points of the bundled head's lips and face and another head's."""
-    warp = lay_over(source, target)
+    # eyes, lips, nose and chin on each other
+    stiffness = np.full(len(source.places), _PLACES_STIFF * source.unit)
+    warp = Warp.rigid(source.places, target.places).bend(source.places, target.places, stiffness)
     lips = source.head.mouth_vertices[source.head.mouth_parts == 0]
     rings = lips.reshape(LIP_RINGS, LIP_AROUND)
     face = _spread_vertices(source, np.setdiff1d(_front(source), lips), _FACE_POINTS)

@@ -344,9 +344,8 @@ def is_as_committed(action, line: str, curves: dict, read: Callable) -> bool:
     """
     known = keys_of(action).get(line, LineKeys())
     by_name = {curve_name(*key): curve for key, curve in curves.items()}
-    for name, sums in known.curves.items():
-        if sums and (
-            name not in by_name or int(known.has(name, read(by_name[name])).sum()) < len(sums)
-        ):
-            return False
-    return bool(known.curves)
+    return bool(known.curves) and all(
+        name in by_name and known.has(name, read(by_name[name])).sum() >= len(sums)
+        for name, sums in known.curves.items()
+        if sums
+    )

@@ -75,7 +75,8 @@ def ahead(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     corners = points[triangles]
     top = points[:, 1].max() - 1.1 * np.ptp(points[:, 0])  # without most of a body
     corners = corners[corners[..., 1].max(1) > top]
-    middles, (one, other) = corners.mean(1), np.moveaxis(corners[:, 1:] - corners[:, :1], 1, 0)
+    middles = corners.mean(1)
+    one, other = np.moveaxis(corners[:, 1:] - corners[:, :1], 1, 0)
     area = np.linalg.norm(np.cross(one, other), axis=1)
     off = middles.mean(0) - np.average(middles, 0, area + 1e-30)
     off = (off / np.maximum(np.ptp(middles, axis=0), 1e-30)) * [1, 0, 1]

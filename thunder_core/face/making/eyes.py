@@ -2,8 +2,6 @@
 """An eye as its lids see it: directions from the middle of the ball, the opening between the lids
 in them, and lids that slide over the ball until they meet; numpy only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -51,6 +51,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def join(count: int, seams: np.ndarray) -> np.ndarray:
     """Of count vertices those that they become where seams [S, 2, 2] are joined, [V]."""
-    (start, end), (other, another) = seams[:, 0].T, seams[:, 1].T
+    start, end = seams[:, 0].T
+    other, another = seams[:, 1].T
     pairs = np.stack([np.r_[start, end], np.r_[another, other]], 1)
     return pieces(count, pairs[:, [0, 1, 1]])

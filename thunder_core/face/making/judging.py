@@ -127,7 +127,8 @@ class MouthView:
         the vertices of its triangle [N, 3], and how far its back lies before the front of the skin
         there, mm [N]; the area of all, mm²."""
         now = self.skin.points + move
-        (rest, rest_depth), (shown, depth) = self.rest, self.look(now, self.triangles)
+        rest, rest_depth = self.rest
+        shown, depth = self.look(now, self.triangles)
         is_back = self.faces_back(now)
         is_hole = (shown >= 0) & is_back[shown] & (depth > rest_depth - _DEEP_MM)
         is_hole &= ~((rest >= 0) & self.faces_back(self.skin.points)[rest])

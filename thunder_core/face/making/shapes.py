@@ -3,8 +3,6 @@
 from our skin, laid over that face by 24 marked places; lids slide over the eyeball, teeth, tongue
 and lashes follow; numpy only."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -351,7 +349,8 @@ def _seam(ours: Model) -> tuple[np.ndarray, np.ndarray]:
 def _sides(surface: Surface, seam, eyes: list[Eye | None], is_checked: bool = False) -> np.ndarray:
     """Which lip or lid a vertex belongs to, [V]: 1 above, −1 below, between them farther off.
     Raises BadHead where is_checked and both lips are one skin."""
-    points, (upper, lower) = surface.points, seam
+    points = surface.points
+    upper, lower = seam
     middle = (upper + lower) / 2
     x = points[:, 0]
     line = [np.interp(x, middle[:, 0], middle[:, axis]) for axis in range(3)]
@@ -454,7 +453,9 @@ def _in_mouth(face, triangles, piece, ids, middle) -> Surface:
 def _parts(ours: Model, laid, of_face, middle, of_skin, of_eyes, moves) -> list[np.ndarray]:
     """Let each loose piece follow: teeth and tongue as ours, others the skin near them. Returns the
     vertices of those that hang on lids of the left and of the right eye, as lashes."""
-    (triangles, face, piece), (skin, ids), (eyes, is_eye) = of_face, of_skin, of_eyes
+    triangles, face, piece = of_face
+    skin, ids = of_skin
+    eyes, is_eye = of_eyes
     lashes: list[list[np.ndarray]] = [[np.arange(0)], [np.arange(0)]]
     inner = np.flatnonzero(ours.kind)
     kinds = ours.kind[inner]
@@ -497,7 +498,8 @@ def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
 
 def _gaze(face, is_eye, middles, eyes, of_skin, lashes) -> tuple[list[str], np.ndarray]:
     """Names and moves of the keys by which the eyes look round, and their lids follow."""
-    (skin, ids), names, moves = of_skin, [], []
+    names, moves = [], []
+    skin, ids = of_skin
     for side, word in enumerate(_SIDES):
         ball, eye = np.flatnonzero(is_eye == 1 + side), eyes[side]
         for name, (up, across) in GAZE.items() if len(ball) else ():
@@ -550,7 +552,8 @@ def _lids_near(skin: Surface, lids: np.ndarray) -> np.ndarray:
 
 def _left_open(face, triangles, moves, names, of_skin, is_eye, eyes) -> dict[str, np.ndarray]:
     """The blinks that leave too much of a ball in sight."""
-    (skin, ids), is_bare = of_skin, is_eye > 0
+    is_bare = is_eye > 0
+    skin, ids = of_skin
     is_bare[ids] = True
     bare, result = triangles[is_bare[triangles].all(1)], {}
     for side, eye in _open(eyes):

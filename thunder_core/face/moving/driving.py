@@ -2,8 +2,6 @@
 """Drives a rig: a motion becomes the values of its tracks by weighted sums of sources, and is read
 back from them; what of a motion such a rig shows."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterable, Mapping as Values, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

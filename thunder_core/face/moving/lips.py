@@ -2,8 +2,6 @@
 """Measures the lips' opening and the mouth's width over a motion, and defines closures: keeps them
 through any change, and adds and removes them by hand; numpy only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -49,7 +47,7 @@ class Lips:
     middle: int
 
     @classmethod
-    def of(cls, head: Head) -> Lips:
+    def of(cls, head: Head) -> "Lips":
         """The lips of a head: all pairs where its lips are known as rings (ours), else only the
         middle one.
 

@@ -8,8 +8,6 @@ far jaw and lips open a mouth besides is the motion's: people differ in it. `poi
 channel values.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar

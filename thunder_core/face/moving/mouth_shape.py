@@ -6,8 +6,6 @@ People's own mouths, solved so, follow what was measured with r of .98 and more,
 from it (`python -m research people_or_take`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -70,7 +68,7 @@ class MouthShape:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, head: Head) -> MouthShape:
+    def of(cls, head: Head) -> "MouthShape":
         """The mouth of a head whose lips and corners are known."""
         v = 1e3 * head.v_template.astype(np.float64)
         below = v[head.inner_lip_lower_mid, 1] - v[:, 1]

@@ -185,9 +185,7 @@ def take_weights(
     at one frame the later counts.  fade: length in frames of a cross-fade, centred on its cut;
     beside a near cut it is shorter, so that no two overlap.
     """
-    at: dict[float, int] = {}
-    for frame, take in sorted(cuts, key=lambda cut: cut[0]):
-        at[float(frame)] = take
+    at = {float(frame): take for frame, take in sorted(cuts, key=lambda cut: cut[0])}
     result = np.zeros((len(frames), takes))
     result[:, first] = 1.0
     places = list(at)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping as Values
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from ...filters import smoothstep
 from ..mapping import Target
 
 DEEP = 8  # drivers in a row that are followed
@@ -164,11 +165,6 @@ _OPERATORS: dict[type[ast.AST], Callable] = {
 }
 
 
-def _smoothstep(low: float, high: float, x: float) -> float:
-    share = min(max((x - low) / (high - low), 0.0), 1.0)
-    return share * share * (3.0 - 2.0 * share)
-
-
 _OF_MATH = (
     "acos asin atan atan2 ceil copysign cos cosh degrees exp fabs floor fmod hypot log log10 log2 "
     "pow radians sin sinh sqrt tan tanh trunc"
@@ -178,7 +174,7 @@ _FUNCTIONS = {
     **{each.__name__: each for each in (abs, bool, float, int, max, min, round)},
     "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high),
     "lerp": lambda low, high, share: low + share * (high - low),
-    "smoothstep": _smoothstep,
+    "smoothstep": lambda low, high, x: smoothstep(min(max((x - low) / (high - low), 0.0), 1.0)),
 }
 _CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e}
 

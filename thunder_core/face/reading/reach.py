@@ -2,8 +2,6 @@
 """What a character's mapping does to its face: how far its lips part, how wide its mouth gets, and
 what is wrong with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping as Values
 from dataclasses import dataclass, field
 
@@ -64,7 +62,7 @@ class Reach:
     drawn: Values[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, face: Face) -> Reach:
+    def of(cls, face: Face) -> "Reach":
         """What the mapping does on a face."""
         row = face.row
         shown = {name: (face.gap(at), -face.narrowing(at)) for name, at in row.items()}
@@ -128,7 +126,7 @@ def lip_gap(reach: Reach, points: np.ndarray) -> float:
     points: [n, 3], where the vertices of `reach` (upper, lower, still) are, in the character's
     space.
     """
-    rest, (upper, lower) = np.array(reach.rest), (len(reach.upper), len(reach.lower))
+    rest, upper, lower = np.array(reach.rest), len(reach.upper), len(reach.lower)
     turn = _turn_between(rest[upper + lower :], points[upper + lower :])
 
     def pairs(each):
