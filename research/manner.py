@@ -163,7 +163,7 @@ def edit(motion: Motion, rng: np.random.Generator, is_repaired: bool) -> Motion:
         return np.stack(
             [
                 keyframes.evaluate(
-                    keyframes.from_reduced(keys.reduce(frames, column, tolerance), frames), frames
+                    keyframes.from_poses(keys.reduce(frames, column, tolerance), frames), frames
                 )
                 for column in values.astype(float).T
             ],

@@ -173,10 +173,10 @@ class _Section:
         self.known.add(key)
         return self.data.get(key, usual)
 
-    def text(self, key: str, is_needed: bool = True) -> str:
+    def text(self, key: str) -> str:
         """A text. Raises BadRequest."""
         value = self.take(key, "")
-        if not is_text(value) or (is_needed and not value.strip()):
+        if not is_text(value) or not value.strip():
             raise BadRequest(f"{self.where} has no text as “{self.named(key)}”: write one")
         return value
 

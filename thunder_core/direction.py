@@ -501,14 +501,12 @@ class DirectionRequest:
                 else vectors[np.clip(np.arange(first, max(count, first + 1)), 0, count - 1)]
             )
 
-        original = None if self.original is None else rows(self.original)
-        marks = tuple(mark.later(-first / FPS) for mark in self.marks)
         return replace(
             self,
             vectors=rows(self.vectors),
-            original=original,
+            original=None if self.original is None else rows(self.original),
             as_heard=rows(self.as_heard),
-            marks=marks,
+            marks=tuple(mark.later(-first / FPS) for mark in self.marks),
             times=None if self.times is None else self.times.later(-first / FPS),
             manner_strength=rows(self.manner_strength),
         )
@@ -516,6 +514,7 @@ class DirectionRequest:
     def to_record(self, put_array: PutArray) -> dict:
         """As the protocol has it, and a take in a .blend; `of_record` reads it. What is not used is
         left out."""
+        manner = self.manner
         record = {
             "direction": put_array(self.vectors),
             "spread": self.spread,
@@ -528,12 +527,9 @@ class DirectionRequest:
             "text": self.text,
             "language": self.language,
             "times": "" if self.times is None else self.times.to_json(),
+            "manner": None if manner is None else manner.to_json(),
+            "manner_strength": None if manner is None else put_array(self.manner_strength),
         }
-        if self.manner is not None:
-            record |= {
-                "manner": self.manner.to_json(),
-                "manner_strength": put_array(self.manner_strength),
-            }
         return {name: value for name, value in record.items() if value not in (None, "", [])}
 
     @staticmethod

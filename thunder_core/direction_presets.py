@@ -37,25 +37,19 @@ class Preset:
 
     def data(self) -> dict:
         """The content of its file; usual values are left out."""
-        style = {
-            name: round(value, _DECIMALS) for name, value in self.direction.style.values().items()
-        }
+        direction, is_neutral = self.direction, self.direction.mood == NEUTRAL
+        style = {name: round(value, _DECIMALS) for name, value in direction.style.values().items()}
         data = {
             "thunder_direction": VERSION,
             "name": self.name,
             "about": self.about,
             "style": {name: value for name, value in style.items() if value != _AXES[name].usual},
+            "mood": None if is_neutral else direction.mood,
+            "strength": None if is_neutral else round(direction.strength, _DECIMALS),
+            "spread": None if self.spread is None else round(self.spread, _DECIMALS),
+            "manner": None if self.manner is None else self.manner.data(),
         }
-        if self.direction.mood != NEUTRAL:
-            data |= {
-                "mood": self.direction.mood,
-                "strength": round(self.direction.strength, _DECIMALS),
-            }
-        if self.spread is not None:
-            data["spread"] = round(self.spread, _DECIMALS)
-        if self.manner is not None:
-            data["manner"] = self.manner.data()
-        return data
+        return {name: value for name, value in data.items() if value is not None}
 
     def direction_request(
         self, moved: dict[str, float], mood: tuple[str, float] | None = None,

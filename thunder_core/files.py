@@ -187,9 +187,8 @@ def hashes_of(paths: Iterable[str]) -> dict[str, str]:
 def check_unchanged(hashes: Mapping[str, str]) -> None:
     """Raise BadRequest if a file has changed since it was read: what was made of it would pass for
     made of the new one."""
-    now = hashes_of(hashes)
     for path, digest in hashes.items():
-        if now.get(path) != digest:
+        if hashes_of([path]) != {path: digest}:
             raise BadRequest(
                 f"“{path}” was changed, replaced or removed while it was baked: bake again"
             )

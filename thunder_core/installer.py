@@ -469,9 +469,10 @@ def main() -> int:
     parser.add_argument("--lock", required=True, help="the pinned and hashed list of packages")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    why = ""
     try:
         install(options.folder, options.lock)
+        report_event("done")
+        return 0
     except Failed as failed:
         why = str(failed)
     except OSError as error:
@@ -485,11 +486,8 @@ def main() -> int:
             f"Installation failed ({type(error).__name__}: {files.reason_of(error)}): install "
             f"again, see the log"
         )
-    if why:
-        report_event("error", message=why)
-        return 1
-    report_event("done")
-    return 0
+    report_event("error", message=why)
+    return 1
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import numpy as np
 from ...thunder_core import records
 from ...thunder_core.animation import cue_file, keyframes
 from ...thunder_core.animation.gaze import GazeTarget
-from ...thunder_core.animation.keys import Keys, reduce
+from ...thunder_core.animation.keys import PoseKeys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock, motion_times
 from ...thunder_core.face.moving import displacement, mouths
 from ...thunder_core.face.moving.drawings import DrawnDriver
@@ -86,7 +86,7 @@ class TrackValues:
 
     frames: np.ndarray
     values: np.ndarray
-    reduced: list[tuple[Keys, ...]] | None
+    reduced: list[tuple[PoseKeys, ...]] | None
     units: np.ndarray
 
 
@@ -287,15 +287,16 @@ def keys_of(of_tracks: TrackValues, place: int, track: Track) -> dict[str, np.nd
     return keyframes.on_every_frame(frames, values)
 
 
-def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
+def _join(pieces: list[PoseKeys], frames: np.ndarray) -> dict[str, np.ndarray]:
     """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its
     handle."""
     joined: list[dict[str, np.ndarray]] = []
     for number, keys in enumerate(pieces):
         part = frames[number * _LONG_PIECE : (number + 1) * _LONG_PIECE + 1].astype(float)
         if len(keys.index) == 1:  # it is constant
-            keys = Keys(np.array([0, len(part) - 1]), np.repeat(keys.value, 2), np.zeros(2))
-        these = keyframes.from_reduced(keys, part)
+            ends, level = np.array([0, len(part) - 1]), np.zeros(2)
+            keys = PoseKeys(ends, np.repeat(keys.value, 2), level, level)
+        these = keyframes.from_poses(keys, part)
         if joined:
             before = joined[-1]
             before["handle_right"][-1] = these["handle_right"][0]

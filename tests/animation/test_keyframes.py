@@ -9,7 +9,7 @@ from scipy.interpolate import BPoly
 from thunder_core import findings
 from thunder_core.animation import keyframes, placing
 from thunder_core.animation.commit.curves import trim
-from thunder_core.animation.keys import Keys, reduce, turning_points
+from thunder_core.animation.keys import reduce, turning_points
 
 FRAMES = np.arange(1.0, 61.0)
 
@@ -20,7 +20,7 @@ def curve(seed=3):
     values = sum(
         rng.uniform(-0.5, 0.5) * np.exp(-0.5 * ((FRAMES - at) / 4) ** 2) for at in (10, 22, 35, 50)
     )
-    return keyframes.from_reduced(reduce(FRAMES, values, 0.01), FRAMES)
+    return keyframes.from_poses(reduce(FRAMES, values, 0.01), FRAMES)
 
 
 def value_at(keys):
@@ -67,7 +67,7 @@ def test_a_curve_is_the_bezier_curve_of_its_handles(monkeypatch, reach, halvings
 
 
 def test_a_cut_in_an_easing_puts_keys_on_its_frames_and_on_no_others():
-    keys = keyframes.from_reduced(reduce(FRAMES, np.round(np.sin(FRAMES / 9), 6), 0.01), FRAMES)
+    keys = keyframes.from_poses(reduce(FRAMES, np.round(np.sin(FRAMES / 9), 6), 0.01), FRAMES)
     place = 2
     first, last = keys["co"][place : place + 2, 0]
     keys["interpolation"][place] = 12  # sine
@@ -100,7 +100,7 @@ def test_the_reduced_curve_is_within_the_tolerance_and_a_looser_one_needs_fewer_
     counts = []
     for tolerance in (0.003, 0.01, 0.05):
         keys = reduce(TIMES, curve, tolerance)
-        assert np.abs(keys.at(TIMES) - curve).max() <= tolerance
+        assert np.abs(keys.at(np.arange(250)) - curve).max() <= tolerance
         assert np.array_equal(keys.value, curve[keys.index])
         counts.append(len(keys.index))
     assert counts == sorted(counts, reverse=True) and (seed == 5 or counts[1] < len(TIMES) / 2)
@@ -108,7 +108,7 @@ def test_the_reduced_curve_is_within_the_tolerance_and_a_looser_one_needs_fewer_
 
 def test_what_does_not_move_gets_one_key_and_what_turns_is_found_at_its_extremes():
     keys = reduce(TIMES, np.full(250, 0.3), 0.01)
-    assert len(keys.index) == 1 and keys.at(TIMES) == pytest.approx(np.full(250, 0.3))
+    assert len(keys.index) == 1 and keys.at(np.arange(250)) == pytest.approx(np.full(250, 0.3))
     curve = np.concatenate(
         [np.linspace(0, 1, 20), np.linspace(1, 0.2, 20)[1:], np.linspace(0.2, 0.9, 20)[1:]]
     )
@@ -133,7 +133,7 @@ def test_between_two_keys_the_curve_stays_between_their_values(curve, tolerance)
     keys = reduce(np.arange(len(curve)), curve, tolerance)
     times = keys.index[:-1, None] + np.diff(keys.index)[:, None] * np.linspace(0, 1, 33)
     samples = np.unique(times)
-    dense = Keys(np.searchsorted(samples, keys.index), keys.value, keys.slope).at(samples)
+    dense = keys.at(samples)
     spans = np.searchsorted(samples, times)
     low = np.minimum(keys.value[:-1], keys.value[1:])
     high = np.maximum(keys.value[:-1], keys.value[1:])

@@ -18,7 +18,7 @@ A curve has a key only in columns that would look different without it.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from ..face.moving.displacement import group_distances, in_pieces, RigMeter, UNS
 from ..filters import split_at_gaps
 from ..progress import rescale
 from ..types import BLINKS, CLOSED_MM
-from .keys import fit_slopes, Keys, PoseKeys, SAMPLES
+from .keys import fit_slopes, PoseKeys, SAMPLES
 from .poses import Column, TOGETHER
 from .posing import BLINK, blink_frames, mean_of, PoseFit
 
@@ -88,7 +88,7 @@ def fit(
     curves: list[PoseKeys | None] = [None] * len(moved)
     for place, key in enumerate(keys):
         if key is not None and np.ptp(key.value) * per_unit[place].max() > UNSEEN_MM:
-            curves[place] = PoseKeys(key.index // SAMPLES, key.value, key.slope, key.slope)
+            curves[place] = replace(key, index=key.index // SAMPLES)
     return PoseFit(tuple(curves), (tuple(kinds),) * len(TOGETHER), float(far[:, 0].max()), per_unit)
 
 
@@ -131,7 +131,7 @@ class _Tracks:
         return kept if len(rows) == 1 else [*kept, len(rows) - 1]
 
 
-_Found = Generator[float, None, tuple[list[Keys | None], np.ndarray, list[Column]]]
+_Found = Generator[float, None, tuple[list[PoseKeys | None], np.ndarray, list[Column]]]
 
 
 def _hold(tracks: _Tracks, mouth: MouthFrames) -> _Found:
@@ -176,12 +176,11 @@ def _hold(tracks: _Tracks, mouth: MouthFrames) -> _Found:
         if not more:
             break
         mouth.poses |= more
-    keys: list[Keys | None] = [None] * len(tracks.moved)
+    keys: list[PoseKeys | None] = [None] * len(tracks.moved)
     for place in np.flatnonzero(tracks.moved).tolist():
         kept = tracks.needed(place, rows[:, place], mouth.closed[said], True)
-        keys[place] = Keys(
-            begins[kept] * tracks.step * SAMPLES, rows[kept, place], np.zeros(len(kept))
-        )
+        index, level = begins[kept] * tracks.step * SAMPLES, np.zeros(len(kept))
+        keys[place] = PoseKeys(index, rows[kept, place], level, level)
         rows[:, place] = np.repeat(rows[kept, place], np.diff([*kept, len(rows)]))
         yield 0.9
     shown = np.repeat(rows[held], SAMPLES * tracks.step, axis=0)[: len(tracks.values)]
@@ -220,11 +219,11 @@ def _ease(tracks: _Tracks, mouth: MouthFrames) -> _Found:
 
 def _slopes(
     tracks: _Tracks, used: list[int], mouth: MouthFrames
-) -> Generator[float, None, tuple[list[Keys | None], np.ndarray]]:
+) -> Generator[float, None, tuple[list[PoseKeys | None], np.ndarray]]:
     """Key the moved tracks on the poses `used`. Returns the keys of each track, None of others, and
     how far they are off at each sample [S, tracks]."""
     values = tracks.values
-    keys: list[Keys | None] = [None] * len(tracks.moved)
+    keys: list[PoseKeys | None] = [None] * len(tracks.moved)
     off, frames = np.zeros_like(values), np.array(used)
     times = np.arange(len(values)) / SAMPLES
     for place in np.flatnonzero(tracks.moved).tolist():

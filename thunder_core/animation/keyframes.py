@@ -3,12 +3,13 @@
 shape, moved, joined, repeated, evaluated, stored."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
-from .keys import Keys, PoseKeys
+from .keys import PoseKeys
 
 # Blender's enums of a key, as foreach_get and foreach_set have them (DNA values, stable since 2.8).
 CONSTANT, LINEAR, BEZIER = 0, 1, 2  # interpolation
@@ -52,7 +53,9 @@ def bezier_keys(
     return keys
 
 
-def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
+def from_poses(
+    posed: PoseKeys, frames: np.ndarray, kinds: Mapping[int, str] = MappingProxyType({})
+) -> dict[str, np.ndarray]:
     """Keys of poses on scene frames [T]: handles aligned except at kinks and at ends that are not
     level. kinds: index of a frame → kind of its pose (`poses.Column`); closures and breakdowns are
     drawn as such."""
@@ -67,13 +70,6 @@ def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> di
         drawn.get(kinds.get(index, ""), KEYFRAME) for index in posed.index.tolist()
     ]
     return keys
-
-
-def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Reduced keys of samples at frames [T], handles aligned except at ends that are not level."""
-    return from_poses(
-        PoseKeys(reduced.index, reduced.value, reduced.slope, reduced.slope), frames, {}
-    )
 
 
 def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -38,20 +38,56 @@ def times_of(frames: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Keys of one curve: indices [K] of the samples they sit on, values [K], slopes [K] per frame
-    of the time axis."""
+class PoseKeys:
+    """Keys of one curve on whole frames.
+
+    index [K] of the frames; value [K]; left, right [K]: slopes per frame on either side. Between
+    two keys the curve is a cubic Hermite polynomial: a Bézier segment with its handles at a third.
+    Beyond the outer keys it is level.
+    """
 
     index: np.ndarray
     value: np.ndarray
-    slope: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
 
-    def at(self, times: np.ndarray) -> np.ndarray:
-        """The curve through the keys at all sample times [T]."""
+    def at(self, frames: np.ndarray) -> np.ndarray:
+        """The curve at frames [N], any numbers."""
+        t = np.asarray(frames, float)
         if len(self.index) == 1:
-            return np.full(len(times), float(self.value[0]))
-        k, a, b, c, d = _basis(times, self.index)
-        return a * self.value[k] + b * self.value[k + 1] + c * self.slope[k] + d * self.slope[k + 1]
+            return np.full(len(t), float(self.value[0]))
+        knots = self.index.astype(float)
+        k = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
+        h = knots[k + 1] - knots[k]
+        a, b, c, d = hermite(np.clip((t - knots[k]) / h, 0.0, 1.0))
+        return (
+            a * self.value[k]
+            + b * self.value[k + 1]
+            + h * (c * self.right[k] + d * self.left[k + 1])
+        )
+
+    def handles(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Left and right handles [K, 2] (frame, value) for keys on scene frames [T].
+
+        Between keys they are a third of the way long, which makes the curve a Hermite polynomial;
+        no longer than LONGEST_HANDLE where the curve holds and beyond the outer keys, where they
+        are level.
+        """
+        times, value = np.asarray(frames, float)[self.index], self.value
+        gap = np.diff(times) / 3
+        holds = (np.diff(value) == 0) & (self.right[:-1] == 0) & (self.left[1:] == 0)
+        gap = np.where(holds, np.minimum(gap, LONGEST_HANDLE), gap)
+        outer = np.minimum(gap[[0, -1]], LONGEST_HANDLE) if len(gap) else np.full(2, 1 / 3)
+        before, after = np.append(outer[0], gap), np.append(gap, outer[1])
+        left, right = np.append(0.0, self.left[1:]), np.append(self.right[:-1], 0.0)
+        return np.stack([times - before, value - left * before], 1), np.stack(
+            [times + after, value + right * after], 1
+        )
+
+    @property
+    def aligned(self) -> np.ndarray:
+        """True for keys with the same slope on either side, bool [K]."""
+        return np.abs(self.left - self.right) <= 1e-9 + 1e-6 * np.abs(self.right)
 
 
 def steepest(rise: np.ndarray | float, run: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
@@ -78,14 +114,14 @@ def _basis(times: np.ndarray, index: np.ndarray):
 
 def fit_slopes(
     times: np.ndarray, curve: np.ndarray, index: np.ndarray, level: tuple[bool, bool]
-) -> tuple[Keys, np.ndarray]:
-    """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], and
-    the error [T].
+) -> tuple[PoseKeys, np.ndarray]:
+    """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], the
+    same on either side, and the error [T].
 
     level: whether it begins and ends level.
     """
     if len(index) == 1:
-        return Keys(index, curve[index], np.zeros(1)), curve - curve[index]
+        return PoseKeys(index, curve[index], np.zeros(1), np.zeros(1)), curve - curve[index]
     value = curve[index]
     k, a, b, c, d = _basis(times, index)
     left = curve - a * value[k] - b * value[k + 1]
@@ -102,7 +138,7 @@ def fit_slopes(
         if is_level:
             limits[0][end] = limits[1][end] = 0.0
     slope = _solve_within(diagonal, beside, right, *limits)
-    return Keys(index, value, slope), left - c * slope[k] - d * slope[k + 1]
+    return PoseKeys(index, value, slope, slope), left - c * slope[k] - d * slope[k + 1]
 
 
 def _slope_limits(
@@ -210,12 +246,12 @@ def smooth_between(values: np.ndarray, every: int) -> np.ndarray:
     low, high = _slope_limits(
         np.arange(len(values)), values, values.min(), values.max(), beyond=0.0
     )
-    index = every * np.arange(len(values))
-    keys = Keys(index, values, np.clip(np.gradient(values), low, high))
-    return keys.at(np.arange(index[-1] + 1) / every)
+    index, slope = every * np.arange(len(values)), np.clip(np.gradient(values), low, high)
+    k, a, b, c, d = _basis(np.arange(index[-1] + 1) / every, index)
+    return a * values[k] + b * values[k + 1] + c * slope[k] + d * slope[k + 1]
 
 
-def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float) -> Keys:
+def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float) -> PoseKeys:
     """The few keys whose curve stays within a tolerance of curve [T] at all of times [T] (frames,
     ascending).
 
@@ -226,7 +262,8 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float) -> Keys:
     if len(curve) == 1 or np.ptp(curve) <= tolerance:
         ends = np.array([0]) if curve[0] == curve[-1] else np.array([0, len(curve) - 1])
         rise = (curve[-1] - curve[0]) / max(float(times[-1] - times[0]), 1e-9)
-        return Keys(ends, curve[ends], np.full(len(ends), rise))
+        slope = np.full(len(ends), rise)
+        return PoseKeys(ends, curve[ends], slope, slope)
     index = turning_points(curve, 2 * tolerance)
     level = (
         abs(curve[1] - curve[0]) <= _BEGINS_LEVEL * tolerance,
@@ -280,59 +317,6 @@ BULGE = 0.75
 SHIFT = 0.5  # frames by which movement other than speech may be early or late without being noticed
 LEAST = 1e-9  # lower bound of what is divided by
 ROWS = 1000  # samples measured at once
-
-
-@dataclass(frozen=True)
-class PoseKeys:
-    """Keys of one curve on whole frames.
-
-    index [K] of the frames; value [K]; left, right [K]: slopes per frame on either side. Between
-    two keys the curve is a cubic Hermite polynomial: a Bézier segment with its handles at a third.
-    Beyond the outer keys it is level.
-    """
-
-    index: np.ndarray
-    value: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-
-    def at(self, frames: np.ndarray) -> np.ndarray:
-        """The curve at frames [N], any numbers."""
-        t = np.asarray(frames, float)
-        if len(self.index) == 1:
-            return np.full(len(t), float(self.value[0]))
-        knots = self.index.astype(float)
-        k = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
-        h = knots[k + 1] - knots[k]
-        a, b, c, d = hermite(np.clip((t - knots[k]) / h, 0.0, 1.0))
-        return (
-            a * self.value[k]
-            + b * self.value[k + 1]
-            + h * (c * self.right[k] + d * self.left[k + 1])
-        )
-
-    def handles(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right handles [K, 2] (frame, value) for keys on scene frames [T].
-
-        Between keys they are a third of the way long, which makes the curve a Hermite polynomial;
-        no longer than LONGEST_HANDLE where the curve holds and beyond the outer keys, where they
-        are level.
-        """
-        times, value = np.asarray(frames, float)[self.index], self.value
-        gap = np.diff(times) / 3
-        holds = (np.diff(value) == 0) & (self.right[:-1] == 0) & (self.left[1:] == 0)
-        gap = np.where(holds, np.minimum(gap, LONGEST_HANDLE), gap)
-        outer = np.minimum(gap[[0, -1]], LONGEST_HANDLE) if len(gap) else np.full(2, 1 / 3)
-        before, after = np.append(outer[0], gap), np.append(gap, outer[1])
-        left, right = np.append(0.0, self.left[1:]), np.append(self.right[:-1], 0.0)
-        return np.stack([times - before, value - left * before], 1), np.stack(
-            [times + after, value + right * after], 1
-        )
-
-    @property
-    def aligned(self) -> np.ndarray:
-        """True for keys with the same slope on either side, bool [K]."""
-        return np.abs(self.left - self.right) <= 1e-9 + 1e-6 * np.abs(self.right)
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,9 @@ def place_keys(span: Span, inner: dict, curve: CurveShape, insert: bool = False)
     """
     earlier = curve.times[curve.times < span.first - 0.5]
     later = curve.times[curve.times > span.last + 0.5]
-    replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, curve.times)
+    # as those of a line that was committed there reach from the first frame to the last
+    covers = np.abs(curve.times[[0, -1]] - (span.first, span.last)).max() < 0.5
+    replaces_all = covers and not insert and not len(earlier) and not len(later)
     keys = inner
     if not replaces_all:
         start = max(span.start, float(earlier.max(initial=-np.inf)))
@@ -152,12 +154,6 @@ def place_keys(span: Span, inner: dict, curve: CurveShape, insert: bool = False)
         else:
             keys = connect(keys, curve.since(end), None, curve.slope_at(end, 1))
     return keys
-
-
-def _covers(span: Span, times: np.ndarray) -> bool:
-    """Whether keys reach from a span's first frame to its last, as those of a line that was
-    committed there do."""
-    return abs(times[0] - span.first) < 0.5 and abs(times[-1] - span.last) < 0.5
 
 
 def hold_around(span: Span, inner: dict, value: float) -> dict:

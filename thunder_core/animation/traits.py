@@ -32,14 +32,9 @@ _LEAST_SHARE = 0.05
 _BROW_POINTS = 24  # number of vertices that raised brows move most
 
 
-def lids_of(head: Head) -> list[int]:
-    """The numbers of a head's channels that close its eyes."""
-    return [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]
-
-
-def lid_closure(lids: Head | list[int], motion: Motion) -> np.ndarray:
-    """Closure of the eyes [T], 0 … 1; lids: the head of a motion, or its `lids_of`."""
-    columns = lids if isinstance(lids, list) else lids_of(lids)
+def lid_closure(head: Head, motion: Motion) -> np.ndarray:
+    """Closure of the eyes [T], 0 … 1, of a motion of a head's channels."""
+    columns = [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]
     return motion.expression[:, columns].mean(1).astype(float)
 
 
@@ -67,13 +62,12 @@ def _value_when_closed(gaps: np.ndarray, values: np.ndarray) -> float:
 class PerformanceMeter:
     """What the measures need of a head.
 
-    lids: numbers of the channels that close the eyes.  corners: of the mouth.  lifts: how far each
+    corners: of the mouth.  lifts: how far each
     channel of the brows lifts them, mm [C], 0 for other channels: a nose that wrinkles pulls brows
     down too.
     """
 
     head: Head
-    lids: list[int]
     articulators: Articulators
     corners: SkinnedPoints
     lifts: np.ndarray
@@ -90,7 +84,6 @@ class PerformanceMeter:
         corners = [head.mouth_corner_left, head.mouth_corner_right]
         return cls(
             head,
-            lids_of(head),
             articulators or Articulators.of(head),
             SkinnedPoints.of(head, corners),
             lifts[brows].mean(0) * all_,
@@ -113,7 +106,7 @@ class PerformanceMeter:
         shape, corners = self.mouth(motion)
         gap = np.maximum(shape.gap, 0)
         open_, usual_jaw = speaking & (gap > _OPEN_MM), _JAW_SLOPE * (gap - _LIPS_MM)
-        events = len(run_starts(lid_closure(self.lids, motion) > 0.5)) + len(gaze_shifts(motion))
+        events = len(run_starts(lid_closure(self.head, motion) > 0.5)) + len(gaze_shifts(motion))
         values = {
             "energy": (
                 np.log(max(1e-3, gap[speaking].mean()))
@@ -160,7 +153,7 @@ def seen(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[
         "brows": lift.std(),
         "head": np.linalg.norm(head.std(axis=0)),
         **dict(zip(("turn", "tilt"), np.median(head[:, 1:], axis=0))),
-        "blinks": len(run_starts(lid_closure(meter.lids, motion) > 0.5)) / minutes,
+        "blinks": len(run_starts(lid_closure(meter.head, motion) > 0.5)) / minutes,
     }
     return {name: round(float(value), 2) for name, value in values.items()}
 

@@ -8,7 +8,7 @@ the lips is exact. With the jaw's angle given, both are linear in the coefficien
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,9 +65,7 @@ class CoefficientSolver:
     size: np.ndarray
     low: float
     high: float
-
-    def __post_init__(self):
-        object.__setattr__(self, "_factors", {})
+    _factors: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, init=False)
 
     def gap(self, values: np.ndarray) -> np.ndarray:
         """Values [..., K, 3] of the points at the upper lip less those at the lower, [..., P,
