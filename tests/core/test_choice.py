@@ -12,8 +12,8 @@ from thunder_core.engine.planning.choice import (
     AWAY,
     BREATHES,
     Choice,
-    deal,
     DECK,
+    Deck,
     draw,
     HOLDS_STILL,
     spots_of,
@@ -39,6 +39,12 @@ def voice_of(accents=ACCENTS, phrases=PHRASES, frames=290, words=()):
 VOICE = voice_of()
 
 
+def deal(voice):
+    """The plain choice and all others."""
+    deck = Deck(voice)
+    return [deck.plain, *map(deck.choice, range(DECK))]
+
+
 def differs(one: Choice, other: Choice) -> bool:
     parts = ("hits", "acts", "ideas", "aside")
     return any(getattr(one, part) != getattr(other, part) for part in parts)
@@ -46,7 +52,7 @@ def differs(one: Choice, other: Choice) -> bool:
 
 def test_no_two_of_eight_neighbours_read_a_line_alike_nor_as_the_plain_one_does():
     deck = deal(VOICE)
-    assert deal(VOICE) == deck, "the same at any time"
+    assert Deck(VOICE).choice(40) == deck[41] == Deck(VOICE).choice(40 + DECK), "in any order"
     usual, *deck = deck
     assert len(deck) == DECK and usual.is_plain
     hits = []
@@ -98,12 +104,12 @@ def test_what_stands_out_is_hit_more_often_and_a_marked_word_always():
     assert times[[1, 5]].min() > 1.4 * times[[3, 7]].max()
     marked = replace(VOICE, weights=np.where(np.arange(8) == 3, 1.01, VOICE.weights))
     assert all(3 in choice.hits for choice in deal(marked))
-    assert deal(VOICE)[0].hits == (1,) and deal(VOICE)[0].is_plain
+    assert Deck(VOICE).plain.hits == (1,) and Deck(VOICE).plain.is_plain
 
 
 def test_a_long_recording_has_hits_every_few_seconds():
     accents = np.arange(20, 1500, 25)
-    choice = deal(voice_of(accents, [[10, 1500]], 1520))[1]
+    choice = Deck(voice_of(accents, [[10, 1500]], 1520)).choice(0)
     times = [spot.at for spot in choice.hit]
     assert np.diff([0, *times, 60]).max() < 18 and len(times) >= 6
 

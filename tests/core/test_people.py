@@ -11,7 +11,7 @@ import pytest
 
 from thunder_core.direction import Direction
 from thunder_core.engine.planning import people, take_plan
-from thunder_core.engine.planning.choice import deal
+from thunder_core.engine.planning.choice import Deck
 from thunder_core.engine.planning.people import (
     BANDS,
     draw_person,
@@ -86,14 +86,17 @@ def test_a_person_is_of_seed_and_sound_and_no_further_from_usual_ones_than_most(
 def test_the_take_as_directed_is_the_usual_person_and_others_are_not():
     marks, voice = voice_of()
     usual, drawn = (
-        [plan_take(voice, marks, deal(voice)[0], seed, spread).plan.signals for seed in range(24)]
+        [
+            plan_take(voice, marks, Deck(voice).plain, seed, spread).plan.signals
+            for seed in range(24)
+        ]
         for spread in (0.0, 0.5)
     )
     assert not np.array_equal(usual[0], usual[1]), "they still move in other ways"
     sizes = [np.log([x[:, HEAD].std() for x in some]).std() for some in (usual, drawn)]
     assert sizes[1] > 1.4 * sizes[0]
     style = Direction().vector()[None]
-    again = plan_take(voice, marks, deal(voice)[0], 3, 0.5, style).plan.signals
+    again = plan_take(voice, marks, Deck(voice).plain, 3, 0.5, style).plan.signals
     assert np.array_equal(again, drawn[3])
 
 
@@ -174,7 +177,7 @@ def test_nobody_blinks_more_often_than_an_animator_keeps():
 
 def test_a_partial_blink_is_planned_as_one_and_lids_move_between_blinks():
     marks, voice = voice_of()
-    plan = plan_take(voice, marks, deal(voice)[0], 5, 0.5).plan
+    plan = plan_take(voice, marks, Deck(voice).plain, 5, 0.5).plan
     at = int(plan.blinks[0].at * FPS)
     blinks = [replace(plan.blinks[0], depth=depth, length=1.5) for depth in (1.0, 0.5)]
     deep, half = (

@@ -17,7 +17,7 @@ from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.loaded import Thunder
 from thunder_core.engine.performance import side_of
 from thunder_core.engine.planning import take_plan
-from thunder_core.engine.planning.choice import deal, DECK
+from thunder_core.engine.planning.choice import Deck
 from thunder_core.engine.planning.mouth_map import (
     apply_map,
     expect_lips,
@@ -74,10 +74,9 @@ def plans(
 ):
     asked = Direction(style or Style(), mood, strength).vector()[None]
     voice = heard(marks)
-    deck = deal(voice)
+    deck = Deck(voice)
     return [
-        plan_take(voice, marks, deck[1 + seed % DECK], seed, spread, asked, listens)
-        for seed in seeds
+        plan_take(voice, marks, deck.choice(seed), seed, spread, asked, listens) for seed in seeds
     ]
 
 

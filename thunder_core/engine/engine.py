@@ -4,10 +4,9 @@ motion, its speech, the words of a voice …"""
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -57,8 +56,7 @@ class Engine(Loaded):
         )
 
     def info(self) -> dict:
-        """The answer to hello: engine, device, fingerprint and origin of the weights, channel
-        names, library versions."""
+        """Engine, device, fingerprint and origin of the weights, channel names."""
         return {
             "engine": ENGINE,
             "device": self.device,
@@ -66,11 +64,6 @@ class Engine(Loaded):
             "weights_origin": self.identity.origin,
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
-            "versions": {
-                name: importlib.metadata.version(name)
-                for name in ("onnxruntime", "torch", "torchaudio")
-                if find_spec(name)
-            },
         }
 
     def generate(

@@ -15,13 +15,12 @@ import os
 import sys
 import time
 from dataclasses import astuple, replace
-from importlib.metadata import version
+from importlib.util import find_spec
 
 import numpy as np
 
 from ..direction import check_transcript, DirectionRequest
 from ..errors import BadSound
-from ..face.making import shapes
 from ..face.moving.driving import visible_motion
 from ..findings import REALISTIC
 from ..progress import share
@@ -41,12 +40,12 @@ from .voice import SPOKEN
 
 
 def _hello(worker, args, progress):
+    from importlib.metadata import version  # takes as long as reading a voice
+
+    libraries = ("numpy", "onnxruntime", "torch", "torchaudio")
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    versions |= {name: version(name) for name in libraries if find_spec(name)}
     info = worker.load_engine(progress).info()
-    versions = {
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "numpy": version("numpy"),
-        **info["versions"],
-    }
     return {"protocol": PROTOCOL, **info, "versions": versions, "memory": memory_used()}
 
 
@@ -217,6 +216,8 @@ def _live(worker, args, progress):
 
 
 def _mark_face(worker, args, progress):
+    from ..face.making import shapes  # takes tenths of the engine's start, which others wait for
+
     progress(0.1, "Looking for the face")
     points = read_array(args["points"]).astype(float)
     marks, ahead, is_seen = shapes.guess(points, _triangles(args))
@@ -245,6 +246,8 @@ def _learn(worker, args, progress):
 
 
 def _make_shapes(worker, args, progress):
+    from ..face.making import shapes
+
     points, marks = (read_array(args[name]).astype(float) for name in ("points", "marks"))
     made = shapes.make(points, _triangles(args), marks, progress)
     file = os.path.join(args["folder"], "moves.npy")

@@ -19,7 +19,7 @@ from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..timings import Times
 from ..types import ENCODER_RATE, FPS
 from .diffusion import Joined
-from .planning.choice import Choice, deal, DECK
+from .planning.choice import Choice, Deck
 from .planning.mouth_map import expect_lips, mouth_map
 from .speech import transcript
 from .speech.cues import (
@@ -173,12 +173,12 @@ class VoiceFeatures:
         return prosody_of(self.phrasing, self.phones[:, -LOUDNESS], phones, self.words)
 
     @cached_property
-    def _deck(self) -> list[Choice]:
-        return deal(self.prosody)
+    def _deck(self) -> Deck:
+        return Deck(self.prosody)
 
     def choice(self, seed: int, spread: float) -> Choice:
         """How the take of a seed reads the line; at a spread of 0 plainly."""
-        return self._deck[1 + seed % DECK if spread else 0]
+        return self._deck.choice(seed) if spread else self._deck.plain
 
     def phones_with(self, logits: np.ndarray) -> np.ndarray:
         """The phones [T, 42], if the encoder heard these logits [2T, 40] in the voice."""

@@ -106,14 +106,14 @@ class SkinnedPoints:
 
         Raises ValueError for a mean of points that follow the jaw differently.
         """
-        follow = [np.unique(self.jaw_weight[row != 0]) for row in shares]
+        follow = [set(self.jaw_weight[row != 0].tolist()) for row in shares]
         if any(len(weights) != 1 for weights in follow):
             raise ValueError("Points that follow the jaw differently have no mean that follows it")
         return replace(
             self,
             rest=shares @ self.rest,
             directions=np.ascontiguousarray(shares @ self.directions),
-            jaw_weight=np.array([weights[0] for weights in follow]),
+            jaw_weight=np.array([weights.pop() for weights in follow]),
             correctives=np.ascontiguousarray(shares @ self.correctives),
             pair_shapes=None
             if self.pair_shapes is None
@@ -511,10 +511,8 @@ def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ids of the vertices of the upper and the lower front teeth."""
     if "Teeth" not in head.material_names:
         raise BadHead("This head has no teeth to speak with: use the bundled one")
-    ids = np.unique(
-        head.polygons[np.isin(head.material_names, _FRONT_TEETH)[head.polygon_material]]
-    )
-    ids = ids[ids >= 0]
+    corners = head.polygons[np.isin(head.material_names, _FRONT_TEETH)[head.polygon_material]]
+    ids = np.flatnonzero(np.isin(np.arange(len(v)), corners))
     front = ids[(np.abs(v[ids, 0]) < INCISORS_MM) & (v[ids, 2] > v[ids, 2].max() - 2 * INCISORS_MM)]
     moved = head.weights[front, JAW] > 0.5
     return front[~moved], front[moved]

@@ -11,6 +11,7 @@ in which neighbours differ.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence
@@ -225,15 +226,25 @@ def _draw_one(shares: dict[str, float], before: list[str], rng: np.random.Genera
     return str(rng.choice(list(shares), p=p / p.sum()))
 
 
-def deal(voice: Prosody) -> list[Choice]:
+class Deck:
     """The plain choice of a line, and DECK others: any few neighbours differ, from each other and
-    from the plain one, as far as the line allows; the first also from the last."""
-    rng, deck, spots = np.random.default_rng(_SEED_DECK), list[Choice](), spots_of(voice)
-    first = plain(voice, spots)
-    while len(deck) < DECK:
-        near = deck[1 - _NEIGHBOURS :] + deck[: max(0, len(deck) + _NEIGHBOURS - DECK)]
-        deck.append(_draw_other(voice, spots, rng, near, first))
-    return [first, *deck]
+    from the plain one, as far as the line allows; the first also from the last. They are drawn in
+    order, as far as takes need them. Threads may ask beside each other."""
+
+    def __init__(self, voice: Prosody):
+        self._voice, self._spots = voice, spots_of(voice)
+        self._rng, self._drawing = np.random.default_rng(_SEED_DECK), threading.Lock()
+        self.plain = plain(voice, self._spots)
+        self._drawn: list[Choice] = []
+
+    def choice(self, seed: int) -> Choice:
+        """That of a seed's take."""
+        deck, place = self._drawn, seed % DECK
+        with self._drawing:
+            while len(deck) <= place:
+                near = deck[1 - _NEIGHBOURS :] + deck[: max(0, len(deck) + _NEIGHBOURS - DECK)]
+                deck.append(_draw_other(self._voice, self._spots, self._rng, near, self.plain))
+        return deck[place]
 
 
 def _draw_other(

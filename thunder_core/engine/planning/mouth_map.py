@@ -10,7 +10,6 @@ second map reads its phones' probabilities and loudness alone.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ...face.moving.mouth_shape import OPENING, WIDTH
+from ...files import hash_of
 from ...filters import widen
 from ...spoken import BILABIALS, phone_index, PHONES, SILENCE
-from ...weight_files import read_weights
 from ..speech.cues import short_closures, SHUT
 from ..speech.encoder import LOUDNESS, SpeechEncoder
 
@@ -67,11 +66,7 @@ def phone_probabilities(features: np.ndarray) -> np.ndarray:
 def identity(encoder: SpeechEncoder) -> str:
     """A short name of an encoder's trained weights: a map fitted to one is not valid for another's
     features."""
-    digest = hashlib.sha256()
-    arrays, _ = read_weights(encoder.network.path)  # type: ignore[attr-defined]
-    for name, array in sorted(arrays.items()):
-        digest.update(name.encode() + array.astype(np.float32).tobytes())
-    return digest.hexdigest()[:16]
+    return hash_of(encoder.network.path.with_suffix(".safetensors"))[:16]  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
