@@ -469,10 +469,9 @@ def _say(
     for both in _SOUND_ALIKE.get(letter.text, {}).items():
         heard, meant = result[start:end, _indices(*both)].T
         result[start:end, PHONES.index(both[1])] = np.logaddexp(heard, meant)
-    # of sounds that lips may round for contacts alone: ruling out what else is heard in them would
+    # of sounds that lips round for contacts alone: ruling out what else is heard in them would
     # round lips further than people's
-    is_round = not set(letter.phones).isdisjoint(ROUNDED)
-    others = _CONTACTS if is_round else range(len(PHONES))
+    others = range(len(PHONES)) if letter.rounds < 0 else _CONTACTS
     ruled_out = np.setdiff1d(others, (*letter.phones, SILENCE))
     kept = result[start:end, ROUNDED]
     result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
