@@ -70,7 +70,7 @@ COMMANDS = {
     "long": "long {bpy}",
     "faults": "faults",
     "kills": "faults",
-    "mutations_59": "mutations --seed 59",
+    "mutations_109": "mutations --seed 109 --count 24",
     "table1": "table1 --cache {cache} --data {thunder_data} --spaces {spaces} --clips 20 --seconds 3 8",
     "table2": "paper --cache {cache} --runs {runs}",
     "paper_clips": "paper --cache {cache} --runs {runs}",

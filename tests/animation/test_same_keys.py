@@ -360,6 +360,16 @@ def test_takes_over_strips_have_the_keys_that_they_had(meter, values, to, how, h
     compare(f"over strips: {to} {how}" + (" beside an action" if has_action else ""), found)
 
 
+@pytest.mark.parametrize(
+    "regions, is_said", [({"Brows"}, False), ({"Jaw"}, True), ({"Mouth"}, True)]
+)
+def test_an_error_of_lips_is_said_where_they_are_committed(meter, values, regions, is_said):
+    state = state_of(meter, values, "a", 0)
+    made = commit(state, BLOCKED | {"regions": frozenset(regions)})
+    said = curves.report(state, *made, ("Acting",), 999, "")
+    assert (said.error is not None) == is_said
+
+
 # ---- the steps from curves to keys, alone
 
 FRAMES = 60

@@ -370,6 +370,19 @@ def test_a_head_that_goes_on_inclines_to_where_what_is_kept_does(mood, usual, ti
     assert side_of(kept, style) == side * usual
 
 
+def test_the_eyes_go_with_a_head_that_goes_on_to_the_other_side():
+    """A plan on the side that is kept is that of the other side, mirrored: its head and its looks."""
+    voice, style = heard(VOICE), Direction(mood="doubtful").vector()[None]
+    choice = deal(voice)[0]
+    for seed in range(4):
+        left, right = (
+            plan_take(voice, VOICE, choice, seed, 0.5, style, side=side).events[:, LOOK]
+            for side in (-1.0, 1.0)
+        )
+        assert np.abs(left[:, 0]).max() > 0.01, "it looks somewhere"
+        assert np.array_equal(left, right * [-1, 1])
+
+
 @pytest.mark.parametrize(
     "column, curves",
     [(5, HEAD), (8, LOOK), (1, slice(BROW_COLUMNS.start, KNIT + 1)), (2, [BREATH])],
