@@ -72,9 +72,13 @@ def add_options(
 
 def file_path(text: str) -> str:
     """An option's type: the path of a file or folder, which must not be empty; with the folders
-    above it it must be UTF-8."""
-    if not text.strip():
+    above it it must be UTF-8. Spaces around it that were pasted along, and that no file has, are
+    left out."""
+    plain = text.strip()
+    if not plain:
         raise argparse.ArgumentTypeError("the name is empty")
+    if os.path.exists(plain) and not os.path.exists(text):
+        text = plain
     try:
         utf8(os.path.abspath(text))
     except FileNotFoundError:

@@ -130,8 +130,9 @@ def collect() -> tuple[dict[str, tuple[str, str]], set[str]]:
     for path in sorted([*core.glob("*/*.json"), core / "emotions.json"]):  # and moods, presets
         about = json.loads(path.read_text(encoding="utf-8"))
         named = (name.title() for name in about if name.isupper())
-        for text in filter(None, (*map(about.get, ("label", "name")), *named, about.get("about"))):
-            kind = TOOLTIP if text == about.get("about") else LABEL
+        tooltips = [*map(about.get, ("about", "description"))]
+        for text in filter(None, (*map(about.get, ("label", "name")), *named, *tooltips)):
+            kind = TOOLTIP if text in tooltips else LABEL
             shown.setdefault(text, (path.relative_to(ROOT).as_posix(), kind))
     shown |= {name: ("thunder_core/whisper.py", LABEL) for name in LANGUAGES.values()}
     known |= set(shown)  # in other cases too: names of moods are words of takes

@@ -31,6 +31,7 @@ from .engine_python import find_recogniser
 from .errors import BadRequest, BadSound, is_full_disk, NoSpace, suggest
 from .files import part_of, write_file
 from .findings import LipSyncScore
+from .own_files import why_left_out
 from .progress import no_progress, Progress
 from .protocol import NOTES, read_channel, say_chosen
 from .request import check_number, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
@@ -414,7 +415,8 @@ def _direction(
     }
     if mood is not None and mood not in CHOICES:
         raise BadRequest(
-            f"There is no mood “{mood}”: {_suggestion(mood, CHOICES)}The moods are {', '.join(CHOICES)}"
+            why_left_out(f"{mood}.json")
+            or f"There is no mood “{mood}”: {_suggestion(mood, CHOICES)}The moods are {', '.join(CHOICES)}"
         )
     if strength is not None and (mood or base.direction.mood) == NEUTRAL:
         raise BadRequest("A strength is of a mood: add one, such as mood='warm'")

@@ -31,6 +31,11 @@ def left_out_if_damaged(path: str | os.PathLike) -> Iterator[None]:
         damaged.pop(name, None)
 
 
+def why_left_out(name: str) -> str:
+    """What is wrong with the file of this name, "" where it was not left out."""
+    return next((why for path, why in damaged.items() if os.path.basename(path) == name), "")
+
+
 def say_damaged() -> list[str]:
     """A sentence for each file that was left out."""
     sentences = (damaged[path] for path in sorted(damaged))

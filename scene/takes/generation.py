@@ -63,7 +63,7 @@ def sample_takes(
     seeds: set[int] = set()
     notes: list[str] = []
 
-    def on_event(event: bpy.types.Event) -> None:
+    def on_event(event: dict) -> None:
         if name and (note := note_of(event, name)):
             notes.append(note)
         if event["event"] == "take" and event["take"]["seed"] not in seeds:

@@ -52,6 +52,16 @@ def run_bake(*arguments, timeout=150, **environment):
     )
 
 
+def test_a_path_that_was_pasted_with_spaces_is_found_unless_a_file_has_them(tmp_path):
+    plain, spaced = tmp_path / "A.WAV", tmp_path / "B.WAV "
+    for path in (plain, spaced):
+        path.touch()
+    assert script.file_path(f" {plain} ") == str(plain)
+    assert script.file_path(str(spaced)) == str(spaced)
+    gone = f"{tmp_path / 'gone.wav'} "
+    assert script.file_path(gone) == gone, "the error names what was given"
+
+
 @pytest.mark.usefixtures("engine")
 def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender, scene):
     scene.render.fps, scene.frame_start = 60, 21

@@ -14,7 +14,7 @@ import soundfile
 
 import thunder_core as thunder
 from research.harness import ROOT
-from thunder_core import api, errors
+from thunder_core import api, errors, own_files
 from thunder_core.animation import livelink, motion_file
 from thunder_core.direction import MOODS
 from thunder_core.engine.speech.audio import read_sound
@@ -117,6 +117,12 @@ def test_every_function_has_an_example_and_importing_the_package_loads_neither_n
 def test_a_wrong_setting_is_refused_with_a_sentence(voice, arguments, sentence):
     with pytest.raises(errors.BadRequest, match=sentence.replace("?", r"\?")):
         thunder.perform(**{"voice": voice} | arguments)
+
+
+def test_a_mood_whose_file_was_left_out_is_said_to_be_so(voice, monkeypatch):
+    monkeypatch.setattr(own_files, "damaged", {"moods/gloomy.json": "It has the number of “sad”"})
+    with pytest.raises(errors.BadRequest, match="^It has the number of “sad”$"):
+        thunder.perform(voice, mood="gloomy")
 
 
 def test_a_performance_moves_to_another_recording_with_a_mouth_of_its_own(voice, takes):

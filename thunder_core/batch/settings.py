@@ -17,7 +17,7 @@ from ..direction import AXES, CHOICES, NEUTRAL
 from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
-from ..own_files import damaged
+from ..own_files import why_left_out
 from ..protocol import read_channel
 from ..request import MOST_TAKES, NORMAL, QUALITIES, TAKES
 from ..subtitles import ENDINGS
@@ -211,9 +211,8 @@ def read_mood(given: str) -> tuple[str, float]:
     name, _, strength = given.partition("=")
     name = name.strip().lower()
     if name not in CHOICES:
-        for path, sentence in damaged.items():
-            if os.path.basename(path) == f"{name}.json":
-                raise BadSetting(f"cannot be used: {sentence}")
+        if sentence := why_left_out(f"{name}.json"):
+            raise BadSetting(f"cannot be used: {sentence}")
         near = suggest(name, CHOICES)
         raise BadSetting(f"is no mood that is known: {near or 'choose ' + ', '.join(CHOICES)}")
     try:
