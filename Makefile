@@ -11,7 +11,7 @@
 #   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
 #   make bench         the tables README quotes, into research/results/ (real lips where THUNDER_DATA is set)
 #   make bench-speed   speed beside an earlier commit: research/results/speed.json; some ten minutes on an idle machine of two cores
-#   make check-results which results other code or data made than what is here; measures nothing
+#   make check-results which results other code or data made than what is here, which figures of pages no result has; measures nothing
 #   make results       measures those again, on an idle machine (hours); one that was stopped goes on; THUNDER_DATA, and of training CACHE …
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: research/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists results that other code or other data made than what is here now.
+"""Lists results that other code or other data made than what is here now, and figures of pages that no
+result has which is named beside them.
 
 `make check-results` (`python -m research check_results`) measures nothing and fails for nothing. A
 result depends, by content, on the definitions that its bench reaches (by name, through the modules
@@ -29,6 +30,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from research.harness import blenders, RESULTS, ROOT
+from research.quoted_figures import GUIDES, PAGES, quotes_of, wrong_figures
 from research.weight import imported_files, is_docstring
 
 # results without ending → their command; in braces what must be there, see `places`
@@ -267,6 +269,9 @@ def run(args: Namespace) -> None:
             old[result.name] = f"{result.name:24s} {when}  {len(changed):4d} changed: {few}"
     print(f"{len(old)} of {len(results)} results are of other code or data than what is here")
     print("\n".join(old.values()))
+    for page in (*PAGES, *(f"guide/{name}" for name in GUIDES)):
+        for wrong in wrong_figures(quotes_of(page)):
+            print(f"docs/{page}.md: no file beside it has {wrong}")
     if args.measure:
         measure(
             {

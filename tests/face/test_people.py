@@ -111,10 +111,15 @@ def name(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def head(name):
+    return load_head(HEAD_FILE.with_name(f"{name}.npz"))
+
+
 @pytest.mark.parametrize("blink", (0.0, 0.25, 0.5, 0.75, 1.0))
 @pytest.mark.parametrize("side", [1, -1])
-def test_lids_clear_the_ball(name, side, blink):
-    head, centre = load_head(HEAD_FILE.with_name(f"{name}.npz")), EYE * [side, 1, 1]
+def test_lids_clear_the_ball(name, head, side, blink):
+    centre = EYE * [side, 1, 1]
     shut = head.shapedirs[:, :, head.channel("eyeBlinkLeft" if side > 0 else "eyeBlinkRight")]
     away = np.linalg.norm(posed(head) - centre, axis=1)
     lid = (np.abs(shut).max(1) > 0) & (away > EYE_RADIUS + 1)
@@ -131,8 +136,7 @@ def test_every_measure_is_within_two_deviations_of_its_sex_and_age(name):
     assert not far
 
 
-def test_the_mouth_is_the_one_that_takes_are_made_for(name):
-    head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
+def test_the_mouth_is_the_one_that_takes_are_made_for(name, head):
     names = np.array([title.split(" ")[0] for title in head.material_names])[head.polygon_material]
     inside = head.polygons[np.isin(names, ("Gums", "Teeth", "Side", "Back", "Tongue"))]
     contact = head.mouth_vertices[-(2 * RING + sum(head.mouth_parts > 0)) :]
@@ -158,8 +162,7 @@ def of_material(head, word):
     return np.array([word in title for title in head.material_names])[head.polygon_material]
 
 
-def test_the_red_of_an_upper_lip_thins_as_it_rises(name):
-    head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
+def test_the_red_of_an_upper_lip_thins_as_it_rises(head):
     border, edge = head.mouth_vertices[head.mouth_parts == 0].reshape(-1, RING)[[2, 5], 10]
     rest, half, raised = (
         np.subtract(*posed(head, mouthUpperUp=up)[[border, edge], 1]) for up in (0.0, 0.5, 1.0)
@@ -167,8 +170,7 @@ def test_the_red_of_an_upper_lip_thins_as_it_rises(name):
     assert half < 0.85 * rest and 0.4 * rest < raised < 0.7 * rest
 
 
-def test_a_smile_folds_the_cheek(name):
-    head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
+def test_a_smile_folds_the_cheek(head):
     skin = np.setdiff1d(head.polygons[of_material(head, "Skin")], -1)
     shares = fold(posed(head)[skin])
 
@@ -191,10 +193,9 @@ OPEN_MOUTHS = {
 
 
 @pytest.mark.parametrize("mouth", OPEN_MOUTHS)
-def test_teeth_before_the_corners_are_at_most_half_as_bright_as_in_the_middle(name, mouth):
+def test_teeth_before_the_corners_are_at_most_half_as_bright_as_in_the_middle(head, mouth):
     """In the solid view, which shows the colours of materials, and in renders, which also show
     tints, without shadows, which only darken them more."""
-    head = load_head(HEAD_FILE.with_name(f"{name}.npz"))
     v = posed(head, **OPEN_MOUTHS[mouth])
     ring = head.mouth_vertices[head.mouth_parts == 0].reshape(-1, RING)[5]
     upper, lower = v[ring[1:20]], v[ring[:20:-1]]

@@ -95,6 +95,7 @@ LIBRARIES = {
     "harness",
     "corpus_lines",
     "paper_rows",
+    "quoted_figures",
     "lines_run",
     "viseme_tool",
     "votes",
