@@ -14,6 +14,7 @@ rounding that is hardly heard, raised (`follow`), so that takes miss fewer of th
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, groupby, pairwise
@@ -377,24 +378,23 @@ def _leave_words_out(
 def _end(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> int:
     """The letter with which the sound ends: the text's last, except for letters that may be silent
     at its end."""
-    end = last = len(score) - 1
-    best, cost = score[last], 0.0
-    while last > 0 and may_skip[last]:
-        cost += price[last]
-        last -= 1
-        if score[last] + cost > best:
-            best, end = score[last] + cost, last
-    # a text that is far too long for the sound
-    return end if np.isfinite(best) else int(score.argmax())
+    behind = np.where(may_skip, price, -np.inf)[:0:-1].cumsum()[::-1]
+    total = score + np.append(behind, 0.0)
+    # a text that is far too long for the sound ends anywhere
+    return int(total.argmax() if np.isfinite(total).any() else score.argmax())
+
+
+# the letters or sounds of words that a voice says, and the rows [start, end) of each
+Placed = list[tuple[Letter, int, int]]
 
 
 class FoundText(NamedTuple):
-    """A text in a voice. spoken: the letters or sounds of its words that the voice says, and the
-    rows [start, end) of each.  words: in order; one that was not found at all begins and ends where
+    """A text in a voice. spoken: the letters or sounds of its words that the voice says, and their
+    rows.  words: in order; one that was not found at all begins and ends where
     the one before it ends.  matches: whether the voice seems to say it, or a part of it, or it a
     part of what the voice says."""
 
-    spoken: list[tuple[Letter, int, int]]
+    spoken: Placed
     words: list[Word]
     matches: bool
 
@@ -503,11 +503,12 @@ def find_text(
     if spoken is None and is_unknown_alphabet(text):
         sequence = letters(text)
         places = _share_out(belief, sequence)
+        said = _spoken(sequence, places)
         words = [
             replace(word, sure=float(word.end > word.start))
-            for word in _find_words(belief, text, sequence, places)
+            for word in _find_words(belief, text, sequence, said)
         ]
-        return FoundText(_spoken(sequence, places), _at(times, words), True)
+        return FoundText(said, _at(times, words), True)
     tried = []
     guessed, is_told = languages.guess(text)
     is_certain = spoken is not None and (language != "" or is_told)
@@ -516,9 +517,8 @@ def find_text(
         if each is None or (each is not spoken and is_certain):
             continue
         windows = None if times is None else _windows(times, each)
-        better, places, words = _best_way(belief, text, each, ways, windows)
-        tried.append((better, _spoken(each, places), words))
-        if better > 0:
+        tried.append(_best_way(belief, text, each, ways, windows))
+        if tried[-1][0] > 0:
             break
     better, said, words = max(tried, key=lambda way: way[0])
     if times is not None and better <= 0:  # of another recording: the voice alone tells
@@ -526,7 +526,7 @@ def find_text(
     return FoundText(said, _at(times, words), better > 0)
 
 
-def _spoken(sequence: list[Letter], places: list[tuple[int, int]]) -> list[tuple[Letter, int, int]]:
+def _spoken(sequence: list[Letter], places: list[tuple[int, int]]) -> Placed:
     return [
         (letter, *place)
         for letter, place in zip(sequence, places)
@@ -572,17 +572,17 @@ def _best_way(
     sequence: list[Letter],
     ways: tuple[tuple, ...],
     windows: np.ndarray | None = None,
-) -> tuple[float, list[tuple[int, int]], list[Word]]:
-    """By how much a sequence matches better than it has to in the best of several ways, its rows
-    and the text's words."""
+) -> tuple[float, Placed, list[Word]]:
+    """By how much a sequence matches better than it has to in the best of several ways, what of it
+    is spoken, and the text's words."""
     tried = []
     is_long = sum(letter.rows for letter in sequence) > _BAND
     for cut, untold, least in ways[: 1 if is_long else len(ways)]:
-        omits = ways is not _WAYS
-        places = align(belief, sequence, cut, untold, omits, windows)
-        found = _find_words(belief, text, sequence, places)
-        better = _fit(belief, sequence, places) - least
-        tried.append((better, places, found))
+        places = align(belief, sequence, cut, untold, ways is not _WAYS, windows)
+        said = _spoken(sequence, places)
+        found = _find_words(belief, text, sequence, said)
+        better = _fit(belief, said) - least
+        tried.append((better, said, found))
         if better > 0 and np.mean([word.is_found for word in found]) >= _MOST_SAID:
             break
     return max(tried, key=lambda each: each[0])
@@ -604,26 +604,17 @@ def likelihood(belief: np.ndarray, text: str) -> float:
     """Mean log probability of a text over all rows: of its letters, and of silence, or of what it
     leaves out, around its words; −inf where none of it is spoken."""
     sequence = letters(text)
-    places = align(belief, sequence, untold=_UNTOLD)
-    of_letters = [
-        _log_likely(belief[start:end], letter)
-        if letter.number >= 0
-        else np.log(np.maximum(belief[start:end, SILENCE], _UNTOLD))
-        for letter, (start, end) in zip(sequence, places)
-        if start >= 0
-    ]
-    is_said = any(start >= 0 for letter, (start, _) in zip(sequence, places) if letter.number >= 0)
-    return float(np.concatenate(of_letters).mean()) if is_said else -np.inf
+    said = _spoken(sequence, align(belief, sequence, untold=_UNTOLD))
+    likely = np.log(np.maximum(belief[:, SILENCE], _UNTOLD))
+    for letter, start, end in said:
+        likely[start:end] = _log_likely(belief[start:end], letter)
+    return float(likely.mean()) if said else -np.inf
 
 
-def _fit(belief: np.ndarray, sequence: list[Letter], places: list[tuple[int, int]]) -> float:
-    """Mean log probability of letters at their places; −inf where none has any."""
-    of_letters = [
-        _log_likely(belief[start:end], letter)
-        for letter, (start, end) in zip(sequence, places)
-        if start >= 0 and letter.number >= 0
-    ]
-    return float(np.concatenate(of_letters).mean()) if of_letters else -np.inf
+def _fit(belief: np.ndarray, said: Placed) -> float:
+    """Mean log probability of letters at their places; −inf of none."""
+    rows = [_log_likely(belief[start:end], letter) for letter, start, end in said]
+    return float(np.concatenate(rows).mean()) if rows else -np.inf
 
 
 def _log_likely(belief: np.ndarray, letter: Letter) -> np.ndarray:
@@ -633,23 +624,20 @@ def _log_likely(belief: np.ndarray, letter: Letter) -> np.ndarray:
     return np.log(np.maximum(_likely(belief, letter.phones) / usual, 1e-3))
 
 
-def _find_words(
-    belief: np.ndarray, text: str, sequence: list[Letter], places: list[tuple[int, int]]
-) -> list[Word]:
-    """The words of a text whose letters are at these places."""
-    result, before = [], 0.0
-    of_words: list[list] = [[] for _ in split(text)]
-    for letter, (start, end) in zip(sequence, places):
-        if letter.number >= 0:
-            p = _likely(belief[start:end], letter.phones).mean() if start >= 0 else 0.0
-            of_words[letter.number].append((start, end, float(p)))
-    for word, placed in zip(split(text), of_words):
-        spoken = [each for each in placed if each[0] >= 0]
-        begins = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
-        before = max(begins, spoken[-1][1] / RATE - LATE) if spoken else before
-        roots = np.sqrt([p for *_, p in placed] + [_USUALLY] * _AS_MANY)
-        sure = float(roots.mean() ** 2) if spoken else 0.0
-        result.append(Word(word, begins, before, sure))
+def _find_words(belief: np.ndarray, text: str, sequence: list[Letter], said: Placed) -> list[Word]:
+    """The words of a text of whose letters these are said."""
+    counts = Counter(letter.number for letter in sequence)
+    of_words = {number: list(each) for number, each in groupby(said, lambda one: one[0].number)}
+    result, start, end = [], 0.0, 0.0
+    for number, name in enumerate(split(text)):
+        start, sure, placed = end, 0.0, of_words.get(number, [])
+        if placed:
+            start = max(0.0, placed[0][1] / RATE - LATE)
+            end = max(start, placed[-1][2] / RATE - LATE)
+            heard = [_likely(belief[a:b], letter.phones).mean() for letter, a, b in placed]
+            roots = np.sqrt([*heard, *[_USUALLY] * _AS_MANY]).sum()
+            sure = float(roots / (counts[number] + _AS_MANY)) ** 2
+        result.append(Word(name, start, end, sure))
     return result
 
 
@@ -660,7 +648,7 @@ def closures(belief: np.ndarray, found: FoundText) -> list[Closure]:
     Bilabials between which the lips stay closed count as one. If the voice does not say the text,
     few closures have high confidence.
     """
-    bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
+    bilabial = belief[:, _BILABIALS].sum(1)
     result: list[Closure] = []
     for letter, start, end in found.spoken:
         if not letter.closes:
@@ -673,7 +661,9 @@ def closures(belief: np.ndarray, found: FoundText) -> list[Closure]:
         if letter.may_be_silent and sure < _LEAST_PROBABILITY:
             continue
         # between them, as in “mp” and “bm”, the lips stay closed
-        if result and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}:
+        row = int(result[-1].seconds * RATE) + 1 if result else 0
+        between = belief[row : max(int(seconds * RATE), row + 1)].argmax(1)
+        if result and np.isin(between, _BILABIALS).all():
             better = max(result[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
             result[-1] = Closure(
                 result[-1].text + letter.text, better.seconds, better.sure, result[-1].number
@@ -681,14 +671,6 @@ def closures(belief: np.ndarray, found: FoundText) -> list[Closure]:
         else:
             result.append(Closure(letter.text, seconds, sure, letter.number))
     return [replace(closure, seconds=max(0.0, closure.seconds - _EARLY)) for closure in result]
-
-
-def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list[str]:
-    """The likeliest phones between a closure and a later time."""
-    rows = belief[
-        int(before.seconds * RATE) + 1 : max(int(seconds * RATE), int(before.seconds * RATE) + 2)
-    ]
-    return [PHONES[i] for i in rows.argmax(axis=1)]
 
 
 # ---- sounds
