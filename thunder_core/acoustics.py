@@ -253,12 +253,10 @@ def unheard(samples: np.ndarray, silent: np.ndarray, frames: int) -> np.ndarray:
     tells = (silent > 0.5) & (highest(-whole, LONGEST_GAP) < -_GATED[0])
     tells[[0, -1]] = False
     # a breath above a hum is heard by its hiss, a low voice above a hiss by the rest
-    above = np.zeros(frames)
-    for band in (_high_passed(samples, _HUM), _slopes(samples)):
-        now = decibels(band)
-        floor = -highest(np.where(tells, -now, -np.inf), 2 * _FLOOR_AROUND + 1)
-        floor = np.where(np.isfinite(floor), np.maximum(floor, _GATED[1]), _GATED[1])
-        above = np.maximum(above, now - floor)
+    bands = np.stack(list(map(decibels, (_high_passed(samples, _HUM), _slopes(samples)))), 1)
+    floors = -highest(np.where(tells[:, None], -bands, -np.inf), 2 * _FLOOR_AROUND + 1)
+    floors = np.where(np.isfinite(floors), np.maximum(floors, _GATED[1]), _GATED[1])
+    above = (bands - floors).max(1)
     steady = np.interp(above, _FLOOR, (1.0, 0.0)) * np.interp(silent, _SURE, (0.0, 1.0))
     return np.maximum(nothing, steady).astype(np.float32)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -336,6 +336,20 @@ class Direction:
             strongest if named else NEUTRAL,
             moods[strongest] if named else 1.0,
         )
+
+
+class InMood(NamedTuple):
+    """A direction, its style as the mood changes it, and its tempo."""
+
+    direction: Direction
+    style: Style
+    tempo: float
+
+
+def in_moods(vectors: Iterable[np.ndarray]) -> list[InMood]:
+    """What each vector describes: of a line one a second, in one call."""
+    each = [Direction.of_vector(vector) for vector in vectors]
+    return [InMood(direction, direction.style_in_mood, direction.tempo) for direction in each]
 
 
 _SAME_MOOD = 1e-4  # change of a mood's strength over a line that is none

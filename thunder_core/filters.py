@@ -77,14 +77,14 @@ def split_at_gaps(numbers: np.ndarray, gap: int = 1) -> list[np.ndarray]:
 
 
 def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:
-    """The largest of `size` neighbours of each value [T], ends mirrored.
+    """The largest of `size` neighbours of each value [T] or [T, c], ends mirrored.
 
     origin: shift of the window into the past, in samples.
     """
     left = size // 2 + origin
     return np.lib.stride_tricks.sliding_window_view(
-        extend(values, left, size - 1 - left, "reflect"), size
-    ).max(1)
+        extend(values, left, size - 1 - left, "reflect"), size, 0
+    ).max(-1)
 
 
 def widen(values: np.ndarray, reach: int, deviation: float) -> np.ndarray:

@@ -373,7 +373,7 @@ def test_a_head_that_goes_on_inclines_to_where_what_is_kept_does(mood, usual, ti
 def test_the_eyes_go_with_a_head_that_goes_on_to_the_other_side():
     """A plan on the side that is kept is that of the other side, mirrored: its head and its looks."""
     voice, style = heard(VOICE), Direction(mood="doubtful").vector()[None]
-    choice = deal(voice)[0]
+    choice = Deck(voice).plain
     for seed in range(4):
         left, right = (
             plan_take(voice, VOICE, choice, seed, 0.5, style, side=side).events[:, LOOK]

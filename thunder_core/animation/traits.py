@@ -34,7 +34,7 @@ _BROW_POINTS = 24  # number of vertices that raised brows move most
 
 def lid_closure(head: Head, motion: Motion) -> np.ndarray:
     """Closure of the eyes [T], 0 … 1, of a motion of a head's channels."""
-    columns = [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]
+    columns = [head.expression_names.index(f"eyeBlink{side}") for side in ("Left", "Right")]
     return motion.expression[:, columns].mean(1).astype(float)
 
 

@@ -228,7 +228,6 @@ class _Work:
             self.engine.thunder, performances,
             lambda fraction, _="": self._report(seeds, 0.9 * fraction),
         )  # fmt: skip
-        release_memory(voice.frames)
         mouths = [self.engine.lips.gap_and_width(each) for each in motions]
         takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes

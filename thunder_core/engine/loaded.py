@@ -126,6 +126,7 @@ class Thunder:
         if at_once:  # it takes longest, and is needed first
             LazyNetwork.begin([self.encoder.network])  # type: ignore[list-item]
         self.pipeline = Pipeline(channel_names, Articulators.of(head), MouthShape.of(head))
+        self.encoder_matches = encoder_matches(self.encoder)  # of every voice's features
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         for known, trained, reason in (
@@ -169,11 +170,6 @@ class Thunder:
         )  # fmt: skip
 
     @cached_property
-    def encoder_matches(self) -> bool:
-        """`VoiceFeatures.encoder_matches` of every voice."""
-        return encoder_matches(self.encoder)
-
-    @cached_property
     def silence(self) -> np.ndarray:
         """What the encoder hears in silence, float32 [d − LOUDNESS]."""
         quiet = np.zeros(_SILENCE * RATE, np.float32)
@@ -207,10 +203,12 @@ class Thunder:
             [take.seed for take in takes], conditions, steps, guidance, kept, progress,
             like=takes[0].around,
         )  # fmt: skip
-        return [
+        motions = [
             self._motion(x, voice, take, plan=plan, kept=kept)
             for x, take, plan in zip(sampled, takes, plans)
         ]
+        release_memory(voice.frames)
+        return motions
 
     def _perform_moods(
         self, voice: VoiceFeatures, take: Performance, quality: str | int, guidance: float,

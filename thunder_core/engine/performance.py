@@ -17,9 +17,9 @@ import numpy as np
 from ..direction import (
     AXES,
     CLOSED,
-    Direction,
     DIRECTION_NAMES,
     DirectionRequest,
+    in_moods,
     Mark,
     MOOD_NAMES,
     MOODS,
@@ -288,7 +288,9 @@ def perform(
         choice=choice,
         stress=stress,
         manner=direction.manner,
-        manner_strength=over_frames(direction.manner_strength, voice.frames),
+        manner_strength=1.0
+        if direction.manner is None
+        else over_frames(direction.manner_strength, voice.frames),
     )
     if len(directions) == 1:
         return take
@@ -336,7 +338,7 @@ def target_size(take: Performance) -> float | None:
         return None
     if take.style is None:
         return 1.0
-    return Direction.of_vector(take.style.mean(0)).style_in_mood.energy
+    return in_moods([take.style.mean(0)])[0].style.energy
 
 
 def side_of(kept: Inpainting, style: np.ndarray | None) -> float:

@@ -146,7 +146,7 @@ class VoiceFeatures:
         """Speech features a [T, d], joined: of an hour 200 MB."""
         return np.concatenate([self.hidden, self.phones], 1)
 
-    @property
+    @cached_property
     def mouth(self) -> np.ndarray:
         """What the map of mouths hears (`mouth_map.MouthMap.curves`), float32 [T, 6]: of the phones
         that the text, marks or a take have the voice say."""

@@ -446,10 +446,9 @@ def plan_take(
     mood_strength = (
         1 + _MOOD_SPREAD * smooth_noise(frames, 1, _MOOD_HERTZ, rng_of(seed, _SEED_MOOD))[:, 0]
     )
-    usual = behaviours.usual
     events = event_curves(plan, frames)
-    leans = side * usual.pose[2]
-    if events[:, HEAD][:, 2].mean() * leans < 0:  # the take's poses are on that side too
+    # the take's poses are on that side too
+    if side and events[:, HEAD][:, 2].mean() * side * behaviours.usual.pose[2] < 0:
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
         events[:, LOOK] *= np.array([-1, 1], np.float32)
     events[:, HEAD] += (

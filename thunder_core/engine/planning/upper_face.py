@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from ...behaviour import Behaviour, HABITS
-from ...direction import CHOICES, Direction
+from ...direction import CHOICES, Direction, in_moods, Style
 from ...events import Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
@@ -52,10 +52,10 @@ def _blend(usual, other, share: float):
 _SLIDERS = HABITS["sliders"]
 
 
-def behaviour_of(direction: Direction) -> Behaviour:
+def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
     """The behaviour of a direction: its mood's, by its strength, with the sliders of its style
     in the mood."""
-    style, mood = direction.style_in_mood, CHOICES[direction.mood].behaviour
+    mood = CHOICES[direction.mood].behaviour
     behaviour = Behaviour(
         **{
             f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
@@ -65,7 +65,7 @@ def behaviour_of(direction: Direction) -> Behaviour:
     frown = max(0.0, style.frown)
     behaviour = replace(
         behaviour,
-        tempo=direction.tempo,
+        tempo=tempo,
         sway=behaviour.sway * style.head * style.energy**_SLIDERS.energy_on_sway,
         nods=behaviour.nods * style.head,
         raises=behaviour.raises * style.brows,
@@ -115,7 +115,7 @@ class Behaviours:
                 for at in starts
             )
             around = [styles[span].mean(0) for span in spans]
-        return cls(tuple(behaviour_of(Direction.of_vector(each)) for each in around))
+        return cls(tuple(behaviour_of(*each) for each in in_moods(around)))
 
     def of_listener(self) -> Behaviours:
         """The behaviours of a listener: the head moves less."""
