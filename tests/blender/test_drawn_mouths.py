@@ -339,9 +339,10 @@ def test_a_sheet_whose_cells_have_no_size_is_a_sentence(blender, scene):
     assert head.find(scene).values() == before
 
 
-def test_a_head_that_lost_its_number_says_so_and_gets_it_back(blender, scene, face):
-    plan = character.plan_of(face)
+def test_a_head_that_lost_its_number_says_so_and_gets_it_back_with_its_table(blender, scene, face):
     shown(scene, head.find(scene), open_take())
+    mapping_table.keep_plan(scene, face, replace(character.plan_of(face), name="By Hand"))
+    plan = character.plan_of(face)
     del face["Thunder Mouth"]
     blender.context.view_layer.objects.active = face
     face.select_set(True)
@@ -349,8 +350,10 @@ def test_a_head_that_lost_its_number_says_so_and_gets_it_back(blender, scene, fa
         blender.ops.thunder.send_face()
     for panel in (blender.types.THUNDER_PT_main, blender.types.THUNDER_PT_character):
         draw(panel, blender.context)
-    assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
-    assert character.plan_of(face) == plan and head.find(scene).values()
+    for _ in ("what it lost", "of a head that is drawn already"):
+        assert blender.ops.thunder.add_drawn_mouth() == {"FINISHED"}
+        assert character.plan_of(face) == plan and head.find(scene).values()
+    assert scene.thunder.head == face and plan.name == "By Hand"
 
 
 def test_an_image_sequence_shows_the_image_of_each_mouth(blender, scene):

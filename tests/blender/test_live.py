@@ -325,9 +325,10 @@ def test_the_button_performs_in_the_direction_and_look_ahead_that_are_chosen(pos
     assert taken.voice.path == str(SAMPLE) and taken.path == "" and taken.title == "Playing"
 
 
-def test_what_was_spoken_before_a_fault_is_kept_and_the_pose_comes_back(booth, posed):
+@pytest.mark.parametrize("fault", ["crash:1", "lost:0.7"])
+def test_what_was_spoken_before_a_fault_is_kept_and_the_pose_comes_back(booth, posed, fault):
     scene, rig = posed
-    before, taken = rig.values(), booth("crash:1")
+    before, taken = rig.values(), booth(fault)
     kept = speak(taken, lambda: False)
     assert kept["ended"].endswith("is kept") and rig.values() == pytest.approx(before)
     assert recording.lay(scene, taken, kept) is not None
