@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from research.train.loop import fit, Schedule
+from research.train.loop import fit, Schedule, start_from
 from research.train.m2s import speech_loss, SpeechBatches
 from research.train.motions import MotionSet, TRUE_TO_SOUND
 from research.train.spaces import MouthNetwork, Space
@@ -301,7 +301,7 @@ def build_denoiser(
         )
     )
     # from nothing, or with another encoder's features
-    if any(name.endswith("_mean") for name in denoiser.start_from(start or {})):
+    if any(name.endswith("_mean") for name in start_from(denoiser, start or {})):
         standardise(
             denoiser,
             SpeechBatches(

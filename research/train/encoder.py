@@ -13,7 +13,7 @@ from torch import nn, Tensor
 
 from research.train.augment import augment, change_speed, music, noise
 from research.train.corpus import Clip, Corpus, LABEL_HOP
-from research.train.loop import fit, Schedule
+from research.train.loop import fit, Schedule, start_from
 from research.train.whisper import read_whisper
 from thunder_core.acoustics import (
     BINS,
@@ -285,7 +285,7 @@ def train_encoder(
     torch.manual_seed(schedule.seed)
     encoder.body.requires_grad_(False)
     encoder.narrow.requires_grad_(False)
-    encoder.start_from(start or {})
+    start_from(encoder, start or {})
     batches = PhoneBatches(corpus, corpus.of("train"))
 
     def loss(model: TrainableEncoder, item, rng) -> dict[str, Tensor]:

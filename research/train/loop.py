@@ -27,6 +27,19 @@ N = TypeVar("N", bound=nn.Module)
 Item = TypeVar("Item")
 
 
+def start_from(network: nn.Module, start: dict[str, Tensor]) -> set[str]:
+    """Give a network another one's weights where names and shapes are the same; returns the names
+    of those that stay as they are."""
+    present = network.state_dict()
+    fitting = {
+        name: start[name]
+        for name, value in present.items()
+        if name in start and start[name].shape == value.shape
+    }
+    network.load_state_dict(present | fitting)
+    return present.keys() - fitting.keys()
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Optimisation of one run. `average` is the decay of the weights' moving average (0: none); it

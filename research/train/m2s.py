@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from research.train.corpus import LONGEST_CROP
-from research.train.loop import fit, Schedule
+from research.train.loop import fit, Schedule, start_from
 from research.train.motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 from research.train.spaces import MouthNetwork, Space
 from research.train.takes import KINDS, Takes
@@ -161,7 +161,7 @@ def train_m2s(
     view = kind(head)
     model = MeshToSpeechNetwork(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
-        model.start_from(start)
+        start_from(model, start)
     kind_of = SpeechBatches if taken is None else partial(TakenBatches, *taken)
     batches = kind_of(motions, motions.of("train", FRAMES), FRAMES, BATCH, variants=TRUE_TO_SOUND)
     calibrate(model, lambda item: view.of_packed(item["motion"]), batches, motions)

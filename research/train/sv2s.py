@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_video import LipFilms, PIXELS
-from research.train.loop import Schedule
+from research.train.loop import Schedule, start_from
 from research.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches
 from research.train.motions import MotionSet, UNITS
 from thunder_core.networks.speech import MeshToSpeechConfig, MeshToSpeechNetwork
@@ -134,8 +134,8 @@ def train_sv2s(
     torch.manual_seed(schedule.seed)
     model = VideoToSpeech(MeshToSpeechConfig(inputs=PIXELS**2, space="video", units=UNITS))
     if start:
-        model.start_from(
-            {name: value for name, value in start.items() if not name.startswith("mesh_in.")}
+        start_from(
+            model, {name: value for name, value in start.items() if not name.startswith("mesh_in.")}
         )
 
     def see(item: dict[str, Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.encoder import LogMel
-from research.train.loop import fit, Schedule
+from research.train.loop import fit, Schedule, start_from
 from research.train.m2s import SpeechBatches
 from research.train.motions import MotionSet, UNITS
 from research.train.shaped_sound import limit_mel, ShapedSound, turns
@@ -250,7 +250,7 @@ def train_vocoder(
     vocoder = VocoderNetwork(VocoderConfig(units=UNITS))
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, batch, waves=True)
     _calibrate(vocoder, batches)
-    vocoder.start_from(start or {})
+    start_from(vocoder, start or {})
     model, loss = SpeakingVocoder(vocoder), VocoderLoss(head, m2s, device)
     watched, test = (
         SpeechBatches(motions, rows, FRAMES, 24, waves=True)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from research.systems.regressors import causal_bias
+from research.train.loop import start_from
 from thunder_core.networks.bodies import attention, Conformer
 from thunder_core.networks.denoiser import (
     alibi_bias,
@@ -86,7 +87,7 @@ def test_a_new_model_that_hears_the_map_is_the_one_that_it_started_from():
     """Then a map's curves move it, also where the sound is hidden."""
     before, (x, step, audio, _), hide = made(), given(2), torch.ones(2, dtype=torch.bool)
     model, mouth = made(mouth=4), torch.randn(1, 9, 4)
-    assert model.start_from(before.state_dict()) == {"mouth_in.weight"}
+    assert start_from(model, before.state_dict()) == {"mouth_in.weight"}
     assert torch.equal(model(x, step, audio, mouth=mouth), before(x, step, audio))
     torch.nn.init.normal_(model.mouth_in.weight)
     for silent in (None, hide):

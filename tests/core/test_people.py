@@ -23,6 +23,7 @@ from thunder_core.engine.planning.people import (
     MOST,
     move,
     NUMBERS,
+    REGIONS,
     SIGNALS,
 )
 from thunder_core.engine.planning.take_plan import brow_channels, plan_take
@@ -45,7 +46,9 @@ USUAL = draw_person(0.0, 1, voice_of()[1])
 
 
 def moved(person=USUAL, seed=0, **manner):
-    asked = replace(Manner.usual(FRAMES), **manner)
+    one = np.ones(FRAMES)
+    usual = Manner(np.ones((FRAMES, len(REGIONS))), one, one, one, one, np.zeros(FRAMES))
+    asked = replace(usual, **manner)
     return move(person, QUIET, asked, np.random.default_rng(seed))
 
 

@@ -26,7 +26,7 @@ from ..request import ENGINE, Request, SourcePerformance
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
-from .loaded import Loaded, release_memory, Thunder
+from .loaded import Loaded, release_memory
 from .network import CPU, LazyNetwork, processors
 from .performance import follow_voice, perform_planned, Performance
 from .speech.transcript import is_followed, unread
@@ -59,17 +59,6 @@ class HeardLine:
     direction: DirectionRequest
     kept: Inpainting | None
     about: dict
-
-    def perform(self, seed: int) -> Performance:
-        """How the take of a seed is performed."""
-        return perform_planned(self.direction, self.voice, seed, self.request.seed, self.kept)
-
-    def sample(
-        self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = ignore
-    ) -> list[Motion]:
-        """The motions of takes, finished."""
-        quality, guidance = self.request.quality_or_steps, float(self.request.guidance)
-        return thunder.perform(self.voice, takes, quality, guidance, progress, self.kept)
 
 
 def hear(
@@ -222,24 +211,28 @@ class _Work:
     def make(self, seeds: Sequence[int]) -> Iterator[tuple[bool, list[SampledTake]]]:
         """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
         before."""
-        voice = self.line.voice
-        performances = [self.line.perform(seed) for seed in seeds]
-        motions = self.line.sample(
-            self.engine.thunder, performances,
-            lambda fraction, _="": self._report(seeds, 0.9 * fraction),
+        engine, line, request = self.engine, self.line, self.line.request
+        voice, direction, sums = line.voice, line.direction, request.sums
+        performances = [
+            perform_planned(direction, voice, seed, request.seed, line.kept) for seed in seeds
+        ]
+        motions = engine.thunder.perform(
+            voice, performances, request.quality_or_steps, float(request.guidance),
+            lambda fraction, _="": self._report(seeds, 0.9 * fraction), line.kept,
         )  # fmt: skip
-        mouths = [self.engine.lips.gap_and_width(each) for each in motions]
+        mouths = [engine.lips.gap_and_width(each) for each in motions]
         takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes
-        visible = [self._visible(each) for each in motions]
+        visible = motions
+        if sums is not None:
+            visible = [visible_motion(each, engine.thunder.channel_names, sums) for each in motions]
         scores: Sequence[LipSyncScore | None] = [None] * len(takes)
-        if self.line.role == SPEAKS:
+        if line.role == SPEAKS:
             self._report(seeds, 0.95, "Ranking by lip-sync")
-            measured = mouths if self.line.request.sums is None else None
-            sizes, direction = [each.size for each in performances], self.line.direction
-            scores = self.engine.scorer.score(
-                visible, voice, sizes, direction.text, mouths=measured, language=direction.language
-            )
+            scores = engine.scorer.score(
+                visible, voice, [each.size for each in performances], direction.text,
+                mouths=mouths if sums is None else None, language=direction.language,
+            )  # fmt: skip
         scored = [self._add_score(*each) for each in zip(takes, scores, visible)]
         release_memory(voice.frames)
         yield True, scored
@@ -283,11 +276,6 @@ class _Work:
             self._done[seeds[0]] = len(seeds) * fraction
             part = sum(self._done.values()) / self._count
             self._progress(_ANALYSED + (1 - _ANALYSED) * part, message or sampled)
-
-    def _visible(self, motion: Motion) -> Motion:
-        """What the face shows of a motion."""
-        names, sums = self.engine.thunder.channel_names, self.line.request.sums
-        return motion if sums is None else visible_motion(motion, names, sums)
 
     def _describe(
         self, performance: Performance, motion: Motion, mouth: tuple[np.ndarray, np.ndarray]

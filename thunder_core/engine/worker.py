@@ -325,9 +325,7 @@ def import_verbs(name):
 
 
 def explain_failure(error, verb):
-    """The ThunderError that explains `error`, raised while doing `verb`, to an animator."""
-    if isinstance(error, ThunderError):
-        return error
+    """The ThunderError that explains another error, raised while doing `verb`, to an animator."""
     # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
     if is_out_of_memory(error) or isinstance(error, KeyboardInterrupt):
         return OutOfMemory(

@@ -68,18 +68,6 @@ class Network(nn.Module):
         path = folder / (name or cls.file)
         return load_network(path, lambda config: cls(build_config(path, config, cls.Config)))
 
-    def start_from(self, start: dict[str, Tensor]) -> set[str]:
-        """Take over another network's weights where names and shapes are the same; returns the
-        names of those that stay as they are."""
-        present = self.state_dict()
-        fitting = {
-            name: start[name]
-            for name, value in present.items()
-            if name in start and start[name].shape == value.shape
-        }
-        self.load_state_dict(present | fitting)
-        return present.keys() - fitting.keys()
-
     def settings(self) -> dict:
         """The configuration, for the card."""
         return asdict(self.config)

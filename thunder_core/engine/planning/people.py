@@ -157,12 +157,6 @@ class Manner:
     apart: tuple[float, float] = (_BLINKS_APART, np.inf)
     longest: float = np.inf
 
-    @classmethod
-    def usual(cls, frames: int) -> Manner:
-        """As people are."""
-        one = np.ones(frames)
-        return cls(np.ones((frames, len(REGIONS))), one, one, one, one, np.zeros(frames))
-
 
 @dataclass(frozen=True)
 class Heard:
