@@ -216,7 +216,7 @@ def upper_face(
     jaw for air, radians.
     """
     frames = voice.frames
-    behaviour = behaviour_of(direction)
+    behaviour = behaviour_of(direction, direction.style_in_mood, direction.tempo)
     behaviours = Behaviours((behaviour,)).of_listener() if listens else Behaviours((behaviour,))
     drawn = draw_person(1.0, int(rng.integers(1 << 32)), voice)
     person = person or drawn
