@@ -8,6 +8,7 @@ first fits the regression to the training split (its strength chosen on the vali
 writes `thunder_core/animation/style_of_motion.json`. Written to research/results/style_from.txt.
 """
 
+import json
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
@@ -46,7 +47,9 @@ def run(args: Namespace) -> None:
             read_performances(args.cache, split, args.clips, meter)
             for split in ("train", "validation")
         )
-        write_file(CONSTANTS, fit(data, validation).to_json() + "\n")
+        fields = vars(fit(data, validation)).items()
+        rounded = {name: np.round(value, 5).tolist() for name, value in fields}
+        write_file(CONSTANTS, json.dumps(rounded) + "\n")
         shipped_reader.cache_clear()
         print(
             f"fitted to {len(data.requested)} performances, chosen on {len(validation.requested)}"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS, stored_vectors
+from .records import if_readable
 
 USUAL, AS_DIRECTED, NEARLY = "usual", "as directed", "close to the direction"
 OTHER_RECORDING = "performs another recording"
@@ -92,13 +93,11 @@ def _one_of_each_part(traits: Iterable[tuple[str, str]]) -> list[str]:
     return list(said.values())
 
 
+@if_readable({})
 def _seen_of(provenance: Mapping) -> dict[str, float]:
     """What is seen of a finished take (`animation.traits.seen`), from its provenance; {} if that is
     not known, or damaged."""
-    try:
-        values = {str(name): float(value) for name, value in dict(provenance["seen"]).items()}
-    except (KeyError, TypeError, ValueError):
-        return {}
+    values = {str(name): float(value) for name, value in dict(provenance["seen"]).items()}
     return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
@@ -181,13 +180,11 @@ def of_part(provenance: Mapping, offset: float, seconds: float) -> dict:
     return {**provenance, PLAYS: [begin, begin + seconds]}
 
 
+@if_readable((0.0, math.inf))
 def _plays(provenance: Mapping) -> tuple[float, float]:
     """The seconds of a take as it was made that it still plays: all where nothing was cut."""
-    try:
-        begin, end = (float(seconds) for seconds in provenance[PLAYS])
-        return begin, end
-    except (KeyError, TypeError, ValueError):
-        return 0.0, math.inf
+    begin, end = (float(seconds) for seconds in provenance[PLAYS])
+    return begin, end
 
 
 def played_choice(provenance: Mapping) -> dict:
@@ -211,32 +208,28 @@ def played_choice(provenance: Mapping) -> dict:
     return choice | {name: rows(name) for name in ("hits", "aside", "pauses")} | plays
 
 
+@if_readable(0.0)
 def _seconds_of(provenance: Mapping) -> float:
     """The seconds of a take's line; 0 where they are not known."""
-    try:
-        choice = provenance["choice"]
-        seconds = float((json.loads(choice) if isinstance(choice, str) else choice)["seconds"])
-    except (LookupError, TypeError, ValueError):
-        return 0.0
+    choice = provenance["choice"]
+    seconds = float((json.loads(choice) if isinstance(choice, str) else choice)["seconds"])
     return seconds if seconds > 0 and math.isfinite(seconds) else 0.0
 
 
+@if_readable(TakeChoice())
 def choice_of_take(provenance: Mapping) -> TakeChoice:
     """The choice of a take (`planning.choice`), from its provenance; an empty one if that is not
     known, or damaged. The second of a word is its middle, of a pause its start."""
-    try:
-        choice = played_choice(provenance)
-        hits, aside = (
-            tuple(
-                ((float(start) + float(end)) / 2, str(text) or _place(float(start), choice))
-                for start, end, text in choice[name]
-            )
-            for name in ("hits", "aside")
+    choice = played_choice(provenance)
+    hits, aside = (
+        tuple(
+            ((float(start) + float(end)) / 2, str(text) or _place(float(start), choice))
+            for start, end, text in choice[name]
         )
-        pauses = tuple((float(start), str(act)) for start, act in choice["pauses"])
-        return TakeChoice(hits, aside, pauses, tuple(map(str, choice.get("ideas", ()))))
-    except (LookupError, TypeError, ValueError):
-        return TakeChoice()
+        for name in ("hits", "aside")
+    )
+    pauses = tuple((float(start), str(act)) for start, act in choice["pauses"])
+    return TakeChoice(hits, aside, pauses, tuple(map(str, choice.get("ideas", ()))))
 
 
 def _place(second: float, choice: Mapping) -> str:
@@ -293,53 +286,47 @@ def _words_that_differ(choice: TakeChoice, alike: Sequence[TakeChoice]) -> list[
     return [what for what in sorted(does, key=shared.__getitem__) if shared[what] < len(alike)][:1]
 
 
+@if_readable("")
 def words_of_request(provenance: Mapping) -> str:
     """The direction of a take, in words; "" for nothing special, or where it is not known.
 
     For a take that follows its voice also *as heard*, and how the voice sounds.
     """
-    try:
-        asked = provenance["original" if "original" in provenance else "direction"]
-        said = words(stored_vectors(provenance, asked))
-    except (KeyError, TypeError, ValueError):
-        return ""
+    asked = provenance["original" if "original" in provenance else "direction"]
+    said = words(stored_vectors(provenance, asked))
     heard = [f"as heard ({word_of_voice(provenance)})"] if "as_heard" in provenance else []
     return ", ".join(heard + [said] * (said != USUAL))
 
 
+@if_readable("")
 def word_of_voice(provenance: Mapping) -> str:
     """How the voice of a take sounds, a word of VOICE_WORDS or USUAL; "" where that is not known.
 
     It says how lively the voice is and names no emotion: anger and joy are both lively. A voice
     that is raised and moves little is tense.
     """
-    try:
-        effort, pitch, rate = (float(x) for x in provenance["voice_sounds"])
-    except (KeyError, TypeError, ValueError):
-        return ""
+    effort, pitch, rate = (float(x) for x in provenance["voice_sounds"])
     liveliness = (effort + pitch + rate) / 3
     if effort >= _HEARD and pitch <= -_HEARD / 2:
         return TENSE
     return USUAL if not abs(liveliness) >= _HEARD else VOICE_WORDS[int(liveliness > 0)]
 
 
+@if_readable("")
 def _played_as(provenance: Mapping) -> str | None:
     """What stands in place of a take's words, from its provenance: what it is a retake of,
     AS_DIRECTED, OTHER_RECORDING, "" if it was not directed or its data are damaged; None for
     nothing."""
     if RETAKE in provenance:
         return f"retake of {provenance[RETAKE]}"
-    try:
-        if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
-            if "moved" in provenance:
-                return None if "choice" in provenance else OTHER_RECORDING
-            return AS_DIRECTED
-        asked = provenance["requested" if "requested" in provenance else "direction"]
-        played, requested = (
-            stored_vectors(provenance, each) for each in (provenance["reading"], asked)
-        )
-    except (KeyError, TypeError, ValueError):
-        return ""
+    if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
+        if "moved" in provenance:
+            return None if "choice" in provenance else OTHER_RECORDING
+        return AS_DIRECTED
+    asked = provenance["requested" if "requested" in provenance else "direction"]
+    played, requested = (
+        stored_vectors(provenance, each) for each in (provenance["reading"], asked)
+    )
     if not all(len(each) and np.isfinite(each).all() for each in (played, requested)):
         return ""
     return AS_DIRECTED if np.allclose(_mean(played), _mean(requested), atol=_SAME) else None

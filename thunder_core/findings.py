@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 from .animation import keyframes
+from .records import if_readable
 from .translation import plural
 
 Fault = StrEnum("Fault", ["SHIFTED", "OPEN", "STILL", "MOVES", "OTHER", "SIZE", "MUMBLED", "FLAT"])
@@ -250,12 +251,10 @@ def record_of(findings: Sequence[Finding]) -> dict:
     return {"findings": json.dumps([asdict(each) for each in findings])}
 
 
+@if_readable(None)
 def findings_of(record: Mapping) -> tuple[Finding, ...] | None:
     """The findings in what `LipSyncScore.to_record` gave; None if there are none in it."""
-    try:
-        return tuple(Finding(**values) for values in json.loads(record["findings"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+    return tuple(Finding(**values) for values in json.loads(record["findings"]))
 
 
 # Ratio of what is read off a mouth to what is read off the expected one, below which it is little:

@@ -106,12 +106,6 @@ class Manner:
         changes = (replace(row, is_used=(row.what, row.where) not in left) for row in self.changes)
         return replace(self, changes=tuple(changes))
 
-    def use(self, number: int, is_used: bool) -> "Manner":
-        """The same with one change performed or left out."""
-        changes = list(self.changes)
-        changes[number] = replace(changes[number], is_used=is_used)
-        return replace(self, changes=tuple(changes))
-
     def of(self, what: str, where: str = EVERYWHERE) -> Change:
         """A change that is performed; one that changes nothing where there is none."""
         found = (each for each in self.used if (each.what, each.where) == (what, where))

@@ -7,13 +7,32 @@ written by 0.1.0. A change to the format of any record must raise VERSION and ke
 earlier ones (tests/blender/test_saved_files.py).
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
+F = TypeVar("F", bound=Callable)
 KEY = "version"
 VERSION = 1
 LARGEST = 2**31  # largest number of frames
 # What reading a record may raise if somebody or something has changed it: it may hold anything.
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def if_readable(default: Any) -> Callable[[F], F]:
+    """Let a function that reads a record return this where it is not there, or damaged."""
+
+    def guard(read: F) -> F:
+        @wraps(read)
+        def read_or_default(*given):
+            try:
+                return read(*given)
+            except UNREADABLE:
+                return default
+
+        return read_or_default  # type: ignore[return-value]
+
+    return guard
 
 
 def frames(value: Any) -> int:

@@ -270,22 +270,20 @@ def pack_part(said: Spoken, first: int, behind: int, text: str) -> str:
     return pack(answer, 0.0, text)
 
 
+@records.if_readable(None)
 def unpack(kept: str) -> Spoken | None:
     """What `pack` made; None if somebody has changed it so that it cannot be read, or a later
     version has written it."""
-    try:
-        record = json.loads(kept)
-        if not records.is_readable(record):
-            return None
-        words = tuple(
-            Word(str(text), float(start), float(end), float(sure))
-            for text, start, end, sure in record["words"]
-        )
-        spoken = Spoken(
-            record["sounds"], words, str(record["text"]), bool(record["matches"]),
-            str(record.get("timed", "")),
-        )  # fmt: skip
-        _ = spoken.columns  # raises if they are not valid
-        return spoken
-    except records.UNREADABLE:
+    record = json.loads(kept)
+    if not records.is_readable(record):
         return None
+    words = tuple(
+        Word(str(text), float(start), float(end), float(sure))
+        for text, start, end, sure in record["words"]
+    )
+    spoken = Spoken(
+        record["sounds"], words, str(record["text"]), bool(record["matches"]),
+        str(record.get("timed", "")),
+    )  # fmt: skip
+    _ = spoken.columns  # raises if they are not valid
+    return spoken

@@ -18,6 +18,7 @@ from thunder_core import api, errors, own_files
 from thunder_core.animation import livelink, motion_file
 from thunder_core.direction import MOODS
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.progress import result
 from thunder_core.request import seed_of_voice
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import JAW_OPEN_RADIANS
@@ -274,7 +275,7 @@ def test_saved_files_are_read_as_the_take(takes, tmp_path):
     rows = (tmp_path / "take.CSV").read_text().splitlines()
     # 49 of 1/25 s, at 60 a second
     assert len(rows) == 1 + 118 and rows[1].startswith("00:00:00:00.000,61,")
-    again = livelink.read(tmp_path / "take.CSV", take.channels)[0]
+    again = result(livelink.read(tmp_path / "take.CSV", take.channels))[0]
     apart = np.abs(again.jaw[:, 0] - take.motion.jaw[:, 0])
     assert again.frames == 50 and np.median(apart) < 1e-3 and apart.max() < 0.02
     with pytest.raises(errors.BadRequest, match="cannot be written .*choose another folder"):

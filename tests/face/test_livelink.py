@@ -11,10 +11,16 @@ from memory import held_at_most
 
 from thunder_core.animation import livelink, row_times
 from thunder_core.errors import BadRequest
+from thunder_core.progress import result
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 
 CHANNELS = ("browInnerUp", "mouthSmileLeft", "mouthPucker", "tongueTipUp")
+
+
+def recording(*given):
+    """What is read of a file, at once."""
+    return result(livelink.read(*given))
 
 
 def motion(frames=50):
@@ -39,7 +45,7 @@ def write(path, rate=25.0, start=0.0, what=None, drop=()):
 
 
 def read_motion(path, rate=0.0):
-    return livelink.read(path, CHANNELS, rate)[0]
+    return recording(path, CHANNELS, rate)[0]
 
 
 @pytest.mark.parametrize("rate, start", [(25.0, 0.0), (60.0, 0.0), (30.0, 12.5), (60.0, 86399.0)])
@@ -136,7 +142,7 @@ def test_an_angle_of_the_head_is_in_radians_and_turns_it(tmp_path, column, axis,
 def test_what_is_no_recording_is_refused_with_a_sentence(tmp_path, text, said):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(BadRequest, match="“a.csv”") as error:
-        livelink.read(tmp_path / "a.csv", CHANNELS)
+        recording(tmp_path / "a.csv", CHANNELS)
     assert said in str(error.value) and ": " in str(error.value)
 
 
@@ -145,14 +151,14 @@ def test_columns_behind_very_many_empty_lines_are_found(tmp_path, empty):
     path = table(tmp_path / "a.csv", [str(row / 30) for row in range(30)], "seconds")
     path.write_bytes(30_000 * empty.encode() + path.read_bytes())
     began = time.process_time()
-    assert livelink.read(path, CHANNELS)[0].frames == 25 and time.process_time() - began < 4
+    assert recording(path, CHANNELS)[0].frames == 25 and time.process_time() - began < 4
 
 
 def test_a_file_that_is_gone_or_no_text_is_refused(tmp_path):
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x01")
     for name in ("b.csv", "gone.csv"):
         with pytest.raises(BadRequest, match=f"“{name}” cannot be read"):
-            livelink.read(tmp_path / name, CHANNELS)
+            recording(tmp_path / name, CHANNELS)
 
 
 def table(path, clocks, heading="time", separator=",", name="{}", values=None, point="."):
@@ -189,7 +195,7 @@ SECONDS = {  # heading of a column → a time in it
 @pytest.mark.parametrize("rate, seconds", [(60, 0.4), (30, 3.0)])
 def test_times_in_any_unit_are_told_by_the_file_and_said(tmp_path, heading, rate, seconds):
     clocks = [SECONDS[heading](row / rate) for row in range(round(rate * seconds) + 1)]
-    read, said = livelink.read(table(tmp_path / "a.csv", clocks, heading), CHANNELS)
+    read, said = recording(table(tmp_path / "a.csv", clocks, heading), CHANNELS)
     assert read.frames == round(seconds * 25) + 1 and read.expression[-1, 0] == pytest.approx(0.6)
     assert f"at {rate}" in said and f"by its column “{heading}”" in said
 
@@ -233,9 +239,9 @@ def test_what_a_file_does_not_tell_is_asked_for_by_the_name_of_the_option(
 ):
     path = table(tmp_path / "a.csv", clocks, heading)
     with pytest.raises(BadRequest, match=why) as error:
-        livelink.read(path, CHANNELS)
+        recording(path, CHANNELS)
     assert "set Frames per Second (in a bake: --performed-rate)" in str(error.value)
-    read, said = livelink.read(path, CHANNELS, 30.0)
+    read, said = recording(path, CHANNELS, 30.0)
     assert read.frames == round((len(clocks) - 1) / 30 * 25) + 1 or heading == "Timecode"
     assert "at 30 " in said and "as set" in said
 
@@ -248,16 +254,16 @@ def test_names_may_say_the_rate_and_how_times_are_written(tmp_path, heading):
     clocks = [code(row / 60, 60) if "rame" not in heading else str(row) for row in range(25)]
     path = table(tmp_path / "a.csv", clocks, heading)
     if "60" in heading:
-        read, said = livelink.read(path, CHANNELS)
+        read, said = recording(path, CHANNELS)
         assert read.frames == 11 and f"at 60 frames a second, by its column “{heading}”" in said
     else:
         with pytest.raises(BadRequest, match="stays within one second"):
-            livelink.read(path, CHANNELS)
+            recording(path, CHANNELS)
 
 
 def test_a_second_column_tells_what_the_first_does_not(tmp_path):
     clocks = [f"{code(row / 60, 60)},{row / 60:.4f}" for row in range(25)]
-    read, said = livelink.read(table(tmp_path / "a.csv", clocks, "Timecode,timestamp"), CHANNELS)
+    read, said = recording(table(tmp_path / "a.csv", clocks, "Timecode,timestamp"), CHANNELS)
     assert read.frames == 11 and "by its column “timestamp”" in said
 
 
@@ -277,7 +283,7 @@ def test_a_rate_of_29_97_counts_to_30():
 def test_names_with_prefixes_and_tables_of_any_country_are_read(tmp_path, name, separator, point):
     clocks = [f"{row / 30:.4f}".replace(".", point) for row in range(31)]
     path = table(tmp_path / "a.csv", clocks, "\ufeffseconds", separator, name, point=point)
-    read, said = livelink.read(path, CHANNELS)
+    read, said = recording(path, CHANNELS)
     assert read.frames == 26 and read.jaw[-1, 0] == pytest.approx(0.18)
     assert read.expression[-1] == pytest.approx([0.6, 0.6, 0, 0])
     assert said == "“a.csv” was read at 30 rows a second (times in s), by its column “seconds”"
@@ -289,7 +295,7 @@ def test_percent_odd_values_and_columns_that_are_left_out_are_said(tmp_path):
                              (3, "reach 3 and were read as 1 for the whole movement", 3.0)):  # fmt: skip
         values = np.linspace(0, top, 31)
         path = table(tmp_path / "a.csv", clocks, "seconds,AU12_r", values=values)
-        read, said = livelink.read(path, CHANNELS)
+        read, said = recording(path, CHANNELS)
         assert part in said and "without columns that are not ARKit's: “AU12_r”" in said
         assert read.expression[-1, 0] == pytest.approx(opens)
 
@@ -300,7 +306,7 @@ def test_angles_say_their_unit_where_the_layout_does_not(tmp_path):
             f"head{each}{heading}" for each in ("Yaw", "Pitch", "Roll")
         )
         (tmp_path / "a.csv").write_text(f"{text}\n0,0,0,0,0\n0.12,0,{value},0,0\n")
-        motion, said = livelink.read(tmp_path / "a.csv", CHANNELS)
+        motion, said = recording(tmp_path / "a.csv", CHANNELS)
         return float(-motion.head[-1, 1]), said
 
     assert read("_deg", 1.0)[0] == pytest.approx(np.radians(1), abs=1e-6)
@@ -331,7 +337,7 @@ RECORDINGS = {
 def test_a_recording_of_absurd_values_is_refused_in_little_memory(tmp_path, name):
     (tmp_path / "a.csv").write_text(RECORDINGS[name])
     with held_at_most(200 * 2**20), pytest.raises(BadRequest, match=": ") as error:
-        livelink.read(tmp_path / "a.csv", ("jawOpen",))
+        recording(tmp_path / "a.csv", ("jawOpen",))
     assert len(str(error.value)) < 250 and str(error.value).isprintable()
 
 
@@ -339,4 +345,4 @@ def test_a_recording_of_too_many_rows_is_refused_before_it_is_read(tmp_path, mon
     monkeypatch.setattr(livelink, "MOST_FRAMES", 1000)
     (tmp_path / "a.csv").write_text("JawOpen\n" + "0\n" * 1000 + "rest")
     with pytest.raises(BadRequest, match="it has more than 1,000 rows"):
-        livelink.read(tmp_path / "a.csv", ("jawOpen",))
+        recording(tmp_path / "a.csv", ("jawOpen",))

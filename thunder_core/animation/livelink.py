@@ -21,7 +21,6 @@ from ..errors import BadRequest
 from ..face.moving.driving import derived_keys, motion_of
 from ..face.reading.conventions import match, words
 from ..files import open_input
-from ..progress import result
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
 from ..text_files import encoding_of, NotText
 from ..types import FPS, LONGEST_RECORDING, MOST_FRAMES, Motion
@@ -129,12 +128,7 @@ def timecode(seconds: float, rate: float) -> str:
     return f"{clock}:{left // 1000:02d}.{left % 1000:03d}"
 
 
-def read(path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0) -> tuple[Motion, str]:
-    """As `read_in_pieces`, at once."""
-    return result(read_in_pieces(path, channels, rate))
-
-
-def read_in_pieces(
+def read(
     path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0
 ) -> Generator[float, None, tuple[Motion, str]]:
     """A recording as a motion at 25 fps whose expression columns are `channels`, and a sentence on

@@ -15,6 +15,7 @@ from ..direction import AXES, Direction, NEUTRAL, stored_vectors
 from ..errors import BadRequest
 from ..files import open_input
 from ..filters import smoothstep
+from ..records import if_readable
 from ..types import (
     FPS,
     LARGEST_COEFFICIENT,
@@ -94,12 +95,10 @@ def write_take(
         )  # fmt: skip
 
 
+@if_readable(None)
 def style_of_take(provenance: Mapping) -> np.ndarray | None:
     """The direction vector that a take was played in, None if it is not stored or not valid."""
-    try:
-        (take_style,) = stored_vectors(provenance, provenance["reading"]).astype(np.float32)
-    except (KeyError, TypeError, ValueError):
-        return None
+    (take_style,) = stored_vectors(provenance, provenance["reading"]).astype(np.float32)
     return take_style if np.isfinite(take_style).all() else None
 
 
@@ -167,7 +166,7 @@ def read_recording(
             f".npz of bake.py or Export"
         )
     if ending != ".npz":
-        return (yield from livelink.read_in_pieces(path, channels, rate))
+        return (yield from livelink.read(path, channels, rate))
     motion, names = read(path)
     motion = replace(
         motion, expression=reorder(motion.expression, names, channels).astype(np.float32)

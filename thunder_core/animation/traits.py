@@ -231,13 +231,9 @@ class Reader:
         """The style for measures [k]; axes that cannot be read are usual."""
         return Style.of_vector(np.where(readable_axes(self), self.read(measured), 0.0))
 
-    def to_json(self) -> str:
-        """The text of the shipped file: numbers to five decimals."""
-        return json.dumps({name: np.round(value, 5).tolist() for name, value in vars(self).items()})
-
     @staticmethod
     def from_json(text: str) -> "Reader":
-        """The regression in a text of `to_json`."""
+        """The regression in the text of the shipped file."""
         return Reader(**{name: np.array(value) for name, value in json.loads(text).items()})
 
 

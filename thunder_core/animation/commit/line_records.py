@@ -15,6 +15,7 @@ import re
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -118,13 +119,11 @@ class Naming:
         return new_name(name, self.before, self.lines) or name
 
 
+@records.if_readable(None)
 def lines_of(action) -> CommittedLines | None:
     """The lines that were committed to an action, None if none was."""
-    try:
-        record = _record(action, LINES)
-        return CommittedLines(str(record["base"]), tuple(_line(*line) for line in record["lines"]))
-    except records.UNREADABLE:
-        return None
+    record = _record(action, LINES)
+    return CommittedLines(str(record["base"]), tuple(_line(*line) for line in record["lines"]))
 
 
 def _record(action, name: str) -> dict:
@@ -265,24 +264,22 @@ def _sums(keys: dict, shift: int) -> list[str]:
     ]
 
 
+@records.if_readable(MappingProxyType({}))
 def keys_of(action) -> dict[str, LineKeys]:
     """Keys that lines set in an action, by line; empty if nothing is recorded. action: what has its
     custom properties."""
-    try:
-        return {
-            str(name): LineKeys(
-                records.frames(shift),
-                {
-                    str(curve): frozenset(
-                        sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)
-                    )
-                    for curve, sums in curves.items()
-                },
-            )
-            for name, (shift, curves, *_) in _record(action, KEYS)["lines"].items()
-        }
-    except records.UNREADABLE:
-        return {}
+    return {
+        str(name): LineKeys(
+            records.frames(shift),
+            {
+                str(curve): frozenset(
+                    sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)
+                )
+                for curve, sums in curves.items()
+            },
+        )
+        for name, (shift, curves, *_) in _record(action, KEYS)["lines"].items()
+    }
 
 
 def remember_keys(action, lines: Mapping[str, LineKeys]) -> None:
@@ -312,14 +309,12 @@ class LineScore:
         return float(np.clip(total + loss, 0, 100)), np.clip(per_frame + loss, 0, 100)
 
 
+@records.if_readable(None)
 def score_of(action, line: str) -> LineScore | None:
     """The score of a line that is stored in an action, None if there is none."""
-    try:
-        record = action[SCORES]["lines"][line] if records.is_readable(action[SCORES]) else {}
-        made = float(record["made"]) if "made" in record else None
-        score = LineScore(float(record["take"]), made)
-    except records.UNREADABLE:
-        return None  # written by something else, or not at all
+    record = action[SCORES]["lines"][line] if records.is_readable(action[SCORES]) else {}
+    made = float(record["made"]) if "made" in record else None
+    score = LineScore(float(record["take"]), made)
     return score if np.isfinite([score.take, score.made or 0.0]).all() else None
 
 
