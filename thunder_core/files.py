@@ -10,6 +10,7 @@ here.
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO, IO, NamedTuple
 
 from . import system_calls
@@ -227,7 +229,9 @@ def check_writable(folder: str) -> None:
     nothing behind."""
     folder = os.path.abspath(folder)
     try:
-        with tempfile.TemporaryFile(dir=_existing_part_of(folder)) as file:
+        # in the nearest folder that exists, be it as a broken link
+        present = next(filter(os.path.lexists, _upwards(folder)), folder)
+        with tempfile.TemporaryFile(dir=present) as file:
             file.write(bytes(1 << 16))
             file.flush()
             os.fsync(file.fileno())
@@ -298,10 +302,7 @@ class Transaction:
 
     def __enter__(self) -> "Transaction":
         try:
-            present, missing = _existing_part_of(self.folder), self.folder
-            while missing != present:
-                self._made.append(missing)
-                missing = os.path.dirname(missing)
+            self._made = [path for path in _upwards(self.folder) if not os.path.lexists(path)]
             os.makedirs(self.folder, exist_ok=True)
             self._lock.enter_context(self._locked())
             self._recover()
@@ -462,10 +463,8 @@ class Transaction:
     def _free_name(self, name: str) -> str:
         """The first of name1, name2 … that no file has: Blender, too, keeps shot.blend as
         shot.blend1."""
-        number = 1
-        while os.path.lexists(self._path(f"{name}{number}")):
-            number += 1
-        return f"{name}{number}"
+        names = (f"{name}{number}" for number in itertools.count(1))
+        return next(free for free in names if not os.path.lexists(self._path(free)))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -578,11 +577,9 @@ def _finish(part: str, path: str) -> None:
     os.chmod(part, mode)
 
 
-def _existing_part_of(folder: str) -> str:
-    """The folder itself or the nearest folder above it that exists, be it as a broken link."""
-    while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
-        folder = os.path.dirname(folder)
-    return folder
+def _upwards(folder: str) -> list[str]:
+    """A folder, and those that it lies in, up to the root."""
+    return [folder, *map(str, Path(folder).parents)]
 
 
 def _is_same(path: str, other_path: str) -> bool:

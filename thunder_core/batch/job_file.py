@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 from .. import text_files
@@ -225,11 +226,11 @@ def name_jobs(
     listed = [
         (folder_name(name), settings, folder_name(longer)) for name, settings, longer in listed
     ]
-    count = Counter(_fold_case(name) for name, _, _ in listed)
+    alike = Counter(_fold_case(name) for name, _, _ in listed)
     taken: set[str] = set()
     return tuple(
         BakeJob(
-            free_name(longer if count[_fold_case(name)] > 1 else name, taken),
+            free_name(longer if alike[_fold_case(name)] > 1 else name, taken),
             _merge(defaults, make_absolute(settings, os.getcwd())),
         )
         for name, settings, longer in listed
@@ -238,12 +239,10 @@ def name_jobs(
 
 def free_name(name: str, taken: set[str]) -> str:
     """A name, with a number where it is taken already; it is taken from then on."""
-    base, number = name, 1
-    while _fold_case(name) in taken:
-        number += 1
-        name = f"{base} {number}"
-    taken.add(_fold_case(name))
-    return name
+    names = chain([name], (f"{name} {number}" for number in count(2)))
+    free = next(each for each in names if _fold_case(each) not in taken)
+    taken.add(_fold_case(free))
+    return free
 
 
 def folder_name(name: str) -> str:
