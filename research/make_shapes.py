@@ -27,6 +27,7 @@ from thunder_core.face.making import dots, judging, shapes
 from thunder_core.face.making.laying import model
 from thunder_core.face.points import SkinnedPoints
 from thunder_core.face.regions import pieces, Warp
+from thunder_core.filters import ease
 from thunder_core.types import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS, Motion
 
 # vertices of the places in the middle, and places on the left near which the nearest is taken
@@ -141,7 +142,7 @@ def _eyes(points, size, shift=(0.0, 0.0, 0.0)):
     for sign in (1, -1):
         centre = np.array([sign * 32.0, 0.0, 61.0])
         away = np.linalg.norm(points - centre, axis=1)
-        near = 1.0 - shapes.fade((away - 18.0) / 30.0)[:, None]
+        near = 1.0 - ease((away - 18.0) / 30.0)[:, None]
         result += near * ((size - 1.0) * (points - centre) + np.array(shift) * [sign, 1, 1])
     return result
 
@@ -157,7 +158,7 @@ def older(p: np.ndarray) -> np.ndarray:
 def child(p: np.ndarray) -> np.ndarray:
     """A small jaw, large eyes, a short nose."""
     p = _eyes(p, 1.15)
-    low = shapes.fade((-p[:, 1] - 5.0) / 60.0)[:, None]
+    low = ease((-p[:, 1] - 5.0) / 60.0)[:, None]
     return (
         p
         + low * np.c_[-0.1 * p[:, 0], 0.18 * (-p[:, 1] - 5), -0.06 * p[:, 2]]
@@ -167,7 +168,7 @@ def child(p: np.ndarray) -> np.ndarray:
 
 def long_jaw(p: np.ndarray) -> np.ndarray:
     """A long chin and narrow cheeks."""
-    low = shapes.fade((-p[:, 1] - 40.0) / 60.0)[:, None]
+    low = ease((-p[:, 1] - 40.0) / 60.0)[:, None]
     return p + low * np.c_[-0.08 * p[:, 0], 0.22 * (p[:, 1] + 40), 0.05 * p[:, 2]]
 
 

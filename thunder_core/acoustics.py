@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from .filters import gaussian, highest
+from .filters import gaussian, highest, slices
 from .types import FPS, RATE
 
 # ---- level and spectrograms
@@ -119,9 +119,8 @@ def whisper_mel(samples: np.ndarray, factor: float = 1.0) -> np.ndarray:
         power = np.square(np.abs(spectrum))
         np.log10(np.maximum(power @ filters, LEAST_POWER), out=mel[start : start + len(power)])
     loudest = mel.max(initial=-_DECADES)
-    for start in range(0, len(mel), PIECE * RATE // HOP):
-        part = mel[start : start + PIECE * RATE // HOP]
-        part[:] = whisper_scale(part, loudest)
+    for rows in slices(len(mel), PIECE * RATE // HOP):
+        mel[rows] = whisper_scale(mel[rows], loudest)
     return mel
 
 
@@ -369,10 +368,7 @@ def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
     if len(samples) < _REACH + hop:
         return np.zeros(frames)
     factor = gain(samples)
-    pieces = (
-        scaled(samples[start : start + PIECE * RATE], factor)
-        for start in range(0, len(samples), PIECE * RATE)
-    )
+    pieces = (scaled(samples[rows], factor) for rows in slices(len(samples), PIECE * RATE))
     hertz, voiced = (
         np.concatenate(parts)
         for parts in zip(*(track(np.pad(piece, (0, hop)), hop) for piece in pieces))

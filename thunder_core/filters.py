@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of curves in numpy: easing, weights between keys, smoothing, largest neighbours, gaps.
+"""Filters of curves in numpy: easing, weights between keys, smoothing, largest neighbours, gaps;
+and how curves are worked on in parts, and values found by halving.
 
 Those that scipy has give the same results (tests/core/test_filters.py); users do not install scipy,
 which would add 0.14 GB for these few.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,11 @@ def smoothstep(x: Values) -> Values:
     """0 … 1 eased: the cubic 3x² − 2x³, level at both ends. x must lie within 0 … 1; the caller
     clips."""
     return x * x * (3 - 2 * x)
+
+
+def ease(x: Values, start: float = 0.0, end: float = 1.0) -> Values:
+    """0 … 1 from start to end, eased, and level beyond them."""
+    return smoothstep(np.clip((x - start) / (end - start), 0.0, 1.0))
 
 
 def bend(values: Values, knee: float, limit: float) -> Values:
@@ -74,6 +81,22 @@ def split_at_gaps(numbers: np.ndarray, gap: int = 1) -> list[np.ndarray]:
     """Ascending whole numbers [k], divided where neighbours are more than `gap` apart; [] for
     none."""
     return np.split(numbers, np.flatnonzero(np.diff(numbers) > gap) + 1) if len(numbers) else []
+
+
+def slices(count: int, size: int) -> list[slice]:
+    """So many rows in parts of a size, the last of which may be shorter."""
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def halve(
+    is_below: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, rounds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals low … high [n] halved so many times about the values up to which `is_below`."""
+    for _ in range(rounds):
+        middle = (low + high) / 2
+        below = is_below(middle)
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return low, high
 
 
 def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:

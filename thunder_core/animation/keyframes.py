@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..filters import halve
 from .keys import PoseKeys
 
 # Blender's enums of a key, as foreach_get and foreach_set have them (DNA values, stable since 2.8).
@@ -263,13 +264,13 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
         s = np.clip(s - off / np.maximum(steep, 1e-6), 0.0, 1.0)
     else:  # nearly vertical handle: bisection
         late = np.flatnonzero(np.abs(off) >= _ON_TIME)
-        low, high = np.zeros(len(late)), np.ones(len(late))
-        for _ in range(_HALVINGS):
-            s[late] = (low + high) / 2
-            before = ((time[0, late] * s[late] + time[1, late]) * s[late] + time[2, late]) * s[
-                late
-            ] + time[3, late] < 0
-            low, high = np.where(before, s[late], low), np.where(before, high, s[late])
+        x, y, z, w = time[:, late]
+
+        def is_before(at: np.ndarray) -> np.ndarray:
+            return ((x * at + y) * at + z) * at + w < 0
+
+        low, high = halve(is_before, np.zeros(len(late)), np.ones(len(late)), _HALVINGS - 1)
+        s[late] = (low + high) / 2
     return ((value[0] * s + value[1]) * s + value[2]) * s + value[3]
 
 

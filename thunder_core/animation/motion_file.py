@@ -14,7 +14,7 @@ from ..arrays import read_npz, Unreadable
 from ..direction import AXES, Direction, NEUTRAL, stored_vectors
 from ..errors import BadRequest
 from ..files import open_input
-from ..filters import smoothstep
+from ..filters import ease
 from ..records import if_readable
 from ..types import (
     FPS,
@@ -186,8 +186,7 @@ def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:
     """So many frames of a motion from `seconds` on (below 0: before its beginning). Beyond its ends
     the face eases to rest."""
     position, last = np.arange(frames) + seconds * FPS, motion.frames - 1
-    beyond = np.maximum(-position, position - last) / (_EASE_SECONDS * FPS)
-    weight = 1.0 - smoothstep(beyond.clip(0.0, 1.0))
+    weight = 1.0 - ease(np.maximum(-position, position - last) / (_EASE_SECONDS * FPS))
     values = monotone_cubic(pack(motion).astype(np.float64), position.clip(0, last))
     return unpack(values * weight[:, None], motion.expression.shape[1])
 

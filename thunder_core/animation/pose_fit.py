@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..filters import hermite, split_at_gaps
+from ..filters import hermite, slices, split_at_gaps
 from ..progress import rescale
 from .keys import BULGE, HOLD_SHARE, LEAST, relative_error, ROWS, SAMPLES, turning_points
 
@@ -280,10 +280,9 @@ def fit_values(
         yield turn / _REWEIGHTING_ROUNDS
         error = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
         off = np.empty(len(error))
-        for start in range(0, len(error), ROWS):
-            some = slice(start, start + ROWS)
+        for some in slices(len(error), ROWS):
             off[some] = relative_error(error[some] @ flat, weight[some])
-            yield (turn + min(1.0, (start + ROWS) / len(error))) / _REWEIGHTING_ROUNDS
+            yield (turn + min(1.0, some.stop / len(error))) / _REWEIGHTING_ROUNDS
         if best is None or off.max() < best.off.max():
             best = Fitted(value, out, into, off)
         worst = best.off.max()

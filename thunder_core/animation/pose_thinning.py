@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..filters import hermite
+from ..filters import hermite, slices
 from .keys import BULGE, LEAST, PoseKeys, relative_error, ROWS, SAMPLES
 from .pose_fit import Region
 
@@ -125,13 +125,12 @@ class Thinning:
         for channel, curve in enumerate(self.curves):
             self.shown[:, channel] = curve.samples()
             yield 0.5 * (channel + 1) / len(self.curves)
-        for start in range(0, len(self.shown), ROWS):
-            rows = slice(start, start + ROWS)
+        for rows in slices(len(self.shown), ROWS):
             self.error[rows] = (self.shown[rows] - self.region.curves[rows]).astype(
                 np.float32
             ) @ self.region.flat
             self.off[rows] = relative_error(self.error[rows], self.region.weight[rows])
-            yield 0.5 + 0.5 * min(1.0, (start + ROWS) / len(self.shown))
+            yield 0.5 + 0.5 * min(1.0, rows.stop / len(self.shown))
 
     def slack(self, channel: int, first: int, last: int) -> float:
         """Distance by which a channel may leave the range of its keys on these frames."""

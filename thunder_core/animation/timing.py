@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..filters import hermite, smoothstep
+from ..filters import ease, hermite
 from ..types import CLOSED_MM, FPS
 
 _BESIDE = 3  # frames on either side of a closure in which the nearest output frame lies
@@ -60,8 +60,7 @@ class Clock:
         """
         seconds = self.seconds(frames)
         before, after = -seconds / LEAD_IN, (seconds - (motion_frames - 1) / FPS) / LEAD_OUT
-        x = 1.0 - np.clip(np.maximum(before, after), 0.0, 1.0)
-        return smoothstep(x)
+        return ease(1.0 - np.maximum(before, after))
 
 
 def at_scene_frames(

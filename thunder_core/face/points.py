@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ..errors import BadHead
+from ..filters import halve, slices
 from ..rotation import rotvec_to_matrix
 from ..types import JAW_OPEN_RADIANS, Motion
 from . import regions
@@ -232,12 +233,6 @@ _LEANING = 0.01  # channel value above which left and right are distinguished
 _TONGUE_MOST = 0.7  # largest value of the channel that puts the tongue out
 
 
-def _parts_of(frames: int) -> list[slice]:
-    """So many frames in parts of _LIP_FRAMES, at least one."""
-    starts = range(0, max(1, frames), _LIP_FRAMES)
-    return [slice(start, start + _LIP_FRAMES) for start in starts]
-
-
 @dataclass(frozen=True)
 class ArticulatorPositions:
     """Positions of the articulators, each [T] millimetres above rest; rest is the head with closed
@@ -366,7 +361,7 @@ class Articulators:
                 self.lip_distance(
                     1e3 * self.lip_surface.place(expression[part], rotvec_to_matrix(jaw[part]))
                 )
-                for part in _parts_of(len(jaw))
+                for part in slices(max(1, len(jaw)), _LIP_FRAMES)
             ]
         )
 
@@ -447,7 +442,7 @@ class Articulators:
         lower lip to the upper teeth (`bite`), from what they are towards `most`, until it touches
         them; where that is not enough also those that keep it off them (`pout`), towards rest."""
         x[:, [*channels[1], channels[2]]] = 0.0  # they pull a lip two ways
-        for rows in _parts_of(len(x)):
+        for rows in slices(len(x), _LIP_FRAMES):
             stages = [
                 (bite, x[rows][:, bite], most, CONTACT_MM),
                 (pout, x[rows][:, pout], np.zeros(len(pout)), NEARLY_MM),
@@ -471,11 +466,12 @@ class Articulators:
             x[:, bite] = values
             surfaces.append(1e3 * self.lip_surface.place(x, rotation))
         start, end = surfaces
-        low, high = np.zeros((len(x), 1)), np.ones((len(x), 1))
-        for _ in range(_HALVINGS):
-            share = (low + high) / 2
-            apart = self.lip_distance(start + share[..., None] * (end - start)) > touching
-            low, high = np.where(apart[:, None], share, low), np.where(apart[:, None], high, share)
+
+        def is_apart(share: np.ndarray) -> np.ndarray:
+            lip = start + share[..., None] * (end - start)
+            return (self.lip_distance(lip) > touching)[:, None]
+
+        _, high = halve(is_apart, np.zeros((len(x), 1)), np.ones((len(x), 1)), _HALVINGS)
         return free + high * (most - free)
 
     def place_tongue(

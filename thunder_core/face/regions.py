@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import BadHead
-from ..filters import split_at_gaps
+from ..filters import slices, split_at_gaps
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
 
 # ---- points on a mesh
@@ -109,8 +109,7 @@ def nearest_spots(
     queries32 = queries.astype(np.float32)
     tries = min(tries, len(triangles))
     near = np.empty((len(queries), tries), np.int64)
-    for start in range(0, len(queries), 512):
-        block = slice(start, start + 512)
+    for block in slices(len(queries), 512):
         distance = distances(queries32[block], middles)
         near[block] = np.argpartition(distance, tries - 1, axis=1)[:, :tries]
     corners = points[triangles[near]]  # [K, tries, 3 corners, 3]

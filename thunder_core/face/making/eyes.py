@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...filters import smoothstep
+from ...filters import ease
 from ..regions import front_view, spots_seen
 from .dots import grown, patches
 from .surface import Surface
@@ -51,7 +51,7 @@ class Eye:
         """1 above the line where lids meet, −1 below it, 0 away from the eye."""
         azimuth, elevation, far = seen(points - self.middle)
         lower, upper = self.rims(azimuth)
-        near = 1.0 - fade((far / self.radius - 1.35) / 0.5)
+        near = 1.0 - ease((far / self.radius - 1.35) / 0.5)
         meet = lower + _MEET * (upper - lower)
         return np.clip((elevation - meet) / 2.0, -1, 1) * near * (np.abs(azimuth) < 85)
 
@@ -88,11 +88,11 @@ class Eye:
         past = np.maximum(np.maximum(elevation - upper, lower - elevation), 0.0)
         # skin above a narrow opening, as at its corners, moves less far up
         none = np.minimum(np.where(elevation > upper, *_LIDS), 8.0 + 1.5 * opening)
-        share = 1.0 - fade((past - 0.15 * none) / (0.85 * none))
-        share *= 1.0 - fade(np.maximum(azimuth - self.at[-1], self.at[0] - azimuth) / _PAST)
-        share *= fade((ratio - _INNER[0]) / (_INNER[1] - _INNER[0]))
+        share = 1.0 - ease((past - 0.15 * none) / (0.85 * none))
+        share *= 1.0 - ease(np.maximum(azimuth - self.at[-1], self.at[0] - azimuth) / _PAST)
+        share *= ease(ratio, *_INNER)
         near, end = _LID_END if skin is not None else _LASH_END
-        share *= 1.0 - fade((ratio - near) / (end - near))
+        share *= 1.0 - ease(ratio, near, end)
         travel = goal * share
         if skin is not None:  # creases even out, rims stay where they meet
             travel = np.where(self.is_rim(points), travel, skin.smoothed(travel, 4))
@@ -101,11 +101,6 @@ class Eye:
             clear = self.radius * np.interp(ratio, (_INNER[1], _CLEAR[1]), _CLEAR)
             out = far + share * np.where(ratio < _CLEAR[1], np.maximum(clear - far, 0.0), 0.0)
         return placed(azimuth, elevation + travel, out) - placed(azimuth, elevation, far)
-
-
-def fade(x: np.ndarray) -> np.ndarray:
-    """0 to 1, eased at both ends and level beyond them."""
-    return smoothstep(np.clip(x, 0.0, 1.0))
 
 
 def seen(away: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

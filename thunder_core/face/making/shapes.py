@@ -10,12 +10,13 @@ from functools import partial
 import numpy as np
 
 from ...errors import BadHead
+from ...filters import ease, slices
 from ...rotation import rotvec_to_matrix
 from ...types import LIP_CLOSE
 from ..head import load_head
 from ..regions import distances, LIP_AROUND, LOWER, pieces, UPPER, Warp
 from . import dots
-from .eyes import Eye, eye_of, fade
+from .eyes import Eye, eye_of
 from .joining import join, open_seams
 from .judging import left_open, MouthView, seen_of, torn
 from .laying import BALL_MM, GAZE, lay, Model, model, NORMALS_MM
@@ -369,9 +370,9 @@ def _sides(surface: Surface, seam, eyes: list[Eye | None], is_checked: bool = Fa
     crosses = half[start] & half[end] & (side[start] > 0) & (side[end] <= 0)
     if is_checked and (crosses.any() or not (is_upper.any() and is_lower.any())):
         raise BadHead(_NO_MOUTH)
-    label *= 1.0 - fade((far - _FADES[0]) / (_FADES[1] - _FADES[0]))
+    label *= 1.0 - ease(far, *_FADES)
     aside = np.abs(x - middle[:, 0].mean()) - width / 2
-    label *= 1.0 - fade((aside + _CORNER) / (1.5 * _CORNER))
+    label *= 1.0 - ease((aside + _CORNER) / (1.5 * _CORNER))
     for _, eye in _open(eyes):
         label += eye.side(points)
     return np.clip(label, -1.0, 1.0)
@@ -428,7 +429,7 @@ def _let_meet(over: Surface, skin: Surface, sides, seam, parts, moved) -> None:
     first = np.minimum(place.astype(int), len(middle) - 2)
     share = (place - first)[:, None, None]
     by = (1 - share) * wrong[first] + share * wrong[first + 1]
-    fades = 1.0 - fade((far[near] - _MEETS[0]) / (_MEETS[1] - _MEETS[0]))
+    fades = 1.0 - ease(far[near], *_MEETS)
     moved[near] -= (0.5 * sides[near] * fades)[:, None, None] * by
 
 
@@ -486,8 +487,8 @@ def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
     """What is given at points [P, 3] by values [P, …], at queries [Q, 3]: of the six nearest,
     nothing beyond a reach."""
     found, step = [], max(1, 2_000_000 // len(points))
-    for at in range(0, len(queries), step):
-        far = np.maximum(distances(queries[at : at + step], points), 0.0)
+    for rows in slices(len(queries), step):
+        far = np.maximum(distances(queries[rows], points), 0.0)
         ids = np.argpartition(far, 6, axis=1)[:, :6]
         far = np.take_along_axis(far, ids, 1)
         share = 1.0 / (far + 1.0)

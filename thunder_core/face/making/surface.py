@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ...filters import slices
 from ..regions import _nearest_shares, Spots
 
 _BLOCK = 2_000_000  # distances that are computed at once
@@ -97,9 +98,8 @@ class Surface:
         wanted, have = wanted - middle, have - middle
         square, vertex = (have**2).sum(1), np.empty(len(wanted), np.int64)
         step = max(1, _BLOCK // max(len(have), 1))
-        for at in range(0, len(wanted), step):
-            block = wanted[at : at + step]
-            vertex[at : at + step] = (square - 2 * (block @ have.T)).argmin(1)
+        for block in slices(len(wanted), step):
+            vertex[block] = (square - 2 * (wanted[block] @ have.T)).argmin(1)
         vertex, rows = every * vertex, np.arange(len(queries))
         for _ in range(every):  # where some are passed over, it is a few steps from there
             fans = self.fans[vertex]

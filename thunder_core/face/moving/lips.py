@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...errors import BadHead, BadRequest
-from ...filters import smoothstep
+from ...filters import ease, halve, smoothstep
 from ...rotation import rotvec_to_matrix
 from ...types import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, Motion, MOUTH, reorder, TOUCH_MM
 from .. import regions
@@ -184,7 +184,7 @@ def preserve_contacts(
     was = lips.gap(before, channels) if gap is None else gap
     middle = was[:, lips.middle]
     # 1 where lips touch, eased to 0 where they are well apart
-    share = 1 - smoothstep(np.clip((middle - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0))
+    share = 1 - ease(middle, TOUCH_MM, PARTED_MM)
     expression, jaw = after.expression.astype(np.float64), after.jaw.astype(np.float64)
     for column, name in enumerate(names):
         if name.startswith(LIP_OPENERS):
@@ -252,12 +252,11 @@ def _restore_contacts(
         return after
     mouth = in_group(names, MOUTH)
     steps = np.ones(after.frames)
-    low, high = np.zeros(len(rows)), np.ones(len(rows))
-    for _ in range(_HALVINGS):
-        between = (low + high) / 2
-        open_still = is_parted(_blend_back(before, after, mouth, between, rows), rows)
-        low, high = np.where(open_still, low, between), np.where(open_still, between, high)
-    steps[rows] = low
+
+    def stays_shut(between: np.ndarray) -> np.ndarray:
+        return ~is_parted(_blend_back(before, after, mouth, between, rows), rows)
+
+    steps[rows], _ = halve(stays_shut, np.zeros(len(rows)), np.ones(len(rows)), _HALVINGS)
     # Neighbours are also moved slightly, so that no single frame jumps; each gets at least its
     # required amount.
     padded = np.pad(steps, 2, mode="edge")
@@ -291,11 +290,8 @@ def close(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion
     """
     lips, names = bundled_lips(), list(channels)
     away = (np.arange(motion.frames) - frame) / motion.fps
-    onset = np.clip((-away - SHUT / 2) / ONSET, 0.0, 1.0)
-    release = np.clip((away - SHUT / 2) / RELEASE, 0.0, 1.0)
-    x = np.maximum(onset, release)
     # Lips move on a straight line in the middle and are slow at both ends.
-    shut = 1 - smoothstep(x)
+    shut = 1 - ease(np.maximum((-away - SHUT / 2) / ONSET, (away - SHUT / 2) / RELEASE))
     shut[np.argmin(np.abs(away))] = 1.0
     found = np.flatnonzero(shut > 0)
     rows = slice(int(found[0]), int(found[-1]) + 1)
@@ -317,9 +313,7 @@ def round_lips(motion: Motion, channels: Sequence[str], frame: float) -> tuple[M
     frames; lips are as far apart as before."""
     lips, names = bundled_lips(), list(channels)
     away = (np.arange(motion.frames) - frame) / motion.fps
-    share = smoothstep(
-        np.clip(1 - np.where(away < 0, -away / _ROUNDS_IN, away / _ROUNDS_OUT), 0, 1)
-    )
+    share = ease(1 - np.where(away < 0, -away / _ROUNDS_IN, away / _ROUNDS_OUT))
     share[np.argmin(np.abs(away))] = 1.0
     found = np.flatnonzero(share > 0)
     rows = slice(int(found[0]), int(found[-1]) + 1)
@@ -355,11 +349,11 @@ def part_lips(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Mo
     left, right = _closure_at(gap, frame, motion.fps)
     rows = slice(left + 1, right)
     part = motion.part(rows)
-    ease = smoothstep((np.arange(left + 1, right) - left) / (right - left))[:, None]
+    share = smoothstep((np.arange(left + 1, right) - left) / (right - left))[:, None]
     expression, mouth = part.expression.astype(np.float64), in_group(names, MOUTH)
     ends = motion.expression[[left, right]][:, mouth].astype(np.float64)
-    expression[:, mouth] = ends[0] + ease * (ends[1] - ends[0])
-    jaw = motion.jaw[left] + ease * (motion.jaw[right] - motion.jaw[left])
+    expression[:, mouth] = ends[0] + share * (ends[1] - ends[0])
+    jaw = motion.jaw[left] + share * (motion.jaw[right] - motion.jaw[left])
     result = Motion(expression, jaw, part.head, part.eyes, motion.fps)
     is_now = lips.middle_gap(result, names)
     result = set_gap(lips, result, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ...filters import smooth, smoothstep
+from ...filters import ease, smooth
 from ...rotation import rotvec_to_matrix
 from ...types import columns_of
 from ..points import ArticulatorPositions, Articulators
@@ -132,8 +132,7 @@ class Mechanics:
     def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose tongue comes out only where the jaw [T, 3] is open enough."""
         x = expression.copy()
-        free = ((jaw[:, 0] - _TONGUE_FITS[0]) / (_TONGUE_FITS[1] - _TONGUE_FITS[0])).clip(0, 1)
-        x[:, self.tongue] *= smoothstep(free)
+        x[:, self.tongue] *= ease(jaw[:, 0], *_TONGUE_FITS)
         return x
 
     @step(CONSTRAINT, "aim")
@@ -142,7 +141,7 @@ class Mechanics:
     ) -> ArticulatorPositions:
         """The mouth's target, in which lips that all but meet where `shut` [T] is 1 do meet, and
         all do where `closed` [T] is, above a jaw that is hardly open."""
-        nearly = 1 - smoothstep(((aim.gap - _MEET[0]) / (_MEET[1] - _MEET[0])).clip(0, 1))
+        nearly = 1 - ease(aim.gap, *_MEET)
         gap = aim.gap * (1 - np.maximum(shut * nearly, closed))
         return ArticulatorPositions(
             gap, aim.rise, aim.incisors - closed * np.maximum(aim.incisors - _CLOSED_JAW_MM, 0)
@@ -158,9 +157,7 @@ class Mechanics:
         # mean opening of its speech relative to a usual one
         mean = (aim.gap * sounds.speech).sum() / max(sounds.speech.sum(), 1e-9)
         size = np.clip(mean / USUAL_GAP_MM, *_SIZES)
-        apart = sounds.speech * smoothstep(
-            ((aim.gap - _APART_MM[0]) / (_APART_MM[1] - _APART_MM[0])).clip(0, 1)
-        )
+        apart = sounds.speech * ease(aim.gap, *_APART_MM)
         gap = aim.gap + sounds.sibilant * apart * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
         gap += sounds.dental * apart * np.maximum(DENTAL_GAP_MM - gap, 0.0)
         gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
@@ -259,8 +256,7 @@ class Mechanics:
             there = np.ix_(rows, np.array(moved))
             by = active[:, moved] - x[there]
             x[there] += share[rows, None] * by
-        over = (x[:, self.bite[0]] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0])
-        x[:, self.tongue] *= 1 - smoothstep(over.clip(0, 1))
+        x[:, self.tongue] *= 1 - ease(x[:, self.bite[0]], *_ROLLS)
         return x
 
     @step(CONSTRAINT, "expression")

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...behaviour import Pose
 from ...direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
-from ...filters import bend, smooth, smoothstep, widen
+from ...filters import bend, ease, smooth, widen
 from ...types import BLINKS, BROW_CHANNELS, columns_of, JAW_OPEN_RADIANS, LIP_CLOSE
 from ..points import Articulators
 from .lips import press_together
@@ -159,14 +159,7 @@ class MoodPoses:
             if mood.poses:
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
-                    parted = 1 - _ahead(
-                        1
-                        - smoothstep(
-                            np.clip(
-                                (gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0
-                            )
-                        )
-                    )
+                    parted = 1 - _ahead(1 - ease(gap, *_PARTED_MM))
                 leans = (
                     "Left"
                     if style[:, _ASYMMETRY].mean() + mood.changes.get("asymmetry", 0.0) >= 0

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ...filters import smoothstep
+from ...filters import ease
 from ...spoken import MOUTH_SOUNDS, REST, SOUND_OF
 from ...types import CLOSED_MM, FPS, in_group, MOOD_CHANNELS, Motion, MOUTH
 
@@ -73,7 +73,7 @@ def weights(
     # the least of three frames: a closure may lie between two of the scene's
     least = np.lib.stride_tricks.sliding_window_view(np.pad(opening, 1, "edge"), 3).min(axis=1)
     least = np.interp(seconds * FPS, np.arange(len(least)), least)
-    is_open = smoothstep(np.clip((least - CLOSED_MM) / _OPENS_MM, 0.0, 1.0))
+    is_open = ease((least - CLOSED_MM) / _OPENS_MM)
     raw = {name: each * (1.0 if name in _SHUT else is_open) for name, each in raw.items()}
     total = np.maximum(sum(raw.values()), 1.0)
     return {name: raw[name] / total for name in MOUTH_SOUNDS if name in leads}

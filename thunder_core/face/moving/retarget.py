@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ...filters import slices
 from ...rotation import rotvec_to_matrix
 from ...types import Motion, reorder
 from .. import regions
@@ -241,8 +242,7 @@ def _solve_motion(
     places of the fit's points in a part."""
     jaw = motion.jaw.astype(np.float64) * turn
     parts = [np.zeros((0, len(fit.points.directions)))]
-    for start in range(0, motion.frames, _FRAMES):
-        rows = slice(start, start + _FRAMES)
+    for rows in slices(motion.frames, _FRAMES):
         parts.append(fit.solve(wanted(motion.part(rows)), jaw[rows]))
     return replace(
         motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...behaviour import read_emotions
-from ...filters import bend, smoothstep, split_at_gaps
+from ...filters import bend, ease, split_at_gaps
 from ...types import BLINKS, columns_of, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from .lips import bundled_lips, preserve_contacts
 
@@ -195,12 +195,7 @@ def take_weights(
             for other in (places[number - 1 : number] + places[number + 1 : number + 2])
         ]
         width = min([fade, *around])
-        x = (
-            np.clip((frames - frame) / width + 0.5, 0.0, 1.0)
-            if width > 0
-            else (frames >= frame).astype(float)
-        )
-        x = smoothstep(x)
+        x = ease((frames - frame) / width + 0.5) if width > 0 else (frames >= frame).astype(float)
         result *= (1 - x)[:, None]
         result[:, take] += x
     return result
