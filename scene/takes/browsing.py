@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Hashable, Iterable, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, TYPE_CHECKING
 
 import bpy
@@ -44,22 +44,15 @@ def order(context: bpy.types.Context) -> list[int]:
     """
     settings = context.scene.thunder
     entries = take_list.entries_of(context.scene)
-    places = take_list.visible_places(context)
+    places = arrange(entries, take_list.visible_places(context), settings.sort)
     place_of = {_row_name(entries[place]): place for place in places}
-    ranked = [_row_name(entries[place]) for place in arrange(entries, places, settings.sort)]
-    known = [name for name in _rows.known.get(settings.sort, ()) if name in place_of]
-    row_of = {name: row for row, name in enumerate(known)}
+    row_of = {name: row for row, name in enumerate(_rows.known.get(settings.sort, ()))}
     # a new take comes after the lowest row with a better one; −1: above all
-    after: dict[int, list[int]] = {}
-    lowest = -1
-    for name in ranked:
-        if name in row_of:
-            lowest = max(lowest, row_of[name])
-        else:
-            after.setdefault(lowest, []).append(name)
-    rows = after.get(-1, [])
-    for row, name in enumerate(known):
-        rows += [name, *after.get(row, ())]
+    lowest = accumulate((row_of.get(name, -1) for name in place_of), max)
+    keys = {
+        name: (row_of.get(name, row), name not in row_of) for name, row in zip(place_of, lowest)
+    }
+    rows = sorted(place_of, key=keys.__getitem__)
     _rows.known = {settings.sort: rows}
     return [place_of[name] for name in rows]
 
@@ -72,8 +65,9 @@ def sort_again(uids: Iterable[int]) -> None:
     """Let the rows of takes, by the session ids of their actions, move to where their scores put
     them."""
     moved = set(uids)
-    for sort, rows in _rows.known.items():
-        _rows.known[sort] = [name for name in rows if name not in moved]
+    _rows.known = {
+        sort: [name for name in rows if name not in moved] for sort, rows in _rows.known.items()
+    }
 
 
 def _row_name(entry: ThunderTake) -> int:
@@ -249,8 +243,9 @@ class Previews(jobs.Part):
         preview = self.collection.new(name)
         for kind in ("icon", "image"):  # small in labels, larger as a `template_icon`
             setattr(preview, f"{kind}_size", (image.shape[1], image.shape[0]))
-            pixels = getattr(preview, f"{kind}_pixels_float")
-            pixels.foreach_set(np.ascontiguousarray(image).ravel())
+            getattr(preview, f"{kind}_pixels_float").foreach_set(
+                np.ascontiguousarray(image).ravel()
+            )
         return preview.icon_id
 
     def file_opened(self) -> None:
@@ -335,15 +330,13 @@ def picture(take: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     """
     image = np.ones((SIZE, TILES * SIZE, 4), np.float32)
     image[:, :, :3] = _BACKGROUND
-    bar_width, (heights, usual_heights) = image.shape[1] // BARS, levels(take, line)
+    heights = [np.repeat(each, image.shape[1] // BARS, axis=1) for each in levels(take, line)]
     rows = np.arange(SIZE)[:, None]
     for track, (low, high, of_row) in enumerate(_ROWS):
         colour = np.array(of_row, np.float32)
         tops, usual_tops = (
-            low + np.round(values[track] * (high - low)).astype(int)
-            for values in (heights, usual_heights)
+            low + np.round(values[track] * (high - low)).astype(int) for values in heights
         )
-        tops, usual_tops = np.repeat(tops, bar_width), np.repeat(usual_tops, bar_width)
         inside = (rows >= low) & (rows < tops)
         image[inside, :3] = colour
         if len(line) > 1:

@@ -5,9 +5,10 @@ beside the take as directed."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import numpy as np
 
 from ...thunder_core.animation import posing
 from ...thunder_core.animation.commit import line_records
-from ...thunder_core.animation.commit.line_records import CommittedLine
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction import DirectionRequest
 from ...thunder_core.errors import attempt, BadRequest, NoSpace
@@ -31,7 +31,7 @@ from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
 from ..voice import changes, mixdown, strip
-from . import dialogue, perform_as, take_record, transcript
+from . import dialogue, perform_as, take_list, take_record, transcript
 from .commit import following
 from .direction import sliders
 from .shape.applying import is_shaped
@@ -51,7 +51,7 @@ class FoundLines:
     gone.
     """
 
-    edited: tuple[tuple[CommittedLine, int], ...] = ()
+    edited: tuple[tuple[line_records.CommittedLine, int], ...] = ()
     animated: tuple[str, ...] = ()
     unedited: int = 0
     without_take: int = 0
@@ -71,7 +71,6 @@ def find_lines(scene: bpy.types.Scene, rig: head.Rig, with_animation: bool = Fal
     """What a head's manner may be learned from. with_animation: also animation that was not
     committed."""
     slots = following.action_slots(rig)
-    actions = [action for action, _ in slots if action is not None]
     curves = {
         (block, curve.data_path, curve.array_index): curve
         for block, (action, slot) in enumerate(slots)
@@ -83,7 +82,8 @@ def find_lines(scene: bpy.types.Scene, rig: head.Rig, with_animation: bool = Fal
         entry = _take_of(scene, rig.mesh, line.name)
         as_committed = any(
             line_records.is_as_committed(action, line.name, curves, fcurves.read)
-            for action in actions
+            for action, _ in slots
+            if action is not None
         )
         if as_committed and (entry is None or not _was_corrected(entry)):
             unedited += 1
@@ -102,19 +102,13 @@ def find_lines(scene: bpy.types.Scene, rig: head.Rig, with_animation: bool = Fal
 
 def _take_of(scene: bpy.types.Scene, mesh: bpy.types.Object, line: str) -> Any:
     """The take that a committed line came from, None if it is gone."""
-    return next(
-        (
-            entry
-            for entry in scene.thunder.takes
-            if (entry.head, entry.voice) == (mesh, line)
-            and entry.action is not None
-            and take_record.COMMITTED in entry.action
-        ),
-        None,
-    )
+    takes = (each for each in take_list.of_line(scene, mesh, line) if each.action is not None)
+    return next((each for each in takes if take_record.COMMITTED in each.action), None)
 
 
-def _is_silent(scene: bpy.types.Scene, mesh: bpy.types.Object, line: CommittedLine) -> bool:
+def _is_silent(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, line: line_records.CommittedLine
+) -> bool:
     """Whether the voice of a committed line was removed."""
     then = following.voice_of(scene, mesh, line)
     change = None if then is None else changes.change_since(scene, then)
@@ -140,7 +134,11 @@ def learn(
             "character learned"
         )
     found, names = find_lines(scene, rig, with_animation), (scene.name, rig.mesh.name)
-    count = len(found.edited) + len(found.animated)
+    readers: list[Callable[..., Generator[float, None, _Line | None]]] = [
+        *(partial(_corrected, line=line, uid=uid) for line, uid in found.edited),
+        *(partial(_animated, name=name) for name in found.animated),
+    ]
+    count = len(readers)
     if count < LEAST_LINES:
         raise BadRequest(
             f"A manner is learned from {LEAST_LINES} corrected lines or more, and this head has "
@@ -150,25 +148,19 @@ def learn(
         raise BadRequest("A take is shown over your animation: press My Animation first")
     with ExitStack() as used:
         put, rows = used.enter_context(temporary_arrays(client)), []
-        for number in range(count):
-            scene, rig = head.look_up(*names)
+        for number, read in enumerate(readers):
             span = _READ * number / count, _READ * (number + 1) / count
-            steps: Generator[float, None, _Line | None]
-            if number < len(found.edited):
-                steps = _corrected(scene, rig, *found.edited[number])
-            else:
-                steps = _animated(scene, rig, found.animated[number - len(found.edited)])
-            line = yield from stage(steps, _READING, *span)
+            line = yield from stage(read(*head.look_up(*names)), _READING, *span)
             if line is None:
                 continue
             sound, mixing = used.enter_context(mixdown.sound_for_engine(client, line.voice))
             yield from mixing
-            row: dict[str, Any] = {"sound": sound, "text": line.text, "edited": put(line.edited)}
-            if line.take is None:
-                row["request"] = line.request.to_record(put)
-            else:
-                row["take"] = put(line.take)
-            rows.append(row)
+            beside = (
+                {"request": line.request.to_record(put)}
+                if line.take is None
+                else {"take": put(line.take)}
+            )
+            rows.append({"sound": sound, "text": line.text, "edited": put(line.edited), **beside})
         answer = yield from connection.ask(
             client, "learn", (_READ, 1.0), "Learning", lines=rows, sums=rig.sums
         )
@@ -188,18 +180,14 @@ class _Line:
 
 
 def _corrected(
-    scene: bpy.types.Scene, rig: head.Rig, line: CommittedLine, uid: int
+    scene: bpy.types.Scene, rig: head.Rig, line: line_records.CommittedLine, uid: int
 ) -> Generator[float, None, _Line]:
     """Read a corrected line and the take that it came from."""
     source = perform_as.Source(line.name, rig.mesh.name, 0, "")
     done = yield from perform_as.read_committed(scene, source)
-    entry = next(
-        each
-        for each in scene.thunder.takes
-        if each.action is not None and each.action.session_uid == uid
-    )
+    entry = take_list.by_uid(scene, uid)
     sampled = take_record.load(entry.action)
-    if entry.action is None or sampled is None:
+    if sampled is None:
         raise BadRequest(
             f"“{entry.name}” of “{line.name}” has lost the motion that it was keyed from: commit "
             f"another take of this line"
@@ -211,8 +199,8 @@ def _corrected(
         take = visible_motion(take, channels, rig.sums)
     frames = min(done.motion.frames, take.frames)
     before, after = pack(take)[:frames], pack(done.motion)[:frames]
-    regions = str(entry.action[take_record.COMMITTED]).split(",")
     if line.regions:  # elsewhere nothing of this take was corrected
+        regions = str(entry.action[take_record.COMMITTED]).split(",")
         places = (*channels, *("jaw",) * 3, *("neck",) * 3, *("eye",) * 3)
         left = [i for i, name in enumerate(places) if posing.region_of(name) not in regions]
         after[:, left] = before[:, left]

@@ -113,16 +113,14 @@ def lines(scene: bpy.types.Scene) -> list[Line]:
     for each in strip.sound_strips(scene):
         if is_silent(scene, each.name):
             continue
-        speaker, why = speaker_of(scene, each.name, heads), ""
-        if speaker is None:
-            why = (
-                f"Choose who speaks “{each.name}”"
-                if heads
-                else "There is no head in this scene: add one"
-            )
-        else:
+        speaker = speaker_of(scene, each.name, heads)
+        if speaker is not None:
             why = say_listens(scene, speaker, each.name, heads)
             why = why or attempt(strip.voice_of, scene, each)[1]
+        elif heads:
+            why = f"Choose who speaks “{each.name}”"
+        else:
+            why = "There is no head in this scene: add one"
         listed.append(Line(each.name, speaker, why))
     return listed
 
@@ -193,13 +191,12 @@ def chosen_strip(context: bpy.types.Context) -> str:
 def say_passed_over(context: bpy.types.Context, voice: strip.Voice) -> str:
     """A sentence where the active strip is a line of another head, so that it is not the voice; ""
     elsewhere."""
-    scene, settings = context.scene, context.scene.thunder
+    settings = context.scene.thunder
     active = strip.active_sound(strip.scene_of_strips(context))
     if settings.source == "FILE" or settings.voice or settings.head_role == "LISTENS":
         return ""
-    if active is None or active.name == voice.strip:
-        return ""
-    speaker = speaker_of(scene, active.name)
+    is_other = active is not None and active.name != voice.strip
+    speaker = speaker_of(context.scene, active.name) if is_other else None
     if speaker is None:
         return ""
     return (
@@ -246,14 +243,11 @@ def lines_to_generate(scene: bpy.types.Scene) -> list[Line]:
 def say_pieces(scene: bpy.types.Scene) -> list[str]:
     """A sentence for each line without takes that is included in those of the strip it was cut
     off."""
-    wholes = {
-        line.strip: take_list.piece_of(scene, line.strip, line.speaker)
-        for line in _without_takes(scene)
-    }
+    pieces = ((line.strip, line.speaker) for line in _without_takes(scene))
     return [
         f"“{name}” was cut off “{whole}”, whose takes include it: use Re-sync if it was moved"
-        for name, whole in wholes.items()
-        if whole
+        for name, speaker in pieces
+        if (whole := take_list.piece_of(scene, name, speaker))
     ]
 
 
@@ -298,11 +292,10 @@ def generate(
     each failure. Raises ThunderError only if no line can continue.
     """
     scene_name, left_out = scene.name, []
-    todo = [(line.strip, line.speaker.name) for line in todo]
+    lines_of = [(line.strip, line.speaker.name) for line in todo]
     # closed at the end: those of earlier lines list their takes again after an undo
     with ExitStack() as all_complete:
-        for number, (name, mesh_name) in enumerate(todo):
-            share = number / len(todo), (number + 1) / len(todo)
+        for number, (name, mesh_name) in enumerate(lines_of):
             which = f"Strip {number + 1} of {len(todo)}"
             scene = bpy.data.scenes.get(scene_name)
             if scene is None:
@@ -314,7 +307,7 @@ def generate(
                 voice = strip.voice_of(scene, sound)
                 _, rig = head.look_up(scene_name, mesh_name)
                 # a head keeps showing the first of its lines
-                show = mesh_name not in {mesh for _, mesh in todo[:number]}
+                show = mesh_name not in {mesh for _, mesh in lines_of[:number]}
                 of_line = replace(
                     how, seed=seeds.with_first, said=[],
                     collector=partial(TakeCollector, show=show),
@@ -323,7 +316,7 @@ def generate(
                     perform(client, scene, rig, voice, of_line, all_complete),
                     lambda step: replace(
                         step,
-                        fraction=share[0] + step.fraction * (share[1] - share[0]),
+                        fraction=(number + step.fraction) / len(todo),
                         message=f"{which}: {step.message[:1].lower()}{step.message[1:]}",
                     ),
                 )
@@ -332,7 +325,7 @@ def generate(
                 raise
             except ThunderError as error:
                 left_out.append(str(error))
-                yield jobs.Step(share[1], f"“{name}” is skipped")
+                yield jobs.Step((number + 1) / len(todo), f"“{name}” is skipped")
     if len(left_out) == len(todo):
         raise BadSound("\n".join(left_out))
     return left_out
@@ -349,30 +342,30 @@ def renamed_strips(scene: bpy.types.Scene) -> dict[str, str]:
     known, result = take_list.voices(scene), {}
     missing = known - present
     for entry in scene.thunder.takes if missing else ():
-        if entry.voice not in missing or entry.voice in result:
-            continue
-        now = changes.find_renamed(scene, fingerprint.of_take(entry), known | set(result.values()))
-        if now is not None:
-            result[entry.voice] = now.strip
+        if entry.voice in missing - result.keys():
+            names = known | set(result.values())
+            now = changes.find_renamed(scene, fingerprint.of_take(entry), names)
+            if now is not None:
+                result[entry.voice] = now.strip
     return result
 
 
 def cut_pieces(scene: bpy.types.Scene) -> dict[str, str]:
     """{name of a strip for which no speaker was chosen: name of the strip that it was cut off,
     which has one}."""
-    chosen = {part.strip for part in scene.thunder.cast if part.silent or part.head is not None}
-    if not chosen:
-        return {}
-    strips, result = strip.sound_strips(scene), {}
+    chosen, result = _with_speaker(scene), {}
+    strips = strip.sound_strips(scene) if chosen else ()
     known = [each for each in strips if each.name in chosen]
     for each in strips:
-        if (
-            each.name not in chosen
-            and (other := next((k for k in known if changes.is_cut_off(scene, each, k)), None))
-            is not None
-        ):
-            result[each.name] = other.name
+        wholes = (other for other in known if changes.is_cut_off(scene, each, other))
+        if each.name not in chosen and (whole := next(wholes, None)) is not None:
+            result[each.name] = whole.name
     return result
+
+
+def _with_speaker(scene: bpy.types.Scene) -> set[str]:
+    """Names of the strips for which a speaker was chosen, or that nobody speaks."""
+    return {part.strip for part in scene.thunder.cast if part.silent or part.head is not None}
 
 
 def cut_texts(scene: bpy.types.Scene) -> dict[str, list[fingerprint.State]]:
@@ -386,11 +379,11 @@ def cut_texts(scene: bpy.types.Scene) -> dict[str, list[fingerprint.State]]:
         if whole is None or not record.version:
             continue
         of_one_sound = (each for each in new if each.sound == whole.sound)
-        apart = [each for each in of_one_sound if _is_apart(scene, each, whole)]
-        states = [fingerprint.of_strip(scene, each) for each in (*apart, whole)]
-        pieces = [state for state in states[:-1] if any(transcript.words_in(record, state))]
+        apart = (each for each in of_one_sound if _is_apart(scene, each, whole))
+        states = (fingerprint.of_strip(scene, each) for each in apart)
+        pieces = [state for state in states if any(transcript.words_in(record, state))]
         if pieces:
-            result[record.voice] = [*pieces, states[-1]]
+            result[record.voice] = [*pieces, fingerprint.of_strip(scene, whole)]
     return result
 
 
@@ -405,8 +398,7 @@ def _is_apart(
     }
     if not takes:
         return changes.is_cut_off(scene, one, whole)
-    states = map(fingerprint.of_take, takes.values())
-    parts = {changes.part_of(scene, then, one) for then in states}
+    parts = {changes.part_of(scene, fingerprint.of_take(each), one) for each in takes.values()}
     return "CUT_AWAY" in parts and "PLAYED" not in parts
 
 
@@ -476,8 +468,7 @@ def add_sounds(context: bpy.types.Context, paths: Iterable[str]) -> tuple[list[s
     frame, added, left_out = scene.frame_current, [], []
     heads, first = head.in_scene(scene), head.current(context)
     start = heads.index(first) if first in heads else 0
-    speakers = [*heads[start:], *heads[:start]]
-    for path, speaker in zip(paths, itertools.cycle(speakers or [None])):
+    for path, speaker in zip(paths, itertools.cycle([*heads[start:], *heads[:start]] or [None])):
         try:
             if problem := not_a_file(path):
                 raise BadSound(f"{problem}: choose another sound file")
@@ -531,11 +522,7 @@ def newest_strip(context: bpy.types.Context) -> str:
     new_strips = [each for each in strips if each.sound.session_uid not in known_sounds]
     if not new_strips or not head.is_any_in(context.scene):
         return ""
-    settings = context.scene.thunder
-    known = {part.strip for part in settings.cast if part.silent or part.head is not None} | {
-        entry.voice for entry in settings.takes
-    }
-    offered = [
-        each for each in new_strips if each.name not in known and each.name != settings.voice
-    ]
+    known = _with_speaker(context.scene) | take_list.voices(context.scene)
+    known.add(context.scene.thunder.voice)
+    offered = [each for each in new_strips if each.name not in known]
     return max(offered, key=lambda each: each.sound.session_uid).name if offered else ""

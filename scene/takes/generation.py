@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -87,8 +87,7 @@ def sample_takes(
                     while arrived:
                         event = arrived.popleft()
                         if event["event"] == SCORE:
-                            score = _score(client, event, request)
-                            receiver.score(event["take"]["seed"], score)
+                            receiver.score(event["take"]["seed"], _score(client, event, request))
                             continue
                         receiver.take(_performance(client, event, request))
                         yield step or before
@@ -115,7 +114,7 @@ def sample_voice(
             lambda seed, score: takes.update({seed: add_score(takes[seed], score)}),
         )
         yield from sample_takes(client, sound, request, receiver, "" if quietly else voice.name)
-        return rank(list(takes.values()))
+        return rank(takes.values())
 
 
 def _with_phones(client: Client, sound: str, request: Request) -> Generator[Step, None, Request]:
@@ -135,7 +134,7 @@ def add_score(take: keying.TakeData, score: dict) -> keying.TakeData:
     return replace(take, **score | {"provenance": take.provenance | score["provenance"]})
 
 
-def rank(takes: list[keying.TakeData]) -> list[keying.TakeData]:
+def rank(takes: Iterable[keying.TakeData]) -> list[keying.TakeData]:
     """Takes in the order of the list: by score, equal ones by seed."""
     return sorted(takes, key=_rank_key)
 
@@ -147,12 +146,9 @@ def _rank_key(take: keying.TakeData) -> tuple[float, int]:
 def _performance(client: Client, event: dict, request: Request) -> keying.TakeData:
     """The take of an engine event."""
     take = event["take"]
-    array = {
-        name: client.get_array(event, take.get(name))
+    *parts, opening, width = (
+        client.get_array(event, take.get(name))
         for name in ("expression", "jaw", "head", "eyes", "opening", "width")
-    }
-    motion = Motion(
-        array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"])
     )
     score = _score(client, event, request)
     about = {
@@ -163,10 +159,10 @@ def _performance(client: Client, event: dict, request: Request) -> keying.TakeDa
         **score.pop("provenance"),
     }
     return keying.TakeData(
-        motion,
+        Motion(*parts, fps=float(event["fps"])),
         tuple(event["channels"]),
-        array["opening"],
-        array["width"],
+        opening,
+        width,
         int(take["seed"]),
         provenance=about,
         **score,
@@ -361,11 +357,7 @@ class TakeCollector(take_list.PendingBatch):
             self.target = yield from head_direction.target_of(
                 scene, rig, clock, performance.motion.frames
             )
-        return (
-            performance
-            if self.target is None
-            else head_direction.aim_eyes(performance, self.target)
-        )
+        return head_direction.aim_eyes(performance, self.target)
 
     def enter(
         self, performance: keying.TakeData, values: keying.TrackValues | None, place: tuple

@@ -13,7 +13,6 @@ from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction_words import choice_of_take, of_part, words_of_take
 from ...thunder_core.errors import attempt
-from ...thunder_core.findings import Finding, OPEN
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
 from ..engine import connection
@@ -118,7 +117,7 @@ class Grade:
     spans: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, found: Sequence[Finding], clock: Clock, rig: head.Rig | None) -> "Grade":
+    def of(cls, found: Sequence[findings.Finding], clock: Clock, rig: head.Rig | None) -> "Grade":
         """The grade of what was found in a head's animation whose sound begins at clock.start."""
         name, found = findings.grade(found), in_own_millimetres(found, rig)
         spans = tuple(each.frames(clock.frame) for each in found)
@@ -131,10 +130,14 @@ class Grade:
         return self.name.capitalize() + (f": {self.reason}" if self.reason else "")
 
 
-def in_own_millimetres(found: Sequence[Finding], rig: head.Rig | None) -> list[Finding]:
+def in_own_millimetres(
+    found: Sequence[findings.Finding], rig: head.Rig | None
+) -> list[findings.Finding]:
     """Findings of the engine, in millimetres of a head's own lips where the head is known."""
     return [
-        replace(each, size=each.size * rig.meter.scale) if each.kind == OPEN and rig else each
+        replace(each, size=each.size * rig.meter.scale)
+        if each.kind == findings.OPEN and rig
+        else each
         for each in found
     ]
 

@@ -113,18 +113,15 @@ class KeepMasks:
 
 def columns_of(rig: head.Rig) -> np.ndarray:
     """Which columns of a packed motion each track of a rig represents: bool [tracks, n + 9]."""
-    channels = head.channel_names()
-    driver = rig.driver
+    channels, driver = head.channel_names(), rig.driver
     columns = np.zeros((len(driver.tracks), Columns(len(channels)).count), bool)
-    moved = [(source, slice(track, track + 1)) for source, track, weight in driver.parts if weight]
-    moved += [
-        (source, slice(turn.first, turn.first + turn.length))
-        for turn in driver.turns
-        for source, _, weight in turn.parts
-        if weight
-    ]
-    for source, tracks in moved:
-        columns[tracks] |= _columns(source, channels)
+    for source, track, weight in driver.parts:
+        if weight:
+            columns[track] |= _columns(source, channels)
+    for turn in driver.turns:
+        for source, _, weight in turn.parts:
+            if weight:
+                columns[turn.first : turn.first + turn.length] |= _columns(source, channels)
     return columns
 
 
@@ -140,14 +137,9 @@ def _columns(source: str, channels: tuple[str, ...]) -> np.ndarray:
 
 def part_columns() -> dict[str, np.ndarray]:
     """Columns of each part of the face in a packed motion, {part: bool [n + 9]}."""
-    channels = head.channel_names()
-    of = (
-        [PART_OF[region_of(name)] for name in channels]
-        + ["mouth"] * 3
-        + ["head"] * 3
-        + ["eyes"] * 3
-    )
-    return {part: np.array([each == part for each in of]) for part in PARTS}
+    regions = [PART_OF[region_of(name)] for name in head.channel_names()]
+    of = np.array([*regions, *["mouth"] * 3, *["head"] * 3, *["eyes"] * 3])
+    return {part: of == part for part in PARTS}
 
 
 def masks_of(scene: bpy.types.Scene, rig: head.Rig, entry: ThunderTake, frames: int) -> KeepMasks:
@@ -264,6 +256,14 @@ class _AroundCollector(TakeCollector):
         yield from list_around(scene, rig, lead, self.kept, performance)
 
 
+def _shown_of_voice(context: bpy.types.Context):
+    """The scene, the shown take, its rig, and the chosen voice, which is the take's. Raises
+    ThunderError."""
+    entry = take_list.shown_take(context.scene.thunder)
+    rig = take_list.animatable_rig(context.scene, entry)
+    return context.scene, entry, rig, take_list.check_voice(entry, strip.find(context))
+
+
 def resample(
     client: Client, context: bpy.types.Context, how: How,
     free: tuple[tuple[int, int], Sequence[str]] | None = None, retake: str = "",
@@ -273,10 +273,7 @@ def resample(
     free: scene frames and parts that are sampled again, None: all that the settings do not keep.
     retake: what the list calls these frames. Returns the takes, best first. Raises ThunderError.
     """
-    scene = context.scene
-    lead = take_list.shown_take(scene.thunder)
-    rig = take_list.animatable_rig(scene, lead)
-    voice = take_list.check_voice(lead, strip.find(context))
+    scene, lead, rig, voice = _shown_of_voice(context)
     performance = yield from stage(take_record.read(rig, lead), "Reading the take", 0.0, 0.02)
     frames = performance.motion.frames
     # the rest follows the take's requested direction; what is read anew in a take, that of the take
@@ -396,10 +393,9 @@ def exact_direction(
     """The direction of a seed's take, with its stresses and gestures, for further takes of it or of
     a part of it."""
     like = (*direction.like, (seed, 0.0 if direction.exact_first else direction.spread))
-    vectors = with_mean(direction.vectors, take_style)
     return replace(
         direction,
-        vectors=vectors,
+        vectors=with_mean(direction.vectors, take_style),
         spread=0.0,
         exact_first=False,
         original=direction.requested,
@@ -412,12 +408,9 @@ def sample_alike(
 ) -> Generator[Step, None, list[keying.TakeData]]:
     """Steps that `perform` takes like the shown one (unless `why_none_alike`), as many as are asked
     for. Returns the takes, best first. Raises ThunderError."""
-    scene = context.scene
-    entry = take_list.shown_take(scene.thunder)
-    rig = take_list.animatable_rig(scene, entry)
-    voice = take_list.check_voice(entry, strip.find(context))
-    about, count = take_record.about_of(entry.action), how.request.takes
-    before = take_record.request_of(about, scene.thunder, count)
+    scene, entry, rig, voice = _shown_of_voice(context)
+    about = take_record.about_of(entry.action)
+    before = take_record.request_of(about, scene.thunder, how.request.takes)
     take_style = take_record.style_of_take(entry.action)
     assert take_style is not None  # `why_none_alike` says so
     direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)

@@ -83,8 +83,7 @@ def _expect(rig: head.Rig, seen: Reach, opening: np.ndarray, said: list) -> np.n
     are drawn."""
     if not said or not rig.driver.leads:
         return opening
-    seconds = np.arange(len(opening)) / FPS
-    weights = mouths.weights(said, rig.driver.leads, seconds, opening)
+    weights = mouths.weights(said, rig.driver.leads, np.arange(len(opening)) / FPS, opening)
     left = rig.has_jaw * rig.meter.scale * opening * (1.0 - sum(weights.values()))
     return left + sum(weight * seen.drawn[sound] for sound, weight in weights.items())
 

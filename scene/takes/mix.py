@@ -188,6 +188,8 @@ def mix_parts(
             frames, actions.index(parts[part].action), cuts_of_part, len(actions), fade
         )
     about: dict[str, object] = {
+        "engine": "thunder",
+        "head": "thunder",
         "mixed": {part: entry.name for part, entry in parts.items()},
         "cuts": [f"{cut.frame} {cut.part} {entries[actions.index(cut.take)].name}" for cut in cuts],
     }
@@ -234,9 +236,7 @@ def _make(
         result = np.where(alike, values, result)
         owner[alike] = number
     yield 0.9
-    performance = _performance(
-        mixed, frames, lead, {"engine": "thunder", "head": "thunder", **about}
-    )
+    performance = _performance(mixed, frames, lead, about)
     yield 0.9
     keys = NewKeys(frames, result, owner, curves)
     return (
@@ -276,11 +276,9 @@ def key_and_list(
     """
     actions, collections = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`, so its data are read here.
-    complete = False
     lead_action = lead.action
     voice, clock = lead.voice, take_record.clock_of_take(lead)
-    shared = ("lead_in", "lead_out", "batch", "folded")
-    of_lead = {name: getattr(lead, name) for name in shared}
+    of_lead = {name: getattr(lead, name) for name in ("lead_in", "lead_out", "batch", "folded")}
     try:
         units = keying.rounding_units(rig)
         for index, track in enumerate(rig.driver.tracks):
@@ -308,20 +306,18 @@ def key_and_list(
             int(keyed.frames[-1]) - entry.lead_out,
         )
         fingerprint.remember(actions[0], fingerprint.state_of(lead_action))
-        complete = True
-        if show:
-            display.show(rig, entry)
-        return entry
-    finally:
-        if not complete:
-            playback.remove(actions)
+    except BaseException:
+        playback.remove(actions)
+        raise
+    if show:
+        display.show(rig, entry)
+    return entry
 
 
 def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list) -> dict:
     """Keys with values [S]: in each run of one owner that owner's keys, if it has one on every
     frame."""
-    borders = np.flatnonzero(np.diff(owner)) + 1
-    runs = np.split(np.arange(len(frames)), borders)
+    runs = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(owner)) + 1)
     pieces = []
     for run in runs:
         curve = curves[owner[run[0]]] if owner[run[0]] >= 0 else None

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.commit import line_records
-from ...thunder_core.animation.commit.line_records import CommittedLine, LineKeys
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.filters import smoothstep
 from ..animation import display, fcurves, keying
@@ -59,7 +58,9 @@ class OwnKeys:
         return names[-1].removeprefix(rna_paths.OWN_PREFIX) if names else self.path
 
 
-def of_line(rig: head.Rig, line: CommittedLine) -> Generator[float, None, list[OwnKeys]]:
+def of_line(
+    rig: head.Rig, line: line_records.CommittedLine
+) -> Generator[float, None, list[OwnKeys]]:
     """The animator's own keys on the face, and of custom properties, on the frames of a committed
     line. Yields progress; returns them."""
     actions = [
@@ -77,14 +78,16 @@ def of_line(rig: head.Rig, line: CommittedLine) -> Generator[float, None, list[O
         for curve in curves:
             if curve in face or curve.data_path.startswith('["'):
                 own = _of_curve(rig, line.later(-late), block, curve, action, is_noted)
-                found += [_later(own, late)] if own is not None else []
+                if own is not None:
+                    keys, frames = keyframes.move(own.keys, late), own.frames + late
+                    found.append(replace(own, keys=keys, frames=frames))
             yield 0.0
     return found
 
 
 def _of_curve(
     rig: head.Rig,
-    line: CommittedLine,
+    line: line_records.CommittedLine,
     block: int,
     curve: bpy.types.FCurve,
     action: bpy.types.Action,
@@ -98,7 +101,7 @@ def _of_curve(
     start, end = (line.start, line.end) if line.end else (line.first, line.last)
     inside = (times > start - 0.5) & (times < end + 0.5)
     own = inside & ~line_records.of_any_line(known, name, keys)
-    set_by_line = len(known.get(line.name, LineKeys()).curves.get(name, ()))
+    set_by_line = len(known.get(line.name, line_records.LineKeys()).curves.get(name, ()))
     is_track = any(
         (t.block, t.path, t.index) == (block, curve.data_path, curve.array_index)
         for t in rig.driver.tracks
@@ -113,11 +116,6 @@ def _of_curve(
         fcurves.evaluate(curve, frames),
         is_track and set_by_line > 0 and (inside & ~own).sum() * 2 < own.sum(),
     )  # fmt: skip
-
-
-def _later(own: OwnKeys, frames: int) -> OwnKeys:
-    moved = keyframes.move(own.keys, frames)
-    return OwnKeys(**{**vars(own), "keys": moved, "frames": own.frames + frames})
 
 
 def seconds_of(own: Sequence[OwnKeys], clock: Clock) -> list[float]:
@@ -153,21 +151,17 @@ def enter(
             f"{each.name} at frame {frame:g}" for frame in each.keys["co"][~has_place, 0].tolist()
         ]
         to = np.round(clock.frame(np.array([at for at in here if at is not None], float)))
-        if not len(to):
-            continue
-        if key in tracks:
-            _pull(rig, entry, tracks[key], curves[tracks[key]], each, has_place, to)
-        else:
+        if len(to) and key in tracks:
+            _pull(entry, curves[tracks[key]], each, has_place, to)
+        elif len(to):
             _copy(rig, entry, each, has_place, to)
     rna_paths.tag(rig.targets)
     return left
 
 
 def _pull(
-    rig: head.Rig,
     entry: ThunderTake,
-    place: int,
-    curve: bpy.types.FCurve,
+    curve: bpy.types.FCurve | None,
     own: OwnKeys,
     has_place: np.ndarray,
     to: np.ndarray,
@@ -176,8 +170,8 @@ def _pull(
     if curve is None:
         return
     frames, at = keying.frames_of(entry).astype(float), own.keys["co"][has_place, 0].astype(float)
-    values, fps = fcurves.evaluate(curve, frames), Clock.of(entry.id_data, 0).fps
-    reach = np.clip(own.reach[has_place], 1.0, max(1.0, _REACH * fps))
+    values = fcurves.evaluate(curve, frames)
+    reach = np.clip(own.reach[has_place], 1.0, max(1.0, _REACH * Clock.of(entry.id_data, 0).fps))
     past = frames[:, None] - to
     far = np.where(past < 0, -past / reach[:, 0], past / reach[:, 1])
     weight = (1 - smoothstep(np.clip(far, 0, 1))).max(1)
@@ -191,8 +185,7 @@ def _pull(
     old = np.interp(np.interp(frames, ends_new, ends_old), own.frames, own.values)
     new = (1 - weight) * values + weight * old
     # exact on the keys themselves
-    on = np.searchsorted(frames, to).clip(0, len(frames) - 1)
-    new[on] = own.keys["co"][has_place, 1]
+    new[np.searchsorted(frames, to).clip(0, len(frames) - 1)] = own.keys["co"][has_place, 1]
     fcurves.write(curve, keyframes.on_every_frame(frames, new))
 
 

@@ -9,8 +9,9 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
+import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock, motion_times
@@ -28,12 +29,6 @@ from ..voice import changes, fingerprint, mixdown, strip
 from . import dialogue, keep, own_keys, take_list, take_record
 from .commit import committing, following, reading
 from .generation import How, perform, TakeCollector
-
-if TYPE_CHECKING:
-    import bpy
-
-    from ..animation.keying import TakeData, TrackValues
-
 
 _DIFFERENT = 1.6  # factor of lengths from which on gestures come visibly closer or further apart
 
@@ -54,11 +49,6 @@ class Source:
     def key(self) -> str:
         """Identifies it in a menu."""
         return f"{self.uid} {self.mesh} {self.line}"
-
-    @property
-    def icon(self) -> str:
-        """In a menu."""
-        return "ACTION" if self.uid else "CHECKMARK"
 
     @property
     def title(self) -> str:
@@ -121,10 +111,10 @@ def of_line(
     """What a line may perform of the line `name`: what is committed, else its chosen take. Raises
     BadRequest."""
     found = sources(scene, line, mesh)
-    known = ", ".join(dict.fromkeys(each.line for each in found))
     for each in found:
         if each.line == name:
             return each
+    known = ", ".join(dict.fromkeys(each.line for each in found))
     raise BadRequest(
         f"No line “{name}” has a take or is committed in the scene: name "
         f"{f'one of {known}' if known else 'a line of a scene that has one'}"
@@ -274,13 +264,13 @@ class _TransferCollector(TakeCollector):
         return performance
 
     def enter(
-        self, performance: TakeData, values: TrackValues, place: int
+        self, performance: keying.TakeData, values: keying.TrackValues | None, place: tuple
     ) -> Generator[float, None, None]:
         """Key a take, list it under the other line's name, and add the animator's own keys."""
         yield from super().enter(performance, values, place)
         scene, rig, clock = self._place()
-        entry, title = scene.thunder.takes[-1], self.transfer.source.title
-        entry.name = take_list.free_name(scene, title, entry.head, entry.voice)
+        entry = scene.thunder.takes[-1]
+        entry.name = take_list.free_name(scene, self.transfer.source.title, entry.head, entry.voice)
         places = json.loads(performance.provenance["moved"]).get("keys", ())
         self.transfer.left[:] = own_keys.enter(rig, entry, self.own, places, clock)
 

@@ -45,10 +45,11 @@ def default(
         return seed_of_voice(_sound_of(scene, voice))
     if (known := _seed_of(mesh)) != UNKNOWN:
         return known
-    sound = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
+    is_strip = voice is not None and voice.strip != ""
+    strips = strip.spoken_by(scene, mesh, strip.sound_strips(scene)) if is_strip else ()
+    sound = next(map(strip.sound_name, strips), "") or _sound_of(scene, voice)
     heads = head.in_scene(scene)
-    number = heads.index(mesh) if mesh in heads else 0
-    return seed_of_voice(sound or _sound_of(scene, voice), number)
+    return seed_of_voice(sound, heads.index(mesh) if mesh in heads else 0)
 
 
 def with_first(
@@ -116,17 +117,6 @@ def remember(scene: bpy.types.Scene, mesh: bpy.types.Object, voice: strip.Voice,
 def _seed_of(mesh: bpy.types.Object) -> int:
     state = head_state.of(head.owner_of(mesh))
     return UNKNOWN if state is None else state.first_seed
-
-
-def _first_sound(scene: bpy.types.Scene, mesh: bpy.types.Object) -> str:
-    """Name of the sound of the first strip that a head speaks, "" for none."""
-    return next(
-        (
-            strip.sound_name(each)
-            for each in strip.spoken_by(scene, mesh, strip.sound_strips(scene))
-        ),
-        "",
-    )
 
 
 def _sound_of(scene: bpy.types.Scene, voice: strip.Voice | None) -> str:

@@ -53,9 +53,7 @@ def add_to_list(
     name = free_name(scene, name or next_name(scene, rig.mesh, voice), rig.mesh, voice)
     entry = scene.thunder.takes.add()
     entry.name, entry.kind = name, kind
-    entry.action = actions[0]
-    for action in actions[1:]:
-        entry.more.add().action = action
+    _set_actions(entry, actions)
     entry.head, entry.voice = rig.mesh, voice
     entry.seed, entry.score = performance.seed, performance.score
     entry.made, entry.role = (
@@ -69,11 +67,17 @@ def add_to_list(
     return entry
 
 
+def _set_actions(entry: ThunderTake, actions: list) -> None:
+    """Let a take have these actions, of which the first is the one that finds it."""
+    entry.action = actions[0]
+    for action in actions[1:]:
+        entry.more.add().action = action
+
+
 def marks_of(entry: ThunderTake) -> dict[str, object]:
     """What the animator did with a take and its batch, by the names of its properties: for another
     take that is made of it."""
-    names = ("star", "note", "batch", "folded")
-    return {name: getattr(entry, name) for name in names}
+    return {name: getattr(entry, name) for name in ("star", "note", "batch", "folded")}
 
 
 def set_all(entry: ThunderTake, values: dict[str, object]) -> None:
@@ -276,11 +280,13 @@ def heading(batch: list) -> str:
 
 def earlier_takes(context: bpy.types.Context) -> list[int]:
     """Indices of the folded takes that are neither of the newest batch nor on their heads."""
-    settings = context.scene.thunder
-    newest, on = max((batch[0].batch for batch in batches(context)), default=0), _on_heads(settings)
-    entries = entries_of(context.scene)
-    places = (place for place in of_voice(context) if place not in on)
-    return [place for place in places if entries[place].folded and entries[place].batch != newest]
+    newest = max((batch[0].batch for batch in batches(context)), default=0)
+    entries, on_heads = entries_of(context.scene), _on_heads(context.scene.thunder)
+    return [
+        place
+        for place in of_voice(context)
+        if entries[place].folded and entries[place].batch != newest and place not in on_heads
+    ]
 
 
 def remove(scene: bpy.types.Scene, index: int) -> None:
@@ -290,11 +296,9 @@ def remove(scene: bpy.types.Scene, index: int) -> None:
     """
     actions = display.actions_of(scene.thunder.takes[index])
     scene.thunder.takes.remove(index)
-    for remembered in (
-        remembered for other in bpy.data.scenes for remembered in other.thunder.heads
-    ):
-        if remembered.before in actions:
-            remembered.before = None
+    for state in (state for other in bpy.data.scenes for state in other.thunder.heads):
+        if state.before in actions:
+            state.before = None
     for action in actions:
         if action.asset_data is None and action.users <= int(action.use_fake_user):
             bpy.data.actions.remove(action)
@@ -316,23 +320,21 @@ def duplicate(scene: bpy.types.Scene, index: int) -> int:
     Raises BadRequest if its action was deleted.
     """
     entries = scene.thunder.takes
-    if entries[index].action is None:
-        raise BadRequest(
-            f"The action of take “{entries[index].name}” was deleted: there is nothing to duplicate"
-        )
     source = entries[index]
+    if source.action is None:
+        raise BadRequest(
+            f"The action of take “{source.name}” was deleted: there is nothing to duplicate"
+        )
     name = free_name(scene, source.name, source.head, source.voice)
+    copies = [action.copy() for action in display.actions_of(source)]
     copy = entries.add()
     original = entries[index]  # adding may have moved it
-    copies = [action.copy() for action in display.actions_of(original)]
     for part in original.bl_rna.properties:  # all other properties of a take
         if not part.is_readonly and part.identifier not in _OF_ITS_OWN:
             setattr(copy, part.identifier, getattr(original, part.identifier))
-    copy.action = copies[0]
+    _set_actions(copy, copies)
     for action in copies:
         action.use_fake_user = True
-        if action is not copies[0]:
-            copy.more.add().action = action
     copy.name, copy.kind, copy.made = name, "DUPLICATED", min(int(time.time()), LATEST)
     entries.move(len(entries) - 1, index + 1)
     return index + 1
@@ -399,13 +401,12 @@ def _name_given(action: bpy.types.Action, seed: int) -> str:
 def flip(scene: bpy.types.Scene, rig: head.Rig) -> str:
     """Show the head's previous animation again: a take, or the animator's. Returns its name;
     raises BadRequest."""
-    remembered, shown = head_state.of(rig.owner), display.shown_action(rig)
-    before = remembered.before if remembered is not None else None
-    entry = entry_of(scene, before)
+    remembered = head_state.of(rig.owner)
+    entry = entry_of(scene, remembered.before) if remembered is not None else None
     if entry is not None:
         display.show(rig, entry)
         return entry.name
-    if shown is None:
+    if display.shown_action(rig) is None:
         raise BadRequest("There is nothing to flip to yet: show a take first")
     display.restore_animation(rig)
     return "My Animation"
@@ -528,7 +529,7 @@ def of_line(scene: bpy.types.Scene, mesh: bpy.types.Object | None, name: str) ->
 
 def _is_of_another_line(strips: bpy.types.Scene, entry: ThunderTake) -> bool:
     """Whether a take is of a strip of a scene, or of a file."""
-    state = fingerprint.state_of(entry.action) if entry.action is not None else None
+    state = fingerprint.of_take(entry)
     return bool(state is not None and state.path) or strip.by_name(strips, entry.voice) is not None
 
 
@@ -572,20 +573,16 @@ def visible_places(context: bpy.types.Context) -> list[int]:
     only these are listed.
     """
     settings, places = context.scene.thunder, _unfolded_places(context)
-    entries = entries_of(context.scene)
-    if settings.only_starred or not any(entries[place].folded for place in places):
+    entries, on_heads = entries_of(context.scene), _on_heads(settings)
+    if settings.only_starred:
         return places
-    on_heads = _on_heads(settings)
-    return [place for place in places if place in on_heads or not entries[place].folded]
+    return [place for place in places if not entries[place].folded or place in on_heads]
 
 
 def _unfolded_places(context: bpy.types.Context) -> list[int]:
     """Places of the takes that the list shows where no batch is folded."""
-    places = of_voice(context)
-    if not context.scene.thunder.only_starred:
-        return places
-    entries = entries_of(context.scene)
-    return [place for place in places if entries[place].star]
+    entries, stars = entries_of(context.scene), context.scene.thunder.only_starred
+    return [place for place in of_voice(context) if entries[place].star or not stars]
 
 
 @once
@@ -619,9 +616,8 @@ def shown_rig(settings: ThunderScene) -> head.Rig | None:
 def on_head(scene: bpy.types.Scene, mesh: bpy.types.Object):
     """The take of a scene's list that is on a head now, listed or not; None for the animator's
     animation."""
-    entries = scene.thunder.takes
-    on_heads = (entries[index] for index in _on_heads(scene.thunder))
-    return next((entry for entry in on_heads if entry.head == mesh), None)
+    entries = (scene.thunder.takes[index] for index in _on_heads(scene.thunder))
+    return next((entry for entry in entries if entry.head == mesh), None)
 
 
 def why_none(context: bpy.types.Context) -> str:

@@ -75,11 +75,8 @@ def is_same_direction(
     """Whether two directions are the same, with their fields of these names."""
     if one is None or other is None:
         return one is other
-    pairs = (
-        (one.vectors, other.vectors),
-        (one.as_heard, other.as_heard),
-        (one.manner_strength, other.manner_strength),
-    )
+    arrays = ("vectors", "as_heard", "manner_strength")
+    pairs = [(getattr(one, name), getattr(other, name)) for name in arrays]
     alike = all(a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-5) for a, b in pairs)
     return alike and all(getattr(one, name) == getattr(other, name) for name in names)
 
@@ -107,8 +104,8 @@ _ROTATIONS = ("jaw", "head", "eyes")
 def store(action: bpy.types.Action, performance: keying.TakeData, clock: Clock, voice: str) -> None:
     """Store a performance on an action, with the scene frame and rate at which its first sample
     plays, and its voice's name."""
-    motion = performance.motion
-    kept = {
+    motion, look = performance.motion, performance.look
+    action[SOURCE] = {
         records.KEY: records.VERSION,
         "channels": "\n".join(performance.channels),
         "motion_fps": float(motion.fps),
@@ -119,24 +116,21 @@ def store(action: bpy.types.Action, performance: keying.TakeData, clock: Clock, 
         "expression": _flat(motion.expression),
         "opening": _flat(performance.opening),
         "width": _flat(performance.width),
+        **{
+            name: _flat(getattr(motion, name))
+            for name in _ROTATIONS
+            if getattr(motion, name) is not None
+        },
     }
-    kept |= {
-        name: _flat(getattr(motion, name))
-        for name in _ROTATIONS
-        if getattr(motion, name) is not None
-    }
-    action[SOURCE] = kept
-    look = performance.look
     if look is not None:
-        parts = {
-            name: _flat(getattr(look, name))
-            for name in ("points", "joint", "eyes", "own", "own_head")
-        }
         action[LOOK] = {
             records.KEY: records.VERSION,
             "leaves": float(look.leaves),
             "follows": float(look.follows),
-            **parts,
+            **{
+                name: _flat(getattr(look, name))
+                for name in ("points", "joint", "eyes", "own", "own_head")
+            },
         }
     else:
         action.pop(LOOK, None)
@@ -171,8 +165,7 @@ def load(action: bpy.types.Action | None) -> keying.TakeData | None:
         return None
     frames, channels = record["frames"], tuple(record["channels"].split("\n"))
     rotations: dict[str, Any] = {
-        name: _array(record[name]).reshape(frames, 3) if name in record else None
-        for name in _ROTATIONS
+        name: _array(record[name]).reshape(frames, 3) for name in _ROTATIONS if name in record
     }
     motion = Motion(
         _array(record["expression"]).reshape(frames, len(channels)),
@@ -197,17 +190,15 @@ def load(action: bpy.types.Action | None) -> keying.TakeData | None:
 def _look_of(action: bpy.types.Action, frames: int) -> GazeTarget | None:
     """The target of the eyes of a take of `frames` frames, None if its action has no valid one."""
     record: Any = action.get(LOOK)
-    sizes = {"points": frames, "own": frames, "own_head": frames, "joint": 1, "eyes": 1}
     try:
         parts: dict[str, Any] = {
-            name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()
+            name: _array(record[name]).reshape(frames, 3) for name in ("points", "own", "own_head")
         }
+        parts |= {name: _array(record[name]).reshape(3) for name in ("joint", "eyes")}
         parts |= {name: float(record[name]) for name in ("leaves", "follows")}
-        valid = records.is_readable(record)
+        return GazeTarget(**parts) if records.is_readable(record) else None
     except records.UNREADABLE:
         return None
-    places = {name: parts.pop(name)[0] for name in ("joint", "eyes")}
-    return GazeTarget(**parts, **places) if valid else None
 
 
 def clock_of(action: bpy.types.Action | None) -> Clock | None:
@@ -251,8 +242,7 @@ def read(rig: head.Rig, entry: ThunderTake) -> Generator[float, None, keying.Tak
 
     Returns the TakeData; its sync_per_frame is None if keys were read.
     """
-    action = entry.action
-    sampled = load(action)
+    sampled = load(entry.action)
     if sampled is not None and not is_edited(entry):
         return sampled
     clock = clock_of_take(entry)
@@ -265,7 +255,7 @@ def read(rig: head.Rig, entry: ThunderTake) -> Generator[float, None, keying.Tak
     motion = yield from keying.read_curves(
         rig, display.curves_of(rig, entry), channels, clock.frame(np.arange(frames) / FPS)
     )
-    about = about_of(action)
+    about = about_of(entry.action)
     seed, score = _numbers_in(about)
     return keying.TakeData(
         motion, channels, opening_mm(motion), width_mm(motion), seed, score, about
@@ -317,9 +307,9 @@ def about_of(action: bpy.types.Action | None) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = keying.record_of(action)
     about = record.to_dict() if record else {}
-    # these are of the keys
-    of_keys = (records.KEY, "checksum", SCORED_KEYS)
-    return {name: value for name, value in about.items() if name not in of_keys}
+    for name in (records.KEY, "checksum", SCORED_KEYS):  # these are of the keys
+        about.pop(name, None)
+    return about
 
 
 def made_from(action: bpy.types.Action) -> str:

@@ -93,9 +93,12 @@ def of_piece(scene: bpy.types.Scene, voice: str, state: fingerprint.State | None
     one = strips.pop(voice, None)
     for record in scene.thunder_transcripts if one is not None else ():
         whole = strips.get(record.voice)
-        if whole is not None and changes.is_cut_off(scene, one, whole):
-            if any(words_in(record, state)):
-                return record
+        if (
+            whole is not None
+            and changes.is_cut_off(scene, one, whole)
+            and any(words_in(record, state))
+        ):
+            return record
     return own
 
 
@@ -186,12 +189,12 @@ def of_line(scene: bpy.types.Scene, voice: strip.Voice) -> tuple[Mark, ...]:
     """The marks of what a voice plays, in seconds from its beginning."""
     state = voice.state
     begin, end = state.seconds if state.last else (0.0, float("inf"))
-    marks = [
+    marks = (
         each.mark
         for record in scene.thunder_transcripts
         if record.recording == state.recording
         for each in record.marks
-    ]
+    )
     return tuple(
         mark.later(-begin)
         for mark in sorted(marks, key=lambda mark: mark.start)

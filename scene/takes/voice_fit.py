@@ -255,7 +255,6 @@ def resync(
         for piece in (*_pieces(scene, entry), None)
     ]
     for number, (uid, piece) in enumerate(todo):
-        share = number / len(todo), (number + 1) / len(todo)
         # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
         stale = changes.stale_takes(scene) if scene else ()
@@ -265,27 +264,24 @@ def resync(
         )
         if entry is None:
             continue
-        message, kind = f"Re-syncing take {number + 1} of {len(todo)}", changed.kind
-        yield Step(share[0], message, busy=True)
-        if piece is not None:
-            yield from map_progress(
-                _key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True)
-            )
-        elif changed.kind == "MOVED":
-            yield from map_progress(
-                _move(scene, entry, fingerprint.of_take(entry), changed.now),
-                lambda fraction: Step(share[0], message, True),
-            )
+        kind = "PIECE" if piece is not None else changed.kind
+        begun = Step(number / len(todo), f"Re-syncing take {number + 1} of {len(todo)}", busy=True)
+        yield begun
+        if kind == "PIECE":
+            yield from map_progress(_key_part(scene, entry, piece), lambda fraction: begun)
+        elif kind == "MOVED":
+            steps = _move(scene, entry, fingerprint.of_take(entry), changed.now)
+            yield from map_progress(steps, lambda fraction: begun)
         else:
             kind = yield from map_progress(
                 _remake(client, scene, entry, changed, left),
                 lambda step: replace(
                     step,
-                    fraction=share[0] + step.fraction * (share[1] - share[0]),
-                    message=message if step.busy else step.message,
+                    fraction=begun.fraction + step.fraction / len(todo),
+                    message=begun.message if step.busy else step.message,
                 ),
             )
-        kinds.append("PIECE" if piece is not None else kind)
+        kinds.append(kind)
     return kinds
 
 
@@ -336,9 +332,7 @@ def _remake(
     """Steps that key a take again for the current voice, and replace the previous one. Returns the
     kind of the change, OTHER_WEIGHTS if it was sampled with others than before."""
     rig = take_list.animatable_rig(scene, entry)
-    uid = entry.action.session_uid
-    mesh_name = rig.mesh.name
-    scene_name = scene.name
+    uid, names = entry.action.session_uid, (scene.name, rig.mesh.name)
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(take_record.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = strip.of_state(scene, now)
@@ -358,10 +352,9 @@ def _remake(
             fitted = fill_gaps(fitted, inside, sampled)
     else:
         (fitted,) = yield from generation.sample_voice(client, voice, request)
-    scene = bpy.data.scenes.get(scene_name)
-    if scene is None:
+    if bpy.data.scenes.get(names[0]) is None:
         return changed.kind
-    _, rig = head.look_up(scene_name, mesh_name)
+    scene, rig = head.look_up(*names)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
     actions = yield from stage(
         _key_again(scene, rig, uid, fitted, clock, name, then, now),
@@ -417,8 +410,8 @@ def _key_part(
         piece.seconds[0] - then.seconds[0],
         max(1, round((piece.last - piece.first) / piece.fps * FPS)),
     )
-    clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
-    scene, rig = head.look_up(scene_name, mesh_name)
+    clock = Clock(float(piece.first), piece.fps)
+    scene, rig = head.look_up(scene.name, rig.mesh.name)
     name = f"{piece.strip} · {kept['name']}"
     keyed = _key_again(scene, rig, uid, fitted, clock, name, then, piece)
     actions = yield from rescale(keyed, 0.3, 1.0)
@@ -484,11 +477,8 @@ def fill_gaps(old: keying.TakeData, inside: np.ndarray, new: keying.TakeData) ->
     """A take that equals `old` bit for bit where that has frames, and elsewhere `new`, blended into
     it; which words `old` hits, and what is new in it, only that knows."""
     frames = min(len(inside), new.motion.frames)
-    inside, a, b = (
-        inside[:frames],
-        pack(old.motion)[:frames],
-        pack(new.motion)[:frames].astype(np.float64),
-    )
+    a, b = pack(old.motion)[:frames], pack(new.motion)[:frames].astype(np.float64)
+    inside = inside[:frames]
     kept = np.flatnonzero(inside)
     if len(kept):
         for edge, places in (
@@ -498,12 +488,9 @@ def fill_gaps(old: keying.TakeData, inside: np.ndarray, new: keying.TakeData) ->
             near = smoothstep((1.0 - np.abs(places - edge) / _FADE).clip(0.0, 1.0))
             b[places] += near[:, None] * (a[edge] - b[edge])
     motion = unpack(np.where(inside[:, None], a, b), old.motion.expression.shape[1])
-    sync = [old.sync_per_frame, new.sync_per_frame]
-    sync = (
-        None
-        if any(part is None for part in sync)
-        else np.where(inside, sync[0][:frames], sync[1][:frames])
-    )
+    sync = None
+    if old.sync_per_frame is not None and new.sync_per_frame is not None:
+        sync = np.where(inside, old.sync_per_frame[:frames], new.sync_per_frame[:frames])
     return replace(
         new, motion=motion, opening=opening_mm(motion), width=width_mm(motion),
         provenance=old.provenance | new.provenance, sync_per_frame=sync,
@@ -522,19 +509,11 @@ def _replace(
 ) -> None:
     """List a remade take in place of the take with that id, or before it if the animator edited its
     keys or it is another take: then `left` receives a sentence."""
-    entries = scene.thunder.takes
-    index = next(
-        (
-            i
-            for i, entry in enumerate(entries)
-            if entry.action is not None and entry.action.session_uid == uid
-        ),
-        None,
-    )
-    if index is None:  # deleted meanwhile: the result is not needed
+    entries, old = scene.thunder.takes, take_list.by_uid(scene, uid)
+    if old is None:  # deleted meanwhile: the result is not needed
         playback.remove(actions)
         return
-    old, then = entries[index], fingerprint.of_take(entries[index])
+    index, then = list(entries).index(old), fingerprint.of_take(old)
     is_edited, shown = take_record.is_edited(old), display.is_shown(rig, old)
     has_edits = is_edited and (now.sound, now.retiming) == (then.sound, then.retiming)
     # its seed does not reproduce it: it is a different take
@@ -558,22 +537,19 @@ def _replace(
     new_entry, old = entries[index], entries[index + 1]
     if shown and (has_edits or not (beside or is_edited)):
         display.show(rig, new_entry)
-    if beside or is_edited:
-        # the animator's version stays and is no longer compared with its voice
-        old.action.pop(fingerprint.STATE, None)
-        was = name = old.name
-        if has_edits:
-            old.name = was = take_list.free_name(
-                scene, f"{name} before Re-sync", old.head, old.voice
-            )
-            new_entry.name = name
+    name = old.name
+    if not (beside or is_edited):
+        take_list.remove(scene, index + 1)
+        entries[index].name = name
+        return
+    # the animator's version stays and is no longer compared with its voice
+    old.action.pop(fingerprint.STATE, None)
+    if has_edits:
+        old.name = take_list.free_name(scene, f"{name} before Re-sync", old.head, old.voice)
+        new_entry.name = name
+        left.append(f"“{name}” fits the voice with its edits; as it was it is “{old.name}”")
+    else:
         left.append(
-            f"“{name}” fits the voice with its edits; as it was it is “{was}”"
-            if has_edits
-            else f"“{name}” was {'edited' if is_edited else 'mixed'} and stays as it was; "
+            f"“{name}” was {'edited' if is_edited else 'mixed'} and stays as it was; "
             f"“{new_entry.name}” fits the voice"
         )
-        return
-    name = old.name
-    take_list.remove(scene, index + 1)
-    entries[index].name = name

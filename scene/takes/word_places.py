@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 import numpy as np
@@ -31,10 +31,6 @@ from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
 from . import mix, take_list, take_record, transcript
 from .direction import sliders
-
-if TYPE_CHECKING:
-    from .transcript import ThunderTranscript, ThunderWordMark
-
 
 WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
 FINDING = "Finding words and sounds"
@@ -94,7 +90,7 @@ class PlacedText:
 
     @classmethod
     def of(
-        cls, record: ThunderTranscript, spoken: Spoken, state: fingerprint.State
+        cls, record: transcript.ThunderTranscript, spoken: Spoken, state: fingerprint.State
     ) -> "PlacedText":
         """The line of a transcript, what it holds, and the strip or file that plays it."""
         return cls(
@@ -130,13 +126,8 @@ class PlacedText:
         around the frame."""
         now = (frame - self.origin) / self.fps
         if not self.words:
-            least = self.begin + WORD_SECONDS / 2
-            middle = float(
-                np.clip(
-                    now, least, max(least, min(self.end, now + WORD_SECONDS) - WORD_SECONDS / 2)
-                )
-            )
-            return self._place("", middle - WORD_SECONDS / 2, middle + WORD_SECONDS / 2)
+            start = max(self.begin, min(now - WORD_SECONDS / 2, self.end - WORD_SECONDS))
+            return self._place("", start, start + WORD_SECONDS)
         begun = [place for place in self.words if place.start <= now + 0.5 / self.fps]
         return begun[-1] if begun else self.words[0]
 
@@ -156,18 +147,16 @@ class PlacedText:
 
     def phrase(self, place: WordPlace) -> WordPlace:
         """The words around one of them that no pause separates."""
-        if not self.words:
-            return place
-        first = last = self.words.index(place)
-        while first and self.words[first].start - self.words[first - 1].end < PHRASE_PAUSE:
-            first -= 1
-        while (
-            last + 1 < len(self.words)
-            and self.words[last + 1].start - self.words[last].end < PHRASE_PAUSE
-        ):
-            last += 1
-        text = " ".join(each.text for each in self.words[first : last + 1])
-        return self._place(text, self.words[first].start, self.words[last].end)
+        phrases: list[list[WordPlace]] = []
+        for word in self.words:
+            if not phrases or word.start - phrases[-1][-1].end >= PHRASE_PAUSE:
+                phrases.append([])
+            phrases[-1].append(word)
+        for words in phrases:
+            if place in words:
+                text = " ".join(each.text for each in words)
+                return self._place(text, words[0].start, words[-1].end)
+        return place
 
     def sounds(self, place: WordPlace) -> list[tuple[WordPlace, str, float]]:
         """The sounds of a word, each with its class and the probability of that."""
@@ -243,10 +232,9 @@ def _loop_in(scene) -> list[int]:
 def marks(context: bpy.types.Context, place: WordPlace) -> list:
     """The marks on a word and its sounds, and their places among the transcript's."""
     record = transcript.of(context.scene, place.voice)
-    numbered = enumerate(record.marks if record is not None else ())
     return [
         (index, mark)
-        for index, mark in numbered
+        for index, mark in enumerate(record.marks if record is not None else ())
         if place.start - _SAME_SECOND < (mark.start + mark.end) / 2 < place.end + _SAME_SECOND
     ]
 
@@ -256,9 +244,7 @@ def toggle(context: bpy.types.Context, place: WordPlace, kind: str) -> bool:
     word replaces another."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
     was = any(mark.kind == kind for _, mark in numbered)
-    for index, mark in reversed(numbered):
-        if mark.kind in transcript.WORD_KINDS:
-            record.marks.remove(index)
+    _remove(record, [index for index, mark in numbered if mark.kind in transcript.WORD_KINDS])
     if not was:
         _add(record, place, kind)
     _follow(context)
@@ -272,14 +258,8 @@ def set_sound(context: bpy.types.Context, place: WordPlace, sound: str) -> None:
 
 def sound_at(context: bpy.types.Context, place: WordPlace) -> str:
     """The sound that lips make instead at a sound's place, "" for the one that was recognised."""
-    return next(
-        (
-            mark.sound
-            for _, mark in marks(context, place)
-            if mark.kind == SOUND and _is_of(mark, place)
-        ),
-        "",
-    )
+    sounds = (mark for _, mark in marks(context, place) if mark.kind == SOUND)
+    return next((mark.sound for mark in sounds if _is_of(mark, place)), "")
 
 
 def move(context: bpy.types.Context, place: WordPlace, start: float, end: float) -> None:
@@ -294,31 +274,34 @@ def move(context: bpy.types.Context, place: WordPlace, start: float, end: float)
 def clear(context: bpy.types.Context, place: WordPlace) -> int:
     """Remove all marks of a word; their number."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
-    for index, _ in reversed(numbered):
-        record.marks.remove(index)
+    _remove(record, [index for index, _ in numbered])
     _follow(context)
     return len(numbered)
+
+
+def _remove(record: transcript.ThunderTranscript, places: list[int]) -> None:
+    """Remove the marks at these places, which go up."""
+    for index in reversed(places):
+        record.marks.remove(index)
 
 
 def _replace(
     context: bpy.types.Context, place: WordPlace, kind: str, is_wanted: bool, **values: Any
 ) -> None:
     """Put a mark in the place of one of the same kind on the same stretch."""
-    record = transcript.ensure(context.scene, place.voice)
-    for index, mark in reversed(marks(context, place)):
-        if mark.kind == kind and _is_of(mark, place):
-            record.marks.remove(index)
+    record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
+    _remove(record, [i for i, mark in numbered if mark.kind == kind and _is_of(mark, place)])
     if is_wanted:
         _add(record, place, kind, **values)
     _follow(context)
 
 
-def _is_of(mark: ThunderWordMark, place: WordPlace) -> bool:
+def _is_of(mark: transcript.ThunderWordMark, place: WordPlace) -> bool:
     """Whether a mark is of exactly this word or sound."""
     return abs(mark.start - place.start) < _SAME_SECOND and abs(mark.end - place.end) < _SAME_SECOND
 
 
-def _add(record: ThunderTranscript, place: WordPlace, kind: str, **values: Any) -> None:
+def _add(record: transcript.ThunderTranscript, place: WordPlace, kind: str, **values: Any) -> None:
     mark = record.marks.add()
     mark.kind, mark.start, mark.end = kind, place.start, place.end
     for name, value in values.items():
@@ -343,10 +326,8 @@ def choices(context: bpy.types.Context) -> tuple[list, object]:
     entries = take_list.takes_of_voice(context)
     by_name = {entry.name: entry for entry in entries if entry.action is not None}
     first = [take_list.shown_take(context.scene.thunder)]
-    before = by_name.get(take_record.made_from(first[-1].action))
-    while before is not None and before not in first:
+    while (before := by_name.get(take_record.made_from(first[-1].action))) not in (None, *first):
         first.append(before)
-        before = by_name.get(take_record.made_from(before.action))
     first = [first[0], *first[:0:-1]]
     return [*dict.fromkeys(first + mix.candidates(context))], next(iter(first[1:]), None)
 
@@ -385,39 +366,43 @@ class FoundWords:
     @property
     def warning(self) -> str:
         """A warning about a text that the voice does not say, "" for none."""
-        if self.spoken.text and not self.spoken.words:
-            return "The transcript has no words: enter what the voice says"
-        if spoken.is_other_script(self.spoken.text):
-            return (
+        cases = (
+            (
+                self.spoken.text and not self.spoken.words,
+                "The transcript has no words: enter what the voice says",
+            ),
+            (
+                spoken.is_other_script(self.spoken.text),
                 "The letters of this alphabet are not known as sounds: words are placed by their "
-                "length, and lips follow the voice alone. Write what is said in Latin letters"
-            )
-        if self.unread == KANJI:
-            return (
+                "length, and lips follow the voice alone. Write what is said in Latin letters",
+            ),
+            (
+                self.unread == KANJI,
                 "Kanji cannot be read yet: lips follow the kana and the voice. Install Kanji "
-                "Reading in the preferences, or write in kana what is said"
-            )
-        if self.spoken.words and not self.spoken.matches:
-            return (
+                "Reading in the preferences, or write in kana what is said",
+            ),
+            (
+                self.spoken.words and not self.spoken.matches,
                 "The voice does not seem to say this transcript: check that it is this "
-                "line's, and in the language that is spoken"
-            )
-        if self.is_mistimed:
-            return (
+                "line's, and in the language that is spoken",
+            ),
+            (
+                self.is_mistimed,
                 "The voice does not say these words at the file's times: they were found in the "
-                "voice. Check that the file is of this recording"
-            )
-        if self.unread == SOUNDS:
-            return (
+                "voice. Check that the file is of this recording",
+            ),
+            (
+                self.unread == SOUNDS,
                 "The transcript is read letter by letter, as espeak-ng cannot be used here: "
-                "install Thunder again, in a folder of a shorter path"
-            )
-        if not self.unheard:
-            return ""
-        return (
-            f"Not heard in the voice: {_named(self.unheard)}. Check the transcript there, and "
-            f"write numbers as words"
+                "install Thunder again, in a folder of a shorter path",
+            ),
+            (
+                self.unheard,
+                f"Not heard in the voice: {_named(self.unheard)}. Check the transcript there, and "
+                f"write numbers as words",
+            ),
         )
+        return next((sentence for is_so, sentence in cases if is_so), "")
 
     @property
     def left_out_in_words(self) -> str:
@@ -451,12 +436,11 @@ def find(
     language = transcript.language_of(scene, voice.name, voice.state)
     if text is None:
         times = transcript.times_of(scene, voice.name, voice.state)
-    told = "" if times is None else times.to_json()
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
         answer = yield from connection.ask(
             client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said, language=language,
-            times=told,
+            times="" if times is None else times.to_json(),
         )  # fmt: skip
     found = _keep(name, voice, answer, said, is_new)
     return replace(found, is_mistimed=times is not None and not found.spoken.timed)
@@ -540,23 +524,20 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
         record.text = said
     _store(record, packed, state.recording)
     content = transcript.read(record)
-    unheard = tuple(
-        (word.text, round(state.origin + word.start * state.fps))
-        for word in content.words
-        if not word.is_found
+
+    def frame(seconds: float) -> int:
+        return round(state.origin + seconds * state.fps)
+
+    return FoundWords(
+        content,
+        tuple((word.text, frame(word.start)) for word in content.words if not word.is_found),
+        tuple((text, frame(begin + start)) for text, start, *_ in answer.get("left_out", ())),
+        tuple((end - start, frame(begin + start)) for start, end in answer.get("wordless", ())),
+        unread=answer.get("unread", ""),
     )
-    left_out = tuple(
-        (text, round(state.origin + (begin + start) * state.fps))
-        for text, start, *_ in answer.get("left_out", ())
-    )
-    wordless = tuple(
-        (end - start, round(state.origin + (begin + start) * state.fps))
-        for start, end in answer.get("wordless", ())
-    )
-    return FoundWords(content, unheard, left_out, wordless, unread=answer.get("unread", ""))
 
 
-def _store(record: ThunderTranscript, packed: str, recording: str) -> None:
+def _store(record: transcript.ThunderTranscript, packed: str, recording: str) -> None:
     record.spoken, record.recording = packed, recording
     record.version = sha256(packed.encode()).hexdigest()[:16]
 
@@ -567,8 +548,7 @@ def share_words(scene: bpy.types.Scene, voice: str, pieces: list[fingerprint.Sta
     record = transcript.of(scene, voice)
     content, text, language = transcript.read(record), record.text, record.language
     is_recognised = record.is_recognised
-    shares = [(piece, transcript.words_in(record, piece)) for piece in pieces]
-    for piece, words in shares:
+    for piece, words in [(piece, transcript.words_in(record, piece)) for piece in pieces]:
         record = transcript.ensure(scene, piece.strip)
         record.text = spoken.slice_text(text, *words)
         record.recognised, record.language = record.text if is_recognised else "", language
@@ -579,7 +559,10 @@ def share_words(scene: bpy.types.Scene, voice: str, pieces: list[fingerprint.Sta
 
 
 def _move_marks(
-    whole: ThunderTranscript, record: ThunderTranscript, begin: float, end: float
+    whole: transcript.ThunderTranscript,
+    record: transcript.ThunderTranscript,
+    begin: float,
+    end: float,
 ) -> None:
     """Move the marks between two times of the recording to the transcript of a piece, where they
     are shown and removed from then on."""

@@ -42,7 +42,16 @@ def commit(
     if the take was written into one of them, as a backup copy. Raises BadHead or BadRequest.
     """
     with _shown(rig, entry):
-        return (yield from _commit(rig, entry, line, choice))
+        before = yield from reading.read(rig, entry, line, choice)
+        plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
+        sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.03)
+        fitted = yield from stage(fitting.fit(before, plan, sampled), "Finding poses", 0.03, 0.97)
+        new_curves = yield from stage(
+            curves.draw(before, plan, sampled, fitted), "Drawing handles", 0.97, 0.98
+        )
+        actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
+        names, total = tuple(action.name for action in actions), reading.key_count(actions)
+        return curves.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
 
 
 @contextmanager
@@ -66,21 +75,6 @@ def _shown(rig: head.Rig, entry: ThunderTake) -> Iterator[None]:
             else:
                 display.show(rig, earlier)
         raise
-
-
-def _commit(
-    rig: head.Rig, entry: ThunderTake, line: str, choice: CommitChoice
-) -> Generator[Step, None, curves.Report]:
-    before = yield from reading.read(rig, entry, line, choice)
-    plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
-    sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.03)
-    fitted = yield from stage(fitting.fit(before, plan, sampled), "Finding poses", 0.03, 0.97)
-    new_curves = yield from stage(
-        curves.draw(before, plan, sampled, fitted), "Drawing handles", 0.97, 0.98
-    )
-    actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
-    names, total = tuple(action.name for action in actions), reading.key_count(actions)
-    return curves.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
@@ -112,24 +106,21 @@ def choice_of(scene: bpy.types.Scene, entry: ThunderTake) -> CommitChoice:
                 f"The preview range holds none of the take's frames ({entry.first} to "
                 f"{entry.last}): move it there"
             )
-    how = wanted.how
-    if wanted.to == "NEW" or (wanted.to == "STRIP" and how == "INSERT"):
-        how = "REPLACE"
+    cannot = wanted.to == "NEW" or (wanted.to == "STRIP" and wanted.how == "INSERT")
     half_a_second = int(_LONGEST_BLEND * scene.render.fps / scene.render.fps_base)
     regions = frozenset(region for region, name in REGION_SETTINGS.items() if getattr(wanted, name))
     if not regions:
         raise BadRequest("No region is chosen: choose at least one in the Commit panel")
-    step = 1 + COMMITS.index(wanted.step.lower())
     choice = CommitChoice(
         first,
         last,
         wanted.to,
-        how,
+        "REPLACE" if cannot else wanted.how,
         wanted.error,
         max(1, min(wanted.blend, half_a_second)),
         wanted.keys,
         regions,
-        step=step,
+        step=1 + COMMITS.index(wanted.step.lower()),
         breakdowns=wanted.breakdowns,
     )
     # held poses do not flow into each other
@@ -194,8 +185,7 @@ class CommitLog:
         if self.already:
             text += f", {len(self.already)} before"
         made = [action for action in bpy.data.actions if action.session_uid in self.actions]
-        keys = reading.key_count(made)
-        count = len(made)
+        keys, count = reading.key_count(made), len(made)
         actions = plural(count, f"{count} action", f"{count} actions")
         written = f"{keys} keys in {actions}"
         text = f"{text}: {written}"
@@ -206,10 +196,10 @@ class CommitLog:
     def warnings(self) -> list[str]:
         """A sentence for each head on which keys of the animator's were replaced, and for each line
         whose voice has changed, and what is wrong with lips."""
-        edited = [
+        edited = (
             curves.edited_warning(count, self.heads[name]) for name, count in self.edited.items()
-        ]
-        stale = [curves.stale_warning(report.stale) for report in self.reports]
+        )
+        stale = (curves.stale_warning(report.stale) for report in self.reports)
         return [*filter(None, dict.fromkeys((*edited, *stale, *self.wrong)))]
 
 
@@ -265,8 +255,7 @@ def commit_line(
     # of less than the mouth as the take has it lips are not to be as the take's
     is_whole = {"Mouth", "Jaw"} <= choice.regions and choice.how in ("REPLACE", "INSERT")
     if is_whole and choice.first <= entry.first and entry.last <= choice.last:
-        look = last_look.look_at(rig, entry)
-        wrong = yield from stage(look, "Looking at the lips", 0.95, 1.0)
+        wrong = yield from stage(last_look.look_at(rig, entry), "Looking at the lips", 0.95, 1.0)
         done.wrong += [wrong] if wrong else []
 
 

@@ -7,34 +7,28 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+import bpy
 import numpy as np
 
 from ....thunder_core.animation import keyframes
 from ....thunder_core.animation.commit import line_records
-from ....thunder_core.animation.commit.line_records import CommittedLine, CommittedLines, LineKeys
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.errors import attempt
 from ...animation import display, fcurves
 from ...heads import head, rna_paths
 from ...host import compat
 from ...voice import changes, fingerprint
-from ...voice.fingerprint import State
 from . import reading
-
-if TYPE_CHECKING:
-    import bpy
-
-    from ...host.compat import Animated
-
 
 FADE_SECONDS = 0.5  # longest blend around a line, in which it may have keys too
 
 FrameMap = Callable[[np.ndarray], np.ndarray]
 
 
-def stale_lines(scene: bpy.types.Scene) -> list[tuple[str, CommittedLine, State, changes.Change]]:
+def stale_lines(
+    scene: bpy.types.Scene,
+) -> list[tuple[str, line_records.CommittedLine, fingerprint.State, changes.Change]]:
     """(name of the head's object, line, the voice that it fits, change) of the committed lines of a
     scene whose voice exists but has changed since."""
     lines = ((mesh, line) for mesh in head.in_scene(scene) for line in lines_of(mesh))
@@ -65,7 +59,7 @@ def strips_of(rig: head.Rig) -> list:
     return [strip for strip in strips if reading.lines_in(strip)]
 
 
-def lines_of(mesh: bpy.types.Object) -> list[CommittedLine]:
+def lines_of(mesh: bpy.types.Object) -> list[line_records.CommittedLine]:
     """The lines in the animator's animation of a head, on scene frames: in its action, also while a
     take is shown, and in NLA strips."""
     rig, _ = attempt(head.resolve, mesh)
@@ -80,14 +74,15 @@ def lines_of(mesh: bpy.types.Object) -> list[CommittedLine]:
     )
 
 
-def voice_of(scene: bpy.types.Scene, mesh: bpy.types.Object, line: CommittedLine) -> State | None:
+def voice_of(
+    scene: bpy.types.Scene, mesh: bpy.types.Object, line: line_records.CommittedLine
+) -> fingerprint.State | None:
     """The voice that a line fits, where that was; of a line in a file of an earlier version that of
     a take on its frames."""
     takes = (
         entry
         for entry in scene.thunder.takes
         if (entry.head, entry.voice) == (mesh, line.name)
-        and entry.action is not None
         and entry.first <= line.first
         and line.last <= entry.last
     )
@@ -114,15 +109,15 @@ class Move:
     last frame are played.
     """
 
-    line: CommittedLine
-    new: CommittedLine
+    line: line_records.CommittedLine
+    new: line_records.CommittedLine
     start: int
     end: int
     to: FrameMap
     by: tuple[int, int]
 
 
-def frame_map(then: State, now: State) -> FrameMap | None:
+def frame_map(then: fingerprint.State, now: fingerprint.State) -> FrameMap | None:
     """Gives the scene frames, now, of what a recording played at frames then; None if another sound
     plays, or at another speed."""
     if (now.sound, now.retiming) != (then.sound, then.retiming):
@@ -133,8 +128,8 @@ def frame_map(then: State, now: State) -> FrameMap | None:
 
 def _moves(
     scene: bpy.types.Scene,
-    line: CommittedLine,
-    then: State,
+    line: line_records.CommittedLine,
+    then: fingerprint.State,
     change: changes.Change,
     taken: set[str],
     left: list[str],
@@ -165,17 +160,17 @@ def _moves(
     edges = [start, *(round(then.origin + then.fps * at) for at in middles), end + 1]
     moves = []
     for (state, to), begin, until in zip(parts, edges, edges[1:]):
-        ends = max(first, begin), min(last, until - 1), begin, until - 1
-        new_first, new_last, *leads = np.rint(to(np.array(ends, float))).astype(int).tolist()
+        first_of_part, last_of_part = max(first, begin), min(last, until - 1)
+        frames = np.array([first_of_part, last_of_part, begin, until - 1], float)
+        new_first, new_last, begins, ends = np.rint(to(frames)).astype(int).tolist()
         if state.last and new_first < state.last and new_last >= state.first:
             new_first, new_last = max(new_first, state.first), min(new_last, state.last - 1)
         voice = fingerprint.record_of(state)
-        begins, ends_at = leads
-        new = CommittedLine(
-            state.strip or line.name, new_first, new_last, begins, ends_at, line.regions, voice
+        new = line_records.CommittedLine(
+            state.strip or line.name, new_first, new_last, begins, ends, line.regions, voice
         )
-        by = begins - begin, ends_at - until + 1
-        moves += [Move(line, new, begin, until, to, by)] if ends[0] <= ends[1] else []
+        if first_of_part <= last_of_part:
+            moves.append(Move(line, new, begin, until, to, (begins - begin, ends - until + 1)))
     return moves
 
 
@@ -220,7 +215,7 @@ def _move_strips(rig: head.Rig, moves: list[Move], left: list[str]) -> int:
             late = round(strip.frame_start - strip.action_frame_start)
             new = tuple(move.new.later(-late) for move in parts)
             base = line_records.lines_of(strip.action).base
-            line_records.remember_lines(strip.action, CommittedLines(base, new))
+            line_records.remember_lines(strip.action, line_records.CommittedLines(base, new))
             moved |= {move.line for move in parts if any(move.by)}
     return len(moved)
 
@@ -235,7 +230,7 @@ def _move_keys(
     of lines. fade: most frames around a line in which it has keys that blend into it."""
     plays = action_slots(rig)
     actions = [action for action in dict.fromkeys(action for action, _ in plays) if action]
-    before = next(filter(None, map(line_records.lines_of, actions)), CommittedLines())
+    before = next(filter(None, map(line_records.lines_of, actions)), line_records.CommittedLines())
     moves = [move for move in moves if move.line in before.lines]
     if linked := [action for action in actions if action.library is not None and moves]:
         left.append(f"“{linked[0].name}” is linked from another file: its lines stay as they are")
@@ -256,7 +251,7 @@ def _move_keys(
             curves.append((curve, keys, which))
             yield len(curves) / (len(curves) + 1)
     for number, move in enumerate(moves):
-        count = sum(map(len, known.get(move.line.name, LineKeys()).curves.values()))
+        count = sum(map(len, known.get(move.line.name, line_records.LineKeys()).curves.values()))
         if any(move.by) and set_keys[number] * len(moves) < count / 2:
             moves[number] = replace(move, to=_stay, by=(0, 0))
             left.append(
@@ -281,10 +276,15 @@ def _move_keys(
             fcurves.write(curve, moved, as_they_are=np.ones(len(order), bool))
     old = {move.line for move in moves}
     new = [line for line in before.lines if line not in old] + [move.new for move in moves]
-    later = ((move, known.get(move.line.name)) for move in moves)
-    known |= {move.new.name: of.later(move.by[0]) for move, of in list(later) if of is not None}
+    known |= {
+        move.new.name: known[move.line.name].later(move.by[0])
+        for move in moves
+        if move.line.name in known
+    }
     for action in actions:
-        line_records.remember_lines(action, CommittedLines(before.base, tuple(dict.fromkeys(new))))
+        line_records.remember_lines(
+            action, line_records.CommittedLines(before.base, tuple(dict.fromkeys(new)))
+        )
         line_records.remember_keys(action, known)
     return len({move.line for move in moves if any(move.by)})
 
@@ -305,7 +305,7 @@ def _after(points: np.ndarray, which: np.ndarray, moves: list[Move]) -> np.ndarr
     return points
 
 
-def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[CommittedLine]:
+def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[line_records.CommittedLine]:
     """The lines whose keys on a curve would come among other keys, or onto them."""
     frames = np.rint(_after(keys["co"], which, moves)[:, 0])
     return {
@@ -320,7 +320,7 @@ def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[CommittedL
     }
 
 
-def of_face(rig: head.Rig, target: Animated, curves: list) -> list:
+def of_face(rig: head.Rig, target: compat.Animated, curves: list) -> list:
     """The curves that move the face: those of its shape keys, of its bones, and of its tracks."""
     paths = {track.path for _, track in rig.tracks_of(target)}
     bones = {bone[0] for bone in map(rna_paths.bone_of, paths) if bone}
@@ -334,7 +334,7 @@ def of_face(rig: head.Rig, target: Animated, curves: list) -> list:
 
 
 def _assign(
-    keys: dict, name: str, moves: list[Move], known: dict[str, LineKeys], fade: float
+    keys: dict, name: str, moves: list[Move], known: dict[str, line_records.LineKeys], fade: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of each key of a curve the number of the move that it goes along with, −1 for none; and of
     each move the number of those that its line set.
@@ -347,7 +347,7 @@ def _assign(
     free = ~line_records.of_any_line(known, name, keys)
     for around in (0.0, fade):
         for number, move in enumerate(moves):
-            ours = known.get(move.line.name, LineKeys()).has(name, keys)
+            ours = known.get(move.line.name, line_records.LineKeys()).has(name, keys)
             on = (times > move.start - around - 0.5) & (times < move.end + around - 0.5)
             on &= (which < 0) & (ours if around else ours | free)
             which[on] = number

@@ -35,7 +35,6 @@ from ...voice import changes, fingerprint
 from ..shape.applying import STRENGTH
 
 if TYPE_CHECKING:
-    from ...host.compat import Animated
     from ...properties.settings import ThunderTake
 
 
@@ -50,8 +49,11 @@ def read(
     BadRequest if the animator's action cannot be written."""
     animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
     scene = bpy.context.scene
-    if choice.to == "OWN":
-        _check_local(animator_actions)
+    for action in filter(None, animator_actions if choice.to == "OWN" else ()):
+        if action.library is not None or action.override_library is not None:
+            raise BadRequest(
+                f"Your action “{action.name}” is linked from another file: commit to a copy of it"
+            )
     actions = display.actions_of(entry)
     regions = yield from stage(posing.regions(rig.meter), "Reading the take", 0.0, 0.0)
     blocks = []
@@ -59,9 +61,8 @@ def read(
         rig.targets, animator_actions, states, display.curves_of(rig, entry)
     ):
         take, curves = compat.by_place(of_take), {}
-        for place, curve in compat.by_place(
-            compat.curves_of(action, state.get("slot", ""))
-        ).items():
+        of_action = compat.curves_of(action, state.get("slot", ""))
+        for place, curve in compat.by_place(of_action).items():
             curves[place] = curve_of(curve)
             yield Step(0.0, "Reading your animation", busy=True)
         blocks.append(
@@ -106,12 +107,12 @@ def read(
     )
 
 
-def nla_tracks(target: Animated) -> list[bpy.types.NlaTrack]:
+def nla_tracks(target: compat.Animated) -> list[bpy.types.NlaTrack]:
     """The NLA tracks of a target."""
     return list(target.animation_data.nla_tracks) if target.animation_data else []
 
 
-def active_strips(target: Animated) -> Iterator:
+def active_strips(target: compat.Animated) -> Iterator:
     """(track, strip) of the NLA strips on a target that play an action, but for those of shown
     takes."""
     for track in nla_tracks(target):
@@ -130,17 +131,6 @@ def key_count(actions: Iterable[bpy.types.Action | None]) -> int:
         for action in dict.fromkeys(filter(None, actions))
         for curve in compat.all_curves(action)
     )
-
-
-def _check_local(actions: list) -> None:
-    """Raise BadRequest if an action is linked from another file."""
-    for action in actions:
-        if action is not None and (
-            action.library is not None or action.override_library is not None
-        ):
-            raise BadRequest(
-                f"Your action “{action.name}” is linked from another file: commit to a copy of it"
-            )
 
 
 def curve_of(curve: bpy.types.FCurve) -> Curve:
@@ -200,7 +190,7 @@ def _still(state: dict) -> dict[Place, float]:
         return {}
 
 
-def _limits(target: Animated, path: str) -> tuple[float, float] | None:
+def _limits(target: compat.Animated, path: str) -> tuple[float, float] | None:
     """The range of a shape key's slider; None for any other number."""
     if target.id_type != "KEY" or not rna_paths.exists(target, path):
         return None
@@ -257,14 +247,8 @@ def evaluate_unmodified(curve: bpy.types.FCurve) -> Callable[[float], float] | N
 def _cycles(curve: bpy.types.FCurve):
     """The modifier that repeats a curve, or None."""
     first = next(iter(curve.modifiers), None)
-    return (
-        first
-        if first is not None
-        and first.type == "CYCLES"
-        and _is_active(first)
-        and len(curve.keyframe_points) > 1
-        else None
-    )
+    repeats = first is not None and first.type == "CYCLES" and _is_active(first)
+    return first if repeats and len(curve.keyframe_points) > 1 else None
 
 
 def _is_active(modifier: bpy.types.FModifier) -> bool:

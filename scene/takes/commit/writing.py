@@ -25,7 +25,6 @@ from ..shape import applying
 from . import reading
 
 if TYPE_CHECKING:
-    from ...host.compat import Animated
     from ...properties.settings import ThunderTake
 
 
@@ -56,15 +55,15 @@ def write(
     work = _Writing(rig, entry, before, plan, drawing, animator_actions, states, tracks)
     actions = yield from work.write_curves()
     # From here on without a pause.
-    for target, strips in zip(rig.targets, old_strips):
-        there = reading.active_strips(target)
-        _remove_strips(target, [pair for pair in there if _names(*pair) in strips])
+    for target, names in zip(rig.targets, old_strips):
+        _remove_strips(
+            target, [pair for pair in reading.active_strips(target) if _names(*pair) in names]
+        )
     for action in filter(None, left):
         action.use_fake_user = True  # without a user the next save would drop it
     about = record.to_dict() if (record := record_of(display.actions_of(entry)[0])) else {}
     for action in actions:
         _record(action, about, plan, drawing)
-        action[AS_COMMITTED] = checksum_of(action)
     for other in bpy.context.scene.thunder.takes:  # of a line the last is learned from
         if other.action is not None and (other.head, other.voice) == (entry.head, entry.voice):
             other.action.pop(take_record.COMMITTED, None)
@@ -110,6 +109,7 @@ def _record(action: bpy.types.Action, about: dict, plan: CommitPlan, drawing: Dr
         line_records.remember_score(action, plan.line, drawing.score)
     take_record.remove_data(action)
     applying.remove_data(action)
+    action[AS_COMMITTED] = checksum_of(action)
 
 
 @dataclass(frozen=True)
@@ -311,7 +311,7 @@ class _Writing:
             yield (number + 1) / len(wanted)
 
     def _lay(
-        self, target: Animated, action: bpy.types.Action, index: int, span: placing.Span
+        self, target: compat.Animated, action: bpy.types.Action, index: int, span: placing.Span
     ) -> None:
         """Add a take's action above everything else on a target, blending in and out around its
         frames."""
@@ -348,7 +348,7 @@ def _names(track: bpy.types.NlaTrack, strip: bpy.types.NlaStrip) -> tuple[str, s
     return track.name, strip.name
 
 
-def _remove_strips(target: Animated, strips: list) -> None:
+def _remove_strips(target: compat.Animated, strips: list) -> None:
     """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions
     stay in the file."""
     for track, strip in strips:

@@ -32,7 +32,6 @@ from . import sliders
 
 if TYPE_CHECKING:
     from ...properties.settings import ThunderTake
-    from .sliders import ThunderDirection
 
 
 MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
@@ -50,11 +49,14 @@ def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) ->
 def direction_now(owner: bpy.types.Object) -> DirectionRequest:
     """The direction of the head that an object represents, as its sliders are now."""
     direction = sliders.of(owner)
-    if direction is None:
-        return DirectionRequest()
+    return DirectionRequest() if direction is None else _request_of(direction)
+
+
+def _request_of(direction: sliders.ThunderDirection) -> DirectionRequest:
+    """What the sliders of a direction request. Raises BadRequest."""
     _check_mood(direction)
-    now = DirectionRequest.of(sliders.value(direction), direction.spread)
-    return _add_manner(now, direction, np.full(1, direction.manner_strength))
+    request = DirectionRequest.of(sliders.value(direction), direction.spread)
+    return _add_manner(request, direction, np.full(1, direction.manner_strength))
 
 
 def _add_manner(
@@ -87,13 +89,11 @@ def _sample_direction(
     direction: sliders.ThunderDirection, clock: Clock, last: float | None
 ) -> DirectionRequest:
     """A direction over a sound, in one row if nothing of it changes."""
-    curves = _curves(direction)
+    curves, now = _curves(direction), sliders.value(direction)
+    if not curves:
+        return _request_of(direction)
     if "mood" not in curves:
         _check_mood(direction)
-    now = sliders.value(direction)
-    if not curves:
-        request = DirectionRequest.of(now, direction.spread)
-        return _add_manner(request, direction, np.full(1, direction.manner_strength))
     if last is None:
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
@@ -128,9 +128,7 @@ def _strengths(
     """The strength of each mood and of *As Heard* [T, moods + 1]; where the mood has keys one flows
     into the next. Raises BadRequest."""
     numbers = sliders.CHOICE_NUMBERS
-    chosen = values.get("mood")
-    if chosen is None:
-        chosen = np.full(count, numbers[direction.mood])
+    chosen = values["mood"] if "mood" in values else np.full(count, numbers[direction.mood])
     chosen = np.floor(chosen + 1e-6)
     if not np.isin(chosen, list(numbers.values())).all():
         raise BadRequest(
@@ -188,8 +186,6 @@ def save_preset(direction: sliders.ThunderDirection, name: str) -> Path:
     """Save the sliders as a preset of the animator. Raises BadRequest or NoSpace."""
     _check_mood(direction)
     manner = sliders.manner_of(direction)
-
-    _check_mood(direction)
     return all_presets().save(
         Preset(name.strip(), sliders.value(direction), "", direction.spread, manner)
     )
@@ -218,38 +214,29 @@ def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
     """Move the sliders of a direction to a style, without a mood and without their keys; returns a
     sentence on the result."""
     remove_keys(direction)
-    direction_read = Direction(read.style)
-    sliders.set_direction(direction, direction_read)
+    style = Direction(read.style)
+    sliders.set_direction(direction, style)
     if read.spread is not None:
         direction.spread = read.spread
-    return f"Style read from {read.seconds:.0f} s of speech: {words(direction_read.vector())}"
+    return f"Style read from {read.seconds:.0f} s of speech: {words(style.vector())}"
 
 
 _EYES = ("eye_left", "eye_right")
 
 
-def aim_eyes(performance: keying.TakeData, target: GazeTarget) -> keying.TakeData:
-    """The take with eyes that look at a target, and a head that follows it; what another take's did
-    with that target is not asked for."""
-    performance = free_eyes(performance)
-    motion = performance.motion
+def aim_eyes(performance: keying.TakeData, target: GazeTarget | None) -> keying.TakeData:
+    """The take with eyes that look at a target, and a head that follows it, or both moving freely;
+    what they did with another target is not asked for."""
+    motion, before = performance.motion, performance.look
+    if before is not None:
+        motion = replace(motion, eyes=before.own, head=before.own_head)
+    if target is None:
+        return replace(performance, motion=motion, look=None)
     head_turns, eye_turns = motion.turns
     look = replace(target, own=eye_turns, own_head=head_turns)
     aimed_head = look.turn_head()
-    return replace(
-        performance,
-        motion=replace(motion, eyes=look.turn_eyes(aimed_head), head=aimed_head),
-        look=look,
-    )
-
-
-def free_eyes(performance: keying.TakeData) -> keying.TakeData:
-    """A take whose eyes and head move freely again."""
-    look, motion = performance.look, performance.motion
-    if look is None:
-        return performance
-    motion = replace(motion, eyes=look.own, head=look.own_head)
-    return replace(performance, motion=motion, look=None)
+    motion = replace(motion, eyes=look.turn_eyes(aimed_head), head=aimed_head)
+    return replace(performance, motion=motion, look=look)
 
 
 def target_of(
@@ -317,40 +304,33 @@ def is_aimed(entry: ThunderTake) -> bool:
 
 
 def update_eyes(
-    scene: bpy.types.Scene, rig: head.Rig, voice: str, on_aimed: Callable[[], object] = lambda: None
-) -> Generator[float, None, tuple[int, int]]:
+    scene: bpy.types.Scene, rig: head.Rig, voice: str,
+    on_aimed: Callable[[int], object] = lambda uid: None,
+) -> Generator[float, None, tuple[int, int]]:  # fmt: skip
     """Aim the eyes of a head's takes of a voice by its current direction. Returns (number aimed,
     number skipped); those whose keys were edited or shaped, or that have no stored motion, are
     skipped.
 
-    on_aimed: called after each take that was written; nothing is before the targets are known.
+    on_aimed: gets the session id of each take that was written; none is before all targets are
+    known.
     Raises BadRequest.
     """
-    of_line = rig.mesh, voice
-    entries = [
-        entry
-        for entry in scene.thunder.takes
-        if entry.action is not None and (entry.head, entry.voice) == of_line
-    ]
+    takes = take_list.of_line(scene, rig.mesh, voice)
+    entries = [entry for entry in takes if entry.action is not None]
     ready: list[tuple[int, Clock, keying.TakeData]] = []
     targets: dict[tuple[Clock, int], GazeTarget | None] = {}
     for number, entry in enumerate(entries):
-        performance = (
-            None
-            if take_record.is_edited(entry) or is_shaped(entry.action)
-            else take_record.load(entry.action)
-        )
+        has_changes = take_record.is_edited(entry) or is_shaped(entry.action)
+        performance = None if has_changes else take_record.load(entry.action)
         if performance is None:
             continue
-        aimed = free_eyes(performance)
-        key = take_record.clock_of(entry.action), aimed.motion.frames
-        if key not in targets:
-            targets[key] = yield from rescale(
-                target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9
+        clock, frames = take_record.clock_of(entry.action), performance.motion.frames
+        if (clock, frames) not in targets:
+            targets[clock, frames] = yield from rescale(
+                target_of(scene, rig, clock, frames), 0.9 * number / len(entries), 0.9
             )
-        target = targets[key]
         ready.append(
-            (entry.action.session_uid, key[0], aimed if target is None else aim_eyes(aimed, target))
+            (entry.action.session_uid, clock, aim_eyes(performance, targets[clock, frames]))
         )
     for number, (uid, clock, aimed) in enumerate(ready):
         entry = take_list.by_uid(scene, uid)
@@ -362,12 +342,14 @@ def update_eyes(
         )
         take_record.store(entry.action, aimed, clock, entry.voice)
         browsing.drop_thumbnail(uid)
-        on_aimed()
+        on_aimed(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)
 
 
-def _target(scene: bpy.types.Scene, rig: head.Rig, direction: ThunderDirection) -> bpy.types.Object:
+def _target(
+    scene: bpy.types.Scene, rig: head.Rig, direction: sliders.ThunderDirection
+) -> bpy.types.Object:
     """The object that a head looks at. Raises BadRequest."""
     if sentence := why_no_target(rig):
         raise BadRequest(sentence)

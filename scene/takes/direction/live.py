@@ -38,7 +38,6 @@ from . import head_direction, sliders
 
 if TYPE_CHECKING:
     from ...properties.settings import ThunderTake
-    from .sliders import ThunderDirection
 
 
 # property of a take's first action while its keys do not yet match the sliders
@@ -111,9 +110,8 @@ class Live(jobs.Part):
         """A slider was moved: the take on that head follows, if it may."""
         scene = direction.id_data
         entry = _entry(scene, direction)
-        if bpy.app.background and not self.in_background:
-            return
-        if entry is None or not scene.thunder.live_direction:
+        may_follow = scene.thunder.live_direction and (not bpy.app.background or self.in_background)
+        if entry is None or not may_follow:
             return
         if entry.action.session_uid != self.uid or not self._may_change(entry):
             self.drop()
@@ -143,9 +141,8 @@ class Live(jobs.Part):
                     f"“{entry.name}” does not follow the sliders while other work runs: wait for "
                     f"it, then move one again"
                 )
-            entry = scene.thunder.takes[
-                take_list.duplicate(scene, list(scene.thunder.takes).index(entry))
-            ]
+            copy = take_list.duplicate(scene, list(scene.thunder.takes).index(entry))
+            entry = scene.thunder.takes[copy]
             entry.kind, entry.action[take_list.LIVE_COPY] = "SAMPLED", self._mark(entry)
             display.show(take_list.rig_of(scene, entry), entry)
         self._begin(entry)
@@ -229,10 +226,8 @@ class Live(jobs.Part):
                     self.written = request.direction, request.is_final
             self.request = None
             return _POLL_SECONDS
-        is_there, is_final = (
-            take_record.is_same_direction(self.written[0], direction),
-            self.written[1],
-        )
+        written_for, is_final = self.written
+        is_there = take_record.is_same_direction(written_for, direction)
         as_before = self.original is not None and take_record.is_same_direction(
             take_record.request_of(self.original.provenance, scene.thunder).direction, direction
         )
@@ -320,12 +315,11 @@ class Live(jobs.Part):
     def _discard_copy(self, scene: bpy.types.Scene, entry: ThunderTake) -> None:
         """Remove a copy that equals the take it was copied from, and show that take again."""
         original = take_list.in_any_scene(self.copied)
-        if original is None or not self._may_change(entry):
-            return
-        self.drop()
-        display.show(take_list.rig_of(scene, original), original)
-        take_list.remove(scene, list(scene.thunder.takes).index(entry))
-        jobs.redraw()
+        if original is not None and self._may_change(entry):
+            self.drop()
+            display.show(take_list.rig_of(scene, original), original)
+            take_list.remove(scene, list(scene.thunder.takes).index(entry))
+            jobs.redraw()
 
 
 live = jobs.session.add(Live())
@@ -335,11 +329,11 @@ def why_not(scene: bpy.types.Scene, entry: ThunderTake) -> str:
     """The reason why a take does not follow the sliders, "" if it does. The animator's work is
     never sampled again."""
     name = f"“{entry.name}”"
-    performance, state = take_record.load(entry.action), fingerprint.of_take(entry)
+    performance = take_record.load(entry.action)
     if (
         entry.kind != "SAMPLED"
         or performance is None
-        or state is None
+        or fingerprint.of_take(entry) is None
         or is_shaped(entry.action)
         or take_record.is_edited(entry)
     ):
@@ -362,7 +356,7 @@ def why_not(scene: bpy.types.Scene, entry: ThunderTake) -> str:
     return ""
 
 
-def _entry(scene: bpy.types.Scene, direction: ThunderDirection):
+def _entry(scene: bpy.types.Scene, direction: sliders.ThunderDirection):
     """The shown take, if it is on the head that a direction belongs to; else None."""
     entry = take_list.shown_take(scene.thunder)
     if entry is None or entry.action is None or entry.head is None:

@@ -7,8 +7,9 @@ The record holds the base under the shape, the edits on it, and the values writt
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import bpy
@@ -18,7 +19,6 @@ from ....thunder_core import records
 from ....thunder_core.animation import keyframes, timing
 from ....thunder_core.errors import attempt, BadRequest
 from ....thunder_core.face.moving import lips, shaping
-from ....thunder_core.face.moving.lips import bundled_lips
 from ....thunder_core.progress import rescale, result
 from ....thunder_core.types import in_group, Motion, SPEECH, TOUCH_MM
 from ...animation import display, fcurves, keying
@@ -114,19 +114,16 @@ def read_shape(take: TakeCurves) -> StoredShape:
     Keys changed since they were written become edits: their difference from the written values.
     Raises BadRequest.
     """
-    entry, curves, now = take.entry, take.curves, take.now
-    action = entry.action
-    state = action.get(STATE)
-    if state is None:
-        keys = [None if curve is None else fcurves.read(curve) for curve in curves]
+    entry = take.entry
+    if not is_shaped(entry.action):
         return StoredShape(
-            keys,
+            [None if curve is None else fcurves.read(curve) for curve in take.curves],
             {},
             keying.frames_of(entry),
-            (action.session_uid, keyframes.fingerprint_of(now), entry.first, entry.last),
+            (entry.action.session_uid, keyframes.fingerprint_of(take.now), entry.first, entry.last),
         )
     try:
-        return _read(take, state)
+        return _read(take, entry.action[STATE])
     except records.UNREADABLE as error:
         raise BadRequest(
             f"The record of the shape of “{entry.name}” is damaged: commit the take as it is, or "
@@ -136,8 +133,7 @@ def read_shape(take: TakeCurves) -> StoredShape:
 
 def _read(take: TakeCurves, state: dict) -> StoredShape:
     """The same from the record of a shape. Raises BadRequest, or one of records.UNREADABLE."""
-    entry, curves, now = take.entry, take.curves, take.now
-    action = entry.action
+    entry, now = take.entry, take.now
     if not records.is_readable(state):
         raise BadRequest(
             f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change "
@@ -147,12 +143,9 @@ def _read(take: TakeCurves, state: dict) -> StoredShape:
     if len(state["written"]) != count * len(now) or not abs(first) <= records.LARGEST:
         raise ValueError("values are missing")
     times = first + np.arange(count)
-    mark = (action.session_uid, int(state["mark"]), first, first + count)
-    base_keys = (
-        cached_bases.known[mark].keys
-        if mark in cached_bases.known
-        else keyframes.unpack(state["base"])
-    )
+    mark = (entry.action.session_uid, int(state["mark"]), first, first + count)
+    base = cached_bases.known.get(mark)
+    base_keys = keyframes.unpack(state["base"]) if base is None else base.keys
     edited_tracks = json.loads(state["edited"])
     edits = dict(zip(edited_tracks, keyframes.unpack(state["edits"]))) if edited_tracks else {}
     if len(base_keys) != len(now) or not all(
@@ -170,7 +163,7 @@ def _read(take: TakeCurves, state: dict) -> StoredShape:
             }
         else:
             edits[int(place)] = keyframes.to_relative(
-                fcurves.read(curves[place]), times, written[:, place], shift
+                fcurves.read(take.curves[place]), times, written[:, place], shift
             )
     return StoredShape(base_keys, edits, times, mark)
 
@@ -198,11 +191,8 @@ def animate_strength(rig: head.Rig, entry: ThunderTake) -> None:
     strength at the last."""
     if strength_curve(rig, entry) is not None:
         return
-    action, slot = display.part_of(display.actions_of(entry), rig, 0)
     strength = entry.action.thunder_shape.strength
-    curve = compat.new_curve(
-        compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion"
-    )
+    curve = compat.new_curve(_strength_curves(rig, entry), STRENGTH, 0, "Thunder Emotion")
     ends = np.array([entry.first, entry.last], np.float64)
     fcurves.write(curve, keyframes.on_every_frame(ends, np.array([0.0, strength])))
     setattr(rig.targets[0], STRENGTH, strength)
@@ -210,11 +200,16 @@ def animate_strength(rig: head.Rig, entry: ThunderTake) -> None:
 
 def remove_strength_curve(rig: head.Rig, entry: ThunderTake) -> None:
     """Remove the curve over time: the emotion has the slider's strength all along."""
-    action, slot = display.part_of(display.actions_of(entry), rig, 0)
-    curves = compat.curves_in(action, rig.targets[0], slot)
+    curves = _strength_curves(rig, entry)
     curve = curves.find(STRENGTH)
     if curve is not None:
         curves.remove(curve)
+
+
+def _strength_curves(rig: head.Rig, entry: ThunderTake):
+    """The curves of a take that one of its emotion is among."""
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    return compat.curves_in(action, rig.targets[0], slot)
 
 
 def strength_fingerprint(rig: head.Rig, entry: ThunderTake) -> int:
@@ -225,11 +220,10 @@ def strength_fingerprint(rig: head.Rig, entry: ThunderTake) -> int:
 
 def is_outdated(rig: head.Rig, entry: ThunderTake) -> bool:
     """Whether a take is older than the curve of its emotion's strength."""
-    state = entry.action.get(STATE)
     if entry.action.thunder_shape.emotion == "NONE":
         return False
-    known = 0 if state is None else int(state["strength"])
-    return known != strength_fingerprint(rig, entry)
+    state = entry.action.get(STATE)
+    return (0 if state is None else int(state["strength"])) != strength_fingerprint(rig, entry)
 
 
 # Writes the shown take shortly afterwards, when nothing else is being dragged. The step is set by
@@ -241,13 +235,11 @@ def _newer_strength(scene: bpy.types.Scene) -> int | None:
     """Fingerprint of the curve of the shown take's emotion that the take does not follow yet, None
     if there is none."""
     entry = take_list.shown_take(scene.thunder)
-    if (
-        entry is None or entry.action.thunder_shape.emotion == "NONE"
-    ):  # cheap: this runs at every edit
+    # cheap: this runs at every edit
+    if entry is None or entry.action.thunder_shape.emotion == "NONE":
         return None
     rig, _ = attempt(take_list.rig_of, scene, entry)
-    is_newer = rig is not None and is_outdated(rig, entry)
-    return strength_fingerprint(rig, entry) if is_newer else None
+    return strength_fingerprint(rig, entry) if rig and is_outdated(rig, entry) else None
 
 
 class _EmotionWatch(jobs.Part):
@@ -306,11 +298,10 @@ def apply(
     whole = int(np.round(offset))
     over_time = None  # the strength of the emotion is the same all along
     if curve is not None:
-        there = under.frames + whole - moved
-        over_time = np.clip(fcurves.evaluate(curve, there), 0.0, 1.0)
+        over_time = np.clip(fcurves.evaluate(curve, under.frames + whole - moved), 0.0, 1.0)
     shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
     if offset != whole:
-        shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
+        shaped = _delay(shaped, base.gap[:, lips.bundled_lips().middle], offset - whole)
     values = base.values
     if shaped is not base.motion:
         driven = yield from rescale(keying.drive(rig, shaped), 0.6, 0.9)
@@ -396,7 +387,7 @@ def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
     plain = np.clip(np.arange(motion.frames) - by, 0.0, motion.frames - 1.0)
     nearest = np.round(plain).astype(int)
     with_closures = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)
-    lips = in_group(head.channel_names(), SPEECH)
+    of_lips = in_group(head.channel_names(), SPEECH)
 
     def at(values: np.ndarray | None, position: np.ndarray):
         return (
@@ -405,9 +396,8 @@ def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
             else timing.monotone_cubic(np.asarray(values, np.float64), position)
         )
 
-    expression = np.where(lips, at(motion.expression, with_closures), at(motion.expression, plain))
     return Motion(
-        expression,
+        np.where(of_lips, at(motion.expression, with_closures), at(motion.expression, plain)),
         at(motion.jaw, with_closures),
         at(motion.head, plain),
         at(motion.eyes, plain),
@@ -418,19 +408,15 @@ def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
 def move(rig: head.Rig, entry: ThunderTake, frames: float) -> Generator[float, None, None]:
     """Move all keys of a take, with the base and the edits of its shape, so that the sliders keep
     working; yields progress, and writes all at once after it."""
-    under = read_shape(TakeCurves.of(rig, entry)) if is_shaped(entry.action) else None
-    if under is None:
+    if not is_shaped(entry.action):
         _shift(entry, frames)
         return
+    under = read_shape(TakeCurves.of(rig, entry))
     keys = [None if each is None else keyframes.move(each, frames) for each in under.keys]
     edits = {place: keyframes.move(each, frames) for place, each in under.edits.items()}
     times = under.frames + frames
-    mark = (
-        under.mark[0],
-        keyframes.fingerprint_of(keys),
-        float(times[0]),
-        float(times[0]) + len(times),
-    )
+    first = float(times[0])
+    mark = under.mark[0], keyframes.fingerprint_of(keys), first, first + len(times)
     yield from apply(rig, entry, StoredShape(keys, edits, times, mark), moved=frames)
 
 
@@ -440,15 +426,24 @@ def _shift(entry: ThunderTake, frames: float) -> None:
         compat.shift(action, frames)
 
 
-def change(
-    rig: head.Rig, entry: ThunderTake, alter: Callable[[Motion, float], tuple[Motion, slice]]
+def change_lips(
+    alter: Callable[[Motion, Sequence[str], float], tuple[Motion, slice]],
+    rig: head.Rig,
+    entry: ThunderTake,
+    frame: float,
 ) -> Generator[float, None, None]:
-    """Change a take's performance itself, under its shape, by alter(motion, first frame) → (motion,
-    rows that changed); yields progress.
+    """Change a take's performance itself, under its shape, at a scene frame, by alter(motion,
+    channels, index of the frame) → (motion, rows that changed); yields progress. Raises BadRequest,
+    also outside the take.
 
     Rows outside keep their keys bit for bit. It sees the take with its edits, which become part of
     the performance.
     """
+    if not entry.first <= frame <= entry.last:
+        raise BadRequest(
+            f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to "
+            f"{entry.last}"
+        )
     take = TakeCurves.of(rig, entry)
     under = read_shape(take)
     base = yield from rescale(_base(rig, entry, under), 0.0, 0.6)
@@ -462,7 +457,8 @@ def change(
         under = replace(under, keys=keys, edits={})
         values = _base_values(rig, keys, under.frames)
         base = yield from rescale(_driven(rig, entry, under, values), 0.6, 0.6)
-    altered, rows = alter(base.motion, float(under.frames[0]) + entry.action.thunder_shape.offset)
+    first = float(under.frames[0]) + entry.action.thunder_shape.offset
+    altered, rows = alter(base.motion, head.channel_names(), frame - first)
     part = yield from rescale(keying.drive(rig, altered.part(rows)), 0.6, 0.6)
     by = _changed(rig, base.values[rows], base.driven[rows], part) - base.values[rows]
     changed = list(under.keys)
@@ -488,13 +484,17 @@ def change(
     rna_paths.tag(rig.targets)
 
 
+close_lips, round_lips, open_lips = (
+    partial(change_lips, alter) for alter in (lips.close, lips.round_lips, lips.part_lips)
+)
+
+
 def _base(rig: head.Rig, entry: ThunderTake, under: StoredShape) -> Generator[float, None, Base]:
     """Read the base into arrays, cached in the session while it is unchanged. Returns it."""
     if under.mark in cached_bases.known:
         return cached_bases.known[under.mark]
     values = _base_values(rig, under.keys, under.frames)
-    motion = _sampled_motion(rig, entry, under.frames)
-    base = yield from _driven(rig, entry, under, values, motion)
+    base = yield from _driven(rig, entry, under, values, _sampled_motion(rig, entry, under.frames))
     cached_bases.known[under.mark] = base
     return base
 
@@ -514,7 +514,7 @@ def _driven(
         )
     if not is_known:  # own mouths are in the keys, not in what the motion drives
         drives = yield from rescale(keying.drive(rig, motion), 0.5, 1.0)
-    gap = bundled_lips().gap(motion, head.channel_names())
+    gap = lips.bundled_lips().gap(motion, head.channel_names())
     return Base(under.frames, under.keys, values, motion, drives, gap)
 
 
@@ -544,44 +544,6 @@ def _sampled_motion(rig: head.Rig, entry: ThunderTake, frames: np.ndarray) -> Mo
         return None
     performance, clock = take_record.load(action), take_record.clock_of(action)
     return None if performance is None else keying.on_scene_frames(performance, clock, frames)
-
-
-def close_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[float, None, None]:
-    """Close the lips of a take at a scene frame; yields progress. Raises BadRequest outside the
-    take."""
-    _check_frame(entry, frame)
-    yield from change(
-        rig, entry, lambda motion, first: lips.close(motion, head.channel_names(), frame - first)
-    )
-
-
-def round_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[float, None, None]:
-    """Round the lips of a take at a scene frame; yields progress. Raises BadRequest outside the
-    take."""
-    _check_frame(entry, frame)
-    yield from change(
-        rig,
-        entry,
-        lambda motion, first: lips.round_lips(motion, head.channel_names(), frame - first),
-    )
-
-
-def open_lips(rig: head.Rig, entry: ThunderTake, frame: float) -> Generator[float, None, None]:
-    """Remove the closure at a scene frame; yields progress. Raises BadRequest if there is none."""
-    _check_frame(entry, frame)
-    yield from change(
-        rig,
-        entry,
-        lambda motion, first: lips.part_lips(motion, head.channel_names(), frame - first),
-    )
-
-
-def _check_frame(entry: ThunderTake, frame: float) -> None:
-    if not entry.first <= frame <= entry.last:
-        raise BadRequest(
-            f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to "
-            f"{entry.last}"
-        )
 
 
 _addon_changes = jobs.AddonChanges()
