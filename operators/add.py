@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -35,6 +34,7 @@ from ..scene.voice import recording, strip
 from ..thunder_core import files, shipped, vmc
 from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
 from ..thunder_core.batch.job_file import SOUNDS
+from ..thunder_core.client import Client
 from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadRequest
 from .base import (
@@ -48,10 +48,6 @@ from .base import (
     why_not_in_object_mode,
 )
 from .install_engine import confirm
-
-if TYPE_CHECKING:
-    from ..thunder_core.client import Client
-
 
 SAMPLE = str(shipped.SAMPLE)
 
@@ -169,24 +165,20 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
         return f"“{face.name}” can be animated now. The linked file is not changed"
 
 
-class _AddsVoice(InstantWork):
-    """An operator that puts a sound in the sequencer and makes it the voice: the first from the
-    scene's first frame on, another from the playhead on, or after the last sound if there is one at
-    the playhead."""
-
-    def add_voice(self, context: bpy.types.Context, path: str, name: str):
-        """The strip; None in a Blender without sound."""
-        scene = context.scene
-        settings = scene.thunder
-        if not strip.has_audio():
-            settings.source, settings.sound_file = "FILE", path
-            return None
-        added = strip.add_voice(scene, path, name, strip.free_frame(scene))
-        settings.source, settings.voice = "STRIP", added.name
-        return added
+def _add_voice(scene: bpy.types.Scene, path: str, name: str):
+    """Put a sound in the sequencer and make it the voice: the first from the scene's first frame
+    on, another from the playhead on, or after the last sound if there is one at the playhead.
+    Returns the strip; None in a Blender without sound."""
+    settings = scene.thunder
+    if not strip.has_audio():
+        settings.source, settings.sound_file = "FILE", path
+        return None
+    added = strip.add_voice(scene, path, name, strip.free_frame(scene))
+    settings.source, settings.voice = "STRIP", added.name
+    return added
 
 
-class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
+class THUNDER_OT_sample_voice(InstantWork, bpy.types.Operator):
     """Add a sample recording to the sequencer to try Thunder"""
 
     bl_label = "Use a Sample Voice"
@@ -199,13 +191,13 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     )
 
     def act(self, context: bpy.types.Context) -> None:
-        added = self.add_voice(context, SAMPLE, "Sample Voice")
+        added = _add_voice(context.scene, SAMPLE, "Sample Voice")
         if added is not None:
             added.sound.pack()  # its file goes when the add-on is updated or removed
             transcript.ensure(context.scene, added.name).text = shipped.SAMPLE_TEXT
 
 
-class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
+class THUNDER_OT_own_voice(ChoosesFile, InstantWork, bpy.types.Operator):
     """Add a sound file to the sequencer and use it as the voice"""
 
     bl_label = "Choose a Recording"
@@ -219,7 +211,7 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
             raise BadRequest(f"{problem}: choose a recording")
         # of a script: what is saved finds it whatever the working folder is
         path = os.path.abspath(bpy.path.abspath(self.filepath))
-        self.add_voice(context, path, os.path.splitext(os.path.basename(path))[0])
+        _add_voice(context.scene, path, os.path.splitext(os.path.basename(path))[0])
 
 
 class THUNDER_OT_fit_flame_bones(InstantWork, bpy.types.Operator):
@@ -255,13 +247,11 @@ class DropsInViewport:
 def choose_head_under(context: bpy.types.Context, event: bpy.types.Event) -> None:
     """Make the head under the pointer the one of the Thunder tab, if there is one. Over another
     object it is the scene's only head."""
-    region = context.region
-    view = context.region_data
-    place = (event.mouse_region_x, event.mouse_region_y)
+    region, view = context.region, context.region_data
     if region is None or view is None or region.type != "WINDOW":
         return
     ray = [
-        to_3d(region, view, place)
+        to_3d(region, view, (event.mouse_region_x, event.mouse_region_y))
         for to_3d in (view3d_utils.region_2d_to_origin_3d, view3d_utils.region_2d_to_vector_3d)
     ]
     is_hit, *_, obj, _ = context.scene.ray_cast(context.evaluated_depsgraph_get(), *ray)
@@ -292,8 +282,7 @@ class THUNDER_OT_add_lines(InstantWork, bpy.types.Operator):
         folder = bpy.path.abspath(self.directory)
         paths = [os.path.join(folder, file.name) for file in self.files if file.name]
         added, left_out = dialogue.add_sounds(context, paths)
-        for sentence in left_out:
-            self.tell({"WARNING"}, f"Left out: {sentence}")
+        self.warn(f"Left out: {sentence}" for sentence in left_out)
         what = (
             f"Added “{added[0]}”"
             if len(added) == 1
@@ -345,9 +334,8 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.prop(self, "rate")
-        layout.prop(self, "mirrored")
-        layout.prop(self, "pixel_aspect")
+        for name in ("rate", "mirrored", "pixel_aspect"):
+            layout.prop(self, name)
         if attempt(find_tracker, install.TRACKER.venvs())[1]:
             layout.label(text="Videos need MediaPipe", icon="INFO")
             layout.operator("thunder.install_tracker", icon="IMPORT")
@@ -497,14 +485,13 @@ class THUNDER_OT_perform_live(Records, bpy.types.Operator):
     def make(self, client: Client, scene: bpy.types.Scene):
         rig, settings = chosen_head(bpy.context), scene.thunder.recording
         voice = strip.find(bpy.context) if settings.hears == "VOICE" else None
-        chosen = head_direction.direction_now(rig.owner).to_record(client.put_array)
         return recording.Recording(
             client,
             scene,
             live_head.LiveHead(bpy.context.scene, rig),
             voice,
             ahead=recording.LOOK_AHEAD[settings.look_ahead],
-            **chosen,
+            **head_direction.direction_now(rig.owner).to_record(client.put_array),
         )
 
 
@@ -515,7 +502,8 @@ class THUNDER_OT_choose_microphone(SlicedWork, bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def begin(self, context: bpy.types.Context):
-        message, client = "Looking for microphones", connection.start_client()
+        message = "Looking for microphones"
+        client = connection.start_client()
         return message, connection.ask(client, "microphones", (0.0, 1.0), message)
 
     def finish(self, context: bpy.types.Context, found: dict) -> None:

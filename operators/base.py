@@ -299,7 +299,8 @@ class SlicedWork(HasObstacles):
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event):
         if jobs.session.job is None:  # the add-on was disabled meanwhile
-            return self.leave(context, {"CANCELLED"})
+            self.cancel(context)
+            return {"CANCELLED"}
         if (
             event.type == "ESC"
             and event.value == "PRESS"
@@ -327,36 +328,33 @@ class SlicedWork(HasObstacles):
         try:
             if jobs.session.job.advance(seconds):
                 value = jobs.session.job.value
-                self.leave(context, None)
+                self.cancel(context)
                 return self.finish(context, value) or {"FINISHED"}
         except Exception as error:
-            self.leave(context, None)
+            self.cancel(context)
             return self.fail(error)
         self.show_progress(context, away)
         self.left_at = time.monotonic()
         return {"RUNNING_MODAL" if jobs.session.job.step.busy else "PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator itself: another file is opened or the window closes."""
-        self.leave(context, None)
-
-    def leave(self, context: bpy.types.Context, result: set[str] | None):
-        """Remove the timer and the text in the status bar; returns `result`."""
+        """Remove the timer and the text in the status bar. Blender calls it where it ends the
+        operator itself: another file is opened or the window closes."""
         if getattr(self, "timer", None) is not None:
             context.window_manager.event_timer_remove(self.timer)
             self.timer = None
         if context.workspace is not None:
             context.workspace.status_text_set(None)
         jobs.end_job()
-        return result
 
     def show_progress(self, context: bpy.types.Context, away: float) -> None:
         """Show how far the job is in the status bar and the panels, every `show_every`. away:
         seconds since the last slice, in which Blender has drawn what was shown then."""
         now = time.monotonic()
         if self.was_shown and away > WAIT_SECONDS:  # it took long
-            pause = min(away / SHARE_OF_DRAWING, LONGEST_UNSHOWN)
-            self.next_shown = max(self.next_shown, now + pause)
+            self.next_shown = max(
+                self.next_shown, now + min(away / SHARE_OF_DRAWING, LONGEST_UNSHOWN)
+            )
         self.was_shown = False
         if now < self.next_shown:
             return
@@ -414,8 +412,7 @@ class FileWork(ChoosesFile, SlicedWork):
     """A SlicedWork on a file that is chosen in the file browser, unless it was dropped or named."""
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
-        first = SlicedWork if self.filepath else ChoosesFile
-        return first.invoke(self, context, event)
+        return (SlicedWork if self.filepath else ChoosesFile).invoke(self, context, event)
 
     def execute(self, context: bpy.types.Context):
         if bpy.app.background or context.window is None:
@@ -423,13 +420,7 @@ class FileWork(ChoosesFile, SlicedWork):
         return self.start(context)  # after the file browser
 
 
-if TYPE_CHECKING:
-    _SlicedWork = SlicedWork
-else:
-    _SlicedWork = object
-
-
-class PartialResults(_SlicedWork):
+class PartialResults(SlicedWork):
     """A SlicedWork that makes takes as its `how` says: if stopped or failed, those in `takes` stay
     in the list. Undo and redo go past it.
 

@@ -6,10 +6,11 @@ speaks which strip; more takes like the shown one; and make takes fit a voice th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 
+from ..scene.animation import keying
 from ..scene.engine import connection
 from ..scene.heads import character, head, head_state
 from ..scene.host import jobs
@@ -30,8 +31,10 @@ from ..scene.takes.commit import following
 from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.generation import perform
 from ..scene.voice import changes, strip
+from ..scene.voice.strip import Voice
 from ..thunder_core.errors import attempt, BadRequest
-from ..thunder_core.manner import describe
+from ..thunder_core.manner import describe, Manner
+from ..thunder_core.request import Request
 from ..thunder_core.translation import plural
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
@@ -48,18 +51,10 @@ from .base import (
     why_no_head,
 )
 
-if TYPE_CHECKING:
-    from ..scene.animation import keying
-    from ..scene.takes.direction.sliders import ThunderDirection
-    from ..scene.voice.strip import Voice
-    from ..thunder_core.manner import Manner
-    from ..thunder_core.request import Request
-
-
 _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
 
 
-class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_generate(PartialResults, bpy.types.Operator):
     """Generate takes of the chosen voice on the chosen head, ranked by Lip-Sync, and show the best.
     How many, their seed and quality are settings of the scene"""
 
@@ -117,8 +112,8 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         others = take_list.other_weights_in_words(self.weights, takes)
         self.tell({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}{others}")
         rig = head.find(context.scene, context.object)
-        is_known = rig.armature is not None or rig.driver.is_drawn
-        unused = "" if is_known else character.say_unused(rig.mesh)
+        has_unused = rig.armature is None and not rig.driver.is_drawn
+        unused = character.say_unused(rig.mesh) if has_unused else ""
         self.warn([*self.said, self.warning, unused, head_state.fault(rig.owner)])
         if self.again and not others:
             self.tell({"INFO"}, "These takes were there already: unlock the seed for new ones")
@@ -224,7 +219,7 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
         return dialogue.silence(scene, self.strip, former)
 
 
-class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_generate_all(PartialResults, bpy.types.Operator):
     """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
     bl_label = "Generate for All Dialogue Strips"
@@ -235,13 +230,13 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     )
 
     def begin(self, context: bpy.types.Context):
-        scene, settings = context.scene, context.scene.thunder
+        scene, count = context.scene, context.scene.thunder.count
         todo = dialogue.lines_to_generate(scene)
         client = connection.start_client()
         self.warnings = dialogue.warnings(scene, todo)
         self.pieces = dialogue.say_pieces(scene)
-        how = self.how(context, settings.count)
-        self.requested, self.strips = settings.count * len(todo), len(todo)
+        how = self.how(context, count)
+        self.requested, self.strips = count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(client, scene, todo, how)
 
     def finish(self, context: bpy.types.Context, left_out: list[str]) -> None:
@@ -256,8 +251,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         )
         for sentence in self.pieces:
             self.tell({"INFO"}, sentence)
-        skipped = (f"Skipped: {sentence}" for sentence in left_out)
-        self.warn([*self.said, *self.warnings, *skipped])
+        self.warn([*self.said, *self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])
 
 
 # ---- direction
@@ -272,7 +266,7 @@ class _OfDirection(InstantWork):
     def act(self, context: bpy.types.Context):
         return self.direct(sliders.ensure(chosen_head(context).owner))
 
-    def direct(self, direction: ThunderDirection) -> str | None:
+    def direct(self, direction: sliders.ThunderDirection) -> str | None:
         """Change the direction; the sentence to report, or None. Raises ThunderError."""
         raise NotImplementedError
 
@@ -282,7 +276,7 @@ class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
 
     bl_label = "Reset"
 
-    def direct(self, direction: ThunderDirection) -> None:
+    def direct(self, direction: sliders.ThunderDirection) -> None:
         head_direction.remove_keys(direction)
         head_direction.reset_direction(direction)
 
@@ -299,7 +293,7 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
         preset, _ = attempt(head_direction.all_presets().load, properties.name)
         return (preset.about.rstrip(".") if preset is not None else "") or cls.__doc__
 
-    def direct(self, direction: ThunderDirection) -> None:
+    def direct(self, direction: sliders.ThunderDirection) -> None:
         head_direction.use_preset(direction, self.name)
 
 
@@ -313,7 +307,7 @@ class THUNDER_OT_save_direction(ShowsDialog, _OfDirection, bpy.types.Operator):
         name="Name", description="Name of the preset. A preset of yours with this name is replaced"
     )
 
-    def direct(self, direction: ThunderDirection):
+    def direct(self, direction: sliders.ThunderDirection):
         return f"Saved as {head_direction.save_preset(direction, self.name)}"
 
 
@@ -353,12 +347,18 @@ def _performances(self: bpy.types.OperatorProperties, context: bpy.types.Context
         return []
     found = perform_as.sources(context.scene, voice.name, take_list.chosen_mesh(context))
     return [
-        (each.key, f"{each.line} · {each.name}", each.about, each.icon, number)
+        (
+            each.key,
+            f"{each.line} · {each.name}",
+            each.about,
+            "ACTION" if each.uid else "CHECKMARK",
+            number,
+        )
         for number, each in enumerate(found)
     ]
 
 
-class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_perform_as(PartialResults, bpy.types.Operator):
     """Add a take in which the chosen voice performs as another line: head, brows, eyes and your own
     keys move to its accents and pauses, the mouth is new"""
 
@@ -374,9 +374,8 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
         source = perform_as.find(context.scene, voice.name, self.source, rig.mesh)
         client = connection.start_client()
         self.transfer = perform_as.Transfer(source, voice.name)
-        how = self.how(context, 1)
         return f"Performing as {source.line}", perform_as.perform_source(
-            client, context.scene, rig, voice, self.transfer, how
+            client, context.scene, rig, voice, self.transfer, self.how(context, 1)
         )
 
     def finish(self, context: bpy.types.Context, takes: list[keying.TakeData]) -> None:
@@ -385,7 +384,7 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
         self.warn([*self.said, *more])
 
 
-class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, bpy.types.Operator):
     """Sample takes that are played like the shown one, each a little differently. They are added to
     the list"""
 
@@ -397,8 +396,7 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         entry, _ = shown_take_and_rig(context)
         client = connection.start_client()
         self.like, self.weights = entry.name, take_record.weights_of(entry)
-        how = self.how(context, keep.COUNT)
-        return "Generating takes", keep.sample_alike(client, context, how)
+        return "Generating takes", keep.sample_alike(client, context, self.how(context, keep.COUNT))
 
     def outcome(self, takes: list[keying.TakeData]):
         return (
@@ -433,10 +431,8 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> None:
         direction = sliders.ensure(chosen_head(context).owner)
         kind, _, name = self.target.partition(" ")
-        if kind == "HEAD":
-            direction.look_object = context.scene.objects[name]
-        elif kind == "OBJECT":
-            direction.look_object = None
+        if kind in ("HEAD", "OBJECT"):
+            direction.look_object = context.scene.objects[name] if kind == "HEAD" else None
         direction.look_at = "OBJECT" if kind == "HEAD" else kind
 
 
@@ -469,9 +465,9 @@ class THUNDER_OT_learn_manner(SlicedWork, bpy.types.Operator):
     )
 
     def begin(self, context: bpy.types.Context):
-        client, rig = connection.start_client(), chosen_head(context)
-        learning = corrections.learn(client, context.scene, rig, self.lines == "ALL")
-        return "Learning from corrections", learning
+        return "Learning from corrections", corrections.learn(
+            connection.start_client(), context.scene, chosen_head(context), self.lines == "ALL"
+        )
 
     def finish(self, context: bpy.types.Context, learned: Manner) -> None:
         direction = sliders.ensure(chosen_head(context).owner)
@@ -498,7 +494,7 @@ class THUNDER_OT_forget_manner(_OfDirection, bpy.types.Operator):
     bl_label = "Remove Manner"
     obstacles = (_why_no_manner,)
 
-    def direct(self, direction: ThunderDirection) -> None:
+    def direct(self, direction: sliders.ThunderDirection) -> None:
         sliders.set_manner(direction, None)
 
 
@@ -509,7 +505,7 @@ class THUNDER_OT_save_manner(ChoosesFile, _OfDirection, bpy.types.Operator):
     bl_options = {"REGISTER"}
     obstacles = (_why_no_manner,)
 
-    def direct(self, direction: ThunderDirection):
+    def direct(self, direction: sliders.ThunderDirection):
         return f"Saved as {corrections.save(direction, self.filepath)}"
 
 
@@ -518,7 +514,7 @@ class THUNDER_OT_load_manner(ChoosesFile, _OfDirection, bpy.types.Operator):
 
     bl_label = "Load Manner"
 
-    def direct(self, direction: ThunderDirection):
+    def direct(self, direction: sliders.ThunderDirection):
         return corrections.load(direction, self.filepath)
 
 
@@ -527,20 +523,16 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     or shaped stay as they are"""
 
     obstacles: Obstacles = (_why_no_eyes,)
-    aimed = 0
 
     def begin(self, context: bpy.types.Context):
         entry, rig = shown_take_and_rig(context)
-        steps = head_direction.update_eyes(context.scene, rig, entry.voice, self.count_take)
+        self.aimed: list[int] = []
+        steps = head_direction.update_eyes(context.scene, rig, entry.voice, self.aimed.append)
         return "Aiming the eyes", jobs.stage(steps, "Aiming the eyes")
-
-    def count_take(self) -> None:
-        """Count a take that is aimed."""
-        self.aimed += 1
 
     @property
     def changed_so_far(self):
-        count = self.aimed
+        count = len(getattr(self, "aimed", ()))
         aimed = plural(count, f"eyes of {count} take aimed", f"eyes of {count} takes aimed")
         return aimed if count else ""
 

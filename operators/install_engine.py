@@ -59,11 +59,6 @@ WORDS_LICENCE = (
 KANJI_LICENCE = "pykakasi and its dictionary are free software (GPL-3), as Thunder is."
 
 
-def _source(needs: installer.Size) -> str:
-    """How much is downloaded, as the start of a sentence."""
-    return f"A{install.download(needs)[1:]}"
-
-
 def _why_installing(context: bpy.types.Context) -> str:
     busy = "Something is being installed or removed: wait for it, or cancel it in the preferences"
     return busy if install.is_busy() else ""
@@ -71,6 +66,18 @@ def _why_installing(context: bpy.types.Context) -> str:
 
 def _why_offline(context: bpy.types.Context) -> str:
     return "" if install.may_download() else f"{install.how_to_go_online()} first"
+
+
+def _confirm_installing(
+    operator: bpy.types.Operator, context: bpy.types.Context, event: bpy.types.Event, title: str,
+    needs: installer.Size, licence: str,
+):  # fmt: skip
+    """Ask before an operator installs, and say how much that is and under which licence."""
+    source = f"A{install.download(needs)[1:]}"  # as the start of a sentence
+    return confirm(
+        operator, context, event, title, "Install",
+        f"{source}, {install.size(needs)}.{licence} You can keep working, and cancel at any time",
+    )  # fmt: skip
 
 
 class _Installs(InstantWork):
@@ -88,9 +95,11 @@ class _Installs(InstantWork):
         _why_offline,
     )
 
+    component: install.Component | None = None
+
     def begin(self) -> install.Installation:
         """Begin to install."""
-        raise NotImplementedError
+        return install.begin(component=self.component)
 
     def act(self, context: bpy.types.Context) -> None:
         connection.stop()  # a running engine would hold its files
@@ -125,14 +134,12 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
         kind = install.state().kind
         if kind == "READY" and not self.card:
             return self.execute(context)
-        needs = installer.CARD if self.card else installer.PROCESSOR
-        source, licence = _source(needs), f" {CARD_LICENCE}" if self.card else ""
-        title = "Engine for Graphics Cards" if self.card else LABELS[kind]
-        return confirm(
-            self, context, event, title, "Install",
-            f"{source}, {install.size(needs)}.{licence} You can keep working, and cancel at any "
-            f"time",
-        )  # fmt: skip
+        title, needs, licence = (
+            ("Engine for Graphics Cards", installer.CARD, f" {CARD_LICENCE}")
+            if self.card
+            else (LABELS[kind], installer.PROCESSOR, "")
+        )
+        return _confirm_installing(self, context, event, title, needs, licence)
 
     def begin(self):
         return install.begin(self.card)
@@ -151,15 +158,8 @@ class _InstallsComponent(_Installs):
     licence: str
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event):
-        needs = self.component.needs
-        return confirm(
-            self, context, event, self.bl_label.removesuffix("…"), "Install",
-            f"{_source(needs)}, {install.size(needs)}. {self.licence} You can keep working, and "
-            f"cancel at any time",
-        )  # fmt: skip
-
-    def begin(self):
-        return install.begin(component=self.component)
+        title, needs = self.bl_label.removesuffix("…"), self.component.needs
+        return _confirm_installing(self, context, event, title, needs, f" {self.licence}")
 
 
 class _Removes(InstantWork):
@@ -177,8 +177,8 @@ class _Removes(InstantWork):
         )
 
     def act(self, context: bpy.types.Context) -> None:
-        state, folder = (self.component or install).state(), (self.component or install).folder()
-        if state.kind == "ABSENT":
+        folder = (self.component or install).folder()
+        if (self.component or install).state().kind == "ABSENT":
             raise BadRequest("Nothing to remove: it is not installed")
         connection.stop()
         try:

@@ -4,7 +4,7 @@ do something about what is found."""
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 
@@ -16,6 +16,7 @@ from ..scene.review import checking, listening, live_score
 from ..scene.takes import dialogue, take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
+from ..thunder_core.findings import Finding
 from ..thunder_core.translation import plural
 from .base import (
     chosen_head,
@@ -26,9 +27,6 @@ from .base import (
     why_no_audio,
     why_no_head,
 )
-
-if TYPE_CHECKING:
-    from ..thunder_core.findings import Finding
 
 
 class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
@@ -116,10 +114,10 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
 
 def _why_nothing_to_check(context: bpy.types.Context) -> str:
     """The reason why the chosen head has no lip-sync, "" if it may have."""
-    rig = chosen_head(context)
-    entry = take_list.on_head(context.scene, rig.mesh)
+    mesh = chosen_head(context).mesh
+    entry = take_list.on_head(context.scene, mesh)
     voice, _ = attempt(strip.voice_of_take, context, entry)  # without one, Check says why
-    return "" if voice is None else dialogue.why_silent(context.scene, rig.mesh, voice.name)
+    return "" if voice is None else dialogue.why_silent(context.scene, mesh, voice.name)
 
 
 class THUNDER_OT_check(SlicedWork, bpy.types.Operator):

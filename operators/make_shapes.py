@@ -152,12 +152,11 @@ class THUNDER_OT_make_shapes(_OnFace, bpy.types.Operator):
         root = new_shapes.dots_of(face)
         if root is None:
             raise BadHead(new_shapes.NO_DOTS)
-        kept = new_shapes.parts_of(root)
         return "Making shapes", new_shapes.make(
             connection.start_client(),
             connection.ask,
             face,
-            list(dict.fromkeys([*kept, *_parts(context, face)])),
+            list(dict.fromkeys([*new_shapes.parts_of(root), *_parts(context, face)])),
             context.evaluated_depsgraph_get(),
         )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
@@ -17,6 +17,7 @@ from ..scene.host.jobs import registration
 from ..scene.host.language import translated
 from ..scene.host.prop import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from ..scene.media import contact_sheet, export, grid, studio
+from ..scene.properties.settings import ThunderTake
 from ..scene.review import listening
 from ..scene.takes import browsing, take_list
 from ..scene.voice import strip, voice_cache
@@ -33,10 +34,6 @@ from .base import (
     why_no_head,
     why_not_in_object_mode,
 )
-
-if TYPE_CHECKING:
-    from ..scene.properties.settings import ThunderTake
-
 
 _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 LETTERS = 34  # of a line beside the file browser
@@ -60,8 +57,9 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
             return super().modal(context, event)
         if not grid.is_running():
             return {"FINISHED"}
-        is_escape = event.type == "ESC" and event.value == "PRESS"
-        return self.execute(context) if is_escape else {"PASS_THROUGH"}
+        if event.type == "ESC" and event.value == "PRESS":
+            return self.execute(context)
+        return {"PASS_THROUGH"}
 
     def execute(self, context: bpy.types.Context):
         if not grid.is_running():
@@ -97,14 +95,10 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     def _steps(self, context: bpy.types.Context):
         levels = yield from _loudness(context, browsing.of_one_head(context)[0])
-        # only now: something may have been undone meanwhile
-        scene, listed = (context.scene, browsing.of_one_head(context))
-        rig = take_list.rig_of(scene, listed[0])
-        return (
-            yield from contact_sheet.make(
-                scene, rig, listed, contact_sheet.free_path(f"{listed[0].voice} takes"), levels
-            )
-        )
+        listed = browsing.of_one_head(context)  # only now: something may have been undone meanwhile
+        rig = take_list.rig_of(context.scene, listed[0])
+        path = contact_sheet.free_path(f"{listed[0].voice} takes")
+        return (yield from contact_sheet.make(context.scene, rig, listed, path, levels))
 
     def finish(self, context: bpy.types.Context, image: bpy.types.Image) -> None:
         where = bpy.path.abspath(image.filepath)
@@ -175,13 +169,10 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
     )
 
     def act(self, context: bpy.types.Context) -> None:
-        view = (
-            context.space_data.region_3d
-            if context.space_data is not None and context.space_data.type == "VIEW_3D"
-            else None
-        )
-        if view is not None and view.view_perspective == "CAMERA":
-            view.view_perspective = "PERSP"  # the scene's camera may show something else
+        space = context.space_data
+        if space is not None and space.type == "VIEW_3D":
+            if space.region_3d.view_perspective == "CAMERA":
+                space.region_3d.view_perspective = "PERSP"  # the scene's may show something else
         studio.remove(context.scene)
 
 
@@ -263,9 +254,7 @@ class THUNDER_OT_export_performance(  # type: ignore[misc]
         shot = export.Shot(
             context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero
         )
-        notes = export.export(shot, export.FORMATS[self.form], bpy.path.abspath(self.filepath))
-        for note in notes:
-            self.tell({"WARNING"}, note)
+        self.warn(export.export(shot, export.FORMATS[self.form], bpy.path.abspath(self.filepath)))
         return f"Exported frames {first}–{last} to “{os.path.basename(self.filepath)}”"
 
 

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 
+from ..scene.animation import keying
 from ..scene.engine import connection
+from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.host.prop import BoolProperty, EnumProperty, IntProperty
+from ..scene.properties.settings import ThunderTake
 from ..scene.review import live_score
 from ..scene.takes import keep, mix, take_list, take_record
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.live import is_dragging_keys
 from ..scene.takes.shape import applying
+from ..thunder_core.animation.commit.curves import Report
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.progress import map_progress
 from .base import (
@@ -30,12 +34,6 @@ from .base import (
     SlicedWork,
     why_none_shown,
 )
-
-if TYPE_CHECKING:
-    from ..scene.animation import keying
-    from ..scene.heads import head
-    from ..scene.properties.settings import ThunderTake
-    from ..thunder_core.animation.commit.curves import Report
 
 
 @keep_alive
@@ -146,7 +144,7 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
         context.scene.thunder_keep.ranges.remove(self.index)
 
 
-class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, bpy.types.Operator):
     """Generate everything of the shown take that is not kept again. The results are new takes"""
 
     bl_label = "Regenerate the Rest"
@@ -283,13 +281,15 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
         """Steps that commit a take, and where keys leave much out find how many points that costs;
         return the report."""
         is_scored = scene.thunder.commit.keys == "BLOCKING" and not rig.driver.is_drawn
-        steps = committing.commit_line(scene, entry, self.done)
         share = 0.8 if is_scored else 1.0
-        yield from map_progress(steps, lambda step: replace(step, fraction=share * step.fraction))
+        yield from map_progress(
+            committing.commit_line(scene, entry, self.done),
+            lambda step: replace(step, fraction=share * step.fraction),
+        )
         (report,) = self.done.reports
-        if not is_scored:
-            return report
-        return replace(report, lost=(yield from live_score.points_lost(scene, rig, entry)))
+        if is_scored:
+            report = replace(report, lost=(yield from live_score.points_lost(scene, rig, entry)))
+        return report
 
     @property
     def changed_so_far(self):

@@ -4,21 +4,17 @@ delete them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import bpy
 
 from ..scene.heads import head
 from ..scene.host.jobs import Step
 from ..scene.host.language import translated
 from ..scene.host.prop import EnumProperty, IntProperty
+from ..scene.properties.settings import ThunderScene
 from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.translation import plural
 from .base import InstantWork, NeedsTakes, Obstacles, SlicedWork, why_none_shown
-
-if TYPE_CHECKING:
-    from ..scene.properties.settings import ThunderScene
 
 
 class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
@@ -37,22 +33,13 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
     )
 
     def act(self, context: bpy.types.Context) -> None:
-        settings = context.scene.thunder
-        take_list.show(
-            settings,
-            self._index_after_step(context) if self.step else self.index,
-            settings.play_shown,
-        )
-
-    def _index_after_step(self, context: bpy.types.Context) -> int:
-        """Index of the take `step` rows further in the list as drawn; from none to its first or
-        last."""
-        settings = context.scene.thunder
-        order = browsing.order(context) or list(range(len(settings.takes)))
-        index = take_list.shown_index(settings)
-        if index not in order:
-            return order[0 if self.step > 0 else -1]
-        return order[(order.index(index) + self.step) % len(order)]
+        settings, index = context.scene.thunder, self.index
+        if self.step:  # rows further in the list as drawn; from none to its first or last
+            order = browsing.order(context) or list(range(len(settings.takes)))
+            shown = take_list.shown_index(settings)
+            row = order.index(shown) + self.step if shown in order else -(self.step < 0)
+            index = order[row % len(order)]
+        take_list.show(settings, index, settings.play_shown)
 
 
 class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
@@ -116,11 +103,8 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
     bl_label = "Delete"
 
     def change(self, context: bpy.types.Context, settings: ThunderScene, index: int) -> None:
-        if (
-            index == take_list.shown_index(settings)
-            and (following := _index_after(context, index)) >= 0
-        ):
-            take_list.show(settings, following)
+        if index == take_list.shown_index(settings):
+            _show_next(context, settings, index)
         take_list.delete(context.scene, [index])
 
 
@@ -226,16 +210,11 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
         return plural(count, f"Added {count} take{hidden}", f"Added {count} takes{hidden}")
 
 
-def _index_after(context: bpy.types.Context, index: int) -> int:
-    """Index of the take that follows in the list as drawn, at its end the one before; −1 if there
-    is no other."""
-    entries = take_list.entries_of(context.scene)
-    order = [
-        place
-        for place in browsing.order(context)
-        if place == index or entries[place].action is not None
-    ]
-    if index not in order or len(order) < 2:
-        return -1
-    at = order.index(index)
-    return order[at + 1] if at + 1 < len(order) else order[at - 1]
+def _show_next(context: bpy.types.Context, settings: ThunderScene, index: int) -> None:
+    """Show the take that follows in the list as drawn, at its end the one before, if there is
+    another."""
+    entries, order = take_list.entries_of(context.scene), browsing.order(context)
+    order = [each for each in order if each == index or entries[each].action is not None]
+    if index in order and len(order) > 1:
+        row = order.index(index)
+        take_list.show(settings, [*order, order[row - 1]][row + 1])

@@ -5,15 +5,17 @@ mark, move or retake it, use another take's mouth; the mouse over words."""
 from __future__ import annotations
 
 import textwrap
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
+from ..scene.animation import keying
 from ..scene.engine import connection, recogniser
 from ..scene.heads import head
 from ..scene.host import jobs, playback
 from ..scene.host.prop import EnumProperty, FloatProperty, IntProperty, StringProperty
+from ..scene.properties.settings import ThunderTake
 from ..scene.review import listening, word_track
 from ..scene.takes import keep, mix, take_list, take_record, transcript, word_places
 from ..scene.voice import strip
@@ -35,11 +37,6 @@ from .base import (
     SlicedWork,
     why_no_audio,
 )
-
-if TYPE_CHECKING:
-    from ..scene.animation import keying
-    from ..scene.properties.settings import ThunderTake
-
 
 PRE_ROLL, AFTER = 0.3, 0.2  # seconds played before and behind a looped word
 AROUND = 0.12  # seconds of speech generated before and behind a word that is heard
@@ -153,8 +150,7 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, frames: tuple[int, int]) -> None:
         self.tell({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
         if not bpy.app.background and context.window is not None:
-            if silent := listening.play_both(context, self.place.start, self.place.end):
-                self.tell({"WARNING"}, silent)
+            self.warn([listening.play_both(context, self.place.start, self.place.end)])
 
 
 class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
@@ -232,7 +228,7 @@ class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
         jobs.redraw(jobs.TIMELINES)
 
 
-class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, bpy.types.Operator):
     """Generate eight new readings of the word, or of its phrase from pause to pause, in the shown
     take. All else stays as it is"""
 
@@ -382,9 +378,8 @@ class FindsWords(SlicedWork):
 
     def begin(self, context: bpy.types.Context):
         voice = strip.find(context)
-        text = self.text(context, voice)
-        found = word_places.find(connection.start_client(), voice, text, self.times)
-        return "Finding words", found
+        text = self.text(context, voice)  # which also finds the times
+        return "Finding words", word_places.find(connection.start_client(), voice, text, self.times)
 
     def finish(self, context: bpy.types.Context, found: Any) -> None:
         self.tell({"INFO"}, ". ".join(filter(None, (found.sentence, self.note))))
@@ -438,9 +433,10 @@ class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
     )
 
     def text(self, context: bpy.types.Context, voice: strip.Voice):
-        part = transcript.part_of(context.scene, voice)
         text, self.note, self.times = subtitles.read_text(
-            bpy.path.abspath(self.filepath), "choose another", part
+            bpy.path.abspath(self.filepath),
+            "choose another",
+            transcript.part_of(context.scene, voice),
         )
         return text
 
