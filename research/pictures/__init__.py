@@ -31,6 +31,7 @@ from conftest import PICTURES as TAKEN, RealBlender
 
 OUT = ROOT / "docs" / "pictures"
 COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
+SHEET = 1120  # pixels along the longer side of a contact sheet
 
 # What is cut out of the window's 1400 × 900 pixels: left, top, right, bottom.
 WINDOW = (0, 0, 1400, 900)
@@ -43,14 +44,15 @@ SCORE = (400, 80, 1122, 640)
 SEQUENCER = (60, 668, 1151, 778)
 TRACK = (210, 656, 858, 776)
 FILMED = (190, 84, 1122, 700)  # the face and the panel beside it
-FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 50, 350_000
+MOST_BYTES = 300_000  # of a page's picture
+FILM, FILM_WIDTH, FILM_QUALITY = "film", 720, 38
 WORDS_FILM, MENDED = "words_film", (210, 56, 1124, 816)
-WORDS_WIDTH, WORDS_QUALITY, WORDS_BYTES = 600, 35, 450_000
+WORDS_WIDTH, WORDS_QUALITY = 520, 24
 SPOKEN_FILM, SPOKEN, SPOKEN_WIDTH, SPOKEN_QUALITY = "spoken", (0, 26, 1124, 880), 700, 50
-LIVE_FILM, LIVE_WIDTH, LIVE_QUALITY, LIVE_BYTES = "live", 560, 50, 350_000
+LIVE_FILM, LIVE_WIDTH, LIVE_QUALITY = "live", 560, 50
 # its window's size, since a larger one is drawn more seldom without a graphics card, and what is cut
 LIVE_SIZE, LIVE = (960, 640), (0, 44, 792, 640)
-FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 600, 40, 400_000
+FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY = "first_take", 600, 38
 TAKES_FILM, TAKES_FILM_BYTES = "eight_takes", 6_000_000
 SCRIPTS, SCRIPTS_BOX, SCRIPTS_WIDE = "scripts", (290, 250, 850, 790), 300
 # voice of espeak-ng ("": the sample is heard), what is said, a round word of it, and how far in it
@@ -92,6 +94,8 @@ def cut(path: Path, box: tuple | None, out: Path) -> None:
     """Cut a box out of a PNG, or take all of it, as one of few colours; what lies under a sidebar's
     last panel is cut off too."""
     picture = Image.open(path).convert("RGB").crop(box)
+    if box is None:
+        picture.thumbnail((SHEET, SHEET))
     if box == SIDEBAR:
         # Where no panel is, a row is of one colour but for the lines of the viewport's floor, which
         # are hardly brighter.
@@ -116,7 +120,6 @@ def film(
     box: tuple = MENDED,
     width: int = WORDS_WIDTH,
     quality: int = WORDS_QUALITY,
-    most_bytes: int = WORDS_BYTES,
 ) -> None:
     """Crop the pictures film_NNN.png of a folder, write their captions into them and join them to
     an animated WebP; seen["film"]: milliseconds and caption of each. width: that they get."""
@@ -146,7 +149,7 @@ def film(
         quality=quality,
         method=6,
     )
-    assert out.stat().st_size <= most_bytes, f"the film is {out.stat().st_size / 1e6:.1f} MB"
+    assert out.stat().st_size <= MOST_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
 def make_package() -> Path:
@@ -206,7 +209,7 @@ def draw_scripts(blender: RealBlender, folder: Path, out: Path) -> None:
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
     FILM: (
         "films.film",
-        partial(film, box=FILMED, width=FILM_WIDTH, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
+        partial(film, box=FILMED, width=FILM_WIDTH, quality=FILM_QUALITY),
         "film.webp",
     ),
     WORDS_FILM: ("films.films_mending", film, "words.webp"),
@@ -217,12 +220,12 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
     ),
     LIVE_FILM: (
         "films.films_live",
-        partial(film, box=LIVE, width=LIVE_WIDTH, quality=LIVE_QUALITY, most_bytes=LIVE_BYTES),
+        partial(film, box=LIVE, width=LIVE_WIDTH, quality=LIVE_QUALITY),
         "live.webp",
     ),
     FIRST_FILM: (
         "first_film.filmed",
-        partial(film, box=WINDOW, width=FIRST_WIDTH, quality=FIRST_QUALITY, most_bytes=FIRST_BYTES),
+        partial(film, box=WINDOW, width=FIRST_WIDTH, quality=FIRST_QUALITY),
         "first_take.webp",
     ),
 }
