@@ -145,6 +145,14 @@ def test_open_lips_and_a_mouth_that_is_held_are_found_but_what_is_snappy_or_cart
         assert STILL not in kinds(findings(engine, sample, held, tolerance=tolerance))
 
 
+def test_poses_that_are_held_on_purpose_may_stand_as_long_as_snappy_ones(engine, sample, motion):
+    """As in Blocking: nobody sees a fault in what is meant so."""
+    for frames, is_found in ((10, False), (20, True)):
+        at = np.arange(motion.frames) // frames * frames
+        held = Motion(motion.expression[at], motion.jaw[at])
+        assert (STILL in kinds(findings(engine, sample, held))) == is_found, frames
+
+
 def test_a_mouth_that_moves_in_silence_and_lips_that_never_meet_are_found():
     gap = np.concatenate([np.zeros(10), 5 * np.abs(np.sin(np.arange(30))), np.zeros(10)])
     found = scorer.find_moves(gap, np.zeros(50), Tolerance())

@@ -3,9 +3,9 @@
 is between them, with all curves keyed on the same frames; numpy only.
 
 A sentence, SENTENCE seconds in which the mouth moves, gets 8 to 14 poses. Where lips meet is always
-one, where the lower one is under the teeth, and where they are widest between; each other one is
-where the mouth is furthest from its neighbours, or from the eased way between them. Values are
-those of the take.
+one, where the lower one is under the teeth, where they are widest open between, and where they are
+narrowest; each other one is where the mouth is furthest from its neighbours, or from the eased way
+between them. Values are those of the take.
 
 A pose is held until the next one (keys are constant, a column each), so that it stays what it is
 wherever its column is moved. Or poses flow into each other: one that the take keeps is held from
@@ -37,6 +37,8 @@ _STILL_MM = 8.0  # a second: a mouth that moves less rests
 _PAUSE = 0.2  # seconds of rest that end a sentence
 _SHORTEST_HOLD = 3  # frames
 _PARTED_MM = 1.5  # lips that open so far between two closures are a pose
+# lips that are so much narrower than before and behind are a pose, as on oo and w, by accuracy
+_ROUND_MM = (3.0, 3.0, 6.0)
 # in accuracies: how far a pose drifts while it is held, and how far lips, face, head and eyes are
 # off (in what each of them is allowed) without a breakdown; twice that where poses are held until
 # the next
@@ -246,6 +248,21 @@ def _far_off(
     )
 
 
+def narrowest(width: np.ndarray, least: float) -> list[int]:
+    """Frames on which a width [T] is smallest between two that are larger by `least`."""
+    found, at = [], 0
+    high = low = width[0]
+    for frame, now in enumerate(width):
+        if now > high:
+            high = low = now
+        elif now < low:
+            low, at = now, frame
+        if min(high, now) - low >= least:
+            found.append(at)
+            high = low = now
+    return found
+
+
 @dataclass
 class MouthFrames:
     """The mouth over T frames, or held poses, and the frames of its poses.
@@ -278,6 +295,19 @@ class MouthFrames:
                 self.stay.add(widest)
         bitten = np.flatnonzero((self.roll > _BITTEN) & ~self.closed)
         self.stay |= {int(run[self.roll[run].argmax()]) for run in split_at_gaps(bitten)}
+        self.stay |= self._rounded()
+
+    def _rounded(self) -> set[int]:
+        """Frames on which lips are open and narrowest: where they meet on the narrowest, as in “up
+        with”, the first on which they part."""
+        across = displacement.face_meter().skinned.rest[: self.pull.shape[1], 0]
+        width = self.values @ (self.pull[:, across.argmax(), 0] - self.pull[:, across.argmin(), 0])
+        least = float(np.interp(self.error, ACCURACIES, _ROUND_MM))
+        frames, apart = set(), np.flatnonzero(~self.closed)
+        for frame in narrowest(width, least):
+            parted = apart[apart >= frame][:1]
+            frames |= set(parted[width[parted] < width[frame] + least / 2].tolist())
+        return frames
 
     def is_same(self, first: int, last: int) -> bool:
         """Whether two frames show the same pose, and all between them do."""

@@ -623,7 +623,8 @@ class Scorer:
             parts = self._parts(mouth, motion, voice, demands, size)
             if mouth.is_held(voice.speaking):
                 # read between frames, poses last half a frame longer, as all that is shown does
-                heard, allowed = None, replace(allowed, late=allowed.late + 0.5)
+                still = max(allowed.still, TOLERANCE_OF[SNAPPY].still)  # held on purpose
+                heard, allowed = None, replace(allowed, late=allowed.late + 0.5, still=still)
             read = 1.0 if heard is None else heard
             findings = find(mouth, voice, allowed, demands.closures, demands.words, size, read)
             if heard is not None:
