@@ -14,16 +14,16 @@ A mood's file has these keys, at its full strength; one that is left out is as u
 - always, rest, speech: least poses of the face that takes are brought to (`Pose`), in both, where
   nobody speaks and where somebody does.  held: channel values that it keeps where nobody speaks
 - calms: deviation of the smoothing of channels that no sound needs, frames
-- mouth: rows [channel, cue, amount] or [channel, cue, amount, "leaning"] (`Part`)
+- mouth: rows of what the teacher's mouth does besides, which takes are learned from: `Part` of
+  `research/train/teacher_mouth.py`
 """
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import BadRequest, suggest
 from .named_files import is_text, read_document, read_file, read_number
@@ -38,11 +38,6 @@ CHANNELS = frozenset(
     "mouthFunnel mouthPucker mouthLeft mouthRight mouthRollLower mouthRollUpper mouthShrugLower "
     "mouthShrugUpper mouthClose mouthSmile mouthFrown mouthDimple mouthStretch mouthPress "
     "mouthLowerDown mouthUpperUp".split()
-)
-# what `train.teacher_mouth.cues_of` has
-CUES = frozenset(
-    "always open wide rounded shut sibilant bite plosive postalveolar accent end chuckle drift "
-    "tremble".split()
 )
 _NAME = re.compile("[a-z]+( [a-z]+)*")
 
@@ -118,19 +113,6 @@ class Pose:
         )  # fmt: skip
 
 
-class Part(NamedTuple):
-    """A channel of the teacher's mouth that follows a cue of CUES; amount: of the channel where the
-    cue is 1.
-
-    leaning: on one side of the face alone, that of the style's asymmetry.
-    """
-
-    channel: str
-    cue: str
-    amount: float
-    leaning: bool = False
-
-
 @dataclass(frozen=True)
 class Mood:
     """A frame of mind at full strength, as its file says it.
@@ -149,7 +131,7 @@ class Mood:
     poses: tuple[Pose, ...] = ()
     held: Mapping[str, float] = field(default_factory=dict)
     calms: float = 0.0
-    mouth: tuple[Part, ...] = ()
+    mouth: Sequence[Sequence[Any]] = ()
 
 
 class _Section:
@@ -256,22 +238,6 @@ def _habits(section: _Section) -> Behaviour:
     return Behaviour(**values)
 
 
-def _part(row: object, where: str) -> Part:
-    wrong = BadRequest(
-        f"{where} has {json.dumps(row)[:60]} in “mouth”, which is no row of a channel, one of the "
-        f"cues {', '.join(sorted(CUES))}, and an amount: correct it"
-    )
-    if (
-        not isinstance(row, list)
-        or len(row) not in (3, 4)
-        or row[3:] not in ([], ["leaning"])
-        or row[0] not in CHANNELS
-        or row[1] not in CUES
-    ):
-        raise wrong
-    return Part(row[0], row[1], read_number(row[2], "mouth", where, 0.0, 1.0), len(row) == 4)
-
-
 def read_mood(path: Path, sliders: Iterable[str]) -> Mood:
     """The mood in a file, which has its name; sliders: names that it may change. Raises BadRequest,
     a sentence with the file and the key."""
@@ -283,9 +249,6 @@ def read_mood(path: Path, sliders: Iterable[str]) -> Mood:
     number = whole.number("number", 0, 1, _MOST_NUMBER)
     both = _pose(whole.section("always"))
     poses = tuple(both.joined(_pose(whole.section(key))) for key in ("rest", "speech"))
-    mouth = whole.take("mouth", [])
-    if not isinstance(mouth, list):
-        raise BadRequest(f"{where} has “mouth”, which is not a list of rows: correct it")
     mood = Mood(
         path.stem, whole.text("label"), whole.text("description"), round(number),
         whole.table("sliders", sliders, -_SLIDER, _SLIDER),
@@ -294,7 +257,7 @@ def read_mood(path: Path, sliders: Iterable[str]) -> Mood:
         () if poses == (Pose(), Pose()) else poses,
         whole.table("held", CHANNELS, 0.0, 1.0),
         whole.number("calms", 0.0, 0.0, _MOST_CALM),
-        tuple(_part(row, where) for row in mouth),
+        whole.take("mouth", ()),
     )  # fmt: skip
     whole.close()
     return mood

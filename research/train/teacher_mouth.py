@@ -11,7 +11,7 @@ people speaking.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from research.train.mouth_readings import occupancy, read_again
 from thunder_core import filters
-from thunder_core.behaviour import HABITS, Part
+from thunder_core.behaviour import HABITS
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.planning.mouth_map import mouth_map, phone_probabilities
 from thunder_core.engine.speech.cues import closure, middles, runs, sounds_of
@@ -63,6 +63,18 @@ def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
     """A bump [T] that peaks at `at` s, rising over `rise` s and falling over `fall` s."""
     t = np.arange(frames) / FPS - at
     return smoothstep(np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1))
+
+
+class Part(NamedTuple):
+    """A channel that follows a cue of `cues_of`; amount: of the channel where the cue is 1.
+
+    leaning: "leaning" for one side of the face alone, that of the style's asymmetry.
+    """
+
+    channel: str
+    cue: str
+    amount: float
+    leaning: str = ""
 
 
 # with speech, in every mood
@@ -175,18 +187,18 @@ def gestures(
         for name, factor in zip(both, factors):
             channels[name] = channels.get(name, 0.0) + factor * values
 
-    def play(parts: Sequence[Part], strength: float) -> None:
+    def play(parts: Iterable[Part], strength: float) -> None:
         for part in parts:
             amount = strength * part.amount * float(np.exp(_VARIES * rng.standard_normal()))
             channel = part.channel
             if channel == "mouthLeft" and stronger:
                 channel = "mouthRight"
-            add_movement(channel, amount * cues[part.cue], part.leaning)
+            add_movement(channel, amount * cues[part.cue], bool(part.leaning))
 
     play(SPOKEN, style.articulation * style.energy**0.5)
     for mood in MOODS.values():
         if share := direction.share(mood.name):
-            play(mood.mouth, share)
+            play((Part(*row) for row in mood.mouth), share)
 
     alive, end, shut = (cues[name] for name in ("always", "end", "shut"))
     if style.smile > 0:

@@ -15,10 +15,17 @@ from memory import held_at_most
 from mood_file import copy_with, FREE, of_sad, ROOT
 from timing import keeps
 
-from research.train.teacher_mouth import cues_of, SpeakingMouth
+from research.train.teacher_mouth import cues_of, Part, SpeakingMouth
 from thunder_core import behaviour, own_files
 from thunder_core.behaviour import read_mood, read_moods
-from thunder_core.direction import AXES, CHOICES, Direction, DIRECTION_NAMES, DirectionRequest
+from thunder_core.direction import (
+    AXES,
+    CHOICES,
+    Direction,
+    DIRECTION_NAMES,
+    DirectionRequest,
+    MOODS,
+)
 from thunder_core.direction_words import words_of_request
 from thunder_core.errors import BadRequest
 from thunder_core.face.points import bundled_articulators
@@ -39,7 +46,10 @@ def test_moods_may_move_what_the_head_and_the_teacher_have():
     assert all({name, name + "Left"} & head for name in behaviour.CHANNELS)
     silent = SpeakingMouth(*np.zeros((8, 25)))
     cues = cues_of(np.zeros(100, int), silent, [], 1.0, np.random.default_rng(1))
-    assert set(cues) == behaviour.CUES
+    for mood in MOODS.values():
+        for part in (Part(*row) for row in mood.mouth):
+            assert part.channel in behaviour.CHANNELS and part.cue in cues
+            assert 0 < part.amount <= 1 and part.leaning in ("", "leaning")
 
 
 @pytest.mark.parametrize(
@@ -55,8 +65,6 @@ def test_moods_may_move_what_the_head_and_the_teacher_have():
         ({"rest": {"least": {"mouthFrown": 2}}}, "“rest.least.mouthFrown” 2, which is not a num"),
         ({"speech": {"lids": True}}, "“speech.lids” true, which is not a number"),
         ({"held": {"mouthSmile": None}}, "“held.mouthSmile” null, which is not a number"),
-        ({"mouth": [["mouthFrown", "opn", 0.2]]}, "in “mouth”, which is no row of a channel"),
-        ({"mouth": [["mouthFrown", "open", 7]]}, "“mouth” 7, which is not a number from 0 to 1"),
         ({"tempo": 0}, "“tempo” 0, which is not a number from 0.25 to 4"),
         ({"number": None}, "“number” 0, which is not a number from 1"),
         ({"label": ""}, "no text as “label”"),
@@ -106,7 +114,7 @@ DAMAGE = [
     put_pipe,
     put_sparse_file,
     lambda path: path.mkdir(),
-    lambda path: path.write_text(json.dumps(of_sad(number=FREE, mouth=[[["mouthFrown"], [], {}]]))),
+    lambda path: path.write_text(json.dumps(of_sad(number=FREE, held=[[["mouthFrown"], [], {}]]))),
     lambda path: path.write_text(json.dumps(of_sad(number=FREE, label=["Gloomy"]))),
     lambda path: path.write_text(json.dumps(of_sad(number=[FREE]))),
     lambda path: path.write_text(json.dumps(of_sad(number=FREE, habits={"pose": [[]] * 3}))),
