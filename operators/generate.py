@@ -72,7 +72,6 @@ class THUNDER_OT_generate(PartialResults, bpy.types.Operator):
             dialogue.choose_strip(context, self.strip)
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
-        head.check_animatable(rig)
         self.voice, self.warning = voice.name, strip.warning(voice)
         listens = settings.head_role == "LISTENS"
         how = self.how(context, settings.count, self.choose_seed, listening=listens)

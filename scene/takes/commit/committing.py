@@ -141,9 +141,8 @@ def is_committed(scene: bpy.types.Scene, mesh: bpy.types.Object, entry: ThunderT
     if entry.action == display.shown_action(head.resolve(mesh)):
         return False
     choice = choice_of(scene, entry)
-    place = entry.voice, choice.first, choice.last
     known = {(line.name, line.first, line.last) for line in following.lines_of(mesh)}
-    return choice.to != "NEW" and place in known
+    return choice.to != "NEW" and (entry.voice, choice.first, choice.last) in known
 
 
 @dataclass
@@ -242,9 +241,7 @@ def commit_line(
     """Steps that commit a take of a line as the Commit settings say, then look whether the lips
     follow it. done receives the results, and has those of the lines before: a head's later lines
     go into the action of its first. Raises ThunderError; what done has then stays committed."""
-    rig = take_list.rig_of(scene, entry)
-    head.check_animatable(rig)
-    choice = choice_of(scene, entry)
+    rig, choice = take_list.animatable_rig(scene, entry), choice_of(scene, entry)
     if rig.owner.name in done.heads and choice.to != "STRIP":
         choice = replace(choice, to="OWN", backup=False)
     report = yield from map_progress(
