@@ -23,13 +23,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import bpy
 
+from ..scene.animation import keying
 from ..scene.engine import connection, recogniser
 from ..scene.heads import head, head_state
 from ..scene.host import jobs
+from ..scene.properties.settings import ThunderTake
 from ..scene.takes import grades, perform_as, seeds, take_list, take_record, transcript, word_places
 from ..scene.takes.commit import committing
 from ..scene.takes.direction import sliders
@@ -52,11 +53,6 @@ from .line import choose_line, keep_voice
 from .opening import open_scene
 from .options import BakeSettings
 from .script import count_in_words, say, say_kept, Warnings
-
-if TYPE_CHECKING:
-    from ..scene.animation import keying
-    from ..scene.properties.settings import ThunderTake
-
 
 FINDING_WORDS = 0.05  # share of a bake's progress that finding words before takes has
 
@@ -81,19 +77,19 @@ def bake(
     warnings.add(*say_damaged())
     settings = BakeSettings.read(chosen, is_job=made_from is not None)
     request, wanted = settings.request, settings.outputs
-    scene = open_scene(settings.blend, settings.fps, settings.allow_newer)
+    scene = open_scene(settings.blend, chosen.fps, chosen.allow_newer)
     used = list(bpy.utils.blend_paths(absolute=True))
     hashes_of_used = files.hashes_of(used)
-    out = files.Transaction(settings.out, settings.force, [*settings.hashes, *used])
+    out = files.Transaction(chosen.out, chosen.force, [*settings.hashes, *used])
     out.check(["report.json", *wanted.names()])
-    voice, rig, times, notes = choose_line(scene, settings)
-    warnings.add(*notes, _say_replaced(settings.out, wanted.name))
+    voice, rig, times, notes = choose_line(scene, chosen, settings.sound)
+    warnings.add(*notes, _say_replaced(chosen.out, wanted.name))
     hashes = settings.hashes | files.hashes_of(
-        [strip.file_of(voice)] if settings.strip is not None or settings.seconds else []
+        [strip.file_of(voice)] if chosen.strip is not None or chosen.seconds else []
     )
     if settings.manner is not None:
         sliders.set_manner(sliders.ensure(rig.owner), settings.manner)
-    client = client_of(settings.engine, settings.weights)
+    client = client_of(chosen.engine, chosen.weights)
     hello = connection.ask(client, "hello", (0.0, 0.05), "Starting engine")
     engine = jobs.run_through("Starting the engine", hello, tell)
     if engine["weights_origin"] == "changed":  # the user's weights
@@ -107,22 +103,22 @@ def bake(
             lambda step: tell(replace(step, fraction=FINDING_WORDS * step.fraction)),
         )
         warnings.add(found.warning)
-    seed = seeds.first(scene, rig.mesh, voice) if settings.seed is None else settings.seed
+    seed = seeds.first(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
     how = How(
-        replace(request, seed=seed), None, recogniser=_recogniser_of(scene, voice, settings),
+        replace(request, seed=seed), None, recogniser=_recogniser_of(scene, voice, chosen),
         finds_words=not {"cues", "rhubarb"}.isdisjoint(wanted.outputs),
     )  # fmt: skip
 
     def report_step(step: jobs.Step) -> None:
-        if step.note and not settings.seconds:  # without a sound nobody is meant to speak
+        if step.note and not chosen.seconds:  # without a sound nobody is meant to speak
             warnings.add(step.note)
         tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
     performances, transfer = _sample(
-        client, (scene, rig, voice), how, settings.perform_line, report_step
+        client, (scene, rig, voice), how, chosen.perform_line, report_step
     )
     entries = list(scene.thunder.takes)[: len(performances)]
-    keep_voice(scene, voice, settings)
+    keep_voice(scene, voice, chosen, settings.sound)
     if request.listening:  # as it does from now on, or Generate would let it speak
         head_state.ensure(rig.owner).role = LISTENS.upper()
     sampled = time.monotonic() - started
@@ -141,7 +137,7 @@ def bake(
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "head": rig.owner.name,
         "warnings": warnings,
-        **_commit(scene, entries[0], settings.commit, tell, warnings),
+        **_commit(scene, entries[0], chosen.commit, tell, warnings),
     }
     if fault := head_state.fault(rig.owner):
         report["unseen"] = fault
@@ -187,17 +183,17 @@ def _say_replaced(folder: str, name: str) -> str:
 
 
 def _recogniser_of(
-    scene: bpy.types.Scene, voice: strip.Voice, settings: BakeSettings
+    scene: bpy.types.Scene, voice: strip.Voice, chosen: argparse.Namespace
 ) -> dict[str, str]:
     """What is to recognise the words of a voice that nobody typed, {} for nothing. Raises
     ThunderError."""
-    if not settings.recognise:
+    if not chosen.recognise:
         return {}
     scene.thunder.recognise_words = True  # takes are made with them
     record = transcript.of(scene, voice.name)
     if record is not None and record.is_typed:
         return {}
-    return recogniser.arguments(settings.whisper or "", settings.language or "")
+    return recogniser.arguments(chosen.whisper or "", chosen.language or "")
 
 
 def _sample(
@@ -223,10 +219,14 @@ def _report_voice(scene: bpy.types.Scene, voice: strip.Voice, settings: BakeSett
     record = transcript.of_piece(scene, voice.name, voice.state)
     said = transcript.text_of(scene, voice.name, voice.state)
     sound = settings.sound
-    of_scene = f"{os.path.basename(bpy.data.filepath)}: {settings.strip}"
+    of_scene = f"{os.path.basename(bpy.data.filepath)}: {settings.chosen.strip}"
     return {
         # by its name: the folder is made to be copied
-        "audio": None if settings.seconds else os.path.basename(sound) if sound else of_scene,
+        "audio": None
+        if settings.chosen.seconds
+        else os.path.basename(sound)
+        if sound
+        else of_scene,
         **({"transcript": said} if said else {}),
         **({"recognised": record.language} if said and record.is_recognised else {}),
     }
@@ -319,13 +319,11 @@ def _report_moved(
         source, said = transfer.source, transfer.messages(about)
         of: dict[str, object] = {"line": source.line, "head": source.mesh, "take": source.name}
         of["keys_left"] = transfer.left
-    elif settings.perform_as is not None and settings.request.perform_as is not None:
-        said = perform_as.describe_changes(Path(settings.perform_as).stem, voice, about)
+    elif settings.request.perform_as is not None:
+        take = settings.chosen.perform_as
+        said = perform_as.describe_changes(Path(take).stem, voice, about)
         said += filter(None, [settings.how_read])
-        of = {
-            "take": os.path.abspath(settings.perform_as),
-            "voice": settings.request.perform_as.sound,
-        }
+        of = {"take": os.path.abspath(take), "voice": settings.request.perform_as.sound}
     else:
         return {}
     say("\n".join(said))

@@ -30,7 +30,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TextIO, TYPE_CHECKING
+from typing import TextIO
 
 import bpy
 
@@ -55,10 +55,6 @@ from ..thunder_core.shipped import fingerprint_of, WEIGHTS
 from . import bake, check, collect, opening, products
 from .options import given_by, IDLE, named_styles, read_options
 from .script import count_in_words, quiet, run, say, say_kept, script_arguments, SOME_FAILED
-
-if TYPE_CHECKING:
-    from argparse import Namespace
-
 
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
@@ -565,7 +561,7 @@ def _on(event: Mapping) -> str:
 EVENT_PACE = 0.5  # interval of progress reports with the same message, s
 
 
-def serve(_chosen: Namespace | None = None) -> None:
+def serve(_chosen: argparse.Namespace | None = None) -> None:
     """Bake requested jobs until stdin ends."""
     events = baker_process.EventWriter()
     requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()

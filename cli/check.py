@@ -13,7 +13,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 
@@ -22,16 +22,13 @@ from ..scene.host import jobs
 from ..scene.review import checking
 from ..scene.takes import dialogue
 from ..scene.voice import strip
+from ..thunder_core.client import Client
 from ..thunder_core.errors import attempt
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
 from .opening import open_file
 from .options import OPTIONS
 from .script import add_options, file_path, Parser, quiet, say, utf8
-
-if TYPE_CHECKING:
-    from ..thunder_core.client import Client
-
 
 FOUND, FAILED = 3, 1  # exit codes
 FORMATS = ("text", "json")

@@ -4,6 +4,7 @@ scene."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,6 @@ from ..thunder_core import protocol, subtitles, timings
 from ..thunder_core.animation.timing import Clock
 from ..thunder_core.batch.settings import is_text_file
 from ..thunder_core.errors import BadHead, BadSound
-from .options import BakeSettings
 
 
 class Line(NamedTuple):
@@ -31,24 +31,23 @@ class Line(NamedTuple):
     notes: list[str]
 
 
-def choose_line(scene: bpy.types.Scene, settings: BakeSettings) -> Line:
-    """The line that settings name. Raises ThunderError."""
-    voice = choose_voice(scene, settings.sound, settings.strip, settings.start, settings.channel)
-    words, note, times = words_of(settings.transcript, transcript.part_of(scene, voice))
+def choose_line(scene: bpy.types.Scene, chosen: argparse.Namespace, sound: str | None) -> Line:
+    """The line that options name. sound: the voice, None for a strip. Raises ThunderError."""
+    voice = choose_voice(scene, sound, chosen.strip, chosen.start, chosen.channel)
+    words, note, times = words_of(chosen.transcript, transcript.part_of(scene, voice))
     present = [
         obj.name
         for obj in scene.objects
         if obj.type not in ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # no faces
     ]
-    rig = choose_head(scene, settings.head, settings.strip, settings.new_head)
-    passed_by = "" if settings.new_head else say_passed_by(rig, present)
+    rig = choose_head(scene, chosen.head, chosen.strip, chosen.new_head)
+    passed_by = "" if chosen.new_head else say_passed_by(rig, present)
     head.check_animatable(rig)
     if words:
         transcript.ensure(scene, voice.name).text = words
-    if settings.language:
-        scene.thunder.language = (
-            transcript.AUTOMATIC if settings.language == "auto" else settings.language
-        )
+    if chosen.language:
+        is_automatic = chosen.language == "auto"
+        scene.thunder.language = transcript.AUTOMATIC if is_automatic else chosen.language
     return Line(voice, rig, times, [strip.warning(voice), note, passed_by, *rig.warnings])
 
 
@@ -155,13 +154,15 @@ def say_passed_by(rig: head.Rig, present: list[str]) -> str:
     )
 
 
-def keep_voice(scene: bpy.types.Scene, voice: strip.Voice, settings: BakeSettings) -> None:
+def keep_voice(
+    scene: bpy.types.Scene, voice: strip.Voice, chosen: argparse.Namespace, sound: str | None
+) -> None:
     """Keep the voice in the scene: a sound file, if that was given, as a strip; with --pack in the
     .blend itself."""
-    spoken = None if settings.strip is None else strip.by_name(scene, settings.strip)
-    if settings.sound is not None and not settings.seconds and strip.has_audio():
-        spoken = place_voice(scene, settings.sound, voice)
-    if settings.pack and spoken is not None:
+    spoken = None if chosen.strip is None else strip.by_name(scene, chosen.strip)
+    if sound is not None and not chosen.seconds and strip.has_audio():
+        spoken = place_voice(scene, sound, voice)
+    if chosen.pack and spoken is not None:
         pack_sound(spoken)
 
 

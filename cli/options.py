@@ -8,7 +8,7 @@ import argparse
 import os
 import wave
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,39 +153,19 @@ def read_options(arguments: list[str], command: str = "bake.py") -> argparse.Nam
 
 @dataclass(frozen=True)
 class BakeSettings:
-    """What one bake is asked for. A field that is called like an option is what it says.
+    """What one bake is asked for.
 
-    blend: the scene that is baked in, "" for a new one.  sound: the voice, silence for an idle
-    face; None for a strip.  request: without its seed.  how_read: how the file
+    chosen: its options.  blend: the scene that is baked in, "" for a new one.  sound: the voice,
+    silence for an idle face; None for a strip.  request: without its seed.  how_read: how the file
     of a performance was that moves to this voice.
     hashes: of the files that options name, by their paths, before any of them was read.
     """
 
-    out: str
-    force: bool
-    engine: str | None
-    weights: str | None
-    allow_newer: bool
-    fps: float | None
-    strip: str | None
-    start: float | None
-    seconds: float | None
-    channel: str | None
-    pack: bool | None
-    transcript: str | None
-    language: str | None
-    recognise: bool | None
-    whisper: str | None
-    head: str | None
-    new_head: bool
-    seed: int | None
-    perform_line: str | None
-    commit: str | None
+    chosen: argparse.Namespace
     blend: str
     sound: str | None
     request: Request
     manner: Manner | None
-    perform_as: str | None
     how_read: str
     outputs: products.Outputs
     hashes: dict[str, str]
@@ -208,19 +188,13 @@ class BakeSettings:
         blend = given.get("blend", "")
         kinds = (*(chosen.outputs or ["blend"]), *["npz"] * chosen.npz, *["dailies"] * is_job)
         name = Path(blend or voice or "").stem
-        values: dict[str, Any] = {
-            each.name: getattr(chosen, each.name, None) for each in fields(cls)
-        }
-        values |= {
-            "request": Request.of(
-                chosen, takes=chosen.takes, direction=direction, perform_as=performance,
-                listening=chosen.listen_to is not None,
-            ),
-            "sound": voice and os.path.abspath(voice),
-            "blend": blend, "manner": manner, "how_read": how_read, "hashes": hashes,
-            "outputs": products.Outputs(name, kinds, chosen.takes, chosen.export_takes),
-        }  # fmt: skip
-        return cls(**values)
+        request = Request.of(
+            chosen, takes=chosen.takes, direction=direction, perform_as=performance,
+            listening=chosen.listen_to is not None,
+        )  # fmt: skip
+        outputs = products.Outputs(name, kinds, chosen.takes, chosen.export_takes)
+        sound = voice and os.path.abspath(voice)
+        return cls(chosen, blend, sound, request, manner, how_read, outputs, hashes)
 
 
 def given_by(chosen: argparse.Namespace) -> dict[str, Any]:

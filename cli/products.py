@@ -13,15 +13,16 @@ import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
 
 import bpy
 import numpy as np
 
-from ..scene.animation import display
+from ..scene.animation import display, keying
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
+from ..scene.properties.settings import ThunderTake
 from ..scene.review import listening
 from ..scene.voice import mixdown, strip, voice_cache
 from ..thunder_core import files, findings, protocol
@@ -32,11 +33,6 @@ from ..thunder_core.errors import BadSound
 from ..thunder_core.progress import result
 from ..thunder_core.types import FPS, Motion
 from .script import quiet
-
-if TYPE_CHECKING:
-    from ..scene.animation import keying
-    from ..scene.properties.settings import ThunderTake
-
 
 FILM_PIXELS, OWN_FILM_PIXELS = 720, 480  # of a film close to the face, of one by their camera
 SOUND_RATE = 22050  # of the page's sound at least, where the voice has as much
@@ -145,52 +141,35 @@ def write(
     before, total = 0.0, sum(weight for _, weight, _ in steps)
     for number, (message, weight, work) in enumerate(steps, start=1):
         said = f"{message} ({number} of {len(steps)})"
-
-        def part_done(
-            part: float, said: str = said, weight: float = weight, before: float = before
-        ) -> None:
-            tell(jobs.Step(begin + (1.0 - begin) * (before + part * weight) / total, said))
-
-        part_done(0.0)
+        start, end = (begin + (1.0 - begin) * done / total for done in (before, before + weight))
+        tell(jobs.Step(start, said))
         with quiet():
-            work(part_done)
+            work(partial(_tell_part, tell, said, start, end))
         before += weight
+
+
+def _tell_part(
+    tell: Callable[[jobs.Step], None], message: str, start: float, end: float, part: float
+) -> None:
+    """Tell how much of a step is done that goes from one fraction of the bake to another."""
+    tell(jobs.Step(start + part * (end - start), message))
 
 
 def _steps(
     out: files.Transaction, baked: BakedTakes, wanted: Outputs
 ) -> Iterator[tuple[str, float, Callable[[PartDone], object]]]:
     """What is done after the scene was saved: message, about how long it takes (`cost_of`), and the
-    work."""
+    work. Films come last, as they change the scene."""
     if "dailies" in wanted.outputs:
-        yield ("Writing the sound", cost_of("dailies"), lambda _: write_dailies(out, baked))
-    for output in (name for name, about in OUTPUTS.items() if about.format):
-        for rank, file in enumerate(wanted.of_takes(output)):
-            yield (
-                f"Writing {file}",
-                cost_of(output),
-                lambda _, output=output, rank=rank, file=file: _export(  # type: ignore[misc]
-                    out, baked, output, rank, file
-                ),
-            )
-    for rank, file in enumerate(wanted.of_takes("speech")):
-        yield (
-            f"Listening to {file}",
-            cost_of("speech"),
-            lambda done, rank=rank, file=file: _speak(out.part(file), baked, rank, done),  # type: ignore[misc]
-        )
+        yield "Writing the sound", cost_of("dailies"), lambda _: write_dailies(out, baked)
     if "sheet" in wanted.outputs:
-        yield (
-            "Drawing the contact sheet",
-            cost_of("sheet"),
-            lambda done: _draw_sheet(out, baked, done),
-        )
-    for rank, file in enumerate(wanted.of_takes("video")):
-        yield (
-            f"Filming {file}",
-            cost_of("video"),
-            lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done),  # type: ignore[misc]
-        )
+        yield "Drawing the contact sheet", cost_of("sheet"), partial(_draw_sheet, out, baked)
+    works = {name: ("Writing", _export) for name, about in OUTPUTS.items() if about.format}
+    works |= {"speech": ("Listening to", _speak), "video": ("Filming", _film)}
+    for output, (doing, work) in works.items():
+        for rank, file in enumerate(wanted.of_takes(output)):
+            of_take = partial(work, out, baked, output, rank, file)
+            yield f"{doing} {file}", cost_of(output), of_take
 
 
 def write_npz(path: str, take: keying.TakeData) -> None:
@@ -313,7 +292,9 @@ def hash_of_curves(entry: ThunderTake) -> str:
     return digest.hexdigest()
 
 
-def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str) -> None:
+def _export(
+    out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str, _: PartDone
+) -> None:
     """Write a take with an exporter; note its losses and, for a table, its hash in the report."""
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
     baked.show(rank, is_sampled=output in ("cues", "rhubarb"))  # whose sounds are those of a take
@@ -346,18 +327,20 @@ def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> No
     baked.report["sheet"] = sheet
 
 
-def _speak(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
+def _speak(
+    out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str, done: PartDone
+) -> None:
     """Write what a take's lips say."""
-    entry = baked.entries[rank]
+    entry, line = baked.entries[rank], (baked.scene, baked.rig, baked.voice)
     baked.show(rank)
-    steps = listening.speak(
-        baked.client, baked.scene, baked.rig, baked.voice, entry.first, entry.last, path
-    )
+    steps = listening.speak(baked.client, *line, entry.first, entry.last, out.part(file))
     jobs.run_through("Listening", steps, lambda step: done(step.fraction))
-    baked.report["takes"][rank]["speech"] = file_of_take("speech", rank)
+    baked.report["takes"][rank][output] = file
 
 
-def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
+def _film(
+    out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str, done: PartDone
+) -> None:
     """Film a take through the scene's camera, or one that is set up for it."""
     scene, entry = baked.scene, baked.entries[rank]
     baked.show(rank)
@@ -374,5 +357,5 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
 
     with jobs.handled("render_post", after_frame):
         side = FILM_PIXELS if studio.find(scene) else OWN_FILM_PIXELS
-        studio.render_film(scene, path, side, side)
-    baked.report["takes"][rank]["video"] = file_of_take("video", rank)
+        studio.render_film(scene, out.part(file), side, side)
+    baked.report["takes"][rank][output] = file

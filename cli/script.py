@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, NoReturn, TextIO, TYPE_CHECKING
+from typing import Any, NoReturn, TextIO
 
 import bpy
 
@@ -30,10 +30,6 @@ from ..thunder_core.batch.settings import (
 from ..thunder_core.errors import suggest, ThunderError
 from ..thunder_core.files import is_utf8, printable, Transaction, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
-
-if TYPE_CHECKING:
-    from argparse import Namespace
-
 
 PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # package name when a command, not Blender, loads the add-on
@@ -191,7 +187,9 @@ def quiet():
 
 
 def run(
-    name: str, options: Callable[[list[str]], Namespace | None], action: Callable[[Any], object]
+    name: str,
+    options: Callable[[list[str]], argparse.Namespace | None],
+    action: Callable[[Any], object],
 ) -> None:
     """Run `action(options)` as a command, and exit with its code."""
     code = exit_code(name, options, action)
@@ -253,7 +251,7 @@ def _on_signals(handler: Callable | int) -> None:
 
 def exit_code(
     name: str,
-    options: Callable[[list[str]], Namespace | None],
+    options: Callable[[list[str]], argparse.Namespace | None],
     action: Callable[[Any], object],
     arguments: list[str] | None = None,
 ) -> int:

@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import bpy
 
 from ..scene.heads import character, detection, family, head, mapping_table, new_shapes
+from ..scene.heads.binding import Binding
 from ..scene.host.language import translated
+from ..scene.properties.settings import ThunderRow, ThunderScene
 from ..scene.takes import mouth_pictures
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import mapping
 from ..thunder_core.face.reading import conventions
 from .tab import buttons, offer_editable, props, shape_buttons, tune, wrapped_label
-
-if TYPE_CHECKING:
-    from ..scene.heads.binding import Binding
-    from ..scene.properties.settings import ThunderRow, ThunderScene
-
 
 _ICONS = {
     "KEY": "NONE",

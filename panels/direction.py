@@ -4,8 +4,6 @@ usual sliders, and how to sample."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import bpy
 
 from ..scene.engine import recogniser
@@ -18,10 +16,6 @@ from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
 from .tab import buttons, grey, is_divided, Popover, props, Tab, tune, wrapped_label
-
-if TYPE_CHECKING:
-    from ..scene.takes.direction.sliders import ThunderDirection
-
 
 LEFT = 0.55  # share of the left of two columns of sliders, in which *Articulation* fits
 MOST_WORDS = 2  # words in the panel's header that describe the direction
@@ -76,7 +70,10 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             wrapped_label(layout, sentence, context)
 
     def _style(
-        self, layout: bpy.types.UILayout, context: bpy.types.Context, direction: ThunderDirection
+        self,
+        layout: bpy.types.UILayout,
+        context: bpy.types.Context,
+        direction: sliders.ThunderDirection,
     ) -> None:
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=7).menu("THUNDER_MT_directions")
@@ -104,7 +101,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         layout: bpy.types.UILayout,
         context: bpy.types.Context,
         rig: head.Rig,
-        direction: ThunderDirection,
+        direction: sliders.ThunderDirection,
     ) -> None:
         column = layout.column(align=True)
         row = column.row(align=True)

@@ -6,7 +6,6 @@ finds, curves in the timeline."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import bpy
 
@@ -24,10 +23,6 @@ from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
 from .tab import Tab, text_width, tune, wrapped_label
 from .takes import BESIDE, shorten, width
-
-if TYPE_CHECKING:
-    from ..scene.review.checking import ThunderFinding
-
 
 _ROWS = 4  # of the list, at least
 FRAME, AROUND = 2.0, 0.95  # widths of a frame's number, and around a button's label, in buttons
@@ -204,7 +199,7 @@ class THUNDER_UL_findings(bpy.types.UIList):
         context: bpy.types.Context,
         layout: bpy.types.UILayout,
         data: bpy.types.bpy_struct,
-        item: ThunderFinding,
+        item: checking.ThunderFinding,
         icon: int,
         active_data: bpy.types.bpy_struct,
         active_property: str,

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
 
     from ..scene.properties.settings import ThunderTake
-    from ..scene.takes.mix import ThunderCut
-    from ..scene.takes.shape.applying import ThunderShape
 
 
 _ICONS: dict[str, IconItems] = {
@@ -39,7 +37,7 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         context: bpy.types.Context,
         layout: bpy.types.UILayout,
         data: bpy.types.bpy_struct,
-        item: ThunderCut,
+        item: mix.ThunderCut,
         icon: int,
         active_data: bpy.types.bpy_struct,
         active_property: str,
@@ -142,7 +140,7 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
         layout: bpy.types.UILayout,
         context: bpy.types.Context,
         entry: ThunderTake,
-        shape: ThunderShape,
+        shape: applying.ThunderShape,
     ) -> None:
         column = layout.column(align=True)
         column.prop(shape, "emotion", text="")

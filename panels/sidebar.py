@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
 
     from ..scene.properties.settings import ThunderScene
-    from ..scene.takes.transcript import ThunderTranscript
 
 
 # widths of the voice's length in seconds and of the head's role, in button heights
@@ -298,7 +297,7 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
 
 def draw_transcript(
     layout: bpy.types.UILayout,
-    record: ThunderTranscript | None,
+    record: transcript.ThunderTranscript | None,
     settings: ThunderScene,
     words: str = "",
 ) -> None:

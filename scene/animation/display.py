@@ -16,7 +16,6 @@ from ..heads import head, head_state, mapping_table, rna_paths
 from ..host import compat
 
 if TYPE_CHECKING:
-    from ..host.compat import Animated
     from ..properties.settings import ThunderTake
 
 
@@ -124,7 +123,7 @@ def curves_of(rig: head.Rig, entry: ThunderTake) -> list[list]:
     return [compat.curves_of(*part_of(actions, rig, index)) for index in range(len(rig.targets))]
 
 
-def base_tracks(target: Animated) -> list:
+def base_tracks(target: compat.Animated) -> list:
     """The NLA tracks of ours under the take that a data-block shows: a still pose, and the
     animator's action."""
     animation = target.animation_data
@@ -181,7 +180,7 @@ def hold_values(rig: head.Rig, name: str, values: list[list]) -> list[bpy.types.
     return used
 
 
-def _play_under(target: Animated) -> None:
+def _play_under(target: compat.Animated) -> None:
     """Let a data-block's active action play as the uppermost NLA track, exactly as it plays now."""
     animation = target.animation_data
     if animation is not None and animation.action is not None:
@@ -194,7 +193,7 @@ def _play_under(target: Animated) -> None:
         )
 
 
-def _playing_state(target: Animated) -> dict:
+def _playing_state(target: compat.Animated) -> dict:
     """Slot and blending of the action that a data-block plays."""
     animation = target.animation_data
     return {
@@ -233,7 +232,7 @@ def restore_animation(rig: head.Rig) -> None:
     rna_paths.tag(rig.targets)
 
 
-def _put_state(target: Animated, state: dict) -> None:
+def _put_state(target: compat.Animated, state: dict) -> None:
     """Give a target the blending and still values in the record of its state."""
     animation = target.animation_data
     for name in _BLENDING:
@@ -284,7 +283,7 @@ def remember_animation(rig: head.Rig) -> None:
     remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": states})
 
 
-def _still_values(rig: head.Rig, target: Animated) -> list[tuple[str, int, float]]:
+def _still_values(rig: head.Rig, target: compat.Animated) -> list[tuple[str, int, float]]:
     """The values of a target without keys: those of its tracks, and of all its shape keys."""
     if isinstance(target, bpy.types.Key):
         return [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]
@@ -311,7 +310,7 @@ def _move_to_rest(rig: head.Rig) -> None:
 _FAR = 100_000.0
 
 
-def paths_in_strips(target: Animated) -> set[tuple[str, int]]:
+def paths_in_strips(target: compat.Animated) -> set[tuple[str, int]]:
     """What the NLA strips of a data-block move: paths with indices."""
     tracks = target.animation_data.nla_tracks if target.animation_data else ()
     strips = [strip for track in tracks for strip in track.strips]
@@ -323,7 +322,7 @@ def paths_in_strips(target: Animated) -> set[tuple[str, int]]:
 
 
 def push_down(
-    target: Animated, name: str, action: bpy.types.Action, state: dict, everywhere: bool
+    target: compat.Animated, name: str, action: bpy.types.Action, state: dict, everywhere: bool
 ) -> None:
     """Let an action play as the uppermost NLA track, as it plays as the active action.
 
@@ -345,7 +344,7 @@ def push_down(
 
 
 def add_strip(
-    target: Animated, name: str, start: int, action: bpy.types.Action, slot: str
+    target: compat.Animated, name: str, start: int, action: bpy.types.Action, slot: str
 ) -> bpy.types.NlaStrip:
     """A new strip of an action in an NLA track above all others of a data-block."""
     animation = target.animation_data or target.animation_data_create()

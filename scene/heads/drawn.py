@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import bpy
 
@@ -36,10 +35,6 @@ from ..host import compat
 from . import binding, family, rna_paths
 from .build import add_input
 from .drawings import drawings_of, HIDE, layers_of, Place
-
-if TYPE_CHECKING:
-    from ..host.compat import Animated
-
 
 _IN_DATA = ("LAYER", *mapping.IN_MATERIALS)  # kinds that are chosen in data, which may be shared
 
@@ -248,7 +243,7 @@ def wire(face: bpy.types.Object, plan: Mapping) -> None:
 def _drive(
     face: bpy.types.Object,
     by: str,
-    block: Animated,
+    block: compat.Animated,
     path: str,
     index: int,
     values: dict[int, float],

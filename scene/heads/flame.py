@@ -8,10 +8,10 @@ import re
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import Head, load_head
@@ -22,9 +22,6 @@ from ..host.jobs import Recent
 from . import binding, build
 from .family import points_of
 from .reading import weights_of
-
-if TYPE_CHECKING:
-    from mathutils import Vector
 
 # armature property: number of expression directions of the file
 COUNT = "thunder_flame"

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -26,10 +25,6 @@ from ...thunder_core.face.regions import Warp
 from ..host import playback
 from ..host.jobs import Memory, session, Step
 from . import character, detection, family, head_state
-
-if TYPE_CHECKING:
-    from ...thunder_core.face.mapping import Rule
-
 
 DOTS = "thunder_dots"  # custom property of the empty that holds a face's dots
 MIRROR = "Mirror"  # name of the constraint by which a dot on the right follows that on the left
@@ -361,7 +356,7 @@ def _unsculpted(face: bpy.types.Object, names: Iterable[str]) -> set[str]:
     return {name for name in names if name in blocks and made.get(name) == _sum(blocks[name])}
 
 
-def _is_stand_in(rule: Rule) -> bool:
+def _is_stand_in(rule: mapping.Rule) -> bool:
     """Whether another channel's key does a rule's work."""
     stand_in = mapping.FALLBACKS.get(rule.source)
     return stand_in is not None and abs(rule.weight - stand_in[1]) < _SAME

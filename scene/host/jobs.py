@@ -45,6 +45,7 @@ def registration(
     menus: tuple[tuple[str, object], ...] = (),
     keymap: str = "",
     keys: tuple[tuple[str, str, dict, dict], ...] = (),
+    drawings: tuple[tuple[str, Callable, tuple, str], ...] = (),
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """The functions `register` and `unregister` of a module.
 
@@ -53,6 +54,7 @@ def registration(
     header, function that draws in it).
     keys: of Blender's keymap of the name `keymap`: (operator, event, more of the keymap item,
     properties of the operator).
+    drawings: over what editors show: (Blender's space, function that draws, its arguments, when).
     """
     added = ExitStack()
 
@@ -66,10 +68,14 @@ def registration(
             menu = getattr(bpy.types, name)
             menu.append(draw)
             added.callback(menu.remove, draw)
+        for space, draw, arguments, event in drawings if not bpy.app.background else ():
+            kind = getattr(bpy.types, space)
+            handle = kind.draw_handler_add(draw, arguments, "WINDOW", event)
+            added.callback(kind.draw_handler_remove, handle, "WINDOW")
         configuration = bpy.context.window_manager.keyconfigs.addon if keys else None
-        # Blender without a window has no keys
-        for operator, event, how, settings in keys if configuration is not None else ():
-            assert configuration is not None
+        if configuration is None:  # Blender without a window has no keys
+            return
+        for operator, event, how, settings in keys:
             into = configuration.keymaps.new(keymap, space_type="EMPTY", region_type="WINDOW")
             item = into.keymap_items.new(operator, cast(Any, event), **how)
             for name, setting in settings.items():

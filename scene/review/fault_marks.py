@@ -10,12 +10,11 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ..heads import family, new_shapes
+from ..host.jobs import registration
 
 _RED = 0.9, 0.03, 0.03
 _ALPHA = {"NONE": 0.2, "LESS_EQUAL": 0.6}  # of what skin hides as well, and of what is before it
 _BEFORE = 0.004  # of a face's size, so far before its skin: what lies in one plane flickers
-
-_handles: list = []
 
 
 def corners_of(face: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
@@ -55,15 +54,4 @@ def _draw() -> None:
         gpu.state.blend_set("NONE")
 
 
-def register() -> None:
-    """Draw in every 3D viewport of Blender's window."""
-    if not bpy.app.background:
-        space = bpy.types.SpaceView3D
-        _handles.append(space.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW"))
-
-
-def unregister() -> None:
-    """Stop drawing."""
-    for handle in _handles:
-        bpy.types.SpaceView3D.draw_handler_remove(handle, "WINDOW")
-    _handles.clear()
+register, unregister = registration(drawings=(("SpaceView3D", _draw, (), "POST_VIEW"),))

@@ -16,7 +16,7 @@ import numpy as np
 from ...thunder_core import findings
 from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import temporary_arrays
+from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction import PutArray
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face.moving import displacement, driving
@@ -31,7 +31,6 @@ from ..voice import changes, fingerprint, mixdown, strip, voice_cache
 from . import listening
 
 if TYPE_CHECKING:
-    from ...thunder_core.client import Client
     from ..properties.settings import ThunderTake
 
 

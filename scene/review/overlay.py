@@ -4,13 +4,10 @@ take, and where something is found in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import bpy
-import gpu
 import numpy as np
-from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.errors import attempt
 from ...thunder_core.types import FPS
@@ -48,8 +45,8 @@ _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
 
 LOOK_SECONDS = 0.1  # interval of checking whether the voice has been read
 
-_handles: list = []
-_drawn: jobs.Recent = jobs.Recent(8)  # space → what was built for it, and its inputs
+# region → what was built for it, and its inputs
+_drawn = jobs.session.add(jobs.Memory(jobs.Recent(8))).known
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,6 @@ class _OverlayPicture(word_track.Picture):
         self, content: _Content, start: float, end: float, width: int, height: float, scale: float
     ) -> None:
         super().__init__(start, end, width, height)
-        self.batches: list[tuple] = []
         score = content.score
         low = SYNC_HEIGHT * scale if score is not None and score.per_frame is not None else 0.0
         if height >= LOWEST * scale:  # in a very low timeline: only the colours
@@ -120,10 +116,10 @@ class _OverlayPicture(word_track.Picture):
 
     def _curves(self, content: _Content, low: float) -> None:
         """Add what is found, waveform and mouth, from `low` up."""
-        self._add("TRIS", word_track.box(0, 0, self.width, self.height), _BAND)
+        self.add("TRIS", word_track.box(0, 0, self.width, self.height), _BAND)
         if content.score is not None and content.score.grade is not None:
             for begin, stop in content.score.grade.spans:
-                self._add(
+                self.add(
                     "TRIS",
                     word_track.box(self.x(begin - 0.5), low, self.x(stop + 0.5), self.height),
                     _DRIFT_FILL,
@@ -132,15 +128,6 @@ class _OverlayPicture(word_track.Picture):
             self._voice(content, content.peaks, low)
         if content.opening is not None:
             self._mouth(content, low)
-
-    def _add(self, kind: str, points: Sequence | np.ndarray, color: Sequence[float]) -> None:
-        """Add a batch of one colour."""
-        if len(points):
-            shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-            batch = batch_for_shader(
-                shader, kind, {"pos": np.ascontiguousarray(points, np.float32)}
-            )
-            self.batches.append((shader, batch, color))
 
     def _voice(self, content: _Content, peaks: np.ndarray, low: float) -> None:
         """Add the waveform, a line for each column of pixels."""
@@ -165,7 +152,7 @@ class _OverlayPicture(word_track.Picture):
             ],
             1,
         )
-        self._add("LINES", points.reshape(-1, 2), _VOICE)
+        self.add("LINES", points.reshape(-1, 2), _VOICE)
 
     def _mouth(self, content: _Content, low: float) -> None:
         """Add the mouth's opening, a filled curve."""
@@ -176,8 +163,8 @@ class _OverlayPicture(word_track.Picture):
         y = low + opening / top * (self.height - low) * 0.94
         line = np.stack([x, y], 1)
         floor = np.stack([x, np.full(len(x), low)], 1)
-        self._add("TRI_STRIP", np.stack([floor, line], 1).reshape(-1, 2), _MOUTH_FILL)
-        self._add("LINE_STRIP", line, _MOUTH_LINE)
+        self.add("TRI_STRIP", np.stack([floor, line], 1).reshape(-1, 2), _MOUTH_FILL)
+        self.add("LINE_STRIP", line, _MOUTH_LINE)
 
     def _sync(self, score: live_score.SyncScore, high: float) -> None:
         """Add the colours of the lip-sync, a strip `high` pixels tall."""
@@ -191,21 +178,8 @@ class _OverlayPicture(word_track.Picture):
         points = np.stack(
             [np.stack([x, np.zeros(len(x))], 1), np.stack([x, np.full(len(x), high)], 1)], 1
         ).reshape(-1, 2)
-        if len(points) < 4:
-            return
-        shader = gpu.shader.from_builtin("SMOOTH_COLOR")
-        content = {
-            "pos": points.astype(np.float32),
-            "color": np.repeat(colors, 2, 0).astype(np.float32),
-        }
-        self.batches.append((shader, batch_for_shader(shader, "TRI_STRIP", content), None))
-
-    def draw_batches(self) -> None:
-        """Draw all batches."""
-        for shader, batch, color in self.batches:
-            if color is not None:
-                shader.uniform_float("color", color)
-            batch.draw(shader)
+        if len(points) >= 4:
+            self.add("TRI_STRIP", points, np.repeat(colors, 2, 0))
 
 
 def draw(name: str) -> None:
@@ -254,18 +228,6 @@ def _redraw_when_read() -> float | None:
 _reading = jobs.Task(_redraw_when_read, any_time=True)  # redraws once the voice has been read
 
 
-def register() -> None:
-    """Draw in every dope sheet and sequencer of Blender's window."""
-    if bpy.app.background:
-        return
-    for name in _SPACES:
-        space = getattr(bpy.types, name)
-        _handles.append((space, space.draw_handler_add(_draw, (name,), "WINDOW", "POST_PIXEL")))
-
-
-def unregister() -> None:
-    """Stop drawing."""
-    for space, handle in _handles:
-        space.draw_handler_remove(handle, "WINDOW")
-    _handles.clear()
-    _drawn.clear()
+register, unregister = jobs.registration(
+    drawings=tuple((name, _draw, (name,), "POST_PIXEL") for name in _SPACES)
+)

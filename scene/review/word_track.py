@@ -172,31 +172,39 @@ tracks = jobs.session.add(_Tracks())
 
 
 class Picture:
-    """What a region shows of a range of frames, in pixels from the picture's lower left corner."""
+    """What a region shows of a range of frames, in batches, in pixels from the picture's lower left
+    corner."""
 
     def __init__(self, start: float, end: float, width: int, height: float) -> None:
         self.start, self.width, self.height = start, width, height
         self.per_frame = width / (end - start)
+        self.shader = gpu.shader.from_builtin("SMOOTH_COLOR")
+        self.batches: list[gpu.types.GPUBatch] = []
 
     def x(self, frames: np.ndarray | float):
         """Pixels from the left at scene frames."""
         return (np.asarray(frames, float) - self.start) * self.per_frame
 
-    def draw_batches(self) -> None:
-        """Draw it from the lower left corner on."""
-        raise NotImplementedError
+    def add(self, kind: str, points: Sequence | np.ndarray, colors: Sequence | np.ndarray) -> None:
+        """Add points [n, 2] of one colour [4], or of one each [n, 4]."""
+        if len(points):
+            # in C order: Blender reads a buffer as if it were
+            colors = np.broadcast_to(colors, (len(points), 4)).astype(np.float32, order="C")
+            content = {"pos": np.ascontiguousarray(points, np.float32), "color": colors}
+            self.batches.append(batch_for_shader(self.shader, kind, content))
 
     def draw(self, bottom: float) -> None:
         """Draw it `bottom` pixels above the region's lower edge."""
         gpu.state.blend_set("ALPHA")
         with gpu.matrix.push_pop():  # type: ignore[attr-defined]
             gpu.matrix.translate((0.0, bottom, 0.0))
-            self.draw_batches()
+            for batch in self.batches:
+                batch.draw(self.shader)
         gpu.state.blend_set("NONE")
 
 
 def picture_of(
-    pictures: jobs.Recent, region: bpy.types.Region, key: tuple, make: Callable[[], Picture]
+    pictures: dict, region: bpy.types.Region, key: tuple, make: Callable[[], Picture]
 ) -> Picture:
     """The picture of a region, made again where its key is another than before."""
     place = region.as_pointer()
@@ -206,8 +214,8 @@ def picture_of(
 
 
 class _Picture(Picture):
-    """What a track shows in a range of frames, in pixels from its lower left corner: triangles in a
-    batch, and texts for `write`."""
+    """What a track shows in a range of frames, in pixels from its lower left corner: triangles, and
+    texts for `write`."""
 
     def __init__(
         self, track: WordTrack, start: float, end: float, width: int, height: float, scale: float
@@ -215,26 +223,12 @@ class _Picture(Picture):
         super().__init__(start, end, width, height)
         self.track, self.scale, self.bottom = track, scale, 0.0
         self.texts: list[tuple] = []
-        self.points: list[np.ndarray] = []
-        self.colors: list[np.ndarray] = []
-        self._add(np.array(box(0, 0, width, height)), _BACKGROUND)
+        self.add("TRIS", box(0, 0, width, height), _BACKGROUND)
         fps = track.spans[0].fps
         sounds = track.sounds[track.visible(track.sounds, start, end)]
         self._sounds(sounds[:: 1 + len(sounds) // _MOST_SOUNDS])
         if self.per_frame * fps >= _WORDS_FROM:
             self._words(track.visible(track.words, start, end), rows_in(height, scale))
-        shader = gpu.shader.from_builtin("SMOOTH_COLOR")
-        # in C order: Blender reads a buffer as if it were
-        content = {
-            name: np.concatenate(parts).astype(np.float32, order="C")
-            for name, parts in (("pos", self.points), ("color", self.colors))
-        }
-        self.shader, self.batch = shader, batch_for_shader(shader, "TRIS", content)
-
-    def _add(self, points: np.ndarray, colors: np.ndarray | Sequence[float]) -> None:
-        """Add triangles [3n, 2] of one colour [4], or of one each point."""
-        self.points.append(points)
-        self.colors.append(np.broadcast_to(np.asarray(colors, float), (len(points), 4)))
 
     def _sounds(self, sounds: np.ndarray) -> None:
         """Add the shapes of sounds."""
@@ -249,7 +243,8 @@ class _Picture(Picture):
         shapes = _SHAPES[kinds]
         x = left[:, None] + shapes[:, :, 0] * (right - left)[:, None]
         points = np.stack([x, 1 + shapes[:, :, 1] * (high - 2)], -1).reshape(-1, 2)
-        self._add(points, np.repeat(np.column_stack([_COLORS[kinds], opacity]), _CORNERS, 0))
+        colors = np.column_stack([_COLORS[kinds], opacity])
+        self.add("TRIS", points, np.repeat(colors, _CORNERS, 0))
 
     def _words(self, visible: slice, lines: int) -> None:
         """Add the words that `lines` rows have room for, marked and longer ones first."""
@@ -287,9 +282,6 @@ class _Picture(Picture):
         self.bottom = bottom
         super().draw(bottom)
         write(self.texts, bottom)
-
-    def draw_batches(self) -> None:
-        self.batch.draw(self.shader)
 
 
 @lru_cache(maxsize=4096)

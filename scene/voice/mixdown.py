@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 import numpy as np
@@ -32,10 +32,6 @@ from ...thunder_core.protocol import MIX, say_missing
 from ..host import compat, jobs, playback
 from .fingerprint import channel_of
 from .strip import by_name, lineage, Voice
-
-if TYPE_CHECKING:
-    from . import strip
-
 
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 MIX_PATIENCE = 5.0
@@ -481,9 +477,7 @@ def _bounds(first: int, last: int, fps: float) -> list[int]:
     return bounds
 
 
-def _mix_piece(
-    voice: strip.Voice, alone: bpy.types.Scene, piece: Path, layout: str, rate: int
-) -> None:
+def _mix_piece(voice: Voice, alone: bpy.types.Scene, piece: Path, layout: str, rate: int) -> None:
     """Have Blender mix down a scene's frames into a WAV file. Raises ThunderError."""
     sequencer: Any = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
     try:
@@ -558,7 +552,7 @@ def wav_header(channels: int, rate: int, size: int) -> bytes:
     )
 
 
-def _mix_error(voice: strip.Voice, detail: str) -> ThunderError:
+def _mix_error(voice: Voice, detail: str) -> ThunderError:
     """The error for a strip that Blender could not mix down."""
     return ThunderError(
         f"Blender could not mix down the strip “{voice.strip}” ({detail}): remove its retiming, "

@@ -21,7 +21,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
-from thunder.scene.review import checking, listening, live_score, overlay
+from thunder.scene.review import checking, listening, live_score, overlay, word_track
 from thunder.scene.takes import browsing, dialogue, grades, take_list, take_record
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
@@ -732,13 +732,15 @@ def test_the_curves_are_of_the_shown_take_its_voice_and_its_score(blender, stage
 def test_curves_over_the_editors_lie_where_their_sound_plays_at_any_rate(monkeypatch, fps):
     """Mouth, waveform, lip-sync and what is found of second 1 are drawn on its frame."""
     drawn = {}
-    monkeypatch.setattr(
-        overlay._OverlayPicture,
-        "_add",
-        lambda self, kind, at, color: drawn.update({color: np.array(at)}),
-    )
-    monkeypatch.setattr(overlay.gpu.shader, "from_builtin", lambda name: None)
-    monkeypatch.setattr(overlay, "batch_for_shader", lambda shader, kind, content: content)
+
+    def add(self, kind, points, colors):
+        color = colors if isinstance(colors, tuple) else "lip-sync"
+        drawn[color] = np.array(points)
+        if color == "lip-sync":
+            drawn["red"] = colors[:, 0]
+
+    monkeypatch.setattr(overlay._OverlayPicture, "add", add)
+    monkeypatch.setattr(word_track.gpu.shader, "from_builtin", lambda name: None)
     peaks, opening, score = np.zeros((200, 2)), np.zeros(50), np.full(50, 100.0)
     peaks[100:104], opening[25], score[25] = (-1.0, 1.0), 9.0, 0.0
     shown = SimpleNamespace(
@@ -747,18 +749,17 @@ def test_curves_over_the_editors_lie_where_their_sound_plays_at_any_rate(monkeyp
         grade=SimpleNamespace(spans=[(11 + fps, 11 + fps)]),
     )
     content = overlay._Content((), peaks, 11.0, opening, 11.0, shown, fps)
-    picture = overlay._OverlayPicture(content, 11.0, 11.0 + 2 * fps, 2000, 58.0, 1.0)
-    [(_, sync, _)] = picture.batches
+    overlay._OverlayPicture(content, 11.0, 11.0 + 2 * fps, 2000, 58.0, 1.0)
     places = [
         drawn[overlay._MOUTH_LINE][:, 1].argmax(),
         drawn[overlay._VOICE][1::2, 1].argmax(),
-        sync["color"][:, 0].argmax(),
+        drawn["red"].argmax(),
         0,
     ]
     rows = [
         drawn[overlay._MOUTH_LINE],
         drawn[overlay._VOICE][1::2],
-        sync["pos"],
+        drawn["lip-sync"],
         drawn[overlay._DRIFT_FILL].mean(0)[None],
     ]
     assert [row[place, 0] for row, place in zip(rows, places)] == pytest.approx([1000] * 4, abs=12)

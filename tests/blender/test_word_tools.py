@@ -198,7 +198,9 @@ def test_a_sound_is_corrected_and_a_word_moved(blender, worded):
     assert not marks_of(worded)
 
 
-def test_a_short_marked_word_is_written_before_longer_ones(blender, worded):
+def test_a_short_marked_word_is_written_before_longer_ones(blender, worded, monkeypatch):
+    monkeypatch.setattr(word_track.gpu.shader, "from_builtin", lambda name: None)
+
     def written(scale=1.0):
         """The words of a track in whose one row two do not fit, and how high they stand."""
         picture = word_track._Picture.__new__(word_track._Picture)
