@@ -162,14 +162,16 @@ def _steps(
     work. Films come last, as they change the scene."""
     if "dailies" in wanted.outputs:
         yield "Writing the sound", cost_of("dailies"), lambda _: write_dailies(out, baked)
-    if "sheet" in wanted.outputs:
-        yield "Drawing the contact sheet", cost_of("sheet"), partial(_draw_sheet, out, baked)
     works = {name: ("Writing", _export) for name, about in OUTPUTS.items() if about.format}
-    works |= {"speech": ("Listening to", _speak), "video": ("Filming", _film)}
+    works["speech"] = "Listening to", _speak
     for output, (doing, work) in works.items():
         for rank, file in enumerate(wanted.of_takes(output)):
             of_take = partial(work, out, baked, output, rank, file)
             yield f"{doing} {file}", cost_of(output), of_take
+    if "sheet" in wanted.outputs:
+        yield "Drawing the contact sheet", cost_of("sheet"), partial(_draw_sheet, out, baked)
+    for rank, file in enumerate(wanted.of_takes("video")):
+        yield f"Filming {file}", cost_of("video"), partial(_film, out, baked, rank, file)
 
 
 def write_npz(path: str, take: keying.TakeData) -> None:
@@ -338,9 +340,7 @@ def _speak(
     baked.report["takes"][rank][output] = file
 
 
-def _film(
-    out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str, done: PartDone
-) -> None:
+def _film(out: files.Transaction, baked: BakedTakes, rank: int, file: str, done: PartDone) -> None:
     """Film a take through the scene's camera, or one that is set up for it."""
     scene, entry = baked.scene, baked.entries[rank]
     baked.show(rank)
@@ -358,4 +358,4 @@ def _film(
     with jobs.handled("render_post", after_frame):
         side = FILM_PIXELS if studio.find(scene) else OWN_FILM_PIXELS
         studio.render_film(scene, out.part(file), side, side)
-    baked.report["takes"][rank][output] = file
+    baked.report["takes"][rank]["video"] = file

@@ -242,7 +242,7 @@ class THUNDER_PT_character(bpy.types.Panel):
             layout.prop(settings, "balance", slider=True)
 
     def _row(self, box: bpy.types.UILayout, item: ThunderRow):
-        box.use_property_split, box.use_property_decorate = True, False
+        tune(box, use_property_split=True, use_property_decorate=False)
         column = box.column()
         props(column, item, "source", "kind")
         if item.kind in ("KEY", "PROPERTY", "NONE", *mapping.DRAWN):

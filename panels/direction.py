@@ -148,15 +148,15 @@ class THUNDER_PT_manner(Popover, bpy.types.Panel):
         direction, column = _current_direction(context), self.layout.column(align=True)
         manner, wrong = attempt(sliders.manner_of, direction)
         if manner is None:
-            wrapped_label(column, wrong, context)
+            self.say(wrong)
         else:
             grey(column).label(text=translated(f"Learned from {manner.lines} lines"))
         for row, change in zip(direction.manner, () if manner is None else manner.changes):
             line = column.row(align=True)
             line.prop(row, "is_used", text=translated(change.words))
-            shown = grey(line.row())
-            shown.alignment = "RIGHT"
-            shown.label(text=translated(f"{change.lines} lines"))
+            tune(line.row(), active=False, alignment="RIGHT").label(
+                text=translated(f"{change.lines} lines")
+            )
         buttons(
             column, ("thunder.save_manner", "EXPORT"), ("thunder.load_manner", "IMPORT"),
             ("thunder.forget_manner", "X"),

@@ -80,8 +80,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        tune(layout, use_property_split=True, use_property_decorate=False)
         _draw_engine(layout, context, self)
         _draw_words(layout, context, self)
         _draw_component(
@@ -194,10 +193,8 @@ def _draw_packaged_engine(
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
     failed = install.installing.error and install.installing.component is None
-    text = "The engine is included"
-    if not failed:
-        text = "The engine is included: nothing needs to be installed"
-    box.label(text=text, icon="CHECKMARK")
+    whole = "The engine is included: nothing needs to be installed"
+    box.label(text="The engine is included" if failed else whole, icon="CHECKMARK")
     _draw_failure(box, None, context)
     box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
     if state.kind != "ABSENT":

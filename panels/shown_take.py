@@ -191,10 +191,8 @@ class THUNDER_PT_commit(OfTakes, bpy.types.Panel):
         props(row, chosen, "to", "step", text="")
         if chosen.to != "NEW":
             row = column.row(align=True)
-            row.prop_enum(chosen, "how", "REPLACE")
-            row.prop_enum(chosen, "how", "ADD")
-            if chosen.to != "STRIP":
-                row.prop_enum(chosen, "how", "INSERT")
+            for how in ("REPLACE", "ADD") if chosen.to == "STRIP" else ("REPLACE", "ADD", "INSERT"):
+                row.prop_enum(chosen, "how", how)
         row = column.row(align=True)
         props(row, chosen, "keys", "accuracy", text="")
         if chosen.keys == "BLOCKING" and chosen.step == "ONES":

@@ -318,8 +318,12 @@ def draw_transcript(
     if record is not None and record.is_typed:
         transcript.draw_language(layout, record, settings, False)
         return
-    row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
-    row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
+    buttons(
+        row,
+        ("thunder.paste_transcript", "PASTEDOWN"),
+        ("thunder.read_transcript", "FILEBROWSER"),
+        text="",
+    )
     is_ready = not recogniser.why_not()
     if record is not None:
         row.operator("thunder.recognise_words", text="", icon="SYNTAX_ON")
@@ -389,14 +393,11 @@ def draw_first_steps(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
 
 
 def _draw_step(
-    layout: bpy.types.UILayout, number: int, text: str, done: bool, *buttons: tuple[str, IconItems]
+    layout: bpy.types.UILayout, number: int, text: str, done: bool, *steps: tuple[str, IconItems]
 ) -> None:
     layout.label(text=f"{number}. {translated(text)}", icon="CHECKMARK" if done else "DOT")
-    column = layout.column(align=True)
     # where they were, so that the next ones do not come under the pointer
-    column.enabled = not done
-    for name, icon in buttons:
-        column.operator(name, icon=icon)
+    buttons(tune(layout.column(align=True), enabled=not done), *steps)
 
 
 WIDTH = 15  # of the popover, in button heights
@@ -435,8 +436,7 @@ class THUNDER_PT_record(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, scene_of(context).thunder.recording
         big_button(layout, "thunder.record", icon="REC")
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        tune(layout, use_property_split=True, use_property_decorate=False)
         layout.operator(
             "thunder.choose_microphone",
             text=connection.microphone() or translated("Microphone"),
@@ -457,9 +457,8 @@ class THUNDER_PT_record(bpy.types.Panel):
 
 
 def _in_sequencer(self: bpy.types.Header, context: bpy.types.Context) -> None:
-    if context.space_data.view_type == "PREVIEW":
-        return
-    record_button(self.layout)
+    if context.space_data.view_type != "PREVIEW":
+        record_button(self.layout)
 
 
 def _in_add_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:

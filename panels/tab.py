@@ -17,6 +17,7 @@ from ..thunder_core.translation import wrap
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured
 LETTERS_PER_PIXEL = 0.113
+POPOVER_LETTERS = 36  # that fit into a line of a popover beside an icon, also of wide ones
 BUTTON = 20  # pixels of an icon button, at scale 1
 
 
@@ -93,6 +94,11 @@ class Popover(_Panel):
     bl_ui_units_x = 13
     bl_translation_context = CONTEXT
 
+    def say(self, text: str) -> None:
+        """Write a sentence in as many lines as the popover's width needs, greyed."""
+        column = tune(self.layout.column(align=True), active=False)
+        in_lines(column, text, POPOVER_LETTERS, "INFO")
+
 
 class OfTakes(Tab):
     """A tab's panel that is there once there are takes."""
@@ -126,13 +132,9 @@ def wrapped_label(
 ) -> int:
     """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon; how many
     that are."""
-    letters = max(16, letters_wide(context))
+    pixels = _region(context).width / context.preferences.system.ui_scale
+    letters = max(16, int(pixels * LETTERS_PER_PIXEL))
     return in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
-
-
-def letters_wide(context: bpy.types.Context) -> int:
-    """About how many letters the sidebar is wide."""
-    return int(_region(context).width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
 
 
 def text_width(text: str, context: bpy.types.Context) -> float:
@@ -168,10 +170,10 @@ def shape_buttons(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     layout.operator("thunder.make_shapes", icon="SHAPEKEY_DATA")
 
 
-def buttons(layout: bpy.types.UILayout, *operators: tuple[str, IconItems]) -> None:
+def buttons(layout: bpy.types.UILayout, *operators: tuple[str, IconItems], **how: Any) -> None:
     """A button of each operator, with its icon."""
     for name, icon in operators:
-        layout.operator(name, icon=icon)
+        layout.operator(name, icon=icon, **how)
 
 
 def big_button(layout: bpy.types.UILayout, name: str, **how: Any):

@@ -67,13 +67,14 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return
         mark, grade = mark_of(item), grades.of_take(item)
         is_current = not (grades.has_old_score(item) or browsing.watch.is_outdated(item))
-        verdict = tune(row.row(align=True), active=is_current)
-        verdict.ui_units_x = VERDICT
-        verdict.alert = grade is not None and grade.name == findings.POOR
-        verdict.label(text=translated(take_list.verdict(item)))
-        said = tune(row.row(align=True), active=is_current)
-        said.ui_units_x = READ
-        said.label(text=translated(findings.heard_in_a_word(grades.heard_of(item))))
+        is_poor = grade is not None and grade.name == findings.POOR
+        verdict = row.row(align=True)
+        tune(verdict, active=is_current, ui_units_x=VERDICT, alert=is_poor).label(
+            text=translated(take_list.verdict(item))
+        )
+        tune(row.row(align=True), active=is_current, ui_units_x=READ).label(
+            text=translated(findings.heard_in_a_word(grades.heard_of(item)))
+        )
         row.prop(item, "name", text="", emboss=False)
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in browsing.icons(item):
@@ -95,8 +96,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
     ):
         entries = getattr(data, property_name)
         order = browsing.order(context)
-        stale = changes.stale_takes(context.scene)
-        _drawn["stale"] = {entry.as_pointer() for entry, _ in stale}
+        _drawn["stale"] = {entry.as_pointer() for entry, _ in changes.stale_takes(context.scene)}
         listed = set(order)
         flags = [self.bitflag_filter_item * (place in listed) for place in range(len(entries))]
         rows = order + [place for place in range(len(entries)) if place not in listed]
@@ -156,11 +156,9 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         if session.job is None and live_score.takes_to_score(context):
-            wrapped_label(
-                layout,
+            self.say(
                 "Greyed verdicts are by other weights, an earlier version or without these words;"
-                " “…” is not scored yet",
-                context,
+                " “…” is not scored yet"
             )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")
         rig, _ = attempt(head.find, context.scene, context.object)
@@ -171,14 +169,14 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
         layout.label(text=translated(f"{score.text} of 100"))
         if score.grade is not None:
             said = score.grade.text
-            wrapped_label(layout, said[:1].upper() + said[1:], context)
+            self.say(said[:1].upper() + said[1:])
         column = layout.column(align=True)
         for name, said in findings.PARTS.items():
             if name in score.parts:
                 part = score.parts[name]
                 column.progress(text=f"{translated(said)}: {part:.0%}", factor=part)
         if read := findings.say_heard(score.heard):
-            wrapped_label(layout, read, context)
+            self.say(read)
 
 
 class THUNDER_PT_batches(Popover, bpy.types.Panel):
@@ -320,8 +318,9 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         self._draw_row(layout, context)
         row = layout.row(align=True)
         row.operator("thunder.play_grid", icon="X" if grid.is_running() else "MESH_GRID")
-        row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
-        row.operator("thunder.delete_take", text="", icon="TRASH")
+        buttons(
+            row, ("thunder.contact_sheet", "IMAGE_DATA"), ("thunder.delete_take", "TRASH"), text=""
+        )
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
 
