@@ -85,7 +85,11 @@ def show(rig: head.Rig, entry: ThunderTake) -> None:
         remember_animation(rig)
         _hold_still(rig)
         for target in rig.targets:
-            _play_under(target)
+            animation = target.animation_data
+            if animation is not None and animation.action is not None:
+                # as the uppermost NLA track, exactly as it plays now
+                holds = animation.action_extrapolation == "HOLD"
+                push_down(target, TRACK, animation.action, _playing_state(target), holds)
     _move_to_rest(rig)
     actions = actions_of(entry)
     for index, target in enumerate(rig.targets):
@@ -178,19 +182,6 @@ def hold_values(rig: head.Rig, name: str, values: list[list]) -> list[bpy.types.
     used = [action for action in actions if action.users]
     bpy.data.batch_remove([action for action in actions if not action.users])
     return used
-
-
-def _play_under(target: compat.Animated) -> None:
-    """Let a data-block's active action play as the uppermost NLA track, exactly as it plays now."""
-    animation = target.animation_data
-    if animation is not None and animation.action is not None:
-        push_down(
-            target,
-            TRACK,
-            animation.action,
-            _playing_state(target),
-            animation.action_extrapolation == "HOLD",
-        )
 
 
 def _playing_state(target: compat.Animated) -> dict:

@@ -5,7 +5,6 @@ back exactly."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -13,10 +12,6 @@ import numpy as np
 from ...thunder_core.animation import keyframes
 from ..heads import head
 from ..host import compat
-
-if TYPE_CHECKING:
-    from ..host.compat import Animated
-
 
 # how far handles are from where Blender places them: by its rounding, and by that of takes
 _EXACT, _ROUNDED = 2e-6, 1.3e-4
@@ -136,7 +131,9 @@ def evaluate(curve: bpy.types.FCurve, frames: np.ndarray) -> np.ndarray:
     return np.array([curve.evaluate(float(frame)) for frame in frames])
 
 
-def evaluate_keys(keys: dict[str, np.ndarray], target: Animated, frames: np.ndarray) -> np.ndarray:
+def evaluate_keys(
+    keys: dict[str, np.ndarray], target: compat.Animated, frames: np.ndarray
+) -> np.ndarray:
     """Values [S] at frames of a curve that has these keys; one at least. target: a data-block."""
     values = keyframes.evaluate(keys, frames)
     if values is None:  # eased, which Blender alone can do
@@ -211,16 +208,7 @@ def write_changes(
         write(curve, keys)
         restore_handles(curve, keys)
         return
-    handles = "handle_left" in existing
-    if np.array_equal(existing["co"], keys["co"]) and not (
-        handles
-        and any(
-            not np.array_equal(existing[part], keys[part])
-            for part in ("handle_left", "handle_right")
-        )
-    ):
-        return
-    for part in ("co", "handle_left", "handle_right") if handles else ("co",):
-        curve.keyframe_points.foreach_set(part, np.ascontiguousarray(keys[part]).ravel())
-    curve.update()
-    restore_handles(curve, keys)
+    parts = ("co", "handle_left", "handle_right") if "handle_left" in existing else ("co",)
+    if any(not np.array_equal(existing[part], keys[part]) for part in parts):
+        _set(curve, {part: keys[part] for part in parts})
+        restore_handles(curve, keys)

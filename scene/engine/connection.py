@@ -109,12 +109,6 @@ def shipped_fingerprint() -> str:
     return (WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8").split()[2]
 
 
-def _keep_fingerprint(folder: str | None, answer: dict) -> None:
-    """Remember the fingerprint in an engine's answer, if it has one, as that of its folder of
-    weights (None: the bundled ones)."""
-    _engine.fingerprints[folder] = answer.get("weights") or _engine.fingerprints.get(folder, "")
-
-
 def check_weights(place: str) -> str:
     """A folder of weights that holds all model files; without the distilled one, which training
     may leave out, the engine samples by the whole one. Raises BadWeights."""
@@ -201,15 +195,6 @@ def stop() -> None:
         _engine.client = None
 
 
-def _keep_log(log: str) -> None:
-    """Put the last words of a dead engine in a text block, for the animator to read or send."""
-    if not log:
-        return
-    text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
-    text.clear()
-    text.write(log)
-
-
 def ask(
     client: Client,
     verb: str,
@@ -241,11 +226,14 @@ def ask(
         if not pending.done:
             pending.cancel()
     if pending.error is not None:
-        if isinstance(pending.error, WorkerDied):
-            _keep_log(pending.error.log)
+        if isinstance(pending.error, WorkerDied) and pending.error.log:
+            # its last words, for the animator to read or send
+            text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
+            text.from_string(pending.error.log)
         raise pending.error
     assert pending.result is not None
-    _keep_fingerprint(client.weights, pending.result)
+    if fingerprint := pending.result.get("weights"):
+        _engine.fingerprints[client.weights] = fingerprint
     if verb == "hello" and client is _engine.client and (pid := client.pid) is not None:
         _engine.answer = pid, pending.result
     return pending.result
@@ -256,14 +244,5 @@ def ask_about(
 ) -> Generator[Step, None, dict]:  # fmt: skip
     """As `ask`, about the mouth of a motion."""
     with temporary_arrays(client) as put:
-        return (
-            yield from ask(
-                client,
-                verb,
-                span,
-                message,
-                expression=put(motion.expression),
-                jaw=put(motion.jaw),
-                **args,
-            )
-        )
+        args |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
+        return (yield from ask(client, verb, span, message, **args))

@@ -13,7 +13,7 @@ from ...thunder_core.face.reading.character import PointMeter
 from ...thunder_core.face.reading.detecting import SCRIPTS
 from . import binding, drawn, head_state, reading
 from .detection import detect, reach_of, unused_of
-from .family import face_of, points_of, relatives
+from .family import face_of, relatives, rest_of
 
 
 def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
@@ -129,8 +129,7 @@ def between_eyes(face: bpy.types.Object, plan: Mapping) -> tuple[bpy.types.Objec
     seen = reach_of(face, plan)
     scene = face.users_scene[0]
     part, base = (scene.objects.get(name) or face for name in ((seen.parts or ("",))[0], seen.base))
-    keys = part.data.shape_keys
-    points = points_of(part.data.vertices if keys is None else keys.reference_key.data)
+    points = rest_of(part)
     lips = [vertex for vertex in (*seen.upper, *seen.lower) if vertex < len(points)]
     into = np.array(part.matrix_world.inverted_safe() @ base.matrix_world)[:3, :3]
     up = into @ np.array(seen.up) / seen.mm  # a millimetre

@@ -240,6 +240,20 @@ def points_of(points: bpy.types.bpy_prop_collection) -> np.ndarray:
     return buffer.reshape(-1, 3).astype(np.float64)
 
 
+def rest_of(obj: bpy.types.Object) -> np.ndarray:
+    """[n, 3] of a mesh's vertices as its shape keys rest, in its space."""
+    keys = obj.data.shape_keys
+    return points_of(obj.data.vertices if keys is None else keys.reference_key.data)
+
+
+def triangles_of(mesh: bpy.types.Mesh) -> np.ndarray:
+    """[n, 3] of a mesh's triangles: the numbers of their vertices."""
+    mesh.calc_loop_triangles()
+    corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
+    mesh.loop_triangles.foreach_get("vertices", corners)
+    return corners.reshape(-1, 3)
+
+
 def owners_of(obj: bpy.types.Object) -> list[tuple]:
     """What may have custom properties: an object, and its pose bones; each with the bone's name, ""
     for the object."""

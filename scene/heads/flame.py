@@ -20,7 +20,7 @@ from ...thunder_core.face.moving import retarget
 from ...thunder_core.records import UNREADABLE
 from ..host.jobs import Recent
 from . import binding, build
-from .family import points_of
+from .family import points_of, rest_of, triangles_of
 from .reading import weights_of
 
 # armature property: number of expression directions of the file
@@ -129,7 +129,7 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
     def offsets(block: bpy.types.ShapeKey):
         return points_of(block.data) - points_of(block.relative_key.data)
 
-    rest = points_of(data.shape_keys.reference_key.data)
+    rest = rest_of(mesh)
     for block in blocks:
         if block.name.startswith("identity") and not block.mute and block.value:
             rest = rest + block.value * offsets(block)
@@ -140,10 +140,7 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
         )
         if name in blocks:
             posedirs[:, :, number] = build.blender_to_flame(offsets(blocks[name]))
-    data.calc_loop_triangles()
-    corners = np.empty(3 * len(data.loop_triangles), np.int32)
-    data.loop_triangles.foreach_get("vertices", corners)
-    triangles = corners.reshape(-1, 3)
+    triangles = triangles_of(data)
     template = build.blender_to_flame(rest)
     joints = np.array([armature.data.bones[name].head_local for name in build.JOINTS])
     # the file's coordinates are those of the armature, independent of its position and size

@@ -211,7 +211,7 @@ def make(
             back.callback(before.restore, obj)
             if obj.data.shape_keys is None:
                 obj.shape_key_add(name="Basis", from_mix=False)
-            rest = family.points_of(obj.data.shape_keys.reference_key.data)
+            rest = family.rest_of(obj)
             least = _SAME * np.ptp(rest, axis=0).max()
             for place, name in enumerate(wanted):
                 by = part[answer["names"].index(name)]
@@ -388,17 +388,16 @@ def marked_faults(face: bpy.types.Object) -> np.ndarray:
 
 def say_faults(face: bpy.types.Object) -> list[str]:
     """A sentence on each of them."""
-    return [_say(fault, ", ".join(names)) for fault, names in faults_of(face).items()]
+    found = faults_of(face).items()
+    return [_SENTENCES[fault].format(names=", ".join(names)) for fault, names in found]
 
 
-def _say(fault: str, names: str) -> str:
-    if fault == shapes.OPEN:
-        return f"An eye stays open: {names}. Sculpt these keys, or move dots to the lids' edges"
-    if fault == shapes.HOLE:
-        return f"The inside of a lip shows: {names}. Sculpt these keys, or move the lips' dots"
-    if fault == shapes.NO_EYE:
-        return f"No eye opens between its dots: {names}. Open the lids, or move dots to them"
-    return f"Torn skin: {names}. Sculpt these keys, or move dots there and make them again"
+_SENTENCES = {
+    shapes.TORN: "Torn skin: {names}. Sculpt these keys, or move dots there and make them again",
+    shapes.OPEN: "An eye stays open: {names}. Sculpt these keys, or move dots to the lids' edges",
+    shapes.HOLE: "The inside of a lip shows: {names}. Sculpt these keys, or move the lips' dots",
+    shapes.NO_EYE: "No eye opens between its dots: {names}. Open the lids, or move dots to them",
+}
 
 
 # ---- reading
@@ -437,14 +436,9 @@ def _geometry(
         )
     for obj in (face, *parts):
         _check(obj)
-        mesh, keys = obj.data, obj.data.shape_keys
-        rest = family.points_of(mesh.vertices if keys is None else keys.reference_key.data)
-        into = np.array(inward @ obj.matrix_world)
-        mesh.calc_loop_triangles()
-        corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
-        mesh.loop_triangles.foreach_get("vertices", corners)
+        rest, into = family.rest_of(obj), np.array(inward @ obj.matrix_world)
         points.append(rest @ into[:3, :3].T + into[:3, 3])
-        triangles.append(corners.reshape(-1, 3) + sum(sizes))
+        triangles.append(family.triangles_of(obj.data) + sum(sizes))
         sizes.append(len(rest))
     if sizes[0] < _LEAST:
         raise BadHead(
@@ -486,16 +480,14 @@ def _through_pose(
     for each in others:
         each.show_viewport = False
     depsgraph.update()
-    mesh, keys = face.data, face.data.shape_keys
-    rest = family.points_of(mesh.vertices if keys is None else keys.reference_key.data)
+    rest = family.rest_of(face)
     posed = family.points_of(face.evaluated_get(depsgraph).data.vertices)
     for each in others:
         each.show_viewport = True
     if np.allclose(rest, posed, atol=_SAME * np.ptp(rest, axis=0).max()):
         return places
     start, end = (posed, rest) if to_rest else (rest, posed)
-    mesh.calc_loop_triangles()
-    triangles = [tuple(each.vertices) for each in mesh.loop_triangles]
+    triangles = family.triangles_of(face.data).tolist()
     tree, outward = BVHTree.FromPolygons(start.tolist(), triangles), face.matrix_world
     found = []
     for place in places:

@@ -302,20 +302,22 @@ Keys = dict[str, np.ndarray]
 
 def why_not(finding: findings.Finding) -> str:
     """The reason why a finding has no fix, "" if it has."""
-    if finding.kind == findings.STILL:
-        return "A mouth that stands still needs new keys: show a take that moves there"
-    if finding.kind == findings.SIZE:
-        return "Its size is a matter of direction: generate with more or less Energy, or use Shape"
-    if finding.kind == findings.MUMBLED:
-        return "Clearness is a matter of direction: generate with more Articulation, or use Shape"
-    if finding.kind == findings.OTHER:
-        return "This mouth is of another line: choose the strip that it speaks"
     if finding.kind == findings.OPEN and finding.whole:
         return (
             "The lips of this head hardly ever meet: look at its mapping, and at the key that "
             "closes its lips"
         )
-    return ""
+    return _NOT_FIXED.get(finding.kind, "")
+
+
+_NOT_FIXED = {
+    findings.STILL: "A mouth that stands still needs new keys: show a take that moves there",
+    findings.SIZE: "Its size is a matter of direction: generate with more or less Energy, or use "
+    "Shape",
+    findings.MUMBLED: "Clearness is a matter of direction: generate with more Articulation, or use "
+    "Shape",
+    findings.OTHER: "This mouth is of another line: choose the strip that it speaks",
+}
 
 
 def mend(
