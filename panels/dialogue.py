@@ -98,10 +98,9 @@ class THUNDER_MT_dialogue(bpy.types.Menu):
 def is_shown(context: bpy.types.Context) -> bool:
     """Whether there are several strips that heads may speak, or several heads that may share
     one."""
-    settings = context.scene.thunder
     strips = (
         len(strip.sound_strips(context.scene))
-        if settings.source == "STRIP" and head.is_any_in(context.scene)
+        if context.scene.thunder.source == "STRIP" and head.is_any_in(context.scene)
         else 0
     )
     return strips > 1 or (strips == 1 and len(head.in_scene(context.scene)) > 1)

@@ -16,7 +16,6 @@ from ..scene.host.language import translated
 from ..scene.review import checking, listening, live_score
 from ..scene.takes import grades, mouth_pictures, take_list, transcript, word_places
 from ..scene.takes.dialogue import say_passed_over
-from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
@@ -85,9 +84,9 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
     ) -> None:
         kinds = {mark.kind for _, mark in word_places.marks(context, place)}
         grid = layout.grid_flow(row_major=True, columns=3, even_columns=True, align=True)
-        for kind in WORD_KINDS:
+        for kind in transcript.WORD_KINDS:
             grid.operator(
-                "thunder.mark_word", text=LABELS[kind][0], depress=kind in kinds
+                "thunder.mark_word", text=transcript.LABELS[kind][0], depress=kind in kinds
             ).kind = kind
         tune(grid.row(align=True), active=bool(kinds)).operator("thunder.clear_word", text="Remove")
 

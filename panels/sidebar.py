@@ -85,8 +85,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row = tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH)
             progress_row(row, 1.0, f"{session.job.step.fraction:.0%}")
         if notes(context):
-            row = tune(self.layout.row(), alert=True)
-            row.popover("THUNDER_PT_notes", text="", icon="ERROR")
+            tune(self.layout.row(), alert=True).popover("THUNDER_PT_notes", text="", icon="ERROR")
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
     def draw(self, context: bpy.types.Context) -> None:

@@ -96,8 +96,7 @@ class Popover(_Panel):
 
     def say(self, text: str) -> None:
         """Write a sentence in as many lines as the popover's width needs, greyed."""
-        column = tune(self.layout.column(align=True), active=False)
-        in_lines(column, text, POPOVER_LETTERS, "INFO")
+        in_lines(tune(self.layout.column(align=True), active=False), text, POPOVER_LETTERS, "INFO")
 
 
 class OfTakes(Tab):

@@ -68,8 +68,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         mark, grade = mark_of(item), grades.of_take(item)
         is_current = not (grades.has_old_score(item) or browsing.watch.is_outdated(item))
         is_poor = grade is not None and grade.name == findings.POOR
-        verdict = row.row(align=True)
-        tune(verdict, active=is_current, ui_units_x=VERDICT, alert=is_poor).label(
+        tune(row.row(align=True), active=is_current, ui_units_x=VERDICT, alert=is_poor).label(
             text=translated(take_list.verdict(item))
         )
         tune(row.row(align=True), active=is_current, ui_units_x=READ).label(

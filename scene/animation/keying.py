@@ -353,8 +353,7 @@ def read(
     """Read `seconds` of animation from clock.start on. Returns the Motion [T, len(channels)] at
     `fps` frames per second. The scene stays on its frame."""
     values = yield from rescale(read_values(rig, clock, seconds, fps), 0.0, 0.9)
-    motion = yield from rescale(motion_of(rig, values, channels), 0.9, 1.0)
-    return replace(motion, fps=fps)
+    return replace((yield from rescale(motion_of(rig, values, channels), 0.9, 1.0)), fps=fps)
 
 
 def read_values(

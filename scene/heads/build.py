@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import bpy
 import numpy as np
@@ -14,12 +14,9 @@ from mathutils import Vector
 
 from ...thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Hair, Head, JOINT_NAMES, NECK
 from ...thunder_core.filters import smoothstep
+from ..host import compat
 from . import materials, rna_paths
 from .family import MARK, points_of
-
-if TYPE_CHECKING:
-    from ..host.compat import Animated
-
 
 HAIR_MARK = "thunder_hair"  # custom property of its hair
 JOINTS = JOINT_NAMES  # bones, in FLAME's joint order
@@ -242,7 +239,7 @@ def add_turn(
     target.transform_space, target.rotation_mode = "LOCAL_SPACE", "XYZ"
 
 
-def add_input(driver: bpy.types.Driver, name: str, block: Animated, path: str) -> None:
+def add_input(driver: bpy.types.Driver, name: str, block: compat.Animated, path: str) -> None:
     """A variable of a driver: the value of a property of a data-block."""
     variable = driver.variables.new()
     variable.name, target = name, variable.targets[0]

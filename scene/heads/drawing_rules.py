@@ -17,7 +17,6 @@ from ...thunder_core.face import mapping
 from ...thunder_core.face.drawn_mouths import MOUTHS, NAMES, UNUSED
 from ...thunder_core.face.mapping import Mapping, Rule, Target
 from ...thunder_core.face.reading import drawing_names
-from ...thunder_core.face.reading.drawing_names import CHARTS
 from ...thunder_core.shipped import DRAWING
 from ..host import compat
 from . import family
@@ -70,13 +69,12 @@ def in_order(
         rows = [by_name[name] for name in drawing_names.in_order(list(by_name))]
     orders = {
         name: [sounds for _, sounds in usual if not sounds or not set(sounds).issubset(known)]
-        for name, usual in CHARTS.items()
+        for name, usual in drawing_names.CHARTS.items()
     }
     usual = next((name for name, of in orders.items() if len(of) == len(rows)), "Twelve Sounds")
-    order = orders[chart or usual]
     rules = [
         Rule(source, target, float(number))
-        for sounds, (target, number) in zip(order, rows[first - 1 :])
+        for sounds, (target, number) in zip(orders[chart or usual], rows[first - 1 :])
         for source in sounds
         if source not in known
     ]

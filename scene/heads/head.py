@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -17,18 +16,14 @@ from mathutils import Vector
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
 from ...thunder_core.face.head import load_head
-from ...thunder_core.face.mapping import Sums
 from ...thunder_core.face.moving.displacement import RigMeter
 from ...thunder_core.face.moving.driving import Driver, shows_all, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
+from ..host import compat
 from ..host.redraw import once
 from . import binding, character, detection, drawn, family, flame, rna_paths
 from .build import armature_of, build as _build, enliven, HAIR_MARK
-
-if TYPE_CHECKING:
-    from ..host.compat import Animated
-
 
 ASSET = WEIGHTS / "head.npz"
 # bundled heads by file, with menu names
@@ -112,7 +107,7 @@ class Rig:
         return bool(self.driver.leads) and not self.has_jaw
 
     @property
-    def sums(self) -> Sums | None:
+    def sums(self) -> mapping.Sums | None:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
         look on it; None if it shows everything, or posed mouths instead of channels."""
         if self.driver.is_drawn:
@@ -141,7 +136,7 @@ class Rig:
         turns = tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))
         return RigMeter(self.driver, channel_names(), turns, opens)
 
-    def tracks_of(self, target: Animated) -> list[tuple[int, Track]]:
+    def tracks_of(self, target: compat.Animated) -> list[tuple[int, Track]]:
         """The tracks of one of the targets, each with its index in the driver."""
         block = self.targets.index(target)
         return [

@@ -192,10 +192,9 @@ class Sender(jobs.Part):
                     sent.rig = head.look_up(sent.scene, mesh)[1]
                 rig = sent.rig
                 assert rig is not None  # else it was just looked up
-                values = rig.evaluate(depsgraph)[None]
                 self.send(
                     mesh,
-                    pack(rig.driver.read(values, head.channel_names()))[0],
+                    pack(rig.driver.read(rig.evaluate(depsgraph)[None], head.channel_names()))[0],
                     scene.frame_current_final * scene.render.fps_base / scene.render.fps,
                 )
 

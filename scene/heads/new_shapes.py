@@ -322,8 +322,7 @@ def _kept(face: bpy.types.Object) -> set[str]:
     has = set(keys.key_blocks.keys())
     ours = _unsculpted(face, has)
     if family.is_face(face):
-        plan = character.plan_of(face)
-        has |= {rule.source for rule in plan.rules if not _is_stand_in(rule)}
+        has |= {rule.source for rule in character.plan_of(face).rules if not _is_stand_in(rule)}
     return has - ours
 
 

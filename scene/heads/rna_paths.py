@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -12,10 +11,7 @@ import numpy as np
 from ...thunder_core.face import mapping
 from ...thunder_core.face.moving import driving
 from ...thunder_core.rotation import matrix_to_rotvec
-
-if TYPE_CHECKING:
-    from ..host.compat import Animated
-
+from ..host import compat
 
 # of sliders that the add-on puts on a character; and of the shape keys that mouth sliders moved, as
 # of files of earlier versions: twins of those of these names, which add to them
@@ -53,7 +49,7 @@ def add_slider(owner: bpy.types.Object, name: str, value: float, least: float, a
     owner.property_overridable_library_set(slider_path(name), True)
 
 
-def has_twins(block: Animated) -> bool:
+def has_twins(block: compat.Animated) -> bool:
     """Whether a data-block has shape keys that add to others."""
     return block.id_type == "KEY" and any(
         key.name.startswith(OWN_PREFIX) for key in block.key_blocks
@@ -69,14 +65,14 @@ def split(path: str) -> tuple[str, str, bool]:
     return (path[: start + 1], path[start + 2 :], False) if start >= 0 else ("", path, False)
 
 
-def _resolve(block: Animated, path: str) -> tuple:
+def _resolve(block: compat.Animated, path: str) -> tuple:
     """(what has the property of a path, its name, whether it is a custom one). Raises ValueError if
     nothing has it."""
     owner, name, custom = split(path)
     return block.path_resolve(owner) if owner else block, name, custom
 
 
-def exists(block: Animated, path: str) -> bool:
+def exists(block: compat.Animated, path: str) -> bool:
     """Whether a data-block has such a number now."""
     try:
         owner, name, custom = _resolve(block, path)
@@ -93,7 +89,7 @@ def rest_value(owner: bpy.types.bpy_struct, name: str) -> float:
         return 0.0
 
 
-def value(block: Animated, path: str, index: int) -> float:
+def value(block: compat.Animated, path: str, index: int) -> float:
     """The current value of a path in a data-block."""
     owner, name, custom = _resolve(block, path)
     result = owner[name] if custom else getattr(owner, name)
@@ -106,7 +102,7 @@ def tag(blocks: Iterable) -> None:
         block.update_tag()
 
 
-def set_value(block: Animated, path: str, index: int, number: float) -> None:
+def set_value(block: compat.Animated, path: str, index: int, number: float) -> None:
     """Set a number of a data-block; whole-number properties take the nearest."""
     owner, name, custom = _resolve(block, path)
     current = owner[name] if custom else getattr(owner, name)
@@ -137,7 +133,7 @@ def rotations(tracks: Iterable[driving.Track]) -> list[list[int]]:
     return list(groups.values())
 
 
-def rest(block: Animated, path: str, index: int, number: float) -> None:
+def rest(block: compat.Animated, path: str, index: int, number: float) -> None:
     """Set a number to its rest value; a bone's rotation in whichever way its mode keeps it."""
     bone = bone_of(path)
     if bone is not None and bone[1] in _ROTATIONS:
@@ -149,7 +145,7 @@ def rest(block: Animated, path: str, index: int, number: float) -> None:
     set_value(block, path, index, number)
 
 
-def visible_values(block: Animated, curve_values: np.ndarray, path: str) -> np.ndarray:
+def visible_values(block: compat.Animated, curve_values: np.ndarray, path: str) -> np.ndarray:
     """Values [S] of a curve as they are seen: a muted shape key is 0, a slider clamps."""
     if block.id_type != "KEY":
         return curve_values
@@ -161,7 +157,7 @@ def visible_values(block: Animated, curve_values: np.ndarray, path: str) -> np.n
     )
 
 
-def evaluate(block: Animated, tracks: list, depsgraph: bpy.types.Depsgraph) -> list[float]:
+def evaluate(block: compat.Animated, tracks: list, depsgraph: bpy.types.Depsgraph) -> list[float]:
     """Numbers of tracks [(path, index)] of a data-block in the evaluated scene; bones with their
     constraints."""
     evaluated = block.evaluated_get(depsgraph)
@@ -199,7 +195,7 @@ def bone_rotation(pose: bpy.types.PoseBone) -> np.ndarray:
     return np.array(local.to_3x3().normalized())
 
 
-def drivers_of(block: Animated) -> dict[str, bpy.types.FCurve]:
+def drivers_of(block: compat.Animated) -> dict[str, bpy.types.FCurve]:
     """The drivers of a data-block that are not muted: {data path: driver curve}."""
     return (
         {curve.data_path: curve for curve in block.animation_data.drivers if not curve.mute}

@@ -23,7 +23,6 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadRequest, NoSpace
 from ...thunder_core.face import mapping
 from ...thunder_core.face.drawn_mouths import MOUTHS
-from ...thunder_core.face.mapping import rotation_vectors
 from ...thunder_core.face.moving.lips import opening_mm
 from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
@@ -430,8 +429,7 @@ def _write_gltf(shot: Shot, path: str) -> list[str]:
     )
     notes = _rig_notes(shot)
     if _holds(shot):
-        blended = glb.hold(path, _moving(shot))
-        notes += _notes((_BLENDED, blended))
+        notes += _notes((_BLENDED, glb.hold(path, _moving(shot))))
     if shot.first < 0 and not shot.from_zero:
         notes.append("glTF has no time before 0: frames below 0 are left out")
     return notes
@@ -639,11 +637,10 @@ def _rig_notes(shot: Shot) -> list[str]:
         for modifier in obj.modifiers
         if modifier.type != "ARMATURE" and modifier.show_viewport
     ]
-    beyond = keys_beyond(shot)
     return _notes(
         ("Modifiers are left out because a mesh with shape keys cannot apply them: {}", dropped),
         ("Which drawing is seen is left out, so export cues too: {}", drawn),
-        ("Shape keys go beyond 0 to 1, where some programs clip them: {}", beyond),
+        ("Shape keys go beyond 0 to 1, where some programs clip them: {}", keys_beyond(shot)),
     )
 
 
@@ -683,7 +680,9 @@ def _write_parameters(shot: Shot, path: str) -> list[str]:
         ]
     poses = {}
     for turn in rig.driver.turns:
-        local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
+        local = mapping.rotation_vectors(
+            values[:, turn.first : turn.first + turn.length], turn.mode
+        )
         poses[turn.parts[0][0].partition(".")[0]] = local @ turn.basis
     still = np.zeros((len(values), 3))
     joints = {"jaw": "jaw", "neck": "neck", "leye": "eye_left", "reye": "eye_right"}

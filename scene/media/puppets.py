@@ -183,11 +183,9 @@ def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
     face = rig.mesh
     world = rig.owner.matrix_world
     plan = character.plan_of(face) if rig.armature is None else Mapping("")
-    turn = world.to_quaternion()
-    forward, up = (turn @ Vector(axis) for axis in plan.axes)
+    forward, up = (world.to_quaternion() @ Vector(axis) for axis in plan.axes)
     axes = Matrix((up.cross(forward), up, forward))  # rows: the world's coordinates to the face's
-    places = _moving_points(rig)
-    projected = np.array(axes) @ places.T
+    projected = np.array(axes) @ _moving_points(rig).T
     low, high = projected.min(axis=1), projected.max(axis=1)
     size = FACE_MARGIN * float(max(high[0] - low[0], high[1] - low[1], 1e-6))
     return Matrix.Translation(-Vector((low + high) / 2)) @ axes.to_4x4(), size

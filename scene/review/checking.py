@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 import bpy
 import numpy as np
 
-from ...thunder_core import findings, types
+from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.drawn_mouths import MOUTHS
 from ...thunder_core.face.moving import lips
-from ...thunder_core.findings import OPEN, OTHER, SHIFTED, SIZE
 from ...thunder_core.progress import rescale
 from ...thunder_core.translation import plural
-from ...thunder_core.types import FPS, in_group, Motion, SPEECH
+from ...thunder_core.types import CLOSED_MM, FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
 from ..host import compat, jobs
@@ -198,9 +197,11 @@ def show(
 def _applies_to_drawings(finding: findings.Finding) -> bool:
     """Whether a finding is a fault of drawings, too, which are held, as no mouth is: lips that
     stay open, and a whole line that is another one, comes early or late, or does not move."""
-    if finding.kind == SIZE:
+    if finding.kind == findings.SIZE:
         return finding.whole and round(finding.size, 1) == 0.0
-    return finding.kind == OPEN or (finding.whole and finding.kind in (OTHER, SHIFTED))
+    return finding.kind == findings.OPEN or (
+        finding.whole and finding.kind in (findings.OTHER, findings.SHIFTED)
+    )
 
 
 def warnings(rig: head.Rig) -> list[str]:
@@ -285,7 +286,7 @@ def _is_right(action: bpy.types.Action, start: float, finding: findings.Finding)
         return False
     late = (start - clock.start) / clock.fps
     first, last = (round((seconds + late) * FPS) for seconds in (finding.start, finding.end))
-    return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < types.CLOSED_MM)
+    return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < CLOSED_MM)
 
 
 register, unregister = jobs.registration(

@@ -20,7 +20,6 @@ from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction import PutArray
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face.moving import displacement, driving
-from ...thunder_core.findings import Finding
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..engine import connection
@@ -409,10 +408,9 @@ def takes_to_score(context: bpy.types.Context) -> list:
     """The takes of the current head and voice that have no score, as generating stopped before, or
     one of other weights than those in use, and can be scored: their voice is as it was. Quick: for
     panels."""
-    entries = take_list.takes_of_voice(context)
     return [
         entry
-        for entry in entries
+        for entry in take_list.takes_of_voice(context)
         if (grades.has_old_score(entry) or grades.has_no_score(entry))
         and changes.change(context.scene, entry) is None
     ]
@@ -527,7 +525,7 @@ def _keeps_score(scene: bpy.types.Scene, entry: ThunderTake) -> bool:
     )
 
 
-def known_findings(scene: bpy.types.Scene, entry: ThunderTake) -> list[Finding] | None:
+def known_findings(scene: bpy.types.Scene, entry: ThunderTake) -> list[findings.Finding] | None:
     """What is found in a take, in seconds of its clock, if it plays as it was scored, by the
     weights in use; else None."""
     if not _keeps_score(scene, entry) or grades.has_old_score(entry):

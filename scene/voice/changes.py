@@ -102,8 +102,7 @@ def _state_now(scene: bpy.types.Scene, then: State) -> State | None:
         # a strip with takes is another voice
         return find_renamed(scene, then, {entry.voice for entry in scene.thunder.takes})
     now = fingerprint.of_strip(scene, strip_now)
-    of_sound = _strips_of(scene, strip_now.sound)
-    pieces = [each for each in of_sound if each.strip != strip_now.name]
+    pieces = [each for each in _strips_of(scene, strip_now.sound) if each.strip != strip_now.name]
     # A strip that was cut in two in place still sounds the same; sound that it never had does not
     # count.
     pieces = [

@@ -445,8 +445,7 @@ def lineage(scene: bpy.types.Scene, strip: bpy.types.SoundStrip):
     while parent is not None:
         parents.insert(0, parent)
         parent = parent.parent_meta()
-    holders = [scene.sequence_editor, *parents]
-    return parents, list(zip(holders, [*parents, strip]))
+    return parents, list(zip([scene.sequence_editor, *parents], [*parents, strip]))
 
 
 def by_name(scene: bpy.types.Scene | None, name: str):
