@@ -162,9 +162,8 @@ def _steps(
     work. Films come last, as they change the scene."""
     if "dailies" in wanted.outputs:
         yield "Writing the sound", cost_of("dailies"), lambda _: write_dailies(out, baked)
-    works = {name: ("Writing", _export) for name, about in OUTPUTS.items() if about.format}
-    works["speech"] = "Listening to", _speak
-    for output, (doing, work) in works.items():
+    exports = [(name, "Writing", _export) for name, about in OUTPUTS.items() if about.format]
+    for output, doing, work in (*exports, ("speech", "Listening to", _speak)):
         for rank, file in enumerate(wanted.of_takes(output)):
             of_take = partial(work, out, baked, output, rank, file)
             yield f"{doing} {file}", cost_of(output), of_take

@@ -26,12 +26,6 @@ _heads: list[str] = []
 _committed: dict[str, set[str]] = {}
 
 
-def _committed_lines(speaker: bpy.types.Object) -> set[str]:
-    if speaker.name not in _committed:
-        _committed[speaker.name] = committed_lines(speaker)
-    return _committed[speaker.name]
-
-
 class THUNDER_UL_dialogue(bpy.types.UIList):
     """Sound strips in order of time, who speaks each, and whether it is committed (checkmark) or
     only has takes (stack)"""
@@ -53,7 +47,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         speaker = None if silent else dialogue.speaker_of(scene, item.name, heads)
         if silent:
             mark = "MUTE_IPO_ON"
-        elif speaker is not None and item.name in _committed_lines(speaker):
+        elif speaker is not None and item.name in _committed.get(speaker.name, ()):
             mark = "CHECKMARK"
         elif speaker is not None and (
             dialogue.has_takes(scene, item.name, speaker)
@@ -77,8 +71,9 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         self, context: bpy.types.Context, data: bpy.types.bpy_struct, property_name: str
     ):
         strips = getattr(data, property_name)
-        _heads[:] = [obj.name for obj in head.in_scene(context.scene)]
-        _committed.clear()
+        heads = head.in_scene(context.scene)
+        _heads[:] = [obj.name for obj in heads]
+        _committed.update({obj.name: committed_lines(obj) for obj in heads})
         voices = [each.name for each in strip.sound_strips(context.scene)]
         flags = [self.bitflag_filter_item if each.name in voices else 0 for each in strips]
         places = {name: index for index, name in enumerate(voices)}

@@ -17,6 +17,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.face.drawn_mouths import MOUTHS, NAMES, UNUSED
 from ...thunder_core.face.mapping import Mapping, Rule, Target
 from ...thunder_core.face.reading import drawing_names
+from ...thunder_core.face.reading.drawing_names import CHARTS
 from ...thunder_core.shipped import DRAWING
 from ..host import compat
 from . import family
@@ -69,7 +70,7 @@ def in_order(
         rows = [by_name[name] for name in drawing_names.in_order(list(by_name))]
     orders = {
         name: [sounds for _, sounds in usual if not sounds or not set(sounds).issubset(known)]
-        for name, usual in drawing_names.CHARTS.items()
+        for name, usual in CHARTS.items()
     }
     usual = next((name for name, of in orders.items() if len(of) == len(rows)), "Twelve Sounds")
     rules = [

@@ -42,13 +42,6 @@ def remove(blocks: Iterable) -> None:
     bpy.data.batch_remove([block for block in blocks if is_there(block)])
 
 
-def copy_of(scene: bpy.types.Scene):
-    """A copy of a scene, which `remove_scene` takes away."""
-    copy = scene.copy()
-    copy.use_fake_user = True  # without a user it would be in the way of a purge
-    return copy
-
-
 def remove_scene(scene: bpy.types.Scene) -> None:
     """Remove a scene that work has added, if it is still there."""
     if is_there(scene):
@@ -61,7 +54,8 @@ def remove_scene(scene: bpy.types.Scene) -> None:
 def apart(scene: bpy.types.Scene, objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Scene]:
     """A copy of a scene in which some of its objects play for a while, so that the animator's stays
     on its frame and is not drawn again."""
-    other = copy_of(scene)
+    other = scene.copy()
+    other.use_fake_user = True  # without a user it would be in the way of a purge
     other.name = APART
     try:
         empty(other)

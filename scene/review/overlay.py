@@ -219,7 +219,7 @@ def _draw(name: str) -> None:
 
 
 def _redraw_when_read() -> float | None:
-    if voice_cache.cache.is_reading():
+    if any(voice.reading for voice in voice_cache.cache.voices.values()):
         return LOOK_SECONDS
     jobs.redraw(jobs.TIMELINES)
     return None

@@ -51,10 +51,6 @@ class VoiceCache(Part):
     def __init__(self) -> None:
         self.voices: dict[tuple, CachedVoice] = Recent(MOST_VOICES)
 
-    def is_reading(self) -> bool:
-        """Whether any voice is being read."""
-        return any(cached.reading for cached in self.voices.values())
-
     def file_opened(self) -> None:
         """Wait for readings in progress."""
         for cached in self.voices.values():
