@@ -111,6 +111,12 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
         "help": "print the names of the jobs, one a line, and bake none",
     },
 }
+# options → the one that alone they go with, but for --jobs
+_ONLY_WITH = {
+    ("only", "again", "list", "cluster"): "jobs",
+    ("performed_rate",): "perform_as",
+    settings.RECOGNISER: "recognise",
+}
 
 
 def read_options(arguments: list[str], command: str = "bake.py") -> argparse.Namespace:
@@ -133,9 +139,12 @@ def read_options(arguments: list[str], command: str = "bake.py") -> argparse.Nam
     )
     add_options(many, _OF_MANY)
     chosen = parser.parse_args(arguments)
-    for name in ("only", "again", "list", "cluster"):
-        if getattr(chosen, name) and not chosen.jobs:
-            parser.error(f"argument --{name}: only with argument --jobs")
+    given = vars(chosen)
+    for names, needed in _ONLY_WITH.items():
+        for name in names:
+            if given[name] and not (given[needed] or chosen.jobs):
+                option, other = (each.replace("_", "-") for each in (name, needed))
+                parser.error(f"argument --{option}: only with argument --{other}")
     if not chosen.jobs and not chosen.out:
         parser.error("the following arguments are required: --out")
     if chosen.strip is not None and chosen.start is not None:
@@ -143,11 +152,6 @@ def read_options(arguments: list[str], command: str = "bake.py") -> argparse.Nam
     for name in ("transcript", "recognise"):
         if getattr(chosen, name) and (chosen.listen_to or chosen.seconds):
             parser.error(f"argument --{name}: only of a voice that the face speaks")
-    if chosen.performed_rate and not (chosen.perform_as or chosen.jobs):
-        parser.error("argument --performed-rate: only with argument --perform-as")
-    for name in settings.RECOGNISER:
-        if getattr(chosen, name) and not (chosen.recognise or chosen.jobs):
-            parser.error(f"argument --{name}: only with argument --recognise")
     return chosen
 
 

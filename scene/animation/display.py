@@ -217,21 +217,15 @@ def restore_animation(rig: head.Rig) -> None:
     for target, action, state in zip(rig.targets, animator_actions(rig), animator_states(rig)):
         compat.assign_action(target, action, state.get("slot", ""))
         with contextlib.suppress(*records.UNREADABLE):  # a damaged record gives back what it can
-            _put_state(target, state)
+            for name in _BLENDING:
+                if name in state:
+                    setattr(target.animation_data, name, state[name])
+            for path, index, value in state.get("values", ()):
+                if rna_paths.exists(target, path):
+                    rna_paths.set_value(target, path, index, value)
     remembered = head_state.ensure(rig.owner)
     remembered.shown, remembered.before = None, before
     rna_paths.tag(rig.targets)
-
-
-def _put_state(target: compat.Animated, state: dict) -> None:
-    """Give a target the blending and still values in the record of its state."""
-    animation = target.animation_data
-    for name in _BLENDING:
-        if name in state:
-            setattr(animation, name, state[name])
-    for path, index, value in state.get("values", ()):
-        if rna_paths.exists(target, path):
-            rna_paths.set_value(target, path, index, value)
 
 
 def animator_actions(rig: head.Rig) -> list:

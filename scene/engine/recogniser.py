@@ -13,7 +13,7 @@ from ...thunder_core.errors import attempt
 from ...thunder_core.whisper import find_model_of, folder_of_name, is_hub_name
 from . import connection, install
 
-folder, state = install.RECOGNISER.folder, install.RECOGNISER.state
+folder = install.RECOGNISER.folder
 
 
 def python() -> str:

@@ -301,8 +301,7 @@ def _changed(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     forget()
     ids = (update.id for update in depsgraph.updates)
     actions = [each.original for each in ids if isinstance(each, bpy.types.Action)]
-    if actions:
-        uids = {each.session_uid for each in actions if each is not None}
+    if uids := {each.session_uid for each in actions if each is not None}:
         session.notify("actions_edited", scene, uids)
 
 
@@ -555,10 +554,9 @@ class Job:
             except StopIteration as stop:
                 self.over, self.value = True, stop.value
                 break
-            except ThunderError:
-                raise
             except Exception as error:
-                if isinstance(error, ReferenceError) or self._has_lost():
+                is_known = isinstance(error, ThunderError)
+                if not is_known and (isinstance(error, ReferenceError) or self._has_lost()):
                     why = "something that it works on was deleted"
                     raise self._cancelled(Cancelled, why) from error
                 raise

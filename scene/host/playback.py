@@ -19,15 +19,6 @@ def go_to(scene: bpy.types.Scene, frame: float) -> None:
     scene.frame_set(whole_frame, subframe=float(frame - whole_frame))
 
 
-def empty(scene: bpy.types.Scene) -> None:
-    """Take all objects out of a scene."""
-    objects, children = scene.collection.objects, scene.collection.children
-    for obj in list(objects):
-        objects.unlink(obj)
-    for child in list(children):
-        children.unlink(child)
-
-
 def is_there(block: bpy.types.ID) -> bool:
     """Whether a data-block is still in the file: the animator may have deleted it between two
     slices."""
@@ -58,9 +49,13 @@ def apart(scene: bpy.types.Scene, objects: Iterable[bpy.types.Object]) -> Iterat
     other.use_fake_user = True  # without a user it would be in the way of a purge
     other.name = APART
     try:
-        empty(other)
+        root = other.collection
+        for obj in list(root.objects):
+            root.objects.unlink(obj)
+        for child in list(root.children):
+            root.children.unlink(child)
         for obj in set(objects):
-            other.collection.objects.link(obj)
+            root.objects.link(obj)
         yield other
     finally:
         remove_scene(other)

@@ -470,15 +470,11 @@ def _direction_of(
     """The arguments of a request that say how a take is played, {} if it does not say so itself.
     clock: of the motion that is scored, which may start later in the line than the take."""
     about = take_record.of_mouth(entry.action)
-    if "reading" not in about:
-        return {}
-    direction, of_take = (
-        take_record.request_of(about, scene.thunder).direction,
-        take_record.clock_of(entry.action),
-    )
+    request = take_record.request_of(about, scene.thunder) if "reading" in about else None
+    direction = request and request.direction
     if direction is None:
         return {}
-    if of_take is not None:
+    if (of_take := take_record.clock_of(entry.action)) is not None:
         direction = direction.from_frame(round((clock.start - of_take.start) / clock.fps * FPS))
     return {"seed": entry.seed} | direction.to_record(put_array)
 
