@@ -45,17 +45,14 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         silent = dialogue.is_silent(scene, item.name)
         heads = [scene.objects[name] for name in _heads]
         speaker = None if silent else dialogue.speaker_of(scene, item.name, heads)
-        if silent:
-            mark = "MUTE_IPO_ON"
-        elif speaker is not None and item.name in _committed.get(speaker.name, ()):
+        mark = "MUTE_IPO_ON" if silent else "DOT"
+        if speaker is not None and item.name in _committed.get(speaker.name, ()):
             mark = "CHECKMARK"
         elif speaker is not None and (
             dialogue.has_takes(scene, item.name, speaker)
             or take_list.piece_of(scene, item.name, speaker)
         ):
             mark = "ACTION"
-        else:
-            mark = "DOT"
         row = width(context) - _BESIDE
         no_speaker = translated("No Speaker")
         longest = max(text_width(name, context) for name in (no_speaker, *_heads))

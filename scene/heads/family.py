@@ -323,12 +323,12 @@ def make_editable(
             and part.type == "MESH"
             and part.data.library is not None
             and part.data.shape_keys is not None
+            and part.data.override_create(remap_local_usages=True) is None
         ):
-            if part.data.override_create(remap_local_usages=True) is None:
-                raise BadHead(
-                    f"Blender could not override the mesh of “{part.name}”: append the character "
-                    f"instead of linking it"
-                )
+            raise BadHead(
+                f"Blender could not override the mesh of “{part.name}”: append the character "
+                f"instead of linking it"
+            )
     return face_of(obj) or obj
 
 

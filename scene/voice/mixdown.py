@@ -282,13 +282,10 @@ def _volume(
         for curve in compat.curves_for(scene)
         if curve.data_path.endswith(_volume_path(scene, strip)) and not curve.mute
     ]
+    # metas have a volume since Blender 5.2
+    volume = np.full(len(frames), getattr(strip, "volume", 1.0), np.float32)
     if curves:
-        volume = np.array(
-            [max(0.0, curves[0].evaluate(float(frame))) for frame in frames], np.float32
-        )
-    else:
-        # metas have a volume since Blender 5.2
-        volume = np.full(len(frames), getattr(strip, "volume", 1.0), np.float32)
+        volume[:] = [max(0.0, curves[0].evaluate(float(frame))) for frame in frames]
     begin, end = compat.strip_span(strip)
     volume[(frames < begin) | (frames > end)] = 0.0
     return volume
