@@ -346,4 +346,5 @@ def client_of(engine: str | None, weights: str | None) -> Client:
     """The client of the engine that --engine and --weights name, by default the usual one. Raises
     as `check_engine`."""
     check_engine(engine, weights)
-    return connection.client(engine, os.path.abspath(weights) if weights else None)
+    folder = connection.check_weights(os.path.abspath(weights)) if weights else None
+    return connection.client(engine, folder)

@@ -130,13 +130,9 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     """The session's client, created anew when Python, device or weights folder change in the
     preferences.
 
-    python, folder (of weights): from the command line, instead of the preferences. Raises
-    BadWeights, and NoEngine if `python` is not a usable one.
+    python, folder (of weights): from the command line, which has checked them, instead of the
+    preferences. Raises BadWeights for that of the preferences.
     """
-    if python is not None:
-        find_engine_python(python)
-    if folder is not None:
-        check_weights(folder)
     chosen = preferences()
     python = python or _other_python() or None
     device = DEVICES[chosen.device] if chosen else None

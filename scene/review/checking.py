@@ -326,9 +326,7 @@ def mend(
 ) -> Generator[float, None, str]:
     """Mend a finding on what a head plays now; start: scene frame of the voice's beginning. Yields
     progress and changes nothing before its last step. Returns a sentence on what was changed.
-    Raises BadRequest."""
-    if sentence := why_not(finding):
-        raise BadRequest(sentence)
+    Raises BadRequest. Not for findings that have no fix (`why_not`)."""
     clock, entry = Clock.of(scene, start), take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return (yield from _mend_take(rig, entry, finding, clock))
