@@ -471,7 +471,7 @@ def _direction_of(
     clock: of the motion that is scored, which may start later in the line than the take."""
     about = take_record.of_mouth(entry.action)
     request = take_record.request_of(about, scene.thunder) if "reading" in about else None
-    direction = request and request.direction
+    direction = None if request is None else request.direction
     if direction is None:
         return {}
     if (of_take := take_record.clock_of(entry.action)) is not None:

@@ -190,9 +190,7 @@ def draw(name: str) -> None:
         return
     if name == "SpaceSequenceEditor" and context.space_data.view_type == "PREVIEW":
         return
-    with trial.drawing:
-        content = content_of(context)
-    scale = context.preferences.system.ui_scale
+    content, scale = content_of(context), context.preferences.system.ui_scale
     room = region.height - (RULER + MARGIN) * scale
     words_height = word_track.height(context, room - LOWEST * scale * (content is not None), scale)
     if content is None and not words_height:
@@ -215,6 +213,11 @@ def draw(name: str) -> None:
     picture.draw(MARGIN * scale)
 
 
+def _draw(name: str) -> None:
+    with trial.drawing:
+        draw(name)
+
+
 def _redraw_when_read() -> float | None:
     if any(voice.reading for voice in voice_cache.cache.voices.values()):
         return LOOK_SECONDS
@@ -226,5 +229,5 @@ _reading = jobs.Task(_redraw_when_read, any_time=True)  # redraws once the voice
 
 
 register, unregister = jobs.registration(
-    drawings=tuple((name, draw, (name,), "POST_PIXEL") for name in _SPACES)
+    drawings=tuple((name, _draw, (name,), "POST_PIXEL") for name in _SPACES)
 )
