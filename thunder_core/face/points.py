@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ..errors import BadHead
-from ..filters import halve, slices
+from ..filters import slices
 from ..rotation import rotvec_to_matrix
 from ..types import JAW_OPEN_RADIANS, Motion
 from . import regions
@@ -466,12 +466,12 @@ class Articulators:
             x[:, bite] = values
             surfaces.append(1e3 * self.lip_surface.place(x, rotation))
         start, end = surfaces
-
-        def is_apart(share: np.ndarray) -> np.ndarray:
-            lip = start + share[..., None] * (end - start)
-            return (self.lip_distance(lip) > touching)[:, None]
-
-        _, high = halve(is_apart, np.zeros((len(x), 1)), np.ones((len(x), 1)), _HALVINGS)
+        low, high = np.zeros((len(x), 1)), np.ones((len(x), 1))
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            lip = start + middle[..., None] * (end - start)
+            apart = (self.lip_distance(lip) > touching)[:, None]
+            low, high = np.where(apart, middle, low), np.where(apart, high, middle)
         return free + high * (most - free)
 
     def place_tongue(
