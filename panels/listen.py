@@ -19,7 +19,7 @@ from ..scene.takes.dialogue import say_passed_over
 from ..scene.voice import strip
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
-from ..thunder_core.spoken import CLEAR
+from ..thunder_core.spoken import CLEAR, name_of
 from .tab import Tab, text_width, tune, wrapped_label
 from .takes import BESIDE, shorten, width
 
@@ -97,7 +97,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, align=True)
         for number, (sound, name, chance) in enumerate(sounds[:MOST_SOUNDS]):
             corrected = word_places.sound_at(context, sound)
-            text = f"= {corrected}" if corrected else name + "?" * bool(chance < CLEAR)
+            text = f"= {name_of(corrected)}" if corrected else name + "?" * bool(chance < CLEAR)
             grid.operator_menu_enum("thunder.correct_sound", "sound", text=text).number = number
         for _ in range(USUAL_SOUNDS - len(sounds)):
             grid.label(text="")

@@ -47,8 +47,7 @@ def phone_index(symbol: str) -> int:
 
 # ---- mouths
 
-# Mouths that animators tell apart, and their phones; all other sounds are made behind the teeth and
-# are called by their phone.
+# Mouths that the track draws apart, and their phones; all other sounds are made behind the teeth.
 CLASSES = {
     "M B P": "M B P",
     "F V": "F V",
@@ -97,10 +96,29 @@ def class_of(phone: str) -> int:
     return _CLASS_OF.get(phone, OTHER)
 
 
+# Names of sounds in the panel, and their phones: the first is performed where a sound is chosen.
+NAMED = {
+    "M B P": "B M P",
+    "F V": "F V",
+    "OO": "UW UH",
+    "OH": "OW AO OY",
+    "EE": "IY IH EY Y",
+    "EH": "EH AE",
+    "AH": "AA AH AY AW",
+    "W": "W",
+    "L": "L",
+    "TH": "TH DH",
+    "S": "S Z",
+    "SH CH": "SH ZH CH JH",
+    "R": "R ER",
+    "T D K": "K G N NG T D HH",
+}
+_NAME_OF = {phone: name for name, phones in NAMED.items() for phone in phones.split()}
+
+
 def name_of(phone: str) -> str:
-    """Name of a phone's class, or of the phone itself."""
-    kind = class_of(phone)
-    return NAMES[kind] if kind < OTHER else phone.lower()
+    """Name of a phone in the panel, of unknown ones the phone itself."""
+    return _NAME_OF.get(phone, phone)
 
 
 @dataclass(frozen=True)

@@ -184,6 +184,16 @@ def test_of_marks_on_a_whole_word_one_holds_and_a_second_press_removes_it(blende
     assert not transcript.of_line(worded, voice)
 
 
+def test_a_sound_has_one_name_in_its_menu_on_its_button_and_once_it_is_chosen(blender, worded):
+    names = {phone: name for phone, name, _ in word_tools.SOUNDS}
+    assert {phone: spoken.name_of(phone) for phone in names} == names
+    assert {spoken.name_of(phone) for phone in spoken.PHONES[1:]} == set(names.values())
+    blender.ops.thunder.correct_sound(number=0, sound="UW")
+    line = word_places.line(blender.context)
+    (sound, *_), *_ = line.sounds(line.current(worded))
+    assert spoken.name_of(word_places.sound_at(blender.context, sound)) == "OO"
+
+
 def test_a_sound_is_corrected_and_a_word_moved(blender, worded):
     blender.ops.thunder.correct_sound(number=0, sound="F")
     blender.ops.thunder.move_word(start=2, end=2)
