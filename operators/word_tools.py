@@ -23,7 +23,7 @@ from ..thunder_core import subtitles
 from ..thunder_core.direction import CLOSED
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.moving.shaping import PARTS
-from ..thunder_core.spoken import CLOSES, NAMED
+from ..thunder_core.spoken import CLOSES
 from ..thunder_core.timings import Times
 from ..thunder_core.translation import plural
 from .base import (
@@ -42,24 +42,23 @@ PRE_ROLL, AFTER = 0.3, 0.2  # seconds played before and behind a looped word
 AROUND = 0.12  # seconds of speech generated before and behind a word that is heard
 READINGS = 8  # new takes of a word
 FADE_SECONDS = 0.12  # from one take's mouth to another's and back
-_LIPS_DO = {
-    "M B P": "Lips close",
-    "F V": "Lower lip at the teeth",
-    "OO": "Lips round",
-    "OH": "Lips round and open",
-    "EE": "Lips wide",
-    "EH": "Half open",
-    "AH": "Wide open",
-    "W": "Lips round, then open",
-    "L": "Tongue behind the teeth",
-    "TH": "Tongue between the teeth",
-    "S": "Teeth together",
-    "SH CH": "Teeth together, lips forward",
-    "R": "Lips a little forward",
-    "T D K": "Made behind the teeth",
-}
-# what a wrong sound is corrected to: the phone that is performed, its name, what lips do
-SOUNDS = tuple((phones.split()[0], name, _LIPS_DO[name]) for name, phones in NAMED.items())
+# What a wrong sound is corrected to, as an ARPABET phone; names as of `spoken.name_of`.
+SOUNDS = (
+    ("B", "M B P", "Lips close"),
+    ("F", "F V", "Lower lip at the teeth"),
+    ("UW", "OO", "Lips round"),
+    ("OW", "OH", "Lips round and open"),
+    ("IY", "EE", "Lips wide"),
+    ("EH", "EH", "Half open"),
+    ("AA", "AH", "Wide open"),
+    ("W", "W", "Lips round, then open"),
+    ("L", "L", "Tongue behind the teeth"),
+    ("TH", "TH", "Tongue between the teeth"),
+    ("S", "S", "Teeth together"),
+    ("SH", "SH CH", "Teeth together, lips forward"),
+    ("R", "R", "Lips a little forward"),
+    ("K", "T D K", "Made behind the teeth"),
+)  # fmt: skip
 EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
 
 

@@ -17,6 +17,9 @@ from .face.mapping import Sums
 from .types import Keep, LISTENS, Motion, pack, unpack
 
 ENGINE = "thunder"  # in the provenance of takes
+# in the provenance of takes of which only a part of the line is new: mm by which the mouth is off
+# the expected one there, which ranks them
+OFF_EXPECTED = "off_expected"
 Quality = StrEnum("Quality", ["DRAFT", "NORMAL", "FINAL"])
 DRAFT, NORMAL, FINAL = QUALITIES = tuple(Quality)
 # takes per request, of the panel and of bakes too: a memory bound

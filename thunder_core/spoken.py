@@ -21,7 +21,7 @@ PHONES = (
     "V W Y Z ZH"
 ).split()
 SILENCE = 0
-BILABIALS = tuple(PHONES.index(p) for p in "B M P".split())
+BILABIALS = tuple(PHONES.index(p) for p in "M B P".split())
 LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())
 DENTALS = tuple(PHONES.index(p) for p in "DH TH".split())
 VOWELS = tuple(PHONES.index(p) for p in "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
@@ -96,9 +96,9 @@ def class_of(phone: str) -> int:
     return _CLASS_OF.get(phone, OTHER)
 
 
-# Names of sounds in the panel, and their phones: the first is performed where a sound is chosen.
-NAMED = {
-    "M B P": "B M P",
+# Names of sounds in the panel, and their phones.
+_NAMED = {
+    "M B P": "M B P",
     "F V": "F V",
     "OO": "UW UH",
     "OH": "OW AO OY",
@@ -113,7 +113,7 @@ NAMED = {
     "R": "R ER",
     "T D K": "K G N NG T D HH",
 }
-_NAME_OF = {phone: name for name, phones in NAMED.items() for phone in phones.split()}
+_NAME_OF = {phone: name for name, phones in _NAMED.items() for phone in phones.split()}
 
 
 def name_of(phone: str) -> str:

@@ -24,7 +24,7 @@ from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import NoVoice, ThunderError
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import note_of, SCORE
-from ...thunder_core.request import Request
+from ...thunder_core.request import OFF_EXPECTED, Request
 from ...thunder_core.types import LISTENS, Motion
 from ..animation import display, keying
 from ..engine import connection
@@ -135,12 +135,14 @@ def add_score(take: keying.TakeData, score: dict) -> keying.TakeData:
 
 
 def rank(takes: Iterable[keying.TakeData]) -> list[keying.TakeData]:
-    """Takes in the order of the list: by score, equal ones by seed."""
+    """Takes, best first: by score, those of which a part is new by that part; equal ones by
+    seed."""
     return sorted(takes, key=_rank_key)
 
 
 def _rank_key(take: keying.TakeData) -> tuple[float, int]:
-    return (-take.score if math.isfinite(take.score) else 0.0, take.seed)
+    points = take.score if math.isfinite(take.score) else 0.0
+    return take.provenance.get(OFF_EXPECTED, -points), take.seed
 
 
 def _performance(client: Client, event: dict, request: Request) -> keying.TakeData:

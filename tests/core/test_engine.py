@@ -13,7 +13,7 @@ from timing import keeps
 
 from thunder_core.animation import livelink
 from thunder_core.animation.traits import seen
-from thunder_core.direction import Direction, DirectionRequest, MOOD_NAMES, Style
+from thunder_core.direction import Direction, DirectionRequest, Mark, MOOD_NAMES, SOUND, Style
 from thunder_core.direction_words import SEEN
 from thunder_core.engine import loaded as engine_module
 from thunder_core.engine.generate import portions, threads_for
@@ -22,9 +22,10 @@ from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.mouth_map import mouth_map, OPENING_OF, phone_probabilities
 from thunder_core.engine.speech import kanji
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.engine.voice import SPOKEN
+from thunder_core.engine.voice import read_line, SPOKEN
 from thunder_core.filters import highest
-from thunder_core.request import Request
+from thunder_core.request import OFF_EXPECTED, Request
+from thunder_core.shipped import SAMPLE_TEXT
 from thunder_core.spoken import PHONES
 from thunder_core.types import Keep, Motion, pack, RATE, Speech
 
@@ -360,3 +361,31 @@ def test_a_vowel_opens_by_as_many_millimetres_as_opening_of_says(engine, sample,
         assert np.abs(by[far]).max() < 0.25 and np.abs(by[far]).mean() < 0.05
         shut = voice.sounds.shut > 0.95
         assert np.array_equal(changed.opening[shut] < 0.6, plain.opening[shut] < 0.6)
+
+
+def test_the_text_gives_a_voice_the_sounds_that_it_swallows_as_takes_perform_them(engine, sample):
+    word = next(word for word in engine.spoken(sample, SAMPLE_TEXT)[1] if word.text == "blue")
+
+    def of_word(text):
+        sounds = engine.spoken(sample, text)[0]
+        return [x.phone for x in sounds if word.start < (x.start + x.end) / 2 < word.end]
+
+    assert of_word(SAMPLE_TEXT) == ["B", "L", "UW"] != of_word("")
+
+
+def test_retakes_of_a_word_come_first_that_do_what_is_expected_there(engine, sample, takes):
+    """Also of a sound that was chosen. The score of the line hardly tells them."""
+    liked, rows = takes[0].motion, slice(43, 49)  # “blue”, and what begins the next word
+    mask = np.ones((liked.frames, engine.head.channels + 9), bool)
+    mask[rows, engine.scorer.speech] = False
+    chosen = DirectionRequest(text=SAMPLE_TEXT, marks=(Mark(SOUND, 1.85, 1.93, "UW"),))
+    made = engine.generate(sample, Request(8, 900, direction=chosen, keep=Keep(liked, mask)))
+    off = [take.provenance[OFF_EXPECTED] for take in made]
+    assert off == sorted(off) and off[-1] > 1.2 * off[0]
+    expected = engine.scorer.expected(
+        read_line(engine.analyse(sample), SAMPLE_TEXT, chosen.marks)[0]
+    )
+    near = [np.abs(take.opening - expected.gap)[rows].mean() for take in made]
+    assert np.mean(near[:4]) < np.mean(near[4:])
+    whole = engine.generate(sample, Request(2, 900, keep=Keep(liked, np.zeros_like(mask))))
+    assert all(OFF_EXPECTED not in take.provenance for take in whole)

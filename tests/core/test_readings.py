@@ -41,6 +41,7 @@ from thunder_core.engine.performance import (
 )
 from thunder_core.engine.speech.cues import Arousal, axis_deviations, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
+from thunder_core.engine.speech.transcript import LATE, recognise
 from thunder_core.engine.voice import held_points, mark_voice, SPOKEN
 from thunder_core.errors import BadRequest
 from thunder_core.filters import gaussian
@@ -412,7 +413,7 @@ def test_a_direction_changes_on_marked_words_alone():
 
 def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
     start, end = vowels(voice)
-    marked = mark_voice(voice, [Mark(SOUND, start, end, "B")])
+    marked = mark_voice(voice, [Mark(SOUND, start - LATE, end - LATE, "B")])
     rows = slice(round(50 * start), round(50 * end))
     assert softmax(marked.logits[rows])[:, PHONES.index("B")].min() > 0.9
     inside = slice(round(25 * start) + 1, round(25 * end) - 1)
@@ -426,6 +427,20 @@ def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
     )
     with pytest.raises(BadRequest, match="is no sound"):
         mark_voice(voice, [Mark(SOUND, start, end, "QQ")])
+
+
+def test_a_corrected_sound_takes_the_whole_place_of_the_recognised_one(voice):
+    """A row of 20 ms that is left of a b shuts the lips on what was chosen instead."""
+    sounds = recognise(softmax(voice.logits))
+    assert len(sounds) > 10
+    for sound in sounds:
+        other = "UW" if sound.phone != "UW" else "AA"
+        marked = mark_voice(voice, [Mark(SOUND, sound.start, sound.end, other)])
+        now = [each.phone for each in recognise(softmax(marked.logits))]
+        at = sounds.index(sound)
+        before, after = ([each.phone for each in some] for some in (sounds[:at], sounds[at + 1 :]))
+        assert now[: at + 1] == [*before, other] or before[-1:] == [other]
+        assert now[len(now) - len(after) :] == after
 
 
 def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):

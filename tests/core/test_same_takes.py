@@ -14,7 +14,7 @@ import pytest
 from thunder_core.direction import Direction, DirectionRequest, HELD, Mark, STRESSED, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.verbs import read_array
-from thunder_core.request import DRAFT, Request, SourcePerformance
+from thunder_core.request import OFF_EXPECTED, DRAFT, Request, SourcePerformance
 from thunder_core.types import Keep, pack, Speech
 
 SAYS = (
@@ -69,7 +69,10 @@ def in_short(takes):
     """What is stored of a case: frames of its takes and their scores, and what they say of
     themselves besides weights and numbers that processors round."""
     rows = np.stack([pack(take.motion)[::EVERY] for take in takes]).astype(np.float16)
-    rounded = "weights", "score", "parts", "findings", "read", "reading", "seen", "voice_sounds"
+    rounded = (
+        *("weights", "score", "parts", "findings", "read", "reading", "seen", "voice_sounds"),
+        OFF_EXPECTED,
+    )
     about = [{k: v for k, v in take.provenance.items() if k not in rounded} for take in takes]
     keys = [sorted(take.provenance) for take in takes]
     totals = [[take.seed, -1.0 if take.score is None else take.score.total] for take in takes]

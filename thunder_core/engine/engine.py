@@ -145,14 +145,16 @@ class Engine(Loaded):
     def spoken(
         self, speech: Speech, text: str, language: str = "", times: Times | None = None
     ) -> tuple[list[Sound], list[Word], bool]:
-        """The sounds that are recognised in a voice, the words of a text in it, and whether the
-        voice seems to say the text. times: those of words, and of sounds, that a file tells;
-        left aside, all of them, where the voice says these words at others."""
-        belief = softmax(self.analyse(speech).logits)
-        _, words, matches = transcript.find_text(belief, text, language, times)
+        """The sounds of a voice as takes perform them, by the text too where it says that; the
+        words of the text in it, and whether it seems to say that. times: those of words, and of
+        sounds, that a file tells; left aside, all of them, where the voice says these words at
+        others."""
+        heard = self.analyse(speech).logits
+        said, words = transcript.follow(heard, text, language, times)
+        belief = softmax(heard if said is None else said)
         if times is not None and times.sounds and times.are_of(words):
-            return transcript.timed_sounds(belief, times), words, matches
-        return recognise(belief), words, matches
+            return transcript.timed_sounds(belief, times), words, said is not None
+        return recognise(belief), words, said is not None
 
     def recognise(
         self, speech: Speech, by: Recogniser, progress: Progress = no_progress

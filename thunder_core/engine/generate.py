@@ -22,7 +22,7 @@ from ..face.moving.driving import visible_motion
 from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import KANJI, OTHER_SCRIPT, OTHER_TEXT, UNCLEAR, UNSPOKEN
-from ..request import ENGINE, Request, SourcePerformance
+from ..request import ENGINE, OFF_EXPECTED, Request, SourcePerformance
 from ..types import FPS, GAZE, IDLE, Keep, LISTENS, Motion, pack, Role, SampledTake, SPEAKS, Speech
 from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
@@ -190,7 +190,8 @@ def generate(
                     work.arrived += 1
                     on_sampled(take)
                     continue
-                rank = (0.0 if take.score is None else -take.score.total, take.seed)
+                points = 0.0 if take.score is None else take.score.total
+                rank = (take.provenance.get(OFF_EXPECTED, -points), take.seed)
                 ranked.append((rank, on_take(take) or take))
     return [kept for _, kept in sorted(ranked, key=lambda each: each[0])]
 
@@ -234,8 +235,23 @@ class _Work:
                 mouths=mouths if sums is None else None, language=direction.language,
             )  # fmt: skip
         scored = [self._add_score(*each) for each in zip(takes, scores, visible)]
+        new = self._new_frames()
+        if line.role == SPEAKS and new.any():  # the score of the whole line hardly tells them
+            off = [engine.scorer.off_expected(mouth, voice, new) for mouth in mouths]
+            scored = [
+                replace(take, provenance=take.provenance | {OFF_EXPECTED: round(each, 3)})
+                for take, each in zip(scored, off)
+            ]
         release_memory(voice.frames)
         yield True, scored
+
+    def _new_frames(self) -> np.ndarray:
+        """The frames on which the mouth is new, bool [T], if it is not new in the whole line."""
+        kept = self.line.kept
+        if kept is None:
+            return np.zeros(self.line.voice.frames, bool)
+        new = ~kept.mask[:, self.engine.scorer.speech].all(1)
+        return new & ~new.all()
 
     def stages(self) -> Generator[tuple[bool, list[SampledTake]]]:
         """What `make` yields of all portions; each is sampled before the next one, and at most so

@@ -683,6 +683,15 @@ class Scorer:
         """The mouth that is expected of a voice."""
         return MouthCurves(*self.lips.gap_and_width(self.expect(voice)))
 
+    def off_expected(
+        self, mouth: tuple[np.ndarray, np.ndarray], voice: VoiceFeatures, frames: np.ndarray
+    ) -> float:
+        """Millimetres by which gap and width of a mouth, [T] each, are off the expected ones on
+        some frames, bool [T]."""
+        expected = self.expected(voice)
+        off = np.subtract(mouth, [expected.gap, expected.width])[:, frames]
+        return float(np.sqrt(np.square(off).mean()))
+
     def _usual_share(self, voice: VoiceFeatures, still: tuple[int, ...]) -> float:
         """The share of a voice that is read off the expected mouth with some channels at rest."""
         motion = self.expect(voice)
