@@ -14,7 +14,7 @@ import pytest
 from thunder_core.direction import Direction, DirectionRequest, HELD, Mark, STRESSED, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.verbs import read_array
-from thunder_core.request import OFF_EXPECTED, DRAFT, Request, SourcePerformance
+from thunder_core.request import DRAFT, OFF_EXPECTED, Request, SourcePerformance
 from thunder_core.types import Keep, pack, Speech
 
 SAYS = (
