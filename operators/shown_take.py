@@ -14,6 +14,7 @@ from ..scene.animation import keying
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
+from ..scene.host.language import translated
 from ..scene.host.prop import BoolProperty, EnumProperty, IntProperty
 from ..scene.properties.settings import ThunderTake
 from ..scene.review import live_score
@@ -39,8 +40,13 @@ from .base import (
 @keep_alive
 def _takes(self: bpy.types.Operator, context: bpy.types.Context):
     listed = [] if context is None else mix.candidates(context)
+    names = [  # with what is most seen of each: their names alone tell nobody which they are
+        ": ".join(filter(None, (entry.name, translated(entry.words.partition(", ")[0]))))
+        for entry in listed
+    ]
     return [
-        (entry.action.name, entry.name, entry.words, index) for index, entry in enumerate(listed)
+        (entry.action.name, name, entry.words, index)
+        for index, (entry, name) in enumerate(zip(listed, names))
     ]
 
 

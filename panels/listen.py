@@ -168,13 +168,14 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         if grade is not None:
             row.label(text="", icon=grade.icon)
             text = grade.name.capitalize()
-        tune(row.row(), active=not live_score.is_outdated(context.scene, rig)).label(
+        is_current = not live_score.is_outdated(context.scene, rig)
+        tune(row.row(), active=is_current).label(
             text=translated(text) + " …" * live_score.live.is_running
         )
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         if known:
-            return "" if grade is None else grade.reason
+            return grade.reason if grade is not None and is_current else ""
         return live_score.why_none(rig)
 
 
@@ -232,8 +233,9 @@ def draw_check(layout: bpy.types.UILayout, context: bpy.types.Context) -> tuple[
     is_current = not checking.is_outdated(checked, rig)
     listed, read = tune(layout.column(), active=is_current), checked.read * is_current
     if not checked.findings:
-        if not rig.vanished:
-            listed.label(text=translated(checking.summary([])), icon="CHECKMARK")
+        if not rig.vanished:  # of changed keys nobody knows yet
+            said = translated(checking.summary([])) if is_current else ""
+            listed.label(text=said, icon="CHECKMARK" if is_current else "NONE")
         return "", read
     listed.template_list(
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS

@@ -37,6 +37,7 @@ _KINDS: dict[str, IconItems] = {
 TILE = 0.8  # width of an icon without the gap around it
 VERDICT, READ = 2.4, 2.2  # widths of a grade, and of what mesh-to-speech reads
 BESIDE = 4.9  # width of what the list has besides the words of a take
+BESIDE_NAME = 12.5  # the same of its name: star, verdict, what is read and picture too
 SECOND = 0.85  # height of the second line
 ROWS = 5  # takes that the list shows; with more it has a scroll bar
 TALLER = 0.82  # height that a take adds to the list in place of an empty row, measured
@@ -80,7 +81,11 @@ class THUNDER_UL_takes(bpy.types.UIList):
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
-        words = whole_parts(grades.words_of(item), width(context) - BESIDE, context)
+        # a name that is cut off above tells retakes apart here
+        is_cut = text_width(item.name, context) > width(context) - BESIDE_NAME
+        name = f"{item.name}: " if is_cut else ""
+        room = width(context) - BESIDE - text_width(name, context)
+        words = name + whole_parts(grades.words_of(item), room, context)
         said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)

@@ -335,7 +335,7 @@ def mend(
     if finding.kind in _LIPS_DO:
         return (
             yield from _move_lips(
-                rig, curves, clock, float(clock.frame((finding.start + finding.end) / 2)),
+                rig, curves, clock, float(clock.frame(_second_of(finding))),
                 _LIPS_DO[finding.kind],
             )
         )  # fmt: skip
@@ -354,6 +354,12 @@ def mend(
     return _rewrite(rig, curves, "Deleted", lambda keys: findings.delete_keys(keys, first, last))
 
 
+def _second_of(finding: findings.Finding) -> float:
+    """When the lips do what a finding of one sound misses."""
+    middle = (finding.start + finding.end) / 2
+    return middle - lips.AHEAD if finding.kind == findings.OPEN else middle
+
+
 def _frames_of(finding: findings.Finding, clock: Clock, curves: dict) -> float:
     """By how many frames keys are moved to be in time: by whole ones if all lie on frames, where
     animators look for them."""
@@ -367,7 +373,7 @@ def _mend_take(
     rig: head.Rig, entry: ThunderTake, finding: findings.Finding, clock: Clock
 ) -> Generator[float, None, str]:
     """Mend a shown take."""
-    at = round(float(clock.frame((finding.start + finding.end) / 2)))
+    at = round(float(clock.frame(_second_of(finding))))
     if finding.kind == findings.OPEN:
         yield from applying.close_lips(rig, entry, at)
         return f"Closed the lips of “{entry.name}” with keys of its mouth"

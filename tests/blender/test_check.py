@@ -12,9 +12,12 @@ import bpy
 import numpy as np
 import pytest
 from commit_stage import curves_of
+from drawing import Shown
+from measuring import Measured, Sidebar
 from performances import reopen
 from running_engine import committed, connection, speak, stop_engine  # noqa: F401
 from thunder.cli import check
+from thunder.panels import listen
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head, head_state
 from thunder.scene.review import checking, live_score
@@ -24,7 +27,9 @@ from thunder.thunder_core import findings, progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.moving import displacement
+from thunder.thunder_core.face.moving.lips import opening_mm
 from thunder.thunder_core.findings import Finding, OPEN, SHIFTED, STILL
+from thunder.thunder_core.types import CLOSED_MM
 
 
 @pytest.fixture
@@ -127,6 +132,8 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
     assert own.frame_preview_start < row.first <= row.last < own.frame_preview_end
     before = {key: len(curve.keyframe_points) for key, curve in own_curves(own).items()}
     assert blender.ops.thunder.fix_finding() == {"FINISHED"}
+    said = drawn(listen.THUNDER_PT_listen)
+    assert "No lip-sync problems found" not in said and "mm apart" not in said, "not known yet"
     assert all(
         len(curve.keyframe_points) <= before.get(key, 0) + 5
         for key, curve in own_curves(own).items()
@@ -134,6 +141,39 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
     assert sentences(own) == []
     blender.ops.thunder.check()
     assert sentences(own) == []
+    assert "No lip-sync problems found" in drawn(listen.THUNDER_PT_listen)
+
+
+def drawn(panel):
+    """What a panel says, as one text."""
+    shown = Shown(panel, Measured())
+    shown.draw(Sidebar(bpy.context, 909))
+    return " ".join(words_in(shown.layout))
+
+
+def words_in(layout):
+    if not isinstance(layout, Measured):
+        return [layout.words]
+    return [words for each in layout.inside for words in words_in(each)]
+
+
+def opening_of(scene):
+    """Millimetres between the lips of what the head plays, at 25 frames a second."""
+    rig, voice = head.find(scene), strip.find(bpy.context)
+    steps = keying.read(rig, head.channel_names(), voice.clock, 7.0)
+    return opening_mm(progress.result(steps))
+
+
+def test_lips_that_were_closed_part_when_the_next_sound_begins_as_those_of_the_take(blender, own):
+    was, closure = opening_of(own), closures_in(own_curves(own).values())[1]
+    spoil(curve_of(own, "jaw"), closure - 4, closure + 5)
+    spoilt = opening_of(own)
+    blender.ops.thunder.check()
+    assert blender.ops.thunder.fix_finding() == {"FINISHED"}
+    shut = [
+        set(np.flatnonzero((gap < CLOSED_MM) & (spoilt > 3.0))) for gap in (was, opening_of(own))
+    ]
+    assert shut[1] and shut[1] <= shut[0], "on frames on which those of the take are, and no others"
 
 
 def closures_in(curves):

@@ -10,6 +10,7 @@ from drawing import Context, draw, Layout, Shown
 from extension import NAME
 from measuring import cut, EDGE, ICON, LIST, Measured, PANEL, REGION, Sidebar, UNIT, wide
 from performances import enter, noise
+from thunder.operators import shown_take
 from thunder.panels import listen, sidebar, tab
 from thunder.panels.listen import THUNDER_UL_findings
 from thunder.panels.takes import THUNDER_UL_takes
@@ -208,6 +209,22 @@ def test_as_many_words_of_a_take_are_listed_as_the_row_has_room_for(blender, sho
     THUNDER_UL_takes.draw_item(None, context, row := Measured(), None, entry, 0, None, "", 0)
     said = row.inside[0].inside[1].inside[-1].inside[-1].words
     assert row.cut(room) == [] and said.endswith(" …") and entry.words.startswith(said[:-2])
+
+
+@pytest.mark.parametrize("width", [REGION, 561])
+def test_a_takes_name_is_read_whole_in_the_list_and_in_mix(blender, shot, width):
+    entry, context = shot.thunder.takes[0], Sidebar(blender.context, LOW)
+    context.region.width = width
+    for name in ("Take 1", "Take 1.1.8", "Take 1.16"):
+        entry.name, entry.words = name, "retake of blue, a little later"
+        THUNDER_UL_takes.draw_item(None, context, row := Measured(), None, entry, 0, None, "", 0)
+        said = row.inside[0].inside[1].inside[-1].inside[-1].words
+        assert row.cut(LIST + width - REGION) == []
+        # the name's own field has room for “Take 1”, and in a wide sidebar for all
+        assert said.startswith(f"{name}: ") == (width == REGION and name != "Take 1")
+        assert "retake of blue" in said
+    (item, *_) = shown_take._takes(None, blender.context)
+    assert item[1] == "Take 1.16: retake of blue"
 
 
 @pytest.mark.parametrize("width", [REGION, 561])
