@@ -13,6 +13,7 @@ import torch
 
 from research.harness import ROOT
 from research.train.graphs import TRACED, write_graphs
+from research.train.loop import start_from
 from research.train.weight_writing import save_weights
 from thunder_core.engine.loaded import Thunder
 from thunder_core.engine.network import Graph, LazyNetwork
@@ -131,7 +132,7 @@ def test_a_denoiser_that_hears_the_map_of_mouths_has_it_in_its_graph(tmp_path):
 
     def graph_of(name: str, each: DenoiserNetwork) -> Graph:
         (folder := tmp_path / name).mkdir(exist_ok=True)
-        each.start_from({name: value for name, value in state.items() if "mouth_in" not in name})
+        start_from(each, {name: value for name, value in state.items() if "mouth_in" not in name})
         save_weights(folder / "denoiser", each.state_dict(), each.settings(), {})
         write_graphs(folder)
         return Graph(folder / "denoiser")
