@@ -251,7 +251,7 @@ class _Work:
         if kept is None:
             return np.zeros(self.line.voice.frames, bool)
         new = ~kept.mask[:, self.engine.scorer.speech].all(1)
-        return new & ~new.all()
+        return np.zeros_like(new) if new.all() else new
 
     def stages(self) -> Generator[tuple[bool, list[SampledTake]]]:
         """What `make` yields of all portions; each is sampled before the next one, and at most so
