@@ -250,7 +250,7 @@ class _Work:
         kept = self.line.kept
         if kept is None:
             return np.zeros(self.line.voice.frames, bool)
-        new = ~kept.mask[:, self.engine.scorer.speech].all(1)
+        new = ~np.asarray(kept.mask[:, self.engine.scorer.speech].all(1))
         return np.zeros_like(new) if new.all() else new
 
     def stages(self) -> Generator[tuple[bool, list[SampledTake]]]:
