@@ -122,7 +122,8 @@ def bake(
     if request.listening:  # as it does from now on, or Generate would let it speak
         head_state.ensure(rig.owner).role = LISTENS.upper()
     sampled = time.monotonic() - started
-    scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
+    end = entries[0].last + entries[0].lead_out
+    scene.frame_end = max(scene.frame_end, end) if chosen.blend else end
     take_list.number_in_order(entries)
     provenance = performances[0].provenance
     report = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import bpy
+from mathutils import Quaternion
 
 from ..scene.heads import family, head
 from ..scene.host import compat
@@ -19,6 +20,9 @@ from ..thunder_core import protocol, subtitles, timings
 from ..thunder_core.animation.timing import Clock
 from ..thunder_core.batch.settings import is_text_file
 from ..thunder_core.errors import BadHead, BadSound
+
+# a viewport that looks at a face from the front, and how many of its heights away
+_FRONT, _AWAY = Quaternion((0.5**0.5, 0.5**0.5, 0.0, 0.0)), 2.0
 
 
 class Line(NamedTuple):
@@ -137,10 +141,22 @@ def choose_head(
             )
         if scene.thunder.head is None:
             scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
+            if not bpy.data.filepath:
+                _look_at(scene.thunder.head)
     chosen = scene.thunder.head or head.guess(scene, bpy.context.object)
     if chosen is not None and family.find_linked(scene, chosen) == chosen:
         scene.thunder.head = family.make_editable(scene, bpy.context.view_layer, chosen)
     return head.find(scene, bpy.context.object)
+
+
+def _look_at(mesh: bpy.types.Object) -> None:
+    """Let every viewport that a new file opens with show a head from the front."""
+    low, high = family.extent(mesh)
+    for area in (area for screen in bpy.data.screens for area in screen.areas):
+        if area.type == "VIEW_3D":
+            view = area.spaces.active.region_3d
+            view.view_perspective, view.view_rotation = "PERSP", _FRONT
+            view.view_location, view.view_distance = (low + high) / 2, _AWAY * max(high - low)
 
 
 def say_passed_by(rig: head.Rig, present: list[str]) -> str:

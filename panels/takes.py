@@ -35,9 +35,10 @@ _KINDS: dict[str, IconItems] = {
     "CAPTURED": "CAMERA_DATA",
 }
 TILE = 0.8  # width of an icon without the gap around it
-VERDICT, READ = 2.4, 2.2  # widths of a grade, and of what mesh-to-speech reads
+# widths of a grade, and of what mesh-to-speech reads, which is there where takes are in its order
+VERDICT, READ = 2.4, 2.2
 BESIDE = 4.9  # width of what the list has besides the words of a take
-BESIDE_NAME = 12.5  # the same of its name: star, verdict, what is read and picture too
+BESIDE_NAME = 10.3  # the same of its name: star, verdict and picture too
 SECOND = 0.85  # height of the second line
 ROWS = 5  # takes that the list shows; with more it has a scroll bar
 TALLER = 0.82  # height that a take adds to the list in place of an empty row, measured
@@ -72,9 +73,11 @@ class THUNDER_UL_takes(bpy.types.UIList):
         tune(row.row(align=True), active=is_current, ui_units_x=VERDICT, alert=is_poor).label(
             text=translated(take_list.verdict(item))
         )
-        tune(row.row(align=True), active=is_current, ui_units_x=READ).label(
-            text=translated(findings.heard_in_a_word(grades.heard_of(item)))
-        )
+        reads = READ if context.scene.thunder.sort == "READ" else 0.0
+        if reads:
+            tune(row.row(align=True), active=is_current, ui_units_x=READ).label(
+                text=translated(findings.heard_in_a_word(grades.heard_of(item)))
+            )
         row.prop(item, "name", text="", emboss=False)
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in browsing.icons(item):
@@ -82,7 +85,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
         # a name that is cut off above tells retakes apart here
-        is_cut = text_width(item.name, context) > width(context) - BESIDE_NAME
+        is_cut = text_width(item.name, context) > width(context) - BESIDE_NAME - reads
         name = f"{item.name}: " if is_cut else ""
         room = width(context) - BESIDE - text_width(name, context)
         words = name + whole_parts(grades.words_of(item), room, context)
@@ -149,7 +152,8 @@ def draw_header(layout: bpy.types.UILayout) -> None:
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
     # one text: columns are narrower than their names
-    row.label(text=f"{translated('Lip-Sync')} · {translated('Read')}")
+    names = ("Lip-Sync", "Read") if bpy.context.scene.thunder.sort == "READ" else ("Lip-Sync",)
+    row.label(text=" · ".join(map(translated, names)))
 
 
 class THUNDER_PT_score(Popover, bpy.types.Panel):

@@ -335,7 +335,7 @@ def mend(
     if finding.kind in _LIPS_DO:
         return (
             yield from _move_lips(
-                rig, curves, clock, float(clock.frame(_second_of(finding))),
+                rig, curves, clock, float(clock.frame(_second_of(finding, rig))),
                 _LIPS_DO[finding.kind],
             )
         )  # fmt: skip
@@ -354,10 +354,11 @@ def mend(
     return _rewrite(rig, curves, "Deleted", lambda keys: findings.delete_keys(keys, first, last))
 
 
-def _second_of(finding: findings.Finding) -> float:
-    """When the lips do what a finding of one sound misses."""
+def _second_of(finding: findings.Finding, rig: head.Rig) -> float:
+    """When the lips do what a finding of one sound misses; a drawing stands on the sound itself."""
     middle = (finding.start + finding.end) / 2
-    return middle - lips.AHEAD if finding.kind == findings.OPEN else middle
+    is_ahead = finding.kind == findings.OPEN and not rig.driver.is_drawn
+    return middle - lips.AHEAD if is_ahead else middle
 
 
 def _frames_of(finding: findings.Finding, clock: Clock, curves: dict) -> float:
@@ -373,7 +374,7 @@ def _mend_take(
     rig: head.Rig, entry: ThunderTake, finding: findings.Finding, clock: Clock
 ) -> Generator[float, None, str]:
     """Mend a shown take."""
-    at = round(float(clock.frame(_second_of(finding))))
+    at = round(float(clock.frame(_second_of(finding, rig))))
     if finding.kind == findings.OPEN:
         yield from applying.close_lips(rig, entry, at)
         return f"Closed the lips of “{entry.name}” with keys of its mouth"

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import mathutils
 import numpy as np
 import played_engine
 import pytest
@@ -516,6 +517,28 @@ def test_a_head_that_was_baked_as_a_listener_stays_one(baked, blender, voice, tm
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / report["blend"]))
     settings = blender.context.scene.thunder
     assert (settings.head_role, settings.takes[0].role) == ("LISTENS", "LISTENS")
+
+
+def test_the_file_of_a_new_head_opens_on_its_face_and_ends_with_the_line(
+    baked, blender, voice, tmp_path
+):
+    report = baked("--audio", voice)
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / report["blend"]))
+    scene = blender.context.scene
+    take, mesh = scene.thunder.takes[0], scene.thunder.head
+    assert scene.frame_end == take.last + take.lead_out < 250
+    corners = [mesh.matrix_world @ mathutils.Vector(corner) for corner in mesh.bound_box]
+    views = [
+        area.spaces.active.region_3d
+        for screen in blender.data.screens
+        for area in screen.areas
+        if area.type == "VIEW_3D"
+    ]
+    assert views
+    for view in views:
+        ahead = view.view_rotation @ mathutils.Vector((0, 0, -1))
+        assert ahead.y > 0.99, "from the front"
+        assert all((corner - view.view_location).length < view.view_distance for corner in corners)
 
 
 @pytest.mark.parametrize("on", ["ones", "twos"])

@@ -211,8 +211,9 @@ def test_as_many_words_of_a_take_are_listed_as_the_row_has_room_for(blender, sho
     assert row.cut(room) == [] and said.endswith(" …") and entry.words.startswith(said[:-2])
 
 
-@pytest.mark.parametrize("width", [REGION, 561])
-def test_a_takes_name_is_read_whole_in_the_list_and_in_mix(blender, shot, width):
+@pytest.mark.parametrize("width, order", [(REGION, "READ"), (REGION, "SCORE"), (561, "READ")])
+def test_a_takes_name_is_read_whole_in_the_list_and_in_mix(blender, shot, width, order):
+    shot.thunder.sort = order
     entry, context = shot.thunder.takes[0], Sidebar(blender.context, LOW)
     context.region.width = width
     for name in ("Take 1", "Take 1.1.8", "Take 1.16"):
@@ -220,8 +221,10 @@ def test_a_takes_name_is_read_whole_in_the_list_and_in_mix(blender, shot, width)
         THUNDER_UL_takes.draw_item(None, context, row := Measured(), None, entry, 0, None, "", 0)
         said = row.inside[0].inside[1].inside[-1].inside[-1].words
         assert row.cut(LIST + width - REGION) == []
-        # the name's own field has room for “Take 1”, and in a wide sidebar for all
-        assert said.startswith(f"{name}: ") == (width == REGION and name != "Take 1")
+        # beside what is read the name's own field has room for “Take 1”, else for all
+        is_cut = width == REGION and order == "READ" and name != "Take 1"
+        assert said.startswith(f"{name}: ") == is_cut
+        assert len(row.inside[0].inside[0].inside) == 4 + (order == "READ"), "what is read is there"
         assert "retake of blue" in said
     (item, *_) = shown_take._takes(None, blender.context)
     assert item[1] == "Take 1.16: retake of blue"

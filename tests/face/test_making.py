@@ -45,6 +45,28 @@ def moves(made, name):
     return made.moves[made.names.index(name)] / 0.013
 
 
+def test_teeth_keep_their_shape_and_a_tongue_follows_the_jaw_where_they_lie_elsewhere():
+    """Farther back and up than ours."""
+    own, face = model(), POINTS.copy()
+    face[own.kind == 2] += [0.0, 1.0, -4.0]
+    face[own.kind == 3] += [0.0, 3.0, 2.0]
+    made = shapes.make(broad(face), HEAD.f, broad(POINTS[MARKED]))
+    piece, rest = pieces(len(face), HEAD.f), broad(face) / 0.013
+    for kind in (1, 2):
+        for label in np.unique(piece[own.kind == kind]):
+            tooth = np.flatnonzero(piece == label)
+            for name in ("jawOpen", "jawLeft"):
+                by = moves(made, name)[tooth]
+                before, after = (p - p[:1] for p in (rest[tooth], rest[tooth] + by))
+                assert np.linalg.norm(after, axis=1) == pytest.approx(
+                    np.linalg.norm(before, axis=1), abs=0.01
+                )
+    lowers = moves(made, "jawOpen")[own.kind == 2, 1]
+    assert lowers.max() < -10 and abs(moves(made, "jawOpen")[own.kind == 1]).max() < 0.5
+    ours, its = (own.moves[own.names.index("jawOpen")], moves(made, "jawOpen"))
+    assert abs(its - ours)[own.kind == 3].mean() < 2.0, "no part of the tongue stays"
+
+
 def gap(made, **values):
     """How far the inner lips' middles are apart where keys have these values, mm."""
     by = sum(value * moves(made, name) for name, value in values.items())

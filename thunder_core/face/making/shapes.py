@@ -40,6 +40,8 @@ _TORN = (1.5, 20.0)  # of the area that is torn on ours, and mm² more, that may
 _RIGID_MM = 80.0  # what is wider and above the mouth is glasses or hair, and stays
 _LOOSE_MM = 25.0  # what is farther from the skin stays
 _LEAST_VERTICES = 300
+_TONGUE = 3  # of `Model.kind`
+_LINES_MOUTH = 0.25  # share of each of these in what is gums of both jaws and tongue in one piece
 _SIDES = ("Left", "Right")
 _NO_MOUTH = (
     "No mouth opens between the dots “upper lip, edge” and “lower lip, edge”: drag them onto the "
@@ -468,10 +470,18 @@ def _parts(ours: Model, laid, of_face, middle, of_skin, of_eyes, moves) -> list[
             continue
         points, centre = face[part], face[part].mean(0) - middle
         if _is_in_mouth(centre):
+            # A piece is of one jaw, or the tongue: parts of it that followed another would tear it.
+            # Only what lines the whole mouth is of all.
             votes = _near(carried, points, np.eye(4)[kinds]).mean(0)
-            which = kinds == votes.argmax() if votes.max() > 0.55 else kinds > 0
-            among = np.moveaxis(ours.moves[:, inner[which]], 0, 1)
-            moves[:, part] = np.moveaxis(_near(carried[which], points, among), 1, 0)
+            kind = votes.argmax()
+            lines_mouth = kind != _TONGUE and votes[1:].min() > _LINES_MOUTH
+            which = kinds > 0 if lines_mouth else kinds == kind
+            among = ours.moves[:, inner[which]]
+            if lines_mouth or kind == _TONGUE:
+                moved = _near(carried[which], points, np.moveaxis(among, 0, 1))
+                moves[:, part] = np.moveaxis(moved, 1, 0)
+            else:
+                moves[:, part] = _as_one(carried[which], among, points)
         elif np.ptp(points[:, 0]) < _RIGID_MM or centre[1] < 0:
             hung = _near(skin.points, points, np.moveaxis(moves[:, ids], 0, 1), _LOOSE_MM)
             moves[:, part] = np.moveaxis(hung, 1, 0)
@@ -481,6 +491,16 @@ def _parts(ours: Model, laid, of_face, middle, of_skin, of_eyes, moves) -> list[
                     moves[ours.names.index("eyeWide" + side), part] = eye.widened(points)
                     lashes[_SIDES.index(side)].append(part)
     return [np.concatenate(each) for each in lashes]
+
+
+def _as_one(points: np.ndarray, moves: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """How places [Q, 3] move that are fixed to points [P, 3], [K, Q, 3]: by the turn and shift
+    nearest to the movements of these, [K, P, 3] (Kabsch 1976)."""
+    middle, shift = points.mean(0), moves.mean(1)
+    off = points - middle
+    u, _, vt = np.linalg.svd(np.einsum("pi,kpj->kij", off, off + moves - shift[:, None]))
+    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    return (queries - middle) @ (u @ vt - np.eye(3)) + shift[:, None]
 
 
 def _near(points, queries, values, reach: float = np.inf) -> np.ndarray:
