@@ -36,7 +36,6 @@ from .speech.cues import (
     silent_phrasing,
 )
 from .speech.encoder import at_frames, LOUDNESS, softmax
-from .speech.transcript import LATE
 
 _SHUT = tuple(PHONES[phone] for phone in BILABIALS)  # sounds on which lips meet
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
@@ -303,7 +302,7 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
 
 def _rows(mark: Mark, count: int) -> slice:
     """The rows of phone logits that a mark's word has: at least one."""
-    first, last = (round((at + LATE) * ENCODER_RATE) for at in (mark.start, mark.end))
+    first, last = (round((at + transcript.LATE) * ENCODER_RATE) for at in (mark.start, mark.end))
     start = int(np.clip(first, 0, count - 1))
     return slice(start, max(start + 1, min(count, last)))
 
