@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import languages
+from ...face.moving.lips import AHEAD
 from ...protocol import KANJI, SOUNDS
 from ...spoken import (
     BILABIALS as _BILABIALS,
@@ -80,10 +81,6 @@ _LEAST_PROBABILITY = 0.3
 # Letters that are followed at once, a third of them behind the likeliest: more than a minute of
 # speech; a byte for each letter and row.
 _BAND = 1200
-# Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of
-# filmed speakers is 25 ms (those of the fit split; tests/core/test_transcript.py measures it
-# on the others).
-_EARLY = 0.025
 # seconds by which words are found later than by pocketsphinx, median of validation voices
 # (research/words_aligned.py)
 LATE = 0.01
@@ -662,7 +659,7 @@ def closures(belief: np.ndarray, found: FoundText) -> list[Closure]:
             )
         else:
             result.append(Closure(letter.text, seconds, sure, letter.number))
-    return [replace(closure, seconds=max(0.0, closure.seconds - _EARLY)) for closure in result]
+    return [replace(closure, seconds=max(0.0, closure.seconds - AHEAD)) for closure in result]
 
 
 # ---- sounds
